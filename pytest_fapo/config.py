@@ -1,0 +1,167 @@
+"""`[tool.fapo]`: the settings and the scope contract, validated; every error names the key."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from pytest_fapo.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the branch depends on the interpreter
+    import tomli as tomllib
+
+CacheMode = Literal["auto", "refresh", "only", "off"]
+WriteMode = Literal["auto", "ask", "patch", "never"]
+GuardMode = Literal["all", "selected"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Scope(_Section):
+    """The scope contract: which artifacts may be edited, per level. Addresses may hold `fnmatch` patterns."""
+
+    prompts: list[str] = Field(default_factory=list)
+    params: list[str] = Field(default_factory=list)
+    structure: list[str] = Field(default_factory=list)
+
+    @field_validator("prompts", "params", "structure")
+    @classmethod
+    def _inside_the_tree(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            path = PurePosixPath(pattern.split("::", 1)[0].strip())
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(
+                    f"{pattern!r} leaves the project; give a path relative to the folder of pyproject.toml"
+                )
+        return patterns
+
+
+class ProviderSettings(_Section):
+    """How the optimizer reaches one provider, where that differs from the SDK's own environment variables."""
+
+    base_url: str | None = None
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; the key itself never stands in a file."""
+    max_tokens: int = Field(default=8000, gt=0)
+    timeout: float = Field(default=120.0, gt=0)
+
+
+class Offline(_Section):
+    """A stand-in that answers LLM requests without a network while no key is set."""
+
+    model: str
+    """`module:function`, called with the request; see docs/offline.md."""
+    unless_env: list[str] = Field(default_factory=lambda: ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"])
+    """The stand-in is used only while none of these environment variables is set."""
+
+
+class Settings(_Section):
+    """All of `[tool.fapo]`."""
+
+    pipeline: str = "pipeline"
+    """Name of the fixture that gives the pipeline."""
+    steps: list[str] = Field(default_factory=list)
+    """Functions traced as steps: `module:function`, `module:Class.method`, `module:*`."""
+    optimizer: list[str] = Field(default_factory=lambda: ["playbook"])
+    """Proposers in the order in which they are asked: `playbook`, `openai:<model>`, `anthropic:<model>`."""
+    scope: Scope = Field(default_factory=Scope)
+    endpoints: list[str] = Field(default_factory=list)
+    """Further URL path endings that are LLM endpoints."""
+    redact: list[str] = Field(default_factory=list)
+    """Regular expressions; what they match never reaches a trace, the cache's index or a report."""
+    llm: dict[Literal["openai", "anthropic"], ProviderSettings] = Field(default_factory=dict)
+    offline: Offline | None = None
+    optimizer_prompts: str | None = None
+    """Folder (relative to the rootdir) whose files override the prompts sent to the optimizer."""
+    concurrency: int = Field(default=16, ge=1, le=1024)
+    timeout: float | None = Field(default=None, gt=0)
+    """Seconds that one case may take."""
+    target: float | None = Field(default=None, gt=0, le=1)
+    trace_limit: int = Field(default=20_000, ge=100)
+    """Bytes of JSON kept of one recorded value."""
+    max_prompt_chars: int = Field(default=20_000, ge=100)
+    """Review blocks an edit that makes a prompt longer than this (and longer than it was)."""
+
+    @field_validator("steps")
+    @classmethod
+    def _step_patterns(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            if not re.fullmatch(r"[\w.]+:[\w.*?\[\]]+", pattern):
+                raise ValueError(
+                    f"{pattern!r} is not of the form 'package.module:function' or 'package.module:*'"
+                )
+        return patterns
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_proposers(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name != "playbook" and not re.fullmatch(r"(openai|anthropic):\S+", name):
+                raise ValueError(f"{name!r} is none of 'playbook', 'openai:<model>', 'anthropic:<model>'")
+        return names
+
+    @field_validator("redact")
+    @classmethod
+    def _patterns_compile(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return patterns
+
+
+def load_settings(inipath: Path | None, rootpath: Path) -> Settings:
+    """Read `[tool.fapo]` of the project that pytest runs in.
+
+    Args:
+        inipath: the configuration file that pytest chose, if any.
+        rootpath: pytest's rootdir; its pyproject.toml is read where `inipath` is another file.
+
+    Raises:
+        ConfigError: the file is not TOML or a key cannot be used; the message names file and key.
+    """
+    path = (
+        inipath if inipath is not None and inipath.name == "pyproject.toml" else rootpath / "pyproject.toml"
+    )
+    if not path.is_file():
+        return Settings()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    table = document.get("tool", {}).get("fapo", {})
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path, table)) from None
+
+
+def _explain(error: ValidationError, path: Path, table: Any) -> str:
+    lines = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in ("tool", "fapo", *problem["loc"]))
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{path}: {key}: no such setting{_nearest(problem['loc'], table)}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            lines.append(f"{path}: {key}: {message[:1].lower()}{message[1:]}")
+    return "\n".join(lines)
+
+
+def _nearest(location: tuple[int | str, ...], table: Any) -> str:
+    from difflib import get_close_matches
+
+    names: set[str] = set()
+    for section in (Settings, Scope, ProviderSettings, Offline):
+        names.update(section.model_fields)
+    found = get_close_matches(str(location[-1]), sorted(names), n=1)
+    return f"; did you mean {found[0]!r}?" if found else ""

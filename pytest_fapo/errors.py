@@ -1,0 +1,47 @@
+"""Every error that pytest-fapo raises for its user, in one small tree. Standard library only."""
+
+from __future__ import annotations
+
+
+class FapoError(Exception):
+    """Base of the errors that a user can act on; the message is one clear sentence or two."""
+
+
+class ConfigError(FapoError):
+    """A setting in `[tool.fapo]` or on the command line cannot be used; the message names the key."""
+
+
+class CaseError(FapoError):
+    """A case file cannot be used; the message names the file and, where known, the line."""
+
+
+class ArtifactError(FapoError):
+    """An artifact cannot be found, read or edited; the message names its address."""
+
+
+class PipelineError(FapoError):
+    """A pipeline fixture does not give something that can be called with a case's inputs."""
+
+
+class EvaluationError(FapoError):
+    """An evaluation could not be carried out (as opposed to: it ran and tests failed)."""
+
+
+class CallStopped(BaseException):
+    """Base of the two refusals to send an LLM request.
+
+    Derived from BaseException, as pytest's own outcomes are, so that neither an SDK's retry loop nor a
+    pipeline's `except Exception` takes a refusal for a provider's failure.
+    """
+
+
+class CacheMiss(CallStopped):
+    """`--fapo-cache=only` and the request has no recorded answer; the message names the request."""
+
+
+class BudgetExceeded(CallStopped):
+    """The next call would go past a budget; `limit` names the option that set it."""
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit

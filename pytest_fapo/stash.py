@@ -1,0 +1,19 @@
+"""Keys under which the plugin keeps things on pytest's own objects. Imports pytest only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_fapo.session import FapoSession
+
+STAGE_KEY = pytest.StashKey[int]()
+"""On an item of a staged evaluation: the number of its stage; a run prefetch never goes past it."""
+
+SESSION_KEY = pytest.StashKey["FapoSession"]()
+"""On the config: what the plugin keeps for this session; absent while nothing of ours is in use."""
+
+RESULT_KEY = pytest.StashKey[Any]()
+"""On an item: its record in the making."""
