@@ -1,0 +1,32 @@
+"""Proposers: from evidence to candidates. `make_proposer` gives the one that a setting names."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from pytest_fapo.config import Settings
+from pytest_fapo.propose.protocol import CallContext, ProposalFailed, Proposer
+
+__all__ = ["CallContext", "ProposalFailed", "Proposer", "make_proposer"]
+
+
+def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallContext = nullcontext) -> Proposer:
+    """The proposer that one entry of the setting `optimizer` names.
+
+    Args:
+        spec: `playbook`, `openai:<model>` or `anthropic:<model>`.
+        settings: `[tool.fapo]`.
+        root: folder that the setting `optimizer_prompts` is relative to.
+        calls: context in which the proposer calls its model (capture, cache, budget).
+
+    Raises:
+        ConfigError: a prompt file of `optimizer_prompts` cannot be used.
+    """
+    if spec == "playbook":
+        from pytest_fapo.propose.playbook import Playbook
+
+        return Playbook()
+    from pytest_fapo.propose.llm import LLMProposer
+
+    return LLMProposer.from_settings(spec, settings=settings, root=root, calls=calls)

@@ -1,0 +1,66 @@
+"""What every proposer offers to the loop, and how it says that it could not propose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from pytest_fapo.errors import FapoError
+from pytest_fapo.models import Candidate, Evidence, Review
+
+CallContext = Callable[[], AbstractContextManager[object]]
+"""Gives the context in which a proposer calls its model, so that capture, cache and budget apply there."""
+
+
+class ProposalFailed(FapoError):
+    """A proposer could not propose: its model answered garbage, or its provider failed.
+
+    Raised by `propose` and `revise`. It is a failed attempt, not the end of a run: record the message and
+    go on with the next proposer. The message is one sentence without a traceback and without any secret.
+    """
+
+    def __init__(self, message: str, *, proposer: str, again: bool = True) -> None:
+        super().__init__(message)
+        self.proposer = proposer
+        """Name of the proposer, as in the setting `optimizer`."""
+        self.again = again
+        """False where a further request would fail alike (wrong key, unknown model): ask it no more."""
+
+
+class Proposer(Protocol):
+    """Turns evidence into candidates. All proposers see the same evidence and pass the same review and gate."""
+
+    @property
+    def name(self) -> str:
+        """As in the setting `optimizer`: `playbook`, `openai:<model>`, `anthropic:<model>`."""
+        ...
+
+    def check(self) -> None:
+        """Find out, before any test is run and without a request, whether this proposer can be used.
+
+        Raises:
+            ConfigError: it cannot; the message names the setting (and the environment variable) to set.
+        """
+        ...
+
+    def propose(self, evidence: Evidence) -> Iterator[Candidate]:
+        """Candidates for the evidence's cluster, best first, made lazily as they are asked for.
+
+        `id` is left empty; `parent` is the evidence's. A candidate whose digest stands in the evidence's
+        memory is left out.
+
+        Raises:
+            ProposalFailed: while iterating; candidates given before it stay good.
+            BudgetExceeded: the next request would go past a budget.
+        """
+        ...
+
+    def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
+        """A better version of a blocked candidate, or None where this proposer has none.
+
+        Raises:
+            ProposalFailed: as in `propose`.
+            BudgetExceeded: as in `propose`.
+        """
+        ...
