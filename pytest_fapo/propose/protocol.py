@@ -29,7 +29,7 @@ class ProposalFailed(FapoError):
 
 
 class Proposer(Protocol):
-    """Turns evidence into candidates. All proposers see the same evidence and pass the same review and gate."""
+    """Turns evidence into candidates; all see the same evidence and pass the same review and gate."""
 
     @property
     def name(self) -> str:
