@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_fapo.cases import cases
+    from pytest_fapo.case_loading import cases
     from pytest_fapo.models import Case
     from pytest_fapo.session import Run
     from pytest_fapo.trace import step
@@ -19,7 +19,7 @@ __all__ = ["Case", "Run", "__version__", "cases", "step"]
 _HOMES = {
     "Case": "pytest_fapo.models",
     "Run": "pytest_fapo.session",
-    "cases": "pytest_fapo.cases",
+    "cases": "pytest_fapo.case_loading",
     "step": "pytest_fapo.trace",
 }
 
