@@ -51,7 +51,11 @@ class ProviderSettings(_Section):
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself never stands in a file."""
     max_tokens: int = Field(default=8000, gt=0)
+    """Tokens that one answer of the optimizer may have."""
     timeout: float = Field(default=120.0, gt=0)
+    """Seconds until one request to the optimizer is given up."""
+    evidence_chars: int = Field(default=24_000, ge=2_000)
+    """Characters of cases and earlier attempts shown to the optimizer; less suits a small local model."""
 
 
 class Offline(_Section):
@@ -81,6 +85,8 @@ class Settings(_Section):
     offline: Offline | None = None
     optimizer_prompts: str | None = None
     """Folder (relative to the rootdir) whose files override the prompts sent to the optimizer."""
+    optimizer_candidates: int = Field(default=1, ge=1, le=8)
+    """Candidates asked for in one request to an LLM optimizer."""
     concurrency: int = Field(default=16, ge=1, le=1024)
     timeout: float | None = Field(default=None, gt=0)
     """Seconds that one case may take."""

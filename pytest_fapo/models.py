@@ -74,12 +74,15 @@ class Usage(Record):
     output_tokens: int = 0
     cached_input_tokens: int = 0
     """The part of `input_tokens` that the provider billed as read from its own prompt cache."""
+    cache_write_tokens: int = 0
+    """The part of `input_tokens` that the provider billed as written to its own prompt cache."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_input_tokens=self.cached_input_tokens + other.cached_input_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
 
