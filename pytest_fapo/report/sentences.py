@@ -1,0 +1,153 @@
+"""The closing summary in words: what `render_summary` and `summary_markdown` both say."""
+
+from __future__ import annotations
+
+from pytest_fapo.report.summary import Summary
+from pytest_fapo.report.words import cost, count, duration, git_apply, listing, one_line, percent, tokens
+
+_UNTOUCHED = {
+    "patch": "Your files are untouched. The change is proven and saved as a patch. Apply it with:",
+    "declined": "Your files are untouched, as you chose. The change is kept as a patch. Apply it with:",
+    "never": "Your files are untouched (--fapo-write=never). The change is kept as a patch. Apply it with:",
+}
+_PENDING = (*_UNTOUCHED, "conflict")
+_NO_CHANGE = {
+    "no-failures": "nothing fails, so there is nothing to mend.",
+    "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
+}
+
+
+def headline(summary: Summary) -> str:
+    """What happened to the user's files, in one sentence; the patch's command follows where there is one."""
+    if summary.writing == "written":
+        return f"Changed in your project: {listing(summary.artifacts or summary.files)}."
+    if summary.writing == "conflict":
+        verb = "was" if len(summary.conflicts) == 1 else "were"
+        return (
+            f"Your files are untouched: {listing(summary.conflicts)} {verb} edited while the run went on. "
+            "The change is saved as a patch. Apply it with:"
+        )
+    if summary.writing == "nothing":
+        return f"Your files are untouched: {_NO_CHANGE.get(summary.stop, 'no change was proven to help.')}"
+    return _UNTOUCHED[summary.writing]
+
+
+def patch_command(summary: Summary) -> str:
+    """The `git apply` line of a patch that waits to be applied, else empty."""
+    return git_apply(summary.patch) if summary.patch and summary.writing in _PENDING else ""
+
+
+def result(summary: Summary) -> str:
+    """What the exit code means."""
+    if not summary.tests:
+        return ""
+    all_tests, fail = count(summary.tests, "test"), "fails" if summary.failing == 1 else "fail"
+    lead = "With the patch, " if summary.writing in _PENDING else ""
+    if not summary.failing:
+        now = " now" if summary.fixed else ""
+        return _capital(
+            f"{lead}all {all_tests} pass{now}." if summary.tests > 1 else f"{lead}the test passes."
+        )
+    left = f"{summary.failing:,} of {all_tests} still {fail}"
+    if summary.target is None:
+        return _capital(f"{lead}{left}.")
+    met = "is met" if summary.exit_code == 0 else "is not met"
+    return _capital(f"{lead}the target of {percent(summary.target)} {met}; {left}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def stand_in(summary: Summary) -> str:
+    """Whose answers the numbers rest on, where it was not a real model."""
+    if not summary.stand_in:
+        return ""
+    return (
+        f"The offline stand-in {summary.stand_in} answered, not a real model: "
+        "the numbers show how the run works, not how good a model is."
+    )
+
+
+def stopped(summary: Summary) -> str:
+    """Why the run ended."""
+    detail = one_line(summary.stop_detail)
+    sentence = {
+        "target": "the target is reached" if summary.target is not None else "every test passes",
+        "nothing-left": "nothing left to propose",
+        "budget": "a budget is used up",
+        "interrupted": "interrupted; what was accepted before is kept",
+        "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
+        "no-failures": "no train case fails",
+        "error": "an error",
+    }[summary.stop]
+    return f"{sentence}: {detail}" if detail else sentence
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """Label and text of each line below the table."""
+    spending = summary.spending
+    used = spending.usage.input_tokens + spending.usage.output_tokens
+    rows = [
+        ("Stopped", stopped(summary)),
+        ("", listing(summary.unreproduced, most=5)),
+        ("Tried", _tried(summary)),
+        ("Held-out", _looks(summary)),
+        ("LLM calls", _calls(summary)),
+        ("Tokens", tokens(spending) if used else ""),
+        ("Cost", _cost(summary)),
+        ("Time", duration(summary.duration) if summary.duration else ""),
+        ("Still open", _still_open(summary)),
+        ("Record", summary.run_directory),
+        ("Next", next_command(summary)),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _tried(summary: Summary) -> str:
+    total = summary.accepted + summary.rejected
+    if not total:
+        return ""
+    return f"{count(total, 'candidate')}: {summary.accepted} accepted, {summary.rejected} rejected"
+
+
+def _looks(summary: Summary) -> str:
+    has_cases = any(row.split == "holdout" and row.tests for row in summary.splits)
+    if not has_cases and not summary.holdout_looks:
+        return ""
+    return f"asked {count(summary.holdout_looks, 'time')}" if summary.holdout_looks else "never asked"
+
+
+def _calls(summary: Summary) -> str:
+    text = f"{summary.spending.calls:,} sent, {summary.spending.cache_hits:,} answered from the cache"
+    optimizer = summary.optimizer_spending
+    if not optimizer.calls and not optimizer.cache_hits:
+        return text
+    return f"{text} ({optimizer.calls:,} of those sent were the optimizer's)"
+
+
+def _cost(summary: Summary) -> str:
+    if summary.stand_in and not summary.spending.cost:
+        return "nothing: the stand-in is free"
+    return cost(summary.spending)
+
+
+def _still_open(summary: Summary) -> str:
+    if not summary.llm_could_try:
+        return ""
+    causes = listing((one_line(label, most=60) for label in summary.llm_could_try), most=3)
+    return (
+        f"{causes}. The free playbook has no more ideas; an LLM may have: "
+        'optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo].'
+    )
+
+
+def next_command(summary: Summary) -> str:
+    """What to type next; empty where the patch's command above already says it."""
+    if summary.next_command:
+        return summary.next_command
+    if patch_command(summary):
+        return ""
+    if summary.writing == "written":
+        return "git diff"
+    return "pytest --fapo-diagnose" if summary.failing or summary.stop == "not-reproduced" else ""
