@@ -109,9 +109,14 @@ class LLMCall(Record):
     """The text of the answer; None where the call failed or answered without text."""
     tool_calls: list[ToolCall] = Field(default_factory=list)
     finish_reason: str | None = None
+    """In one vocabulary for all providers: `stop`, `length`, `tool_calls`, `content_filter`, `refusal`; any
+    other word is the provider's own."""
     refusal: str | None = None
     usage: Usage = Field(default_factory=Usage)
     cache_hit: bool = False
+    """Answered without sending: from the cache, or by an identical request that was under way."""
+    offline: bool = False
+    """Answered by the project's offline model, now or when it was recorded: nothing was billed."""
     streamed: bool = False
     status: int | None = None
     """The HTTP status; None where no response arrived."""
