@@ -106,8 +106,8 @@ def _show(change: Change, terminal: Terminal, place: str) -> None:
     if change.hypothesis:
         terminal.line(one_line(change.hypothesis))
     terminal.line("")
-    for line in change.diff.splitlines():
-        terminal.line((line, _style(line)))
+    for line in change.diff.rstrip("\n").split("\n"):
+        terminal.verbatim((line.removesuffix("\r"), _style(line)))
     terminal.line("")
     terminal.line(_numbers(change))
 

@@ -30,7 +30,7 @@ def render_summary(
     terminal.line((headline(summary), "bold green" if summary.writing == "written" else "bold"))
     command = patch_command(summary)
     if command:
-        terminal.command(command)
+        terminal.verbatim("    ", (command, "bold"))
     for sentence, style in ((result(summary), "bold"), (stand_in(summary), "yellow")):
         if sentence:
             terminal.line((sentence, style))

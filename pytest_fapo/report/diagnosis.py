@@ -48,7 +48,7 @@ def render_diagnosis(
         terminal.show(_table(diagnosis.clusters, terminal))
         for number, cluster in enumerate(diagnosis.clusters, 1):
             _show_cluster(number, cluster, terminal)
-    _show_infrastructure(diagnosis.infrastructure, terminal)
+    _show_infrastructure(diagnosis.infrastructure, terminal, alone=not diagnosis.clusters)
     if diagnosis.clusters:
         terminal.line("")
         terminal.labelled("Next", next_command, column=_LABEL_WIDTH)
@@ -125,14 +125,13 @@ def _explanation(text: str) -> list[str]:
     return lines
 
 
-def _show_infrastructure(findings: list[Finding], terminal: Terminal) -> None:
+def _show_infrastructure(findings: list[Finding], terminal: Terminal, *, alone: bool) -> None:
     if not findings:
         return
     cases = {finding.case_id for finding in findings}
+    apart = "" if alone else "Apart from that, "
     terminal.line("")
-    terminal.line(
-        (f"Apart from that, {count(len(cases), 'case')} failed for reasons that no edit can mend:", "bold")
-    )
+    terminal.line((f"{apart}{count(len(cases), 'case')} failed for reasons that no edit can mend:", "bold"))
     reasons = Counter(one_line(finding.evidence or finding.explanation, most=200) for finding in findings)
     for reason, number in reasons.most_common(5):
         terminal.line(f"{number:>6,} × {reason}", indent=9)

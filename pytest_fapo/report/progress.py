@@ -28,7 +28,7 @@ P = ParamSpec("P")
 def _harmless(method: Callable[Concatenate[Progress, P], None]) -> Callable[Concatenate[Progress, P], None]:
     """The display is never worth a run: what goes wrong in it ends the display and nothing else."""
 
-    def guarded(self: Progress, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: Progress, /, *args: P.args, **kwargs: P.kwargs) -> None:
         if self.failure is not None:
             return
         try:

@@ -183,13 +183,14 @@ class Terminal:
             self.console.print(start + text, soft_wrap=True)
             return
         room = max(10, self.width - max(indent, start.cell_len))
-        for number, piece in enumerate(text.wrap(self.console, room)):
+        pieces = text.wrap(self.console, room)
+        for piece in pieces:
             piece.rstrip()
-            self.console.print((self.text(" " * indent) if number else start) + piece, soft_wrap=True)
+        self.console.print(start + self.text("\n" + " " * indent).join(pieces))
 
-    def command(self, text: str) -> None:
-        """Write a command to paste: on its own line, indented, never folded."""
-        self.console.print(self.text("    ", (text, "bold")), soft_wrap=True)
+    def verbatim(self, *parts: Part) -> None:
+        """Write one line exactly as it is, never folded: a command to paste, a line of a diff."""
+        self.console.print(self.text(*parts), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """Write a table or another of rich's renderables."""
