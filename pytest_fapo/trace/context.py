@@ -1,0 +1,37 @@
+"""Which recorder and which step the running code belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pytest_fapo.trace.recorder import Recorder
+
+
+class Place(NamedTuple):
+    """A recorder and the innermost step that is open in this context."""
+
+    recorder: Recorder
+    step: int | None
+
+
+PLACE: ContextVar[Place | None] = ContextVar("pytest_fapo_place", default=None)
+
+
+def current_recorder() -> Recorder | None:
+    """The recorder of the run that the calling code belongs to; None outside of every run."""
+    place = PLACE.get()
+    return place.recorder if place is not None else None
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[Recorder]:
+    """Make `recorder` the current one for the body, and for tasks and threads started with its context."""
+    token = PLACE.set(Place(recorder, None))
+    try:
+        yield recorder
+    finally:
+        PLACE.reset(token)

@@ -1,0 +1,65 @@
+"""Threads that a pipeline starts belong to its run.
+
+Context variables do not reach new threads by themselves, so the LLM calls of a pipeline that fans out over a
+`ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs take the
+context along. Outside of a run nothing changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial, wraps
+from typing import Any
+
+from pytest_fapo.trace.context import current_recorder
+
+
+@contextmanager
+def propagating() -> Iterator[None]:
+    """For the duration of the body, threads and pool jobs started inside a recorded run carry its context."""
+    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    new_start, new_submit = _starting(start), _submitting(submit)
+    threading.Thread.start = new_start  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = new_submit  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        # Someone else may have wrapped these meanwhile; then ours stays below theirs and does nothing.
+        if threading.Thread.start is new_start:
+            threading.Thread.start = start  # type: ignore[method-assign]
+        if ThreadPoolExecutor.submit is new_submit:
+            ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+
+
+def _starting(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+    @wraps(original)
+    def start(self: threading.Thread) -> None:
+        if current_recorder() is None or _is_pool_worker(self):
+            return original(self)
+        run = self.run
+        self.run = partial(copy_context().run, run)  # type: ignore[method-assign]
+        return original(self)
+
+    return start
+
+
+def _submitting(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
+    @wraps(original)
+    def submit(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        if current_recorder() is None:
+            return original(self, fn, *args, **kwargs)
+        return original(self, copy_context().run, fn, *args, **kwargs)
+
+    return submit
+
+
+def _is_pool_worker(thread: threading.Thread) -> bool:
+    """Pool workers outlive the run that happens to start them; their jobs carry the context instead."""
+    target = getattr(thread, "_target", None)
+    return getattr(target, "__module__", None) == "concurrent.futures.thread"

@@ -1,0 +1,233 @@
+"""The record of one run of one case, written while it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_fapo.trace.callers import calling_function
+from pytest_fapo.trace.context import PLACE
+from pytest_fapo.trace.redact import Redactor
+from pytest_fapo.trace.values import to_json
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from pytest_fapo.errors import CallStopped
+    from pytest_fapo.models import LLMCall, Step, Trace
+
+
+@dataclass
+class _OpenStep:
+    name: str
+    parent: int | None
+    inputs: JsonValue
+    start: float
+    output: JsonValue = None
+    error: str | None = None
+    duration: float | None = None
+    calls: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _OpenCall:
+    call: LLMCall
+    start: float
+    step: int
+    synthetic: bool
+    duration: float | None = None
+
+
+class Recorder:
+    """Everything recorded of one run of one case. Safe to use from several threads and tasks at once.
+
+    Args:
+        pipeline: name of the fixture that gave the pipeline.
+        case_id: the case's id.
+        limit: about how many bytes of JSON are kept of one value.
+        redactor: takes credentials and private texts out of values; a default one where not given.
+        step_functions: False to record LLM calls only, not the functions marked as steps.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: str,
+        case_id: str,
+        limit: int = 20_000,
+        redactor: Redactor | None = None,
+        step_functions: bool = True,
+    ) -> None:
+        self.pipeline = pipeline
+        self.case_id = case_id
+        self.limit = limit
+        self.redactor = redactor if redactor is not None else Redactor()
+        self.redactor.refresh()
+        self.step_functions = step_functions
+        self.violations: list[BaseException] = []
+        """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
+        self.stopped: CallStopped | None = None
+        """Where set, every further LLM call raises it (see `stop`)."""
+        self._lock = threading.Lock()
+        self._began = time.perf_counter()
+        self._steps: list[_OpenStep] = []
+        self._calls: list[_OpenCall] = []
+        self._asked: dict[str, set[int]] = {}
+        self._last_attempt: dict[str, int] = {}
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    def begin_step(self, name: str, inputs: Any, *, parent: int | None) -> int:
+        """A step begins; returns its index."""
+        opened = _OpenStep(name, parent, self.json(inputs), self._now())
+        with self._lock:
+            self._steps.append(opened)
+            return len(self._steps) - 1
+
+    def end_step(self, index: int, *, output: Any = None, error: BaseException | None = None) -> None:
+        """A step is over, with what it gave or what it raised."""
+        recorded = self.json(output) if error is None else None
+        with self._lock:
+            opened = self._steps[index]
+            opened.duration = self._now() - opened.start
+            opened.output = recorded
+            opened.error = None if error is None else self.describe(error)
+
+    # --- LLM calls -------------------------------------------------------------------------------------
+
+    def begin_call(self, call: LLMCall, question: str = "") -> int:
+        """An LLM request is about to be made in the calling context; returns the call's index.
+
+        Outside of every step the call is a step of its own, named after the user's function that makes it;
+        repeating a question that just failed (an SDK's retry) belongs to the step of the first attempt.
+
+        Args:
+            call: what is known of it so far.
+            question: digest of the request, equal for the attempts of one retried request.
+        """
+        place = PLACE.get()
+        step = place.step if place is not None and place.recorder is self else None
+        caller = calling_function() if step is None else None
+        inputs = self.json(caller.arguments) if caller is not None else {}
+        now = self._now()
+        with self._lock:
+            synthetic = step is None
+            if step is None:
+                step = self._failed_step(question)
+            if step is None:
+                name = caller.name if caller is not None else call.api
+                self._steps.append(_OpenStep(name, None, inputs, now))
+                step = len(self._steps) - 1
+            self._calls.append(_OpenCall(call, now, step, synthetic))
+            index = len(self._calls) - 1
+            self._last_attempt[question] = index
+            self._steps[step].calls.append(index)
+            return index
+
+    def end_call(self, index: int, call: LLMCall) -> LLMCall:
+        """The call is over; returns `call` with its times filled in."""
+        with self._lock:
+            opened = self._calls[index]
+            opened.duration = self._now() - opened.start
+            times = {"start": opened.start, "duration": opened.duration}
+            opened.call = call.model_copy(update=times)
+            if opened.synthetic:
+                self._close_synthetic(self._steps[opened.step], opened.call)
+            return opened.call
+
+    def stop(self, reason: CallStopped) -> None:
+        """Let no further LLM request of this run through: each raises `reason`. For a run whose time is up
+        but whose thread cannot be ended."""
+        self.stopped = reason
+
+    def occurrence(self, question: str) -> int:
+        """Which time this run asks the identical question, 1 for the first: the lowest free number."""
+        with self._lock:
+            taken = self._asked.setdefault(question, set())
+            number = 1
+            while number in taken:
+                number += 1
+            taken.add(number)
+            return number
+
+    def release(self, question: str, number: int) -> None:
+        """The question went unanswered: asking it again is no second sample but the same one."""
+        with self._lock:
+            self._asked.get(question, set()).discard(number)
+
+    # --- the record ------------------------------------------------------------------------------------
+
+    def trace(self, *, inputs: Any = None, output: Any = None, error: BaseException | None = None) -> Trace:
+        """The record so far, with the run's own inputs, output and error."""
+        from pytest_fapo.models import Trace
+
+        with self._lock:
+            steps, calls = self._finished_steps(), [opened.call for opened in self._calls]
+        return Trace(
+            pipeline=self.pipeline,
+            case_id=self.case_id,
+            inputs=self.json(inputs),
+            output=self.json(output),
+            error=None if error is None else self.describe(error),
+            duration=self._now(),
+            steps=steps,
+            llm_calls=calls,
+        )
+
+    def json(self, value: Any) -> JsonValue:
+        """`value` as it is recorded."""
+        return to_json(value, limit=self.limit, redactor=self.redactor)
+
+    def describe(self, error: BaseException) -> str:
+        """An exception as it is recorded."""
+        try:
+            text = str(error)
+        except Exception:
+            text = ""
+        name = type(error).__name__
+        return self.redactor(f"{name}: {text}"[: self.limit]) if text else name
+
+    def _finished_steps(self) -> list[Step]:
+        from pytest_fapo.models import Step
+
+        seen: dict[str, int] = {}
+        steps = []
+        for index, opened in enumerate(self._steps):
+            seen[opened.name] = seen.get(opened.name, 0) + 1
+            step = Step(
+                name=opened.name,
+                index=index,
+                occurrence=seen[opened.name],
+                parent=opened.parent,
+                inputs=opened.inputs,
+                output=opened.output,
+                error=opened.error,
+                start=opened.start,
+                duration=opened.duration if opened.duration is not None else self._now() - opened.start,
+                llm_calls=list(opened.calls),
+            )
+            steps.append(step)
+        return steps
+
+    def _failed_step(self, question: str) -> int | None:
+        """The synthetic step of the last attempt at `question`, where that attempt has failed."""
+        index = self._last_attempt.get(question) if question else None
+        if index is None:
+            return None
+        opened = self._calls[index]
+        failed = opened.synthetic and opened.duration is not None and opened.call.error is not None
+        return opened.step if failed else None
+
+    @staticmethod
+    def _close_synthetic(step: _OpenStep, call: LLMCall) -> None:
+        step.duration = call.start + call.duration - step.start
+        step.error = call.error
+        if call.answer is not None or not call.tool_calls:
+            step.output = call.answer
+        else:
+            step.output = [{"name": tool.name, "arguments": tool.arguments} for tool in call.tool_calls]
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._began

@@ -1,0 +1,161 @@
+"""Any Python value as JSON of bounded size, for the record; it never raises."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from pytest_fapo.trace.redact import Redactor
+
+_DEPTH = 24
+_SLACK = 4096
+_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+
+
+def to_json(value: Any, *, limit: int, redactor: Redactor | None = None) -> JsonValue:
+    """`value` as plain JSON data.
+
+    Containers, dataclasses, pydantic and attrs objects are opened; dates, paths, enums become text; anything
+    else is recorded as its repr (without memory addresses, so that two runs compare equal). Cycles and what
+    goes past the limit are marked as left out. No value raises.
+
+    Args:
+        value: anything.
+        limit: about how many bytes of JSON are kept.
+        redactor: applied to every text, keys included.
+    """
+    try:
+        return _Converter(limit, redactor).convert(value, 0)
+    except Exception as error:
+        return f"<{type(value).__name__}: not recordable: {type(error).__name__}>"
+
+
+class _Converter:
+    def __init__(self, limit: int, redactor: Redactor | None) -> None:
+        self.room = limit
+        self.redactor = redactor
+        self.open: set[int] = set()
+
+    def convert(self, value: Any, depth: int) -> JsonValue:
+        kind = type(value)
+        if value is None or kind is bool:
+            self.room -= 5
+            return value  # type: ignore[no-any-return]
+        if kind is str:
+            return self.text(value)
+        if kind is int:
+            self.room -= 8
+            return value if abs(value) < 2**63 else self.text(hex(value))
+        if kind is float:
+            self.room -= 12
+            return value if math.isfinite(value) else str(value)
+        plain = _plain(value)
+        if plain is not value:
+            return self.convert(plain, depth)
+        return self.container(value, depth)
+
+    def container(self, value: Any, depth: int) -> JsonValue:
+        if id(value) in self.open:
+            return "<cycle>"
+        if depth >= _DEPTH:
+            return f"<{type(value).__name__}: nested too deeply>"
+        self.open.add(id(value))
+        try:
+            if isinstance(value, Mapping):
+                return self.mapping(value, depth)
+            if isinstance(value, (list, tuple)):
+                return self.sequence(value, depth)
+            fields = _fields(value)
+            if fields is not None:
+                return self.mapping(fields, depth)
+            return self.text(_ADDRESS.sub("", repr(value)))
+        except Exception as error:
+            return f"<{type(value).__name__}: not recordable: {type(error).__name__}>"
+        finally:
+            self.open.discard(id(value))
+
+    def mapping(self, value: Mapping[Any, Any], depth: int) -> JsonValue:
+        result: dict[str, JsonValue] = {}
+        for done, (key, item) in enumerate(value.items()):
+            if self.room <= 0:
+                result["…"] = f"{len(value) - done} more"
+                break
+            name = key if isinstance(key, str) else repr(_plain(key))
+            hidden = self.redactor is not None and isinstance(item, str) and self.redactor.names_credential(name)
+            result[self.text(name)] = "[redacted]" if hidden else self.convert(item, depth + 1)
+        return result
+
+    def sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> JsonValue:
+        result: list[JsonValue] = []
+        for done, item in enumerate(value):
+            if self.room <= 0:
+                result.append(f"… {len(value) - done} more")
+                break
+            self.room -= 2
+            result.append(self.convert(item, depth + 1))
+        return result
+
+    def text(self, value: str) -> str:
+        room = max(self.room, 20)
+        length = len(value)
+        # Redacted before it is cut, so that no half of a secret is left at the end.
+        text = value if length <= room + _SLACK else value[: room + _SLACK]
+        if self.redactor is not None:
+            text = self.redactor(text)
+        if length > room:
+            text = f"{text[:room]}… ({length - room} more characters)"
+        self.room -= len(text) + 2
+        return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """A simpler value that stands for this one; the value itself where there is none."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bool | int | float):
+        return int(value) if isinstance(value, int) else float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        data = bytes(value)
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return f"<{len(data)} bytes>"
+    if isinstance(value, date | time):  # datetime is a date
+        return value.isoformat()
+    if isinstance(value, PurePath | UUID | Decimal):
+        return str(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=repr)
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {value}"
+    if hasattr(value, "tolist") and getattr(value, "size", 1001) <= 1000:  # numpy and its like
+        return value.tolist()
+    return value
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass, a pydantic or attrs object, by name; None for anything else."""
+    kind = type(value)
+    names: Iterable[str]
+    if dataclasses.is_dataclass(kind):
+        names = [field.name for field in dataclasses.fields(kind) if field.repr]
+    elif isinstance(getattr(kind, "model_fields", None), dict):
+        names = [*kind.model_fields, *(getattr(value, "__pydantic_extra__", None) or ())]
+    elif hasattr(kind, "__attrs_attrs__"):
+        names = [attribute.name for attribute in kind.__attrs_attrs__]
+    else:
+        return None
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}
