@@ -1,0 +1,194 @@
+"""Budgets that hold: asked before each request that would be sent, told after it.
+
+The spend file is the truth, so the limits hold over threads, over processes that share it and over a kill
+with a resume after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from pytest_fapo.errors import BudgetExceeded
+from pytest_fapo.llm.prices import cost, list_price
+from pytest_fapo.llm.spending import ModelSpending, SpendFile, Totals, read_spending
+from pytest_fapo.models import LLMCall, Spending
+
+__all__ = ["SpendLedger", "read_spending"]
+
+Who = Literal["pipeline", "optimizer"]
+
+_POLL = 0.01  # seconds between two looks while other calls may still use the budget up or leave some of it
+_PATIENCE = 30.0  # seconds of waiting for them; a stream that nobody reads to its end never ends
+
+
+class SpendLedger:
+    """Enforces the limits on what stands in one spend file, and writes each call there.
+
+    Args:
+        path: the spend file; what it holds already counts.
+        max_calls: requests, sent by whomever shares the file (`--fapo-max-calls`).
+        max_cost: USD (`--fapo-budget`). As a call's price is known only after it, one may be sent while
+            the sum, the mean price for each call in flight and the highest price so far for the new one
+            stay within; a model's first call goes alone, and is the only one that can go past the limit.
+        deadline: seconds since the epoch (`--fapo-time-limit`).
+        who: on whose behalf the calls are made.
+        case_id: gives the id of the case that is running.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_calls: int | None = None,
+        max_cost: float | None = None,
+        deadline: float | None = None,
+        who: Who = "pipeline",
+        case_id: Callable[[], str] = str,
+    ) -> None:
+        self.max_calls = max_calls
+        self.max_cost = max_cost
+        self.deadline = deadline
+        self.who = who
+        self._case_id = case_id
+        self._file = SpendFile(path)
+        self._lock = threading.Lock()
+        self._own: dict[str, tuple[str, str]] = {}
+        self._sent = 0
+
+    def before_call(self, *, model: str, api: str) -> None:
+        """Count a request that is about to be sent. May wait for calls in flight, never on an event loop.
+
+        Raises:
+            BudgetExceeded: it must not be sent; the message has the figures and the option.
+        """
+        patient_until = 0.0 if _on_event_loop() else time.monotonic() + _PATIENCE
+        while not self.admit(model=model, api=api, wait=time.monotonic() < patient_until):
+            time.sleep(_POLL)
+
+    def admit(self, *, model: str, api: str, wait: bool = True) -> bool:
+        """Like `before_call` without blocking: False asks to come again shortly, nothing was counted.
+
+        Args:
+            model: the model asked.
+            api: as in `LLMCall.api`.
+            wait: False where the caller cannot come again: then a budget that calls in flight may use
+                up is decided on their expected price.
+
+        Raises:
+            BudgetExceeded: as in `before_call`.
+        """
+        with self._lock, self._file.locked():
+            totals = self._file.read()
+            self._check_time()
+            self._check_calls(totals)
+            if not self._cost_allows(totals, model, wait=wait):
+                return False
+            self._sent += 1
+            name = f"{os.getpid()}-{id(self):x}-{self._sent}"
+            self._own[name] = (model, api)
+            self._file.append(
+                {
+                    "event": "sent",
+                    "id": name,
+                    "time": time.time(),
+                    "who": self.who,
+                    "model": model,
+                    "api": api,
+                }
+            )
+            return True
+
+    def after_call(self, call: LLMCall) -> None:
+        """Write down how a request ended, or that an answer came from the cache."""
+        if call.cache_hit:
+            self._file.append({"event": "hit"})
+            return
+        with self._lock:
+            name = self._take(call)
+            self._file.append(
+                {
+                    "event": "done",
+                    "id": name,
+                    "time": time.time(),
+                    "who": self.who,
+                    "case": self._case_id(),
+                    "model": call.model,
+                    "api": call.api,
+                    "status": call.status,
+                    "answered": call.status is not None and 200 <= call.status < 300,
+                    "usage": call.usage.model_dump(),
+                    "cost": cost(call),
+                    "budgeted": list_price(call),
+                }
+            )
+
+    def spending(self) -> Spending:
+        """What stands in the file by now, of everybody who shares it."""
+        with self._lock:
+            return self._file.read().spending()
+
+    def close(self) -> None:
+        """Let go of the file; the ledger is of no use after it."""
+        self._file.close()
+
+    def _take(self, call: LLMCall) -> str:
+        """The id that the call was counted under; an answer may name the model more exactly."""
+        wanted = (call.model, call.api)
+        names = [name for name, asked in self._own.items() if asked == wanted]
+        names += [name for name, asked in self._own.items() if asked[1] == call.api]
+        name = names[0] if names else next(iter(self._own), "")
+        self._own.pop(name, None)
+        return name
+
+    def _check_time(self) -> None:
+        if self.deadline is not None and time.time() >= self.deadline:
+            raise BudgetExceeded(
+                "LLM call not sent: the time allowed by --fapo-time-limit is over", limit="--fapo-time-limit"
+            )
+
+    def _check_calls(self, totals: Totals) -> None:
+        if self.max_calls is not None and totals.calls >= self.max_calls:
+            raise BudgetExceeded(
+                f"LLM call not sent: all {self.max_calls} calls allowed by --fapo-max-calls are made",
+                limit="--fapo-max-calls",
+            )
+
+    def _cost_allows(self, totals: Totals, model: str, *, wait: bool) -> bool:
+        """Whether a call may be sent now; False where it depends on own calls in flight."""
+        if self.max_cost is None:
+            return True
+        if totals.budgeted < self.max_cost:
+            spent = totals.models.get(model)
+            if spent is None:
+                same = any(asked == model for asked, _ in self._own.values())
+                return not (wait and same)
+            if totals.budgeted + _reserved(totals) + spent.highest <= self.max_cost:
+                return True
+            if wait and self._own:
+                return False
+        highest = totals.models.get(model, ModelSpending()).highest
+        raise BudgetExceeded(
+            f"LLM call not sent: ${totals.budgeted:.4f} of ${self.max_cost:.4f} (--fapo-budget) are spent "
+            f"and another call of {model or 'this model'} may cost ${highest:.4f}",
+            limit="--fapo-budget",
+        )
+
+
+def _reserved(totals: Totals) -> float:
+    """What the calls in flight will cost if each costs its model's mean."""
+    models = totals.models
+    return sum(models[model].mean for model in totals.in_flight.values() if model in models)
+
+
+def _on_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

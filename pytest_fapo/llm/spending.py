@@ -1,0 +1,153 @@
+"""The spend file: one JSON line for each request sent and for its end, so that totals survive a kill.
+
+Lines are appended whole (O_APPEND), so several processes may write one file. A request counts from the
+moment it is sent: one that was cut off by a kill counts too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import JsonValue
+
+from pytest_fapo.models import Spending, Usage
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@dataclass
+class ModelSpending:
+    """What the answered calls of one model cost so far, in USD."""
+
+    calls: int = 0
+    total: float = 0.0
+    highest: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.calls if self.calls else 0.0
+
+
+@dataclass
+class Totals:
+    """The sums over a spend file."""
+
+    calls: int = 0
+    cache_hits: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: float = 0.0
+    budgeted: float = 0.0
+    """USD that count against a budget: `cost`, and the list price where the cost is unknown."""
+    unpriced: set[str] = field(default_factory=set)
+    in_flight: dict[str, str] = field(default_factory=dict)
+    """Model by the id of a request that was sent and has no end yet."""
+    models: dict[str, ModelSpending] = field(default_factory=dict)
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Take in one line of the file."""
+        if line["event"] == "hit":
+            self.cache_hits += 1
+        elif line["event"] == "sent":
+            self.calls += 1
+            self.in_flight[line["id"]] = line["model"]
+        elif line["event"] == "done":
+            self._finish(line)
+
+    def _finish(self, line: dict[str, Any]) -> None:
+        model = self.in_flight.pop(line["id"], line["model"])
+        self.usage += Usage.model_validate(line["usage"])
+        if line["cost"] is None:
+            self.unpriced.add(line["model"])
+        price: float = line["budgeted"] or 0.0
+        self.cost += line["cost"] or 0.0
+        self.budgeted += price
+        if line["answered"]:
+            spent = self.models.setdefault(model, ModelSpending())
+            spent.calls += 1
+            spent.total += price
+            spent.highest = max(spent.highest, price)
+
+    def spending(self) -> Spending:
+        """As the record that reports show."""
+        return Spending(
+            calls=self.calls,
+            cache_hits=self.cache_hits,
+            usage=self.usage,
+            cost=self.cost,
+            unpriced_models=sorted(self.unpriced),
+        )
+
+
+class SpendFile:
+    """A spend file opened for appending and for reading what anybody appended."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.totals = Totals()
+        self._writer = path.open("ab", buffering=0)
+        self._reader = path.open("rb", buffering=0)
+        self._rest = b""
+        self._end_torn_line()
+
+    def append(self, line: dict[str, JsonValue]) -> None:
+        """Write one line, whole."""
+        self._writer.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+    def read(self) -> Totals:
+        """The totals with all lines that are in the file by now."""
+        while chunk := self._reader.read(1 << 16):
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            for line in lines:
+                _add(self.totals, line)
+        return self.totals
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else is between reading the totals and appending a request (on systems with flock)."""
+        if sys.platform == "win32":
+            yield
+            return
+        fcntl.flock(self._writer, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._writer, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._writer.close()
+        self._reader.close()
+
+    def _end_torn_line(self) -> None:
+        """A kill can leave half a line, which the next one must not be glued to."""
+        if self.path.stat().st_size == 0:
+            return
+        self._reader.seek(-1, os.SEEK_END)
+        if self._reader.read(1) != b"\n":
+            self._writer.write(b"\n")
+        self._reader.seek(0)
+
+
+def read_spending(path: Path) -> Spending:
+    """The sums of a spend file; nothing spent where there is none. A torn last line is passed over."""
+    totals = Totals()
+    if path.is_file():
+        for line in path.read_bytes().split(b"\n"):
+            _add(totals, line)
+    return totals.spending()
+
+
+def _add(totals: Totals, line: bytes) -> None:
+    try:
+        totals.add(json.loads(line))
+    except (ValueError, KeyError, TypeError):
+        return  # empty, or torn by a kill
