@@ -7,6 +7,7 @@ from pytest_fapo.report.attempts import candidate_line
 from pytest_fapo.report.closing import render_summary, summary_markdown
 from pytest_fapo.report.diagnosis import render_diagnosis
 from pytest_fapo.report.progress import Progress
+from pytest_fapo.report.session_lines import session_lines
 from pytest_fapo.report.summary import SplitResult, StopReason, Summary, Writing
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "choose",
     "render_diagnosis",
     "render_summary",
+    "session_lines",
     "summary_markdown",
 ]

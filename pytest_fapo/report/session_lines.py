@@ -1,0 +1,39 @@
+"""What a plain `pytest` run says about its cases: a few plain lines below pytest's own."""
+
+from __future__ import annotations
+
+from pytest_fapo.models import SPLITS, Evaluation
+from pytest_fapo.report.dashboard import Standing
+from pytest_fapo.report.terminal import shown
+from pytest_fapo.report.words import percent
+
+
+def session_lines(evaluation: Evaluation, *, stand_in: str = "", hint: bool = True) -> list[str]:
+    """The scores per split, the calls, and what to type next; empty where no item has a case.
+
+    Args:
+        evaluation: the session's items with their traces and spending.
+        stand_in: name of the offline model, where the caller knows it.
+        hint: whether to say what to type when train cases fail; not when that is under way already.
+    """
+    scores = [
+        f"{split} {percent(evaluation.score(split))} of {len(evaluation.in_split(split)):,}"
+        for split in SPLITS
+        if evaluation.in_split(split)
+    ]
+    if not scores:
+        return []
+    spending = evaluation.spending
+    lines = [f"fapo: {', '.join(scores)} passed"]
+    if spending.calls or spending.cache_hits:
+        lines.append(f"fapo: {Standing(spending=spending).spent().replace(' · ', ', ')}")
+    if stand_in or _offline(evaluation):
+        name = f" {shown(stand_in)}" if stand_in else ""
+        lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
+    if hint and any(not item.passed for item in evaluation.in_split("train")):
+        lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
+    return lines
+
+
+def _offline(evaluation: Evaluation) -> bool:
+    return any(call.offline for trace in evaluation.traces.values() for call in trace.llm_calls)
