@@ -367,9 +367,9 @@ class Candidate(Record):
 
     @property
     def digest(self) -> str:
-        """Equal for equivalent edits on the same texts, whoever proposed them."""
+        """Equal for equivalent edits of the same parent, whoever proposed them."""
         body = sorted((edit.address, edit.before, edit.after) for edit in self.edits)
-        return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([self.parent, body]).encode()).hexdigest()[:16]
 
 
 class ReviewProblem(Record):
