@@ -1,0 +1,210 @@
+"""String constants of a Python module: found by `ast`, changed by splicing the literal's own bytes."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from pytest_fapo.artifacts.encoding import SourceText, decode, split_lines
+from pytest_fapo.artifacts.rewrite import Surroundings, spellings
+from pytest_fapo.artifacts.wrappers import FUNCTIONS, METHODS, Wrapper, apply_all, inner_value
+from pytest_fapo.errors import ArtifactError
+
+
+class Constant(NamedTuple):
+    """A name that a module or class body binds once."""
+
+    name: str
+    value: str = ""
+    """What the name holds at run time; empty where `reason` is given."""
+    reason: str = ""
+    """Why it cannot be edited; empty where it can."""
+    literal: ast.Constant | None = None
+    statement: ast.stmt | None = None
+    wrappers: tuple[Wrapper, ...] = ()
+
+
+class Module(NamedTuple):
+    """A parsed module and its constants by dotted name."""
+
+    source: SourceText
+    constants: dict[str, Constant]
+
+
+@lru_cache(maxsize=128)
+def parse_module(data: bytes, path: str) -> Module:
+    """Read a module's constants, editable or not.
+
+    Raises:
+        ArtifactError: the file is not Python that this interpreter can parse, or not decodable.
+    """
+    source = decode(data, path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source.text)
+    except (SyntaxError, ValueError) as error:
+        where = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
+        raise ArtifactError(f"{path}: {where}not valid Python: {error}") from None
+    imports = _imports(tree)
+    found: dict[str, list[Constant]] = {}
+    for constant in _constants(tree.body, "", imports):
+        found.setdefault(constant.name, []).append(constant)
+    return Module(source, {name: _once(several) for name, several in found.items()})
+
+
+def replace_constant(data: bytes, path: str, name: str, text: str) -> bytes:
+    """The module with the constant `name` holding `text`; every byte outside the literal stays.
+
+    Raises:
+        ArtifactError: the constant is not there, not editable, or cannot hold the text.
+    """
+    module = parse_module(data, path)
+    constant = module.constants.get(name)
+    if constant is None or constant.literal is None or constant.statement is None:
+        reason = constant.reason if constant else "there is no such constant"
+        raise ArtifactError(f"{path}::{name}: cannot be edited: {reason}")
+    wrappers = list(constant.wrappers)
+    value = inner_value(wrappers, str(constant.literal.value), text)
+    if value is None:
+        raise ArtifactError(f"{path}::{name}: {wrappers[-1].name}() would change the new text")
+    start, end = _span(module.source.text, constant.literal)
+    around = _surroundings(module.source, constant.statement, start)
+    for literal in spellings(module.source.text[start:end], value, around):
+        result = _spliced(module.source, start, end, literal)
+        if result is not None and _holds(result, path, name, apply_all(wrappers, text)):
+            return result
+    raise ArtifactError(f"{path}::{name}: the new text cannot be written as a Python string in this place")
+
+
+def _spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | None:
+    try:
+        return source.encode(source.text[:start] + literal + source.text[end:])
+    except UnicodeEncodeError:
+        return None
+
+
+def _holds(data: bytes, path: str, name: str, value: str) -> bool:
+    try:
+        constant = parse_module(data, path).constants.get(name)
+    except ArtifactError:
+        return False
+    return constant is not None and not constant.reason and constant.value == value
+
+
+def _surroundings(source: SourceText, statement: ast.stmt, start: int) -> Surroundings:
+    line = split_lines(source.text)[statement.lineno - 1]
+    indent = line[: len(line) - len(line.lstrip(" \t\f"))]
+    before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[:start])
+    return Surroundings(source.encoding, source.newline, indent, before.endswith(("(", ",")))
+
+
+def _span(text: str, node: ast.expr) -> tuple[int, int]:
+    """Character positions of `node`: `ast` counts columns in UTF-8 bytes, and lines as Python does."""
+    lines = split_lines(text)
+
+    def position(line: int, column: int) -> int:
+        before = sum(map(len, lines[: line - 1]))
+        return before + len(lines[line - 1].encode()[:column].decode())
+
+    return position(node.lineno, node.col_offset), position(node.end_lineno or 0, node.end_col_offset or 0)
+
+
+# --- finding -------------------------------------------------------------------------------------------
+
+
+def _constants(body: list[ast.stmt], prefix: str, imports: dict[str, str]) -> Iterator[Constant]:
+    for statement in body:
+        if isinstance(statement, ast.ClassDef):
+            yield from _constants(statement.body, f"{prefix}{statement.name}.", imports)
+        elif isinstance(statement, ast.Assign):
+            yield from _assigned(statement, prefix, imports)
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            if statement.value is not None:
+                yield _constant(prefix + statement.target.id, statement.value, statement, imports)
+        elif isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+            yield Constant(prefix + statement.target.id, reason="it is changed by an augmented assignment")
+        elif not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for inner in _inner_bodies(statement):
+                yield from _constants(inner, prefix, imports)
+
+
+def _assigned(statement: ast.Assign, prefix: str, imports: dict[str, str]) -> Iterator[Constant]:
+    if len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+        yield _constant(prefix + statement.targets[0].id, statement.value, statement, imports)
+        return
+    names = [
+        node.id
+        for target in statement.targets
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+    for name in names:
+        others = ", ".join(other for other in names if other != name) or "another target"
+        yield Constant(prefix + name, reason=f"it is assigned together with {others}")
+
+
+def _inner_bodies(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """Blocks of if, try, with, for, while and match, which run in the enclosing scope."""
+    for field in ("body", "orelse", "finalbody"):
+        yield getattr(statement, field, [])
+    for part in (*getattr(statement, "handlers", []), *getattr(statement, "cases", [])):
+        yield part.body
+
+
+def _constant(name: str, value: ast.expr, statement: ast.stmt, imports: dict[str, str]) -> Constant:
+    wrappers: list[Wrapper] = []
+    node = value
+    while isinstance(node, ast.Call):
+        found = _wrapper(node, imports)
+        if found is None:
+            return Constant(name, reason=f"its value is computed by {ast.unparse(node.func)[:60]}()")
+        node, wrapper = found
+        wrappers.insert(0, wrapper)
+    if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+        return Constant(name, reason=_why_not(node))
+    text = apply_all(wrappers, node.value)
+    return Constant(name, text, literal=node, statement=statement, wrappers=tuple(wrappers))
+
+
+def _wrapper(call: ast.Call, imports: dict[str, str]) -> tuple[ast.expr, Wrapper] | None:
+    if call.keywords:
+        return None
+    if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS and not call.args:
+        return call.func.value, METHODS[call.func.attr]
+    head, dot, rest = ast.unparse(call.func).partition(".")
+    wrapper = FUNCTIONS.get(imports.get(head, "") + dot + rest)
+    return (call.args[0], wrapper) if wrapper and len(call.args) == 1 else None
+
+
+def _why_not(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "it is an f-string, whose text depends on other values; make it a plain string to tune it"
+    if isinstance(node, ast.Constant):
+        return f"its value is of type {type(node.value).__name__}, not a string"
+    kind = {ast.BinOp: "an expression", ast.Name: "another name", ast.IfExp: "a choice"}.get(type(node))
+    return f"its value is {kind or 'a ' + type(node).__name__.lower()}, not one string literal"
+
+
+def _imports(tree: ast.Module) -> dict[str, str]:
+    """Local name to qualified name, of everything that the module imports at its top level."""
+    names: dict[str, str] = {}
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                names[alias.asname or alias.name] = alias.name
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            for alias in statement.names:
+                names[alias.asname or alias.name] = f"{statement.module}.{alias.name}"
+    return names
+
+
+def _once(several: list[Constant]) -> Constant:
+    if len(several) == 1:
+        return several[0]
+    name = several[0].name
+    return Constant(name, reason=f"it is assigned in {len(several)} places; name one of them differently")

@@ -1,0 +1,107 @@
+"""A patch as text that `git apply` takes, whatever the files hold."""
+
+from __future__ import annotations
+
+import base64
+import difflib
+import hashlib
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def unified_diff(root: Path, files: Mapping[str, bytes]) -> str:
+    """The difference between the files on the disk and `files`, for `git apply` in `root`.
+
+    Inside a repository the patch names the files from its top, as git's own patches do, since that is how
+    `git apply` reads them in whatever folder it runs.
+
+    Text that is UTF-8 is shown as a unified diff, CR and a missing last newline included; anything else is a
+    binary patch, since a text patch could not carry its bytes.
+
+    Args:
+        root: folder that the paths are relative to.
+        files: new contents by relative POSIX path; a path that does not exist yet becomes a new file.
+    """
+    prefix = _below_top(root)
+    return "".join(_of_file(root / path, prefix + path, files[path]) for path in sorted(files))
+
+
+def _below_top(root: Path) -> str:
+    """Path from the top of the repository to `root`, with a slash at its end; empty without a repository."""
+    here = root.resolve()
+    for top in (here, *here.parents):
+        if (top / ".git").exists():
+            return "" if top == here else here.relative_to(top).as_posix() + "/"
+    return ""
+
+
+def _of_file(file: Path, path: str, new: bytes) -> str:
+    old = file.read_bytes() if file.is_file() else None
+    if old == new:
+        return ""
+    head = f"diff --git {_quoted('a/' + path)} {_quoted('b/' + path)}\n"
+    if old is None:
+        head += "new file mode 100644\n"
+    try:
+        before, after = _lines(old or b""), _lines(new)
+    except UnicodeDecodeError:
+        return head + _binary(old, new)
+    label = _label("a/" + path) if old is not None else "/dev/null"
+    body = "".join(
+        line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
+        for line in list(difflib.unified_diff(before, after))[2:]
+    )
+    return f"{head}--- {label}\n+++ {_label('b/' + path)}\n{body}"
+
+
+def _lines(data: bytes) -> list[str]:
+    if b"\0" in data:
+        raise UnicodeDecodeError("utf-8", data, 0, 1, "NUL bytes are no text")
+    parts = data.decode("utf-8").split("\n")
+    lines = [part + "\n" for part in parts[:-1]]
+    return [*lines, parts[-1]] if parts[-1] else lines
+
+
+def _label(path: str) -> str:
+    """A path in a `---` or `+++` line, where a tab ends a name that holds spaces."""
+    quoted = _quoted(path)
+    return quoted + "\t" if " " in quoted and not quoted.startswith('"') else quoted
+
+
+def _quoted(path: str) -> str:
+    """Git's C-style quoting, for names that hold quotes, backslashes or control characters."""
+    if not any(character in '"\\' or not character.isprintable() for character in path):
+        return path
+    pieces = []
+    for byte in path.encode("utf-8", "surrogateescape"):
+        character = chr(byte)
+        if character in '"\\':
+            pieces.append("\\" + character)
+        else:
+            pieces.append(character if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
+    return '"' + "".join(pieces) + '"'
+
+
+def _binary(old: bytes | None, new: bytes) -> str:
+    return (
+        f"index {_blob(old)}..{_blob(new)}{'' if old is None else ' 100644'}\n"
+        f"GIT binary patch\n{_literal(new)}\n{_literal(old or b'')}\n"
+    )
+
+
+def _blob(data: bytes | None) -> str:
+    """Git's name for a content; all zeros for a file that is not there."""
+    if data is None:
+        return "0" * 40
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def _literal(data: bytes) -> str:
+    packed = zlib.compress(data)
+    lines = [f"literal {len(data)}\n"]
+    for start in range(0, len(packed), 52):
+        part = packed[start : start + 52]
+        length = chr(ord("A") + len(part) - 1) if len(part) <= 26 else chr(ord("a") + len(part) - 27)
+        lines.append(length + base64.b85encode(part, pad=True).decode() + "\n")
+    return "".join(lines)
