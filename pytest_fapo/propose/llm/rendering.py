@@ -1,0 +1,191 @@
+"""Evidence as the text that an optimizer reads: bounded, and the same bytes for the same evidence."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pytest_fapo.models import Artifact, Attempt, Candidate, Cluster, Evidence, Review, Step, Trace
+from pytest_fapo.propose.llm.fencing import fence_for, fenced, quoted, shorten, value
+from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, passing_groups
+
+MOST_FAILING = 12
+MOST_PASSING = 4
+MOST_ATTEMPTS = 8
+MOST_OCCURRENCES = 3
+
+_Thing = TypeVar("_Thing")
+_ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a case would not fit otherwise
+
+
+def render_cluster(cluster: Cluster) -> str:
+    """What fails, where, how often, and what the diagnosis makes of it."""
+    lines = [f"{cluster.label}: {len(cluster.case_ids)} training cases fail."]
+    if cluster.step:
+        lines.append(f"Step that goes wrong: {cluster.step}")
+    lines.append(
+        f"Kind of failure: {cluster.category}"
+        + (f", in the field {cluster.field!r}" if cluster.field else "")
+    )
+    if cluster.suggested_fix:
+        lines.append(f"What the diagnosis suggests: {cluster.suggested_fix}")
+    seen = dict.fromkeys(finding.evidence for finding in cluster.findings if finding.evidence)
+    if seen:
+        lines.append("What the traces show:")
+        lines += [quoted(sentence, _TIGHT) for sentence in list(seen)[:3]]
+    return "\n".join(lines)
+
+
+def render_artifacts(evidence: Evidence, limit: int) -> str:
+    """The editable texts: those of the failing step in full, the others as far as `limit` characters go."""
+    shown: list[tuple[Artifact, bool]] = []
+    left = limit
+    for artifact, used in _ranked(evidence):
+        whole = used or len(artifact.text) <= left
+        left -= len(artifact.text) if whole else 0
+        shown.append((artifact, whole))
+    mark = fence_for([artifact.text for artifact, _ in shown])
+    parts = [fenced(mark, artifact.address, artifact.text) for artifact, whole in shown if whole]
+    rest = [artifact.address for artifact, whole in shown if not whole]
+    if rest:
+        parts.append("Not shown for lack of space, do not edit: " + ", ".join(rest))
+    return "\n\n".join(parts) or "(none)"
+
+
+def render_cases(evidence: Evidence, limit: int) -> str:
+    """Failing cases of every confusion, then passing ones for contrast, within `limit` characters."""
+    failing = failing_groups(evidence)
+    step = evidence.cluster.step
+    shown = _fit(
+        failing[:MOST_FAILING], limit * 3 // 4, lambda group, size: _case(group, step, size, "fails")
+    )
+    left = limit - sum(map(len, shown))
+    contrast = passing_groups(evidence)[:MOST_PASSING]
+    passing = _fit(
+        contrast, left, lambda group, size: _case(group, step, size, "passes, and must go on passing")
+    )
+    parts = [f"## Case {number} {text}" for number, text in enumerate([*shown, *passing], start=1)]
+    if len(failing) > len(shown):
+        parts.append(f"({len(failing) - len(shown)} more failing cases are not shown.)")
+    return "\n\n".join(parts) or "(none)"
+
+
+def render_memory(memory: Sequence[Attempt], limit: int) -> str:
+    """Earlier attempts, the latest last, with what came of them; the oldest go where space ends."""
+    latest = list(memory[-MOST_ATTEMPTS:])[::-1]
+    shown = _fit(latest, limit, _attempt)
+    parts = [f"## Attempt {number}\n{text}" for number, text in enumerate(reversed(shown), start=1)]
+    return "\n\n".join(parts) or "(none yet)"
+
+
+def render_candidate(candidate: Candidate) -> str:
+    """A blocked proposal, as its author gave it."""
+    mark = fence_for([edit.after for edit in candidate.edits])
+    edits = [fenced(mark, edit.address, edit.after) for edit in candidate.edits]
+    return "\n\n".join([f"Hypothesis: {candidate.hypothesis}", *edits])
+
+
+def render_problems(review: Review) -> str:
+    """The objections, the blocking ones marked."""
+    return "\n".join(
+        f"- {'blocked' if problem.blocks else 'warning'}, {problem.check}"
+        + (f" ({problem.address})" if problem.address else "")
+        + f": {shorten(problem.message, _ROOMY)}"
+        for problem in review.problems
+    )
+
+
+def _fit(things: Sequence[_Thing], limit: int, render: Callable[[_Thing, int], str]) -> list[str]:
+    """As many as `limit` characters hold, in order; the first is shown in any case."""
+    shown: list[str] = []
+    left = limit
+    for thing in things:
+        text = render(thing, _ROOMY)
+        if len(text) > left:
+            text = render(thing, _TIGHT)
+        if len(text) > left and shown:
+            break
+        shown.append(shorten(text, limit))
+        left -= len(text)
+    return shown
+
+
+def _ranked(evidence: Evidence) -> list[tuple[Artifact, bool]]:
+    """Artifacts, those of the failing step first, with whether they are its."""
+    place = {address: number for number, address in enumerate(evidence.cluster.artifacts)}
+    ranked = sorted(evidence.artifacts, key=lambda one: (place.get(one.address, len(place)), one.address))
+    return [(artifact, artifact.address in place) for artifact in ranked]
+
+
+def _case(group: CaseGroup, step: str, size: int, verdict: str) -> str:
+    lines = [f"({verdict})", f"inputs: {value(group.case.inputs, size)}"]
+    lines.append(f"expected: {value(group.case.expected, size)}")
+    trace = next((item.trace for item in group.items if item.trace is not None), None)
+    if trace is not None:
+        lines += _steps(trace, group, step, size)
+        lines.append(f"final output: {value(trace.output, size)}")
+        if trace.error:
+            lines.append(f"the pipeline raised: {value(trace.error, size)}")
+    for finding in group.findings:
+        field = f" in field {finding.field!r}" if finding.field else ""
+        if finding.expected is not None or finding.actual is not None:
+            lines.append(
+                f"wrong{field}: {value(finding.actual, size)} instead of {value(finding.expected, size)}"
+            )
+    for item in group.items:
+        if item.explanation and not item.passed:
+            lines += ["the test says:", quoted(item.explanation, size)]
+        for remark in item.feedback:
+            lines += ["feedback:", quoted(remark, size)]
+    return "\n".join(lines)
+
+
+def _steps(trace: Trace, group: CaseGroup, name: str, size: int) -> list[str]:
+    lines: list[str] = []
+    named = [step for step in trace.steps if step.name == name]
+    for step in named[:MOST_OCCURRENCES]:
+        lines.append(f"step {step.key} received: {value(step.inputs, size)}")
+        lines.append(f"step {step.key} gave: {value(step.output, size)}")
+        lines += _answers(trace, step, size)
+        if step.error:
+            lines.append(f"step {step.key} raised: {value(step.error, size)}")
+        if step.key in group.case.expected_steps:
+            lines.append(f"step {step.key} should give: {value(group.case.expected_steps[step.key], size)}")
+    return lines
+
+
+def _answers(trace: Trace, step: Step, size: int) -> list[str]:
+    """What the model said, where it differs from what the step made of it, and why it ended early."""
+    lines = []
+    for call in trace.calls_of(step):
+        if call.answer is not None and call.answer != step.output:
+            lines.append(f"model's answer there: {value(call.answer, size)}")
+        if call.finish_reason not in (None, "stop", "end_turn"):
+            lines.append(f"finish reason: {call.finish_reason}")
+    return lines
+
+
+def _attempt(attempt: Attempt, size: int) -> str:
+    candidate, verdict = attempt.candidate, attempt.verdict
+    state = "accepted" if verdict.accepted else "rejected"
+    lines = [
+        f"{state}: {verdict.reason}",
+        f"hypothesis: {candidate.hypothesis}",
+        f"technique: {candidate.technique}",
+    ]
+    for split in ("train", "val"):
+        change = verdict.splits.get(split)
+        if change is not None and change.before is not None and change.after is not None:
+            lines.append(f"{split}: {change.before:.1%} before, {change.after:.1%} after")
+    if verdict.fixed or verdict.broken:
+        lines.append(f"{len(verdict.fixed)} failing tests fixed, {len(verdict.broken)} passing tests broken")
+    lines += [f"review, {problem.check}: {problem.message}" for problem in attempt.review.problems]
+    for edit in candidate.edits:
+        lines += [f"change of {edit.address}:", quoted(_diff(edit.before, edit.after), size)]
+    return "\n".join(lines)
+
+
+def _diff(before: str, after: str) -> str:
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
+    return "\n".join(list(lines)[2:])
