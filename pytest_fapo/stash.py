@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_fapo.session import FapoSession
+    pass
 
 STAGE_KEY = pytest.StashKey[int]()
 """On an item of a staged evaluation: the number of its stage; a run prefetch never goes past it."""
@@ -17,3 +17,6 @@ SESSION_KEY = pytest.StashKey["FapoSession"]()
 
 RESULT_KEY = pytest.StashKey[Any]()
 """On an item: its record in the making."""
+
+COMMAND_KEY = pytest.StashKey[Any]()
+"""On the config: what `--fapo-optimize` has prepared before the tests ran."""

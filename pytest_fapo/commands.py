@@ -1,0 +1,214 @@
+"""The commands behind the options: what is prepared before the tests run, and what follows after them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import pytest
+
+from pytest_fapo.errors import ConfigError, FapoError
+from pytest_fapo.stash import COMMAND_KEY
+
+if TYPE_CHECKING:
+    from pytest_fapo.models import Evaluation
+    from pytest_fapo.optimize import OptimizeRequest, RunDirectory, Snapshot
+    from pytest_fapo.propose import Proposer
+    from pytest_fapo.report import Summary
+    from pytest_fapo.session import FapoSession
+
+
+class Prepared:
+    """What `--fapo-optimize` has made ready before the first test ran."""
+
+    def __init__(
+        self, run: RunDirectory, snapshot: Snapshot, proposers: list[Proposer], summary: Summary | None
+    ) -> None:
+        self.run = run
+        self.snapshot = snapshot
+        self.proposers = proposers
+        self.summary = summary
+        """Of a resumed run whose files are written already."""
+
+
+def prepare(config: pytest.Config, session: FapoSession) -> None:
+    """Find out now what would otherwise stop the command after all tests have run.
+
+    Raises:
+        FapoError: an option, a setting, the scope or a proposer cannot be used.
+    """
+    option = config.option
+    optimizing = option.fapo_optimize or option.fapo_resume
+    if optimizing and option.collectonly:
+        raise ConfigError("--fapo-optimize needs the tests to run: leave --collect-only out")
+    if hasattr(config, "workerinput"):
+        return
+    if not optimizing:
+        return
+    from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
+    from pytest_fapo.optimize.resume import check_unchanged
+    from pytest_fapo.session import prepare_folder
+
+    runs = prepare_folder(config.rootpath / ".fapo") / "runs"
+    summary = None
+    if option.fapo_resume:
+        run = resumable(runs)
+        summary = finish_writing(run)
+    snapshot = Snapshot.take(config.rootpath, session.settings.scope)
+    proposers = _proposers(session)
+    if option.fapo_resume:
+        if summary is None:
+            check_unchanged(run, snapshot)
+    else:
+        run = RunDirectory.create(runs)
+        run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
+    session.plan = replace(session.plan, spend_file=run.spend_file)
+    config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, summary)
+
+
+def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
+    """Diagnose or optimize what the tests have shown, and set the session's exit status."""
+    if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return  # interrupted, nothing collected, or an internal error: pytest has said so
+    option = pytest_session.config.option
+    out = _Output(pytest_session.config)
+    baseline = session.evaluation(exit_code=int(pytest_session.exitstatus))
+    try:
+        if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
+            _diagnose(session, baseline, out)
+            return
+        _check_complete(pytest_session, baseline)
+        pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
+    except FapoError as error:
+        out.file.write(f"\nfapo: {error}\nfapo: your files are as they were\n")
+        pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
+
+
+def _diagnose(session: FapoSession, baseline: Evaluation, out: _Output) -> None:
+    from pytest_fapo.artifacts import ArtifactStore
+    from pytest_fapo.diagnose import diagnose
+    from pytest_fapo.report import render_diagnosis
+
+    scope = session.settings.scope
+    artifacts = ArtifactStore(session.root, scope).all("prompt") if scope.prompts else []
+    render_diagnosis(
+        diagnose(baseline, artifacts=artifacts), baseline, out.file, tty=out.tty, color=out.color
+    )
+
+
+def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: _Output) -> int:
+    from pytest_fapo.optimize import optimize
+    from pytest_fapo.report import Progress, render_summary
+
+    prepared = config.stash[COMMAND_KEY]
+    summary = prepared.summary
+    if summary is None:
+        session.activate()  # the optimizer's own calls are cached and counted like the pipeline's
+        request = _request(config, session, baseline, prepared, out)
+        out.file.write("\n")
+        progress = Progress(out.file, tty=out.tty, verbosity=config.option.verbose, color=out.color)
+        with progress:
+            summary = optimize(request, progress)
+    render_summary(summary, out.file, tty=out.tty, color=out.color)
+    return summary.exit_code
+
+
+def _request(
+    config: pytest.Config, session: FapoSession, baseline: Evaluation, prepared: Prepared, out: _Output
+) -> OptimizeRequest:
+    from pytest_fapo.evaluate import child_args
+    from pytest_fapo.optimize import Budget, OptimizeRequest
+    from pytest_fapo.session.capturing import offline_applies
+
+    option, settings, plan = config.option, session.settings, session.plan
+    under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    offline = settings.offline.model if settings.offline and offline_applies(settings) else ""
+    return OptimizeRequest(
+        root=config.rootpath,
+        settings=settings,
+        baseline=baseline,
+        proposers=prepared.proposers,
+        run=prepared.run,
+        snapshot=prepared.snapshot,
+        budget=Budget(prepared.run.spend_file, plan.max_calls, plan.max_cost, plan.deadline),
+        child_args=child_args(config),
+        cwd=_relative(config.invocation_params.dir, config.rootpath),
+        cache_folder=plan.cache_folder,
+        cache_mode=plan.mode,
+        guard=option.fapo_guard,
+        write=option.fapo_write or ("patch" if under_ci else "auto"),
+        target=option.fapo_target or settings.target,
+        max_candidates=option.fapo_max_candidates,
+        stand_in=offline,
+        read_line=out.read_line,
+        file=out.file,
+        tty=out.tty,
+        color=out.color,
+    )
+
+
+def _proposers(session: FapoSession) -> list[Proposer]:
+    from pytest_fapo.propose import make_proposer
+
+    proposers = [
+        make_proposer(name, settings=session.settings, root=session.root)
+        for name in session.settings.optimizer
+    ]
+    for proposer in proposers:
+        proposer.check()
+    return proposers
+
+
+def _check_complete(session: pytest.Session, baseline: Evaluation) -> None:
+    """A baseline that lacks items (a lost worker, `-x`) cannot prove anything.
+
+    Raises:
+        FapoError: says how many results are missing.
+    """
+    if not baseline.cases:
+        raise ConfigError(
+            "no selected test is marked with @fapo.cases(...): there is nothing to tune; see the README"
+        )
+    missing = session.testscollected - len(baseline.items)
+    if missing > 0 and not hasattr(session.config, "workerinput"):
+        raise FapoError(
+            f"{missing} of {session.testscollected} tests left no result (a crashed worker, or -x): a run needs "
+            f"every test's result; nothing was tried"
+        )
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return "."
+
+
+class _Output:
+    """pytest's own terminal, which neither captures nor is captured."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        self._config = config
+        self.file: TextIO = reporter._tw._file if reporter is not None else sys.__stdout__ or sys.stdout
+        self.tty = bool(reporter is not None and reporter.isatty)
+        self.color = bool(reporter is not None and reporter.hasmarkup)
+
+    def read_line(self, question: str) -> str:
+        """Ask on the terminal; pytest's capture of stdin is lifted meanwhile."""
+        manager = self._config.pluginmanager.get_plugin("capturemanager")
+        self.file.write(question)
+        self.file.flush()
+        if manager is not None:
+            manager.suspend_global_capture(in_=True)
+        try:
+            line = sys.stdin.readline()
+        finally:
+            if manager is not None:
+                manager.resume_global_capture()
+        if not line:
+            raise EOFError
+        return line.rstrip("\n")

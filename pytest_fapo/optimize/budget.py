@@ -1,0 +1,38 @@
+"""The limits of one run, over all its processes: the spend file is the one truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_fapo.models import Spending
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend; None means unlimited."""
+
+    spend_file: Path
+    max_calls: int | None = None
+    max_cost: float | None = None
+    """USD."""
+    deadline: float | None = None
+    """Epoch seconds."""
+
+    def spending(self) -> Spending:
+        """What was spent so far, by every process of the run."""
+        from pytest_fapo.llm.ledger import read_spending
+
+        return read_spending(self.spend_file)
+
+    def exhausted(self) -> str:
+        """Which limit is reached, in words; empty while there is something left."""
+        if self.deadline is not None and time.time() >= self.deadline:
+            return "--fapo-time-limit is over"
+        spent = self.spending()
+        if self.max_calls is not None and spent.calls >= self.max_calls:
+            return f"--fapo-max-calls={self.max_calls} is used up"
+        if self.max_cost is not None and spent.cost >= self.max_cost:
+            return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
+        return ""

@@ -1,0 +1,142 @@
+"""The end of a run: carry out the writing, say what came of it, mark the run finished."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_fapo.evaluate import Mismatch
+from pytest_fapo.gate import newly_failing, newly_passing
+from pytest_fapo.llm.ledger import read_spending
+from pytest_fapo.models import SPLITS, Evaluation
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.standing import Best
+from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
+
+if TYPE_CHECKING:
+    from pytest_fapo.optimize.loop import Loop, Stop
+    from pytest_fapo.optimize.writing import WriteOutcome, Writer
+
+EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2
+
+
+class Closing:
+    """Makes the summary of a run, however it ended.
+
+    Args:
+        request: the run's.
+        started: epoch seconds.
+    """
+
+    def __init__(self, request: OptimizeRequest, *, started: float) -> None:
+        self._request = request
+        self._started = started
+
+    def without_loop(self, stop: Stop) -> Summary:
+        """The loop never began: nothing to mend, no budget, or a baseline that could not be reproduced."""
+        best = Best(self._request.baseline)
+        summary = self._summary(stop, best, self._request.baseline)
+        if stop.reason == "not-reproduced":
+            mismatch = Mismatch.model_validate_json(stop.detail)
+            summary.unreproduced, summary.stop_detail = mismatch.nodeids, mismatch.reason
+        return self._finish(summary)
+
+    def after_loop(self, stop: Stop, loop: Loop, reference: Evaluation, writer: Writer) -> Summary:
+        """Write what was accepted and sum the run up.
+
+        The summary is on disk before a file is touched, so that a run killed in between can still say it.
+        """
+        accepted = loop.memory.accepted
+        planned = self._summary(stop, loop.best, reference)
+        self._describe(planned, loop)
+        self._request.run.save_text("planned-summary.json", planned.model_dump_json())
+        self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
+        outcome = writer.carry_out(loop.best, accepted, interrupted=stop.reason == "interrupted")
+        summary = self._summary(stop, outcome.best, reference)
+        self._describe(summary, loop)
+        self._apply(summary, outcome)
+        return self._finish(summary)
+
+    def _summary(self, stop: Stop, best: Best, before: Evaluation) -> Summary:
+        request = self._request
+        after = best.evaluation
+        splits = [_split_result(before, after, split) for split in SPLITS if before.in_split(split)]
+        spending = read_spending(request.budget.spend_file)
+        return Summary.model_validate(
+            {
+                "stop": stop.reason,
+                "stop_detail": stop.detail if stop.reason != "not-reproduced" else "",
+                "exit_code": self._exit_code(stop, best),
+                "target": request.target,
+                "tests": sum(item.counts for item in after.items.values()),
+                "failing": len(best.failing()),
+                "splits": splits,
+                "fixed": len(newly_passing(before, after, before.items)),
+                "broken": len(newly_failing(before, after, before.items)),
+                "spending": spending,
+                "optimizer_spending": read_spending(request.budget.spend_file, who="optimizer"),
+                "duration": round(time.time() - self._started, 1),
+                "run_directory": _shown(request.run.path),
+                "stand_in": request.stand_in,
+            }
+        )
+
+    def _exit_code(self, stop: Stop, best: Best) -> int:
+        if stop.reason == "interrupted":
+            return EXIT_INTERRUPTED
+        return EXIT_OK if best.reaches(self._request.target) else EXIT_FAILED
+
+    def _describe(self, summary: Summary, loop: Loop) -> None:
+        summary.candidates = [candidate_line(attempt) for attempt in loop.memory.attempts]
+        summary.accepted = len(loop.memory.accepted)
+        summary.rejected = len(loop.memory.attempts) - summary.accepted
+        summary.holdout_looks = loop.memory.looks
+        if all(name == "playbook" for name in self._request.settings.optimizer) and loop.best.failing():
+            summary.llm_could_try = [cluster.label for cluster in loop.diagnosis().clusters]
+
+    def _apply(self, summary: Summary, outcome: WriteOutcome) -> None:
+        summary.writing = outcome.writing
+        summary.files = sorted(outcome.best.files)
+        summary.patch = outcome.patch
+        summary.conflicts = outcome.conflicts
+        if outcome.note:
+            summary.stop_detail = " ".join(filter(None, [summary.stop_detail, outcome.note]))
+        if outcome.best.files:
+            snapshot = self._request.snapshot
+            final = snapshot.store.with_files(outcome.best.files)
+            before = {artifact.address: artifact.text for artifact in snapshot.store.all("prompt")}
+            summary.artifacts = [
+                artifact.address
+                for artifact in final.all("prompt")
+                if before.get(artifact.address) != artifact.text
+            ]
+
+    def _finish(self, summary: Summary) -> Summary:
+        run = self._request.run
+        run.save_text("summary.json", summary.model_dump_json(indent=1))
+        run.save_text("summary.md", summary_markdown(summary))
+        if summary.stop != "interrupted":
+            run.log("finished", stop=summary.stop, writing=summary.writing)
+        return summary
+
+
+def _split_result(before: Evaluation, after: Evaluation, split: str) -> SplitResult:
+    items = [nodeid for nodeid, item in before.items.items() if item.split == split]
+    return SplitResult.model_validate(
+        {
+            "split": split,
+            "tests": sum(before.items[nodeid].counts for nodeid in items),
+            "before": before.score(split),  # type: ignore[arg-type]
+            "after": after.score(split),  # type: ignore[arg-type]
+            "fixed": len(newly_passing(before, after, items)),
+            "broken": len(newly_failing(before, after, items)),
+        }
+    )
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)

@@ -1,0 +1,84 @@
+"""Conducts one run: reproduce the baseline, loop, write, summarize."""
+
+from __future__ import annotations
+
+import time
+
+from pytest_fapo.errors import BudgetExceeded, EvaluationError
+from pytest_fapo.evaluate import reproduced
+from pytest_fapo.models import Evaluation
+from pytest_fapo.optimize.closing import Closing
+from pytest_fapo.optimize.evaluator import Evaluator
+from pytest_fapo.optimize.loop import Loop, Stop
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.standing import Best, Memory, every_case
+from pytest_fapo.optimize.trial import Trial
+from pytest_fapo.optimize.writing import Writer
+from pytest_fapo.report import Progress, Summary
+
+
+def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
+    """Tune the project's prompts against its failing train cases.
+
+    The user's files are read only, until the last step writes what was proven (or saves it as a patch).
+
+    Args:
+        request: baseline, limits and what may be done with the result.
+        progress: is told what happens.
+
+    Returns:
+        What the closing summary says; also saved in the run directory.
+    """
+    closing = Closing(request, started=time.time())
+    if not any(not item.passed for item in request.baseline.in_split("train")):
+        return closing.without_loop(_no_train_failure(request.baseline))
+    with Evaluator(request, progress) as evaluator:
+        try:
+            reference = _reference(request, evaluator, progress)
+            if isinstance(reference, Stop):
+                return closing.without_loop(reference)
+        except KeyboardInterrupt:
+            return closing.without_loop(Stop("interrupted"))
+        except (BudgetExceeded, EvaluationError) as error:
+            reason = "budget" if isinstance(error, BudgetExceeded) else "error"
+            return closing.without_loop(Stop(reason, str(error)))
+        cases = every_case([request.baseline, reference])
+        trial = Trial(request, evaluator, cases)
+        loop = Loop(request, Best(reference), Memory(), trial, progress)
+        stop = _run(loop)
+        progress.pause()
+        writer = Writer(request, evaluator, reference)
+        return closing.after_loop(stop, loop, reference, writer)
+
+
+def _run(loop: Loop) -> Stop:
+    try:
+        return loop.run()
+    except KeyboardInterrupt:
+        return Stop("interrupted")
+    except EvaluationError as error:
+        return Stop("error", str(error))
+
+
+def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progress) -> Evaluation | Stop:
+    """The unpatched shadow tree, which must give what the user's own tree gave."""
+    evaluation = request.run.load_evaluation("reference.json")
+    if evaluation is None:
+        progress.note("checking that an unpatched copy of the project gives the same results")
+        evaluation = evaluator.suite({}, name="unpatched copy")
+        refused = [item for item in evaluation.items.values() if item.error_type == "BudgetExceeded"]
+        if refused:
+            return Stop("budget", refused[0].explanation)
+    mismatch = reproduced(request.baseline, evaluation, request.root)
+    if mismatch is not None:
+        return Stop("not-reproduced", mismatch.model_dump_json())
+    request.run.save_evaluation("reference.json", evaluation)
+    request.run.log("reference", items=len(evaluation.items))
+    return evaluation
+
+
+def _no_train_failure(baseline: Evaluation) -> Stop:
+    failing = [item for item in baseline.items.values() if item.counts and not item.passed]
+    if not failing:
+        return Stop("no-failures")
+    return Stop("no-failures", "no train case fails; what fails is outside the train split")

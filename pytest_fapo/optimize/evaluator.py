@@ -1,0 +1,90 @@
+"""Evaluations of candidates, in the order that costs least: targeted, train, val, then the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
+from pytest_fapo.models import Candidate, Evaluation, Split
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.report import Progress
+
+
+class Evaluator:
+    """Runs pytest on trees that differ from the user's by a patch; a context manager.
+
+    Args:
+        request: the run's.
+        progress: is told of stages and items as they come.
+    """
+
+    def __init__(self, request: OptimizeRequest, progress: Progress) -> None:
+        self._request = request
+        self._progress = progress
+        self._shadow: ShadowTree | None = None
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shadow is not None:
+            self._shadow.close()
+
+    def suite(self, files: Mapping[str, bytes], name: str = "suite") -> Evaluation:
+        """Evaluate everything that has to be proven: the whole suite, or what the user selected."""
+        selected = list(self._request.baseline.items) if self._request.guard == "selected" else None
+        total = len(selected) if selected is not None else len(self._request.baseline.items)
+        return self._evaluate(files, [Stage(name=name, nodeids=selected)], total)
+
+    def cases(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+        """Evaluate the targeted cases, then train, then val, dropping a candidate that cannot win."""
+        targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
+        train, val = _items(parent, "train"), _items(parent, "val")
+        stages = [
+            Stage(name="targeted", nodeids=targets, min_passed=1),
+            Stage(name="train", nodeids=train, protected=_passing(parent, train)),
+            Stage(name="val", nodeids=val, protected=_passing(parent, val)),
+        ]
+        return self._evaluate(files, [stage for stage in stages if stage.nodeids], len(train) + len(val))
+
+    def _evaluate(self, files: Mapping[str, bytes], stages: Sequence[Stage], total: int) -> Evaluation:
+        request, shadow = self._request, self._tree()
+        shadow.apply(files)
+        self._progress.stage(stages[0].name, total=total)
+        evaluation = evaluate(
+            shadow,
+            EvaluationRequest(
+                args=request.child_args,
+                stages=list(stages),
+                cwd=request.cwd,
+                cache_folder=str(request.cache_folder),
+                # What the baseline has just asked anew is fresh by now.
+                cache_mode="auto" if request.cache_mode == "refresh" else request.cache_mode,
+                spend_file=str(request.budget.spend_file),
+                allotment=Allotment(
+                    max_calls=request.budget.max_calls,
+                    max_cost=request.budget.max_cost,
+                    deadline=request.budget.deadline,
+                ),
+                watch=sorted(files),
+            ),
+            on_item=self._progress.item,
+        )
+        self._progress.spending(request.budget.spending())
+        return evaluation
+
+    def _tree(self) -> ShadowTree:
+        if self._shadow is None:
+            self._shadow = ShadowTree.create(self._request.root)
+        return self._shadow
+
+
+def _items(evaluation: Evaluation, split: Split) -> list[str]:
+    return [nodeid for nodeid, item in evaluation.items.items() if item.split == split]
+
+
+def _passing(evaluation: Evaluation, nodeids: Sequence[str]) -> list[str]:
+    return [nodeid for nodeid in nodeids if evaluation.items[nodeid].passed]

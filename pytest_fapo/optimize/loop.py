@@ -1,0 +1,165 @@
+"""The loop: diagnose, propose, review, evaluate, gate, accept; until target, budget or nothing is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_fapo.diagnose import diagnose
+from pytest_fapo.errors import BudgetExceeded
+from pytest_fapo.models import Attempt, Candidate, Cluster, Diagnosis, Evidence, Verdict
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.standing import Best, Memory, train_evidence, visible
+from pytest_fapo.optimize.trial import Trial
+from pytest_fapo.propose import ProposalFailed, Proposer
+from pytest_fapo.report import Progress
+
+ROUNDS = 3
+"""How often one proposer is asked about one cluster on the same best tree."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why the loop ended."""
+
+    reason: str
+    """One of `report.StopReason`."""
+    detail: str = ""
+
+
+class Loop:
+    """Improves `best` by one accepted candidate per iteration.
+
+    Args:
+        request: the run's.
+        best: the user's own tree, evaluated; replaced whenever a candidate is accepted.
+        memory: what an interrupted run had tried, else empty.
+        trial: judges one candidate.
+        progress: is told what happens.
+    """
+
+    def __init__(
+        self,
+        request: OptimizeRequest,
+        best: Best,
+        memory: Memory,
+        trial: Trial,
+        progress: Progress,
+    ) -> None:
+        self.best = best
+        self.memory = memory
+        self._request = request
+        self._trial = trial
+        self._progress = progress
+        self._useless: set[str] = set()
+
+    def run(self) -> Stop:
+        """Iterate until there is a reason to stop."""
+        iteration = 0
+        while True:
+            stop = self._stop()
+            if stop is not None:
+                return stop
+            iteration += 1
+            self._progress.iteration(iteration, best=self.best.scores())
+            self._request.run.log("iteration", number=iteration, best=self.best.candidate)
+            try:
+                if not self._improve():
+                    return self._stop() or Stop("nothing-left")
+            except BudgetExceeded as error:
+                return Stop("budget", str(error))
+
+    def diagnosis(self) -> Diagnosis:
+        """Where and why the best tree still fails on train."""
+        artifacts = self._request.snapshot.store.with_files(self.best.files).all("prompt")
+        return diagnose(self.best.evaluation, artifacts=artifacts)
+
+    def _stop(self) -> Stop | None:
+        if self.best.reaches(self._request.target):
+            return Stop("target")
+        limit = self._request.max_candidates
+        if limit is not None and self.memory.evaluated >= limit:
+            return Stop("budget", f"--fapo-max-candidates={limit} is used up")
+        exhausted = self._request.budget.exhausted()
+        return Stop("budget", exhausted) if exhausted else None
+
+    def _improve(self) -> bool:
+        """One iteration: True as soon as a candidate was accepted, False when nothing is left to try."""
+        clusters = self.diagnosis().clusters
+        for proposer in self._request.proposers:
+            for cluster in clusters:
+                if proposer.name not in self._useless and self._work_on(cluster, proposer):
+                    return True
+                if self._stop() is not None:
+                    return False
+        return False
+
+    def _work_on(self, cluster: Cluster, proposer: Proposer) -> bool:
+        for _ in range(ROUNDS):
+            tried = len(self.memory.attempts)
+            for candidate in self._proposals(cluster, proposer):
+                if self._try(candidate, cluster, proposer):
+                    return True
+                if self._stop() is not None:
+                    return False
+            if len(self.memory.attempts) == tried:
+                return False
+        return False
+
+    def _proposals(self, cluster: Cluster, proposer: Proposer) -> Iterator[Candidate]:
+        try:
+            for candidate in proposer.propose(self._evidence(cluster)):
+                numbered = candidate.model_copy(
+                    update={"id": self.memory.next_id(), "parent": self.best.candidate}
+                )
+                if not self.memory.tried(numbered.digest):
+                    yield numbered
+        except ProposalFailed as error:
+            self._failed(cluster, error)
+
+    def _evidence(self, cluster: Cluster) -> Evidence:
+        return Evidence(
+            cluster=cluster,
+            cases=train_evidence(self.best.evaluation, cluster.pipeline),
+            artifacts=self._request.snapshot.store.with_files(self.best.files).all("prompt"),
+            level="prompt",
+            memory=visible(self.memory.attempts),
+            parent=self.best.candidate,
+        )
+
+    def _try(self, candidate: Candidate, cluster: Cluster, proposer: Proposer) -> bool:
+        self._progress.trying(candidate)
+        evidence = self._evidence(cluster)
+        outcome = self._trial.run(candidate, self.best, proposer, evidence)
+        self._remember(outcome.attempt)
+        if outcome.best is not None:
+            self.best = outcome.best
+        return outcome.best is not None
+
+    def _failed(self, cluster: Cluster, error: ProposalFailed) -> None:
+        """A proposer that could not propose is an attempt like any other, with its reason."""
+        if not error.again:
+            self._useless.add(error.proposer)
+        candidate = Candidate(
+            id=self.memory.next_id(),
+            parent=self.best.candidate,
+            edits=[],
+            hypothesis="no usable proposal",
+            proposer=error.proposer,
+            technique="no proposal",
+            cluster=cluster.id,
+            step=cluster.step,
+        )
+        verdict = Verdict(accepted=False, reason=str(error), stage="review")
+        started = time.time()
+        attempt = Attempt(candidate=candidate, review=self._trial.no_review(), verdict=verdict)
+        self._request.run.log("proposal-failed", attempt=attempt.model_dump(mode="json"), at=started)
+        self._remember(attempt)
+
+    def _remember(self, attempt: Attempt) -> None:
+        self.memory.attempts.append(attempt)
+        if attempt.verdict.stage == "suite":
+            self.memory.looks += 1
+        self._progress.attempt(attempt)
+        self._progress.spending(self._request.budget.spending())

@@ -1,0 +1,51 @@
+"""What the loop is given."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
+from pytest_fapo.models import Evaluation
+from pytest_fapo.optimize.budget import Budget
+from pytest_fapo.optimize.run_directory import RunDirectory
+from pytest_fapo.optimize.snapshot import Snapshot
+from pytest_fapo.propose import Proposer
+
+
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """One optimization: the baseline, the limits, and what may be done with the result."""
+
+    root: Path
+    """The project: pytest's rootdir."""
+    settings: Settings
+    baseline: Evaluation
+    """What this session's tests gave on the user's own tree."""
+    proposers: Sequence[Proposer]
+    run: RunDirectory
+    snapshot: Snapshot
+    budget: Budget
+    child_args: list[str]
+    """pytest arguments for the evaluations' child processes."""
+    cwd: str
+    """Working directory of the session, relative to `root`."""
+    cache_folder: Path
+    cache_mode: CacheMode
+    timeout: float | None = None
+    """Seconds per case, as the child processes are told."""
+    concurrency: int = 16
+    guard: GuardMode = "all"
+    write: WriteMode = "auto"
+    target: float | None = None
+    max_candidates: int | None = None
+    stand_in: str = ""
+    """Name of the offline model where it answers."""
+    read_line: Callable[[str], str] = input
+    """Asks the user; see `--fapo-write=ask`."""
+    file: TextIO = sys.stderr
+    tty: bool = False
+    color: bool = False

@@ -1,0 +1,110 @@
+"""Where the loop stands: the best tree so far, and the memory of everything that was tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pytest_fapo.models import SPLITS, Attempt, Case, Evaluation, Evidence, EvidenceCase, ItemResult, Split
+
+
+@dataclass
+class Best:
+    """The best tree so far: the user's own, or an accepted candidate's."""
+
+    evaluation: Evaluation
+    candidate: str = ""
+    """Id of the accepted candidate; empty for the user's own tree."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """All that differs from the user's files."""
+
+    def scores(self) -> dict[Split, float | None]:
+        return {split: self.evaluation.score(split) for split in SPLITS}
+
+    def failing(self) -> list[ItemResult]:
+        return [item for item in self.evaluation.items.values() if item.counts and not item.passed]
+
+    def reaches(self, target: float | None) -> bool:
+        """Whether nothing fails any more, or every split with cases has reached the target."""
+        if not self.failing():
+            return True
+        scores = [score for score in self.scores().values() if score is not None]
+        return target is not None and bool(scores) and min(scores) >= target
+
+
+@dataclass
+class Memory:
+    """Everything that was tried, in order."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    looks: int = 0
+    """How often the held-out cases were asked."""
+
+    def next_id(self) -> str:
+        return f"c{len(self.attempts) + 1}"
+
+    def tried(self, digest: str) -> bool:
+        return any(attempt.candidate.digest == digest for attempt in self.attempts)
+
+    @property
+    def accepted(self) -> list[Attempt]:
+        return [attempt for attempt in self.attempts if attempt.verdict.accepted]
+
+    @property
+    def evaluated(self) -> int:
+        return sum(attempt.verdict.stage != "review" for attempt in self.attempts)
+
+
+def train_evidence(evaluation: Evaluation, pipeline: str) -> list[EvidenceCase]:
+    """The train cases of a pipeline as proposers may see them; no other split ever leaves here."""
+    found = []
+    for nodeid, item in evaluation.items.items():
+        case = evaluation.cases.get(nodeid)
+        if item.split != "train" or item.pipeline != pipeline or case is None or not item.counts:
+            continue
+        assert case.split == "train"
+        found.append(
+            EvidenceCase(
+                case=case,
+                nodeid=nodeid,
+                passed=item.passed,
+                explanation=item.explanation,
+                feedback=item.feedback,
+                trace=evaluation.trace_of(item),
+            )
+        )
+    return found
+
+
+def every_case(evaluations: list[Evaluation]) -> list[Case]:
+    """All known cases of all splits, each once; for the review's leakage check only."""
+    found: dict[tuple[str, str], Case] = {}
+    for evaluation in evaluations:
+        for case in evaluation.cases.values():
+            found.setdefault((case.id, case.origin), case)
+    return list(found.values())
+
+
+def visible(attempts: list[Attempt]) -> list[Attempt]:
+    """The memory as proposers may see it: nothing of single val or held-out cases.
+
+    Of val a count remains; of the held-out cases the one bit that the verdict's reason states.
+    """
+    return [attempt.model_copy(update={"verdict": _blind(attempt)}) for attempt in attempts]
+
+
+def _blind(attempt: Attempt) -> object:
+    verdict = attempt.verdict
+    known = set(attempt.candidate.targets)
+    splits = {split: value for split, value in verdict.splits.items() if split != "holdout"}
+    train_only = verdict.stage in ("targeted", "train")
+    return verdict.model_copy(
+        update={
+            "splits": splits,
+            "fixed": [nodeid for nodeid in verdict.fixed if nodeid in known],
+            "broken": verdict.broken if train_only else [],
+            "broken_hidden": 0,
+        }
+    )
+
+
+__all__ = ["Best", "Evidence", "Memory", "every_case", "train_evidence", "visible"]

@@ -1,0 +1,145 @@
+"""What is done with a proven patch: written, asked about, saved, or left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fapo.artifacts import unified_diff, write_back
+from pytest_fapo.errors import ArtifactError
+from pytest_fapo.gate import judge_suite
+from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
+from pytest_fapo.optimize.evaluator import Evaluator
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.standing import Best
+from pytest_fapo.report import Change, Writing, choose
+
+
+@dataclass
+class WriteOutcome:
+    """What became of the patch."""
+
+    writing: Writing
+    best: Best
+    """The tree that was written or saved: all accepted candidates, or the part that the user chose."""
+    patch: str = ""
+    conflicts: list[str] = field(default_factory=list)
+    note: str = ""
+
+
+class Writer:
+    """Carries out `--fapo-write` for what the loop accepted.
+
+    Args:
+        request: the run's.
+        evaluator: proves the part that the user chose, where it is not all.
+        reference: the user's own tree, evaluated.
+    """
+
+    def __init__(self, request: OptimizeRequest, evaluator: Evaluator, reference: Evaluation) -> None:
+        self._request = request
+        self._evaluator = evaluator
+        self._reference = reference
+
+    def carry_out(self, best: Best, accepted: list[Attempt], *, interrupted: bool) -> WriteOutcome:
+        """Write or save `best`. An interrupted run only saves: the user did not wait for its end."""
+        if not best.files:
+            return WriteOutcome("nothing", best)
+        mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
+        if mode == "ask":
+            chosen = self._ask(best, accepted)
+            if chosen is None:
+                return WriteOutcome("declined", best, self._save(best.files))
+            best = chosen
+        patch = self._save(best.files)
+        if mode == "never":
+            return WriteOutcome("never", best, patch)
+        if mode == "patch":
+            return WriteOutcome("patch", best, patch)
+        return self._write(best, patch)
+
+    def _write(self, best: Best, patch: str) -> WriteOutcome:
+        request = self._request
+        expected = {path: request.snapshot.hashes[path] for path in best.files}
+        try:
+            result = write_back(
+                request.root, best.files, expected=expected, journal=request.run.write_journal
+            )
+        except ArtifactError as error:
+            return WriteOutcome("conflict", best, patch, note=str(error))
+        if result.conflicts:
+            return WriteOutcome("conflict", best, patch, conflicts=list(result.conflicts))
+        return WriteOutcome("written", best, patch)
+
+    def _save(self, files: Mapping[str, bytes]) -> str:
+        request = self._request
+        path = request.run.save_text("changes.patch", unified_diff(request.root, files))
+        try:
+            return path.relative_to(Path.cwd()).as_posix()
+        except ValueError:
+            return str(path)
+
+    # --- ask ------------------------------------------------------------------------------------------
+
+    def _ask(self, best: Best, accepted: list[Attempt]) -> Best | None:
+        """The part of the patch that the user wants, proven; None where nothing is left of it."""
+        request = self._request
+        edits = self._edits(best, accepted)
+        changes = [self._change(edit, accepted) for edit in edits]
+        wanted = {
+            change.title
+            for change in choose(
+                changes, request.read_line, request.file, tty=request.tty, color=request.color
+            )
+        }
+        if not wanted:
+            return None
+        if len(wanted) == len(edits):
+            return best
+        files = request.snapshot.render([edit for edit in edits if edit.address in wanted])
+        evaluation = self._evaluator.suite(files, name="chosen changes")
+        if not judge_suite(self._reference, evaluation).accepted:
+            request.file.write(
+                "The changes that you chose do not pass without the others: nothing is written.\n"
+            )
+            return None
+        return Best(evaluation, best.candidate, files)
+
+    def _edits(self, best: Best, accepted: list[Attempt]) -> list[Edit]:
+        """One edit per artifact: from the user's text to the final one."""
+        addresses = dict.fromkeys(edit.address for attempt in accepted for edit in attempt.candidate.edits)
+        final = self._request.snapshot.store.with_files(best.files)
+        return [
+            Edit(
+                address=address,
+                before=self._request.snapshot.store.get(address).text,
+                after=final.get(address).text,
+            )
+            for address in addresses
+        ]
+
+    def _change(self, edit: Edit, accepted: list[Attempt]) -> Change:
+        attempts = [
+            attempt
+            for attempt in accepted
+            if any(other.address == edit.address for other in attempt.candidate.edits)
+        ]
+        files = self._request.snapshot.render([edit])
+        return Change(
+            title=edit.address,
+            hypothesis=attempts[-1].candidate.hypothesis,
+            diff=unified_diff(self._request.root, files),
+            splits=_numbers(attempts),
+            fixed=len({nodeid for attempt in attempts for nodeid in attempt.verdict.fixed}),
+            broken=0,
+        )
+
+
+def _numbers(attempts: list[Attempt]) -> dict[Split, SplitChange]:
+    first, last = attempts[0].verdict.splits, attempts[-1].verdict.splits
+    return {
+        split: SplitChange(before=first[split].before, after=last[split].after)
+        for split in SPLITS
+        if split in first and split in last
+    }

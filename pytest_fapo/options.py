@@ -1,0 +1,135 @@
+"""The command-line options, each with the question "when would I want this?" answered. Imports pytest only."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+import pytest
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the group `fapo` to pytest's command line."""
+    group = parser.getgroup("fapo", "LLM pipelines: diagnose and tune (pytest-fapo)")
+    add = group.addoption
+    add(
+        "--fapo-diagnose",
+        action="store_true",
+        help="Say where and why the failing train cases fail: step, category, level. Proposes nothing.",
+    )
+    add(
+        "--fapo-optimize",
+        action="store_true",
+        help="Find prompt edits that mend failing cases, prove them on the whole suite and the held-out "
+        "cases, and write the proven ones into the source.",
+    )
+    add(
+        "--fapo-write",
+        choices=["auto", "ask", "patch", "never"],
+        default=None,
+        help="What to do with proven edits: write them (auto), ask for each (ask), only save a patch "
+        "(patch), or nothing (never). Default: auto; under CI: patch.",
+    )
+    add(
+        "--fapo-guard",
+        choices=["all", "selected"],
+        default="all",
+        help="Prove edits on the whole suite (all) even when you selected a part, or only on the tests you "
+        "selected (selected), when the whole suite is too slow.",
+    )
+    add(
+        "--fapo-cache",
+        choices=["auto", "refresh", "only", "off"],
+        default="auto",
+        help="LLM answers: replay recorded ones and ask for new ones (auto), ask anew and record (refresh), "
+        "never touch the network (only: for CI), neither read nor record (off).",
+    )
+    add(
+        "--fapo-concurrency",
+        type=_positive_int,
+        default=None,
+        metavar="N",
+        help="How many cases run at once (default 16). Lower it when your provider limits the rate.",
+    )
+    add(
+        "--fapo-timeout",
+        type=_seconds,
+        default=None,
+        metavar="TIME",
+        help="Time one case may take (30, 30s, 2m); a case past it fails.",
+    )
+    add(
+        "--fapo-target",
+        type=_share,
+        default=None,
+        metavar="SHARE",
+        help="Stop when this share (0 to 1) of every split passes; the exit code is then 0.",
+    )
+    _add_budgets(group)
+    add(
+        "--fapo-resume",
+        action="store_true",
+        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize.",
+    )
+
+
+def _add_budgets(group: pytest.OptionGroup) -> None:
+    add = group.addoption
+    add(
+        "--fapo-budget",
+        type=_amount,
+        default=None,
+        metavar="USD",
+        help="Spend at most this on LLM calls. Calls to models without a known price cannot be counted: "
+        "limit those with --fapo-max-calls.",
+    )
+    add("--fapo-max-calls", type=_count, default=None, metavar="N", help="Send at most N LLM calls.")
+    add(
+        "--fapo-max-candidates",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="Evaluate at most N candidates.",
+    )
+    add(
+        "--fapo-time-limit",
+        type=_seconds,
+        default=None,
+        metavar="TIME",
+        help="Stop after this time (90, 90s, 10m, 1h); what was accepted until then is kept.",
+    )
+
+
+def _positive_int(text: str) -> int:
+    value = _count(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return value
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch(r"\d+", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}")
+    return int(text)
+
+
+def _amount(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?|\.\d+", text):
+        raise argparse.ArgumentTypeError(f"expected an amount in USD such as 2.50, got {text!r}")
+    return float(text)
+
+
+def _share(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(%?)", text)
+    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.9 or 90%, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h|)", text)
+    value = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]] if match else 0.0
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"expected a time such as 90, 90s, 10m or 1h, got {text!r}")
+    return value

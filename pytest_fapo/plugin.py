@@ -1,0 +1,176 @@
+"""Everything that pytest-fapo adds to pytest, in the order in which a session meets it.
+
+Loaded at every start of pytest: imports nothing heavy, and does nothing until a test is marked with
+`@fapo.cases` or a `--fapo-*` option is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fapo import hookspecs, options
+from pytest_fapo.case_loading.decorator import MARK
+from pytest_fapo.errors import FapoError
+from pytest_fapo.stash import SESSION_KEY
+
+if TYPE_CHECKING:
+    from pytest_fapo.session import FapoSession, Run
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    options.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Where a stand-in model is configured, let SDK clients be made before any key is set."""
+    path = early_config.inipath or early_config.rootpath / "pyproject.toml"
+    if path.name == "pyproject.toml" and path.is_file() and b"fapo.offline" in path.read_bytes():
+        from pytest_fapo.session.offline_keys import set_placeholder_keys
+
+        set_placeholder_keys(path)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"{MARK}(source): one item per labelled case (see pytest_fapo.cases)")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recording(config), "fapo-recording")
+    if _wanted(config):
+        from pytest_fapo.commands import prepare
+
+        try:
+            prepare(config, _session(config))
+        except FapoError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: tell a worker about the run that its controller has begun."""
+    session = node.config.stash.get(SESSION_KEY, None)
+    if session is not None and session.plan.spend_file is not None:
+        node.workerinput["fapo_spend_file"] = str(session.plan.spend_file)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.definition.get_closest_marker(MARK) is None:
+        return
+    try:
+        session = _session(metafunc.config)
+        session.activate()
+        session.binder.parametrize(metafunc)
+    except FapoError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Any:
+    """The labelled case of this item: `id, inputs, expected, split, tags, weight, metadata`."""
+    bound = getattr(request, "param", None)
+    if bound is None:
+        pytest.fail("the fixture 'case' belongs to tests marked with @fapo.cases(...)", pytrace=False)
+    return bound.case
+
+
+@pytest.fixture
+def run(case: Any, request: pytest.FixtureRequest) -> Run:
+    """The pipeline's run on this item's case: `output, steps, llm_calls, score(), feedback()`."""
+    return _session(request.config).run_for(request)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    session = item.config.stash.get(SESSION_KEY, None)
+    if session is not None:
+        session.begin(item)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    session = item.config.stash.get(SESSION_KEY, None)
+    if session is None:
+        return (yield)
+    from pytest_fapo.session.body import watched_body
+
+    with watched_body(session, item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    session = item.config.stash.get(SESSION_KEY, None)
+    if session is not None:
+        session.state_of(item).add(call, report)
+        if report.when == "teardown":
+            # A string: the only kind of value that crosses from an xdist worker without harm.
+            report.fapo = session.packed_record(item)  # type: ignore[attr-defined]
+    return report
+
+
+class Recording:
+    """Takes in the records that reports bring; under xdist only the controller has one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        line = getattr(report, "fapo", None)
+        if line is not None:
+            record = _session(self._config).take(line)
+            self._config.hook.pytest_fapo_item(record=record)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
+    """After everything that pytest itself prints: diagnose or optimize, as asked."""
+    result = yield
+    if _wanted(session.config) and not hasattr(session.config, "workerinput"):
+        from pytest_fapo.commands import finish
+
+        finish(session, _session(session.config))
+    return result
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    session = config.stash.get(SESSION_KEY, None)
+    if session is not None:
+        from pytest_fapo.report import session_lines
+
+        for line in session_lines(session.evaluation()):
+            terminalreporter.write_line(line)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(SESSION_KEY, None)
+    if session is not None:
+        session.close()
+
+
+def _wanted(config: pytest.Config) -> bool:
+    """Whether an option asks for more than running the tests."""
+    option = config.option
+    return bool(option.fapo_diagnose or option.fapo_optimize or option.fapo_resume)
+
+
+def _session(config: pytest.Config) -> FapoSession:
+    """The plugin's session, made on first use.
+
+    Raises:
+        ConfigError: `[tool.fapo]` cannot be used.
+    """
+    session = config.stash.get(SESSION_KEY, None)
+    if session is None:
+        from pytest_fapo.session import FapoSession
+
+        session = config.stash[SESSION_KEY] = FapoSession(config)
+    return session

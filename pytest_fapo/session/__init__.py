@@ -1,0 +1,10 @@
+"""The plugin's side of one pytest session: cases become items, pipelines run, items leave records."""
+
+from __future__ import annotations
+
+from pytest_fapo.session.capturing import CapturePlan, prepare_folder
+from pytest_fapo.session.evaluation import EvaluationBuilder, spending_of
+from pytest_fapo.session.run import Run
+from pytest_fapo.session.state import FapoSession
+
+__all__ = ["CapturePlan", "EvaluationBuilder", "FapoSession", "Run", "prepare_folder", "spending_of"]

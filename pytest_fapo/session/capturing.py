@@ -1,0 +1,116 @@
+"""Switches tracing and capture on for a session, as its options (or its parent process) say."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_fapo.config import CacheMode, Settings
+from pytest_fapo.session.offline_keys import key_given
+
+if TYPE_CHECKING:
+    from pytest_fapo.llm import Ledger
+
+CHILD_SPEC = "FAPO_CHILD_SPEC"
+"""Environment variable with the path of the spec of an evaluation's child process."""
+
+
+@dataclass(frozen=True)
+class CapturePlan:
+    """Where answers are cached and what the calls of this process may spend."""
+
+    cache_folder: Path
+    mode: CacheMode
+    spend_file: Path | None = None
+    max_calls: int | None = None
+    max_cost: float | None = None
+    deadline: float | None = None
+    """Epoch seconds."""
+
+    @property
+    def limited(self) -> bool:
+        return any(limit is not None for limit in (self.max_calls, self.max_cost, self.deadline))
+
+
+def child_plan() -> CapturePlan | None:
+    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+    spec_path = os.environ.get(CHILD_SPEC)
+    if not spec_path:
+        return None
+    request: dict[str, Any] = json.loads(Path(spec_path).read_text(encoding="utf-8"))["request"]
+    allotment = request.get("allotment") or {}
+    spend_file = request.get("spend_file")
+    return CapturePlan(
+        cache_folder=Path(request["cache_folder"]),
+        mode=request["cache_mode"],
+        spend_file=Path(spend_file) if spend_file else None,
+        max_calls=allotment.get("max_calls"),
+        max_cost=allotment.get("max_cost"),
+        deadline=allotment.get("deadline"),
+    )
+
+
+def prepare_folder(folder: Path) -> Path:
+    """Make the project's `.fapo` folder, private to the user, with a .gitignore of its own."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("# Made by pytest-fapo: runs, cached answers. Nothing here belongs in git.\n*\n")
+    return folder
+
+
+class Capturing:
+    """Tracing and capture of one process, installed once and taken out at the end."""
+
+    def __init__(self, settings: Settings, plan: CapturePlan) -> None:
+        from pytest_fapo.llm import Cache, Capture, offline_model
+        from pytest_fapo.trace import Redactor, StepTracer
+
+        self.redactor = Redactor(settings.redact)
+        self.tracer = StepTracer(settings.steps)
+        offline = None
+        if offline_applies(settings):
+            assert settings.offline is not None
+            offline = offline_model(settings.offline.model)
+        cache = None
+        if plan.mode != "off":
+            prepare_folder(plan.cache_folder.parent)
+            cache = Cache(plan.cache_folder)
+        self._cache = cache
+        self.capture = Capture(
+            cache=cache,
+            mode=plan.mode,
+            endpoints=settings.endpoints,
+            offline=offline,
+            ledger=_ledger(plan),
+            redactor=self.redactor,
+        )
+
+    def install(self) -> None:
+        self.tracer.install()
+        self.capture.install()
+
+    def uninstall(self) -> None:
+        self.capture.uninstall()
+        self.tracer.uninstall()
+        if self._cache is not None:
+            self._cache.close()
+
+
+def offline_applies(settings: Settings) -> bool:
+    """Whether the stand-in model answers: it is configured and no provider's key is set."""
+    offline = settings.offline
+    return offline is not None and not any(key_given(name) for name in offline.unless_env)
+
+
+def _ledger(plan: CapturePlan) -> Ledger | None:
+    if plan.spend_file is None and not plan.limited:
+        return None
+    from pytest_fapo.llm.ledger import SpendLedger
+
+    return SpendLedger(
+        plan.spend_file, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline
+    )

@@ -1,0 +1,94 @@
+"""`@fapo.cases` to parametrization: one pytest item per case, its id the case's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_fapo.case_loading import CaseSource, load_cases
+from pytest_fapo.case_loading.decorator import MARK
+from pytest_fapo.errors import CaseError
+
+if TYPE_CHECKING:
+    from pytest_fapo.models import Case
+
+
+@dataclass(frozen=True)
+class BoundCase:
+    """A case as it stands on an item: with the pipeline that it is for."""
+
+    case: Case
+    pipeline: str
+    timeout: float | None
+    identity: str
+
+
+class CaseBinder:
+    """Parametrizes marked tests; a source used by several tests is read once.
+
+    Args:
+        rootpath: pytest's rootdir.
+        pipeline: name of the pipeline fixture where `cases` names none.
+        timeout: seconds per case where `cases` gives none.
+    """
+
+    def __init__(self, rootpath: Path, pipeline: str, timeout: float | None) -> None:
+        self._rootpath = rootpath
+        self._pipeline = pipeline
+        self._timeout = timeout
+        self._loaded: dict[tuple[int, Path], tuple[CaseSource, list[Case]]] = {}
+        self._identities: dict[tuple[str, str], list[Case]] = {}
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize one test function.
+
+        Raises:
+            CaseError: a source cannot be used, or the test asks for neither `case` nor `run`.
+        """
+        sources = [mark.args[0] for mark in metafunc.definition.iter_markers(MARK)]
+        name = metafunc.function.__name__
+        if "case" not in metafunc.fixturenames:
+            raise CaseError(
+                f"{name} is marked with cases(...) but asks for neither 'case' nor 'run': add one of them to "
+                f"its arguments"
+            )
+        bound = [self._bind(case, source) for source in sources for case in self._load(source, metafunc)]
+        ids = [entry.case.id for entry in bound]
+        repeated = (
+            next((case_id for case_id in ids if ids.count(case_id) > 1), None) if len(sources) > 1 else None
+        )
+        if repeated is not None:
+            raise CaseError(f"{name}: duplicate id {repeated!r} in two of its case sources")
+        metafunc.parametrize("case", bound, ids=ids, indirect=True)
+
+    def _load(self, source: CaseSource, metafunc: pytest.Metafunc) -> list[Case]:
+        test_file = Path(metafunc.definition.path)
+        key = (id(source), test_file)
+        if key not in self._loaded:  # the source is kept too, so that its id stays its own
+            cases = load_cases(source, test_file=test_file, rootpath=self._rootpath)
+            self._loaded[key] = (source, cases)
+        return self._loaded[key][1]
+
+    def _bind(self, case: Case, source: CaseSource) -> BoundCase:
+        pipeline = source.pipeline or self._pipeline
+        timeout = source.timeout if source.timeout is not None else self._timeout
+        return BoundCase(case, pipeline, timeout, self._identity(pipeline, case))
+
+    def _identity(self, pipeline: str, case: Case) -> str:
+        """The id; with a number where another source of this pipeline has the id for other inputs."""
+        known = self._identities.setdefault((pipeline, case.id), [])
+        for number, other in enumerate(known):
+            if other.inputs == case.inputs:
+                return case.id if number == 0 else f"{case.id}~{number + 1}"
+        known.append(case)
+        return case.id if len(known) == 1 else f"{case.id}~{len(known)}"
+
+
+def bound_case(item: pytest.Item) -> BoundCase | None:
+    """The case of an item; None for tests that are not ours."""
+    callspec = getattr(item, "callspec", None)
+    value = callspec.params.get("case") if callspec is not None else None
+    return value if isinstance(value, BoundCase) else None

@@ -1,0 +1,114 @@
+"""From pytest's reports of one item to its record."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fapo.errors import CallStopped
+from pytest_fapo.models import ItemResult, Outcome
+from pytest_fapo.session.run import ItemNotes
+
+if TYPE_CHECKING:
+    from pytest_fapo.models import Trace
+
+_EXPLANATION_LINES = 12
+_EXPLANATION_CHARS = 2_000
+
+
+@dataclass
+class ItemState:
+    """Kept on the item from its set-up to its tear-down."""
+
+    notes: ItemNotes = field(default_factory=ItemNotes)
+    outcome: Outcome = "passed"
+    explanation: str = ""
+    error_type: str = ""
+    duration: float = 0.0
+
+    def add(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Take in the report of one phase; the first phase that fails decides."""
+        self.duration += report.duration
+        outcome = _outcome(report)
+        if self.outcome in ("failed", "error") or outcome == "passed":
+            return
+        self.outcome = outcome
+        if call.excinfo is not None:
+            self.error_type = self.notes.stopped or call.excinfo.typename
+            self.explanation = _shorten(call.excinfo.exconly(tryshort=True))
+            if isinstance(call.excinfo.value, CallStopped | pytest.fail.Exception):
+                self.explanation = _shorten(str(call.excinfo.value))
+        elif report.failed:
+            self.explanation = _shorten(str(report.longrepr))
+
+
+def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[str, Any]:
+    """The record of an item that has been torn down, as `pytest_fapo_item` gives it.
+
+    Args:
+        item: the item.
+        state: what was gathered of it.
+        traced: ids of the traces that were given before; the item's own is added.
+    """
+    notes = state.notes
+    trace_id, trace = _trace(item, notes)
+    result = ItemResult(
+        nodeid=item.nodeid,
+        test=item.nodeid.split("[", 1)[0],
+        outcome=state.outcome,
+        case_id=notes.case.id if notes.case else None,
+        pipeline=notes.pipeline,
+        split=notes.case.split if notes.case else None,
+        weight=notes.case.weight if notes.case else 1.0,
+        explanation=state.explanation,
+        error_type=state.error_type,
+        scores=notes.scores,
+        feedback=notes.feedback,
+        duration=state.duration,
+        trace_id=trace_id,
+    )
+    new_trace = trace if trace_id is not None and trace_id not in traced else None
+    if trace_id is not None:
+        traced.add(trace_id)
+    return {
+        "item": result.model_dump(mode="json"),
+        "case": notes.case.model_dump(mode="json") if notes.case else None,
+        "trace": new_trace.model_dump(mode="json") if new_trace else None,
+    }
+
+
+def pack(record: dict[str, Any]) -> str:
+    """One line of JSON: the only form in which a record crosses from an xdist worker."""
+    return json.dumps(record, ensure_ascii=True)
+
+
+def unpack(line: str) -> dict[str, Any]:
+    """The record that `pack` was given."""
+    return json.loads(line)  # type: ignore[no-any-return]
+
+
+def _trace(item: pytest.Item, notes: ItemNotes) -> tuple[str | None, Trace | None]:
+    if notes.execution is not None and notes.execution.trace is not None:
+        return f"{notes.pipeline}::{notes.execution.identity}", notes.execution.trace
+    if notes.trace is not None:
+        return item.nodeid, notes.trace
+    return None, None
+
+
+def _outcome(report: pytest.TestReport) -> Outcome:
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped:
+        return "xfailed" if expected_to_fail else "skipped"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "xpassed" if expected_to_fail and report.when == "call" else "passed"
+
+
+def _shorten(text: str) -> str:
+    lines = text.strip().splitlines()
+    if len(lines) > _EXPLANATION_LINES:
+        lines = [*lines[:_EXPLANATION_LINES], "..."]
+    return "\n".join(lines)[:_EXPLANATION_CHARS]

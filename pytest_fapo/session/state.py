@@ -1,0 +1,182 @@
+"""What the plugin keeps for one pytest session in which it is in use."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fapo.config import load_settings
+from pytest_fapo.errors import PipelineError
+from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan
+from pytest_fapo.session.evaluation import EvaluationBuilder
+from pytest_fapo.session.execution import Execution, Executor
+from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
+from pytest_fapo.session.pipelines import Siblings, pipeline_of
+from pytest_fapo.session.records import ItemState, item_record, pack, unpack
+from pytest_fapo.session.run import Run
+from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
+from pytest_fapo.trace import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_fapo.models import Evaluation
+
+
+class FapoSession:
+    """Cases, runs and records of one session; made when the first marked test or option asks for it.
+
+    Args:
+        config: pytest's.
+        plan: where calls are cached and what they may spend; default: as the options say.
+
+    Raises:
+        ConfigError: `[tool.fapo]` cannot be used.
+    """
+
+    def __init__(self, config: pytest.Config, plan: CapturePlan | None = None) -> None:
+        self.config = config
+        self.settings = load_settings(config.inipath, config.rootpath)
+        options = config.option
+        self.timeout: float | None = options.fapo_timeout or self.settings.timeout
+        self.binder = CaseBinder(config.rootpath, self.settings.pipeline, self.timeout)
+        self.builder = EvaluationBuilder()
+        self.plan = child_plan() or plan or default_plan(config)
+        self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
+        self._executions: dict[tuple[str, str], Execution] = {}
+        self._started_groups: set[tuple[Any, ...]] = set()
+        self._traced: set[str] = set()
+        self._capturing: Capturing | None = None
+
+    @property
+    def root(self) -> Path:
+        return self.config.rootpath
+
+    # --- life -----------------------------------------------------------------------------------------
+
+    def activate(self) -> Capturing:
+        """Install tracing and capture, once, in the process that runs the tests."""
+        if self._capturing is None:
+            self._capturing = Capturing(self.settings, self.plan)
+            self._capturing.install()
+        return self._capturing
+
+    def close(self) -> None:
+        self._executor.close()
+        if self._capturing is not None:
+            self._capturing.uninstall()
+            self._capturing = None
+
+    # --- runs -----------------------------------------------------------------------------------------
+
+    def run_for(self, request: pytest.FixtureRequest) -> Run:
+        """The run of this test's case, started together with those of its pending siblings."""
+        item = request.node
+        bound = bound_case(item)
+        if bound is None:
+            pytest.fail("the fixture 'run' belongs to tests marked with @fapo.cases(...)", pytrace=False)
+        try:
+            function = pipeline_of(request, bound.pipeline)
+        except PipelineError as error:
+            pytest.fail(str(error), pytrace=False)
+        self._start(bound, function)
+        self._start_siblings(item, bound, function)
+        notes = self.state_of(item).notes
+        notes.execution = self._executions[bound.pipeline, bound.identity]
+        return Run(notes.execution, notes)
+
+    def recorder(self, bound: BoundCase) -> Recorder:
+        """A recorder for one run of this case."""
+        return Recorder(
+            pipeline=bound.pipeline,
+            case_id=bound.case.id,
+            limit=self.settings.trace_limit,
+            redactor=self.activate().redactor,
+        )
+
+    def _start(self, bound: BoundCase, function: Any) -> None:
+        key = (bound.pipeline, bound.identity)
+        if key in self._executions:
+            return
+        execution = Execution(
+            case=bound.case,
+            pipeline=bound.pipeline,
+            function=function,
+            recorder=self.recorder(bound),
+            identity=bound.identity,
+            timeout=bound.timeout,
+        )
+        self._executions[key] = execution
+        self._executor.submit(execution)
+
+    def _start_siblings(self, item: pytest.Item, bound: BoundCase, function: Any) -> None:
+        if hasattr(self.config, "workerinput"):
+            return  # under xdist nobody knows which cases this worker will be given
+        siblings = Siblings(item, bound.pipeline, function)
+        stage = item.stash.get(STAGE_KEY, 0)
+        group = (bound.pipeline, stage, *siblings.group)
+        if group in self._started_groups:
+            return
+        self._started_groups.add(group)
+        for other, other_bound in self._pending(item, stage):
+            if other_bound.pipeline == bound.pipeline:
+                other_function = siblings.function_for(other)
+                if other_function is not None:
+                    self._start(other_bound, other_function)
+
+    def _pending(self, item: pytest.Item, stage: int) -> Iterator[tuple[pytest.Item, BoundCase]]:
+        items = item.session.items
+        for other in items[items.index(item) + 1 :]:
+            bound = bound_case(other)
+            if bound is None or other.stash.get(STAGE_KEY, 0) != stage:
+                continue
+            if "run" in getattr(other, "fixturenames", ()) and not other.get_closest_marker("skip"):
+                yield other, bound
+
+    # --- records --------------------------------------------------------------------------------------
+
+    def state_of(self, item: pytest.Item) -> ItemState:
+        """What is gathered of the item, made afresh when its set-up begins."""
+        state = item.stash.get(RESULT_KEY, None)
+        if state is None:
+            state = self.begin(item)
+        return state  # type: ignore[no-any-return]
+
+    def begin(self, item: pytest.Item) -> ItemState:
+        state = ItemState()
+        bound = bound_case(item)
+        if bound is not None:
+            state.notes.case, state.notes.pipeline = bound.case, bound.pipeline
+        item.stash[RESULT_KEY] = state
+        return state
+
+    def packed_record(self, item: pytest.Item) -> str:
+        """The finished item's record as one line of JSON."""
+        return pack(item_record(item, self.state_of(item), self._traced))
+
+    def take(self, line: str) -> dict[str, Any]:
+        """Take in a record that this process or an xdist worker has packed."""
+        record = unpack(line)
+        self.builder.add(record)
+        return record
+
+    def evaluation(self, exit_code: int = 0) -> Evaluation:
+        return self.builder.build(exit_code=exit_code)
+
+
+def default_plan(config: pytest.Config) -> CapturePlan:
+    """The plan of a plain session: answers in the project's cache, limits as the options say."""
+    options = config.option
+    limit = options.fapo_time_limit
+    spend_file = getattr(config, "workerinput", {}).get("fapo_spend_file")
+    return CapturePlan(
+        cache_folder=config.rootpath / ".fapo" / "cache",
+        mode=options.fapo_cache,
+        spend_file=Path(spend_file) if spend_file else None,
+        max_calls=options.fapo_max_calls,
+        max_cost=options.fapo_budget,
+        deadline=time.time() + limit if limit is not None else None,
+    )
