@@ -1,0 +1,1 @@
+"""Says what a bank's customer wants."""

@@ -1,0 +1,1 @@
+"""Maps a CVE's description to the CWE that it is an instance of."""
