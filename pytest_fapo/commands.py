@@ -103,7 +103,7 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
     from pytest_fapo.optimize import optimize
     from pytest_fapo.report import Progress, render_summary
 
-    prepared = config.stash[COMMAND_KEY]
+    prepared: Prepared = config.stash[COMMAND_KEY]
     summary = prepared.summary
     if summary is None:
         session.activate()  # the optimizer's own calls are cached and counted like the pipeline's
@@ -175,8 +175,8 @@ def _check_complete(session: pytest.Session, baseline: Evaluation) -> None:
     missing = session.testscollected - len(baseline.items)
     if missing > 0 and not hasattr(session.config, "workerinput"):
         raise FapoError(
-            f"{missing} of {session.testscollected} tests left no result (a crashed worker, or -x): a run needs "
-            f"every test's result; nothing was tried"
+            f"{missing} of {session.testscollected} tests left no result (a crashed worker, or -x): a run "
+            f"needs every test's result; nothing was tried"
         )
 
 

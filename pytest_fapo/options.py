@@ -1,4 +1,4 @@
-"""The command-line options, each with the question "when would I want this?" answered. Imports pytest only."""
+"""The command-line options; each help text answers "when would I want this?". Imports pytest only."""
 
 from __future__ import annotations
 

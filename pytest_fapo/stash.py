@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    pass
 
 STAGE_KEY = pytest.StashKey[int]()
 """On an item of a staged evaluation: the number of its stage; a run prefetch never goes past it."""
 
-SESSION_KEY = pytest.StashKey["FapoSession"]()
+SESSION_KEY = pytest.StashKey[Any]()
 """On the config: what the plugin keeps for this session; absent while nothing of ours is in use."""
 
 RESULT_KEY = pytest.StashKey[Any]()

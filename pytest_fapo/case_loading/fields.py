@@ -34,7 +34,7 @@ def to_case(row: PlacedRow, source: CaseSource) -> tuple[Case, bool]:
     split = _split(values, fields, row, source)
     fields.pop("split", None)
     try:
-        case = Case(**fields, origin=row.origin, **({"split": split} if split else {}))
+        case = Case.model_validate({**fields, "origin": row.origin, "split": split or "train"})
     except ValidationError as error:
         problem = error.errors()[0]
         name = ".".join(str(part) for part in problem["loc"])
@@ -138,7 +138,7 @@ def _split(values: dict[str, Any], fields: dict[str, Any], row: PlacedRow, sourc
         split = fields.get("split", values.get("split")) or None
     if split is not None and split not in SPLITS:
         raise CaseError(f"{row.origin}: unknown split {split!r}; expected one of {', '.join(SPLITS)}")
-    return split
+    return None if split is None else str(split)
 
 
 def _plain(value: Any) -> Any:

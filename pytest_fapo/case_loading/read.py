@@ -147,7 +147,7 @@ def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
     if isinstance(document, dict) and isinstance(document.get("cases"), list) and node is not None:
         document = document["cases"]
         node = next(value for key, value in node.value if key.value == "cases")
-    if document is None:
+    if document is None or node is None:
         return
     if not isinstance(document, list):
         raise CaseError(f"{label}: expected a list of cases, or a mapping with the list under 'cases'")

@@ -30,7 +30,7 @@ def of_split(evaluation: Evaluation, split: Split) -> list[str]:
 
 
 def change(before: Evaluation, after: Evaluation, split: Split) -> SplitChange:
-    """The split's score on the items of `before`, in both; an item that is missing after counts as failing."""
+    """The split's score on the items of `before`, in both; a missing item counts as failing."""
     items = before.in_split(split)
     return SplitChange(before=_share(items, before), after=_share(items, after))
 

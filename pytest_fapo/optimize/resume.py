@@ -59,6 +59,6 @@ def check_unchanged(run: RunDirectory, snapshot: Snapshot) -> None:
     changed += sorted(path for path in before if path not in snapshot.hashes)
     if changed:
         raise FapoError(
-            f"--fapo-resume: {', '.join(changed)} changed since the run {run.path.name} began; start a new run "
-            f"with --fapo-optimize (what it asks again is answered from the cache)"
+            f"--fapo-resume: {', '.join(changed)} changed since the run {run.path.name} began; start a "
+            f"new run with --fapo-optimize (what it asks again is answered from the cache)"
         )

@@ -113,8 +113,8 @@ class RunDirectory:
 
     def attempts(self) -> list[tuple[str, Attempt]]:
         """The judged attempts with the digest of the tree that each was judged on."""
-        found = []
-        for entry in self.events():
-            if entry.get("event") == "judged":
-                found.append((str(entry["tree"]), Attempt.model_validate(entry["attempt"])))
-        return found
+        return [
+            (str(entry["tree"]), Attempt.model_validate(entry["attempt"]))
+            for entry in self.events()
+            if entry.get("event") == "judged"
+        ]

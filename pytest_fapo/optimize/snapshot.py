@@ -30,7 +30,7 @@ class Snapshot:
         """
         if not scope.prompts:
             raise ConfigError(
-                "[tool.fapo.scope] prompts is empty: name the files and constants that may be edited, such as "
+                "[tool.fapo.scope] prompts is empty: name what may be edited, such as "
                 'prompts = ["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
             )
         store = ArtifactStore(root, scope)

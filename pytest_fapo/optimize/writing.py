@@ -100,9 +100,7 @@ class Writer:
         files = request.snapshot.render([edit for edit in edits if edit.address in wanted])
         evaluation = self._evaluator.suite(files, name="chosen changes")
         if not judge_suite(self._reference, evaluation).accepted:
-            request.file.write(
-                "The changes that you chose do not pass without the others: nothing is written.\n"
-            )
+            request.file.write("What you chose does not pass without the rest: nothing is written.\n")
             return None
         return Best(evaluation, best.candidate, files)
 

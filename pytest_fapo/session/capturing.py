@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,7 @@ class Capturing:
     """Tracing and capture of one process, installed once and taken out at the end."""
 
     def __init__(self, settings: Settings, plan: CapturePlan) -> None:
-        from pytest_fapo.llm import Cache, Capture, offline_model
+        from pytest_fapo.llm import Cache, Capture
         from pytest_fapo.trace import Redactor, StepTracer
 
         self.redactor = Redactor(settings.redact)
@@ -74,6 +75,8 @@ class Capturing:
         offline = None
         if offline_applies(settings):
             assert settings.offline is not None
+            from pytest_fapo.llm import offline_model
+
             offline = offline_model(settings.offline.model)
         cache = None
         if plan.mode != "off":
@@ -111,6 +114,6 @@ def _ledger(plan: CapturePlan) -> Ledger | None:
         return None
     from pytest_fapo.llm.ledger import SpendLedger
 
-    return SpendLedger(
-        plan.spend_file, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline
-    )
+    # Limits without a run of their own still need a file to count in.
+    path = plan.spend_file or Path(tempfile.mkdtemp(prefix="fapo-spend-")) / "spend.jsonl"
+    return SpendLedger(path, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline)

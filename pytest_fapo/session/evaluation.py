@@ -39,8 +39,9 @@ class EvaluationBuilder:
 
 def spending_of(calls: Iterable[LLMCall], price: Callable[[LLMCall], float | None] | None = None) -> Spending:
     """Sum up LLM calls: those sent and those answered from the cache."""
-    if price is None:
-        from pytest_fapo.llm.prices import cost as price
+    from pytest_fapo.llm.prices import cost as known_price
+
+    price = price or known_price
     total = Spending()
     unpriced = set()
     for call in calls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,11 +58,9 @@ class CaseBinder:
             )
         bound = [self._bind(case, source) for source in sources for case in self._load(source, metafunc)]
         ids = [entry.case.id for entry in bound]
-        repeated = (
-            next((case_id for case_id in ids if ids.count(case_id) > 1), None) if len(sources) > 1 else None
-        )
-        if repeated is not None:
-            raise CaseError(f"{name}: duplicate id {repeated!r} in two of its case sources")
+        repeated = [case_id for case_id, times in Counter(ids).items() if times > 1]
+        if repeated:
+            raise CaseError(f"{name}: duplicate id {repeated[0]!r} in two of its case sources")
         metafunc.parametrize("case", bound, ids=ids, indirect=True)
 
     def _load(self, source: CaseSource, metafunc: pytest.Metafunc) -> list[Case]:

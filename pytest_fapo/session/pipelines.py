@@ -27,8 +27,8 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
     value = request.getfixturevalue(name)
     if not callable(value):
         raise PipelineError(
-            f"the fixture {name!r} gives {type(value).__name__}, which cannot be called; expected a function, "
-            f"sync or async, that takes a case's inputs"
+            f"the fixture {name!r} gives {type(value).__name__}, which cannot be called; expected a "
+            f"function, sync or async, that takes a case's inputs"
         )
     return value  # type: ignore[no-any-return]
 

@@ -140,10 +140,8 @@ class FapoSession:
 
     def state_of(self, item: pytest.Item) -> ItemState:
         """What is gathered of the item, made afresh when its set-up begins."""
-        state = item.stash.get(RESULT_KEY, None)
-        if state is None:
-            state = self.begin(item)
-        return state  # type: ignore[no-any-return]
+        state: ItemState | None = item.stash.get(RESULT_KEY, None)
+        return state or self.begin(item)
 
     def begin(self, item: pytest.Item) -> ItemState:
         state = ItemState()
