@@ -43,6 +43,9 @@ class Run:
         self._execution = execution
         self._notes = notes
 
+    def __repr__(self) -> str:
+        return f"<run of {self._execution.pipeline!r} on case {self.case.id!r}>"
+
     @property
     def case(self) -> Case:
         return self._execution.case
