@@ -1,0 +1,1 @@
+"""The customer-support desk of Kettle & Crane."""

@@ -1,0 +1,181 @@
+"""Closed sets of values and what a prompt says about them; the best value for a ticket."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from desk_offline.reading import Line, Prompt
+from desk_offline.words import concept, concepts
+
+_ITEM = r"[`\"'*]{0,3}[A-Za-z][\w-]*[`\"'*]{0,3}"
+_LIST = re.compile(rf"{_ITEM}(?:\s*(?:,\s*(?:or|and)\b|,|/|\||\bor\b|\band\b)\s*{_ITEM}){{1,}}")
+_CUE = re.compile(
+    r"\b(one of|between|among|teams?|labels?|categor(?:y|ies)|options?|values?|allowed|following|choose|pick)\b",
+    re.IGNORECASE,
+)
+_MARKS = "`\"'*_ "
+_CONTRAST = re.compile(
+    r"\b(?:but not|not (?:for|when|if|about|where)|never (?:for|when|if)|rather than|instead of|unlike|as opposed to|"
+    r"except|other than|(?:does not|doesn't|do not) (?:cover|include|mean))\b|,\s*not\b",
+    re.IGNORECASE,
+)
+_VERB = r"(?:use|choose|pick|prefer|select|answer|assign|write|label|mark|call)(?: (?:it|this|that|these|them))?(?: as| with)?"
+_LINK = r"(?:is|are|it's|that's|means?|counts? as|treated as|as|goes? to|belongs? to|for the|→|->|=>|=)"
+_BEFORE = r"\s+(?:an? |the )?[`\"'*]*"
+
+_GUT_FEELING = """
+billing: charge pay card money bank amount price discount subscription invoice account statement
+payment: money refund pay bank card account charge
+invoice: invoice charge money pay price amount
+refund: refund cancel voucher
+return: return exchange label gift receipt size
+label: return exchange label
+delivery: delivery courier arrive track address pickup late missing
+parcel: delivery courier arrive track address pickup
+warranty: warranty broken crack repair damage spare hurt machine
+repair: broken repair damage crack warranty spare hurt
+account: account login email bank newsletter
+identity: account login email hacked data newsletter
+"""
+"""What a hasty reader connects with the words of a label's name, whatever the label means here."""
+
+GUT_FEELING = {
+    concept(name): concepts(words)
+    for name, words in (line.split(":") for line in _GUT_FEELING.strip().splitlines())
+}
+
+
+@dataclass
+class Meanings:
+    """What a prompt says about each value: concepts that speak for it and against it."""
+
+    values: list[str]
+    pro: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    con: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def explained(self) -> bool:
+        """Whether the prompt tells at least half of the values apart."""
+        return 2 * sum(bool(self.pro[value]) for value in self.values) >= len(self.values)
+
+    def best(self, text: str) -> str:
+        """The value that a text speaks for most; the first of equals."""
+        seen = concepts(text)
+        return max(self.values, key=lambda value: round(self.score(value, seen), 6))
+
+    def score(self, value: str, seen: frozenset[str]) -> float:
+        """How much the concepts `seen` speak for `value`."""
+        trust = 0.4 if self.explained() else 1.0
+        total = 0.0
+        for word in {concept(part) for part in re.split(r"[_\W]+", value.lower()) if part}:
+            total += 0.8 * (word in seen)
+            total += trust * len(GUT_FEELING.get(word, frozenset()) & seen)
+        for word in seen:
+            total += self._rarity(word) * (self.pro[value][word] - self.con[value][word])
+        return total
+
+    def _rarity(self, word: str) -> float:
+        """1 for a word that only one value claims, near 0 for a word that all claim."""
+        claimed = sum(self.pro[value][word] > 0 for value in self.values)
+        size = len(self.values) + 0.5
+        return math.log(size / max(claimed, 1)) / math.log(size)
+
+
+def closed_set(lines: Sequence[Line]) -> list[str]:
+    """The values that instructions allow: a list after words like `one of`, else the heads of bullets."""
+    heads = [head for line in lines if line.bullet and (head := _head(line.text))]
+    best: list[str] = []
+    for line in lines:
+        if len(heads) >= 3 and line.bullet:
+            continue
+        for sentence in line.sentences:
+            for found in _LIST.finditer(sentence):
+                items = _items(found[0])
+                if len(items) >= max(3, len(best)) and _CUE.search(
+                    sentence[max(0, found.start() - 30) : found.start()]
+                ):
+                    best = items
+    return best if best or len(heads) < 3 else list(dict.fromkeys(heads))
+
+
+def listed(text: str) -> list[str]:
+    """The longest list of single words in a text, as `high or normal`."""
+    return max((_items(found[0]) for found in _LIST.finditer(text)), key=len, default=[])
+
+
+def _items(text: str) -> list[str]:
+    parts = re.split(r"\s*(?:,\s*(?:or|and)\b|,|/|\||\bor\b|\band\b)\s*", text)
+    return list(dict.fromkeys(part.strip(_MARKS) for part in parts if part.strip(_MARKS)))
+
+
+def _head(text: str) -> str | None:
+    found = re.match(
+        r"[`\"'*]*([a-z][\w-]*)[`\"'*]*\s*(?::|-|–|—|=|→|\||means\b|is\b|\()", text, re.IGNORECASE
+    )
+    return found[1] if found else None
+
+
+def meanings_of(values: list[str], prompt: Prompt) -> Meanings:
+    """Collect what the prompt says about each of `values`."""
+    result = Meanings(values)
+    if not values:
+        return result
+    heading: str | None = None
+    for line in prompt.lines:
+        if line.heading:
+            heading = _match(values, line.text.strip(_MARKS + ":"))
+            continue
+        target = heading
+        for sentence in line.sentences:
+            if set(values) <= set(_items_anywhere(sentence)):
+                continue
+            target = _target(values, sentence) or target
+            if target is not None:
+                _learn(result, target, sentence)
+    return result
+
+
+def _items_anywhere(sentence: str) -> list[str]:
+    return [item for found in _LIST.finditer(sentence) for item in _items(found[0])]
+
+
+def _match(values: Sequence[str], text: str) -> str | None:
+    return next((value for value in values if value.lower() == text.lower()), None)
+
+
+def _target(values: Sequence[str], sentence: str) -> str | None:
+    """Which value a sentence is about."""
+    names = "|".join(re.escape(value) for value in sorted(values, key=len, reverse=True))
+    head = re.match(
+        rf"[|`\"'*\s]*({names})[`\"'*]*\s*(?:[:|=(–—→-]|means?\b|is\b|are\b|covers?\b|for\b|when\b|if\b)",
+        sentence,
+        re.I,
+    )
+    told = re.search(rf"\b{_VERB}{_BEFORE}({names})\b", sentence, re.I)
+    linked = list(
+        re.finditer(
+            rf"{_LINK}{_BEFORE}({names})\b[`\"'*]*(?=\s*(?:[.,;:!?)]|$|team\b|rather\b|not\b|and not\b))",
+            sentence,
+            re.I,
+        )
+    )
+    found = head or told or (linked[0] if linked else None)
+    return _match(values, found[1]) if found else None
+
+
+def _learn(result: Meanings, target: str, sentence: str) -> None:
+    names = {concept(value.lower()): value for value in result.values}
+    told, *contrasts = _CONTRAST.split(sentence)
+    weight = 1.3 if re.search(r"\bprefer|\bin doubt\b|\bunsure\b", sentence, re.I) else 1.0
+    for word in concepts(told):
+        if names.get(word, target) == target:
+            result.pro[target][word] = max(result.pro[target][word], weight)  # type: ignore[assignment]
+    for contrast in contrasts:
+        others = [names[word] for word in concepts(contrast) if word in names and names[word] != target]
+        for word in concepts(contrast) - set(names):
+            result.con[target][word] = max(result.con[target][word], 0.5)  # type: ignore[assignment]
+            for other in others[:1]:
+                result.pro[other][word] = max(result.pro[other][word], 0.5)  # type: ignore[assignment]

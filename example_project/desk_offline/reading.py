@@ -1,0 +1,125 @@
+"""Take a prompt apart: what is told (the instructions) and what it is told about (the data)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_TAGGED = re.compile(r"<(\w+)>\s*(.*?)\s*</\1>", re.DOTALL)
+_FILLED_IN = re.compile(r"^(order(?: number| no\.?)?|category|team)\s*:\s*(\S.*)$", re.IGNORECASE)
+_NEW_LINE = re.compile(r"^\s*([-*+•|#>]|\d+[.)])")
+_BULLET = re.compile(r"^\s*(?:[-*+•>]|\d+[.)])\s+")
+_RULE_OF_A_TABLE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
+_SENTENCE_END = re.compile(r"(?<=[.;!?])\s+")
+_NO_JSON = re.compile(r"\b(no|not|never|without)\b[^.]{0,20}\bjson", re.IGNORECASE)
+_LETTER = re.compile(
+    r"\b(write|draft|compose|prepare)\b[^.]{0,40}\b(reply|answer|response|e-?mail|message|letter)\b",
+    re.IGNORECASE,
+)
+NEGATION = re.compile(
+    r"\b(not|never|no|don'?t|without|avoid|must ?n[o']t|free of|leave out|refrain)\b", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One paragraph, bullet, heading or table row of the instructions."""
+
+    text: str
+    bullet: bool
+    heading: bool
+
+    @property
+    def sentences(self) -> list[str]:
+        return [part for part in _SENTENCE_END.split(self.text) if part.strip()]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as the stand-in understands it."""
+
+    lines: tuple[Line, ...]
+    data: Mapping[str, str]
+
+    @property
+    def sentences(self) -> list[str]:
+        return [sentence for line in self.lines for sentence in line.sentences]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def ticket(self) -> str:
+        return self.data.get("ticket") or max(self.data.values(), key=len, default="")
+
+    @property
+    def category(self) -> str:
+        return self.data.get("category") or self.data.get("team") or ""
+
+    @property
+    def order(self) -> str | None:
+        """The order number that the prompt gives, if it gives one."""
+        found = re.search(r"[A-Za-z]*-?\d{3,}", self.data.get("order", ""))
+        return found[0] if found else None
+
+    @property
+    def wants_json(self) -> bool:
+        return "json" in _NO_JSON.sub("", self.text).lower()
+
+    @property
+    def wants_letter(self) -> bool:
+        return bool(_LETTER.search(self.text))
+
+
+def read(messages: Sequence[Mapping[str, Any]]) -> Prompt:
+    """Understand the messages of a request; text in `<tags>` and filled-in `Order number:` lines are data."""
+    instructions: list[str] = []
+    data: dict[str, str] = {}
+    for number, message in enumerate(messages):
+        text = _plain(message.get("content"))
+        for tag, content in _TAGGED.findall(text):
+            data.setdefault(tag.lower(), content)
+        rest = _TAGGED.sub("", text)
+        if number and rest == text and number == len(messages) - 1 and not data:
+            data["ticket"] = text  # nothing is marked: what comes last is what it is all about
+        else:
+            instructions.append(rest)
+    return Prompt(tuple(_lines("\n\n".join(instructions), data)), data)
+
+
+def _plain(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.get("text", "") for part in content or [] if isinstance(part, Mapping))
+
+
+def _lines(text: str, data: dict[str, str]) -> list[Line]:
+    joined: list[str] = []
+    open_line = False
+    for raw in text.splitlines():
+        filled_in = _FILLED_IN.match(raw)
+        name = filled_in[1].lower().split()[0] if filled_in else ""
+        if filled_in and name not in data:
+            data[name] = filled_in[2].strip()
+            open_line = False
+        elif not raw.strip():
+            open_line = False
+        elif _RULE_OF_A_TABLE.match(raw):
+            joined[-1:] = []  # the row above it is the table's head
+            open_line = False
+        elif open_line and not _NEW_LINE.match(raw):
+            joined[-1] += " " + raw.strip()
+        else:
+            joined.append(raw.strip())
+            open_line = True
+    return [
+        Line(
+            text=re.sub(r"\be\.g\.|\bi\.e\.", "for example", _BULLET.sub("", raw).strip("# ")),
+            bullet=bool(_BULLET.match(raw)) or raw.startswith("|"),
+            heading=raw.startswith("#"),
+        )
+        for raw in joined
+    ]

@@ -1,0 +1,25 @@
+"""What the desk must do with real tickets: each case runs once, both tests look at the same run."""
+
+from __future__ import annotations
+
+import pytest_fapo as fapo
+
+
+@fapo.cases("../cases/tickets.jsonl")
+def test_record(case: fapo.Case, run: fapo.Run) -> None:
+    record = run.output
+    assert record["category"] == case.expected["category"]
+    assert record["action"] == case.expected["action"]
+    assert record["policy"] == case.expected["policy"]
+    assert record["order"] == case.expected["order"]
+    assert record["priority"] == case.expected["priority"]
+
+
+@fapo.cases("../cases/tickets.jsonl")
+def test_reply(case: fapo.Case, run: fapo.Run) -> None:
+    reply = run.output["reply"]
+    for phrase in case.expected["must_include"]:
+        assert phrase in reply
+    for phrase in case.expected["must_not_include"]:
+        assert phrase not in reply
+    assert len(reply.split()) <= case.expected["max_words"]
