@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+_FENCE_LINES = re.compile(r"\A\s*==== [0-9a-f]{8} .*\n|\n==== [0-9a-f]{8} end\s*\Z")
 _LINE_BREAKS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}  # JSON leaves these unescaped
 
 
@@ -18,6 +20,11 @@ def shorten(text: str, limit: int) -> str:
     head = max(limit * 2 // 3, 1)
     tail = max(limit - head, 1)
     return f"{text[:head]} … [{len(text) - head - tail} characters left out] … {text[-tail:]}"
+
+
+def line(text: str, limit: int = 600) -> str:
+    """Words of ours that may quote recorded data, kept on one line."""
+    return shorten(" ".join(text.split()), limit)
 
 
 def value(recorded: JsonValue, limit: int) -> str:
@@ -39,6 +46,11 @@ def fence_for(texts: Sequence[str]) -> str:
         if not any(mark in text for text in texts):
             return mark
         number += 1
+
+
+def unfenced(text: str) -> str:
+    """`text` without fence lines that a model copied around it."""
+    return _FENCE_LINES.sub("", text)
 
 
 def fenced(mark: str, label: str, text: str) -> str:

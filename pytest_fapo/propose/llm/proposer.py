@@ -13,6 +13,7 @@ from pytest_fapo.llm.answers import Answer
 from pytest_fapo.llm.clients import MalformedAnswer, ProviderFailed, StructuredClient, make_client
 from pytest_fapo.models import Candidate, Edit, Evidence, Review
 from pytest_fapo.propose.llm import rendering
+from pytest_fapo.propose.llm.fencing import unfenced
 from pytest_fapo.propose.llm.schema import Proposal, Proposals
 from pytest_fapo.propose.llm.templates import Templates, load_templates
 from pytest_fapo.propose.protocol import CallContext, ProposalFailed
@@ -119,7 +120,7 @@ class LLMProposer:
         memory = rendering.render_memory(evidence.memory, self._evidence_chars // 4)
         return self._templates.fill(
             "propose",
-            cluster=rendering.render_cluster(evidence.cluster),
+            cluster=rendering.render_cluster(evidence),
             artifacts=rendering.render_artifacts(evidence, self._evidence_chars),
             cases=rendering.render_cases(evidence, self._evidence_chars - len(memory)),
             memory=memory,
@@ -158,7 +159,7 @@ class LLMProposer:
             level=evidence.level,
             cluster=evidence.cluster.id,
             step=evidence.cluster.step,
-            targets=[item.nodeid for item in evidence.failing()],
+            targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         )
 
 
@@ -167,7 +168,7 @@ def _like(text: str, before: str | None) -> str:
     if before is None:
         return text
     text = re.sub(r"\r\n?", "\n", text)
-    body = text.strip()
+    body = unfenced(text).strip()
     wrapped = re.fullmatch(r"```[\w-]*\n(.*)\n```", body, re.DOTALL)
     if wrapped and not before.lstrip().startswith("```"):
         body = wrapped[1].strip()

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from pytest_fapo.models import Artifact, Attempt, Candidate, Cluster, Evidence, Review, Step, Trace
-from pytest_fapo.propose.llm.fencing import fence_for, fenced, quoted, shorten, value
+from pytest_fapo.models import Artifact, Attempt, Candidate, Evidence, Review, Step, Trace
+from pytest_fapo.propose.llm.fencing import fence_for, fenced, line, quoted, shorten, value
 from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, passing_groups
 
 MOST_FAILING = 12
@@ -19,18 +19,18 @@ _Thing = TypeVar("_Thing")
 _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a case would not fit otherwise
 
 
-def render_cluster(cluster: Cluster) -> str:
+def render_cluster(evidence: Evidence) -> str:
     """What fails, where, how often, and what the diagnosis makes of it."""
-    lines = [f"{cluster.label}: {len(cluster.case_ids)} training cases fail."]
+    cluster = evidence.cluster
+    lines = [f"Diagnosis: {line(cluster.label)} ({len(failing_groups(evidence))} failing training cases)"]
     if cluster.step:
-        lines.append(f"Step that goes wrong: {cluster.step}")
-    lines.append(
-        f"Kind of failure: {cluster.category}"
-        + (f", in the field {cluster.field!r}" if cluster.field else "")
-    )
+        lines.append(f"Step that goes wrong: {line(cluster.step)}")
+    field = f", in the field {line(cluster.field)!r}" if cluster.field else ""
+    lines.append(f"Kind of failure: {cluster.category}{field}")
     if cluster.suggested_fix:
-        lines.append(f"What the diagnosis suggests: {cluster.suggested_fix}")
-    seen = dict.fromkeys(finding.evidence for finding in cluster.findings if finding.evidence)
+        lines.append(f"What the diagnosis suggests: {line(cluster.suggested_fix)}")
+    findings = [found for group in failing_groups(evidence) for found in group.findings]
+    seen = dict.fromkeys(found.evidence for found in findings if found.evidence)
     if seen:
         lines.append("What the traces show:")
         lines += [quoted(sentence, _TIGHT) for sentence in list(seen)[:3]]
@@ -46,7 +46,7 @@ def render_artifacts(evidence: Evidence, limit: int) -> str:
         left -= len(artifact.text) if whole else 0
         shown.append((artifact, whole))
     mark = fence_for([artifact.text for artifact, _ in shown])
-    parts = [fenced(mark, artifact.address, artifact.text) for artifact, whole in shown if whole]
+    parts = [fenced(mark, line(artifact.address), artifact.text) for artifact, whole in shown if whole]
     rest = [artifact.address for artifact, whole in shown if not whole]
     if rest:
         parts.append("Not shown for lack of space, do not edit: " + ", ".join(rest))
@@ -82,16 +82,16 @@ def render_memory(memory: Sequence[Attempt], limit: int) -> str:
 def render_candidate(candidate: Candidate) -> str:
     """A blocked proposal, as its author gave it."""
     mark = fence_for([edit.after for edit in candidate.edits])
-    edits = [fenced(mark, edit.address, edit.after) for edit in candidate.edits]
-    return "\n\n".join([f"Hypothesis: {candidate.hypothesis}", *edits])
+    edits = [fenced(mark, line(edit.address), edit.after) for edit in candidate.edits]
+    return "\n\n".join([f"Hypothesis: {line(candidate.hypothesis)}", *edits])
 
 
 def render_problems(review: Review) -> str:
     """The objections, the blocking ones marked."""
     return "\n".join(
         f"- {'blocked' if problem.blocks else 'warning'}, {problem.check}"
-        + (f" ({problem.address})" if problem.address else "")
-        + f": {shorten(problem.message, _ROOMY)}"
+        + (f" ({line(problem.address)})" if problem.address else "")
+        + f": {line(problem.message)}"
         for problem in review.problems
     )
 
@@ -170,9 +170,9 @@ def _attempt(attempt: Attempt, size: int) -> str:
     candidate, verdict = attempt.candidate, attempt.verdict
     state = "accepted" if verdict.accepted else "rejected"
     lines = [
-        f"{state}: {verdict.reason}",
-        f"hypothesis: {candidate.hypothesis}",
-        f"technique: {candidate.technique}",
+        f"{state}: {line(verdict.reason)}",
+        f"hypothesis: {line(candidate.hypothesis)}",
+        f"technique: {line(candidate.technique)}",
     ]
     for split in ("train", "val"):
         change = verdict.splits.get(split)
@@ -180,9 +180,9 @@ def _attempt(attempt: Attempt, size: int) -> str:
             lines.append(f"{split}: {change.before:.1%} before, {change.after:.1%} after")
     if verdict.fixed or verdict.broken:
         lines.append(f"{len(verdict.fixed)} failing tests fixed, {len(verdict.broken)} passing tests broken")
-    lines += [f"review, {problem.check}: {problem.message}" for problem in attempt.review.problems]
+    lines += [f"review, {problem.check}: {line(problem.message)}" for problem in attempt.review.problems]
     for edit in candidate.edits:
-        lines += [f"change of {edit.address}:", quoted(_diff(edit.before, edit.after), size)]
+        lines += [f"change of {line(edit.address)}:", quoted(_diff(edit.before, edit.after), size)]
     return "\n".join(lines)
 
 
