@@ -49,9 +49,7 @@ def _starting(original: Callable[[threading.Thread], None]) -> Callable[[threadi
 
 def _submitting(original: Callable[..., Future[Any]]) -> Callable[..., Future[Any]]:
     @wraps(original)
-    def submit(
-        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> Future[Any]:
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if current_recorder() is None:
             return original(self, fn, *args, **kwargs)
         return original(self, copy_context().run, fn, *args, **kwargs)

@@ -92,7 +92,9 @@ class _Converter:
                 result["…"] = f"{len(value) - done} more"
                 break
             name = key if isinstance(key, str) else repr(_plain(key))
-            hidden = self.redactor is not None and isinstance(item, str) and self.redactor.names_credential(name)
+            hidden = (
+                self.redactor is not None and isinstance(item, str) and self.redactor.names_credential(name)
+            )
             result[self.text(name)] = "[redacted]" if hidden else self.convert(item, depth + 1)
         return result
 

@@ -1,0 +1,46 @@
+"""LLM calls: captured, cached, counted; an offline stand-in; clients for the optimizer; prices.
+
+Names load on first use: what only needs prices does not load the cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_fapo.llm.cache import Cache
+    from pytest_fapo.llm.capture import Capture
+    from pytest_fapo.llm.offline import OfflineModel, OfflineRequest, offline_model
+    from pytest_fapo.llm.recorded import Recorded
+    from pytest_fapo.llm.scope import Ledger, optimizer_calls
+
+__all__ = [
+    "Cache",
+    "Capture",
+    "Ledger",
+    "OfflineModel",
+    "OfflineRequest",
+    "Recorded",
+    "offline_model",
+    "optimizer_calls",
+]
+
+_HOMES = {
+    "Cache": "cache",
+    "Capture": "capture",
+    "Ledger": "scope",
+    "OfflineModel": "offline",
+    "OfflineRequest": "offline",
+    "Recorded": "recorded",
+    "offline_model": "offline",
+    "optimizer_calls": "scope",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'pytest_fapo.llm' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"pytest_fapo.llm.{home}"), name)

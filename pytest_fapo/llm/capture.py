@@ -1,0 +1,157 @@
+"""Capture of LLM calls at the HTTP transports of httpx and httpx2.
+
+While a run is recorded, requests to LLM endpoints are traced, answered from the cache where an answer is
+recorded, and counted. Everything else passes untouched, and what a caller receives is the same in any case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from contextvars import ContextVar
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from pytest_fapo.config import CacheMode
+from pytest_fapo.llm.cache import Cache
+from pytest_fapo.llm.endpoints import api_of, plausible
+from pytest_fapo.llm.exchange import Desk, Exchange
+from pytest_fapo.llm.question import read_question
+from pytest_fapo.llm.scope import Ledger
+from pytest_fapo.llm.transport import NAMES, Library
+from pytest_fapo.trace import Redactor, current_recorder
+from pytest_fapo.trace.imports import AfterImport
+from pytest_fapo.trace.propagate import propagating
+
+if TYPE_CHECKING:
+    from pytest_fapo.llm.offline import OfflineModel
+
+_CAPTURED: ContextVar[bool] = ContextVar("pytest_fapo_captured", default=False)
+"""Set while a captured request is being sent, so that a second capture around it lets it pass."""
+
+
+class Capture:
+    """Traces, caches and counts the LLM calls of this process. Install one at a time.
+
+    Args:
+        cache: where answers are kept; None keeps none.
+        mode: `auto` answers from the cache and records misses, `refresh` asks each question anew once,
+            `only` never sends anything, `off` neither reads nor writes.
+        endpoints: further URL path endings that are LLM endpoints.
+        offline: answers what would otherwise be sent.
+        ledger: the budget of the pipelines' calls.
+        redactor: learns the credentials that requests carry, beside the recorder's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        cache: Cache | None,
+        mode: CacheMode,
+        endpoints: Sequence[str] = (),
+        offline: OfflineModel | None = None,
+        ledger: Ledger | None = None,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self._desk = Desk(cache=cache, mode=mode, offline=offline, ledger=ledger)
+        self._endpoints = tuple(endpoints)
+        self._redactor = redactor
+        self._installed: ExitStack | None = None
+
+    @property
+    def problems(self) -> list[str]:
+        """What went wrong with the cache, in words; the calls went on without it."""
+        return list(self._desk.problems)
+
+    def install(self) -> None:
+        """Patch the transports that are loaded, and the others when they are imported."""
+        if self._installed is None:
+            self._installed = ExitStack()
+            self._installed.enter_context(propagating())
+            hook = AfterImport(NAMES, self._patch)
+            self._installed.callback(hook.uninstall)
+            hook.install()
+
+    def uninstall(self) -> None:
+        """Put the transports back as they were."""
+        installed, self._installed = self._installed, None
+        if installed is not None:
+            installed.close()
+
+    def _patch(self, module: ModuleType) -> None:
+        if self._installed is None:
+            return
+        library = Library(module)
+        transports: list[tuple[type, str, Callable[..., Any]]] = [
+            (library.module.HTTPTransport, "handle_request", self._sync_handler),
+            (library.module.AsyncHTTPTransport, "handle_async_request", self._async_handler),
+        ]
+        for owner, name, make in transports:
+            original = getattr(owner, name)
+            patched = make(library, original)
+            setattr(owner, name, patched)
+            self._installed.callback(_restore, owner, name, patched, original)
+
+    def _sync_handler(self, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
+        def handle_request(transport: Any, request: Any) -> Any:
+            api = self._api(request)
+            if api is None:
+                return original(transport, request)
+            request.read()
+            exchange = self._exchange(api, request)
+            if exchange is None:
+                return original(transport, request)
+
+            def send() -> Any:
+                token = _CAPTURED.set(True)
+                try:
+                    return original(transport, request)
+                finally:
+                    _CAPTURED.reset(token)
+
+            return library.send(exchange, request, send)
+
+        return handle_request
+
+    def _async_handler(self, library: Library, original: Callable[..., Any]) -> Callable[..., Any]:
+        async def handle_async_request(transport: Any, request: Any) -> Any:
+            api = self._api(request)
+            if api is None:
+                return await original(transport, request)
+            await request.aread()
+            exchange = self._exchange(api, request)
+            if exchange is None:
+                return await original(transport, request)
+
+            async def send() -> Any:
+                token = _CAPTURED.set(True)
+                try:
+                    return await original(transport, request)
+                finally:
+                    _CAPTURED.reset(token)
+
+            return await library.send_async(exchange, request, send)
+
+        return handle_async_request
+
+    def _api(self, request: Any) -> str | None:
+        """The API of a request that is to be captured; None for all others."""
+        if current_recorder() is None or _CAPTURED.get():
+            return None
+        return api_of(request.method, request.url.path, self._endpoints)
+
+    def _exchange(self, api: str, request: Any) -> Exchange | None:
+        recorder = current_recorder()
+        question = read_question(api, request.method, str(request.url), request.headers, request.content)
+        if recorder is None or not plausible(api, question.body):
+            return None
+        if self._redactor is not None:
+            for secret in question.secrets:
+                self._redactor.add_secret(secret)
+        return Exchange(self._desk, recorder, question)
+
+
+def _restore(owner: type, name: str, patched: Any, original: Any) -> None:
+    # Somebody else may have patched on top of us: then ours stays below, and finds no recorder.
+    if getattr(owner, name) is patched:
+        setattr(owner, name, original)

@@ -1,0 +1,85 @@
+"""diskcache, made safe to read: text in, text out, nothing unpickled, no file opened or deleted.
+
+diskcache 5.6.3 unpickles values, and keys, as the database row tells it to (CVE-2025-69872), and follows
+file names in rows out of its folder; its JSONDisk does so too. Here the row decides nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from typing import Any
+
+import diskcache
+from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
+
+BAD_KEY = ""
+"""What a key that is no text is read as; never a key of ours."""
+
+
+class BadRow(ValueError):
+    """A row that no version of this package has written."""
+
+
+class TextDisk(diskcache.Disk):  # type: ignore[misc]
+    """Stores texts under texts, inside the database only."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"cache keys are texts, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        return key if raw and type(key) is str else BAD_KEY
+
+    def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> tuple[int, int, None, str]:
+        if type(value) is not str or read:
+            raise TypeError(f"cache values are texts, not {type(value).__name__}")
+        return len(value), MODE_RAW, None, value
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> str:
+        if mode != MODE_RAW or filename is not None or type(value) is not str or read:
+            raise BadRow(f"mode {mode!r}, file {filename!r}, {type(value).__name__}")
+        return value
+
+    def remove(self, file_path: str) -> None:
+        """Nothing: no row of ours has a file, so any name here comes from a stranger."""
+
+
+class TextStore(diskcache.Cache):  # type: ignore[misc]
+    """A diskcache with one connection for all threads, serialized by `lock`.
+
+    diskcache itself keeps a connection per thread and leaves closing it to the garbage collector, which under
+    Python 3.13+ warns about each; with `-W error` that would fail the tests of the user.
+    """
+
+    def __init__(self, directory: str, **settings: Any) -> None:
+        self.lock = threading.RLock()
+        self._shared: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        super().__init__(directory, disk=TextDisk, **settings)
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():  # a connection does not survive a fork
+            self._shared, self._pid = None, os.getpid()
+        if self._shared is None:
+            self._shared = sqlite3.connect(
+                os.path.join(self._directory, DBNAME),
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._apply_pragmas(self._shared)
+        return self._shared
+
+    def _apply_pragmas(self, connection: sqlite3.Connection) -> None:
+        # journal_mode is a property of the file; these two belong to the connection
+        connection.execute("PRAGMA synchronous = 1")
+        connection.execute("PRAGMA cache_size = 8192")
+
+    def close(self) -> None:
+        connection, self._shared = self._shared, None
+        if connection is not None and self._pid == os.getpid():
+            connection.close()

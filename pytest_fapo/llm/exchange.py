@@ -1,0 +1,232 @@
+"""One captured request from its key to its record; knows neither of HTTP libraries nor of sync and async."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from pytest_fapo.config import CacheMode
+from pytest_fapo.errors import CacheMiss, CallStopped, FapoError
+from pytest_fapo.llm.cache import Cache
+from pytest_fapo.llm.flights import Flight, Flights
+from pytest_fapo.llm.question import Question
+from pytest_fapo.llm.recorded import Recorded
+from pytest_fapo.llm.scope import OPTIMIZER, Ledger
+from pytest_fapo.llm.wire import is_complete, messages_of, read
+from pytest_fapo.models import LLMCall
+from pytest_fapo.trace import Recorder
+
+if TYPE_CHECKING:
+    from pytest_fapo.llm.offline import OfflineModel
+
+_QUOTED = 80
+
+
+@dataclass
+class Desk:
+    """What all requests of one process share."""
+
+    cache: Cache | None
+    mode: CacheMode
+    offline: OfflineModel | None = None
+    ledger: Ledger | None = None
+    flights: Flights = field(default_factory=Flights)
+    refreshed: set[str] = field(default_factory=set)
+    """Keys asked anew in this session under `refresh`."""
+    problems: list[str] = field(default_factory=list)
+    """What went wrong with the cache, in words; calls go on without it."""
+
+    def look_up(self, key: str) -> Recorded | None:
+        if self.cache is None or self.mode == "off" or (self.mode == "refresh" and key not in self.refreshed):
+            return None
+        try:
+            return self.cache.get(key)
+        except (FapoError, OSError, sqlite3.Error) as error:
+            self._complain(error)
+            return None
+
+    def keep(self, key: str, answer: Recorded) -> None:
+        if self.cache is None or self.mode == "off":
+            return
+        try:
+            self.cache.put(key, answer)
+            self.refreshed.add(key)
+        except (FapoError, OSError, sqlite3.Error) as error:
+            self._complain(error)
+
+    def _complain(self, error: Exception) -> None:
+        message = f"{type(error).__name__}: {error}"
+        if message not in self.problems:
+            self.problems.append(message)
+
+
+class Exchange:
+    """The life of one request. Its driver calls `next_move` until it knows what to do, then `settle` or `fail`."""
+
+    def __init__(self, desk: Desk, recorder: Recorder, question: Question) -> None:
+        self.desk = desk
+        self.recorder = recorder
+        self.question = question
+        scope = OPTIMIZER.get()
+        self.ledger = scope.ledger if scope is not None else desk.ledger
+        self.offline = desk.offline if scope is None else None
+        self.occurrence = recorder.occurrence(question.digest)
+        self.key = question.key(self.occurrence, self.offline.fingerprint if self.offline else "")
+        for secret in question.secrets:
+            recorder.redactor.add_secret(secret)
+        self._asked = self._describe_request()
+        self._index = recorder.begin_call(self._asked, question.digest)
+        self._flight: Flight | None = None
+        self._admitted = False
+        self.settled = False
+        self._lock = Lock()
+
+    def next_move(self, waited: Flight | None, *, alone: bool = False) -> Recorded | Flight | None:
+        """What to do now: replay an answer, wait for a flight, or (None) send the request as its leader.
+
+        Args:
+            waited: the flight that the driver has just waited for.
+            alone: the flight cannot be waited for; send without joining it.
+
+        Raises:
+            CacheMiss: nothing is recorded and nothing may be sent.
+        """
+        if self.recorder.stopped is not None:
+            raise self.recorder.stopped
+        if waited is not None and waited.answer is not None:
+            return waited.answer
+        found = self.desk.look_up(self.key)
+        if found is not None:
+            return found
+        if self.desk.mode == "only":
+            raise CacheMiss(self._miss_message())
+        if alone or self.desk.mode == "off":
+            return None
+        flight, leads = self.desk.flights.join(self.key)
+        if not leads:
+            return flight
+        self._flight = flight
+        # It may have been answered between the look into the cache and here.
+        return self.desk.look_up(self.key)
+
+    def admit(self) -> None:
+        """Ask the budget; to be called right before sending.
+
+        Raises:
+            BudgetExceeded: the request must not be sent.
+        """
+        if self.ledger is not None:
+            self.ledger.before_call(model=self.question.model, api=self.question.api)
+        self._admitted = True
+
+    def try_admit(self) -> bool:
+        """As `admit`, without blocking where the ledger can do so: False asks to come again."""
+        ask = getattr(self.ledger, "admit", None)
+        if ask is None:
+            self.admit()
+        elif not ask(model=self.question.model, api=self.question.api):
+            return False
+        self._admitted = True
+        return True
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """What is raised in the body is the request's end."""
+        try:
+            yield
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def replayed(self, answer: Recorded) -> None:
+        """The request was answered without being sent."""
+        self._finish(answer, self._read(answer, cache_hit=True), keep=False)
+
+    def settle(self, answer: Recorded, *, exhausted: bool, error: BaseException | None = None) -> None:
+        """The answer to the sent request came in, whole or not.
+
+        Args:
+            answer: what came in.
+            exhausted: whether the body was read to its end.
+            error: what broke the body off.
+        """
+        whole = 200 <= answer.status < 300 and is_complete(self.question.api, answer, exhausted=exhausted)
+        call = self._read(answer, cache_hit=False)
+        if error is not None and not whole:
+            call = call.model_copy(update={"error": self.recorder.describe(error)})
+        self._finish(answer if whole else None, call, keep=True)
+
+    def fail(self, error: BaseException) -> None:
+        """No answer came."""
+        if isinstance(error, CallStopped):
+            self.recorder.violations.append(error)
+        call = self._asked.model_copy(update={"error": self.recorder.describe(error)})
+        self._finish(None, call, keep=False)
+
+    def _finish(self, answer: Recorded | None, call: LLMCall, *, keep: bool) -> None:
+        with self._lock:
+            if self.settled:
+                return
+            self.settled = True
+        if answer is not None and keep:
+            self.desk.keep(self.key, answer)
+        if answer is None:
+            self.recorder.release(self.question.digest, self.occurrence)
+        if self._flight is not None:
+            self.desk.flights.land(self.key, self._flight, answer)
+        ended = self.recorder.end_call(self._index, call)
+        if self.ledger is not None and (self._admitted or ended.cache_hit):
+            self.ledger.after_call(ended)
+
+    def _describe_request(self) -> LLMCall:
+        question = self.question
+        json = self.recorder.json
+        return LLMCall(
+            key=self.key,
+            api=question.api,
+            url=self.recorder.redactor(question.url),
+            model=question.model,
+            messages=[json(message) for message in messages_of(question.api, question.body)],
+            streamed=question.streams,
+        )
+
+    def _read(self, answer: Recorded, *, cache_hit: bool) -> LLMCall:
+        reading = read(self.question.api, answer)
+        redact = self.recorder.redactor
+        error = reading.error
+        if answer.status >= 300 or error:
+            error = redact(f"HTTP {answer.status}: {error}" if error else f"HTTP {answer.status}")
+        return self._asked.model_copy(
+            update={
+                "answer": None if reading.answer is None else redact(reading.answer),
+                "tool_calls": [
+                    call.model_copy(update={"arguments": self.recorder.json(call.arguments)})
+                    for call in reading.tool_calls
+                ],
+                "finish_reason": reading.finish_reason,
+                "refusal": None if reading.refusal is None else redact(reading.refusal),
+                "usage": reading.usage,
+                "cache_hit": cache_hit,
+                "offline": answer.offline,
+                "status": answer.status,
+                "error": error or None,
+            }
+        )
+
+    def _miss_message(self) -> str:
+        question = self.question
+        messages = messages_of(question.api, question.body)
+        last = messages[-1] if messages else ""
+        content = last.get("content") if isinstance(last, dict) else last
+        words = " ".join(str(self.recorder.json(content)).split())
+        words = words if len(words) <= _QUOTED else words[:_QUOTED].rsplit(" ", 1)[0] + " …"
+        sample = f", asked for the {self.occurrence}. time" if self.occurrence > 1 else ""
+        return (
+            f"--fapo-cache=only: no recorded answer to {question.method} {question.path}"
+            f" (model {question.model or 'not named'}{sample}): {words!r}."
+            " Run once with --fapo-cache=auto to record it."
+        )

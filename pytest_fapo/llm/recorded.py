@@ -1,0 +1,92 @@
+"""An HTTP answer as it is kept in the cache: everything the caller could see of it, nothing secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+_DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
+OFFLINE_HEADER = b"x-fapo-offline"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Status line, headers and raw body chunks (still content-encoded) in the order of their arrival."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    chunks: tuple[bytes, ...]
+    http_version: bytes = b"HTTP/1.1"
+    reason: bytes = b""
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the project's offline model gave this answer."""
+        return any(name.lower() == OFFLINE_HEADER for name, _ in self.headers)
+
+    def header(self, name: str) -> str:
+        """The first header of this name, lower case; empty where there is none."""
+        wanted = name.lower().encode()
+        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), "")
+
+    def to_text(self) -> str:
+        """As JSON text."""
+        return json.dumps(
+            {
+                "status": self.status,
+                "http_version": self.http_version.decode("latin-1"),
+                "reason": self.reason.decode("latin-1"),
+                "headers": [
+                    [name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers
+                ],
+                "chunks": [_chunk_to_json(chunk) for chunk in self.chunks],
+            },
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def from_text(cls, text: str) -> Recorded:
+        """What `to_text` gave.
+
+        Raises:
+            ValueError: the text is no recorded answer.
+        """
+        try:
+            data = json.loads(text)
+            return cls(
+                status=int(data["status"]),
+                headers=tuple(
+                    (name.encode("latin-1"), value.encode("latin-1")) for name, value in data["headers"]
+                ),
+                chunks=tuple(_chunk_from_json(chunk) for chunk in data["chunks"]),
+                http_version=data["http_version"].encode("latin-1"),
+                reason=data["reason"].encode("latin-1"),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a recorded answer: {error!r}") from None
+
+
+def keepable_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """`headers` without cookies and credentials."""
+    return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() not in _DROPPED)
+
+
+def _chunk_to_json(chunk: bytes) -> str | dict[str, str]:
+    try:
+        return chunk.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(chunk).decode()}
+
+
+def _chunk_from_json(chunk: Any) -> bytes:
+    if isinstance(chunk, str):
+        return chunk.encode()
+    return base64.b64decode(chunk["base64"], validate=True)

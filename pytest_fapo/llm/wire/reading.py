@@ -1,0 +1,263 @@
+"""What an answer says: text, tool calls, finish reason, tokens; from JSON bodies and from event streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_fapo.llm.recorded import Recorded
+from pytest_fapo.llm.wire.bodies import Event, decoded_body, events_of, is_event_stream
+from pytest_fapo.llm.wire.streams import assemble, ended_well
+from pytest_fapo.models import ToolCall, Usage
+
+_FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+@dataclass
+class Reading:
+    """What could be read of an answer; fields that it does not have keep their defaults."""
+
+    answer: str | None = None
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    finish_reason: str | None = None
+    refusal: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    error: str | None = None
+    """The provider's own words where the answer is an error."""
+
+
+def is_complete(api: str, recorded: Recorded, *, exhausted: bool) -> bool:
+    """Whether a 2xx answer is whole, so that replaying it gives what the provider meant to say.
+
+    Args:
+        api: as in `LLMCall.api`.
+        recorded: what arrived.
+        exhausted: whether the body was read to its end without an error. A caller may stop reading after the
+            last event of a stream; a broken connection may look like an end.
+    """
+    if is_event_stream(recorded):
+        body = decoded_body(recorded)
+        if body is None:
+            return exhausted
+        return ended_well(api, list(events_of(body)), exhausted=exhausted)
+    if not exhausted:
+        return False
+    if "json" in recorded.header("content-type"):
+        value = _json_of(recorded)
+        return value is not None and not _error_of(value)
+    return True
+
+
+def read(api: str, recorded: Recorded) -> Reading:
+    """Read an answer. Never raises: what has another shape than expected is left out."""
+    try:
+        value = _value_of(api, recorded)
+        if recorded.status >= 400 or _error_of(value):
+            return Reading(error=_error_of(value) or "")
+        reader = _READERS.get(api, _read_other)
+        return reader(value) if isinstance(value, Mapping) else Reading()
+    except Exception:  # a server may answer anything; the caller sees it as it is, the record has less of it
+        return Reading()
+
+
+def _value_of(api: str, recorded: Recorded) -> Any:
+    if is_event_stream(recorded):
+        body = decoded_body(recorded) or b""
+        return assemble(api, [event for event in events_of(body) if not _is_done(event)])
+    return _json_of(recorded)
+
+
+def _is_done(event: Event) -> bool:
+    return event.data.strip() == "[DONE]"
+
+
+def _json_of(recorded: Recorded) -> Any:
+    body = decoded_body(recorded)
+    if body is None:
+        return None
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _error_of(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return ""
+    error = value.get("error")
+    if isinstance(error, Mapping):
+        return str(error.get("message") or error.get("type") or error)
+    return str(error) if error else ""
+
+
+# --- one reader for each API ----------------------------------------------------------------------------
+
+
+def _read_chat(value: Mapping[str, Any]) -> Reading:
+    choice = value["choices"][0]
+    message = choice.get("message") or {}
+    calls = [_openai_call(call) for call in message.get("tool_calls") or []]
+    if message.get("function_call"):
+        calls.append(_openai_call({"function": message["function_call"]}))
+    return Reading(
+        answer=_text_of(message.get("content")),
+        tool_calls=calls,
+        finish_reason=_finish(choice.get("finish_reason")),
+        refusal=message.get("refusal") or None,
+        usage=_openai_usage(value.get("usage")),
+    )
+
+
+def _openai_call(call: Mapping[str, Any]) -> ToolCall:
+    function = call.get("function") or call.get("custom") or {}
+    arguments = function.get("arguments", function.get("input"))
+    return ToolCall(
+        id=str(call.get("id") or ""), name=str(function.get("name") or ""), arguments=_parsed(arguments)
+    )
+
+
+def _read_completion(value: Mapping[str, Any]) -> Reading:
+    choice = value["choices"][0]
+    return Reading(
+        answer=choice.get("text"),
+        finish_reason=_finish(choice.get("finish_reason")),
+        usage=_openai_usage(value.get("usage")),
+    )
+
+
+def _read_embedding(value: Mapping[str, Any]) -> Reading:
+    return Reading(usage=_openai_usage(value.get("usage")))
+
+
+def _read_response(value: Mapping[str, Any]) -> Reading:
+    texts, refusals, calls = [], [], []
+    for item in value.get("output") or []:
+        kind = item.get("type")
+        if kind == "message":
+            parts = item.get("content") or []
+            texts += [part.get("text") or "" for part in parts if part.get("type") == "output_text"]
+            refusals += [part.get("refusal") or "" for part in parts if part.get("type") == "refusal"]
+        elif kind in ("function_call", "custom_tool_call"):
+            arguments = _parsed(item.get("arguments", item.get("input")))
+            calls.append(
+                ToolCall(id=str(item.get("call_id") or ""), name=str(item.get("name")), arguments=arguments)
+            )
+    reason = (value.get("incomplete_details") or {}).get("reason")
+    finish = _finish(reason) or ("tool_calls" if calls else "stop")
+    return Reading(
+        answer="".join(texts) if texts else None,
+        tool_calls=calls,
+        finish_reason=finish if value.get("status") in ("completed", "incomplete") else value.get("status"),
+        refusal="".join(refusals) or None,
+        usage=_responses_usage(value.get("usage")),
+    )
+
+
+def _read_message(value: Mapping[str, Any]) -> Reading:
+    blocks = value.get("content") or []
+    texts = [block.get("text") or "" for block in blocks if block.get("type") == "text"]
+    calls = [
+        ToolCall(id=str(block.get("id") or ""), name=str(block.get("name")), arguments=block.get("input"))
+        for block in blocks
+        if block.get("type") == "tool_use"
+    ]
+    answer = "".join(texts) if texts else None
+    refused = value.get("stop_reason") == "refusal"
+    return Reading(
+        answer=answer,
+        tool_calls=calls,
+        finish_reason=_finish(value.get("stop_reason")),
+        refusal=(answer or "refused without a text") if refused else None,
+        usage=_anthropic_usage(value.get("usage")),
+    )
+
+
+def _read_other(value: Mapping[str, Any]) -> Reading:
+    """An endpoint of the user's own: whichever of the known shapes it has."""
+    for key, reader in (("choices", _read_chat), ("output", _read_response), ("content", _read_message)):
+        if isinstance(value.get(key), list):
+            reading = reader(value)
+            if reading.answer is not None or reading.tool_calls:
+                return reading
+    return Reading(answer=json.dumps(value, ensure_ascii=False))
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], Reading]] = {
+    "chat.completions": _read_chat,
+    "completions": _read_completion,
+    "embeddings": _read_embedding,
+    "responses": _read_response,
+    "messages": _read_message,
+}
+
+
+# --- pieces ----------------------------------------------------------------------------------------------
+
+
+def _finish(reason: Any) -> str | None:
+    return _FINISH.get(reason, str(reason)) if reason else None
+
+
+def _text_of(content: Any) -> str | None:
+    if isinstance(content, list):  # some compatible servers answer in parts
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+    return content if isinstance(content, str) else None
+
+
+def _parsed(arguments: Any) -> Any:
+    if not isinstance(arguments, str):
+        return arguments
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments
+
+
+def _openai_usage(usage: Any) -> Usage:
+    if not isinstance(usage, Mapping):
+        return Usage()
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(
+        input_tokens=_count(usage, "prompt_tokens"),
+        output_tokens=_count(usage, "completion_tokens"),
+        cached_input_tokens=_count(details, "cached_tokens"),
+    )
+
+
+def _responses_usage(usage: Any) -> Usage:
+    if not isinstance(usage, Mapping):
+        return Usage()
+    return Usage(
+        input_tokens=_count(usage, "input_tokens"),
+        output_tokens=_count(usage, "output_tokens"),
+        cached_input_tokens=_count(usage.get("input_tokens_details") or {}, "cached_tokens"),
+    )
+
+
+def _anthropic_usage(usage: Any) -> Usage:
+    """Anthropic counts the tokens read from and written to its prompt cache apart from the rest."""
+    if not isinstance(usage, Mapping):
+        return Usage()
+    read = _count(usage, "cache_read_input_tokens")
+    written = _count(usage, "cache_creation_input_tokens")
+    return Usage(
+        input_tokens=_count(usage, "input_tokens") + read + written,
+        output_tokens=_count(usage, "output_tokens"),
+        cached_input_tokens=read,
+        cache_write_tokens=written,
+    )
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int:
+    value = usage.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

@@ -1,0 +1,131 @@
+"""Event streams put together to the body that the same request would have got without streaming."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_fapo.llm.wire.bodies import Event
+
+_RESPONSES_END = ("response.completed", "response.incomplete", "response.failed")
+
+
+def ended_well(api: str, events: Sequence[Event], *, exhausted: bool) -> bool:
+    """Whether a stream reached its last event and reported no error on the way.
+
+    Some compatible servers close a chat stream without `[DONE]`; there a finish reason and a clean end count.
+    """
+    values = [event.value for event in events]
+    if any(event.name == "error" for event in events) or any(map(_is_error, values)):
+        return False
+    if api in ("chat.completions", "completions"):
+        done = any(event.data.strip() == "[DONE]" for event in events)
+        return done or (exhausted and any(map(_has_finish_reason, values)))
+    if api == "messages":
+        return any(_type_of(value) == "message_stop" for value in values)
+    if api == "responses":
+        return any(_type_of(value) in _RESPONSES_END[:2] for value in values)
+    return exhausted
+
+
+def assemble(api: str, events: Sequence[Event]) -> Any:
+    """The body as one JSON value, as far as the events go."""
+    values = [value for event in events if isinstance(value := event.value, Mapping)]
+    failed = next((value for value in values if _is_error(value)), None)
+    if failed is not None:
+        inner = failed.get("error") or (failed.get("response") or {}).get("error")
+        return {"error": inner or dict(failed)}
+    if api == "messages":
+        return _message(values)
+    if api == "responses":
+        return _response(values)
+    if api in ("chat.completions", "completions", "other"):
+        return _completion(values)
+    return values[-1] if values else None
+
+
+def _type_of(value: Any) -> Any:
+    return value.get("type") if isinstance(value, Mapping) else None
+
+
+def _is_error(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return bool(value.get("error")) or value.get("type") in ("error", "response.failed")
+
+
+def _has_finish_reason(value: Any) -> bool:
+    choices = value.get("choices") if isinstance(value, Mapping) else None
+    return any(choice.get("finish_reason") for choice in choices or [] if isinstance(choice, Mapping))
+
+
+def _completion(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Chat and text completions: the first choice's deltas in a row."""
+    message: dict[str, Any] = {"content": None, "refusal": None}
+    text, finish, usage = "", None, None
+    calls: dict[int, dict[str, Any]] = {}
+    for value in values:
+        usage = value.get("usage") or usage
+        for choice in value.get("choices") or []:
+            if choice.get("index") not in (0, None):
+                continue
+            finish = choice.get("finish_reason") or finish
+            text += choice.get("text") or ""
+            delta = choice.get("delta") or {}
+            for name in ("content", "refusal"):
+                if isinstance(delta.get(name), str):
+                    message[name] = (message[name] or "") + delta[name]
+            for call in delta.get("tool_calls") or []:
+                _merge_call(calls.setdefault(call.get("index") or 0, {}), call)
+    message["tool_calls"] = [calls[index] for index in sorted(calls)]
+    return {"choices": [{"message": message, "text": text, "finish_reason": finish}], "usage": usage}
+
+
+def _merge_call(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    call["id"] = call.get("id") or delta.get("id")
+    function = call.setdefault("function", {"name": "", "arguments": ""})
+    for name in ("name", "arguments"):
+        function[name] += (delta.get("function") or {}).get(name) or ""
+
+
+def _response(values: Sequence[Mapping[str, Any]]) -> Any:
+    """The last event brings the whole response; where it is missing, the finished items so far."""
+    for value in reversed(values):
+        if value.get("type") in _RESPONSES_END:
+            return value.get("response")
+    items = [value.get("item") for value in values if value.get("type") == "response.output_item.done"]
+    return {"output": items, "status": "in_progress"}
+
+
+def _message(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    message: dict[str, Any] = {"usage": {}}
+    blocks: dict[int, dict[str, Any]] = {}
+    inputs: dict[int, str] = {}
+    for value in values:
+        kind, index = value.get("type"), value.get("index") or 0
+        if kind == "message_start":
+            message = {"usage": {}, **value["message"]}
+        elif kind == "content_block_start":
+            blocks[index] = dict(value["content_block"])
+        elif kind == "content_block_delta":
+            delta = value["delta"]
+            if delta.get("type") == "text_delta":
+                block = blocks.setdefault(index, {"type": "text"})
+                block["text"] = (block.get("text") or "") + delta["text"]
+            elif delta.get("type") == "input_json_delta":
+                inputs[index] = inputs.get(index, "") + delta["partial_json"]
+        elif kind == "message_delta":
+            message.update(value.get("delta") or {})
+            message["usage"] = {**(message.get("usage") or {}), **(value.get("usage") or {})}
+    for index, text in inputs.items():
+        if index in blocks and text:
+            blocks[index]["input"] = _arguments(text)
+    return {**message, "content": [blocks[index] for index in sorted(blocks)]}
+
+
+def _arguments(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
