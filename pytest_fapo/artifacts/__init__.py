@@ -2,5 +2,6 @@
 
 from pytest_fapo.artifacts.diff import unified_diff
 from pytest_fapo.artifacts.store import ArtifactStore
+from pytest_fapo.artifacts.writeback import WriteResult, recover, write_back
 
-__all__ = ["ArtifactStore", "unified_diff"]
+__all__ = ["ArtifactStore", "WriteResult", "recover", "unified_diff", "write_back"]
