@@ -12,16 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.llm.prices import cost, list_price
-from pytest_fapo.llm.spending import ModelSpending, SpendFile, Totals, read_spending
+from pytest_fapo.llm.spending import ModelSpending, SpendFile, Totals, Who, read_spending
 from pytest_fapo.models import LLMCall, Spending
 
-__all__ = ["SpendLedger", "read_spending"]
-
-Who = Literal["pipeline", "optimizer"]
+__all__ = ["SpendLedger", "Who", "read_spending"]
 
 _POLL = 0.01  # seconds between two looks while other calls may still use the budget up or leave some of it
 _PATIENCE = 30.0  # seconds of waiting for them; a stream that nobody reads to its end never ends
@@ -107,7 +104,7 @@ class SpendLedger:
     def after_call(self, call: LLMCall) -> None:
         """Write down how a request ended, or that an answer came from the cache."""
         if call.cache_hit:
-            self._file.append({"event": "hit"})
+            self._file.append({"event": "hit", "who": self.who})
             return
         with self._lock:
             name = self._take(call)

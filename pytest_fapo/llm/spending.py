@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
@@ -21,6 +22,8 @@ from pytest_fapo.models import Spending, Usage
 
 if sys.platform != "win32":
     import fcntl
+
+Who = Literal["pipeline", "optimizer"]
 
 
 @dataclass
@@ -51,10 +54,10 @@ class Totals:
     """Model by the id of a request that was sent and has no end yet."""
     models: dict[str, ModelSpending] = field(default_factory=dict)
 
-    def add(self, line: dict[str, Any]) -> None:
-        """Take in one line of the file."""
+    def add(self, line: dict[str, Any], times: int = 1) -> None:
+        """Take in one line of the file; only hits look alike and may stand there several `times`."""
         if line["event"] == "hit":
-            self.cache_hits += 1
+            self.cache_hits += times
         elif line["event"] == "sent":
             self.calls += 1
             self.in_flight[line["id"]] = line["model"]
@@ -106,8 +109,7 @@ class SpendFile:
         """The totals with all lines that are in the file by now."""
         while chunk := self._reader.read(1 << 16):
             *lines, self._rest = (self._rest + chunk).split(b"\n")
-            for line in lines:
-                _add(self.totals, line)
+            _add(self.totals, lines)
         return self.totals
 
     @contextmanager
@@ -137,17 +139,24 @@ class SpendFile:
         self._reader.seek(0)
 
 
-def read_spending(path: Path) -> Spending:
-    """The sums of a spend file; nothing spent where there is none. A torn last line is passed over."""
+def read_spending(path: Path, *, who: Who | None = None) -> Spending:
+    """The sums of a spend file; nothing spent where there is none. A torn last line is passed over.
+
+    Args:
+        path: the spend file.
+        who: count only what was called on this one's behalf.
+    """
     totals = Totals()
     if path.is_file():
-        for line in path.read_bytes().split(b"\n"):
-            _add(totals, line)
+        _add(totals, path.read_bytes().split(b"\n"), who)
     return totals.spending()
 
 
-def _add(totals: Totals, line: bytes) -> None:
-    try:
-        totals.add(json.loads(line))
-    except (ValueError, KeyError, TypeError):
-        return  # empty, or torn by a kill
+def _add(totals: Totals, lines: list[bytes], who: Who | None = None) -> None:
+    for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
+        try:
+            line = json.loads(text)
+            if who is None or line["who"] == who:
+                totals.add(line, times)
+        except (ValueError, KeyError, TypeError):
+            continue  # empty, or torn by a kill

@@ -205,6 +205,18 @@ def test_lines_say_who_called_and_for_which_case(path: Path) -> None:
     assert done["id"] == sent["id"]
 
 
+def test_the_optimizers_share_can_be_told_apart(path: Path) -> None:
+    for who, calls in (("pipeline", 3), ("optimizer", 1)):
+        ledger = SpendLedger(path, who=who)  # type: ignore[arg-type]
+        for _ in range(calls):
+            send(ledger, a_call())
+            ledger.after_call(a_call(cache_hit=True))
+        ledger.close()
+    mine = read_spending(path, who="optimizer")
+    assert (mine.calls, mine.cache_hits, mine.cost) == (1, 1, pytest.approx(0.00015))
+    assert (read_spending(path).calls, read_spending(path).cache_hits) == (4, 4)
+
+
 def test_a_missing_file_means_nothing_spent(tmp_path: Path) -> None:
     assert read_spending(tmp_path / "none.jsonl").calls == 0
 

@@ -110,6 +110,12 @@ def test_an_attempt_says_what_was_tried_what_came_of_it_and_why() -> None:
     assert "| +Refund: money back." in text
 
 
+def test_an_attempt_without_an_edit_is_not_shown() -> None:
+    failed = an_attempt("x", reason="no usable answer")
+    failed.candidate.edits.clear()
+    assert rendering.render_memory([failed], 5_000) == "(none yet)"
+
+
 def test_texts_of_the_failing_step_come_first_and_whole() -> None:
     evidence = an_evidence()
     evidence.artifacts.append(

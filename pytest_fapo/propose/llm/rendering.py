@@ -72,8 +72,13 @@ def render_cases(evidence: Evidence, limit: int) -> str:
 
 
 def render_memory(memory: Sequence[Attempt], limit: int) -> str:
-    """Earlier attempts, the latest last, with what came of them; the oldest go where space ends."""
-    latest = list(memory[-MOST_ATTEMPTS:])[::-1]
+    """Earlier edits, the latest last, with what came of them; the oldest go where space ends.
+
+    Attempts without an edit (a proposer that failed) teach nothing and are left out: the question stays the
+    same, and so does its recorded answer.
+    """
+    edited = [attempt for attempt in memory if attempt.candidate.edits]
+    latest = edited[-MOST_ATTEMPTS:][::-1]
     shown = _fit(latest, limit, _attempt)
     parts = [f"## Attempt {number}\n{text}" for number, text in enumerate(reversed(shown), start=1)]
     return "\n\n".join(parts) or "(none yet)"
