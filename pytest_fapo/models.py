@@ -252,6 +252,10 @@ class Evaluation(Record):
     """Name of the stage after which a staged evaluation was dropped, else empty."""
     loaded_files: list[str] = Field(default_factory=list)
     """Paths (relative, POSIX) of the watched files that were really opened or imported from this tree."""
+    outside_files: list[str] = Field(default_factory=list)
+    """Paths relative to the tree (`../data/x.csv`) that the tests looked for beside it and did not find."""
+    notes: list[str] = Field(default_factory=list)
+    """What a person should know of the run: refused writes into the project, files read past its copy."""
     duration: float = 0.0
 
     def in_split(self, split: Split) -> list[ItemResult]:

@@ -1,0 +1,45 @@
+"""Runs a project's tests in a copy of the project, with or without a candidate's patch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_fapo.evaluate.arguments import child_args
+    from pytest_fapo.evaluate.reproduce import Mismatch, reproduced
+    from pytest_fapo.evaluate.request import Allotment, EvaluationRequest, Stage
+    from pytest_fapo.evaluate.run import check_loaded, evaluate
+    from pytest_fapo.evaluate.shadow import ShadowTree
+
+__all__ = [
+    "Allotment",
+    "EvaluationRequest",
+    "Mismatch",
+    "ShadowTree",
+    "Stage",
+    "check_loaded",
+    "child_args",
+    "evaluate",
+    "reproduced",
+]
+
+_HOMES = {
+    "Allotment": "request",
+    "EvaluationRequest": "request",
+    "Mismatch": "reproduce",
+    "ShadowTree": "shadow",
+    "Stage": "request",
+    "check_loaded": "run",
+    "child_args": "arguments",
+    "evaluate": "run",
+    "reproduced": "reproduce",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: `pytest_fapo.evaluate.inside` is loaded in every process that the tests start.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

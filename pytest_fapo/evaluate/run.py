@@ -1,0 +1,110 @@
+"""One evaluation: pytest in the shadow tree, followed line by line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pytest_fapo.evaluate.ending import explain_ending
+from pytest_fapo.evaluate.gathering import Gathered, spent_since
+from pytest_fapo.evaluate.process import ChildProcess
+from pytest_fapo.evaluate.request import EvaluationRequest
+from pytest_fapo.evaluate.shadow import ShadowTree
+from pytest_fapo.models import Evaluation, ItemResult, Spending
+
+GRACE = 10.0
+"""Seconds past the deadline in which the child may still come to an end by itself."""
+
+
+def evaluate(
+    shadow: ShadowTree, request: EvaluationRequest, *, on_item: Callable[[ItemResult], None] | None = None
+) -> Evaluation:
+    """Run pytest on the shadow tree as it stands, in a fresh process.
+
+    What the tests did to the tree is undone afterwards. A child that crashes, hangs, cannot collect or
+    refuses its arguments gives an incomplete evaluation that says why, not an exception.
+
+    Args:
+        shadow: the tree, with or without a patch applied.
+        request: arguments, stages, limits.
+        on_item: called with each item's verdict while the run goes on.
+
+    Raises:
+        KeyboardInterrupt: after the child and all that it started were ended.
+    """
+    begin = time.time()
+    shadow.mark_unread(request.watch)
+    before = _spending(request)
+    child = ChildProcess(shadow, request)
+    gathered = Gathered(shadow, on_item)
+    try:
+        stopped = _follow(child, gathered, _end_time(request, begin))
+    except BaseException:
+        child.stop()
+        raise
+    else:
+        child.sweep()
+        read = [path for path in request.watch if shadow.was_read(path)]
+    finally:
+        shadow.clean()
+    exit_code = child.returncode or 0
+    stopped = stopped or explain_ending(gathered, exit_code, child.last_output())
+    return gathered.evaluation(
+        spending=spent_since(Path(request.spend_file), before) if before is not None else gathered.spending(),
+        exit_code=exit_code,
+        complete=not stopped,
+        stopped=stopped,
+        loaded_files=sorted({*child.noted("loaded"), *read}),
+        outside_files=child.noted("outside"),
+        notes=_notes(child),
+        duration=time.time() - begin,
+    )
+
+
+def check_loaded(evaluation: Evaluation, files: Sequence[str]) -> list[str]:
+    """Those of the edited files that the evaluation never read: an edit of them is inert."""
+    loaded = set(evaluation.loaded_files)
+    return [path for path in files if path not in loaded]
+
+
+def _follow(child: ChildProcess, gathered: Gathered, end: float | None) -> str:
+    """Take in the child's lines until it ends; why it was ended from here, else empty."""
+    while child.returncode is None:
+        for line in child.lines():
+            gathered.take(line)
+        if end is not None and time.time() > end:
+            child.stop()
+            where = f" while {gathered.running} was running" if gathered.running else ""
+            _take_rest(child, gathered)
+            return f"time limit: the tests were ended{where}"
+        child.wait_a_moment()
+    _take_rest(child, gathered)
+    return ""
+
+
+def _take_rest(child: ChildProcess, gathered: Gathered) -> None:
+    for line in child.lines():
+        gathered.take(line)
+
+
+def _end_time(request: EvaluationRequest, begin: float) -> float | None:
+    deadline, timeout = request.allotment.deadline, request.timeout
+    ends = [deadline + GRACE] if deadline is not None else []
+    ends += [begin + timeout] if timeout is not None else []
+    return min(ends, default=None)
+
+
+def _spending(request: EvaluationRequest) -> Spending | None:
+    if not request.spend_file:
+        return None
+    from pytest_fapo.llm.spending import read_spending
+
+    return read_spending(Path(request.spend_file))
+
+
+def _notes(child: ChildProcess) -> list[str]:
+    return [
+        *(f"refused: writing to {path}" for path in child.noted("refused")),
+        *(f"read from the project itself, not from its copy: {path}" for path in child.noted("real")),
+    ]

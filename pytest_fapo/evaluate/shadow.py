@@ -1,0 +1,289 @@
+"""A copy of the project in which candidates are tried."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from pytest_fapo.errors import EvaluationError
+from pytest_fapo.evaluate.ignored import repository_of
+from pytest_fapo.evaluate.pristine import PristineStore
+from pytest_fapo.evaluate.private_folder import PrivateFolder, remove
+from pytest_fapo.evaluate.survey import Survey, survey
+
+_SECOND = 1_000_000_000
+_Fingerprint = tuple[int, int, int, int, int]
+
+
+class Stamps:
+    """Modification times that never repeat: whole seconds, each later than all before.
+
+    Python takes a .pyc for fresh when its source's size and whole-second modification time are the ones
+    noted in it, so two versions of a file must never share a second.
+    """
+
+    def __init__(self) -> None:
+        self._last = int(time.time())
+
+    def seen(self, mtime_ns: int) -> None:
+        """A file with this time is about: later stamps are later than it."""
+        now = int(time.time())
+        self._last = max(self._last, min(mtime_ns // _SECOND, now + 86_400))
+
+    def next(self) -> int:
+        """Nanoseconds."""
+        self._last += 1
+        return self._last * _SECOND
+
+
+class ShadowTree:
+    """A private copy of a project as it was at one moment; the project itself is only read.
+
+    A context manager. `apply` gives the tree of a candidate, `restore` the unpatched one.
+
+    Attributes:
+        root: the project's folder.
+        path: the copy's folder; it has the project's name.
+        base: the private folder that holds the copy and what belongs to it.
+        survey: what was copied, linked and left out.
+        unreadable: relative paths that could not be read and are missing from the copy.
+    """
+
+    def __init__(self, root: Path, base: PrivateFolder, found: Survey) -> None:
+        self.root = root
+        self.base = base.path
+        self.survey = found
+        self.unreadable: list[str] = []
+        self.area = self.base / "tree"
+        self.path = self._make_surroundings()
+        self._folder = base
+        self._pristine = PristineStore(self.base / "pristine.bin")
+        self._stamps = Stamps()
+        self._modes: dict[str, int] = {}
+        self._folder_modes: dict[str, int] = {}
+        self._seen: dict[str, _Fingerprint] = {}
+        self._applied: dict[str, bytes] = {}
+        self._links = {**found.links, **{path: os.path.join(root, path) for path in found.linked}}
+
+    @classmethod
+    def create(cls, root: Path, *, exclude: Sequence[Path] = ()) -> ShadowTree:
+        """Copy the project at `root` as it lies on the disk now, uncommitted changes included.
+
+        Args:
+            root: pytest's rootdir.
+            exclude: files or folders that are left out, beside `.fapo`, `.git` and caches.
+        """
+        root = root.absolute()
+        base = PrivateFolder()
+        try:
+            tree = cls(root, base, survey(root, (*exclude, base.path)))
+            tree._copy()
+        except BaseException:
+            base.close()
+            raise
+        return tree
+
+    # --- states ---------------------------------------------------------------------------------------
+
+    def apply(self, files: Mapping[str, bytes]) -> None:
+        """Make the tree the pristine copy with these files in place of its own.
+
+        Args:
+            files: new contents by relative POSIX path; files that the project does not have are added.
+
+        Raises:
+            EvaluationError: a path leaves the tree.
+        """
+        wanted = {self._inner_path(path): content for path, content in files.items()}
+        for path in {*self._applied, *wanted}:
+            if self._applied.get(path) != wanted.get(path):
+                self._seen.pop(path, None)
+        self._applied = wanted
+        self.clean()
+
+    def restore(self) -> None:
+        """Make the tree the pristine copy again."""
+        self.apply({})
+
+    def clean(self) -> None:
+        """Undo whatever the tests changed, made or removed; the applied files stay."""
+        folders = {*self.survey.folders, *_parents(self._applied)}
+        found: set[str] = set()
+        self._clean_folder("", folders, found)
+        self._seen = {path: seen for path, seen in self._seen.items() if path in found}
+        for path in sorted(folders):
+            place = self.path / path
+            if not place.is_dir():
+                place.mkdir(mode=0o700)
+                self._set_folder_mode(path)
+        for path, target in self._links.items():
+            if not os.path.islink(self.path / path) and path not in self._applied:
+                os.symlink(target, self.path / path)
+        for path in (*self._modes, *self._applied):
+            if path not in self._seen:
+                self._write(path, self.content(path), self._stamps.next())
+
+    def content(self, path: str) -> bytes:
+        """What stands in this file of the tree, whatever a test wrote into it."""
+        applied = self._applied.get(path)
+        return self._pristine[path] if applied is None else applied
+
+    def close(self) -> None:
+        """Remove the copy."""
+        self._pristine.close()
+        self._folder.close()
+
+    def __enter__(self) -> ShadowTree:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    def mark_unread(self, paths: Iterable[str]) -> None:
+        """Set the access times of these files back, so that any program's reading shows in them."""
+        for path in paths:
+            seen = self._seen.get(path)
+            if seen is not None:
+                os.utime(self.path / path, ns=(seen[0] - _SECOND, seen[0]))
+                self._remember(path)
+
+    def was_read(self, path: str) -> bool:
+        """Whether any program has read the file since `mark_unread`, where the file system keeps note."""
+        seen = self._seen.get(path)
+        try:
+            found = os.stat(self.path / path)
+        except OSError:
+            return False
+        return seen is not None and found.st_mtime_ns == seen[0] and found.st_atime_ns != seen[0] - _SECOND
+
+    # --- making the copy ------------------------------------------------------------------------------
+
+    def _make_surroundings(self) -> Path:
+        """The shadow's folder; where the project is part of a repository, beside links to its neighbours."""
+        real = self.root.resolve()
+        top = repository_of(real) or real
+        place = self.area / (top.name or "root")
+        place.mkdir(parents=True)
+        for part in real.relative_to(top).parts:
+            for neighbour in os.scandir(top):
+                if neighbour.name not in (part, ".git"):
+                    os.symlink(neighbour.path, place / neighbour.name)
+            (place / ".git").mkdir(exist_ok=True)
+            top, place = top / part, place / part
+            place.mkdir()
+        return place
+
+    def _copy(self) -> None:
+        for folder in self.survey.folders:
+            (self.path / folder).mkdir(mode=0o700)
+        for folder in self.survey.repositories:
+            (self.path / folder / ".git").mkdir(exist_ok=True)
+        for path, target in self._links.items():
+            os.symlink(target, self.path / path)
+        for path in self.survey.files:
+            try:
+                self._copy_file(path)
+            except OSError:
+                self.unreadable.append(path)
+        for folder in self.survey.folders:
+            self._set_folder_mode(folder)
+
+    def _copy_file(self, path: str) -> None:
+        with open(self.root / path, "rb", buffering=0) as source:
+            found = os.fstat(source.fileno())
+            content = source.read()
+        self._stamps.seen(found.st_mtime_ns)
+        self._pristine.add(path, content)
+        self._modes[path] = stat.S_IMODE(found.st_mode)
+        self._write(path, content, found.st_mtime_ns)
+
+    def _set_folder_mode(self, path: str) -> None:
+        mode = self._folder_modes.get(path)
+        if mode is None:
+            try:
+                mode = stat.S_IMODE(os.stat(self.root / path).st_mode) | stat.S_IRWXU
+            except OSError:
+                mode = 0o755
+            self._folder_modes[path] = mode
+        os.chmod(self.path / path, mode)
+
+    # --- files ----------------------------------------------------------------------------------------
+
+    def _inner_path(self, path: str) -> str:
+        """The path in the tree that a patch's path means; links inside the tree are followed."""
+        pure = PurePosixPath(path)
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts:
+            raise EvaluationError(f"{path!r} leaves the project; a patch names files inside it")
+        place = Path(os.path.realpath(self.path / pure))
+        if not place.is_relative_to(self.path):
+            raise EvaluationError(
+                f"{path!r} is a link out of the project, or lies in a folder that is too large to copy"
+            )
+        return place.relative_to(self.path).as_posix()
+
+    def _write(self, path: str, content: bytes, mtime_ns: int) -> None:
+        place = self.path / path
+        if os.path.lexists(place):
+            remove(place)
+        mode = self._modes.get(path, 0o644)
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "wb", buffering=0) as file:
+            file.write(content)
+            os.fchmod(descriptor, mode)
+            os.utime(descriptor, ns=(mtime_ns - _SECOND, mtime_ns))
+        self._remember(path)
+
+    def _remember(self, path: str) -> None:
+        self._seen[path] = _fingerprint(os.lstat(self.path / path))
+
+    def _clean_folder(self, relative: str, folders: set[str], found: set[str]) -> None:
+        """Remove what does not belong here; `found` takes the files that are as they should be."""
+        with os.scandir(self.path / relative) as entries:
+            listed = list(entries)
+        for entry in listed:
+            path = f"{relative}/{entry.name}" if relative else entry.name
+            state = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(state.st_mode):
+                if path in folders:
+                    if stat.S_IMODE(state.st_mode) != self._folder_modes.get(path):
+                        self._set_folder_mode(path)
+                    self._clean_folder(path, folders, found)
+                elif entry.name == "__pycache__":
+                    self._clean_bytecode(relative, entry.path)
+                elif entry.name != ".git":
+                    remove(entry.path)
+            elif self._seen.get(path) == _fingerprint(state):
+                found.add(path)
+            elif path in self._seen or not self._is_own_link(path, state):
+                remove(entry.path)
+
+    def _is_own_link(self, path: str, state: os.stat_result) -> bool:
+        return stat.S_ISLNK(state.st_mode) and os.readlink(self.path / path) == self._links.get(path)
+
+    def _clean_bytecode(self, folder: str, place: str) -> None:
+        """Keep the bytecode of the tree's own sources; it saves the next run from compiling them."""
+        for entry in os.scandir(place):
+            source = f"{folder}/{entry.name.partition('.')[0]}.py".lstrip("/")
+            if not entry.name.endswith(".pyc") or source not in self._seen:
+                remove(entry.path)
+
+
+def _fingerprint(found: os.stat_result) -> _Fingerprint:
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode)
+
+
+def _parents(paths: Iterable[str]) -> set[str]:
+    return {
+        parent.as_posix()
+        for path in paths
+        for parent in PurePosixPath(path).parents
+        if parent.as_posix() != "."
+    }
