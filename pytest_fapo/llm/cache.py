@@ -22,8 +22,8 @@ _PATIENCE = 60.0
 class Cache:
     """Answers by key, shared safely by threads and processes; what `put` returned from survives a kill.
 
-    The folder is opened on first use, and private to the user. Nothing in it is ever executed or unpickled: an
-    entry that was tampered with counts as absent.
+    The folder is opened on first use, and private to the user. Nothing in it is ever executed or unpickled:
+    an entry that was tampered with counts as absent.
 
     Args:
         folder: where the cache lives; made when the first answer is looked up.

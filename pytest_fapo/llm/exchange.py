@@ -65,7 +65,10 @@ class Desk:
 
 
 class Exchange:
-    """The life of one request. Its driver calls `next_move` until it knows what to do, then `settle` or `fail`."""
+    """The life of one request.
+
+    Its driver calls `next_move` until it knows what to do, and ends it by `replayed`, `settle` or `fail`.
+    """
 
     def __init__(self, desk: Desk, recorder: Recorder, question: Question) -> None:
         self.desk = desk

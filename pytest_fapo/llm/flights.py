@@ -1,10 +1,11 @@
-"""Identical requests that are made at the same time are sent once: the first leads, the others wait for it."""
+"""Identical requests made at the same time are sent once: the first leads, the others wait for it."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from concurrent.futures import Future, InvalidStateError, TimeoutError
+from contextlib import suppress
 
 from pytest_fapo.llm.recorded import Recorded
 
@@ -25,10 +26,8 @@ class Flight:
 
     def land(self, answer: Recorded | None) -> None:
         """It is over; None says that it failed and that somebody else should try."""
-        try:
+        with suppress(InvalidStateError):
             self._end.set_result(answer)
-        except InvalidStateError:
-            pass
 
     def can_wait(self) -> bool:
         """Whether the calling thread may block for it: not on its own request, nor on an event loop."""

@@ -39,7 +39,7 @@ class OfflineRequest:
     @property
     def text(self) -> str:
         """All texts of the messages, a blank line between two."""
-        return "\n\n".join(part for message in self.messages for part in _texts(message.get("content")))
+        return "\n\n".join(part for message in self.messages for part in _texts(message))
 
 
 class OfflineModel:
@@ -116,7 +116,8 @@ def _fingerprint(function: Any, module_name: str) -> str:
 def _texts(content: Any) -> list[str]:
     if isinstance(content, str):
         return [content]
+    if isinstance(content, dict):
+        return _texts(content.get("content", content.get("text")))
     if isinstance(content, list):
-        parts = [part if isinstance(part, str) else part.get("text") for part in content]
-        return [part for part in parts if isinstance(part, str)]
+        return [text for part in content for text in _texts(part)]
     return []

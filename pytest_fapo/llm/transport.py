@@ -131,7 +131,7 @@ class _Watch:
 
 
 def _watching_streams(module: Any) -> tuple[type, type]:
-    class Watched(_Watch, module.SyncByteStream):  # type: ignore[misc,name-defined]
+    class Watched(_Watch, module.SyncByteStream):  # type: ignore[misc]
         def __iter__(self) -> Iterator[bytes]:
             try:
                 for chunk in self._source:
@@ -151,7 +151,7 @@ def _watching_streams(module: Any) -> tuple[type, type]:
             finally:
                 self._end(exhausted=False)
 
-    class WatchedAsync(_Watch, module.AsyncByteStream):  # type: ignore[misc,name-defined]
+    class WatchedAsync(_Watch, module.AsyncByteStream):  # type: ignore[misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
             try:
                 async for chunk in self._source:
@@ -175,14 +175,14 @@ def _watching_streams(module: Any) -> tuple[type, type]:
 
 
 def _replaying_streams(module: Any) -> tuple[type, type]:
-    class Replaying(module.SyncByteStream):  # type: ignore[misc,name-defined]
+    class Replaying(module.SyncByteStream):  # type: ignore[misc]
         def __init__(self, chunks: tuple[bytes, ...]) -> None:
             self._chunks = chunks
 
         def __iter__(self) -> Iterator[bytes]:
             yield from self._chunks
 
-    class ReplayingAsync(module.AsyncByteStream):  # type: ignore[misc,name-defined]
+    class ReplayingAsync(module.AsyncByteStream):  # type: ignore[misc]
         def __init__(self, chunks: tuple[bytes, ...]) -> None:
             self._chunks = chunks
 

@@ -29,7 +29,7 @@ class AfterImport:
     def install(self) -> None:
         """Watch imports; safe to call twice."""
         if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self)
         for name in sorted(self.names):
             module = sys.modules.get(name)
             if module is not None and not getattr(module.__spec__, "_initializing", False):
@@ -38,7 +38,7 @@ class AfterImport:
     def uninstall(self) -> None:
         """Stop watching; what the callback did stays done."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None

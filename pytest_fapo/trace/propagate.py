@@ -1,8 +1,8 @@
 """Threads that a pipeline starts belong to its run.
 
-Context variables do not reach new threads by themselves, so the LLM calls of a pipeline that fans out over a
-`ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs take the
-context along. Outside of a run nothing changes.
+Context variables do not reach new threads by themselves, so the LLM calls of a pipeline that fans out over
+a `ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs take
+the context along. Outside of a run nothing changes.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def propagating() -> Iterator[None]:
     """For the duration of the body, threads and pool jobs started inside a recorded run carry its context."""
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
     new_start, new_submit = _starting(start), _submitting(submit)
-    threading.Thread.start = new_start  # type: ignore[method-assign]
-    ThreadPoolExecutor.submit = new_submit  # type: ignore[method-assign,assignment]
+    threading.Thread.start = new_start  # type: ignore[method-assign,assignment]
+    ThreadPoolExecutor.submit = new_submit  # type: ignore[method-assign]
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Steps named in `[tool.fapo] steps`: functions of the user's modules, wrapped without touching their code."""
+"""Steps named in `[tool.fapo] steps`: functions of the user's modules, wrapped without an edit."""
 
 from __future__ import annotations
 

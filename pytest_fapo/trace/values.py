@@ -13,10 +13,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from pytest_fapo.trace.redact import REDACTED, Redactor
+
 if TYPE_CHECKING:
     from pydantic import JsonValue
-
-    from pytest_fapo.trace.redact import Redactor
 
 _DEPTH = 24
 _SLACK = 4096
@@ -92,10 +92,9 @@ class _Converter:
                 result["…"] = f"{len(value) - done} more"
                 break
             name = key if isinstance(key, str) else repr(_plain(key))
-            hidden = (
-                self.redactor is not None and isinstance(item, str) and self.redactor.names_credential(name)
-            )
-            result[self.text(name)] = "[redacted]" if hidden else self.convert(item, depth + 1)
+            if isinstance(item, str) and self.redactor is not None and self.redactor.names_credential(name):
+                item = REDACTED
+            result[self.text(name)] = self.convert(item, depth + 1)
         return result
 
     def sequence(self, value: list[Any] | tuple[Any, ...], depth: int) -> JsonValue:

@@ -66,8 +66,9 @@ def is_event_stream(recorded: Recorded) -> bool:
 
 
 def events_of(body: bytes) -> Iterator[Event]:
-    """The server-sent events in `body`. As the standard has it, an event that no blank line ends does not count."""
-    name, data = "", []
+    """The server-sent events in `body`; by the standard, one that no blank line ends does not count."""
+    name = ""
+    data: list[bytes] = []
     for line in _LINE_END.split(body)[:-1]:
         if not line:
             if data or name:
