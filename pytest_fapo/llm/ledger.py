@@ -17,6 +17,7 @@ from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.llm.prices import cost, list_price
 from pytest_fapo.llm.spending import ModelSpending, SpendFile, Totals, Who, read_spending
 from pytest_fapo.models import LLMCall, Spending
+from pytest_fapo.trace import current_recorder
 
 __all__ = ["SpendLedger", "Who", "read_spending"]
 
@@ -35,7 +36,7 @@ class SpendLedger:
             stay within; a model's first call goes alone, and is the only one that can go past the limit.
         deadline: seconds since the epoch (`--fapo-time-limit`).
         who: on whose behalf the calls are made.
-        case_id: gives the id of the case that is running.
+        case_id: gives the id of the case that is running, as the recorder of the running code knows it.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class SpendLedger:
         max_cost: float | None = None,
         deadline: float | None = None,
         who: Who = "pipeline",
-        case_id: Callable[[], str] = str,
+        case_id: Callable[[], str] | None = None,
     ) -> None:
         self.max_calls = max_calls
         self.max_cost = max_cost
         self.deadline = deadline
         self.who = who
-        self._case_id = case_id
+        self._case_id = case_id or _running_case
         self._file = SpendFile(path)
         self._lock = threading.Lock()
         self._own: dict[str, tuple[str, str]] = {}
@@ -175,6 +176,11 @@ class SpendLedger:
             f"and another call of {model or 'this model'} may cost ${highest:.4f}",
             limit="--fapo-budget",
         )
+
+
+def _running_case() -> str:
+    recorder = current_recorder()
+    return recorder.case_id if recorder is not None else ""
 
 
 def _reserved(totals: Totals) -> float:

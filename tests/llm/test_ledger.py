@@ -213,7 +213,8 @@ def test_the_optimizers_share_can_be_told_apart(path: Path) -> None:
             ledger.after_call(a_call(cache_hit=True))
         ledger.close()
     mine = read_spending(path, who="optimizer")
-    assert (mine.calls, mine.cache_hits, mine.cost) == (1, 1, pytest.approx(0.00015))
+    assert (mine.calls, mine.cache_hits) == (1, 1)
+    assert mine.cost == pytest.approx(0.00015)
     assert (read_spending(path).calls, read_spending(path).cache_hits) == (4, 4)
 
 
