@@ -145,7 +145,7 @@ class Trial:
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""
         refused = [item for item in evaluation.items.values() if item.error_type == "BudgetExceeded"]
-        if refused or evaluation.stopped == "time limit":
+        if refused or evaluation.stopped.startswith("time limit"):
             reason = refused[0].explanation if refused else "--fapo-time-limit is over"
             raise BudgetExceeded(reason, limit="")
 
