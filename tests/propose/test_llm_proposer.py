@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.evidence import TRIAGE, TRIAGE_TEXT, an_attempt, an_evidence
+from support.evidence import TRIAGE, TRIAGE_TEXT, an_attempt, an_evidence, an_item
 from support.scripted_provider import Reply, chat, failure, message, scripted, tool_use
 
 from pytest_fapo.config import Settings
@@ -253,6 +253,20 @@ def test_a_cache_miss_is_a_failed_attempt_and_a_spent_budget_is_not() -> None:
     spent = proposer("http://127.0.0.1:9", calls=refusing(BudgetExceeded("spent", limit="--fapo-budget")))
     with pytest.raises(BudgetExceeded, match="spent"):
         list(spent.propose(an_evidence()))
+
+
+def test_what_is_redacted_in_traces_is_not_sent_either() -> None:
+    item = an_item(
+        1,
+        expected="refund",
+        actual="billing",
+        message="my IBAN is DE89 3704 and my key sk-test-key-123456789",
+    )
+    with scripted(said(answer())) as server:
+        list(proposer(server.url, redact=[r"DE\d\d \d{4}"]).propose(an_evidence([(item, "billing")])))
+    question = server.requests[0].text
+    assert "my IBAN is [redacted]" in question
+    assert "sk-test-key" not in question
 
 
 def test_equal_evidence_asks_the_same_question() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pytest_fapo.propose.llm.fencing import unfenced
 from pytest_fapo.propose.llm.schema import Proposal, Proposals
 from pytest_fapo.propose.llm.templates import Templates, load_templates
 from pytest_fapo.propose.protocol import CallContext, ProposalFailed
+from pytest_fapo.trace import Redactor
 
 _HYPOTHESIS_CHARS = 300
 
@@ -31,6 +32,7 @@ class LLMProposer:
         candidates: how many to ask for in one request.
         evidence_chars: characters of cases and of earlier attempts that one request shows.
         max_prompt_chars: the length that the model is told an edited text may have.
+        redact: takes out of cases and attempts what must not leave the machine.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LLMProposer:
         candidates: int = 1,
         evidence_chars: int = 24_000,
         max_prompt_chars: int = 20_000,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._client = client
         self._templates = templates
@@ -49,6 +52,7 @@ class LLMProposer:
         self._candidates = candidates
         self._evidence_chars = evidence_chars
         self._max_prompt_chars = max_prompt_chars
+        self._redact = redact
 
     @classmethod
     def from_settings(
@@ -68,6 +72,7 @@ class LLMProposer:
             candidates=settings.optimizer_candidates,
             evidence_chars=client.settings.evidence_chars,
             max_prompt_chars=settings.max_prompt_chars,
+            redact=Redactor(settings.redact),
         )
 
     @property
@@ -117,12 +122,13 @@ class LLMProposer:
             if count == 1
             else f"Give {count} proposals that differ in their idea, best first."
         )
-        memory = rendering.render_memory(evidence.memory, self._evidence_chars // 4)
+        memory = self._redact(rendering.render_memory(evidence.memory, self._evidence_chars // 4))
+        cases = self._redact(rendering.render_cases(evidence, self._evidence_chars - len(memory)))
         return self._templates.fill(
             "propose",
-            cluster=rendering.render_cluster(evidence),
+            cluster=self._redact(rendering.render_cluster(evidence)),
             artifacts=rendering.render_artifacts(evidence, self._evidence_chars),
-            cases=rendering.render_cases(evidence, self._evidence_chars - len(memory)),
+            cases=cases,
             memory=memory,
             task=task,
             max_chars=str(self._max_prompt_chars),
