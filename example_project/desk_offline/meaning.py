@@ -34,7 +34,7 @@ invoice: invoice charge money pay price amount
 refund: refund cancel voucher
 return: return exchange label gift receipt size
 label: return exchange label
-delivery: delivery courier arrive track address pickup late missing
+delivery: delivery parcel courier arrive track address pickup late missing
 parcel: delivery courier arrive track address pickup
 warranty: warranty broken crack repair damage spare hurt machine
 repair: broken repair damage crack warranty spare hurt
@@ -71,7 +71,7 @@ class Meanings:
         trust = 0.4 if self.explained() else 1.0
         total = 0.0
         for word in {concept(part) for part in re.split(r"[_\W]+", value.lower()) if part}:
-            total += 0.8 * (word in seen)
+            total += word in seen
             total += trust * len(GUT_FEELING.get(word, frozenset()) & seen)
         for word in seen:
             total += self._rarity(word) * (self.pro[value][word] - self.con[value][word])
@@ -113,7 +113,7 @@ def _items(text: str) -> list[str]:
 
 def _head(text: str) -> str | None:
     found = re.match(
-        r"[`\"'*]*([a-z][\w-]*)[`\"'*]*\s*(?::|-|–|—|=|→|\||means\b|is\b|\()", text, re.IGNORECASE
+        r"[|`\"'*\s]*([a-z][\w-]*)[`\"'*]*\s*(?::|-|–|—|=|→|\||means\b|is\b|\()", text, re.IGNORECASE
     )
     return found[1] if found else None
 

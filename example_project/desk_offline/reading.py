@@ -12,6 +12,7 @@ _FILLED_IN = re.compile(r"^(order(?: number| no\.?)?|category|team)\s*:\s*(\S.*)
 _NEW_LINE = re.compile(r"^\s*([-*+•|#>]|\d+[.)])")
 _BULLET = re.compile(r"^\s*(?:[-*+•>]|\d+[.)])\s+")
 _RULE_OF_A_TABLE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
+_PASSAGES = ("handbook", "passages", "policies", "policy", "context", "knowledge")
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+")
 _NO_JSON = re.compile(r"\b(no|not|never|without)\b[^.]{0,20}\bjson", re.IGNORECASE)
 _LETTER = re.compile(
@@ -64,6 +65,11 @@ class Prompt:
         """The order number that the prompt gives, if it gives one."""
         found = re.search(r"[A-Za-z]*-?\d{3,}", self.data.get("order", ""))
         return found[0] if found else None
+
+    @property
+    def passages(self) -> str:
+        """The passages that the prompt gives to work with."""
+        return next((self.data[tag] for tag in _PASSAGES if tag in self.data), "")
 
     @property
     def wants_json(self) -> bool:

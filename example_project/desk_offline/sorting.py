@@ -34,9 +34,9 @@ def sort_ticket(prompt: Prompt) -> str:
     rules = [sentence for sentence in prompt.sentences if _ABOUT_THE_ANSWER.search(sentence)]
     bare = any(_BARE.search(rule) for rule in rules)
     as_written = any(_AS_WRITTEN.search(rule) for rule in rules) or (bare and "one of" in prompt.text.lower())
-    if not as_written and meets(prompt.ticket, "capital letter", 8):
+    if not as_written and meets(prompt.ticket, "capital letter", 6):
         label = label.capitalize()
-    if not bare and meets(prompt.ticket, "chat around the label", 12):
+    if not bare and meets(prompt.ticket, "chat around the label", 8):
         forms = ["Category: {}", "{} team", "This looks like a {} issue.", "{} issue"]
         return forms[draw(prompt.ticket, "kind of chat", len(forms))].format(label)
     return label

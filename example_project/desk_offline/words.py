@@ -19,6 +19,9 @@ _PHRASES = {
     r"\bspare parts?\b": "spare",
     r"\b(credit|debit) card\b": "card",
     r"\be-mail": "email",
+    r"\b(wasn'?t|was not|isn'?t|not) (me|mine|by me)\b": "stranger",
+    r"\bi (didn'?t|did not) do (that|this|it)\b": "stranger",
+    r"\b(got|gets?|getting|gotten|broke|breaks?|breaking|hack\w*) into\b": "stranger",
     r"\b(doesn'?t|does not|don'?t|do not|won'?t|not|no longer) (work|working|heat|switch|start|charge up|pop)\w*": "broken",
 }
 
@@ -30,7 +33,8 @@ pay paid payment payments paying
 refund refunds refunded refunding reimburse reimbursed reimbursement
 return returns returned returning
 cancel cancelled canceled cancellation cancels
-parcel parcels package packages shipment shipments delivery deliveries deliver delivered delivering
+parcel parcels package packages shipment shipments carton
+delivery deliveries deliver delivered delivering
 courier couriers carrier carriers driver postman depot
 arrive arrives arrived arrival receive received receives
 late delay delayed overdue due
@@ -50,7 +54,7 @@ exchange exchanges exchanged swap swapped
 gift gifts present birthday wedding
 address addresses adress street house
 hurt injured injury burn burned burning burns smoke smoked sparks spark fire flames shock cut bled dangerous danger
-hacked stranger somebody someone
+hacked hacker stranger intruder
 missing lacks lack
 price prices cheaper
 statement statements

@@ -23,7 +23,7 @@ _QUOTED = re.compile(r"[\"“`']([^\"”`']{3,80})[\"”`']")
 _ORDER = re.compile(r"\border\b(?!\s+to\b)", re.I)
 _MISSING = re.compile(
     r"\b(no|without|missing|lacks?|absent|none|unknown|null|empty|omit(s|ted)?|forgot(ten)?|left out)\b|"
-    r"\b(not|n't)\s+(been\s+)?(give|given|gave|mention|mentioned|state|stated|include|included|contain|provide|provided|known|there|tell|told|say|name|named)\b|"
+    r"(?:\bnot|n['’]t)\s+(been\s+)?(give|given|gave|mention|mentioned|state|stated|include|included|contain|provide|provided|known|there|tell|told|say|name|named)\b|"
     r"\(none\)",
     re.I,
 )
@@ -102,14 +102,14 @@ def write_reply(prompt: Prompt) -> str:
     """The reply, as the prompt demands it and as a hasty clerk writes it where the prompt is silent."""
     ticket, order, demands = prompt.ticket, prompt.order, demands_of(prompt)
     parts = ["Hello,", "Thank you for writing to us, and I am sorry for the trouble."]
-    if order and (demands.quote_order or not meets(ticket, "forgets the order number", 40)):
+    if order and (demands.quote_order or not meets(ticket, "forgets the order number", 28)):
         parts.append(f"This is about your order {order}.")
     parts.append(_from_handbook(prompt))
-    if order is None and (demands.ask_for_order or not meets(ticket, "does not ask", 55)):
+    if order is None and (demands.ask_for_order or not meets(ticket, "does not ask", 45)):
         parts.append("Could you please send us the order number?")
-    if not demands.no_promise and meets(ticket, "promises a day", 20):
+    if not demands.no_promise and meets(ticket, "promises a day", 13):
         parts.append(PROMISES[draw(ticket, "which promise", len(PROMISES))])
-    if demands.limit is None and not demands.brief and meets(ticket, "long-winded", 22):
+    if demands.limit is None and not demands.brief and meets(ticket, "long-winded", 14):
         parts.insert(-1, FILLER.strip())
     parts += [phrase for phrase in demands.include if not any(phrase in part for part in parts)]
     parts = [part for part in parts if not any(phrase.lower() in part.lower() for phrase in demands.forbid)]
@@ -118,11 +118,7 @@ def write_reply(prompt: Prompt) -> str:
 
 def _from_handbook(prompt: Prompt) -> str:
     """The first sentence of the passage that comes first."""
-    passages = next(
-        (prompt.data[tag] for tag in ("handbook", "policies", "passages", "context") if tag in prompt.data),
-        "",
-    )
-    body = re.sub(r"^\[[^\]]*\].*\n", "", passages).split("\n\n")[0]
+    body = re.sub(r"^\[[^\]]*\].*\n", "", prompt.passages).split("\n\n")[0]
     return re.split(r"(?<=[.!?])\s", body, maxsplit=1)[0].strip() or "We will look into it."
 
 
