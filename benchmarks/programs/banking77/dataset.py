@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import pytest
+from pytest_fapo.errors import CaseError
 
 QUESTIONS = "banking77-test.csv"
 SOME = "card_arrival,exchange_rate,lost_or_stolen_card"
@@ -20,7 +20,7 @@ def folder() -> Path:
     given = os.environ.get("FAPO_DATA", "")
     path = Path(given).expanduser().resolve()
     if not given or not (path / QUESTIONS).is_file():
-        raise pytest.UsageError(
+        raise CaseError(
             f"set FAPO_DATA to the folder that holds {QUESTIONS} (see README.md); "
             + (f"it is not in {path}" if given else "it is not set")
         )
@@ -52,5 +52,5 @@ def _wanted(known: set[str]) -> set[str]:
     for name in sorted(names - known):
         near = get_close_matches(name, sorted(known), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise pytest.UsageError(f"BANKING_INTENTS: there is no intent {name!r}{hint}")
+        raise CaseError(f"BANKING_INTENTS: there is no intent {name!r}{hint}")
     return names

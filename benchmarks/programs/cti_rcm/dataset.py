@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
+from pytest_fapo.errors import CaseError
 
 CVES = "cti-rcm-2021.tsv"
 ANSWERS = "cti-rcm-2021.gpt4.txt"
@@ -20,7 +20,7 @@ def folder() -> Path:
     given = os.environ.get("FAPO_DATA", "")
     path = Path(given).expanduser().resolve()
     if not given or not (path / CVES).is_file():
-        raise pytest.UsageError(
+        raise CaseError(
             f"set FAPO_DATA to the folder that holds {CVES} (see README.md); "
             + (f"it is not in {path}" if given else "it is not set")
         )
