@@ -71,16 +71,18 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
     """Diagnose or optimize what the tests have shown, and set the session's exit status."""
-    if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-        return  # interrupted, nothing collected, or an internal error: pytest has said so
     option = pytest_session.config.option
     out = _Output(pytest_session.config)
+    if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        # Interrupted, nothing collected, or an internal error: pytest has said which.
+        out.file.write("\nfapo: the tests did not run to their end; nothing was tried, nothing was changed\n")
+        return
     baseline = session.evaluation(exit_code=int(pytest_session.exitstatus))
     try:
         if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
             _diagnose(session, baseline, out)
             return
-        _check_complete(pytest_session, baseline)
+        _check_complete(pytest_session, session, baseline)
         pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
     except FapoError as error:
         out.file.write(f"\nfapo: {error}\nfapo: your files are as they were\n")
@@ -162,7 +164,7 @@ def _proposers(session: FapoSession) -> list[Proposer]:
     return proposers
 
 
-def _check_complete(session: pytest.Session, baseline: Evaluation) -> None:
+def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evaluation) -> None:
     """A baseline that lacks items (a lost worker, `-x`) cannot prove anything.
 
     Raises:
@@ -172,10 +174,11 @@ def _check_complete(session: pytest.Session, baseline: Evaluation) -> None:
         raise ConfigError(
             "no selected test is marked with @fapo.cases(...): there is nothing to tune; see the README"
         )
-    missing = session.testscollected - len(baseline.items)
-    if missing > 0 and not hasattr(session.config, "workerinput"):
+    expected = fapo.expected_items if fapo.expected_items is not None else session.testscollected
+    missing = expected - len(baseline.items)
+    if missing > 0:
         raise FapoError(
-            f"{missing} of {session.testscollected} tests left no result (a crashed worker, or -x): a run "
+            f"{missing} of {expected} tests left no result (a crashed worker, or -x): a run "
             f"needs every test's result; nothing was tried"
         )
 

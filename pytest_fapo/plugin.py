@@ -130,6 +130,13 @@ class Recording:
             self._config.hook.pytest_fapo_item(record=record)
 
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """The controller has no items: what a worker has collected says how many results must come."""
+        if _wanted(self._config):
+            _session(self._config).expected_items = len(ids)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """After everything that pytest itself prints: diagnose or optimize, as asked."""

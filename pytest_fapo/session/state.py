@@ -45,6 +45,8 @@ class FapoSession:
         self.binder = CaseBinder(config.rootpath, self.settings.pipeline, self.timeout)
         self.builder = EvaluationBuilder()
         self.plan = child_plan() or plan or default_plan(config)
+        self.expected_items: int | None = None
+        """How many items must leave a result, where that is not pytest's own count (under xdist)."""
         self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
         self._executions: dict[tuple[str, str], Execution] = {}
         self._started_groups: set[tuple[Any, ...]] = set()
