@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from support.evidence import an_evidence
 
-from pytest_fapo.config import Settings
+from pytest_fapo.config import Settings, load_settings
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.propose import make_proposer
 from pytest_fapo.propose.llm import LLMProposer
@@ -51,6 +52,15 @@ def test_a_missing_folder_and_a_file_in_another_encoding_are_named(tmp_path: Pat
     (tmp_path / "system.md").write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"system\.md.*cannot be read"):
         load_templates(tmp_path)
+
+
+def test_the_settings_in_the_docs_are_valid(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "optimizers.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) >= 3
+    for block in blocks:
+        (tmp_path / "pyproject.toml").write_text(block, encoding="utf-8")
+        assert load_settings(None, tmp_path) != Settings()
 
 
 def test_marks_inside_values_are_not_filled() -> None:
