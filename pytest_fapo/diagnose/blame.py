@@ -1,0 +1,140 @@
+"""Which step first held the wrong value of an expected field, and in what way it was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_fapo.diagnose.failure import Failure, is_alike
+from pytest_fapo.models import Category
+from pytest_fapo.reading import Carrier, Reading, StepView
+from pytest_fapo.reading.fields import OUTPUT
+from pytest_fapo.reading.values import is_blank, mentions, plain, same, texts_in, whole_text
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A step that is known to hold a wrong value."""
+
+    field: str
+    step: StepView
+    carrier: Carrier
+    expected: Any
+    actual: Any
+    downstream: str = ""
+    """The field whose failure was asked about, where an earlier wrong field explains it."""
+
+
+def blame_fields(failure: Failure) -> Blame | None:
+    """The culprit of the fields that a failure is about; the earliest where there are several."""
+    found = [blame for name in failure.failing_fields if (blame := blame_field(failure, name)) is not None]
+    if not found:
+        return None
+    first = min(found, key=lambda blame: blame.step.order)
+    return upstream(failure, first.step, first.field) or first
+
+
+def blame_field(failure: Failure, name: str) -> Blame | None:
+    """The first step holding a wrong value of a field, after the last one that held the right value."""
+    reading = failure.reading
+    if reading is None:
+        return None
+    expected = failure.expected_value(name)
+    wrong: Blame | None = None
+    for carrier in failure.fields.carriers.get(name, []):
+        step = reading.view.by_key(carrier.step)
+        if step is None:
+            continue
+        try:
+            actual = failure.fields.value_at(reading, carrier)
+        except KeyError:
+            continue
+        if failure.fields.right(reading, carrier, expected):
+            wrong = None
+        elif wrong is None:
+            wrong = Blame(name, step, carrier, expected, actual)
+    return wrong
+
+
+def upstream(failure: Failure, step: StepView, name: str) -> Blame | None:
+    """An earlier step whose wrong value of another field went into `step` and explains its failure."""
+    for other in failure.fields.expected:
+        if other == name or failure.case.id not in failure.fields.expected[other]:
+            continue
+        blame = blame_field(failure, other)
+        if blame is None or blame.step.order >= step.order:
+            continue
+        if _reaches(blame.actual, step) and _explains(failure, other, name):
+            return Blame(other, blame.step, blame.carrier, blame.expected, blame.actual, downstream=name)
+    return None
+
+
+def _reaches(actual: Any, step: StepView) -> bool:
+    if is_blank(actual):
+        return False
+    given = "\n".join((whole_text(step.step.inputs), step.messages_text))
+    return any(mentions(given, text) for text in texts_in(actual))
+
+
+def _explains(failure: Failure, cause: str, effect: str) -> bool:
+    """Whether `effect` mostly holds where `cause` is right; taken for granted where too few cases tell."""
+    right = [reading for reading in failure.fields.readings if _field_right(failure, reading, cause)]
+    told = [verdict for reading in right if (verdict := _field_right(failure, reading, effect)) is not None]
+    return len(told) < 3 or sum(told) >= 0.5 * len(told)
+
+
+def _field_right(failure: Failure, reading: Reading, name: str) -> bool | None:
+    """Whether a run ended with the right value; None where neither carrier nor text tells."""
+    values = failure.fields.expected.get(name, {})
+    if reading.case.id not in values:
+        return None
+    expected = values[reading.case.id]
+    for carrier in reversed(failure.fields.carriers.get(name, [])):
+        try:
+            return failure.fields.right(reading, carrier, expected)
+        except KeyError:
+            continue
+    if isinstance(expected, list) and expected and all(isinstance(item, str) for item in expected):
+        text = whole_text(reading.view.trace.output)
+        return all(mentions(text, item) for item in expected)
+    return None
+
+
+def value_category(failure: Failure, step: StepView, name: str, expected: Any, actual: Any) -> Category:
+    """In what way a value is wrong."""
+    answer = step.answer or ""
+    if is_blank(expected) and not is_blank(actual):
+        return "missing-input"
+    if is_alike(expected, actual):
+        return "format"
+    closed = failure.fields.closed_set(name) if name in failure.fields.expected else []
+    for text in _haystacks(actual, answer):
+        if _holds_right(text, expected, closed):
+            return "format"
+    if is_blank(actual) and not answer.strip():
+        return "empty"
+    if any(same(expected, label) for label in closed):
+        return "label"
+    return "content"
+
+
+def _haystacks(actual: Any, answer: str) -> list[str]:
+    """Texts that may hold the right value in the wrong form: the value itself, and a short plain answer."""
+    found = [actual] if isinstance(actual, str) else []
+    if len(answer.split()) <= 60 and "{" not in answer:
+        found.append(answer)
+    return found
+
+
+def _holds_right(text: str, expected: Any, closed: list[Any]) -> bool:
+    if isinstance(expected, (list, dict, bool)) or is_blank(expected):
+        return False
+    if len(plain(expected).strip()) < 2 and len(text) > 40:
+        return False
+    others = [label for label in closed if not same(label, expected) and not mentions(plain(expected), label)]
+    return mentions(text, expected) and not any(mentions(text, label) for label in others)
+
+
+def is_code(failure: Failure, blame: Blame) -> bool:
+    """Whether the blamed step asked no model itself."""
+    return not blame.step.calls and blame.carrier.step != OUTPUT

@@ -1,0 +1,131 @@
+"""The expected fields of a case, looked for in the outputs of its steps."""
+
+from __future__ import annotations
+
+from pytest_fapo.diagnose.blame import Blame, blame_fields, is_code, value_category
+from pytest_fapo.diagnose.failure import Failure, shown
+from pytest_fapo.models import Finding
+from pytest_fapo.reading import StepView
+from pytest_fapo.reading.values import alike, is_blank, mentions
+
+
+def fields(failure: Failure) -> Finding | None:
+    """The earliest step whose own output carries the wrong value of a field that failed."""
+    blame = blame_fields(failure)
+    if blame is None:
+        return _only_at_the_end(failure)
+    if blame.carrier.mode == "member":
+        return _missed(failure, blame)
+    if is_code(failure, blame):
+        return _through_code(failure, blame)
+    return _wrong_value(failure, blame, blame.step)
+
+
+def _wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
+    category = value_category(failure, step, blame.field, blame.expected, blame.actual)
+    about = f"{blame.field}: " if blame.field else ""
+    evidence = f"{about}{step.key} gave {shown(blame.actual)} instead of {shown(blame.expected)}"
+    if category == "format":
+        evidence = (
+            f"{about}{step.key} had {shown(blame.expected)} right, but wrote {shown(_form(blame, step))}"
+        )
+    if blame.downstream:
+        evidence += f", and {blame.downstream} went wrong after it"
+    return failure.finding(
+        category,
+        step,
+        evidence,
+        confidence=0.75 if blame.downstream else 0.85,
+        field=blame.field,
+        expected=blame.expected,
+        actual=blame.actual,
+    )
+
+
+def _form(blame: Blame, step: StepView) -> object:
+    """The text that holds the right value in the wrong form."""
+    if alike(blame.expected, blame.actual) or not step.answer:
+        return blame.actual
+    return (
+        blame.actual
+        if isinstance(blame.actual, str) and mentions(blame.actual, blame.expected)
+        else step.answer
+    )
+
+
+def _through_code(failure: Failure, blame: Blame) -> Finding:
+    """A step without a model: either it spoiled a right answer before it, or that answer was no better."""
+    assert failure.view is not None
+    asked = failure.view.last_asking(blame.step)
+    if asked is not None and asked.answer and not _right_before(failure, blame, asked):
+        category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
+        if category == "format":
+            return failure.finding(
+                "format",
+                asked,
+                f"{asked.key} had {shown(blame.expected)} right, but wrote {shown(asked.answer)}, "
+                f"of which {blame.step.key} made {shown(blame.actual)}",
+                confidence=0.8,
+                field=blame.field,
+                expected=blame.expected,
+                actual=asked.answer,
+            )
+        if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
+            return _wrong_value(failure, blame, asked)
+    return failure.finding(
+        "content",
+        blame.step,
+        f"{blame.field or 'output'}: the code of {blame.step.key} gave {shown(blame.actual)} "
+        f"instead of {shown(blame.expected)}",
+        confidence=0.6,
+        level="structure",
+        field=blame.field,
+        expected=blame.expected,
+        actual=blame.actual,
+    )
+
+
+def _right_before(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """Whether the asking step held the right value in the right place."""
+    assert failure.reading is not None
+    for carrier in failure.fields.carriers.get(blame.field, []):
+        if carrier.step == asked.key and carrier.mode == "value":
+            try:
+                return failure.fields.right(failure.reading, carrier, blame.expected)
+            except KeyError:
+                return False
+    return False
+
+
+def _missed(failure: Failure, blame: Blame) -> Finding:
+    return failure.finding(
+        "retrieval",
+        blame.step,
+        f"{blame.step.key} did not return {shown(blame.expected)}",
+        confidence=0.8,
+        level="param",
+        field=blame.field,
+        expected=blame.expected,
+    )
+
+
+def _only_at_the_end(failure: Failure) -> Finding | None:
+    """Fields that only the pipeline's own output shows: the last step that asked a model answers for them."""
+    if failure.view is None:
+        return None
+    wrong = [name for name in failure.failing_fields if failure.wrong_at_end(name)]
+    step = failure.last_step
+    if not wrong or step is None:
+        return None
+    name = wrong[0]
+    expected = failure.expected_value(name)
+    category = value_category(failure, step, name, expected, step.answer)
+    return failure.finding(
+        category,
+        step,
+        f"{name or 'the output'} is not {shown(expected)}, and {step.key} asked the last model",
+        confidence=0.5,
+        field=name,
+        expected=expected,
+        actual=step.answer,
+    )

@@ -1,0 +1,91 @@
+"""Steps whose right output the case itself gives (`expected_steps`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_fapo.diagnose.blame import value_category
+from pytest_fapo.diagnose.failure import Failure, shown
+from pytest_fapo.models import Finding
+from pytest_fapo.reading import StepView, TraceView
+from pytest_fapo.reading.fields import output_leaves
+from pytest_fapo.reading.values import mentions, plain, read_json, same, whole_text
+
+
+def labelled_steps(failure: Failure) -> Finding | None:
+    """The first step, in the pipeline's order, whose output is not the labelled one."""
+    if failure.view is None or not failure.case.expected_steps:
+        return None
+    labels = _by_key(failure.case.expected_steps, failure.view)
+    for step in failure.view.steps:
+        if step.key in labels and not matches(labels[step.key], _told(step)):
+            return _wrong(failure, step, labels[step.key])
+    ran = {step.key for step in failure.view.steps}
+    for key, label in labels.items():
+        if key not in ran:
+            return failure.finding(
+                "unknown",
+                None,
+                f"step {key} has a label but never ran",
+                confidence=0.7,
+                level="structure",
+                expected=label,
+                name=key,
+            )
+    return None
+
+
+def matches(label: Any, output: Any) -> bool:
+    """Whether a step's output fits its label: equality as JSON, `{"contains": …}` or `{"any_of": […]}`."""
+    if isinstance(label, dict) and label.keys() == {"contains"}:
+        wanted = label["contains"] if isinstance(label["contains"], list) else [label["contains"]]
+        text = whole_text(output)
+        return all(plain(item) in text or mentions(text, item) for item in wanted)
+    if isinstance(label, dict) and label.keys() == {"any_of"} and isinstance(label["any_of"], list):
+        return any(matches(option, output) for option in label["any_of"])
+    if same(label, output):
+        return True
+    if isinstance(label, (dict, list)) and isinstance(output, str):
+        reading = read_json(output)
+        return reading is not None and reading.clean and same(label, reading.value)
+    return False
+
+
+def _by_key(labels: dict[str, Any], view: TraceView) -> dict[str, Any]:
+    """A list labels the occurrences of a step one by one, unless the step ran once and gave a list."""
+    found: dict[str, Any] = {}
+    for name, label in labels.items():
+        ran = [step for step in view.steps if step.name == name]
+        if isinstance(label, list) and not (len(ran) == 1 and isinstance(ran[0].output, list)):
+            for number, item in enumerate(label, start=1):
+                found[name if number == 1 else f"{name}#{number}"] = item
+        else:
+            found[name.removesuffix("#1")] = label
+    return found
+
+
+def _told(step: StepView) -> Any:
+    return step.output if step.output is not None else step.answer
+
+
+def _wrong(failure: Failure, step: StepView, label: Any) -> Finding:
+    output = _told(step)
+    field = next((name for name in failure.fields.expected if same(failure.expected_value(name), label)), "")
+    category = "content"
+    if not isinstance(label, (dict, list)):
+        category = value_category(failure, step, field, label, output)
+    elif isinstance(label, dict):
+        told = output_leaves(output)
+        different = [key for key, value in label.items() if not same(value, told.get(key))]
+        field = different[0] if len(different) == 1 else ""
+        if field:
+            category = value_category(failure, step, field, label[field], told.get(field))
+    return failure.finding(
+        category,  # type: ignore[arg-type]
+        step,
+        f"{step.key} gave {shown(output)}, labelled {shown(label)}",
+        confidence=0.95,
+        field=field,
+        expected=label,
+        actual=output,
+    )
