@@ -8,6 +8,7 @@ from `[tool.fapo.llm.<provider>]`.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Literal, TypedDict
@@ -21,6 +22,7 @@ from pytest_fapo.llm.answers import Answer, MalformedAnswer, RawAnswer, read_ans
 
 __all__ = ["MalformedAnswer", "Message", "ProviderFailed", "StructuredClient", "make_client"]
 
+_TOO_LONG = re.compile(r"context|max_(completion_)?tokens|too (long|large)", re.IGNORECASE)
 _KEPT_OF_A_BAD_ANSWER = 4_000  # characters of a malformed answer that are shown to the model again
 
 
@@ -163,6 +165,8 @@ def explain_failure(
         message = f"{name}: {url} cannot be reached: {_cause(error)}"
     elif isinstance(error, sdk.APIStatusError):
         message, again = _explain_status(error, name, url)
+        if error.status_code in (400, 413, 422) and _TOO_LONG.search(message):
+            message += f"; lower max_tokens or evidence_chars in {section}"
     else:
         message = f"{name}: the answer from {url} cannot be read: {type(error).__name__}: {error}"
     return ProviderFailed(_one_line(message.replace(key, "***")), again=again)

@@ -98,6 +98,7 @@ def test_a_server_that_refuses_everything_is_not_asked_for_ever() -> None:
         ask(client("openai", server.url))
     assert len(server.requests) == 2
     assert failed.value.again is False
+    assert "lower max_tokens or evidence_chars in [tool.fapo.llm.openai]" in str(failed.value)
 
 
 @pytest.mark.parametrize(
