@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -153,10 +154,14 @@ def _request(
 
 
 def _proposers(session: FapoSession) -> list[Proposer]:
+    from pytest_fapo.llm import optimizer_calls
     from pytest_fapo.propose import make_proposer
 
+    def calls() -> AbstractContextManager[object]:
+        return optimizer_calls(session.optimizer_ledger())
+
     proposers = [
-        make_proposer(name, settings=session.settings, root=session.root)
+        make_proposer(name, settings=session.settings, root=session.root, calls=calls)
         for name in session.settings.optimizer
     ]
     for proposer in proposers:

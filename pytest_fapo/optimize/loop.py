@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_fapo.diagnose import diagnose
-from pytest_fapo.errors import BudgetExceeded
+from pytest_fapo.errors import BudgetExceeded, CacheMiss
 from pytest_fapo.models import Attempt, Candidate, Cluster, Diagnosis, Evidence, Verdict
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best, Memory, train_evidence, visible
@@ -117,6 +117,8 @@ class Loop:
                     yield numbered
         except ProposalFailed as error:
             self._failed(cluster, error)
+        except CacheMiss as error:
+            self._failed(cluster, ProposalFailed(str(error), proposer=proposer.name, again=False))
 
     def _evidence(self, cluster: Cluster) -> Evidence:
         return Evidence(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from pytest_fapo.errors import ArtifactError, BudgetExceeded
+from pytest_fapo.errors import ArtifactError, BudgetExceeded, CacheMiss
 from pytest_fapo.evaluate import check_loaded
 from pytest_fapo.gate import judge_cases, judge_suite
 from pytest_fapo.models import (
@@ -104,7 +104,7 @@ class Trial:
         )
         try:
             revision = proposer.revise(candidate, checked, evidence)
-        except ProposalFailed:
+        except (ProposalFailed, CacheMiss):
             revision = None
         if revision is None or revision.digest == candidate.digest:
             return candidate, checked, False, files

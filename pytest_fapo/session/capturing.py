@@ -7,7 +7,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_fapo.config import CacheMode, Settings
 from pytest_fapo.session.offline_keys import key_given
@@ -88,7 +88,7 @@ class Capturing:
             mode=plan.mode,
             endpoints=settings.endpoints,
             offline=offline,
-            ledger=_ledger(plan),
+            ledger=ledger(plan),
             redactor=self.redactor,
         )
 
@@ -109,11 +109,14 @@ def offline_applies(settings: Settings) -> bool:
     return offline is not None and not any(key_given(name) for name in offline.unless_env)
 
 
-def _ledger(plan: CapturePlan) -> Ledger | None:
+def ledger(plan: CapturePlan, who: Literal["pipeline", "optimizer"] = "pipeline") -> Ledger | None:
+    """What keeps the budget of a plan; None where nothing is counted."""
     if plan.spend_file is None and not plan.limited:
         return None
     from pytest_fapo.llm.ledger import SpendLedger
 
     # Limits without a run of their own still need a file to count in.
     path = plan.spend_file or Path(tempfile.mkdtemp(prefix="fapo-spend-")) / "spend.jsonl"
-    return SpendLedger(path, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline)
+    return SpendLedger(
+        path, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline, who=who
+    )

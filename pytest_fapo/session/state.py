@@ -10,7 +10,7 @@ import pytest
 
 from pytest_fapo.config import load_settings
 from pytest_fapo.errors import PipelineError
-from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan
+from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.evaluation import EvaluationBuilder
 from pytest_fapo.session.execution import Execution, Executor
 from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
@@ -23,6 +23,7 @@ from pytest_fapo.trace import Recorder
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_fapo.llm import Ledger
     from pytest_fapo.models import Evaluation
 
 
@@ -52,6 +53,7 @@ class FapoSession:
         self._started_groups: set[tuple[Any, ...]] = set()
         self._traced: set[str] = set()
         self._capturing: Capturing | None = None
+        self._optimizer_ledger: Ledger | None = None
 
     @property
     def root(self) -> Path:
@@ -71,6 +73,12 @@ class FapoSession:
         if self._capturing is not None:
             self._capturing.uninstall()
             self._capturing = None
+
+    def optimizer_ledger(self) -> Ledger | None:
+        """The budget that the optimizer's own calls share with the pipelines'."""
+        if self._optimizer_ledger is None:
+            self._optimizer_ledger = ledger(self.plan, who="optimizer")
+        return self._optimizer_ledger
 
     # --- runs -----------------------------------------------------------------------------------------
 
