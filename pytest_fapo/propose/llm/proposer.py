@@ -20,6 +20,8 @@ from pytest_fapo.propose.protocol import CallContext, ProposalFailed
 from pytest_fapo.trace import Redactor
 
 _HYPOTHESIS_CHARS = 300
+_FORM = '{"hypothesis": "…", "technique": "…", "edits": [{"address": "…", "text": "…"}]}'
+"""Said in words too: some servers take a schema without a word and do not enforce it."""
 
 
 class LLMProposer:
@@ -86,7 +88,7 @@ class LLMProposer:
 
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
         """See `Proposer.propose`."""
-        question = self.question(evidence)
+        question = self.question(evidence, candidates=self._candidates)
         if self._candidates == 1:
             proposals = [self._ask(question, Proposal)]
         else:
@@ -114,14 +116,8 @@ class LLMProposer:
         revised = self._candidate(proposal, evidence)
         return None if revised.digest == candidate.digest else revised
 
-    def question(self, evidence: Evidence) -> str:
+    def question(self, evidence: Evidence, *, candidates: int = 1) -> str:
         """The text sent for this evidence; equal evidence gives equal text, so that the cache can answer."""
-        count = self._candidates
-        task = (
-            "Propose one edit."
-            if count == 1
-            else f"Give {count} proposals that differ in their idea, best first."
-        )
         memory = self._redact(rendering.render_memory(evidence.memory, self._evidence_chars // 4))
         cases = self._redact(rendering.render_cases(evidence, self._evidence_chars - len(memory)))
         return self._templates.fill(
@@ -130,7 +126,7 @@ class LLMProposer:
             artifacts=rendering.render_artifacts(evidence, self._evidence_chars),
             cases=cases,
             memory=memory,
-            task=task,
+            task=_task(candidates),
             max_chars=str(self._max_prompt_chars),
         )
 
@@ -167,6 +163,15 @@ class LLMProposer:
             step=evidence.cluster.step,
             targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         )
+
+
+def _task(candidates: int) -> str:
+    if candidates == 1:
+        return f"Give one proposal, as JSON of this form:\n\n{_FORM}"
+    form = f'{{"proposals": [{_FORM}, …]}}'
+    return (
+        f"Give {candidates} proposals that differ in their idea, best first, as JSON of this form:\n\n{form}"
+    )
 
 
 def _like(text: str, before: str | None) -> str:
