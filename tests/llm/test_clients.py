@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from support.scripted_provider import Reply, chat, failure, json_reply, message, scripted, tool_use
+from support.llm_server import Answer
+from support.scripted_provider import chat, failure, message, page, scripted, tool_use
 
 from pytest_fapo.config import ProviderSettings, Settings
 from pytest_fapo.errors import ConfigError
@@ -112,12 +113,12 @@ def test_a_server_that_refuses_everything_is_not_asked_for_ever() -> None:
         (chat('{"name": "red", "sha', finish="length"), "cut off"),
         (chat(None, refusal="I cannot do that."), "I cannot do that"),
         (chat(None, finish="content_filter"), "content filter"),
-        (json_reply({"id": "c", "choices": []}), "not a chat completion"),
-        (json_reply(["what"]), "not a chat completion"),
-        (Reply(b"<html>hello</html>", content_type="text/html"), "not a chat completion"),
+        (Answer(body={"id": "c", "choices": []}), "not a chat completion"),
+        (Answer(body=["what"]), "not a chat completion"),
+        (page(b"<html>hello</html>", "text/html"), "not a chat completion"),
     ],
 )
-def test_a_malformed_answer_is_asked_for_once_more_with_the_reason(bad: Reply, reason: str) -> None:
+def test_a_malformed_answer_is_asked_for_once_more_with_the_reason(bad: Answer, reason: str) -> None:
     with scripted(bad, chat(GOOD)) as server:
         assert ask(client("openai", server.url)).name == "red"
     first, second = server.requests
@@ -160,12 +161,12 @@ def test_a_key_quoted_by_the_server_is_not_shown() -> None:
         (failure(429, "slow down"), "rate limit or quota reached", True, 3),
         (failure(429, "You exceeded your current quota"), "quota", False, 3),
         (failure(500, "oops"), "HTTP 500: oops", True, 3),
-        (Reply(b"<h1>Bad gateway</h1>", 502, "text/html", {"retry-after-ms": "1"}), "HTTP 502", True, 3),
-        (Reply(b"{not json"), "cannot be read", True, 1),
+        (page(b"<h1>Bad gateway</h1>", "text/html", 502), "HTTP 502", True, 3),
+        (page(b"{not json"), "cannot be read", True, 1),
     ],
 )
 def test_what_a_provider_does_wrong_is_one_sentence(
-    provider: str, reply: Reply, words: str, again: bool, requests: int
+    provider: str, reply: Answer, words: str, again: bool, requests: int
 ) -> None:
     with scripted(reply) as server, pytest.raises(ProviderFailed) as failed:
         ask(client(provider, server.url))
@@ -187,7 +188,7 @@ def test_a_429_that_passes_is_retried_by_the_sdk() -> None:
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_in_time() -> None:
     with (
-        scripted(Reply(seconds=1.0)) as server,
+        scripted(Answer(delay=1.0)) as server,
         pytest.raises(
             ProviderFailed, match=r"no answer from .* within 0.1 s \(\[tool.fapo.llm.openai\] timeout\)"
         ),
@@ -204,8 +205,8 @@ def test_nobody_listens(provider: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reply", [Reply(drop=True), Reply(chat(GOOD).body, cut=20)])
-def test_a_connection_that_breaks(reply: Reply) -> None:
+@pytest.mark.parametrize("reply", [Answer(break_after=0), Answer(body=chat(GOOD).body, break_after=1)])
+def test_a_connection_that_breaks(reply: Answer) -> None:
     with scripted(reply) as server, pytest.raises(ProviderFailed, match="cannot be reached"):
         ask(client("openai", server.url))
 
@@ -241,11 +242,11 @@ def test_a_model_that_cannot_be_forced_is_told_to_call_the_tool() -> None:
         (message({"type": "text", "text": "Red, I think."}, stop="end_turn"), "no JSON object"),
         (message(tool_use({"name": "r"}), stop="max_tokens"), "cut off"),
         (message(stop="refusal"), "refused"),
-        (Reply(b"hello", content_type="text/plain"), "not a message"),
-        (json_reply({"type": "message"}), "not a message"),
+        (page(b"hello", "text/plain"), "not a message"),
+        (Answer(body={"type": "message"}), "not a message"),
     ],
 )
-def test_anthropic_too_is_asked_once_more(bad: Reply, reason: str) -> None:
+def test_anthropic_too_is_asked_once_more(bad: Answer, reason: str) -> None:
     with scripted(bad, message(tool_use(RED))) as server:
         assert ask(client("anthropic", server.url)).name == "red"
     said = server.requests[1].body["messages"]

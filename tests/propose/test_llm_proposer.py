@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from support.evidence import TRIAGE, TRIAGE_TEXT, an_attempt, an_evidence, an_item
-from support.scripted_provider import Reply, chat, failure, message, scripted, tool_use
+from support.llm_server import Answer
+from support.scripted_provider import chat, failure, message, scripted, tool_use, words_of
 
 from pytest_fapo.config import Settings
 from pytest_fapo.errors import BudgetExceeded, CacheMiss, ConfigError
@@ -31,7 +32,7 @@ def answer(text: str = NEW, address: str = TRIAGE, **more: Any) -> dict[str, Any
     return {**base, "edits": [{"address": address, "text": text}], **more}
 
 
-def said(value: Any) -> Reply:
+def said(value: Any) -> Answer:
     return chat(json.dumps(value))
 
 
@@ -44,7 +45,7 @@ def proposer(url: str, spec: str = "openai:m", *, calls: Any = None, **more: Any
     return make_proposer(spec, settings=settings, root=Path(), calls=calls)
 
 
-def propose(*replies: Reply, evidence: Any = None, **more: Any) -> list[Candidate]:
+def propose(*replies: Answer, evidence: Any = None, **more: Any) -> list[Candidate]:
     with scripted(*replies) as server:
         return list(proposer(server.url, **more).propose(evidence or an_evidence()))
 
@@ -65,7 +66,7 @@ def test_an_answer_becomes_a_candidate_on_the_parents_texts() -> None:
         step="triage",
         targets=["tests/test_desk.py::test_queue[case-1]", "tests/test_desk.py::test_queue[case-2]"],
     )
-    asked = server.requests[0].text
+    asked = words_of(server.requests[0])
     assert "message number 1" in asked
     assert TRIAGE_TEXT in asked
     assert "case-1" not in asked
@@ -143,7 +144,7 @@ def test_an_address_outside_the_evidence_is_a_candidate_for_the_review_to_block(
         (chat(None, refusal="no"), "refused"),
     ],
 )
-def test_garbage_is_asked_for_once_more_and_then_a_failed_attempt(reply: Reply, reason: str) -> None:
+def test_garbage_is_asked_for_once_more_and_then_a_failed_attempt(reply: Answer, reason: str) -> None:
     with scripted(reply) as server:
         one = proposer(server.url)
         with pytest.raises(ProposalFailed) as failed:
@@ -193,7 +194,7 @@ def test_several_candidates_come_from_one_request() -> None:
         candidates = list(proposer(server.url, optimizer_candidates=3).propose(an_evidence()))
         assert len(server.requests) == 1
     assert [candidate.edits[0].after for candidate in candidates] == [NEW, TRIAGE_TEXT + "Think first.\n"]
-    assert "Give 3 proposals" in server.requests[0].text
+    assert "Give 3 proposals" in words_of(server.requests[0])
 
 
 BLOCKED = Review(problems=[ReviewProblem(check="leakage", message="copies a case", address=TRIAGE)])
@@ -207,7 +208,7 @@ def test_a_revision_sees_the_proposal_and_the_objection() -> None:
     assert revised is not None
     assert revised.edits[0].before == TRIAGE_TEXT
     assert revised.edits[0].after == TRIAGE_TEXT + "Better.\n"
-    question = server.requests[1].text
+    question = words_of(server.requests[1])
     assert f"- blocked, leakage ({TRIAGE}): copies a case" in question
     assert "Refund: the customer wants money back." in question
 
@@ -264,7 +265,7 @@ def test_what_is_redacted_in_traces_is_not_sent_either() -> None:
     )
     with scripted(said(answer())) as server:
         list(proposer(server.url, redact=[r"DE\d\d \d{4}"]).propose(an_evidence([(item, "billing")])))
-    question = server.requests[0].text
+    question = words_of(server.requests[0])
     assert "my IBAN is [redacted]" in question
     assert "sk-test-key" not in question
 
