@@ -35,7 +35,7 @@ DROPPED = frozenset(
     }
     | {"rootdir", "basetemp", "debug", "durations", "durations_min", "log_file"}
 )
-"""Options (by their `dest`) that make no sense in a child: they spread, stop, select anew or write reports."""
+"""Options (by their `dest`) that make no sense in a child: they spread, stop, select or write reports."""
 
 SELECTING = frozenset({"keyword", "markexpr"})
 """Options by which a user looks at a part of the suite."""

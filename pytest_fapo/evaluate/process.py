@@ -108,7 +108,7 @@ class ChildProcess:
     # --- starting -------------------------------------------------------------------------------------
 
     def _start(self, request: EvaluationRequest) -> subprocess.Popen[bytes]:
-        flags = getattr(subprocess, "_args_from_interpreter_flags", list)()
+        flags: list[str] = getattr(subprocess, "_args_from_interpreter_flags", list)()
         with self.output.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, *flags, "-m", "pytest_fapo.evaluate.child", os.fspath(self._spec)],
@@ -210,7 +210,7 @@ def _new_folder(base: Path) -> Path:
 
 
 def _package_folder() -> str:
-    """The folder that pytest_fapo is imported from, where that is no folder of installed packages; else ""."""
+    """The folder that pytest_fapo is imported from; empty where that is one of installed packages."""
     folder = str(Path(pytest_fapo.__file__).parent.parent)
     installed = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
     return "" if os.path.realpath(folder) in installed or "site-packages" in folder else folder

@@ -130,8 +130,8 @@ def _outside(reference: Evaluation) -> str:
     if not reference.outside_files:
         return ""
     return (
-        f"a file outside the project is opened by a relative path ({_few(reference.outside_files)}), and only "
-        "the project is copied; give an absolute path or move it into the project"
+        f"a file outside the project is opened by a relative path ({_few(reference.outside_files)}), and "
+        "only the project is copied; give an absolute path or move it into the project"
     )
 
 
@@ -148,8 +148,8 @@ def _not_found(items: list[ItemMismatch], root: Path) -> str:
             return f"a file outside the project was not found from its copy: {found[1]}"
         if path.exists():
             return (
-                f"{path.relative_to(root)} exists in the project but is not part of the copy: folders such as "
-                ".git, .tox and __pycache__ are left out"
+                f"{path.relative_to(root)} exists in the project but is not part of the copy: folders such "
+                "as .git, .tox and __pycache__ are left out"
             )
         return f"{found[1]} was not found in the copy; an earlier run or test seems to have made it"
     return ""

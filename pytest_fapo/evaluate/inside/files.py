@@ -104,7 +104,7 @@ def _second(tree: TreeMap, function: Callable[..., Any]) -> Callable[..., Any]:
 def _keep_support_sets(replaced: dict[Any, Any]) -> None:
     """`os.stat in os.supports_fd` and the like must go on being true."""
     for name in _SUPPORT_SETS:
-        functions = getattr(os, name, set())
+        functions: set[Any] = getattr(os, name, set())
         functions |= {new for old, new in replaced.items() if old in functions}
 
 

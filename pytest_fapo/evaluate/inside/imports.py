@@ -16,9 +16,12 @@ from importlib.machinery import (
 )
 from importlib.util import spec_from_file_location
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.evaluate.inside.paths import TreeMap, exists
+
+if TYPE_CHECKING:
+    from _typeshed.importlib import PathEntryFinderProtocol as PathEntryFinder
 
 OWN_PACKAGE = "pytest_fapo"
 
@@ -59,7 +62,7 @@ def moved(spec: ModuleSpec, tree: TreeMap) -> ModuleSpec:
     return new or spec
 
 
-def path_hook(tree: TreeMap) -> Callable[[str], FileFinder]:
+def path_hook(tree: TreeMap) -> Callable[[str], PathEntryFinder]:
     """First in `sys.path_hooks`: a folder of the real tree on any search path is looked up in the shadow."""
     loaders: list[tuple[Any, list[str]]] = [
         (ExtensionFileLoader, EXTENSION_SUFFIXES),
@@ -68,11 +71,11 @@ def path_hook(tree: TreeMap) -> Callable[[str], FileFinder]:
     ]
     make = FileFinder.path_hook(*loaders)
 
-    def hook(path: str) -> FileFinder:
+    def hook(path: str) -> PathEntryFinder:
         mapped = tree.to_shadow(path)
         if mapped == path:
             raise ImportError("not a folder of the judged project", path=path)
-        return make(mapped)  # type: ignore[return-value]
+        return make(mapped)
 
     return hook
 
@@ -82,4 +85,4 @@ def install_imports(tree: TreeMap) -> None:
     sys.path[:] = [tree.to_shadow(entry) if entry.startswith("/") else entry for entry in sys.path]
     sys.path_hooks.insert(0, path_hook(tree))
     sys.path_importer_cache.clear()
-    sys.meta_path.insert(0, ShadowFinder(tree))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, ShadowFinder(tree))
