@@ -10,8 +10,8 @@ that reads the prompt which it is sent and does what it finds there:
 * Which ticket meets which bad habit is drawn from a hash of the ticket's text: the same ticket always meets
   the same habits, whatever the prompt says, until the prompt rules the habit out.
 
-It never sees a label, a test or a case file: a prompt is all it gets. It knows everyday English (`words`), and
-nothing about who wrote the prompt or in which phrases.
+It never sees a label, a test or a case file: a prompt is all it gets. It knows everyday English (`words`) and
+common ways of wording instructions (`cues`), and nothing about who wrote the prompt.
 """
 
 from __future__ import annotations

@@ -6,13 +6,11 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from desk_offline import cues
 from desk_offline.meaning import listed, meanings_of
-from desk_offline.reading import NEGATION, Prompt
+from desk_offline.reading import Prompt
 from desk_offline.words import concept, concepts
 
-_OTHERWISE = re.compile(
-    r"\b(otherwise|else|in all other cases|any other|everything else|by default|default)\b", re.I
-)
 _IF = re.compile(r"\b(if|when|whenever|for|where|in case)\b", re.I)
 _ONLY_COMMAS = re.compile(r"[`\"'*\s]*(?:,|/|\||\bor\b|\band\b)+[`\"'*\s]*(?:or\b|and\b)?[`\"'*\s]*")
 _SMALL_WORDS = (
@@ -33,8 +31,13 @@ class Field:
     def sentences(self) -> list[str]:
         """The sentences about this field: those that name it, and those after them that name no field."""
         found: list[str] = []
+        under_heading = announced = False
         for line in self.prompt.lines:
-            about = _names(self.key, line.text.split(" ", 1)[0])
+            if line.heading:
+                under_heading = _names(self.key, line.text)
+                continue
+            announced = announced and line.bullet
+            about = under_heading or announced or _names(self.key, line.text.split(" ", 1)[0])
             for sentence in line.sentences:
                 if _names(self.key, sentence):
                     about = True
@@ -42,14 +45,16 @@ class Field:
                     about = False
                 if about and "{" not in sentence:
                     found.append(sentence)
+            announced = announced or (about and line.text.endswith(":"))
         return found
 
-    def by_category(self, values: list[str]) -> str | None:
-        """The value that a table or a sentence gives for the ticket's category."""
+    def by_rule(self, values: list[str], *givens: str) -> str | None:
+        """The value that a table or a sentence gives for one of the `givens`, such as the category."""
         found: str | None = None
         for sentence in self.sentences:
             for part in sentence.split(";"):
-                found = _paired(values, part, self) or found
+                for given in givens:
+                    found = _paired(values, part, given, self.key) or found
         return found
 
 
@@ -58,7 +63,7 @@ def choose(field: Field) -> str:
     values = _values_of(field)
     if not values:
         return ""
-    if (ruled := field.by_category(values)) is not None:
+    if (ruled := field.by_rule(values, field.prompt.category, *field.prompt.passage_ids[:1])) is not None:
         return ruled
     parts = [part for sentence in field.sentences for part in re.split(r";|, (?=otherwise|else)", sentence)]
     conditional = [(value, part) for part in parts if (value := _conditional(values, part))]
@@ -66,7 +71,7 @@ def choose(field: Field) -> str:
         if _holds(part, value, field.prompt):
             return value
     for part in parts:
-        if _OTHERWISE.search(part) and len(named := _named(values, part)) == 1:
+        if cues.OTHERWISE.search(part) and len(named := _named(values, part)) == 1:
             return named[0]
     if conditional and len(values) == 2:
         return next(value for value in values if value != conditional[0][0])
@@ -102,9 +107,9 @@ def _named(values: list[str], text: str) -> list[str]:
 def _conditional(values: list[str], part: str) -> str | None:
     """The one value that a part like `high if somebody could get hurt` is about."""
     named = _named(values, part)
-    if len(named) != 1 or not _IF.search(part) or _OTHERWISE.search(part):
+    if len(named) != 1 or not _IF.search(part) or cues.OTHERWISE.search(part):
         return None
-    return None if NEGATION.search(part.split(named[0])[0]) else named[0]
+    return None if cues.NEGATION.search(part.split(named[0])[0]) else named[0]
 
 
 def _holds(part: str, value: str, prompt: Prompt) -> bool:
@@ -118,15 +123,14 @@ def _holds(part: str, value: str, prompt: Prompt) -> bool:
     return False
 
 
-def _paired(values: list[str], part: str, field: Field) -> str | None:
-    category = field.prompt.category
-    if not category or len(category.split()) > 1:
+def _paired(values: list[str], part: str, given: str, key: str) -> str | None:
+    if not given or len(given.split()) > 1:
         return None
     names = "|".join(re.escape(value) for value in values)
     spots = list(re.finditer(rf"(?<![\w-])({names})(?![\w-])", part, re.I))
     spots = [spot for place, spot in enumerate(spots) if not _enumerated(part, spots, place)]
-    small = rf"(?:\W+|\b(?:{_SMALL_WORDS}|{re.escape(field.key)})\b|\b(?:and|or) \w+|(?<=, )\w+)*"
-    for here in re.finditer(rf"(?<![\w-]){re.escape(category)}(?![\w-])", part, re.I):
+    small = rf"(?:\W|\b(?:{_SMALL_WORDS}|{re.escape(key)})\b|\b(?:and|or) \w+|(?<=, )\w+)*"
+    for here in re.finditer(rf"(?<![\w-]){re.escape(given)}(?![\w-])", part, re.I):
         before = [spot for spot in spots if spot.end() <= here.start()]
         after = [spot for spot in spots if spot.start() >= here.end()]
         if before and re.fullmatch(
@@ -140,7 +144,7 @@ def _paired(values: list[str], part: str, field: Field) -> str | None:
 
 def _enumerated(part: str, spots: list[re.Match[str]], place: int) -> bool:
     """Whether a value stands in a bare list of values, which pairs it with nothing."""
-    gaps = [part[left.end() : right.start()] for left, right in zip(spots, spots[1:], strict=False)]
+    gaps = [part[spots[i].end() : spots[i + 1].start()] for i in range(len(spots) - 1)]
     return any(_ONLY_COMMAS.fullmatch(gap) for gap in gaps[max(0, place - 1) : place + 1])
 
 

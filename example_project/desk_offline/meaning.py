@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from desk_offline import cues
 from desk_offline.reading import Line, Prompt
 from desk_offline.words import concept, concepts
 
 _ITEM = r"[`\"'*]{0,3}[A-Za-z][\w-]*[`\"'*]{0,3}"
 _LIST = re.compile(rf"{_ITEM}(?:\s*(?:,\s*(?:or|and)\b|,|/|\||\bor\b|\band\b)\s*{_ITEM}){{1,}}")
-_CUE = re.compile(
-    r"\b(one of|between|among|teams?|labels?|categor(?:y|ies)|options?|values?|allowed|following|choose|pick)\b",
-    re.IGNORECASE,
-)
 _MARKS = "`\"'*_ "
-_CONTRAST = re.compile(
-    r"\b(?:but not|not (?:for|when|if|about|where)|never (?:for|when|if)|rather than|instead of|unlike|as opposed to|"
-    r"except|other than|(?:does not|doesn't|do not) (?:cover|include|mean))\b|,\s*not\b",
-    re.IGNORECASE,
+_VERB = (
+    r"(?:use|choose|pick|prefer|select|answer|assign|write|label|mark|call)(?: (?:it|this|that|these|them))?"
+    r"(?: as| with)?"
 )
-_VERB = r"(?:use|choose|pick|prefer|select|answer|assign|write|label|mark|call)(?: (?:it|this|that|these|them))?(?: as| with)?"
 _LINK = r"(?:is|are|it's|that's|means?|counts? as|treated as|as|goes? to|belongs? to|for the|→|->|=>|=)"
 _BEFORE = r"\s+(?:an? |the )?[`\"'*]*"
 
@@ -54,8 +49,8 @@ class Meanings:
     """What a prompt says about each value: concepts that speak for it and against it."""
 
     values: list[str]
-    pro: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    con: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    pro: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+    con: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def explained(self) -> bool:
         """Whether the prompt tells at least half of the values apart."""
@@ -68,18 +63,18 @@ class Meanings:
 
     def score(self, value: str, seen: frozenset[str]) -> float:
         """How much the concepts `seen` speak for `value`."""
-        trust = 0.4 if self.explained() else 1.0
+        trust = 0.5 if self.explained() else 1.0
         total = 0.0
         for word in {concept(part) for part in re.split(r"[_\W]+", value.lower()) if part}:
             total += word in seen
             total += trust * len(GUT_FEELING.get(word, frozenset()) & seen)
         for word in seen:
-            total += self._rarity(word) * (self.pro[value][word] - self.con[value][word])
+            total += self._rarity(word) * (self.pro[value].get(word, 0.0) - self.con[value].get(word, 0.0))
         return total
 
     def _rarity(self, word: str) -> float:
         """1 for a word that only one value claims, near 0 for a word that all claim."""
-        claimed = sum(self.pro[value][word] > 0 for value in self.values)
+        claimed = sum(word in self.pro[value] for value in self.values)
         size = len(self.values) + 0.5
         return math.log(size / max(claimed, 1)) / math.log(size)
 
@@ -94,7 +89,7 @@ def closed_set(lines: Sequence[Line]) -> list[str]:
         for sentence in line.sentences:
             for found in _LIST.finditer(sentence):
                 items = _items(found[0])
-                if len(items) >= max(3, len(best)) and _CUE.search(
+                if len(items) >= max(3, len(best)) and cues.ONE_OF.search(
                     sentence[max(0, found.start() - 30) : found.start()]
                 ):
                     best = items
@@ -168,14 +163,28 @@ def _target(values: Sequence[str], sentence: str) -> str | None:
 
 def _learn(result: Meanings, target: str, sentence: str) -> None:
     names = {concept(value.lower()): value for value in result.values}
-    told, *contrasts = _CONTRAST.split(sentence)
+    told, *contrasts = cues.CONTRAST.split(_without_asides(result.values, sentence))
     weight = 1.3 if re.search(r"\bprefer|\bin doubt\b|\bunsure\b", sentence, re.I) else 1.0
     for word in concepts(told):
         if names.get(word, target) == target:
-            result.pro[target][word] = max(result.pro[target][word], weight)  # type: ignore[assignment]
+            _raise(result.pro[target], word, weight)
     for contrast in contrasts:
         others = [names[word] for word in concepts(contrast) if word in names and names[word] != target]
         for word in concepts(contrast) - set(names):
-            result.con[target][word] = max(result.con[target][word], 0.5)  # type: ignore[assignment]
+            _raise(result.con[target], word, 0.5)
             for other in others[:1]:
-                result.pro[other][word] = max(result.pro[other][word], 0.5)  # type: ignore[assignment]
+                _raise(result.pro[other], word, 0.5)
+
+
+def _without_asides(values: list[str], sentence: str) -> str:
+    """`choose a rather than b when …` without `rather than b`: what follows speaks for a."""
+    name = rf"(?:the |an? )?[`\"'*]*(?:{'|'.join(re.escape(value) for value in values)})[`\"'*]*"
+    names = rf"{name}(?:\s*(?:,|or|and)\s*{name})*,?"
+    aside = rf",?\s*\b(?:not|rather than|instead of|over|unlike|as opposed to)\s+{names}"
+    return re.sub(
+        rf"{aside}(?=\s*(?:when|whenever|if|where|for|as soon as|:|–|—|-))", " ", sentence, flags=re.I
+    )
+
+
+def _raise(weights: dict[str, float], word: str, weight: float) -> None:
+    weights[word] = max(weights.get(word, 0.0), weight)

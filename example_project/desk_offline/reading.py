@@ -19,9 +19,6 @@ _LETTER = re.compile(
     r"\b(write|draft|compose|prepare)\b[^.]{0,40}\b(reply|answer|response|e-?mail|message|letter)\b",
     re.IGNORECASE,
 )
-NEGATION = re.compile(
-    r"\b(not|never|no|don'?t|without|avoid|must ?n[o']t|free of|leave out|refrain)\b", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,11 @@ class Prompt:
         return next((self.data[tag] for tag in _PASSAGES if tag in self.data), "")
 
     @property
+    def passage_ids(self) -> list[str]:
+        """Their ids, where each begins with its id in brackets."""
+        return re.findall(r"^\[([^\]]+)\]", self.passages, re.M)
+
+    @property
     def wants_json(self) -> bool:
         return "json" in _NO_JSON.sub("", self.text).lower()
 
@@ -114,7 +116,7 @@ def _lines(text: str, data: dict[str, str]) -> list[Line]:
         elif not raw.strip():
             open_line = False
         elif _RULE_OF_A_TABLE.match(raw):
-            joined[-1:] = []  # the row above it is the table's head
+            joined[-1:] = [f"# {head}" for head in joined[-1:]]  # the row above it is the table's head
             open_line = False
         elif open_line and not _NEW_LINE.match(raw):
             joined[-1] += " " + raw.strip()

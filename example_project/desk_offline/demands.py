@@ -1,0 +1,69 @@
+"""What a prompt asks of a reply, read clause by clause."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from desk_offline import cues
+from desk_offline.reading import Prompt
+
+
+@dataclass
+class Demands:
+    """What a prompt asks of a reply."""
+
+    limit: int | None = None
+    brief: bool = False
+    quote_order: bool = False
+    ask_for_order: bool = False
+    no_promise: bool = False
+    include: list[str] = field(default_factory=list)
+    forbid: list[str] = field(default_factory=list)
+
+
+def demands_of(prompt: Prompt) -> Demands:
+    """Read the rules for a reply out of the instructions, clause by clause."""
+    found = Demands()
+    for line in prompt.lines:
+        about_order = False
+        for clause in (part for sentence in line.sentences for part in _clauses(sentence)):
+            limits = [int(match[1]) for pattern in cues.LIMITS for match in pattern.finditer(clause)]
+            found.limit = min([*limits, *([found.limit] if found.limit else [])], default=None)
+            found.brief = found.brief or bool(cues.BRIEF.search(clause))
+            about_order = bool(cues.ORDER.search(clause)) or (
+                about_order and bool(cues.PRONOUN.search(clause))
+            )
+            _read_rule(clause, about_order, prompt, found)
+    return found
+
+
+def _clauses(sentence: str) -> list[str]:
+    return [sentence] if cues.CONDITION.match(sentence) else cues.NEXT_ORDER.split(sentence)
+
+
+def _read_rule(clause: str, about_order: bool, prompt: Prompt, found: Demands) -> None:
+    missing = cues.MISSING.search(clause) or cues.OTHERWISE.match(clause)
+    if_missing = bool(about_order and missing and (cues.CONDITION.search(clause) or cues.ASK.search(clause)))
+    quoted = _quoted(clause)
+    if if_missing:
+        found.ask_for_order = found.ask_for_order or bool(cues.ASK.search(clause))
+        if prompt.order is None and cues.QUOTE.search(clause):
+            found.include += quoted
+    elif cues.NEGATION.search(cues.DOUBLE_NEGATION.sub("", clause)):
+        found.forbid += quoted or _listed_after_colon(clause)
+        found.no_promise = found.no_promise or bool(cues.PROMISE.search(clause))
+    elif about_order and (cues.QUOTE.search(clause) or cues.DOUBLE_NEGATION.search(clause)):
+        found.quote_order = True
+    elif quoted and cues.INCLUDE.search(clause):
+        found.include += quoted
+
+
+def _quoted(clause: str) -> list[str]:
+    return [next(part for part in found if part) for found in cues.QUOTED.findall(clause)]
+
+
+def _listed_after_colon(clause: str) -> list[str]:
+    _, colon, rest = clause.partition(":")
+    parts = [part.strip(" .`*") for part in re.split(r",|;|\bor\b|/", rest)] if colon else []
+    return [part for part in parts if part and len(part.split()) <= 5]
