@@ -63,4 +63,4 @@ def _first_lines(text: str) -> str:
     """The lines that say what went wrong: those marked `E`, else the last ones."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
     errors = [line[1:].strip() for line in lines if line.startswith("E  ")]
-    return "\n".join((errors or lines[-3:])[:3])
+    return "\n".join(errors[-6:] or lines[-3:])

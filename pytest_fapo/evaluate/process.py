@@ -20,7 +20,7 @@ from pytest_fapo.evaluate.request import EvaluationRequest
 from pytest_fapo.evaluate.shadow import ShadowTree
 
 _POLL = 0.02
-_LAST_WORDS = 3.0
+LAST_WORDS = 3.0
 """Seconds that an interrupted child has for tearing its fixtures down."""
 _PARENT_ONLY = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 _PARENT_ONLY_PREFIXES = ("PYTEST_XDIST_", "COV_CORE_")
@@ -71,12 +71,12 @@ class ChildProcess:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_POLL)
 
-    def stop(self, *, patience: float = _LAST_WORDS) -> None:
+    def stop(self) -> None:
         """End the child and everything that it started; first as Ctrl-C does, then at once."""
         if self._process.poll() is None:
             self._signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(patience)
+                self._process.wait(LAST_WORDS)
         self.sweep()
         self._process.wait()
 
