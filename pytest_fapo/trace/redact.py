@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 
 REDACTED = "[redacted]"
@@ -35,6 +36,7 @@ class Redactor:
         self._builtin = re.compile("|".join(_BUILTIN))
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
+        self._next_look = 0.0
         for secret in secrets:
             self.add_secret(secret)
         self.refresh()
@@ -59,7 +61,10 @@ class Redactor:
             self._secrets = tuple(sorted({*self._secrets, value}, key=len, reverse=True))
 
     def refresh(self) -> None:
-        """Learn the credentials that the environment holds now."""
+        """Learn the credentials that the environment holds by now; looks at most once in a second."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + 1.0
         for name, value in os.environ.items():
             if _ENV_NAME.search(name):
                 self.add_secret(value)

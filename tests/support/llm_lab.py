@@ -1,0 +1,49 @@
+"""Captures and recorders as a session has them, for tests of what happens at the transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from pytest_fapo.llm import Cache, Capture
+from pytest_fapo.models import LLMCall, Step
+from pytest_fapo.trace import Recorder, recording
+
+
+class Lab:
+    """Installs captures on one cache folder and runs things inside a recorder."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self._stack = stack
+        self._current: ExitStack | None = None
+        self.recorder = Recorder(pipeline="pipeline", case_id="case")
+
+    def capture(self, mode: Any = "auto", *, cached: bool = True, **settings: Any) -> Capture:
+        """Replace the installed capture by a new one, as a new session would."""
+        if self._current is not None:
+            self._current.close()
+        self._current = self._stack.enter_context(ExitStack())
+        cache = Cache(self.folder) if cached else None
+        if cache is not None:
+            self._current.callback(cache.close)
+        capture = Capture(cache=cache, mode=mode, **settings)
+        capture.install()
+        self._current.callback(capture.uninstall)
+        return capture
+
+    def run(self, function: Callable[[], Any], case_id: str = "case", **settings: Any) -> Any:
+        """`function()` in a fresh recorder, which stays in `recorder`."""
+        self.recorder = Recorder(pipeline="pipeline", case_id=case_id, **settings)
+        with recording(self.recorder):
+            return function()
+
+    @property
+    def calls(self) -> list[LLMCall]:
+        return self.recorder.trace().llm_calls
+
+    @property
+    def steps(self) -> list[Step]:
+        return self.recorder.trace().steps
