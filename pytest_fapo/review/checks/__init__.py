@@ -1,0 +1,16 @@
+"""The checks, each a function from the subject to its problems; a new check is one more entry here."""
+
+from pytest_fapo.review.checks.concern import single_concern
+from pytest_fapo.review.checks.copying import leakage
+from pytest_fapo.review.checks.placeholders import placeholders
+from pytest_fapo.review.checks.scope import fresh, scope
+from pytest_fapo.review.checks.size import no_op, size
+from pytest_fapo.review.checks.syntax import syntax
+from pytest_fapo.review.subject import Check
+
+ENTRY_CHECKS: tuple[Check, ...] = (scope, fresh)
+"""A candidate with a problem here is looked at no further: its edits cannot be related to the project."""
+
+CHECKS: tuple[Check, ...] = (no_op, single_concern, size, placeholders, syntax, leakage)
+
+__all__ = ["CHECKS", "ENTRY_CHECKS"]

@@ -1,0 +1,136 @@
+"""Case ids, identifiers and literal answers; and tables that lead from the one to the other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pytest_fapo.review.leakage.added import Added
+from pytest_fapo.review.leakage.corpus import Corpus
+from pytest_fapo.review.leakage.hits import Hit, quote
+from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_of
+
+_IDENTIFIER = re.compile(r"[^\s<>\"'(),;:!?]*[\d@][^\s<>\"'(),;:!?]*")
+_SEPARATOR = re.compile(
+    r"\s*(?:[-=]+>|→|⇒|↦|\||=+|:|\t)\s*|\b(?:then|answer|reply|respond|output|return|label|choose|classify|is)\b",
+    re.I,
+)
+TABLE = 3
+"""So many entries of a table that are each true of their own case are no accident."""
+
+
+def case_ids(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """Ids of cases, spelled as they are or with other separators."""
+    text = added.after.casefold()
+    for case in corpus.cases:
+        name = case.id.casefold()
+        if words_of(name) in corpus.labels or name in added.raw_known:
+            continue
+        if not _is_telling(name):
+            continue
+        exact = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
+        if exact or (_is_unmistakable(name) and added.has(words_of(name))):
+            yield Hit(case, "its id")
+
+
+def _is_unmistakable(name: str) -> bool:
+    """Whether an id is one even when its words stand apart (not `case-7`: "in case 7 days pass")."""
+    return sum(character.isdigit() for character in name) >= 3 or len(re.sub(r"\W|_", "", name)) >= 8
+
+
+def _is_telling(name: str) -> bool:
+    """Whether an id cannot be an ordinary word or number of a prompt."""
+    if name.isdigit():
+        return len(name) >= 5
+    digits = any(character.isdigit() for character in name)
+    return (digits and len(name) >= 3) or (len(name) >= 8 and bool(re.search(r"[-_/:.]", name)))
+
+
+def identifiers(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """Order numbers, dates, addresses and the like that one case (or two) holds."""
+    for field in corpus.fields:
+        if not isinstance(field.value, str) or field.words in corpus.labels:
+            continue
+        for token in _IDENTIFIER.findall(field.value):
+            if _is_identifier(token) and added.has(words_of(token)) and _few(corpus, words_of(token)):
+                yield Hit(field.case, f"{token.strip('.')!r} of its {field.role}")
+                break
+
+
+def _is_identifier(token: str) -> bool:
+    digits = sum(character.isdigit() for character in token)
+    return "@" in token.strip("@") or digits >= 5 or (digits >= 3 and len(token) >= 5 and not token.isdigit())
+
+
+def _few(corpus: Corpus, words: Words) -> bool:
+    return any(len(corpus.cases_with.get(word, ())) <= 2 for word in words)
+
+
+def literal_answers(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """Expected answers that are no label, no number and no common word."""
+    for field in corpus.expected:
+        words = field.words
+        if not field.is_text or not words or words in corpus.labels or not added.has(words):
+            continue
+        telling = [
+            word
+            for word in words
+            if not corpus.is_common(word) and word not in added.known_words and word not in corpus.keys
+        ]
+        if telling or len(words) >= 5:
+            yield Hit(field.case, f"its {field.role} {quote(words)}")
+
+
+def tables(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """Lists that give case after case its answer: `id -> answer`, `if the input says … answer …`."""
+    by_id = {words_of(case.id): case for case in corpus.cases}
+    answers = _answers(corpus)
+    numbered: list[Hit] = []
+    entries: list[Hit] = []
+    lines = 0
+    for segment in added.segments:
+        pairs = list(_pairs(segment))
+        lines += any(len(left) == 1 and left[0].isdigit() for left, _ in pairs)
+        for left, right in pairs:
+            case = by_id.get(tuple(word for word in left if word not in ("case", "id", "item")))
+            if case is not None and _gives(right, answers.get(id(case), [])):
+                numbered.append(Hit(case, "an entry for its id"))
+            entries += _by_input(left, right, corpus, answers)
+    # Numbered lists of labels exist: only where most numbers lead to their own case's answer is it a table.
+    if len({id(hit.case) for hit in numbered}) > TABLE and len(numbered) >= 0.6 * lines:
+        yield from numbered
+    if len({id(hit.case) for hit in entries}) >= TABLE:
+        yield from entries
+
+
+def _pairs(segment: str) -> Iterator[tuple[Words, Words]]:
+    for match in list(_SEPARATOR.finditer(segment))[:8]:
+        left, right = words_of(segment[: match.start()]), words_of(segment[match.end() :])
+        if left and right:
+            yield left, right
+
+
+def _by_input(left: Words, right: Words, corpus: Corpus, answers: dict[int, list[Words]]) -> Iterator[Hit]:
+    """Cases whose input holds all of `left`, something rare in it, and whose answer `right` gives."""
+    clue = [word for word in content_of(left) if word not in TRIGGERS]
+    rare = [word for word in clue if corpus.is_rare(word)]
+    if len(clue) < 2 or not rare:
+        return
+    holders = set.intersection(*(corpus.cases_with.get(word, set()) for word in clue))
+    for number in holders:
+        case = corpus.cases[number]
+        if _gives(right, answers.get(id(case), [])):
+            yield Hit(case, f"an entry made of its input {quote(tuple(clue))}")
+
+
+def _answers(corpus: Corpus) -> dict[int, list[Words]]:
+    found: dict[int, list[Words]] = {}
+    for field in corpus.expected:
+        if field.words:
+            found.setdefault(id(field.case), []).append(field.words)
+    return found
+
+
+def _gives(right: Words, answers: list[Words]) -> bool:
+    """Whether an answer stands at the beginning of `right`, up to three words in."""
+    return any(right[place : place + len(answer)] == answer for answer in answers for place in range(4))
