@@ -86,7 +86,7 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
         _check_complete(pytest_session, session, baseline)
         pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
     except FapoError as error:
-        out.file.write(f"\nfapo: {error}\nfapo: your files are as they were\n")
+        out.file.write(f"\nfapo: {error}\nfapo: your files are untouched\n")
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
 
 
@@ -112,7 +112,9 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
         session.activate()  # the optimizer's own calls are cached and counted like the pipeline's
         request = _request(config, session, baseline, prepared, out)
         out.file.write("\n")
-        progress = Progress(out.file, tty=out.tty, verbosity=config.option.verbose, color=out.color)
+        progress = Progress(
+            out.file, tty=out.tty, verbosity=getattr(config.option, "verbose", 0), color=out.color
+        )
         with progress:
             summary = optimize(request, progress)
     render_summary(summary, out.file, tty=out.tty, color=out.color)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pytest_fapo.gate.compare import change, newly_failing, newly_passing, of_split
 from pytest_fapo.models import Candidate, Evaluation, Split, SplitChange, Verdict
 
+SUITE = "suite"
+"""Name of the proof's first stage: everything but the held-out cases."""
+
 
 def judge_cases(candidate: Candidate, before: Evaluation, after: Evaluation) -> Verdict:
     """Judge a candidate on the train and val cases, in the order in which the stages ran.
@@ -63,12 +66,13 @@ def judge_suite(before: Evaluation, after: Evaluation) -> Verdict:
 
     Held-out items that broke are counted, never named.
     """
-    verdict = _verdict(before, after, ("train", "val", "holdout"))
-    hidden = newly_failing(before, after, of_split(before, "holdout"))
+    looked = after.dropped_at != SUITE and bool(of_split(before, "holdout"))
+    verdict = _verdict(before, after, ("train", "val", "holdout") if looked else ("train", "val"))
+    hidden = newly_failing(before, after, of_split(before, "holdout")) if looked else []
     open_items = [nodeid for nodeid, item in before.items.items() if item.split != "holdout"]
     broken = newly_failing(before, after, open_items)
     update: dict[str, object] = {"stage": "suite", "broken": broken, "broken_hidden": len(hidden)}
-    if not after.complete:
+    if not after.complete and not after.dropped_at:
         update |= {"accepted": False, "reason": f"the whole suite did not run to its end: {after.stopped}"}
     elif broken:
         names = ", ".join(broken[:2]) + (f" and {len(broken) - 2} more" if len(broken) > 2 else "")

@@ -65,7 +65,7 @@ def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progres
     evaluation = request.run.load_evaluation("reference.json")
     if evaluation is None:
         progress.note("checking that an unpatched copy of the project gives the same results")
-        evaluation = evaluator.suite({}, name="unpatched copy")
+        evaluation = evaluator.reference()
         refused = [item for item in evaluation.items.values() if item.error_type == "BudgetExceeded"]
         if refused:
             return Stop("budget", refused[0].explanation)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
+from pytest_fapo.gate import SUITE
 from pytest_fapo.models import Candidate, Evaluation, Split
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
@@ -33,11 +34,24 @@ class Evaluator:
         if self._shadow is not None:
             self._shadow.close()
 
-    def suite(self, files: Mapping[str, bytes], name: str = "suite") -> Evaluation:
-        """Evaluate everything that has to be proven: the whole suite, or what the user selected."""
-        selected = list(self._request.baseline.items) if self._request.guard == "selected" else None
+    def reference(self) -> Evaluation:
+        """Evaluate everything that will have to be proven, on an unpatched copy of the user's tree."""
+        selected = self._selected()
         total = len(selected) if selected is not None else len(self._request.baseline.items)
-        return self._evaluate(files, [Stage(name=name, nodeids=selected)], total)
+        return self._evaluate({}, [Stage(name="unpatched copy", nodeids=selected)], total)
+
+    def proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
+        known = [nodeid for nodeid, item in parent.items.items() if item.split != "holdout"]
+        stages = [
+            Stage(name=SUITE, nodeids=known, protected=_passing(parent, known)),
+            Stage(name="held-out", nodeids=self._selected()),
+        ]
+        return self._evaluate(files, stages, len(parent.items))
+
+    def _selected(self) -> list[str] | None:
+        """What the user selected, where that is all that has to be proven."""
+        return list(self._request.baseline.items) if self._request.guard == "selected" else None
 
     def cases(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
         """Evaluate the targeted cases, then train, then val, dropping a candidate that cannot win."""

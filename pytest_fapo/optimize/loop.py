@@ -96,29 +96,32 @@ class Loop:
         return False
 
     def _work_on(self, cluster: Cluster, proposer: Proposer) -> bool:
+        """Ask one proposer about one cluster until it has nothing new, fails, or has had its rounds."""
         for _ in range(ROUNDS):
             tried = len(self.memory.attempts)
-            for candidate in self._proposals(cluster, proposer):
-                if self._try(candidate, cluster, proposer):
-                    return True
-                if self._stop() is not None:
-                    return False
+            try:
+                for candidate in self._proposals(cluster, proposer):
+                    if self._try(candidate, cluster, proposer):
+                        return True
+                    if self._stop() is not None:
+                        return False
+            except ProposalFailed as error:
+                self._failed(cluster, error)
+                return False
+            except CacheMiss as error:
+                self._failed(cluster, ProposalFailed(str(error), proposer=proposer.name, again=False))
+                return False
             if len(self.memory.attempts) == tried:
                 return False
         return False
 
     def _proposals(self, cluster: Cluster, proposer: Proposer) -> Iterator[Candidate]:
-        try:
-            for candidate in proposer.propose(self._evidence(cluster)):
-                numbered = candidate.model_copy(
-                    update={"id": self.memory.next_id(), "parent": self.best.candidate}
-                )
-                if not self.memory.tried(numbered.digest):
-                    yield numbered
-        except ProposalFailed as error:
-            self._failed(cluster, error)
-        except CacheMiss as error:
-            self._failed(cluster, ProposalFailed(str(error), proposer=proposer.name, again=False))
+        for candidate in proposer.propose(self._evidence(cluster)):
+            numbered = candidate.model_copy(
+                update={"id": self.memory.next_id(), "parent": self.best.candidate}
+            )
+            if not self.memory.tried(numbered.digest):
+                yield numbered
 
     def _evidence(self, cluster: Cluster) -> Evidence:
         return Evidence(
@@ -161,7 +164,5 @@ class Loop:
 
     def _remember(self, attempt: Attempt) -> None:
         self.memory.attempts.append(attempt)
-        if attempt.verdict.stage == "suite":
-            self.memory.looks += 1
         self._progress.attempt(attempt)
         self._progress.spending(self._request.budget.spending())

@@ -36,8 +36,11 @@ class Memory:
     """Everything that was tried, in order."""
 
     attempts: list[Attempt] = field(default_factory=list)
-    looks: int = 0
-    """How often the held-out cases were asked."""
+
+    @property
+    def looks(self) -> int:
+        """How often the held-out cases were asked."""
+        return sum("holdout" in attempt.verdict.splits for attempt in self.attempts)
 
     def next_id(self) -> str:
         return f"c{len(self.attempts) + 1}"

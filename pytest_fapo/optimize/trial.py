@@ -138,7 +138,7 @@ class Trial:
         if not verdict.accepted:
             return verdict, None
         self._request.run.log("proving", candidate=candidate.id)
-        proof = self._evaluator.suite(files)
+        proof = self._evaluator.proof(files, best.evaluation)
         self._stop_on_budget(proof)
         return judge_suite(best.evaluation, proof), proof
 

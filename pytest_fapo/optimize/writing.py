@@ -98,7 +98,7 @@ class Writer:
         if len(wanted) == len(edits):
             return best
         files = request.snapshot.render([edit for edit in edits if edit.address in wanted])
-        evaluation = self._evaluator.suite(files, name="chosen changes")
+        evaluation = self._evaluator.proof(files, self._reference)
         if not judge_suite(self._reference, evaluation).accepted:
             request.file.write("What you chose does not pass without the rest: nothing is written.\n")
             return None

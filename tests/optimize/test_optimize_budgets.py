@@ -1,0 +1,65 @@
+"""Budgets that hold, and what is kept when one is used up."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from support.teams import BAD_PROMPT, GOOD_PROMPT, MakeProject, Server, proposal
+
+
+@pytest.mark.parametrize("limit", [0, 7, 30, 35])
+def test_never_more_calls_than_allowed(project: MakeProject, server: Server, limit: int) -> None:
+    made = project()
+    before = made.snapshot()
+    result = made.optimize(f"--fapo-max-calls={limit}")
+    assert len(server.task_requests) + len(server.optimizer_requests) <= limit
+    assert made.snapshot() == before
+    assert result.code == 1
+    assert "--fapo-max-calls" in result.text
+    assert "Traceback" not in result.text
+
+
+def test_never_more_calls_than_allowed_under_xdist(project: MakeProject, server: Server) -> None:
+    made = project()
+    made.optimize("-n2", "--fapo-max-calls=10")
+    assert len(server.task_requests) <= 10
+
+
+def test_candidates_are_limited(project: MakeProject, server: Server) -> None:
+    numbers = iter(range(100))
+    server.optimizer = lambda body: proposal(BAD_PROMPT + f"Attempt {next(numbers)}.\n")
+    made = project()
+    result = made.optimize("--fapo-max-candidates=2")
+    assert "--fapo-max-candidates=2" in result.text
+    assert sum(event["event"] == "judged" for event in made.journal()) == 2
+
+
+def test_the_time_limit_ends_a_slow_run(project: MakeProject, server: Server) -> None:
+    made = project()
+    assert made.pytest().code == 1
+    server.delay = 3.0
+    begin = time.monotonic()
+    result = made.optimize("--fapo-time-limit=4s", "--fapo-concurrency=1")
+    assert time.monotonic() - begin < 40
+    assert "--fapo-time-limit" in result.text
+    assert made.prompt == BAD_PROMPT
+
+
+def test_what_was_accepted_before_the_budget_ended_is_kept(project: MakeProject, server: Server) -> None:
+    """Two teams' tickets need two edits; the budget allows the first only."""
+    half = BAD_PROMPT.replace("Which team?", "Which team? Reply with the team in lower case.")
+
+    def task(prompt: str) -> str:
+        team = "billing" if "money" in prompt else "shipping" if "parcel" in prompt else "other"
+        if "nothing else" in prompt or ("lower case" in prompt and team == "billing"):
+            return team
+        return f"Team {team.title()}."
+
+    server.task = task
+    answers = iter([half, GOOD_PROMPT])
+    server.optimizer = lambda body: proposal(next(answers))
+    made = project()
+    result = made.optimize("--fapo-max-candidates=1")
+    assert made.prompt == half, result.text
+    assert result.code == 1

@@ -1,0 +1,212 @@
+"""`pytest --fapo-optimize`, end to end: the tree comes out improved and proven, or untouched."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from support.teams import (
+    ADDRESS,
+    BAD_PROMPT,
+    GOOD_PROMPT,
+    MakeProject,
+    Server,
+    obedient,
+    proposal,
+    teams_cases,
+)
+
+
+def test_a_good_edit_is_proven_and_written(project: MakeProject, server: Server) -> None:
+    made = project()
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 0, result.text
+    after = made.snapshot()
+    assert {name for name in after if before.get(name) != after[name]} == {ADDRESS}
+    assert made.prompt == GOOD_PROMPT
+    assert "train 0 % → 100 %" in result.text
+    assert len(server.optimizer_requests) == 1
+    assert made.pytest().code == 0
+
+
+BLOCKED = {
+    "leaked labels": BAD_PROMPT + "Ticket 'my money is gone (order 1000)' is for billing.\n",
+    "case ids": BAD_PROMPT + "T-000 is billing, T-001 is shipping.\n",
+    "dropped placeholder": GOOD_PROMPT.replace("{ticket}", "the ticket"),
+    "new placeholder": GOOD_PROMPT + "Customer: {customer}\n",
+    "no-op": BAD_PROMPT + "\n",
+    "far too long": GOOD_PROMPT + "Be careful and exact. " * 2000,
+}
+
+
+@pytest.mark.parametrize("kind", BLOCKED)
+def test_what_review_blocks_costs_no_call(project: MakeProject, server: Server, kind: str) -> None:
+    server.optimizer = lambda body: proposal(BLOCKED[kind])
+    made = project()
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "blocked in review" in result.text
+    # The baseline's requests and no more: nothing was evaluated.
+    assert len(server.task_requests) == 30
+
+
+@pytest.mark.parametrize(
+    "address", ["app/pipeline.py", "test_teams.py", "../outside.md", "/etc/passwd", "cases.jsonl"]
+)
+def test_edits_outside_the_scope_are_blocked(project: MakeProject, server: Server, address: str) -> None:
+    server.optimizer = lambda body: proposal("x = 1\n", address)
+    made = project()
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "scope" in result.text
+
+
+@pytest.mark.parametrize("answer", ["", "I would rather not.", '{"edits": 3}', "[" * 5000, "{}"])
+def test_garbage_is_a_failed_attempt_and_not_the_end(
+    project: MakeProject, server: Server, answer: str
+) -> None:
+    server.optimizer = lambda body: answer
+    made = project()
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "Traceback" not in result.text
+    assert "Your files are untouched" in result.text
+
+
+def test_a_blocked_edit_goes_back_once_with_the_reason(project: MakeProject, server: Server) -> None:
+    answers = iter([GOOD_PROMPT.replace("{ticket}", "it"), GOOD_PROMPT])
+    server.optimizer = lambda body: proposal(next(answers))
+    made = project()
+    result = made.optimize()
+    assert result.code == 0, result.text
+    assert "{ticket}" in str(server.optimizer_requests[1]["messages"])
+    assert made.prompt == GOOD_PROMPT
+
+
+def test_an_edit_that_breaks_a_unit_test_is_rejected(project: MakeProject, server: Server) -> None:
+    server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
+    made = project()
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "test_prompt_is_short" in result.text
+
+
+def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProject, server: Server) -> None:
+    server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
+    made = project()
+    before = made.snapshot()
+    result = made.optimize("-k", "test_team")
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    result = made.optimize("-k", "test_team", "--fapo-guard=selected")
+    assert result.code == 0, result.text
+    assert made.snapshot() != before
+
+
+@pytest.mark.parametrize("split", ["val", "holdout"])
+def test_an_edit_that_breaks_a_hidden_case_is_rejected_and_the_case_not_named(
+    project: MakeProject, server: Server, split: str
+) -> None:
+    """One case of the split passes before and fails with the edit that mends train."""
+
+    def task(prompt: str) -> str:
+        if "magic" in prompt:
+            return "other" if "nothing else" not in prompt else "billing"
+        return obedient(prompt)
+
+    server.task = task
+    made = project()
+    lines = (made.root / "cases.jsonl").read_text()
+    secret = '{"id": "S-1", "inputs": {"ticket": "magic"}, "expected": {"team": "other"}, "split": "%s"}'
+    (made.root / "cases.jsonl").write_text(lines + "\n" + secret % split)
+    before = made.snapshot()
+    result = made.optimize("-q")
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "S-1" not in result.text
+    assert all("S-1" not in str(body) and "magic" not in str(body) for body in server.optimizer_requests)
+
+
+def test_the_optimizer_sees_train_cases_only(project: MakeProject, server: Server) -> None:
+    server.optimizer = lambda body: proposal(BAD_PROMPT + "Please.\n")
+    made = project()
+    made.optimize()
+    seen = str([body["messages"] for body in server.optimizer_requests])
+    assert "my money is gone (order 1000)" in seen
+    for case in teams_cases():
+        if case["split"] != "train":
+            assert case["id"] not in seen
+            assert case["inputs"]["ticket"] not in seen
+
+
+def test_an_edit_that_no_case_reads_is_inert(project: MakeProject, server: Server) -> None:
+    made = project({"app/prompts/unused.md": "Old words for nobody.\n"})
+    server.optimizer = lambda body: proposal("New words for nobody.\n", "app/prompts/unused.md")
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert "inert" in result.text
+    assert made.snapshot() == before
+
+
+def test_a_second_run_changes_nothing(project: MakeProject, server: Server) -> None:
+    made = project()
+    assert made.optimize().code == 0
+    before, calls = made.snapshot(), len(server.task_requests)
+    result = made.optimize()
+    assert result.code == 0, result.text
+    assert made.snapshot() == before
+    assert len(server.task_requests) == calls
+
+
+def test_a_file_edited_meanwhile_is_left_alone(project: MakeProject, server: Server) -> None:
+    made = project()
+    subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
+
+    def optimizer(body: object) -> object:
+        (made.root / ADDRESS).write_text(BAD_PROMPT + "Mine!\n")
+        return proposal(GOOD_PROMPT)
+
+    server.optimizer = optimizer
+    result = made.optimize()
+    assert made.prompt == BAD_PROMPT + "Mine!\n"
+    assert result.code == 1, result.text
+    assert "git apply" in result.text
+
+
+def test_under_ci_a_patch_is_saved_that_git_applies(project: MakeProject, server: Server) -> None:
+    made = project()
+    made.env["CI"] = "true"
+    subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 0, result.text
+    assert made.snapshot() == before
+    line = next(line for line in result.text.splitlines() if "git apply" in line)
+    command = line[line.index("git apply") :].strip()
+    subprocess.run(command, shell=True, cwd=made.root, check=True)
+    assert made.prompt == GOOD_PROMPT
+
+
+def test_never_writes_nothing(project: MakeProject, server: Server) -> None:
+    made = project()
+    before = made.snapshot()
+    assert made.optimize("--fapo-write=never").code == 0
+    assert made.snapshot() == before
+
+
+@pytest.mark.parametrize("arguments", ["-q", "-v", "-n2", "--junitxml=out.xml", "-p no:terminal"])
+def test_it_works_with_pytests_own_options(project: MakeProject, server: Server, arguments: str) -> None:
+    made = project()
+    result = made.optimize(*arguments.split())
+    assert result.code == 0, result.text
+    assert made.prompt == GOOD_PROMPT

@@ -1,0 +1,129 @@
+"""Ctrl-C, kill -9 at any moment, and resuming."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from support.teams import ADDRESS, BAD_PROMPT, GOOD_PROMPT, MakeProject, Project, Server, proposal
+
+WORSE = [BAD_PROMPT + f"Be quick, variant {number}.\n" for number in range(2)]
+
+
+def stubborn(server: Server) -> None:
+    """An optimizer that needs three attempts, the same ones in every run."""
+
+    def optimizer(body: dict[str, object]) -> object:
+        text = str(body["messages"])
+        for worse in WORSE:
+            if worse.strip().splitlines()[-1] not in text:
+                return proposal(worse)
+        return proposal(GOOD_PROMPT)
+
+    server.optimizer = optimizer
+
+
+def start(made: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        made.command("--fapo-optimize", *arguments),
+        cwd=made.root,
+        env=made.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_ctrl_c_stops_cleanly_with_the_summary(project: MakeProject, server: Server) -> None:
+    stubborn(server)
+    made = project()
+    assert made.pytest().code == 1
+    server.delay = 0.3
+    process = start(made, "--fapo-concurrency=2")
+    deadline = time.monotonic() + 30
+    while not server.optimizer_requests and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    os.kill(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 2, output
+    assert "Traceback" not in output
+    assert "--fapo-resume" in output
+    assert made.prompt == BAD_PROMPT
+    server.delay = 0.0
+    result = made.pytest("--fapo-resume")
+    assert result.code == 0, result.text
+    assert made.prompt == GOOD_PROMPT
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(project: MakeProject, server: Server) -> None:
+    """The files are whole after each kill, the end is the same, and no request is paid twice."""
+    stubborn(server)
+    made = project()
+    moments = random.Random(20261123)
+    begin = time.monotonic()
+    assert made.optimize("--fapo-write=never").code == 0
+    length = time.monotonic() - begin
+    requests = len(server.task_requests), len(server.optimizer_requests)
+    for _ in range(20):
+        subprocess.run(["rm", "-rf", ".fapo"], cwd=made.root, check=True)
+        (made.root / ADDRESS).write_text(BAD_PROMPT)
+        server.task_requests.clear()
+        server.optimizer_requests.clear()
+        process = start(made)
+        time.sleep(moments.uniform(0.3, length))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert made.prompt in (BAD_PROMPT, GOOD_PROMPT)
+        result = made.pytest("--fapo-resume")
+        if "--fapo-resume: " in result.text:  # killed before the run began, or after its end
+            result = made.optimize()
+        assert result.code == 0, result.text
+        assert made.prompt == GOOD_PROMPT
+        answered_twice = len(server.task_requests) - requests[0]
+        # A request that was under way when the kill came is asked again: at most one per place.
+        assert answered_twice <= 16
+        assert len(server.optimizer_requests) <= requests[1] + 1
+
+
+def test_resume_repeats_no_paid_call(project: MakeProject, server: Server) -> None:
+    stubborn(server)
+    made = project()
+    process = start(made)
+    while len(server.optimizer_requests) < 3 and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    time.sleep(1.5)  # the child of the killed run ends by itself
+    asked = [str(body["messages"]) for body in server.task_requests]
+    result = made.pytest("--fapo-resume")
+    assert result.code == 0, result.text
+    again = [str(body["messages"]) for body in server.task_requests[len(asked) :]]
+    assert len(set(again) & set(asked)) <= 16
+    assert sum(event["event"] == "judged" for event in made.journal()) == 3
+
+
+def test_nothing_to_resume_is_said(project: MakeProject) -> None:
+    result = project().pytest("--fapo-resume")
+    assert result.code == 4
+    assert "--fapo-resume: the newest run came to its end, or there is none" in result.text
+
+
+def test_resume_refuses_other_prompts(project: MakeProject, server: Server) -> None:
+    made = project()
+    process = start(made)
+    while not server.optimizer_requests and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    (made.root / ADDRESS).write_text(BAD_PROMPT + "New.\n")
+    result = made.pytest("--fapo-resume")
+    assert result.code == 4
+    assert f"{ADDRESS} changed since the run" in result.text

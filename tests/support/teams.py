@@ -1,0 +1,283 @@
+"""A small project that sorts tickets into teams with the real OpenAI SDK, and the server that it asks.
+
+The project is written as a stranger would write it. The server plays both models: the pipeline's, which does
+what its prompt says and no more, and the optimizer's, which a test scripts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Protocol
+
+BAD_PROMPT = "You sort tickets for a shop.\nTicket: {ticket}\nWhich team?\n"
+GOOD_PROMPT = (
+    "You sort tickets for a shop.\nTicket: {ticket}\nWhich team? "
+    "Reply with one lower-case word out of billing, shipping, other and with nothing else.\n"
+)
+ADDRESS = "app/prompts/sort.md"
+
+WORDS = {"money": "billing", "invoice": "billing", "parcel": "shipping", "courier": "shipping"}
+TEXTS = ["my money is gone", "where is the parcel", "wrong invoice", "the courier was rude", "hello"]
+
+
+def right_team(text: str) -> str:
+    return next((team for word, team in WORDS.items() if word in text), "other")
+
+
+def obedient(prompt: str) -> str:
+    """The pipeline's model: right about the team, chatty unless the prompt forbids it."""
+    team = right_team(re.sub(r"(?s)Reply with.*", "", prompt))
+    return team if "nothing else" in prompt else f"I think this is for {team.title()}."
+
+
+Task = Callable[[str], str]
+Optimizer = Callable[[dict[str, Any]], Any]
+
+
+def proposal(text: str, address: str = ADDRESS, **more: Any) -> dict[str, Any]:
+    """An optimizer's answer: one edit."""
+    return {"hypothesis": "it must answer plainly", "edits": [{"address": address, "text": text}], **more}
+
+
+@dataclass
+class Server:
+    """Answers `/chat/completions`; counts what it was asked."""
+
+    task: Task = obedient
+    optimizer: Optimizer = lambda body: proposal(GOOD_PROMPT)
+    delay: float = 0.0
+    status: Callable[[int], int] = lambda number: 200
+    """HTTP status of the n-th task request, from 1."""
+    task_requests: list[dict[str, Any]] = field(default_factory=list)
+    optimizer_requests: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, body: dict[str, Any]) -> tuple[int, str]:
+        if body["model"] == "opt":
+            self.optimizer_requests.append(body)
+            content = self.optimizer(body)
+            return 200, content if isinstance(content, str) else json.dumps(content)
+        self.task_requests.append(body)
+        number = len(self.task_requests)
+        if self.delay:
+            time.sleep(self.delay)
+        return self.status(number), self.task(str(body["messages"][-1]["content"]))
+
+
+@contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Serve on a free port of 127.0.0.1."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, content = server.answer(body)
+            answer: dict[str, Any] = {
+                "id": "x",
+                "object": "chat.completion",
+                "created": 1,
+                "model": body["model"],
+                "choices": [
+                    {
+                        "index": 0,
+                        "finish_reason": "stop",
+                        "message": {"role": "assistant", "content": content},
+                    }
+                ],
+                "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+            }
+            data = json.dumps(answer if status == 200 else {"error": {"message": "no"}}).encode()
+            try:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+            except OSError:
+                pass  # the client was killed; that is what some tests are about
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.daemon_threads = True
+    server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+
+
+APP = """
+import os
+from pathlib import Path
+from openai import OpenAI
+
+PROMPT = (Path(__file__).parent / "prompts" / "sort.md").read_text(encoding="utf-8")
+client = OpenAI()
+
+def sort(ticket):
+    answer = client.chat.completions.create(
+        model="task", messages=[{"role": "user", "content": PROMPT.format(ticket=ticket)}]
+    )
+    return answer.choices[0].message.content
+
+def handle(ticket):
+    return {"team": sort(ticket), "ticket": ticket}
+"""
+
+TEST = """
+import json
+from pathlib import Path
+import pytest_fapo as fapo
+from app.pipeline import PROMPT
+
+@fapo.cases("cases.jsonl")
+def test_team(case, run):
+    assert run.output["team"] == case.expected["team"]
+
+def test_prompt_is_short():
+    assert len(PROMPT) < 400
+"""
+
+PYPROJECT = """
+[tool.pytest.ini_options]
+pythonpath = ["."]
+[tool.fapo]
+steps = ["app.pipeline:*"]
+optimizer = ["openai:opt"]
+[tool.fapo.scope]
+prompts = ["app/prompts/*.md"]
+"""
+
+
+def teams_cases(count: int = 30) -> list[dict[str, Any]]:
+    """Every text in several wordings; half train, a quarter each val and holdout."""
+    splits = ("train", "val", "train", "holdout")
+    return [
+        {
+            "id": f"T-{number:03}",
+            "inputs": {"ticket": f"{TEXTS[number % 5]} (order {number * 37 + 1000})"},
+            "expected": {"team": right_team(TEXTS[number % 5])},
+            "split": splits[(number // 5 + number) % 4],
+        }
+        for number in range(count)
+    ]
+
+
+@dataclass
+class Project:
+    """The project on disk, and pytest runs in it."""
+
+    root: Path
+    server: Server
+    env: dict[str, str] = field(default_factory=dict)
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text), encoding="utf-8", newline="")
+
+    @property
+    def prompt(self) -> str:
+        return (self.root / ADDRESS).read_text(encoding="utf-8")
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every file of the user's, by relative path."""
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and not {".fapo", "__pycache__", ".pytest_cache", ".git"} & set(path.parts)
+        }
+
+    def environment(self) -> dict[str, str]:
+        dropped = {"CI", "ANTHROPIC_API_KEY", "PYTEST_ADDOPTS", "GITHUB_ACTIONS"}
+        environment = {name: value for name, value in os.environ.items() if name not in dropped}
+        return {
+            **environment,
+            "OPENAI_BASE_URL": self.server.url,
+            "OPENAI_API_KEY": "sk-test-1234567890",
+            "COLUMNS": "120",
+            **self.env,
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+
+    def pytest(self, *arguments: str, timeout: float = 90, cwd: str = ".") -> Result:
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.root / cwd,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        return Result(done.returncode, done.stdout + done.stderr)
+
+    def optimize(self, *arguments: str, **more: Any) -> Result:
+        return self.pytest("--fapo-optimize", *arguments, **more)
+
+    @property
+    def run_directory(self) -> Path:
+        return max((self.root / ".fapo" / "runs").iterdir())
+
+    def journal(self) -> list[dict[str, Any]]:
+        lines = (self.run_directory / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+@dataclass(frozen=True)
+class Result:
+    code: int
+    text: str
+
+
+def make_project(root: Path, server: Server, files: Mapping[str, str] | None = None) -> Project:
+    """Write the project into `root`, with `files` in place of or beside its own."""
+    project = Project(root, server)
+    cases = "\n".join(json.dumps(case) for case in teams_cases())
+    conftest = """
+    import pytest
+    @pytest.fixture(scope="session")
+    def pipeline():
+        from app.pipeline import handle
+        return handle
+    """
+    project.write(
+        {
+            "pyproject.toml": PYPROJECT,
+            "conftest.py": conftest,
+            "app/__init__.py": "",
+            "app/pipeline.py": APP,
+            ADDRESS: BAD_PROMPT,
+            "cases.jsonl": cases,
+            "test_teams.py": TEST,
+            **(files or {}),
+        }
+    )
+    return project
+
+
+class MakeProject(Protocol):
+    """The fixture `project`: makes the project, with some files replaced."""
+
+    def __call__(self, files: Mapping[str, str] | None = None) -> Project: ...
