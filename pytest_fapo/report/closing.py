@@ -27,6 +27,7 @@ def render_summary(
         width: columns; asked of the terminal where not given.
     """
     terminal = Terminal(file, tty=tty, color=color, width=width)
+    terminal.line("")
     terminal.line((headline(summary), "bold green" if summary.writing == "written" else "bold"))
     command = patch_command(summary)
     if command:

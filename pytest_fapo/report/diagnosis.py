@@ -40,6 +40,7 @@ def render_diagnosis(
         next_command: what to type next where a cause was found.
     """
     terminal = Terminal(file, tty=tty, color=color, width=width)
+    terminal.line("")
     terminal.line((_headline(diagnosis, evaluation), "bold"))
     if stand_in:
         terminal.line((f"The offline stand-in {stand_in} answered, not a real model.", "yellow"))

@@ -15,7 +15,9 @@ from pytest_fapo.report import Summary, candidate_line, render_summary, summary_
 def rendered(value: Summary, **options: Any) -> list[str]:
     output = Output()
     render_summary(value, output, **options)
-    return output.lines
+    blank, *lines = output.lines
+    assert blank == ""
+    return lines
 
 
 def test_the_whole_summary() -> None:

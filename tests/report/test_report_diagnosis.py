@@ -11,7 +11,9 @@ from pytest_fapo.report import render_diagnosis
 def rendered(diagnosis: Diagnosis, of: Evaluation, *, encoding: str = "utf-8", **options: Any) -> list[str]:
     output = Output(encoding)
     render_diagnosis(diagnosis, of, output, **options)
-    return [line.rstrip() for line in output.lines]
+    blank, *lines = [line.rstrip() for line in output.lines]
+    assert blank == ""
+    return lines
 
 
 def test_the_table_and_one_example_per_cause() -> None:
