@@ -13,6 +13,7 @@ from desk_offline.words import concept, concepts
 
 _IF = re.compile(r"\b(if|when|whenever|for|where|in case)\b", re.I)
 _ONLY_COMMAS = re.compile(r"[`\"'*\s]*(?:,|/|\||\bor\b|\band\b)+[`\"'*\s]*(?:or\b|and\b)?[`\"'*\s]*")
+_IF_OR_ASIDE = re.compile(r"\b(?:if|when)\b|\(")
 _SMALL_WORDS = (
     r"the|a|an|is|are|be|then|use|it|its|category|team|label|tickets?|cases?|about|of|gets?|takes?|means|becomes|must|"
     r"should|set|to|choose|answer|value|when|if|for|always|this|give|write|put|field|and|or|was|has"
@@ -90,10 +91,9 @@ def _values_of(field: Field) -> list[str]:
     named = re.findall(rf"{name}\s*(?:is|=|(?:should|must|to) be|becomes|gets)\s+[`\"'*]*(\w+)", text, re.I)
     named += re.findall(rf"{name}\s*[:=|]?\s*[`\"'*]*(\w+)[`\"'*]*\s+(?:if|when|for|unless)\b", text, re.I)
     named += re.findall(r"(?:otherwise|else)[,:]?\s+[`\"'*]*(\w+)[`\"'*]*(?=\s*(?:[.;,]|$))", text, re.I)
-    lists = [
-        listed(re.split(r"\b(?:if|when)\b|\(", part)[0]) for part in re.split(name, text, flags=re.I)[1:]
-    ]
-    return max([list(dict.fromkeys(named)), *lists], key=len)
+    lists = [listed(_IF_OR_ASIDE.split(part)[0]) for part in re.split(name, text, flags=re.I)[1:]]
+    lists = [values for values in lists if not set(values) & set(field.keys)]
+    return max([identifiers, list(dict.fromkeys(named)), *lists], key=len)
 
 
 def _names(word: str, text: str) -> bool:

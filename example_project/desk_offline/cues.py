@@ -52,7 +52,8 @@ BARE_LABEL = _any_of("""
 """)
 AS_WRITTEN = _any_of("""
     exactly / lower[- ]?case / small letters / verbatim / unchanged / letter for letter
-    character for character / as (?:it is |they are )?(?:written|spelled|spelt|listed|given|shown) / no capitals? / uncapitali[sz]ed
+    character for character / no capitals? / uncapitali[sz]ed
+    as (?:it is |they are )?(?:written|spelled|spelt|listed|given|shown)
 """)
 
 # --- records ----------------------------------------------------------------------------------------------
@@ -85,8 +86,8 @@ _WORDS = r"(\d{1,4})\s*words?"
 LIMITS = [
     re.compile(
         r"\b(?:at most|no more than|not more than|up to|max(?:imum)?(?: of)?|under|below|within|fewer than|"
-        r"less than|exceed|longer than|above|over|limit\w*(?: \w+){0,3} to|keep\w*(?: \w+){0,3} to)\s+"
-        + _WORDS,
+        r"less than|more than|exceed|longer than|above|over|"
+        r"limit\w*(?: \w+){0,3} to|keep\w*(?: \w+){0,3} to)\s+" + _WORDS,
         re.IGNORECASE,
     ),
     re.compile(
@@ -120,7 +121,8 @@ PROMISE = re.compile(
 )
 _ORDERS = "do not|don't|never|always|ask|request|quote|mention|include|keep|avoid|stay|no"
 NEXT_ORDER = re.compile(
-    rf";\s*|,?\s+(?:and|but|or)\s+(?=(?:then |also |please )?(?:{_ORDERS})\b)|,\s+(?=(?:{_ORDERS})\b)",
+    rf";\s*|,?\s+(?:and|but|or)\s+(?=(?:then |also |please )?(?:{_ORDERS})\b)|,\s+(?=(?:{_ORDERS})\b)|"
+    r",\s+(?=(?:otherwise|else)\b)",
     re.IGNORECASE,
 )
 """Where one instruction ends and the next begins inside a sentence."""

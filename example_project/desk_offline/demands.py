@@ -39,7 +39,8 @@ def demands_of(prompt: Prompt) -> Demands:
 
 
 def _clauses(sentence: str) -> list[str]:
-    return [sentence] if cues.CONDITION.match(sentence) else cues.NEXT_ORDER.split(sentence)
+    parts = [sentence] if cues.CONDITION.match(sentence) else cues.NEXT_ORDER.split(sentence)
+    return [part for part in parts if part.strip()]
 
 
 def _read_rule(clause: str, about_order: bool, prompt: Prompt, found: Demands) -> None:

@@ -19,7 +19,7 @@ _VERB = (
     r"(?:use|choose|pick|prefer|select|answer|assign|write|label|mark|call)(?: (?:it|this|that|these|them))?"
     r"(?: as| with)?"
 )
-_LINK = r"(?:is|are|it's|that's|means?|counts? as|treated as|as|goes? to|belongs? to|for the|→|->|=>|=)"
+_LINK = r"(?:is|are|it's|that's|means?|counts? as|treated as|as|go(?:es)? to|belongs? to|for the|→|->|=>|=)"
 _BEFORE = r"\s+(?:an? |the )?[`\"'*]*"
 
 _GUT_FEELING = """

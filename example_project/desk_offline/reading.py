@@ -122,7 +122,7 @@ def _lines(text: str, data: dict[str, str]) -> list[Line]:
             joined[-1] += " " + raw.strip()
         else:
             joined.append(raw.strip())
-            open_line = True
+            open_line = not raw.startswith("#")
     return [
         Line(
             text=re.sub(r"\be\.g\.|\bi\.e\.", "for example", _BULLET.sub("", raw).strip("# ")),

@@ -6,7 +6,7 @@ import pytest_fapo as fapo
 
 
 @fapo.cases("../cases/tickets.jsonl")
-def test_record(case: fapo.Case, run: fapo.Run) -> None:
+def test_record(case, run):
     record = run.output
     assert record["category"] == case.expected["category"]
     assert record["action"] == case.expected["action"]
@@ -16,7 +16,7 @@ def test_record(case: fapo.Case, run: fapo.Run) -> None:
 
 
 @fapo.cases("../cases/tickets.jsonl")
-def test_reply(case: fapo.Case, run: fapo.Run) -> None:
+def test_reply(case, run):
     reply = run.output["reply"]
     for phrase in case.expected["must_include"]:
         assert phrase in reply

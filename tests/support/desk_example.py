@@ -1,0 +1,100 @@
+"""The example project: its tickets, its stand-in model, and pytest runs in a copy of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+EXAMPLE = REPOSITORY / "example_project"
+WORDINGS = REPOSITORY / "tests" / "example" / "prompts"
+SPLITS = ("train", "val", "holdout")
+_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL")
+
+
+@lru_cache(maxsize=1)
+def tickets() -> list[dict[str, Any]]:
+    lines = (EXAMPLE / "cases" / "tickets.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def module(name: str) -> Any:
+    """A module of the example, as `desk.orders`."""
+    if str(EXAMPLE) not in sys.path:
+        sys.path.insert(0, str(EXAMPLE))
+    return import_module(name)
+
+
+@dataclass(frozen=True)
+class _Request:
+    messages: list[dict[str, str]]
+    api: str = "chat.completions"
+    model: str = "any"
+
+
+def ask(user: str, *, system: str = "") -> str:
+    """The stand-in's answer."""
+    messages = [{"role": "system", "content": system}] if system else []
+    answer = module("desk_offline").reply(_Request([*messages, {"role": "user", "content": user}]))
+    return str(answer)
+
+
+def copy_example(folder: Path, *, wording: str | None = None) -> Path:
+    """A copy of the example in `folder`, with the prompts of one of the people in `tests/example/prompts`."""
+    ignored = shutil.ignore_patterns(".fapo", "__pycache__", ".pytest_cache", "*.pyc")
+    copy = Path(shutil.copytree(EXAMPLE, folder, ignore=ignored))
+    if wording:
+        shutil.copytree(WORDINGS / wording, copy / "desk" / "prompts", dirs_exist_ok=True)
+    return copy
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What pytest said about a copy of the example."""
+
+    passed: Mapping[str, bool]
+    """By `test[id]`, without the file."""
+    output: str
+    exit_code: int
+
+    def rate(self, split: str) -> float:
+        """Share of the passing items on the tickets of a split."""
+        mine = {ticket["id"] for ticket in tickets() if ticket["split"] == split}
+        verdicts = [good for name, good in self.passed.items() if name.rpartition("[")[2].rstrip("]") in mine]
+        return sum(verdicts) / len(verdicts)
+
+    def broken_since(self, before: Outcome) -> set[str]:
+        return {name for name, good in before.passed.items() if good and not self.passed[name]}
+
+
+def run_pytest(copy: Path, *arguments: str) -> Outcome:
+    """Run pytest in a copy of the example, with no key."""
+    environment = {name: value for name, value in os.environ.items() if name not in _KEYS}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    report = copy.parent / f"{copy.name}.xml"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--junitxml={report}",
+        *arguments,
+    ]
+    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    passed = {
+        str(case.get("name")): case.find("failure") is None and case.find("error") is None
+        for case in (ET.parse(report).iter("testcase") if report.exists() else ())
+    }
+    return Outcome(passed, done.stdout + done.stderr, done.returncode)
