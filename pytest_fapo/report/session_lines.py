@@ -24,7 +24,7 @@ def session_lines(evaluation: Evaluation, *, stand_in: str = "", hint: bool = Tr
     if not scores:
         return []
     spending = evaluation.spending
-    lines = [f"fapo: {', '.join(scores)} passed"]
+    lines = [f"fapo: passing: {', '.join(scores)}"]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {Standing(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _offline(evaluation):

@@ -10,7 +10,7 @@ def test_scores_calls_and_the_next_command() -> None:
     value = evaluation(failing=2, passing=6)
     value.spending = Spending(calls=8, cache_hits=1034, cost=0.42)
     assert session_lines(value) == [
-        "fapo: train 75 % of 8 passed",
+        "fapo: passing: train 75 % of 8",
         "fapo: 8 calls, 1,034 from the cache, $0.42",
         "fapo: pytest --fapo-diagnose says where and why cases fail",
     ]
