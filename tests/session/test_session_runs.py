@@ -263,7 +263,7 @@ def test_calling_the_pipeline_in_the_test_body_works_too(pytester: pytest.Pytest
     )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=6)
-    result.stdout.fnmatch_lines(["fapo: train 100 % of 2, val 100 % of 2, holdout 100 % of 2 passed"])
+    result.stdout.fnmatch_lines(["fapo: passing: train 100 % of 2, val 100 % of 2, holdout 100 % of 2"])
 
 
 def test_inputs_that_are_no_mapping_are_the_one_argument(pytester: pytest.Pytester) -> None:
@@ -355,7 +355,7 @@ def test_xdist_workers_report_to_the_controller(pytester: pytest.Pytester) -> No
     )
     result = pytester.runpytest_subprocess("-n2", "--junitxml=out.xml")
     result.assert_outcomes(passed=11, failed=1)
-    result.stdout.fnmatch_lines(["fapo: train 75 % of 4, val 100 % of 4, holdout 100 % of 4 passed"])
+    result.stdout.fnmatch_lines(["fapo: passing: train 75 % of 4, val 100 % of 4, holdout 100 % of 4"])
     assert (pytester.path / "out.xml").read_text().count("<testcase") == 12
 
 
@@ -380,4 +380,4 @@ def test_skipped_and_expected_failures_do_not_count(pytester: pytest.Pytester) -
     )
     result = pytester.runpytest_subprocess("-v")
     result.assert_outcomes(passed=1, skipped=3, xfailed=2, xpassed=1)
-    result.stdout.fnmatch_lines(["fapo: train 100 % of 1 passed"])
+    result.stdout.fnmatch_lines(["fapo: passing: train 100 % of 1"])
