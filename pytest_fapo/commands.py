@@ -35,12 +35,21 @@ class Prepared:
         """Of a resumed run whose files are written already."""
 
 
+def quieten(config: pytest.Config) -> None:
+    """Failing cases are what these commands work on: no traceback of each, unless the user asks for it."""
+    option = config.option
+    if getattr(option, "verbose", 0) <= 0 and getattr(option, "tbstyle", "") == "auto":
+        option.tbstyle = "no"
+        option.reportchars = option.reportchars.replace("f", "")
+
+
 def prepare(config: pytest.Config, session: FapoSession) -> None:
     """Find out now what would otherwise stop the command after all tests have run.
 
     Raises:
         FapoError: an option, a setting, the scope or a proposer cannot be used.
     """
+    quieten(config)
     option = config.option
     optimizing = option.fapo_optimize or option.fapo_resume
     if optimizing and option.collectonly:

@@ -129,7 +129,6 @@ class Recording:
             record = _session(self._config).take(line)
             self._config.hook.pytest_fapo_item(record=record)
 
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """The controller has no items: what a worker has collected says how many results must come."""
@@ -153,7 +152,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if session is not None:
         from pytest_fapo.report import session_lines
 
-        for line in session_lines(session.evaluation()):
+        for line in session_lines(session.evaluation(), hint=not _wanted(config)):
             terminalreporter.write_line(line)
 
 

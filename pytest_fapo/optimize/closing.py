@@ -54,6 +54,8 @@ class Closing:
         self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
         outcome = writer.carry_out(loop.best, accepted, interrupted=stop.reason == "interrupted")
         summary = self._summary(stop, outcome.best, reference)
+        if outcome.writing != "written":
+            summary.exit_code = self._exit_code(stop, Best(reference))
         self._describe(summary, loop)
         self._apply(summary, outcome)
         return self._finish(summary)
@@ -82,10 +84,11 @@ class Closing:
             }
         )
 
-    def _exit_code(self, stop: Stop, best: Best) -> int:
+    def _exit_code(self, stop: Stop, left: Best) -> int:
+        """Says how the tests fare on the tree as it is left: a patch that only lies there mends nothing."""
         if stop.reason == "interrupted":
             return EXIT_INTERRUPTED
-        return EXIT_OK if best.reaches(self._request.target) else EXIT_FAILED
+        return EXIT_OK if left.reaches(self._request.target) else EXIT_FAILED
 
     def _describe(self, summary: Summary, loop: Loop) -> None:
         summary.candidates = [candidate_line(attempt) for attempt in loop.memory.attempts]

@@ -104,10 +104,10 @@ def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProje
     server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
     made = project()
     before = made.snapshot()
-    result = made.optimize("-k", "test_team")
+    result = made.optimize("-k", "T-")
     assert result.code == 1, result.text
     assert made.snapshot() == before
-    result = made.optimize("-k", "test_team", "--fapo-guard=selected")
+    result = made.optimize("-k", "T-", "--fapo-guard=selected")
     assert result.code == 0, result.text
     assert made.snapshot() != before
 
@@ -189,7 +189,7 @@ def test_under_ci_a_patch_is_saved_that_git_applies(project: MakeProject, server
     subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
     before = made.snapshot()
     result = made.optimize()
-    assert result.code == 0, result.text
+    assert result.code == 1, result.text  # the tree as it is left still fails
     assert made.snapshot() == before
     line = next(line for line in result.text.splitlines() if "git apply" in line)
     command = line[line.index("git apply") :].strip()
@@ -200,7 +200,7 @@ def test_under_ci_a_patch_is_saved_that_git_applies(project: MakeProject, server
 def test_never_writes_nothing(project: MakeProject, server: Server) -> None:
     made = project()
     before = made.snapshot()
-    assert made.optimize("--fapo-write=never").code == 0
+    assert made.optimize("--fapo-write=never").code == 1
     assert made.snapshot() == before
 
 
