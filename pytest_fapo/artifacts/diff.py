@@ -24,7 +24,15 @@ def unified_diff(root: Path, files: Mapping[str, bytes]) -> str:
         files: new contents by relative POSIX path; a path that does not exist yet becomes a new file.
     """
     prefix = _below_top(root)
-    return "".join(_of_file(root / path, prefix + path, files[path]) for path in sorted(files))
+    return "".join(
+        _of_file(root / path, prefix + _behind_links(root, path), files[path]) for path in sorted(files)
+    )
+
+
+def _behind_links(root: Path, path: str) -> str:
+    """The path of the file itself: git takes a symbolic link for a file that holds a path."""
+    target = (root / path).resolve()
+    return target.relative_to(root.resolve()).as_posix() if target.is_relative_to(root.resolve()) else path
 
 
 def _below_top(root: Path) -> str:

@@ -164,6 +164,8 @@ class ArtifactStore:
 
     def _near_pattern(self, pattern: Address, level: Level) -> str:
         paths = find_paths(self.root, pattern.path, self.files)
+        if (self.root / pattern.path).is_dir():
+            return f": it is a folder; write {pattern.path.rstrip('/') + '/*.md'!r} for the files in it"
         if not paths:
             return _near(pattern.path, all_paths(self.root)) + " (paths are relative to pyproject.toml)"
         names = [name for path in paths for name in self._names(Address(path, "*"), level)]

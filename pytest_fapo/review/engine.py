@@ -8,7 +8,7 @@ from dataclasses import replace
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
 from pytest_fapo.models import Candidate, Case, Level, Review
-from pytest_fapo.review.checks import CHECKS, ENTRY_CHECKS
+from pytest_fapo.review.checks import CHECKS, ENTRY_CHECKS, FIRST_CHECKS
 from pytest_fapo.review.subject import Change, Subject
 
 
@@ -34,5 +34,7 @@ def review(
     if not problems:
         changes = [Change(store.get(edit.address), edit.after) for edit in candidate.edits]
         subject = replace(subject, changes=changes)
-        problems = [problem for check in CHECKS for problem in check(subject)]
+        problems = [problem for check in FIRST_CHECKS for problem in check(subject)]
+        if not any(problem.check == "size" for problem in problems):
+            problems += [problem for check in CHECKS for problem in check(subject)]
     return Review(problems=problems)

@@ -61,6 +61,16 @@ def test_unchanged_files_give_nothing(tmp_path: Path) -> None:
     assert unified_diff(tmp_path, {"a.md": b"x\n"}) == ""
 
 
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "real.md").write_text("x\n")
+    (tmp_path / "p/a.md").symlink_to("../real.md")
+    patch = unified_diff(tmp_path, {"p/a.md": b"y\n"})
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=patch.encode(), check=True)
+    assert (tmp_path / "p/a.md").is_symlink()
+    assert (tmp_path / "real.md").read_text() == "y\n"
+
+
 def test_a_patch_applies_below_the_top_of_a_repository(tmp_path: Path) -> None:
     root = tmp_path / "sub"
     root.mkdir()

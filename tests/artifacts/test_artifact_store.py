@@ -109,6 +109,8 @@ def test_a_pattern_that_matches_nothing_names_key_pattern_and_what_is_near(make_
         make_store(files, "app/texts.py::REPLY_PROMT").all()
     with pytest.raises(ArtifactError, match="matches nothing"):
         make_store(files, "prompts/**/*.txt").all()
+    with pytest.raises(ArtifactError, match=r"it is a folder; write 'app/prompts/\*.md'"):
+        make_store(files, "app/prompts/").all()
 
 
 def test_path_patterns(make_store: MakeStore) -> None:

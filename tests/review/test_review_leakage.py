@@ -199,6 +199,15 @@ def test_open_questions_what_is_blocked(tmp_path: Path, text: str) -> None:
     assert set(checks(result)) == {"leakage"}
 
 
+def test_codes_that_come_back_make_a_set_of_labels(tmp_path: Path) -> None:
+    codes = [79, 79, 89, 416, 416, 22, 787, 352, 79, 20]
+    cases = [
+        Case(id=f"c{n}", inputs=f"flaw number {n}", expected=f"CWE-{code}") for n, code in enumerate(codes)
+    ]
+    text = "Answer with one of CWE-20, CWE-22, CWE-79, CWE-89, CWE-352, CWE-416, CWE-787."
+    assert Reviewed(tmp_path, {"p.md": "Map.\n"}, cases).add(text).problems == []
+
+
 def test_labels_of_steps_are_labels(tmp_path: Path) -> None:
     cases = [
         Case(id=f"s{n}", inputs=f"text number {n}", expected_steps={"triage": {"any_of": ["alpha", "beta"]}})
@@ -215,6 +224,18 @@ def test_scripts_without_spaces(tmp_path: Path) -> None:
     project = Reviewed(tmp_path, {"p.md": "分類してください。\n"}, cases)
     assert checks(project.add("例:注文した鍋がまだ届いていません")) == ["leakage"]
     assert project.add("短く答えてください。").problems == []
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["{{" * 9000, "{{" + " " * 18000, "{" * 18000, "[" * 18000, " " * 9000 + "x", '"' * 9000, "$%" * 9000],
+)
+def test_garbage_is_answered_in_a_moment(project: Reviewed, garbage: str) -> None:
+    import time
+
+    start = time.perf_counter()
+    assert project.edit("p.md", garbage).verdict == "block"
+    assert time.perf_counter() - start < 5
 
 
 def test_a_thousand_cases_are_checked_in_a_moment(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from pytest_fapo.review.checks.syntax import syntax
 from pytest_fapo.review.subject import Check
 
 ENTRY_CHECKS: tuple[Check, ...] = (scope, fresh)
-"""A candidate with a problem here is looked at no further: its edits cannot be related to the project."""
+"""Whether the edits can be related to the project at all."""
 
-CHECKS: tuple[Check, ...] = (no_op, single_concern, size, placeholders, syntax, leakage)
+FIRST_CHECKS: tuple[Check, ...] = (no_op, single_concern, size)
+"""Whether there is something to look at, of a size that can be looked at."""
 
-__all__ = ["CHECKS", "ENTRY_CHECKS"]
+CHECKS: tuple[Check, ...] = (placeholders, syntax, leakage)
+
+__all__ = ["CHECKS", "ENTRY_CHECKS", "FIRST_CHECKS"]

@@ -31,6 +31,7 @@ class Added:
         self._known_content = [content_of(text) for text in self._known]
         self._known_lines = {words_of(line) for text in known for line in _SEGMENT.split(text)}
         self.raw_known = "\n".join(known).casefold()
+        self._squeezed: dict[int, set[str]] = {}
         self._cache: dict[tuple[int, bool], dict[Words, int]] = {}
 
     def grams(self, size: int, *, content: bool = False) -> dict[Words, int]:
@@ -52,14 +53,14 @@ class Added:
     def known_words(self) -> set[str]:
         return {word for text in self._known for word in text}
 
-    @cached_property
-    def squeezed(self) -> str:
-        """The text without anything between its words."""
-        return "".join(self.words)
-
-    @cached_property
-    def known_squeezed(self) -> str:
-        return "\n".join("".join(text) for text in self._known)
+    def squeezed_parts(self, size: int) -> set[str]:
+        """New runs of `size` characters, where nothing stands between the words."""
+        if size not in self._squeezed:
+            known = "\n".join("".join(text) for text in self._known)
+            text = "".join(self.words)
+            parts = {text[place : place + size] for place in range(len(text) - size + 1)}
+            self._squeezed[size] = {part for part in parts if part not in known}
+        return self._squeezed[size]
 
     @cached_property
     def segments(self) -> list[str]:

@@ -10,9 +10,9 @@ from pytest_fapo.review.leakage.corpus import Corpus
 from pytest_fapo.review.leakage.hits import Hit, quote
 from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_of
 
-_IDENTIFIER = re.compile(r"[^\s<>\"'(),;:!?]*[\d@][^\s<>\"'(),;:!?]*")
+_BETWEEN_TOKENS = re.compile(r"[\s<>\"'(),;:!?]+")
 _SEPARATOR = re.compile(
-    r"\s*(?:[-=]+>|→|⇒|↦|\||=+|:|\t)\s*|\b(?:then|answer|reply|respond|output|return|label|choose|classify|is)\b",
+    r"[-=]+>|→|⇒|↦|\||=+|:|\t|\b(?:then|answer|reply|respond|output|return|label|choose|classify|is)\b",
     re.I,
 )
 TABLE = 3
@@ -51,7 +51,7 @@ def identifiers(added: Added, corpus: Corpus) -> Iterator[Hit]:
     for field in corpus.fields:
         if not isinstance(field.value, str) or field.words in corpus.labels:
             continue
-        for token in _IDENTIFIER.findall(field.value):
+        for token in _BETWEEN_TOKENS.split(field.value):
             if _is_identifier(token) and added.has(words_of(token)) and _few(corpus, words_of(token)):
                 yield Hit(field.case, f"{token.strip('.')!r} of its {field.role}")
                 break

@@ -69,10 +69,11 @@ def _squeezed(added: Added, corpus: Corpus, field: Field) -> Words:
     if len(field.words) < 3 or len(text) < WHOLE_SQUEEZED:
         return ()
     size = min(len(text), SQUEEZED)
+    parts = added.squeezed_parts(size)
     for place in range(len(text) - size + 1):
         part = text[place : place + size]
-        if part in added.squeezed and part not in added.known_squeezed:
-            return () if _squeezed_shared(corpus, part) else field.words
+        if part in parts and not _squeezed_shared(corpus, part):
+            return field.words
     return ()
 
 

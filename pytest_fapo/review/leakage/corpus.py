@@ -119,7 +119,8 @@ def _labels_of(values: list[Words]) -> Iterator[Words]:
     counts = Counter(values)
     variety = len(counts) / len(values)
     names = all(len(value) == 1 for value in counts)
-    closed = variety <= 0.5 or (names and variety <= 0.8)
+    codes = len({value[0] for value in counts}) == 1 and all(value[-1].isdigit() for value in counts)
+    closed = variety <= 0.5 or ((names or codes) and variety <= 0.8)
     for value, count in counts.items():
         if closed or (count > 1 and len(value) <= 4):
             yield value

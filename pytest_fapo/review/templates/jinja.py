@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from pytest_fapo.review.templates.wording import changed
 
-_TAG = re.compile(r"\{%[-+]?\s*(.*?)\s*[-+]?%\}", re.S)
-_EXPRESSION = re.compile(r"\{\{[-+]?\s*(.*?)\s*[-+]?\}\}", re.S)
+_TAG = re.compile(r"\{%(.*?)%\}", re.S)
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.S)
+_TRIM = "-+ \t\r\n"
+"""Around an expression: blanks, and the signs that trim blanks outside of it."""
 _COMMENT = re.compile(r"\{#.*?#\}", re.S)
 _VARIABLE = re.compile(r"\{\{[-+]?\s*[#/^>&]?\s*[A-Za-z_][^{}\"]*\}\}")
 _FIELD = re.compile(r"(?<!\{)\{[A-Za-z_]\w*\}(?!\})")
@@ -38,11 +40,11 @@ def jinja_problems(before: str, after: str) -> Iterator[str]:
 
 def _expressions(text: str) -> set[str]:
     found = _EXPRESSION.findall(_COMMENT.sub("", text))
-    return {"{{ " + " ".join(expression.split()) + " }}" for expression in found}
+    return {"{{ " + " ".join(expression.strip(_TRIM).split()) + " }}" for expression in found}
 
 
 def _tags(text: str) -> list[str]:
-    return [" ".join(tag.split()) for tag in _TAG.findall(_COMMENT.sub("", text))]
+    return [" ".join(tag.strip(_TRIM).split()) for tag in _TAG.findall(_COMMENT.sub("", text))]
 
 
 def _left_open(text: str) -> str:
@@ -69,7 +71,7 @@ def _by_jinja(text: str) -> str:
         return ""
     try:
         jinja2.Environment().parse(text)
-    except jinja2.TemplateSyntaxError as error:
+    except (jinja2.TemplateSyntaxError, RecursionError) as error:
         # A mustache or a template with extensions is not for plain Jinja: `before` fails here as well.
         return str(error)
     return ""

@@ -21,7 +21,7 @@ def structured_problems(path: str, before: str, after: str) -> Iterator[str]:
         return
     try:
         new = parse(after)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         yield f"the new text no longer parses ({reason}); keep the file's format."
         return
