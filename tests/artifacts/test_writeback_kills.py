@@ -81,7 +81,7 @@ def test_killed_at_random_moments(tmp_path: Path, kill_helper: bool) -> None:
         (root / name).parent.mkdir(parents=True)
         (root / name).write_bytes(old.encode() * SIZE)
     moments = []
-    for trial in range(20 if not kill_helper else 12):
+    for trial in range(22 if not kill_helper else 12):
         new, journal = "123456789"[trial % 9], tmp_path / f"run{trial}/write.json"
         if new == old:
             continue
