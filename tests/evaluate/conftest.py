@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,10 @@ def repository(project: Project) -> Project:
     """An empty project in a git repository of its own."""
     project.git("init", "-q")
     return project
+
+
+@pytest.fixture
+def bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children keep bytecode, even where the tests are run without."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setattr(subprocess, "_args_from_interpreter_flags", list, raising=False)

@@ -96,8 +96,8 @@ PATCHED = {
 }
 
 
-def test_judges_the_patch_and_says_what_was_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+@pytest.mark.usefixtures("bytecode")
+def test_judges_the_patch_and_says_what_was_read(project: Project) -> None:
     project.write(PATCHED)
     files = {
         "prompts/used.md": b"better\n",
@@ -231,7 +231,9 @@ def test_options_that_spread_stop_select_or_report_do_nothing(project: Project, 
     report.write_text("the user's own")
     project.write(STAGED)
     project.write(
-        {"pytest.ini": f"[pytest]\naddopts = -x -n2 --pdb --lf --junitxml={report} --stepwise -s --setup-plan\n"}
+        {
+            "pytest.ini": f"[pytest]\naddopts = -x -n2 --pdb --lf --junitxml={report} --stepwise -s --setup-plan\n"
+        }
     )
     evaluation = project.evaluate(stages=[Stage(name="all")])
     assert len(evaluation.items) == 7

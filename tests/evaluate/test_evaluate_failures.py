@@ -67,7 +67,9 @@ def test_a_patch_that_breaks_an_import_is_told_with_the_error(project: Project) 
 
 
 def test_an_internal_error(project: Project) -> None:
-    project.write({"conftest.py": "def pytest_runtest_setup(item): pass\n", "test_a.py": "def test_a(): pass\n"})
+    project.write(
+        {"conftest.py": "def pytest_runtest_setup(item): pass\n", "test_a.py": "def test_a(): pass\n"}
+    )
     project.write({"conftest.py": "def pytest_collection_finish(session): raise ValueError('in a hook')\n"})
     evaluation = project.evaluate()
     assert evaluation.exit_code == 3
@@ -149,9 +151,7 @@ def test_the_time_limit_ends_the_child_and_all_that_it_started(
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
 
 
-def test_the_deadline_has_a_grace(
-    project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.2)
     monkeypatch.setattr(run, "GRACE", 1.0)
     begin = time.time()
@@ -182,7 +182,9 @@ def test_a_killed_parent_leaves_no_child_behind(project: Project, hanging: Path)
         "from pathlib import Path; from pytest_fapo.evaluate import *; "
         f"evaluate(ShadowTree.create(Path({str(project.root)!r})), EvaluationRequest())"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    )
     end = time.monotonic() + 20
     while not hanging.exists() and time.monotonic() < end:
         time.sleep(0.02)

@@ -60,7 +60,9 @@ def test_excludes_what_it_is_told(project: Project) -> None:
 
 
 def test_links_environments_and_node_modules(project: Project) -> None:
-    project.write({".venv/pyvenv.cfg": "", ".venv/lib/x.py": "", "web/node_modules/m/i.js": "", "web/a.js": ""})
+    project.write(
+        {".venv/pyvenv.cfg": "", ".venv/lib/x.py": "", "web/node_modules/m/i.js": "", "web/a.js": ""}
+    )
     with ShadowTree.create(project.root) as shadow:
         assert os.readlink(shadow.path / ".venv") == str(project.root / ".venv")
         assert (shadow.path / "web" / "node_modules").is_symlink()
@@ -154,7 +156,9 @@ def test_reads_gitignore_itself_where_git_cannot_be_asked(
     project: Project, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     monkeypatch.setattr(survey, "LARGE_COUNT", 2)
-    project.write({".gitignore": "cache/\n!keep\n", "sub/.gitignore": "/generated\n", "a.py": "", ".git/x": ""})
+    project.write(
+        {".gitignore": "cache/\n!keep\n", "sub/.gitignore": "/generated\n", "a.py": "", ".git/x": ""}
+    )
     project.write({f"cache/{number}": "" for number in range(5)})
     project.write({f"sub/generated/{number}": "" for number in range(5)})
     project.write({f"generated/{number}": "" for number in range(5)})

@@ -22,7 +22,9 @@ _CHANGES: dict[str, tuple[tuple[int, int | None], ...]] = {
     "os.mkdir": ((0, 2),),
     "os.remove": ((0, 1),),
     "os.rename": ((0, 2), (1, 3)),
+    "os.removexattr": ((0, None),),
     "os.rmdir": ((0, 1),),
+    "os.setxattr": ((0, None),),
     "os.symlink": ((1, 2),),
     "os.truncate": ((0, None),),
     "os.utime": ((0, 3),),
@@ -116,7 +118,7 @@ class Guard:
         place = f"{resolve(folder)}/{name}"
         for real in (os.path.normpath(path), place, resolve(place)):
             if self._is_guarded(real):
-                shown = real if place == real else f"{place} (which leads to {real})"
+                shown = place if inside(real, self._tree.area) else real
                 self._note("refused", shown)
                 raise PermissionError(
                     f"pytest-fapo judges a copy of this project and keeps the project itself unchanged: "

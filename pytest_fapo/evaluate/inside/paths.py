@@ -37,7 +37,7 @@ class TreeMap:
         """
         if not path.startswith("/"):
             path = f"{_getcwd()}/{path}"
-        if inside(path, self.base):
+        if inside(path, self.area):
             return None
         for form in (path, self._resolved(path)):
             normal = os.path.normpath(form)
