@@ -58,7 +58,11 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         self.lock = threading.RLock()
         self._shared: sqlite3.Connection | None = None
         self._pid = os.getpid()
-        super().__init__(directory, disk=TextDisk, **settings)
+        try:
+            super().__init__(directory, disk=TextDisk, **settings)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def _con(self) -> sqlite3.Connection:

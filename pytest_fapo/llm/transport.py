@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -106,23 +107,21 @@ class _Watch:
 
     def __init__(self, exchange: Exchange, response: Any) -> None:
         self._exchange = exchange
-        self._response = response
         self._source = response.stream
         self._chunks: list[bytes] = []
-
-    def _end(self, *, exhausted: bool, error: BaseException | None = None) -> None:
-        if self._exchange.settled:
-            return
-        response = self._response
-        extensions = response.extensions
-        answer = Recorded(
+        # No reference to the response itself: it holds this, and a cycle would outlive its last user.
+        self._head = Recorded(
             status=response.status_code,
             headers=keepable_headers(response.headers.raw),
-            chunks=tuple(self._chunks),
-            http_version=extensions.get("http_version", b"HTTP/1.1"),
-            reason=extensions.get("reason_phrase", b""),
+            chunks=(),
+            http_version=response.extensions.get("http_version", b"HTTP/1.1"),
+            reason=response.extensions.get("reason_phrase", b""),
         )
-        self._exchange.settle(answer, exhausted=exhausted, error=error)
+
+    def _end(self, *, exhausted: bool, error: BaseException | None = None) -> None:
+        if not self._exchange.settled:
+            answer = replace(self._head, chunks=tuple(self._chunks))
+            self._exchange.settle(answer, exhausted=exhausted, error=error)
 
     def __del__(self) -> None:
         # A response that was never read nor closed: nobody may wait for it any longer.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anthropic
@@ -76,9 +77,7 @@ ANTHROPIC: dict[str, tuple[Any, Ask]] = {
     ),
     "message tool stream": (
         shapes.message_stream("look", tool=True),
-        lambda c: c.messages.create(
-            model="m", max_tokens=9, messages=USER, tools=MESSAGE_TOOLS, stream=True
-        ),
+        lambda c: c.messages.create(model="m", max_tokens=9, messages=USER, tools=MESSAGE_TOOLS, stream=True),
     ),
 }
 CASES = [
@@ -109,7 +108,7 @@ def _ask(provider: str, mode: str, url: str, ask: Ask) -> Any:
     if mode == "sync":
         result = ask(client)
         response = result.response if hasattr(result, "response") else result.http_response
-        items = [_dump(item) for item in result] if hasattr(result, "response") else [_dump(_parse(result))]
+        items = [_dump(item) for item in result] if hasattr(result, "response") else [_dump(result.parse())]
         return _headers(response), response.status_code, items
     return asyncio.run(_ask_async(client, ask))
 
@@ -126,10 +125,6 @@ async def _ask_async(client: Any, ask: Ask) -> Any:
     return _headers(response), response.status_code, items
 
 
-def _parse(result: Any) -> Any:
-    return result.parse()
-
-
 def _dump(item: Any) -> Any:
     return item.model_dump() if hasattr(item, "model_dump") else item
 
@@ -140,7 +135,7 @@ def test_the_sdk_gives_the_same_live_recorded_and_replayed(
 ) -> None:
     answer, ask = (OPENAI if provider == "openai" else ANTHROPIC)[name]
     server.respond = lambda request: answer
-    once = lambda: _ask(provider, mode, server.url, ask)  # noqa: E731
+    once = partial(_ask, provider, mode, server.url, ask)
 
     plain = once()
     recorded = lab.run(once)
@@ -166,12 +161,24 @@ def test_a_bare_client_gets_the_same_raw_chunks(module: Any, mode: str, server: 
     def sync() -> Any:
         with module.Client() as client, client.stream("POST", url, json=body) as response:
             raw = list(response.iter_raw())
-            return _headers(response), response.status_code, response.reason_phrase, response.http_version, raw
+            return (
+                _headers(response),
+                response.status_code,
+                response.reason_phrase,
+                response.http_version,
+                raw,
+            )
 
     async def asynchronous() -> Any:
         async with module.AsyncClient() as client, client.stream("POST", url, json=body) as response:
             raw = [chunk async for chunk in response.aiter_raw()]
-            return _headers(response), response.status_code, response.reason_phrase, response.http_version, raw
+            return (
+                _headers(response),
+                response.status_code,
+                response.reason_phrase,
+                response.http_version,
+                raw,
+            )
 
     once = sync if mode == "sync" else lambda: asyncio.run(asynchronous())
     recorded, replayed = lab.run(once), lab.run(once)

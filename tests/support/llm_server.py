@@ -1,16 +1,16 @@
 """A scriptable LLM provider on 127.0.0.1, for tests with real SDKs.
 
     with LLMServer() as server:
-        server.script(failed(429, retry_after=0.1), chat("fine"))        # one answer for each request, in order
+        server.script(failed(429, retry_after=0.1), chat("fine"))  # one answer for each request, in order
         client = openai.OpenAI(base_url=server.base_url, api_key=…)
         …
         assert server.count == 2
         assert server.requests[0].body["model"] == "gpt-test"
 
-- `script(*answers)` queues answers. A dict is a JSON body, a list of bytes a stream with these chunks, a text
-  a chat completion with that text; `Answer` says everything else.
-- `respond = function` answers what the script does not: it gets the `Received` request and returns any of these.
-  By default every API is echoed: `echo: <last message>`, streamed if asked for.
+- `script(*answers)` queues answers. A dict is a JSON body, a list of bytes a stream with these chunks, a
+  text a chat completion with that text; `Answer` says everything else.
+- `respond = function` answers what the script does not: it gets the `Received` request and returns any of
+  these. By default every API is echoed: `echo: <last message>`, streamed if asked for.
 - `Answer(status, body, headers, chunks, delay, chunk_delay, break_after, gzip)`: `delay` and `chunk_delay` in
   seconds, `break_after=n` drops the connection after n chunks (0: before any answer).
 - `failed(status, retry_after=…)` is an error answer that the SDKs retry.
@@ -108,7 +108,9 @@ class LLMServer:
         self.port: int = self._http.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.base_url = f"{self.url}/v1"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
 
     def __enter__(self) -> LLMServer:
         self._thread.start()
@@ -195,8 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             time.sleep(answer.delay)
             if answer.break_after == 0:
-                return self._break()
-            if answer.chunks is None:
+                self._break()
+            elif answer.chunks is None:
                 self._send_whole(answer)
             else:
                 self._send_chunks(answer, answer.chunks)
@@ -236,7 +238,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(answer, content_type="text/event-stream; charset=utf-8", transfer_encoding="chunked")
         for number, chunk in enumerate(chunks):
             if number == answer.break_after:
-                return self._break()
+                self._break()
+                return
             self.wfile.write(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
             time.sleep(answer.chunk_delay)
         self.wfile.write(b"0\r\n\r\n")

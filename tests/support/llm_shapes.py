@@ -1,4 +1,4 @@
-"""Answers in the shapes that the providers document: bodies as dicts, streams as lists of bytes (one chunk each)."""
+"""Answers in the shapes that the providers document: bodies as dicts, streams as lists of chunks."""
 
 from __future__ import annotations
 
@@ -142,7 +142,11 @@ def response_stream(text: str = "hel|lo", *, last: str = "response.completed") -
     started = {**response(whole), "status": "in_progress", "output": []}
     events: list[dict[str, Any]] = [
         {"type": "response.created", "response": started},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**_response_item(""), "content": []}},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {**_response_item(""), "content": []},
+        },
         {"type": "response.content_part.added", **place, "part": _part("")},
     ]
     events += [
