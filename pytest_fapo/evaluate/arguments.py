@@ -33,12 +33,14 @@ DROPPED = frozenset(
         "json_report_file",
         "allure_report_dir",
     }
-    | {"rootdir", "basetemp", "debug", "durations", "durations_min", "log_file"}
+    | {"inifilename", "rootdir", "basetemp", "debug", "durations", "durations_min", "log_file"}
 )
 """Options (by their `dest`) that make no sense in a child: they spread, stop, select or write reports."""
 
 SELECTING = frozenset({"keyword", "markexpr"})
 """Options by which a user looks at a part of the suite."""
+
+SEEDS = {"randomly_seed": "--randomly-seed", "random_order_seed": "--random-order-seed"}
 
 _COVERAGE_PREFIX, _OWN_PREFIX = "cov", "fapo_"
 
@@ -64,7 +66,8 @@ def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
             )
         elif not option and selected:
             kept += values
-    if config.inipath is not None and "inifilename" not in _dests(kept, actions):
+    kept += _seeds(config)
+    if config.inipath is not None:
         kept += ["-c", os.fspath(config.inipath)]
     if config.pluginmanager.hasplugin("cacheprovider"):
         kept += ["-o", "cache_dir=.pytest_cache"]
@@ -112,6 +115,9 @@ def _tokens(arguments: Iterator[str], actions: dict[str, Action]) -> Iterator[tu
         if not argument.startswith("-") or argument == "-":
             yield "", [argument]
             continue
+        while argument not in actions and (flag := actions.get(argument[:2])) and flag.nargs == 0:
+            yield argument[:2], []  # the first of several in one: -xvk expression
+            argument = "-" + argument[2:]
         option, attached = _split(argument, actions)
         action = actions.get(option)
         if attached is not None or action is None or action.nargs in (0, "?"):
@@ -137,8 +143,10 @@ def _split(argument: str, actions: dict[str, Action]) -> tuple[str, str | None]:
     return argument, None
 
 
-def _dests(arguments: Sequence[str], actions: dict[str, Action]) -> set[str]:
-    return {actions[option].dest for option, _ in _tokens(iter(arguments), actions) if option in actions}
+def _seeds(config: pytest.Config) -> list[str]:
+    """Plugins that shuffle and seed by chance do it with the seed of this session."""
+    found = {option: getattr(config.option, dest, None) for dest, option in SEEDS.items()}
+    return [f"{option}={seed}" for option, seed in found.items() if isinstance(seed, int)]
 
 
 def _suite(config: pytest.Config) -> list[str]:

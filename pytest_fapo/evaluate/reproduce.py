@@ -103,6 +103,7 @@ def _reason(items: list[ItemMismatch], baseline: Evaluation, reference: Evaluati
         _not_found(items, root),
         _requests_differ(items, baseline, reference),
         _missing(items),
+        _place(items, root),
     ):
         if reason:
             return reason
@@ -184,6 +185,15 @@ def _requests_differ(items: list[ItemMismatch], baseline: Evaluation, reference:
 def _missing(items: list[ItemMismatch]) -> str:
     missing = [item.nodeid for item in items if item.after == "missing"]
     return f"collected only in the project itself: {_few(missing)}" if missing else ""
+
+
+def _place(items: list[ItemMismatch], root: Path) -> str:
+    if not any(os.fspath(root) in item.explanation for item in items):
+        return ""
+    return (
+        "the failure names the absolute path of the project, and a copy lies elsewhere: let the tests and "
+        "the pipeline not depend on where the project lies"
+    )
 
 
 def _step_of(trace: Trace, key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -230,11 +231,9 @@ def test_options_that_spread_stop_select_or_report_do_nothing(project: Project, 
     report = tmp_path / "report.xml"
     report.write_text("the user's own")
     project.write(STAGED)
-    project.write(
-        {
-            "pytest.ini": f"[pytest]\naddopts = -x -n2 --pdb --lf --junitxml={report} --stepwise -s --setup-plan\n"
-        }
-    )
+    options = f"-x --pdb --lf --junitxml={report} --stepwise -s --setup-plan --color=yes"
+    spread = "-n2" if find_spec("xdist") else ""
+    project.write({"pytest.ini": f"[pytest]\naddopts = {options} {spread}\n"})
     evaluation = project.evaluate(stages=[Stage(name="all")])
     assert len(evaluation.items) == 7
     assert evaluation.complete, evaluation.stopped

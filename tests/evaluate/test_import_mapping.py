@@ -54,7 +54,8 @@ TESTS = """
 
     def test_nothing_comes_from_the_project_itself():
         real = os.environ["REAL_ROOT"]
-        assert [m.__file__ for m in sys.modules.values() if (getattr(m, "__file__", "") or "").startswith(real)] == []
+        files = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+        assert [file for file in files if file.startswith(real)] == []
 """
 
 FINDER = """
@@ -192,8 +193,10 @@ def test_a_real_editable_install(
     python = home / "bin" / "python"
     site = next(home.glob("lib/python*/site-packages"))
     (site / "outer.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--no-index", "-e", project.root], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--no-deps", "--no-index", "-e", str(project.root)], check=True
+    )
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.setenv("REAL_ROOT", str(project.root))
     assert all_passed(project.evaluate(PATCH))
