@@ -103,7 +103,7 @@ def _field_right(failure: Failure, reading: Reading, name: str) -> bool | None:
 def value_category(failure: Failure, step: StepView, name: str, expected: Any, actual: Any) -> Category:
     """In what way a value is wrong."""
     answer = step.answer or ""
-    if is_blank(expected) and not is_blank(actual):
+    if is_blank(expected) and (not is_blank(actual) or actual):
         return "missing-input"
     if is_alike(expected, actual):
         return "format"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pytest_fapo.diagnose.failure import Failure, shown
 from pytest_fapo.models import Finding
 from pytest_fapo.reading import FieldMap, StepView
@@ -31,8 +33,9 @@ def _from_exception(failure: Failure) -> Finding | None:
         return None
     answer = step.answer or ""
     reading = read_json(answer)
-    if kind == "KeyError":
-        return _missing_key(failure, step, answer)
+    missing = _missing_key(failure, step, answer, kind)
+    if missing is not None or kind == "KeyError":
+        return missing
     if kind in PARSE_ERRORS:
         what = "JSON inside other text" if reading is not None and not reading.clean else "no valid JSON"
         if reading is not None and reading.clean:
@@ -50,12 +53,16 @@ def _from_exception(failure: Failure) -> Finding | None:
     return None
 
 
-def _missing_key(failure: Failure, step: StepView, answer: str) -> Finding | None:
-    key = failure.assertion.message.strip().strip("'\"")
+def _missing_key(failure: Failure, step: StepView, answer: str, kind: str) -> Finding | None:
     reading = read_json(answer)
     has = (
         {path for path, _ in leaves(reading.value)} if reading and isinstance(reading.value, dict) else set()
     )
+    message = failure.assertion.message or (failure.view.trace.error if failure.view else "") or ""
+    key = message.strip().strip("'\"")
+    if kind != "KeyError":
+        lacking = [name for name in failure.fields.expected if name and has and name not in has]
+        key = next((name for name in lacking if re.search(rf"\b{re.escape(name)}\b", message)), "")
     if not key or key in has:
         return None
     if not (

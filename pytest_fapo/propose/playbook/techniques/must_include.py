@@ -1,0 +1,173 @@
+"""What a text must contain: given values, phrases that a condition calls for, facts of the passages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_fapo.propose.playbook.advice import Advice
+from pytest_fapo.propose.playbook.features import features_for
+from pytest_fapo.propose.playbook.rules import find_condition, learn_rules, with_exceptions
+from pytest_fapo.propose.playbook.view import Seen, View
+from pytest_fapo.reading.requirements import name_kind, phrases
+from pytest_fapo.reading.values import is_blank, mentions, normal
+
+NAME = "required content"
+TITLE = "What the text must contain"
+MOST_PHRASES = 20
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One phrase that one case's text must contain."""
+
+    seen: Seen
+    phrase: str
+
+
+def must_include(view: View) -> Iterator[Advice]:
+    """State which values and phrases the text must quote, and when."""
+    if view.cluster.category != "requirement":
+        return
+    demands = demanded(view)
+    lacking = [
+        seen for seen in view.targets if any(demand.kind == "include" for demand in seen.blamed_demands)
+    ]
+    quoted, rest = _quoted_lines(view, demands)
+    constant, left = _phrase_lines(view, rest)
+    facts = _fact_lines(view, left)
+    lines = [*quoted, *constant, *facts]
+    if lines:
+        yield Advice(
+            NAME,
+            TITLE,
+            lines,
+            "The text lacks what every good answer has; the prompt does not ask for it.",
+            mends=frozenset(nodeid for seen in lacking for nodeid in seen.targets),
+        )
+
+
+def demanded(view: View) -> list[Demand]:
+    """The phrases that the cases' labels and the failed assertions demand."""
+    found: dict[tuple[str, str], Demand] = {}
+    names = _include_fields(view)
+    for seen in view.seen:
+        for name in names:
+            for phrase in phrases(view.expected(seen, name)):
+                found.setdefault((seen.case.id, phrase), Demand(seen, phrase))
+        for demand in seen.demands:
+            if demand.kind == "include" and isinstance(demand.value, str):
+                found.setdefault((seen.case.id, demand.value), Demand(seen, demand.value))
+    return list(found.values())
+
+
+def _include_fields(view: View) -> list[str]:
+    """The expected fields that list what a text must contain: by name, or because explanations say so."""
+    found = [name for name in view.fields.expected if name and name_kind(name) == "include"]
+    for seen in view.targets:
+        found += [demand.field for demand in seen.blamed_demands if demand.kind == "include"]
+    own = {*view.own_fields, ""}
+    return [name for name in dict.fromkeys(found) if name in view.fields.expected and name not in own]
+
+
+def _quoted_lines(view: View, demands: list[Demand]) -> tuple[list[str], list[Demand]]:
+    """Phrases that are values of what the step was given: quote them."""
+    by_source: dict[str, list[Demand]] = defaultdict(list)
+    rest: list[Demand] = []
+    for demand in demands:
+        source = _source(view, demand)
+        (by_source[source] if source else rest).append(demand)
+    lines: list[str] = []
+    for source, found in by_source.items():
+        if len(found) < 2:
+            rest += found
+            continue
+        name = view.called(source)
+        always = sum(not is_blank(view.given(seen).get(source)) for seen in view.seen) >= len(view.seen)
+        condition = "" if always else ", whenever there is one"
+        lines.append(f"Quote the {name} in the text exactly as it is given{condition}.")
+    return lines, rest
+
+
+def _source(view: View, demand: Demand) -> str:
+    """The name of the given value that a phrase is: the value itself, else the text that holds it."""
+    given = view.given(demand.seen)
+    for variable, value in given.items():
+        if not is_blank(value) and normal(value) == normal(demand.phrase):
+            return variable
+    return ""
+
+
+def _phrase_lines(view: View, demands: list[Demand]) -> tuple[list[str], list[Demand]]:
+    """Phrases that recur: when are they due? Always, or by a rule."""
+    cases: dict[str, set[str]] = defaultdict(set)
+    for demand in demands:
+        cases[demand.phrase].add(demand.seen.case.id)
+    lines: list[str] = []
+    done: set[str] = set()
+    for phrase, ids in sorted(cases.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:MOST_PHRASES]:
+        if len(ids) < 2:
+            continue
+        if len(ids) >= 0.95 * len(view.seen):
+            lines.append(f'Always include the words "{phrase}".')
+            done.add(phrase)
+            continue
+        conditions = _when(view, ids)
+        lines += [_conditional(condition, phrase) for condition in conditions]
+        if conditions:
+            done.add(phrase)
+    return lines, [demand for demand in demands if demand.phrase not in done]
+
+
+def _conditional(condition: str, phrase: str) -> str:
+    """A rule in words: asking for what is missing is more than saying a phrase."""
+    condition, unless, exceptions = condition.partition(", unless ")
+    asked = condition.endswith("is missing") and mentions(condition, phrase)
+    what = f'ask for it, in the words "{phrase}"' if asked else f'include the words "{phrase}"'
+    return f"If {condition}, {what}{unless}{exceptions}."
+
+
+def _when(view: View, ids: set[str]) -> list[str]:
+    """The conditions under which a phrase is due."""
+    targets = ["due" if seen.case.id in ids else "not" for seen in view.seen]
+    features = features_for(view, "", view.seen)
+    simple = find_condition(features, targets, "due")
+    if simple:
+        return [simple]
+    rules = learn_rules(features, targets, depth=2)
+    return with_exceptions(rules, "due")
+
+
+def _fact_lines(view: View, demands: list[Demand]) -> list[str]:
+    """Phrases that stand in what the step was given to read."""
+    told: list[Demand] = []
+    from_input: list[Demand] = []
+    for demand in demands:
+        step = demand.seen.step
+        if mentions(demand.seen.text, demand.phrase):
+            from_input.append(demand)
+        elif step is not None and mentions(step.messages_text, demand.phrase):
+            told.append(demand)
+    lines: list[str] = []
+    if len(from_input) >= 2:
+        lines.append(f"Repeat {_kind(from_input)} from the {view.noun} exactly as the {view.noun} gives it.")
+    if len(told) >= 2:
+        lines.append(
+            f"State {_kind(told)} that the answer rests on, word for word as in the text that you were given."
+        )
+    return lines
+
+
+def _kind(demands: list[Demand]) -> str:
+    """What sort of phrases these are, in words."""
+    with_digits = sum(any(char.isdigit() for char in demand.phrase) for demand in demands)
+    if with_digits >= 0.7 * len(demands):
+        spaced = sum(" " in demand.phrase for demand in demands)
+        units = spaced > len(demands) / 2
+        return (
+            "the figures with their units (times, amounts, limits)"
+            if units
+            else "the numbers and identifiers"
+        )
+    return "the key terms and names"

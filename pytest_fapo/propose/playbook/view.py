@@ -1,0 +1,271 @@
+"""The evidence as the techniques look at it: cases with what the step was given, answered and should have."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pytest_fapo.models import Artifact, Case, Cluster, Evidence, Finding
+from pytest_fapo.propose.playbook.document import Document
+from pytest_fapo.reading import FieldMap, StepView, TraceView, helper_names, read_assertion
+from pytest_fapo.reading.fields import Reading
+from pytest_fapo.reading.requirements import Requirement, read_requirement
+from pytest_fapo.reading.values import JsonReading, leaves, normal, plain, read_json, whole_text
+
+
+@dataclass
+class Seen:
+    """One train case as the step saw it."""
+
+    case: Case
+    nodeids: list[str] = field(default_factory=list)
+    failing: list[str] = field(default_factory=list)
+    """Its items that fail, of whatever cluster."""
+    targets: list[str] = field(default_factory=list)
+    """Its items that fail in this cluster."""
+    explanations: list[str] = field(default_factory=list)
+    blamed: list[str] = field(default_factory=list)
+    """The explanations of `targets`."""
+    view: TraceView | None = None
+    step: StepView | None = None
+
+    @property
+    def passed(self) -> bool:
+        return not self.failing
+
+    @property
+    def answer(self) -> str:
+        return (self.step.answer or "") if self.step is not None else ""
+
+    @cached_property
+    def json(self) -> JsonReading | None:
+        return read_json(self.answer)
+
+    @cached_property
+    def text(self) -> str:
+        """All that the case gives as input."""
+        return whole_text(self.case.inputs)
+
+    @cached_property
+    def demands(self) -> list[Requirement]:
+        """What the failed assertions of all its items demand of a text."""
+        return _requirements(self.explanations, self.case)
+
+    @cached_property
+    def blamed_demands(self) -> list[Requirement]:
+        """What the failed assertions of this cluster's items demand of a text."""
+        return _requirements(self.blamed, self.case)
+
+
+_NOUNS = (
+    *(
+        "ticket",
+        "message",
+        "email",
+        "mail",
+        "question",
+        "query",
+        "review",
+        "document",
+        "request",
+        "complaint",
+    ),
+    *("comment", "post", "article", "invoice", "letter", "claim", "description", "text"),
+)
+
+
+class View:
+    """One cluster's evidence around one artifact."""
+
+    def __init__(self, evidence: Evidence, artifact: Artifact, step: str = "") -> None:
+        self.evidence = evidence
+        self.artifact = artifact
+        self.step = step or evidence.cluster.step
+        self.document = Document(artifact.text)
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.evidence.cluster
+
+    @cached_property
+    def seen(self) -> list[Seen]:
+        """Every train case once, in the order of the evidence."""
+        traces = [case.trace for case in self.evidence.cases if case.trace is not None]
+        helpers = helper_names(traces)
+        wanted = set(self.cluster.nodeids)
+        found: dict[str, Seen] = {}
+        for item in self.evidence.cases:
+            seen = found.setdefault(item.case.id, Seen(item.case))
+            seen.nodeids.append(item.nodeid)
+            if not item.passed:
+                seen.failing.append(item.nodeid)
+                seen.explanations.append(item.explanation)
+                if item.nodeid in wanted:
+                    seen.blamed.append(item.explanation)
+            if item.nodeid in wanted:
+                seen.targets.append(item.nodeid)
+            if item.trace is not None and seen.view is None:
+                seen.view = TraceView(item.trace, helpers)
+                seen.step = seen.view.by_key(self.step)
+        return list(found.values())
+
+    @cached_property
+    def fields(self) -> FieldMap:
+        return FieldMap(
+            Reading(seen.case, seen.view, seen.passed) for seen in self.seen if seen.view is not None
+        )
+
+    @property
+    def targets(self) -> list[Seen]:
+        """The cases of the cluster."""
+        return [seen for seen in self.seen if seen.targets]
+
+    def finding(self, seen: Seen) -> Finding | None:
+        return next((found for found in self.cluster.findings if found.nodeid in seen.targets), None)
+
+    # --- what the step answers -------------------------------------------------------------------------
+
+    @cached_property
+    def answers_json(self) -> bool:
+        """Whether the step's answers are meant as JSON objects."""
+        answers = [seen for seen in self.seen if seen.answer.strip()]
+        objects = [seen for seen in answers if seen.json is not None and isinstance(seen.json.value, dict)]
+        return bool(answers) and len(objects) >= 0.5 * len(answers)
+
+    @cached_property
+    def own_fields(self) -> list[str]:
+        """The expected fields that this step's answers carry, in the order of the labels."""
+        found = []
+        for name in self.fields.expected:
+            carriers = self.fields.carriers[name]
+            if any(carrier.step == self.step and carrier.mode == "value" for carrier in carriers):
+                found.append(name)
+        return found
+
+    def decided_at(self, name: str) -> float:
+        """The place in the pipeline where a model first gives a field."""
+        asking = {step.key for reading in self.fields.readings for step in reading.view.asking}
+        orders = [carrier.order for carrier in self.fields.carriers.get(name, []) if carrier.step in asking]
+        return min(orders, default=float("inf"))
+
+    @cached_property
+    def field_keys(self) -> dict[str, str]:
+        """Expected field -> the key under which the step's JSON answers give it."""
+        keys: dict[str, str] = {}
+        if not self.answers_json:
+            return keys
+        for name in self.own_fields:
+            last = name.rpartition(".")[2]
+            mine = [carrier for carrier in self.fields.carriers[name] if carrier.step == self.step]
+            paths = [carrier.path for carrier in mine if carrier.path]
+            keys[name] = next(
+                (path for path in paths if normal(path) == normal(last)), paths[0] if paths else last
+            )
+        return keys
+
+    def told(self, seen: Seen, name: str) -> Any:
+        """What the step answered for an expected field; None where it cannot be read."""
+        if seen.json is not None and isinstance(seen.json.value, dict):
+            found = dict(leaves(seen.json.value))
+            key = self.field_keys.get(name, name)
+            return next((value for path, value in found.items() if normal(path) == normal(key)), None)
+        return seen.answer if name in self.own_fields or not name else None
+
+    def expected(self, seen: Seen, name: str) -> Any:
+        return self.fields.expected.get(name, {}).get(seen.case.id)
+
+    def labelled(self, name: str) -> list[Seen]:
+        """The cases that say what a field should be."""
+        values = self.fields.expected.get(name, {})
+        return [seen for seen in self.seen if seen.case.id in values]
+
+    def caption(self, name: str) -> str:
+        """How rules call a field: its JSON key in quotes, or plain words."""
+        key = self.field_keys.get(name) or name.rpartition(".")[2]
+        if self.answers_json and key:
+            return f'"{key}"'
+        return key.replace("_", " ") if key else "answer"
+
+    # --- what the step was given -----------------------------------------------------------------------
+
+    def given(self, seen: Seen) -> dict[str, Any]:
+        """What the step was given, by name: filled placeholders, its own arguments, the case's inputs."""
+        if seen.case.id not in self._given:
+            self._given[seen.case.id] = self._gather(seen)
+        return self._given[seen.case.id]
+
+    @cached_property
+    def _given(self) -> dict[str, dict[str, Any]]:
+        return {}
+
+    def _gather(self, seen: Seen) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        if isinstance(seen.case.inputs, dict):
+            values.update(leaves(seen.case.inputs))
+        if seen.step is not None:
+            if isinstance(seen.step.step.inputs, dict):
+                values.update(leaves(seen.step.step.inputs))
+            for message in _messages(seen.step):
+                values.update(self.document.template.filled(message))
+        return values
+
+    @cached_property
+    def variables(self) -> list[str]:
+        """Names of what the step is given in most cases."""
+        counts = Counter(name for seen in self.seen for name in self.given(seen))
+        return [name for name, count in counts.items() if count >= 0.5 * len(self.seen)]
+
+    def called(self, variable: str) -> str:
+        """How rules call a given value: the words that introduce it in the prompt, or its name's."""
+        caption = self.document.template.caption(variable)
+        words = caption or variable.rpartition(".")[2].replace("_", " ")
+        return words if words.isupper() else words[:1].lower() + words[1:]
+
+    def main_texts(self) -> dict[str, str]:
+        """Case id -> the text that the case is about: its inputs, without short fields."""
+        return {seen.case.id: _prose(seen.case.inputs) or seen.text for seen in self.seen}
+
+    @cached_property
+    def noun(self) -> str:
+        """A word for one input, as the project itself calls it."""
+        prompt = self.artifact.text.lower()
+        found = [(prompt.count(word), -_NOUNS.index(word), word) for word in _NOUNS if word in prompt]
+        if found:
+            return max(found)[2]
+        names = self.seen[0].case.inputs if self.seen else None
+        keys = [str(key).lower() for key in names] if isinstance(names, dict) else []
+        return next((word for word in _NOUNS if word in keys), "input")
+
+
+def _requirements(explanations: list[str], case: Case) -> list[Requirement]:
+    found = (read_requirement(read_assertion(text), case.expected) for text in explanations)
+    return [requirement for requirement in found if requirement is not None]
+
+
+def _messages(step: StepView) -> Iterator[str]:
+    for call in step.calls:
+        for message in call.messages:
+            yield whole_text(message.get("content") if isinstance(message, dict) else message)
+
+
+def _prose(inputs: Any) -> str:
+    """The texts of three words and more."""
+    if isinstance(inputs, str):
+        return inputs
+    if not isinstance(inputs, dict):
+        return ""
+    return "\n".join(
+        value for _, value in leaves(inputs) if isinstance(value, str) and len(re.findall(r"\w+", value)) >= 3
+    )
+
+
+def listed(values: list[Any], *, last: str = "or") -> str:
+    """Values as a phrase: `a, b or c`; quoted where one holds a space or a comma."""
+    texts = [plain(value) for value in values]
+    if any(re.search(r"[\s,;]", text) or not text for text in texts):
+        texts = [f'"{text}"' for text in texts]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} {last} {texts[-1]}"

@@ -1,0 +1,178 @@
+"""Words and phrases that tell labels apart, learned from labelled texts."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pytest_fapo.propose.playbook.common import COMMON
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\S*\d\S*|[.!?\n]")
+_ADDRESS = re.compile(r"https?://\S+|\S+@\S+|www\.\S+")
+_NEGATIONS = frozenset(["not", "no", "never", "without", "nothing"])
+_PARTICLES = frozenset(["back", "off", "out", "up", "down", "in", "on", "away", "twice"])
+_SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A word or phrase that speaks for a label."""
+
+    stem: str
+    surface: str
+    """As most of the texts write it."""
+    hits: int
+    """Texts of the label that hold it."""
+    misses: int
+    """Texts of other labels that hold it."""
+
+    @property
+    def precision(self) -> float:
+        return self.hits / (self.hits + self.misses)
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """A rough stem, the same for `refund`, `refunds` and `refunded`."""
+    word = word.lower().replace("’", "'").removesuffix("'s").replace("'", "")
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            base = word[: -len(suffix)]
+            if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "lsz":
+                base = base[:-1]
+            return base
+    return word
+
+
+def terms_of(text: str) -> dict[str, str]:
+    """The terms of a text: stem (or two stems) -> surface. Words with digits never take part."""
+    found: dict[str, str] = {}
+    before = ""
+    for token in _WORD.findall(_ADDRESS.sub(" 0 ", text[:20_000])):
+        word = token.lower().replace("’", "'")
+        if not token[0].isalpha() or any(char.isdigit() for char in token):
+            before = ""
+            continue
+        bare = word.replace("'", "")
+        content = bare not in COMMON and len(bare) > 2 and bare not in _NEGATIONS
+        if content:
+            found.setdefault(stem(word), word)
+        if before and (content or bare in _PARTICLES) and before.replace("'", "") not in COMMON:
+            found.setdefault(f"{stem(before)} {stem(word)}", f"{before} {word}")
+        before = word
+    return found
+
+
+def names_in(texts: Sequence[str]) -> frozenset[str]:
+    """Stems that are mostly written with a capital inside sentences: people, brands, places."""
+    capital: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for text in texts:
+        for match in re.finditer(r"(?<=[a-z,;] )[^\W\d_]+", text):
+            word = match.group()
+            total[stem(word)] += 1
+            capital[stem(word)] += word[0].isupper() and not word.isupper()
+    return frozenset(word for word, count in capital.items() if count >= 0.6 * total[word])
+
+
+class Lexicon:
+    """Term statistics of labelled texts.
+
+    Args:
+        texts: label -> its texts, each of a different case.
+    """
+
+    def __init__(self, texts: Mapping[str, Sequence[str]]) -> None:
+        self.sizes = {label: len(listed) for label, listed in texts.items()}
+        self.total = sum(self.sizes.values())
+        every = [text for listed in texts.values() for text in listed]
+        names = names_in(every)
+        self._surfaces: dict[str, Counter[str]] = defaultdict(Counter)
+        self.documents: dict[str, list[frozenset[str]]] = {}
+        counts: dict[str, Counter[str]] = {}
+        for label, listed in texts.items():
+            counts[label] = Counter()
+            self.documents[label] = []
+            for text in listed:
+                terms = {key: word for key, word in terms_of(text).items() if not set(key.split()) & names}
+                self.documents[label].append(frozenset(terms))
+                counts[label].update(terms.keys())
+                for key, word in terms.items():
+                    self._surfaces[key][word] += 1
+        self.counts = counts
+        self.everywhere: Counter[str] = Counter()
+        for counted in counts.values():
+            self.everywhere.update(counted)
+
+    def speaking(self, label: str, *, precision: float = 0.7, least: int = 2) -> list[Term]:
+        """The terms that speak for a label, most telling first."""
+        size, others = self.sizes[label], self.total - self.sizes[label]
+        found: list[tuple[float, Term]] = []
+        for key, hits in self.counts[label].items():
+            misses = self.everywhere[key] - hits
+            rate, other_rate = (hits + 0.1) / (size + 1), (misses + 0.1) / (others + 1)
+            if hits < least or hits / (hits + misses) < precision or rate <= 1.5 * other_rate:
+                continue
+            odds = math.log(rate / other_rate)
+            weight = odds * math.sqrt(hits)
+            found.append((weight, Term(key, self.surface(key), hits, misses)))
+        found.sort(key=lambda pair: (-pair[0], pair[1].stem))
+        return [term for _, term in found]
+
+    def cover(
+        self, label: str, limit: int, *, urgent: Sequence[bool] = (), precision: float = 0.7
+    ) -> list[Term]:
+        """A few terms that together occur in as many texts of a label as they can.
+
+        Args:
+            label: the label.
+            limit: how many terms at most.
+            urgent: for each text of the label, whether it matters most (it fails today).
+            precision: share of the texts with the term that must have this label.
+        """
+        candidates = self.speaking(label, precision=precision)
+        documents = self.documents[label]
+        weights = [
+            3.0 if number < len(urgent) and urgent[number] else 1.0 for number in range(len(documents))
+        ]
+        chosen: list[Term] = []
+        covered = [0] * len(documents)
+        while candidates and len(chosen) < limit:
+            best = max(
+                candidates,
+                key=lambda term: (self._gain(term, documents, weights, covered), term.hits, term.stem),
+            )
+            if self._gain(best, documents, weights, covered) <= 0:
+                break
+            chosen.append(best)
+            for number, document in enumerate(documents):
+                covered[number] += best.stem in document
+            candidates = [term for term in candidates if not _repeats(term, chosen)]
+        return chosen
+
+    def surface(self, key: str) -> str:
+        """How most texts write a term; the shorter of equals."""
+        counted = self._surfaces[key]
+        return min(counted, key=lambda word: (-counted[word], len(word), word))
+
+    @staticmethod
+    def _gain(
+        term: Term, documents: Sequence[frozenset[str]], weights: Sequence[float], covered: Sequence[int]
+    ) -> float:
+        """New texts count in full, texts that have a term already much less; rare and doubtful terms less."""
+        total = sum(
+            weight / (1 + 3 * seen)
+            for document, weight, seen in zip(documents, weights, covered, strict=True)
+            if term.stem in document
+        )
+        return total * term.precision**2
+
+
+def _repeats(term: Term, chosen: Sequence[Term]) -> bool:
+    """A word that a chosen phrase holds already, or a phrase around a chosen word."""
+    parts = set(term.stem.split())
+    return any(parts <= set(other.stem.split()) or set(other.stem.split()) <= parts for other in chosen)
