@@ -379,8 +379,12 @@ class Candidate(Record):
     @property
     def digest(self) -> str:
         """Equal for equivalent edits of the same parent, whoever proposed them."""
-        body = sorted((edit.address, edit.before, edit.after) for edit in self.edits)
-        return hashlib.sha256(json.dumps([self.parent, body]).encode()).hexdigest()[:16]
+        return text_digest(f"{self.parent} {self.edits_digest}")
+
+    @property
+    def edits_digest(self) -> str:
+        """Equal for equivalent edits on the same texts, whatever the rest of the tree was."""
+        return text_digest(json.dumps(sorted((edit.address, edit.before, edit.after) for edit in self.edits)))
 
 
 class ReviewProblem(Record):

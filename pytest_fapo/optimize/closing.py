@@ -81,6 +81,7 @@ class Closing:
                 "duration": round(time.time() - self._started, 1),
                 "run_directory": _shown(request.run.path),
                 "stand_in": request.stand_in,
+                "next_command": "pytest --fapo-resume" if stop.reason == "interrupted" else "",
             }
         )
 

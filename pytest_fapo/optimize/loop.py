@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_fapo.diagnose import diagnose
@@ -93,14 +92,16 @@ class Loop:
                     return True
                 if self._stop() is not None:
                     return False
-        return False
+        return self._try_again(clusters)
 
     def _work_on(self, cluster: Cluster, proposer: Proposer) -> bool:
         """Ask one proposer about one cluster until it has nothing new, fails, or has had its rounds."""
         for _ in range(ROUNDS):
             tried = len(self.memory.attempts)
             try:
-                for candidate in self._proposals(cluster, proposer):
+                for candidate in proposer.propose(self._evidence(cluster)):
+                    if self.memory.known(candidate):
+                        continue
                     if self._try(candidate, cluster, proposer):
                         return True
                     if self._stop() is not None:
@@ -115,13 +116,22 @@ class Loop:
                 return False
         return False
 
-    def _proposals(self, cluster: Cluster, proposer: Proposer) -> Iterator[Candidate]:
-        for candidate in proposer.propose(self._evidence(cluster)):
-            numbered = candidate.model_copy(
-                update={"id": self.memory.next_id(), "parent": self.best.candidate}
-            )
-            if not self.memory.tried(numbered.digest):
-                yield numbered
+    def _try_again(self, clusters: list[Cluster]) -> bool:
+        """Once per best tree, when nothing new is left: what brought nothing on an earlier tree."""
+        store = self._request.snapshot.store.with_files(self.best.files)
+        failing = {nodeid: cluster for cluster in clusters for nodeid in cluster.nodeids}
+        proposers = {proposer.name: proposer for proposer in self._request.proposers}
+        for candidate in self.memory.second_chances(self.best.candidate):
+            targets = [nodeid for nodeid in candidate.targets if nodeid in failing]
+            current = all(store.get(edit.address).text == edit.before for edit in candidate.edits)
+            if not targets or not current:
+                continue
+            renewed = candidate.model_copy(update={"targets": targets})
+            if self._try(renewed, failing[targets[0]], proposers[candidate.proposer]):
+                return True
+            if self._stop() is not None:
+                return False
+        return False
 
     def _evidence(self, cluster: Cluster) -> Evidence:
         return Evidence(
@@ -134,6 +144,7 @@ class Loop:
         )
 
     def _try(self, candidate: Candidate, cluster: Cluster, proposer: Proposer) -> bool:
+        candidate = candidate.model_copy(update={"id": self.memory.next_id(), "parent": self.best.candidate})
         self._progress.trying(candidate)
         evidence = self._evidence(cluster)
         outcome = self._trial.run(candidate, self.best, proposer, evidence)

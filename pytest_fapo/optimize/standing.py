@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_fapo.models import SPLITS, Attempt, Case, Evaluation, Evidence, EvidenceCase, ItemResult, Split
+from pytest_fapo.models import (
+    SPLITS,
+    Attempt,
+    Candidate,
+    Case,
+    Evaluation,
+    Evidence,
+    EvidenceCase,
+    ItemResult,
+    Split,
+)
 
 
 @dataclass
@@ -45,8 +55,26 @@ class Memory:
     def next_id(self) -> str:
         return f"c{len(self.attempts) + 1}"
 
-    def tried(self, digest: str) -> bool:
-        return any(attempt.candidate.digest == digest for attempt in self.attempts)
+    def known(self, candidate: Candidate) -> bool:
+        """Whether an equivalent edit was judged already, on whichever tree."""
+        return any(attempt.candidate.edits_digest == candidate.edits_digest for attempt in self.attempts)
+
+    def second_chances(self, best: str) -> list[Candidate]:
+        """Edits that brought nothing on an earlier tree and were not tried on this one.
+
+        What was accepted since may have mended the step that hid their effect.
+
+        Args:
+            best: id of the present best candidate.
+        """
+        last = {attempt.candidate.edits_digest: attempt for attempt in self.attempts}
+        return [
+            attempt.candidate
+            for attempt in last.values()
+            if attempt.verdict.stage == "targeted"
+            and not attempt.verdict.inert
+            and attempt.candidate.parent != best
+        ]
 
     @property
     def accepted(self) -> list[Attempt]:
