@@ -36,8 +36,8 @@ def reply(request: OfflineRequest) -> str:
         request: the API's name, the model's name, the messages and the whole body, as the desk sent them.
     """
     prompt = read(request.messages)
-    if prompt.wants_json:
+    if prompt.instructions.wants_json:
         return fill_in(prompt)
-    if prompt.wants_letter:
+    if prompt.instructions.wants_letter:
         return write_reply(prompt)
     return sort_ticket(prompt)

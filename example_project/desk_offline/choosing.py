@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 
 from desk_offline import cues
 from desk_offline.meaning import listed, meanings_of
-from desk_offline.reading import Prompt
+from desk_offline.reading import Instructions, Prompt
 from desk_offline.words import concept, concepts
 
 _IF = re.compile(r"\b(if|when|whenever|for|where|in case)\b", re.I)
@@ -25,31 +25,15 @@ class Field:
     """A field of the record and the prompt that describes it."""
 
     key: str
-    keys: list[str]
+    keys: tuple[str, ...]
     prompt: Prompt
 
-    @cached_property
-    def sentences(self) -> list[str]:
+    @property
+    def sentences(self) -> tuple[str, ...]:
         """The sentences about this field: those that name it, and those after them that name no field."""
-        found: list[str] = []
-        under_heading = announced = False
-        for line in self.prompt.lines:
-            if line.heading:
-                under_heading = _names(self.key, line.text)
-                continue
-            announced = announced and line.bullet
-            about = under_heading or announced or _names(self.key, line.text.split(" ", 1)[0])
-            for sentence in line.sentences:
-                if _names(self.key, sentence):
-                    about = True
-                elif any(_names(other, sentence) for other in self.keys) and not line.bullet:
-                    about = False
-                if about and "{" not in sentence:
-                    found.append(sentence)
-            announced = announced or (about and line.text.endswith(":"))
-        return found
+        return _sentences_about(self.key, self.keys, self.prompt.instructions)
 
-    def by_rule(self, values: list[str], *givens: str) -> str | None:
+    def by_rule(self, values: tuple[str, ...], *givens: str) -> str | None:
         """The value that a table or a sentence gives for one of the `givens`, such as the category."""
         found: str | None = None
         for sentence in self.sentences:
@@ -59,52 +43,75 @@ class Field:
         return found
 
 
+@lru_cache(maxsize=256)
+def _sentences_about(key: str, keys: tuple[str, ...], instructions: Instructions) -> tuple[str, ...]:
+    found: list[str] = []
+    under_heading = announced = False
+    for line in instructions.lines:
+        if line.heading:
+            under_heading = _names(key, line.text)
+            continue
+        announced = announced and line.bullet
+        about = under_heading or announced or _names(key, line.text.split(" ", 1)[0])
+        for sentence in line.sentences:
+            if _names(key, sentence):
+                about = True
+            elif any(_names(other, sentence) for other in keys) and not line.bullet:
+                about = False
+            if about and "{" not in sentence:
+                found.append(sentence)
+        announced = announced or (about and line.text.endswith(":"))
+    return tuple(found)
+
+
 def choose(field: Field) -> str:
     """The value that suits the ticket; empty where the prompt does not say which values there are."""
-    values = _values_of(field)
+    prompt = field.prompt
+    values = _values_in(field.sentences, field.key, field.keys)
     if not values:
         return ""
-    if (ruled := field.by_rule(values, field.prompt.category, *field.prompt.passage_ids[:1])) is not None:
+    if (ruled := field.by_rule(values, prompt.category, *prompt.passage_ids[:1])) is not None:
         return ruled
     parts = [part for sentence in field.sentences for part in re.split(r";|, (?=otherwise|else)", sentence)]
     conditional = [(value, part) for part in parts if (value := _conditional(values, part))]
     for value, part in conditional:
-        if _holds(part, value, field.prompt):
+        if _holds(part, value, prompt):
             return value
     for part in parts:
         if cues.OTHERWISE.search(part) and len(named := _named(values, part)) == 1:
             return named[0]
     if conditional and len(values) == 2:
         return next(value for value in values if value != conditional[0][0])
-    return meanings_of(values, field.prompt).best(field.prompt.ticket)
+    return meanings_of(values, prompt.instructions).best(prompt.ticket)
 
 
-def _values_of(field: Field) -> list[str]:
+@lru_cache(maxsize=256)
+def _values_in(sentences: tuple[str, ...], key: str, keys: tuple[str, ...]) -> tuple[str, ...]:
     """The values that a field may have, as far as the sentences about it tell."""
-    text = " ".join(field.sentences)
-    identifiers = [
-        word for word in re.findall(r"\b[A-Za-z]+(?:_[A-Za-z]+)+\b", text) if word not in field.keys
-    ]
+    text = " ".join(sentences)
+    identifiers = [word for word in re.findall(r"\b[A-Za-z]+(?:_[A-Za-z]+)+\b", text) if word not in keys]
     if len(set(identifiers)) >= 2:
-        return list(dict.fromkeys(identifiers))
-    name = rf"(?<!\w){re.escape(field.key)}[`\"'*]*"
+        return tuple(dict.fromkeys(identifiers))
+    name = rf"(?<!\w){re.escape(key)}[`\"'*]*"
     named = re.findall(rf"{name}\s*(?:is|=|(?:should|must|to) be|becomes|gets)\s+[`\"'*]*(\w+)", text, re.I)
     named += re.findall(rf"{name}\s*[:=|]?\s*[`\"'*]*(\w+)[`\"'*]*\s+(?:if|when|for|unless)\b", text, re.I)
     named += re.findall(r"(?:otherwise|else)[,:]?\s+[`\"'*]*(\w+)[`\"'*]*(?=\s*(?:[.;,]|$))", text, re.I)
     lists = [listed(_IF_OR_ASIDE.split(part)[0]) for part in re.split(name, text, flags=re.I)[1:]]
-    lists = [values for values in lists if not set(values) & set(field.keys)]
-    return max([identifiers, list(dict.fromkeys(named)), *lists], key=len)
+    lists = [values for values in lists if not set(values) & set(keys)]
+    found: list[list[str]] = [identifiers, list(dict.fromkeys(named)), *lists]
+    longest = max(found, key=len)
+    return tuple(longest)
 
 
 def _names(word: str, text: str) -> bool:
     return bool(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text, re.I))
 
 
-def _named(values: list[str], text: str) -> list[str]:
+def _named(values: tuple[str, ...], text: str) -> list[str]:
     return [value for value in values if _names(value, text)]
 
 
-def _conditional(values: list[str], part: str) -> str | None:
+def _conditional(values: tuple[str, ...], part: str) -> str | None:
     """The one value that a part like `high if somebody could get hurt` is about."""
     named = _named(values, part)
     if len(named) != 1 or not _IF.search(part) or cues.OTHERWISE.search(part):
@@ -123,7 +130,8 @@ def _holds(part: str, value: str, prompt: Prompt) -> bool:
     return False
 
 
-def _paired(values: list[str], part: str, given: str, key: str) -> str | None:
+@lru_cache(maxsize=4096)
+def _paired(values: tuple[str, ...], part: str, given: str, key: str) -> str | None:
     if not given or len(given.split()) > 1:
         return None
     names = "|".join(re.escape(value) for value in values)
@@ -148,5 +156,5 @@ def _enumerated(part: str, spots: list[re.Match[str]], place: int) -> bool:
     return any(_ONLY_COMMAS.fullmatch(gap) for gap in gaps[max(0, place - 1) : place + 1])
 
 
-def _original(values: list[str], text: str) -> str:
+def _original(values: tuple[str, ...], text: str) -> str:
     return next(value for value in values if value.lower() == text.lower())

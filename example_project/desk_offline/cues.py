@@ -41,6 +41,9 @@ CONTRAST = re.compile(
 )
 """What stands between the words for a label and the words against it."""
 
+A_TIE = _any_of("both / between / in doubt / unsure / prefer / either")
+"""What tells which of two labels wins."""
+
 ABOUT_THE_ANSWER = _any_of("""
     answer / reply / respond / response / output / print / give / return / choose / pick / use / labels?
     value / word / text / format / explanation / punctuation / sentence

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from desk_offline import cues
-from desk_offline.reading import Prompt
+from desk_offline.reading import Instructions
 
 
 @dataclass
@@ -22,10 +23,11 @@ class Demands:
     forbid: list[str] = field(default_factory=list)
 
 
-def demands_of(prompt: Prompt) -> Demands:
-    """Read the rules for a reply out of the instructions, clause by clause."""
+@lru_cache(maxsize=64)
+def demands_of(instructions: Instructions, *, has_order: bool) -> Demands:
+    """Read the rules for a reply to a customer who gave an order number, or gave none."""
     found = Demands()
-    for line in prompt.lines:
+    for line in instructions.lines:
         about_order = False
         for clause in (part for sentence in line.sentences for part in _clauses(sentence)):
             limits = [int(match[1]) for pattern in cues.LIMITS for match in pattern.finditer(clause)]
@@ -34,7 +36,7 @@ def demands_of(prompt: Prompt) -> Demands:
             about_order = bool(cues.ORDER.search(clause)) or (
                 about_order and bool(cues.PRONOUN.search(clause))
             )
-            _read_rule(clause, about_order, prompt, found)
+            _read_rule(clause, about_order, has_order, found)
     return found
 
 
@@ -43,13 +45,13 @@ def _clauses(sentence: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def _read_rule(clause: str, about_order: bool, prompt: Prompt, found: Demands) -> None:
+def _read_rule(clause: str, about_order: bool, has_order: bool, found: Demands) -> None:
     missing = cues.MISSING.search(clause) or cues.OTHERWISE.match(clause)
     if_missing = bool(about_order and missing and (cues.CONDITION.search(clause) or cues.ASK.search(clause)))
     quoted = _quoted(clause)
     if if_missing:
         found.ask_for_order = found.ask_for_order or bool(cues.ASK.search(clause))
-        if prompt.order is None and cues.QUOTE.search(clause):
+        if not has_order and cues.QUOTE.search(clause):
             found.include += quoted
     elif cues.NEGATION.search(cues.DOUBLE_NEGATION.sub("", clause)):
         found.forbid += quoted or _listed_after_colon(clause)

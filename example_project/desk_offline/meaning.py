@@ -7,9 +7,10 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from desk_offline import cues
-from desk_offline.reading import Line, Prompt
+from desk_offline.reading import Instructions, Line
 from desk_offline.words import concept, concepts
 
 _ITEM = r"[`\"'*]{0,3}[A-Za-z][\w-]*[`\"'*]{0,3}"
@@ -48,9 +49,12 @@ GUT_FEELING = {
 class Meanings:
     """What a prompt says about each value: concepts that speak for it and against it."""
 
-    values: list[str]
+    values: tuple[str, ...]
     pro: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
     con: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
+
+    wins: set[tuple[str, str]] = field(default_factory=set)
+    """Pairs of which the first is to be chosen where both seem to fit."""
 
     def explained(self) -> bool:
         """Whether the prompt tells at least half of the values apart."""
@@ -59,7 +63,12 @@ class Meanings:
     def best(self, text: str) -> str:
         """The value that a text speaks for most; the first of equals."""
         seen = concepts(text)
-        return max(self.values, key=lambda value: round(self.score(value, seen), 6))
+        scores = {value: round(self.score(value, seen), 6) for value in self.values}
+        best = max(scores, key=lambda value: scores[value])
+        rivals = [
+            winner for winner, loser in self.wins if loser == best and scores[winner] >= scores[best] - 0.5
+        ]
+        return max(rivals, key=lambda value: scores[value]) if rivals and scores[best] else best
 
     def score(self, value: str, seen: frozenset[str]) -> float:
         """How much the concepts `seen` speak for `value`."""
@@ -79,7 +88,8 @@ class Meanings:
         return math.log(size / max(claimed, 1)) / math.log(size)
 
 
-def closed_set(lines: Sequence[Line]) -> list[str]:
+@lru_cache(maxsize=64)
+def closed_set(lines: tuple[Line, ...]) -> tuple[str, ...]:
     """The values that instructions allow: a list after words like `one of`, else the heads of bullets."""
     heads = [head for line in lines if line.bullet and (head := _head(line.text))]
     best: list[str] = []
@@ -93,7 +103,7 @@ def closed_set(lines: Sequence[Line]) -> list[str]:
                     sentence[max(0, found.start() - 30) : found.start()]
                 ):
                     best = items
-    return best if best or len(heads) < 3 else list(dict.fromkeys(heads))
+    return tuple(best if best or len(heads) < 3 else dict.fromkeys(heads))
 
 
 def listed(text: str) -> list[str]:
@@ -113,13 +123,14 @@ def _head(text: str) -> str | None:
     return found[1] if found else None
 
 
-def meanings_of(values: list[str], prompt: Prompt) -> Meanings:
-    """Collect what the prompt says about each of `values`."""
+@lru_cache(maxsize=64)
+def meanings_of(values: tuple[str, ...], instructions: Instructions) -> Meanings:
+    """Collect what the instructions say about each of `values`."""
     result = Meanings(values)
     if not values:
         return result
     heading: str | None = None
-    for line in prompt.lines:
+    for line in instructions.lines:
         if line.heading:
             heading = _match(values, line.text.strip(_MARKS + ":"))
             continue
@@ -164,6 +175,9 @@ def _target(values: Sequence[str], sentence: str) -> str | None:
 def _learn(result: Meanings, target: str, sentence: str) -> None:
     names = {concept(value.lower()): value for value in result.values}
     told, *contrasts = cues.CONTRAST.split(_without_asides(result.values, sentence))
+    rivals = [value for word, value in names.items() if word in concepts(sentence) and value != target]
+    if cues.A_TIE.search(sentence) and len(rivals) == 1 and not concepts(told) - set(names):
+        result.wins.add((target, rivals[0]))
     weight = 1.3 if re.search(r"\bprefer|\bin doubt\b|\bunsure\b", sentence, re.I) else 1.0
     for word in concepts(told):
         if names.get(word, target) == target:
@@ -176,7 +190,7 @@ def _learn(result: Meanings, target: str, sentence: str) -> None:
                 _raise(result.pro[other], word, 0.5)
 
 
-def _without_asides(values: list[str], sentence: str) -> str:
+def _without_asides(values: Sequence[str], sentence: str) -> str:
     """`choose a rather than b when …` without `rather than b`: what follows speaks for a."""
     name = rf"(?:the |an? )?[`\"'*]*(?:{'|'.join(re.escape(value) for value in values)})[`\"'*]*"
     names = rf"{name}(?:\s*(?:,|or|and)\s*{name})*,?"

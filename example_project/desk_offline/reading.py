@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 _TAGGED = re.compile(r"<(\w+)>\s*(.*?)\s*</\1>", re.DOTALL)
-_FILLED_IN = re.compile(r"^(order(?: number| no\.?)?|category|team)\s*:\s*(\S.*)$", re.IGNORECASE)
+_FILLED_IN = re.compile(
+    r"^(order(?: number| no\.?)?|category|team)[ \t]*:[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE
+)
 _NEW_LINE = re.compile(r"^\s*([-*+•|#>]|\d+[.)])")
 _BULLET = re.compile(r"^\s*(?:[-*+•>]|\d+[.)])\s+")
 _RULE_OF_A_TABLE = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|[\s:|-]*$")
@@ -29,25 +32,40 @@ class Line:
     bullet: bool
     heading: bool
 
-    @property
+    @cached_property
     def sentences(self) -> list[str]:
         return [part for part in _SENTENCE_END.split(self.text) if part.strip()]
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What a prompt tells: the same for every ticket."""
+
+    lines: tuple[Line, ...]
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        return [sentence for line in self.lines for sentence in line.sentences]
+
+    @cached_property
+    def text(self) -> str:
+        return "\n".join(line.text for line in self.lines)
+
+    @cached_property
+    def wants_json(self) -> bool:
+        return "json" in _NO_JSON.sub("", self.text).lower()
+
+    @cached_property
+    def wants_letter(self) -> bool:
+        return bool(_LETTER.search(self.text))
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt as the stand-in understands it."""
 
-    lines: tuple[Line, ...]
+    instructions: Instructions
     data: Mapping[str, str]
-
-    @property
-    def sentences(self) -> list[str]:
-        return [sentence for line in self.lines for sentence in line.sentences]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(line.text for line in self.lines)
 
     @property
     def ticket(self) -> str:
@@ -73,14 +91,6 @@ class Prompt:
         """Their ids, where each begins with its id in brackets."""
         return re.findall(r"^\[([^\]]+)\]", self.passages, re.M)
 
-    @property
-    def wants_json(self) -> bool:
-        return "json" in _NO_JSON.sub("", self.text).lower()
-
-    @property
-    def wants_letter(self) -> bool:
-        return bool(_LETTER.search(self.text))
-
 
 def read(messages: Sequence[Mapping[str, Any]]) -> Prompt:
     """Understand the messages of a request; text in `<tags>` and filled-in `Order number:` lines are data."""
@@ -95,7 +105,10 @@ def read(messages: Sequence[Mapping[str, Any]]) -> Prompt:
             data["ticket"] = text  # nothing is marked: what comes last is what it is all about
         else:
             instructions.append(rest)
-    return Prompt(tuple(_lines("\n\n".join(instructions), data)), data)
+    text = "\n\n".join(instructions)
+    for name, value in _FILLED_IN.findall(text):
+        data.setdefault(name.lower().split()[0], value.strip())
+    return Prompt(_instructions(_FILLED_IN.sub("", text)), data)
 
 
 def _plain(content: Any) -> str:
@@ -104,16 +117,12 @@ def _plain(content: Any) -> str:
     return "\n".join(part.get("text", "") for part in content or [] if isinstance(part, Mapping))
 
 
-def _lines(text: str, data: dict[str, str]) -> list[Line]:
+@lru_cache(maxsize=64)
+def _instructions(text: str) -> Instructions:
     joined: list[str] = []
     open_line = False
     for raw in text.splitlines():
-        filled_in = _FILLED_IN.match(raw)
-        name = filled_in[1].lower().split()[0] if filled_in else ""
-        if filled_in and name not in data:
-            data[name] = filled_in[2].strip()
-            open_line = False
-        elif not raw.strip():
+        if not raw.strip():
             open_line = False
         elif _RULE_OF_A_TABLE.match(raw):
             joined[-1:] = [f"# {head}" for head in joined[-1:]]  # the row above it is the table's head
@@ -123,11 +132,12 @@ def _lines(text: str, data: dict[str, str]) -> list[Line]:
         else:
             joined.append(raw.strip())
             open_line = not raw.startswith("#")
-    return [
-        Line(
-            text=re.sub(r"\be\.g\.|\bi\.e\.", "for example", _BULLET.sub("", raw).strip("# ")),
-            bullet=bool(_BULLET.match(raw)) or raw.startswith("|"),
-            heading=raw.startswith("#"),
-        )
-        for raw in joined
-    ]
+    return Instructions(tuple(_line(raw) for raw in joined))
+
+
+def _line(raw: str) -> Line:
+    return Line(
+        text=re.sub(r"\be\.g\.|\bi\.e\.", "for example", _BULLET.sub("", raw).strip("# ")),
+        bullet=bool(_BULLET.match(raw)) or raw.startswith("|"),
+        heading=raw.startswith("#"),
+    )

@@ -10,14 +10,14 @@ from desk_offline.reading import Prompt
 
 def sort_ticket(prompt: Prompt) -> str:
     """The label, in the form that the prompt asks for, or in a form that a hasty clerk likes."""
-    labels = closed_set(prompt.lines)
+    labels = closed_set(prompt.instructions.lines)
     if not labels:
         return "I am not sure what you would like me to choose from."
-    label = meanings_of(labels, prompt).best(prompt.ticket)
-    rules = [sentence for sentence in prompt.sentences if cues.ABOUT_THE_ANSWER.search(sentence)]
+    label = meanings_of(labels, prompt.instructions).best(prompt.ticket)
+    rules = [sentence for sentence in prompt.instructions.sentences if cues.ABOUT_THE_ANSWER.search(sentence)]
     bare = any(cues.BARE_LABEL.search(rule) for rule in rules)
     as_written = any(cues.AS_WRITTEN.search(rule) for rule in rules) or (
-        bare and "one of" in prompt.text.lower()
+        bare and "one of" in prompt.instructions.text.lower()
     )
     if not as_written and meets(prompt.ticket, "capital letter", 6):
         label = label.capitalize()

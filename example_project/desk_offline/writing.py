@@ -23,7 +23,8 @@ FILLER = (
 
 def write_reply(prompt: Prompt) -> str:
     """The reply, as the prompt demands it and as a hasty clerk writes it where the prompt is silent."""
-    ticket, order, demands = prompt.ticket, prompt.order, demands_of(prompt)
+    ticket, order = prompt.ticket, prompt.order
+    demands = demands_of(prompt.instructions, has_order=order is not None)
     parts = ["Hello, thank you for writing to us.", "I am sorry for the trouble."]
     if order and (demands.quote_order or not meets(ticket, "forgets the order number", 28)):
         parts.append(f"This is about your order {order}.")

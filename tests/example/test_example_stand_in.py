@@ -13,7 +13,7 @@ LABELS = ["refund", "billing", "return", "delivery", "warranty", "account"]
 SHIPPED = (EXAMPLE / "desk" / "prompts" / "triage.md").read_text(encoding="utf-8")
 LETTER = "Write the reply.\n\nOrder number: {order}\n\n<ticket>\n{ticket}\n</ticket>\n\n{rules}\n"
 RECORD = (
-    "Fill in the record of the ticket as JSON with the fields category, action, policy, order and priority.\n\n"
+    "Fill in the ticket's record as JSON with the fields category, action, policy, order and priority.\n\n"
     "Category: {category}\nOrder number: {order}\n\n<ticket>\n{ticket}\n</ticket>\n\n"
     "<handbook>\n[RF-1] Refunds\nSoon.\n\n[RF-2] More\nLater.\n</handbook>\n\n{rules}\n"
 )
@@ -83,6 +83,21 @@ def test_definitions_decide(rules: str) -> None:
     only = "\nAnswer with the lower-case label only.\n"
     assert ask(question, system=SHIPPED + only) == "warranty"
     assert ask(question, system=SHIPPED + only + "\n" + rules) == "delivery"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "If both delivery and warranty seem to fit, choose delivery.",
+        "In doubt between delivery and warranty, pick delivery.",
+    ],
+)
+def test_ties_are_decided_as_told(rule: str) -> None:
+    question = "<ticket>\nIt came late and it broke.\n</ticket>"
+    rules = "\n- warranty: broken\n- delivery: late\nAnswer with the lower-case label only.\n"
+    other = rule.replace("delivery.", "warranty.")
+    assert ask(question, system=SHIPPED + rules + rule) == "delivery"
+    assert ask(question, system=SHIPPED + rules + other) == "warranty"
 
 
 @pytest.mark.parametrize(
