@@ -205,7 +205,7 @@ class Exchange:
             error = redact(f"HTTP {answer.status}: {error}" if error else f"HTTP {answer.status}")
         return self._asked.model_copy(
             update={
-                "answer": None if reading.answer is None else redact(reading.answer),
+                "answer": None if reading.answer is None else str(self.recorder.json(reading.answer)),
                 "tool_calls": [
                     call.model_copy(update={"arguments": self.recorder.json(call.arguments)})
                     for call in reading.tool_calls

@@ -46,7 +46,7 @@ class Recorder:
     Args:
         pipeline: name of the fixture that gave the pipeline.
         case_id: the case's id.
-        limit: about how many bytes of JSON are kept of one value.
+        limit: about how many characters of JSON are kept of one value.
         redactor: takes credentials and private texts out of values; a default one where not given.
         step_functions: False to record LLM calls only, not the functions marked as steps.
     """

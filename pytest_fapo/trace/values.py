@@ -32,7 +32,7 @@ def to_json(value: Any, *, limit: int, redactor: Redactor | None = None) -> Json
 
     Args:
         value: anything.
-        limit: about how many bytes of JSON are kept.
+        limit: about how many characters of JSON are kept.
         redactor: applied to every text, keys included.
     """
     try:
@@ -55,15 +55,16 @@ class _Converter:
         if kind is str:
             return self.text(value)
         if kind is int:
-            self.room -= 8
+            self.room -= len(str(value)) if abs(value) < 2**63 else 0
             return value if abs(value) < 2**63 else self.text(hex(value))
         if kind is float:
             self.room -= 12
             return value if math.isfinite(value) else str(value)
-        plain = _plain(value)
-        if plain is not value:
-            return self.convert(plain, depth)
-        return self.container(value, depth)
+        try:
+            plain = _plain(value)
+            return self.convert(plain, depth) if plain is not value else self.container(value, depth)
+        except Exception as error:
+            return f"<{kind.__name__}: not recordable: {type(error).__name__}>"
 
     def container(self, value: Any, depth: int) -> JsonValue:
         if id(value) in self.open:
@@ -80,8 +81,6 @@ class _Converter:
             if fields is not None:
                 return self.mapping(fields, depth)
             return self.text(_ADDRESS.sub("", repr(value)))
-        except Exception as error:
-            return f"<{type(value).__name__}: not recordable: {type(error).__name__}>"
         finally:
             self.open.discard(id(value))
 
