@@ -40,29 +40,36 @@ class Evaluator:
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         return self._evaluate({}, [Stage(name="unpatched copy", nodeids=selected)], total)
 
-    def proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
-        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
-        known = [nodeid for nodeid, item in parent.items.items() if item.split != "holdout"]
-        stages = [
-            Stage(name=SUITE, nodeids=known, protected=_passing(parent, known)),
-            Stage(name="held-out", nodeids=self._selected()),
-        ]
-        return self._evaluate(files, stages, len(parent.items))
+    def candidate(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+        """Evaluate a candidate in one fresh process, dropped as soon as it cannot win any more.
 
-    def _selected(self) -> list[str] | None:
-        """What the user selected, where that is all that has to be proven."""
-        return list(self._request.baseline.items) if self._request.guard == "selected" else None
-
-    def cases(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
-        """Evaluate the targeted cases, then train, then val, dropping a candidate that cannot win."""
+        The targeted cases come first, then train, then val, then the rest of the suite, and the held-out
+        cases only if all of that passed.
+        """
         targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
         train, val = _items(parent, "train"), _items(parent, "val")
         stages = [
             Stage(name="targeted", nodeids=targets, min_passed=1),
             Stage(name="train", nodeids=train, protected=_passing(parent, train)),
             Stage(name="val", nodeids=val, protected=_passing(parent, val)),
+            *self._proof_stages(parent),
         ]
-        return self._evaluate(files, [stage for stage in stages if stage.nodeids], len(train) + len(val))
+        return self._evaluate(files, [stage for stage in stages if stage.nodeids != []], len(parent.items))
+
+    def proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
+        return self._evaluate(files, self._proof_stages(parent), len(parent.items))
+
+    def _proof_stages(self, parent: Evaluation) -> list[Stage]:
+        known = [nodeid for nodeid, item in parent.items.items() if item.split != "holdout"]
+        return [
+            Stage(name=SUITE, nodeids=known, protected=_passing(parent, known)),
+            Stage(name="held-out", nodeids=self._selected()),
+        ]
+
+    def _selected(self) -> list[str] | None:
+        """What the user selected, where that is all that has to be proven."""
+        return list(self._request.baseline.items) if self._request.guard == "selected" else None
 
     def _evaluate(self, files: Mapping[str, bytes], stages: Sequence[Stage], total: int) -> Evaluation:
         request, shadow = self._request, self._tree()

@@ -129,18 +129,15 @@ class Trial:
     def _judge(
         self, candidate: Candidate, files: dict[str, bytes], best: Best
     ) -> tuple[Verdict, Evaluation | None]:
-        after = self._evaluator.cases(candidate, files, best.evaluation)
+        after = self._evaluator.candidate(candidate, files, best.evaluation)
         self._stop_on_budget(after)
         unusable = _unusable(after) or self._inert(candidate, files, best, after)
         if unusable is not None:
             return unusable, None
         verdict = judge_cases(candidate, best.evaluation, after)
-        if not verdict.accepted:
-            return verdict, None
-        self._request.run.log("proving", candidate=candidate.id)
-        proof = self._evaluator.proof(files, best.evaluation)
-        self._stop_on_budget(proof)
-        return judge_suite(best.evaluation, proof), proof
+        if verdict.accepted:
+            verdict = judge_suite(best.evaluation, after)
+        return verdict, after if verdict.accepted else None
 
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""
