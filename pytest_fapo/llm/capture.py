@@ -1,4 +1,4 @@
-"""Capture of LLM calls at the HTTP transports of httpx and httpx2.
+"""Capture of LLM calls at the HTTP transports of httpx and httpx2, also with aiohttp below them.
 
 While a run is recorded, requests to LLM endpoints are traced, answered from the cache where an answer is
 recorded, and counted. Everything else passes untouched, and what a caller receives is the same in any case.
@@ -18,7 +18,7 @@ from pytest_fapo.llm.endpoints import api_of, plausible
 from pytest_fapo.llm.exchange import Desk, Exchange
 from pytest_fapo.llm.question import read_question
 from pytest_fapo.llm.scope import Ledger
-from pytest_fapo.llm.transport import NAMES, Library
+from pytest_fapo.llm.transport import AIOHTTP_NAMES, NAMES, Library, transports_of
 from pytest_fapo.trace import Redactor, current_recorder
 from pytest_fapo.trace.imports import AfterImport
 from pytest_fapo.trace.propagate import propagating
@@ -68,7 +68,7 @@ class Capture:
         if self._installed is None:
             self._installed = ExitStack()
             self._installed.enter_context(propagating())
-            hook = AfterImport(NAMES, self._patch)
+            hook = AfterImport([*NAMES, *AIOHTTP_NAMES], self._patch)
             self._installed.callback(hook.uninstall)
             hook.install()
 
@@ -81,14 +81,10 @@ class Capture:
     def _patch(self, module: ModuleType) -> None:
         if self._installed is None:
             return
-        library = Library(module)
-        transports: list[tuple[type, str, Callable[..., Any]]] = [
-            (library.module.HTTPTransport, "handle_request", self._sync_handler),
-            (library.module.AsyncHTTPTransport, "handle_async_request", self._async_handler),
-        ]
-        for owner, name, make in transports:
+        for httpx, owner, name in transports_of(module):
+            make = self._sync_handler if name == "handle_request" else self._async_handler
             original = getattr(owner, name)
-            patched = make(library, original)
+            patched = make(Library(httpx), original)
             setattr(owner, name, patched)
             self._installed.callback(_restore, owner, name, patched, original)
 

@@ -5,6 +5,7 @@ Both libraries have the same API under two names; a `Library` is one of them.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -17,6 +18,13 @@ from pytest_fapo.llm.flights import Flight
 from pytest_fapo.llm.recorded import Recorded, keepable_headers
 
 NAMES = ("httpx", "httpx2")
+AIOHTTP_NAMES = (
+    "httpx_aiohttp.transport",
+    "openai._vendor.httpx_aiohttp.transport",
+    "anthropic._vendor.httpx_aiohttp.transport",
+    "litellm.llms.custom_httpx.aiohttp_transport",
+)
+"""Modules whose classes put aiohttp below a client of httpx or httpx2."""
 _POLL = 0.01
 _PATIENCE = 30.0
 _READ_TIMEOUT = 600.0
@@ -78,6 +86,23 @@ class Library:
             stream=stream(answer.chunks),
             extensions={"http_version": answer.http_version, "reason_phrase": answer.reason},
         )
+
+
+def transports_of(module: ModuleType) -> Iterator[tuple[Any, type, str]]:
+    """The transports that reach the network: their library's module, the class, and its method."""
+    found: Any = module
+    if module.__name__ in NAMES:
+        yield found, found.HTTPTransport, "handle_request"
+        yield found, found.AsyncHTTPTransport, "handle_async_request"
+        return
+    for name, value in list(vars(module).items()):
+        if name.endswith("AiohttpTransport") and "handle_async_request" in vars(value):
+            library = next(
+                base.__module__.split(".")[0]
+                for base in value.__mro__
+                if base.__name__ == "AsyncBaseTransport"
+            )
+            yield sys.modules[library], value, "handle_async_request"
 
 
 async def _admitted(exchange: Exchange) -> None:

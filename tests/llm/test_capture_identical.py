@@ -236,3 +236,27 @@ def test_uninstalling_puts_the_transports_back(server: LLMServer, lab: Lab) -> N
     assert httpx.HTTPTransport.handle_request is not patched
     assert httpx.HTTPTransport.handle_request.__module__.startswith("httpx")
     assert httpx2.AsyncHTTPTransport.handle_async_request.__module__.startswith("httpx2")
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_the_sdks_aiohttp_clients_are_captured_too(provider: str, server: LLMServer, lab: Lab) -> None:
+    pytest.importorskip("aiohttp")
+
+    async def ask() -> tuple[str, list[str]]:
+        if provider == "openai":
+            http: Any = openai.DefaultAioHttpClient()
+            async with openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY, http_client=http) as client:
+                whole = (await client.responses.create(model="m", input="a")).output_text
+                stream = await client.responses.create(model="m", input="b", stream=True)
+                return whole, [event.type async for event in stream]
+        http = anthropic.DefaultAioHttpClient()
+        async with anthropic.AsyncAnthropic(base_url=server.url, api_key=KEY, http_client=http) as other:
+            create: Any = other.messages.create
+            message = await create(model="m", max_tokens=9, messages=USER)
+            events = await create(model="m", max_tokens=9, messages=USER, stream=True)
+            return message.content[0].text, [event.type async for event in events]
+
+    recorded = lab.run(lambda: asyncio.run(ask()))
+    assert lab.run(lambda: asyncio.run(ask())) == recorded
+    assert server.count == 2
+    assert [call.cache_hit for call in lab.calls] == [True, True]
