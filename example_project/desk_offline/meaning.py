@@ -66,7 +66,9 @@ class Meanings:
         scores = {value: round(self.score(value, seen), 6) for value in self.values}
         best = max(scores, key=lambda value: scores[value])
         rivals = [
-            winner for winner, loser in self.wins if loser == best and scores[winner] >= scores[best] - 0.5
+            winner
+            for winner, loser in sorted(self.wins)
+            if loser == best and scores[winner] >= scores[best] - 0.5
         ]
         return max(rivals, key=lambda value: scores[value]) if rivals and scores[best] else best
 
@@ -183,7 +185,9 @@ def _learn(result: Meanings, target: str, sentence: str) -> None:
         if names.get(word, target) == target:
             _raise(result.pro[target], word, weight)
     for contrast in contrasts:
-        others = [names[word] for word in concepts(contrast) if word in names and names[word] != target]
+        others = [
+            names[word] for word in sorted(concepts(contrast)) if word in names and names[word] != target
+        ]
         for word in concepts(contrast) - set(names):
             _raise(result.con[target], word, 0.5)
             for other in others[:1]:

@@ -70,17 +70,17 @@ advertising advertise newsletter
 
 _SAY_NOTHING = """
 a about above after again all also although always am an and answer any anyone anything applies apply
-are as ask asks at back be because been before being both but by came can case cases choose come concern
-concerns could customer customer's customers day days decide did do does done doubt down each either
-else etc even ever every few fit fits for from get gets getting give given go goes going got had has
-have having he hello hers hi him his how i if in instead into is it its itself just know like look made
-make makes many may me mean means mention mentions might mine more most much must my need needs never
-new no nor not nothing now of off on once one only or order ordered orders other our ours out over own
-people pick please prefer put question rather same say says see seem seems select she should since so
-some something somewhere such team teams than thank thanks that the their them then there these they
-thing things this those through ticket tickets to today too try under unsure until up us use used using
-very want wanted wants was way we week weeks well went were what when whenever where whether which while
-who whose why will wish with without word words would write yes yet you your yours
+are as ask asks at back be because been before being between both but by came can case cases choose come
+concern concerns could customer customer's customers day days decide did do does done doubt down each
+either else etc even ever every few fit fits for from get gets getting give given go goes going got had
+has have having he hello hers hi him his how i if in instead into is it its itself just know like look
+made make makes many may me mean means mention mentions might mine more most much must my need needs
+neither never new no nor not nothing now of off on once one only or order ordered orders other our ours
+out over own people pick please prefer put question rather same say says see seem seems select she
+should since so some something somewhere such team teams than thank thanks that the their them then
+there these they thing things this those through ticket tickets to today too try under unsure until up
+us use used using very want wanted wants was way we week weeks well went were what when whenever where
+whether which while who whose why will wish with without word words would write yes yet you your yours
 """
 _STOP_WORDS = frozenset(_SAY_NOTHING.split())
 
