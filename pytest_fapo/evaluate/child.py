@@ -7,14 +7,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import Any
-
-_PARENT_POLL = 0.5
 
 
 def main(spec_path: str) -> int:
-    """Run pytest as the spec says; records and a closing line go to the spec's results file.
+    """Run pytest as the spec says; records and a closing line go to its results file.
 
     Returns:
         pytest's exit code.
@@ -25,10 +22,8 @@ def main(spec_path: str) -> int:
 
     with open(spec_path, encoding="utf-8") as file:
         spec: dict[str, Any] = json.load(file)
-    _die_with(spec["parent"])
-    tree = install()
-    assert tree is not None
-    install_databases(tree)
+    _die_with_parent()
+    install_databases(install())
     _arrange_path(spec)
 
     import pytest
@@ -55,15 +50,13 @@ def _arrange_path(spec: dict[str, Any]) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry != added)
 
 
-def _die_with(parent: int) -> None:
-    """End this process and all that it started as soon as its parent is gone."""
+def _die_with_parent() -> None:
+    """End this process and all that it started as soon as its parent is gone: the pipe's end tells."""
+    life_line = int(os.environ.pop("FAPO_LIFE_LINE"))
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(_PARENT_POLL)
-        if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
+        os.read(life_line, 1)
+        os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, name="fapo-parent-watch", daemon=True).start()
 

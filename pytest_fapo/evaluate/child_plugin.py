@@ -11,6 +11,7 @@ import pytest
 
 from pytest_fapo.evaluate.neutral import neutralize
 from pytest_fapo.evaluate.plain import PlainResult
+from pytest_fapo.evaluate.preload import preloadable
 from pytest_fapo.stash import STAGE_KEY
 
 PLUGIN_NAME = "fapo-child"
@@ -138,7 +139,7 @@ class ChildPlugin:
 
     def end(self, exit_code: int) -> None:
         """Write the closing line, by which the parent knows that nothing is missing."""
-        self._write("end", exit_code=exit_code)
+        self._write("end", exit_code=exit_code, modules=preloadable(self.spec["tree"]["base"]))
 
     def _write(self, kind: str, **values: Any) -> None:
         if os.getpid() == self._process:  # not from a fork that a test has made

@@ -31,6 +31,7 @@ class Gathered:
         self.dropped_at = ""
         self.dropped_because = ""
         self.ended = False
+        self.modules: list[str] = []
         self._on_item = on_item
         self._shadow_path, self._real_path = os.fspath(shadow.path), os.fspath(shadow.root)
 
@@ -48,7 +49,7 @@ class Gathered:
         elif kind == "dropped":
             self.dropped_at, self.dropped_because = line["stage"], line["reason"]
         elif kind == "end":
-            self.ended, self.running = True, ""
+            self.ended, self.running, self.modules = True, "", line["modules"]
 
     @property
     def without_verdict(self) -> list[str]:

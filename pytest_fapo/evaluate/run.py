@@ -45,6 +45,7 @@ def evaluate(
         raise
     else:
         child.sweep()
+        child.prepare_next(gathered.modules)
         read = [path for path in request.watch if shadow.was_read(path)]
     finally:
         shadow.clean()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 
@@ -67,6 +67,7 @@ class ShadowTree:
         self._folder_modes: dict[str, int] = {}
         self._seen: dict[str, _Fingerprint] = {}
         self._applied: dict[str, bytes] = {}
+        self._companions: list[Callable[[], None]] = []
         self._links = {**found.links, **{path: os.path.join(root, path) for path in found.linked}}
 
     @classmethod
@@ -134,8 +135,14 @@ class ShadowTree:
 
     def close(self) -> None:
         """Remove the copy."""
+        for end in self._companions:
+            end()
         self._pristine.close()
         self._folder.close()
+
+    def on_close(self, end: Callable[[], None]) -> None:
+        """Call `end` before the copy is removed."""
+        self._companions.append(end)
 
     def __enter__(self) -> ShadowTree:
         return self

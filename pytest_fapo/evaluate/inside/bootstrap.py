@@ -6,37 +6,41 @@ import json
 import os
 from typing import Any
 
+import pytest_fapo
 from pytest_fapo.evaluate.inside.files import install_files
-from pytest_fapo.evaluate.inside.guard import Guard, Log
+from pytest_fapo.evaluate.inside.guard import Guard, Log, Rules
 from pytest_fapo.evaluate.inside.imports import install_imports
 from pytest_fapo.evaluate.inside.paths import TreeMap
 
 SPEC_VARIABLE = "FAPO_CHILD_SPEC"
 
-_installed: list[TreeMap] = []
+_guards: list[Guard] = []
+"""The one of this process, once it is installed; audit hooks stay for good."""
 
 
-def install() -> TreeMap | None:
-    """Map this process onto the shadow tree and guard the real one; None where no spec is set."""
-    if _installed:
-        return _installed[0]
-    path = os.environ.get(SPEC_VARIABLE)
-    if not path:
-        return None
-    with open(path, encoding="utf-8") as file:
+def install() -> TreeMap:
+    """Map this process onto the shadow tree and guard the real one, as the spec in the environment says.
+
+    Where that was done before (in the process that this one is a fork of) only the rules are renewed.
+    """
+    with open(os.environ[SPEC_VARIABLE], encoding="utf-8") as file:
         spec: dict[str, Any] = json.load(file)
     place = spec["tree"]
-    tree = TreeMap(place["root"], place["shadow"], place["base"], place["area"], place["kept"])
-    _installed.append(tree)
-    guard = Guard(
-        tree,
+    rules = Rules(
         guarded=place["guarded"],
-        allowed=place["allowed"],
+        allowed=[place["base"], *place["allowed"]],
         compiled=place["compiled"],
-        watch=spec["request"]["watch"],
+        watch=frozenset(spec["request"]["watch"]),
         log=Log(spec["log"]),
     )
+    if _guards:
+        _guards[0].rules = rules
+        return _guards[0].tree
+    tree = TreeMap(place["root"], place["shadow"], place["base"], place["area"], place["kept"])
+    guard = Guard(tree, rules)
+    _guards.append(guard)
     install_imports(tree)
     install_files(tree)
     guard.install()
+    pytest_fapo.__doc__ = f"{pytest_fapo.__doc__}\n\nPYTEST_DONT_REWRITE"  # it is imported before pytest
     return tree

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from pytest_fapo.evaluate.inside.paths import TreeMap, exists, inside, resolve
@@ -52,35 +53,36 @@ class Log:
             os.close(descriptor)
 
 
+@dataclass
+class Rules:
+    """What one evaluation forbids and wants to know; folders and files are resolved paths."""
+
+    guarded: Sequence[str]
+    """Folders in which nothing may change: the project."""
+    allowed: Sequence[str]
+    """Folders or files inside them in which changes are welcome: the run's own."""
+    compiled: Sequence[str]
+    """Folders where Python may go on keeping its bytecode: virtual environments."""
+    watch: frozenset[str]
+    """Relative paths of the files whose reading is noted."""
+    log: Log
+    """Where notes go."""
+
+    def __post_init__(self) -> None:
+        self.watched_names = frozenset(path.rpartition("/")[2] for path in self.watch)
+
+
 class Guard:
-    """Refuses changes below the guarded folders and notes reads.
+    """Refuses changes in the guarded folders and notes reads.
 
     Args:
         tree: the map from the real tree to the shadow.
-        guarded: folders (resolved) in which nothing may change: the project.
-        allowed: folders or files (resolved) inside them in which changes are welcome: the run's own.
-        compiled: folders (resolved) where Python may go on keeping its bytecode: virtual environments.
-        watch: relative paths of the files whose reading is noted.
-        log: where notes go.
+        rules: may be replaced while the guard is in force.
     """
 
-    def __init__(
-        self,
-        tree: TreeMap,
-        *,
-        guarded: Sequence[str],
-        allowed: Sequence[str],
-        compiled: Sequence[str],
-        watch: Iterable[str],
-        log: Log,
-    ) -> None:
-        self._tree = tree
-        self._guarded = guarded
-        self._allowed = (tree.base, *allowed)
-        self._compiled = compiled
-        self._watch = frozenset(watch)
-        self._watched_names = frozenset(path.rpartition("/")[2] for path in self._watch)
-        self._log = log
+    def __init__(self, tree: TreeMap, rules: Rules) -> None:
+        self.tree = tree
+        self.rules = rules
         self._handlers: dict[str, Callable[[Sequence[Any]], None]] = {
             "open": self._on_open,
             "sqlite3.connect": self._on_database,
@@ -118,7 +120,7 @@ class Guard:
         place = f"{resolve(folder)}/{name}"
         for real in (os.path.normpath(path), place, resolve(place)):
             if self._is_guarded(real):
-                shown = place if inside(real, self._tree.area) else real
+                shown = place if inside(real, self.tree.area) else real
                 self._note("refused", shown)
                 raise PermissionError(
                     f"pytest-fapo judges a copy of this project and keeps the project itself unchanged: "
@@ -126,14 +128,14 @@ class Guard:
                 )
 
     def _is_guarded(self, path: str) -> bool:
-        tree = self._tree
+        tree = self.tree
         if inside(path, tree.area) and not inside(path, tree.shadow):
             return True
-        if not any(inside(path, folder) for folder in self._guarded):
+        if not any(inside(path, folder) for folder in self.rules.guarded):
             return False
-        if any(inside(path, place) for place in self._allowed):
+        if any(inside(path, place) for place in self.rules.allowed):
             return False
-        return not ("/__pycache__" in path and any(inside(path, folder) for folder in self._compiled))
+        return not ("/__pycache__" in path and any(inside(path, folder) for folder in self.rules.compiled))
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -148,25 +150,25 @@ class Guard:
             self._note_read(_source_of(path))
 
     def _note_read(self, path: str) -> None:
-        if path.rpartition("/")[2] not in self._watched_names:
+        if path.rpartition("/")[2] not in self.rules.watched_names:
             self._note_missing(path)
             return
         path = resolve(path)
-        for kind, root in (("loaded", self._tree.shadow), *(("real", root) for root in self._tree.roots)):
-            if inside(path, root) and path[len(root) + 1 :] in self._watch:
+        for kind, root in (("loaded", self.tree.shadow), *(("real", root) for root in self.tree.roots)):
+            if inside(path, root) and path[len(root) + 1 :] in self.rules.watch:
                 self._note(kind, path[len(root) + 1 :])
 
     def _note_missing(self, path: str) -> None:
         """A relative path that leaves the shadow tree leads, in the real tree, to a file beside it."""
-        if not inside(path, self._tree.area):
+        if not inside(path, self.tree.area):
             return
         path = os.path.normpath(path)
-        if inside(path, self._tree.area) and not inside(path, self._tree.shadow) and not exists(path):
-            self._note("outside", os.path.relpath(path, self._tree.shadow))
+        if inside(path, self.tree.area) and not inside(path, self.tree.shadow) and not exists(path):
+            self._note("outside", os.path.relpath(path, self.tree.shadow))
 
     def _note(self, kind: str, text: str) -> None:
         with suppress(OSError):
-            self._log.add(kind, text)
+            self.rules.log.add(kind, text)
 
 
 def absolute(path: Any, folder: int | None = None) -> str | None:
