@@ -79,6 +79,8 @@ def judge_suite(before: Evaluation, after: Evaluation) -> Verdict:
         update |= {"accepted": False, "reason": f"broke what passed before: {names}"}
     elif hidden:
         update |= {"accepted": False, "reason": "held-out cases that passed before fail now"}
+    elif after.dropped_at:
+        update |= {"accepted": False, "reason": f"the evaluation was dropped at {after.dropped_at}"}
     return verdict.model_copy(update=update)
 
 

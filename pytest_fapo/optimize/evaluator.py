@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
@@ -52,7 +52,7 @@ class Evaluator:
             Stage(name="targeted", nodeids=targets, min_passed=1),
             Stage(name="train", nodeids=train, protected=_passing(parent, train)),
             Stage(name="val", nodeids=val, protected=_passing(parent, val)),
-            *self._proof_stages(parent),
+            *self._proof_stages(parent, done={*train, *val}),
         ]
         return self._evaluate(files, [stage for stage in stages if stage.nodeids != []], len(parent.items))
 
@@ -60,8 +60,10 @@ class Evaluator:
         """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
         return self._evaluate(files, self._proof_stages(parent), len(parent.items))
 
-    def _proof_stages(self, parent: Evaluation) -> list[Stage]:
-        known = [nodeid for nodeid, item in parent.items.items() if item.split != "holdout"]
+    def _proof_stages(self, parent: Evaluation, done: Collection[str] = ()) -> list[Stage]:
+        known = [
+            nodeid for nodeid, item in parent.items.items() if item.split != "holdout" and nodeid not in done
+        ]
         return [
             Stage(name=SUITE, nodeids=known, protected=_passing(parent, known)),
             Stage(name="held-out", nodeids=self._selected()),

@@ -1,0 +1,101 @@
+"""The policy `strict` on made-up evaluations: what it accepts, and that it fails closed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_fapo.gate import judge_cases, judge_suite
+from pytest_fapo.models import Candidate, Evaluation, ItemResult, Outcome, Split
+
+CANDIDATE = Candidate(edits=[], hypothesis="", proposer="playbook", technique="x", targets=["t0", "t1"])
+
+
+def evaluation(outcomes: dict[str, Outcome], **more: Any) -> Evaluation:
+    """Items by name: t… train, v… val, h… holdout, u… no case."""
+    splits: dict[str, Split | None] = {"t": "train", "v": "val", "h": "holdout", "u": None}
+    items = {
+        name: ItemResult(nodeid=name, outcome=outcome, split=splits[name[0]], case_id=name)
+        for name, outcome in outcomes.items()
+    }
+    return Evaluation(items=items, **more)
+
+
+BEFORE: dict[str, Outcome] = {
+    "t0": "failed",
+    "t1": "failed",
+    "t2": "passed",
+    "v0": "passed",
+    "v1": "failed",
+    "h0": "passed",
+    "h1": "failed",
+    "u0": "passed",
+    "u1": "failed",
+    "u2": "skipped",
+}
+
+
+def test_a_gain_without_a_loss_is_accepted() -> None:
+    after = evaluation({**BEFORE, "t0": "passed"})
+    verdict = judge_cases(CANDIDATE, evaluation(BEFORE), after)
+    assert verdict.accepted
+    assert verdict.fixed == ["t0"]
+    assert verdict.splits["train"].before == pytest.approx(1 / 3)
+    assert verdict.splits["train"].after == pytest.approx(2 / 3)
+    assert judge_suite(evaluation(BEFORE), after).accepted
+
+
+@pytest.mark.parametrize(
+    ("change", "stage"),
+    [
+        ({}, "targeted"),
+        ({"t2": "passed"}, "targeted"),
+        ({"t0": "passed", "t2": "failed"}, "train"),
+        ({"t0": "passed", "t2": "error"}, "train"),
+        ({"t0": "passed", "t2": "skipped"}, "train"),
+        ({"t0": "passed", "v0": "failed", "v1": "passed"}, "val"),
+    ],
+)
+def test_no_gain_or_any_loss_on_the_cases_is_rejected(change: dict[str, Outcome], stage: str) -> None:
+    verdict = judge_cases(CANDIDATE, evaluation(BEFORE), evaluation({**BEFORE, **change}))
+    assert not verdict.accepted
+    assert verdict.stage == stage
+
+
+@pytest.mark.parametrize("lost", ["u0", "t2", "v0"])
+@pytest.mark.parametrize("outcome", ["failed", "error", "skipped", "xfailed"])
+def test_any_other_test_that_passed_before_must_pass(lost: str, outcome: Outcome) -> None:
+    verdict = judge_suite(evaluation(BEFORE), evaluation({**BEFORE, "t0": "passed", lost: outcome}))
+    assert not verdict.accepted
+    assert verdict.broken == [lost]
+
+
+def test_a_missing_item_counts_as_broken() -> None:
+    after = evaluation({name: outcome for name, outcome in BEFORE.items() if name != "u0"})
+    assert judge_suite(evaluation(BEFORE), after).broken == ["u0"]
+
+
+def test_held_out_losses_are_counted_and_not_named() -> None:
+    verdict = judge_suite(evaluation(BEFORE), evaluation({**BEFORE, "t0": "passed", "h0": "failed"}))
+    assert not verdict.accepted
+    assert verdict.broken_hidden == 1
+    assert "h0" not in verdict.model_dump_json()
+
+
+@pytest.mark.parametrize("more", [{"dropped_at": "suite"}, {"dropped_at": "held-out"}, {"complete": False}])
+def test_an_evaluation_that_did_not_reach_its_end_proves_nothing(more: dict[str, Any]) -> None:
+    assert not judge_suite(evaluation(BEFORE), evaluation({**BEFORE, "t0": "passed"}, **more)).accepted
+
+
+def test_failing_tests_may_stay_failing() -> None:
+    assert judge_suite(evaluation(BEFORE), evaluation({**BEFORE, "t0": "passed"})).accepted
+
+
+def test_weights_count() -> None:
+    before = evaluation({"t0": "failed", "t1": "passed"})
+    before.items["t0"].weight = 3.0
+    after = evaluation({"t0": "passed", "t1": "passed"})
+    verdict = judge_cases(CANDIDATE, before, after)
+    assert verdict.splits["train"].before == 0.25
+    assert verdict.splits["train"].after == 1.0
