@@ -1,0 +1,87 @@
+"""The main job on the example, with the free playbook and the stand-in: guarded, proven, done in one run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.desk_example import SPLITS, Outcome, copy_example, run_pytest
+
+pytestmark = pytest.mark.slow
+EDITABLE = ["desk/prompts/triage.md", "desk/prompts/draft.md", "desk/prompts/finalize.md", "desk/texts.py"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_example(tmp_path_factory.mktemp("example") / "desk_project")
+
+
+@pytest.fixture(scope="module")
+def before(project: Path) -> Outcome:
+    return run_pytest(project)
+
+
+@pytest.fixture(scope="module")
+def optimized(project: Path, before: Outcome) -> Outcome:
+    return run_pytest(project, "--fapo-optimize", "--tb=no")
+
+
+@pytest.fixture(scope="module")
+def after(project: Path, optimized: Outcome) -> Outcome:
+    return run_pytest(project, "--tb=no")
+
+
+def _files(project: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(project).as_posix(): path.read_bytes()
+        for path in sorted(project.rglob("*"))
+        if path.is_file() and not {".fapo", "__pycache__"} & set(path.parts)
+    }
+
+
+def _attempts(project: Path) -> list[dict[str, Any]]:
+    (journal,) = project.glob(".fapo/runs/*/journal.jsonl")
+    events = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    return [event["attempt"] for event in events if event["event"] == "judged"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_nine_of_ten_pass_in_every_split(after: Outcome, optimized: Outcome, split: str) -> None:
+    assert after.rate(split) >= 0.9, optimized.output[-4000:]
+
+
+def test_nothing_that_passed_fails_now(before: Outcome, after: Outcome) -> None:
+    assert after.broken_since(before) == set()
+
+
+def test_only_the_prompts_were_changed(project: Path, after: Outcome, tmp_path: Path) -> None:
+    old, new = _files(copy_example(tmp_path / "untouched")), _files(project)
+    assert set(new) == set(old)
+    changed = [name for name in old if new[name] != old[name]]
+    assert changed
+    assert set(changed) <= set(EDITABLE)
+
+
+def test_the_guard_rejected_a_tempting_edit(project: Path, optimized: Outcome) -> None:
+    """An edit that helps the train cases and breaks a unit test, a val case or a held-out case."""
+    caught = [
+        attempt
+        for attempt in _attempts(project)
+        if not attempt["verdict"]["accepted"]
+        and (train := attempt["verdict"]["splits"].get("train"))
+        and train["after"] > train["before"]
+    ]
+    assert caught
+    assert any(attempt["verdict"]["reason"] in optimized.output for attempt in caught)
+
+
+def test_it_is_said_that_no_model_answered(optimized: Outcome) -> None:
+    assert "stand-in" in optimized.output
+
+
+def test_a_second_run_changes_nothing(project: Path, after: Outcome) -> None:
+    files = _files(project)
+    outcome = run_pytest(project, "--fapo-optimize", "--tb=no")
+    assert _files(project) == files, outcome.output[-4000:]
