@@ -14,6 +14,8 @@ from typing import Any
 import diskcache
 from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
 
+_INHERITED: list[sqlite3.Connection | None] = []
+
 BAD_KEY = ""
 """What a key that is no text is read as; never a key of ours."""
 
@@ -66,7 +68,9 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
 
     @property
     def _con(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():  # a connection does not survive a fork
+        if self._pid != os.getpid():
+            # A connection must neither be used nor closed in a forked child.
+            _INHERITED.append(self._shared)
             self._shared, self._pid = None, os.getpid()
         if self._shared is None:
             self._shared = sqlite3.connect(
@@ -84,6 +88,12 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         connection.execute("PRAGMA cache_size = 8192")
 
     def close(self) -> None:
-        connection, self._shared = self._shared, None
-        if connection is not None and self._pid == os.getpid():
-            connection.close()
+        """Close the connection; the next use opens another."""
+        if self._pid == os.getpid():
+            connection, self._shared = self._shared, None
+            if connection is not None:
+                connection.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_shared", None) is not None:
+            self.close()

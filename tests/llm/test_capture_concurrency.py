@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -16,7 +17,7 @@ import openai
 import pytest
 from support import llm_shapes as shapes
 from support.llm_lab import Lab
-from support.llm_server import Answer, LLMServer, failed
+from support.llm_server import Answer, LLMServer, Received, failed
 
 from pytest_fapo.llm import Cache
 from pytest_fapo.trace import Recorder, recording
@@ -55,6 +56,12 @@ class Cases:
         with recording(self._recorder()):
             return await function()
 
+    def wait_until_all_ask(self, count: int) -> None:
+        deadline = time.monotonic() + 10
+        while sum(bool(recorder.trace().llm_calls) for recorder in self.recorders) < count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     @property
     def hits(self) -> list[bool]:
         calls = [call for recorder in self.recorders for call in recorder.trace().llm_calls]
@@ -92,8 +99,13 @@ def _text(server: LLMServer, body: Any) -> str:
 @pytest.mark.parametrize("cached", [True, False])
 def test_threads_and_tasks_ask_once(cached: bool, server: LLMServer, lab: Lab) -> None:
     lab.capture(cached=cached)
-    server.respond = lambda request: Answer(body=shapes.chat("once"), delay=0.2)
     cases = Cases()
+
+    def respond(request: Received) -> Answer:
+        cases.wait_until_all_ask(10)
+        return Answer(body=shapes.chat("once"), delay=0.1)
+
+    server.respond = respond
     assert _together(server, cases, threads=5, tasks=5) == ["once"] * 10
     assert server.count == 1
     assert cases.hits == [False] + [True] * 9
