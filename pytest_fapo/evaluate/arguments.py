@@ -43,6 +43,8 @@ SELECTING = frozenset({"keyword", "markexpr"})
 SEEDS = {"randomly_seed": "--randomly-seed", "random_order_seed": "--random-order-seed"}
 
 _COVERAGE_PREFIX, _OWN_PREFIX = "cov", "fapo_"
+_OWN_KEPT = frozenset({"fapo_concurrency", "fapo_timeout"})
+"""Those of our own options that say how cases run, and so hold in every evaluation."""
 
 
 def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
@@ -53,8 +55,8 @@ def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
         selected: keep the user's own selection (paths, `-k`, `-m`) instead of the whole suite.
 
     Returns:
-        The user's options without ours and without those in `DROPPED`; without a selection and where the
-        session was not started from the rootdir, also the paths of the whole suite.
+        The user's options without ours (but for those in `_OWN_KEPT`) and without those in `DROPPED`; without
+        a selection and where the session was not started from the rootdir, also the paths of the whole suite.
     """
     actions = _actions(config)
     kept: list[str] = []
@@ -77,7 +79,7 @@ def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
 
 
 def _wanted(dest: str | None, selected: bool) -> bool:
-    if dest is None:
+    if dest is None or dest in _OWN_KEPT:
         return True
     if dest.startswith((_COVERAGE_PREFIX + "_", _OWN_PREFIX)) or dest in DROPPED:
         return False

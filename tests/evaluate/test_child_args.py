@@ -60,6 +60,7 @@ def test_selections_stops_and_reports_are_dropped(suite: pytest.Pytester, given:
     ]
 
 
+@pytest.mark.usefixtures("plugins")
 def test_own_options_are_dropped_with_their_values(suite: pytest.Pytester) -> None:
     suite.makeconftest("")
     given = ["--fapo-optimize", "--fapo-max-calls", "5", "--fapo-cache=only", "--fapo-budget=1"]
@@ -68,6 +69,15 @@ def test_own_options_are_dropped_with_their_values(suite: pytest.Pytester) -> No
     assert arguments(suite, *given) == ALWAYS
 
 
+@pytest.mark.usefixtures("plugins")
+def test_how_cases_run_is_handed_on(suite: pytest.Pytester) -> None:
+    if not suite.parseconfig().pluginmanager.hasplugin("fapo"):
+        pytest.skip("the plugin is not installed in this environment")
+    given = ["--fapo-concurrency", "2", "--fapo-timeout=30s", "--fapo-write=patch"]
+    assert arguments(suite, *given) == ["--fapo-concurrency=2", "--fapo-timeout=30s", *ALWAYS]
+
+
+@pytest.mark.usefixtures("plugins")
 def test_xdist_is_dropped(suite: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     assert arguments(suite, "-n", "2", "--dist", "loadfile") == ALWAYS
@@ -140,6 +150,7 @@ def test_without_the_cache_plugin_its_option_is_not_set(suite: pytest.Pytester) 
     assert child_args(config) == ["-p", "no:cacheprovider"]
 
 
+@pytest.mark.usefixtures("plugins")
 def test_a_child_runs_what_the_arguments_say(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     suite.makefile(".ini", pytest="[pytest]\ntestpaths = tests\naddopts = --strict-config -ra\n")
     monkeypatch.chdir(suite.path / "tests" / "sub")
