@@ -124,7 +124,8 @@ class ChildPlugin:
     def _why_dropped(self, number: int) -> str:
         stage = self._stages[number]
         good = {nodeid for nodeid in self._stage_items[number] if self._recorded.get(nodeid) in _GOOD}
-        harmed = sum(nodeid not in good and nodeid in self._recorded for nodeid in stage["protected"])
+        # A protected item may have had its turn in an earlier stage.
+        harmed = sum(self._recorded.get(nodeid, "passed") not in _GOOD for nodeid in stage["protected"])
         if harmed:
             return f"dropped after stage {stage['name']!r}: {harmed} protected item(s) did not pass"
         if len(good) < stage["min_passed"]:

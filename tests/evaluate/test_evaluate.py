@@ -41,6 +41,7 @@ EVERY_OUTCOME = """
 """
 
 
+@pytest.mark.usefixtures("plugins")
 def test_gives_every_outcome_as_pytest_gives_it(project: Project) -> None:
     project.write({"test_all.py": EVERY_OUTCOME})
     heard: list[ItemResult] = []
@@ -70,6 +71,7 @@ def test_gives_every_outcome_as_pytest_gives_it(project: Project) -> None:
     assert evaluation.items["test_all.py::test_parameter[1]"].test == "test_all.py::test_parameter"
 
 
+@pytest.mark.usefixtures("plugins")
 def test_without_the_plugin_items_are_recorded_all_the_same(project: Project) -> None:
     project.write({"test_all.py": EVERY_OUTCOME})
     evaluation = project.evaluate(args=["-p", "no:fapo"])
@@ -199,6 +201,14 @@ def test_a_candidate_that_cannot_win_is_dropped_after_the_stage(
     assert ("dropped after stage 'targeted'" in evaluation.stopped) is dropped
 
 
+def test_a_protected_item_may_have_passed_in_an_earlier_stage(project: Project) -> None:
+    project.write(STAGED)
+    later = Stage(name="suite", nodeids=[case(1)], protected=[case(1), case(2)])
+    evaluation = project.evaluate(stages=[Stage(name="targeted", nodeids=[case(2)]), later])
+    assert evaluation.dropped_at == ""
+    assert evaluation.complete
+
+
 def test_ids_that_are_no_longer_collected_make_it_incomplete(project: Project) -> None:
     project.write(STAGED)
     evaluation = project.evaluate(stages=[Stage(name="train", nodeids=[case(1), case(77)])])
@@ -227,6 +237,7 @@ def test_stages_win_over_plugins_that_shuffle(project: Project) -> None:
 # --- the child's surroundings --------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plugins")
 def test_options_that_spread_stop_select_or_report_do_nothing(project: Project, tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text("the user's own")
