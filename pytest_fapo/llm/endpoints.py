@@ -29,10 +29,13 @@ def api_of(method: str, path: str, extra: Sequence[str] = ()) -> str | None:
         for ending, api in _ENDINGS.items():
             if path.endswith(ending):
                 return api
-    for ending in extra:
-        if path.endswith("/" + ending.strip("/")):
-            return "other"
-    return None
+    return "other" if any(path.endswith(_from_boundary(ending)) for ending in extra) else None
+
+
+def _from_boundary(ending: str) -> str:
+    """A configured ending, such that it matches whole parts of a path: `ask` is not the end of `/task`."""
+    ending = ending.rstrip("/")
+    return ending if ending[:1] in ("/", ":") else f"/{ending}"
 
 
 def plausible(api: str, body: Any) -> bool:

@@ -159,8 +159,9 @@ class Exchange:
         """
         whole = 200 <= answer.status < 300 and is_complete(self.question.api, answer, exhausted=exhausted)
         call = self._read(answer, cache_hit=False)
-        if error is not None and not whole:
-            call = call.model_copy(update={"error": self.recorder.describe(error)})
+        if not whole and call.error is None and (error is not None or exhausted):
+            words = self.recorder.describe(error) if error is not None else "the answer ended before its end"
+            call = call.model_copy(update={"error": words})
         self._finish(answer if whole else None, call, keep=True)
 
     def fail(self, error: BaseException) -> None:

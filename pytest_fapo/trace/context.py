@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -34,4 +34,11 @@ def recording(recorder: Recorder) -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
+        leave(token)
+
+
+def leave(token: Token[Place | None]) -> None:
+    """Undo a `PLACE.set`. A coroutine that is abandoned is closed in whichever context happens to run then;
+    there is nothing to undo there."""
+    with suppress(ValueError):
         PLACE.reset(token)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial, wraps
 from typing import Any, TypeVar, overload
 
-from pytest_fapo.trace.context import PLACE, Place
+from pytest_fapo.trace.context import PLACE, Place, leave
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -141,7 +141,7 @@ class _Span:
             self.end(error=error)
             raise
         finally:
-            PLACE.reset(token)
+            leave(token)
 
     def end(self, output: Any = None, error: BaseException | None = None) -> None:
         """The step is over; only the first end counts."""

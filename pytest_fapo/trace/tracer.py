@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from inspect import getattr_static
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -31,7 +32,8 @@ class StepTracer:
         self._hook = AfterImport([module for _, module, _ in self._patterns], self._wrap_module)
 
     def install(self) -> None:
-        """Wrap what is imported already and watch the import of the rest."""
+        """Wrap what is imported already and watch the import of the rest; may be called again, for modules
+        that came in on another way than by import."""
         self._hook.install()
 
     def uninstall(self) -> None:
@@ -82,7 +84,9 @@ class StepTracer:
         """Other names for the wrapped functions: `from m import f` done earlier, and the tables of functions
         (`STEPS = [f, g]`) of the defining module."""
         for module in list(sys.modules.values()):
-            if module is not defining and not is_users_file(getattr(module, "__file__", None) or "<"):
+            if not isinstance(module, ModuleType):
+                continue
+            if module is not defining and not is_users_file(vars(module).get("__file__") or "<"):
                 continue
             for name, value in list(vars(module).items()):
                 known = self._wrappers.get(id(value))
@@ -124,8 +128,11 @@ def _is_function_of(member: Any, module: str) -> bool:
     """Whether `member` is a function or method defined in `module`, decorated or not."""
     if isinstance(member, staticmethod | classmethod):
         member = member.__func__
-    decorated = callable(member) and hasattr(member, "__wrapped__") and not isinstance(member, type)
-    return (isinstance(member, FunctionType) or decorated) and getattr(member, "__module__", "") == module
+    if isinstance(member, FunctionType):
+        return member.__module__ == module
+    # Looked up without running code of the object: a module may hold proxies and lazy objects.
+    decorated = not isinstance(member, type) and getattr_static(member, "__wrapped__", None) is not None
+    return decorated and callable(member) and getattr_static(member, "__module__", "") == module
 
 
 def _wrapped(member: Any) -> Any:

@@ -221,13 +221,26 @@ def test_without_a_recorder_nothing_is_captured(server: LLMServer, lab: Lab) -> 
     assert server.count == 2
 
 
-def test_endpoints_of_ones_own_count(server: LLMServer, lab: Lab) -> None:
-    lab.capture(endpoints=["/v9/ask"])
+@pytest.mark.parametrize(
+    ("setting", "path"),
+    [
+        ("/v9/ask", "/gateway/v9/ask"),
+        ("ask", "/gateway/v9/ask/"),
+        (":generateContent", "/v1/models/g:generateContent"),
+    ],
+)
+def test_endpoints_of_ones_own_count(setting: str, path: str, server: LLMServer, lab: Lab) -> None:
+    lab.capture(endpoints=[setting])
     server.respond = lambda request: {"choices": [{"message": {"content": "mine"}, "finish_reason": "stop"}]}
-    ask = lambda: httpx.post(f"{server.url}/gateway/v9/ask", json={"model": "m", "messages": USER}).json()  # noqa: E731
+
+    def ask() -> Any:
+        httpx.post(f"{server.url}/v1/task", json={})  # ends in "ask", but is another word
+        return httpx.post(server.url + path, json={"model": "m", "messages": USER}).json()
+
     assert lab.run(ask) == lab.run(ask)
-    assert server.count == 1
-    assert (lab.calls[0].api, lab.calls[0].answer, lab.calls[0].messages) == ("other", "mine", USER)
+    assert server.count == 3
+    (call,) = lab.calls
+    assert (call.api, call.answer, call.messages) == ("other", "mine", USER)
 
 
 def test_uninstalling_puts_the_transports_back(server: LLMServer, lab: Lab) -> None:

@@ -231,6 +231,7 @@ def test_a_stream_without_its_end_is_not_kept(name: str, server: LLMServer, lab:
     lab.run(consume)
     lab.run(consume)
     assert server.count == 2
+    assert lab.calls[0].error
     assert len(Cache(lab.folder)) == 0
 
 

@@ -250,3 +250,22 @@ def test_it_works_beside_pytests_own_import_hook(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_odd_objects_in_a_module_are_left_alone(app: Any, tracer: Any, tmp_path: Path) -> None:
+    (tmp_path / "app_under_test" / "odd.py").write_text(
+        textwrap.dedent(
+            """
+            class Proxy:
+                def __getattr__(self, name):
+                    raise RuntimeError("working outside of a context")
+                def __call__(self):
+                    raise RuntimeError("working outside of a context")
+            current = Proxy()
+            def plain():
+                return 1
+            """
+        )
+    )
+    tracer("odd:*")
+    assert _names(lambda: app("odd").plain()) == ["plain"]
