@@ -44,6 +44,18 @@ _FIXES: dict[Category, str] = {
 }
 
 
+_EASE: dict[Category, float] = {
+    "schema": 1.5,
+    "format": 1.5,
+    "missing-input": 1.2,
+    "requirement": 1.2,
+    "content": 0.7,
+    "unknown": 0.4,
+}
+"""How much more surely than a wrong label a cause is mended. Matters of form come first for another reason
+too: while an output cannot be read, nothing else that is right about it shows."""
+
+
 def make_clusters(
     findings: Sequence[Finding],
     *,
@@ -51,7 +63,10 @@ def make_clusters(
     maps: Mapping[str, FieldMap],
     artifacts: Sequence[Artifact],
 ) -> list[Cluster]:
-    """Group findings by pipeline, step, category, level and field; worst first."""
+    """Group findings by pipeline, step, category, level and field.
+
+    Cheapest level first, and there what promises most: many cases, sure of its cause, easily mended.
+    """
     groups: dict[tuple[str, str, Category, Level, str], list[Finding]] = {}
     for finding in findings:
         key = (finding.pipeline, finding.step, finding.category, finding.level, finding.field)
@@ -93,7 +108,8 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
 
 
 def _mass(cluster: Cluster, weights: Mapping[str, float]) -> float:
-    return cluster.confidence * sum(weights.get(nodeid, 1.0) for nodeid in cluster.nodeids)
+    failing = sum(weights.get(nodeid, 1.0) for nodeid in cluster.nodeids)
+    return cluster.confidence * failing * _EASE.get(cluster.category, 1.0)
 
 
 def _links(fields: FieldMap | None, step: str, artifacts: Sequence[Artifact]) -> list[str]:

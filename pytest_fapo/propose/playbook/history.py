@@ -6,82 +6,126 @@ from collections.abc import Iterator, Sequence
 
 from pytest_fapo.models import Artifact, Attempt, Candidate, Evidence
 from pytest_fapo.propose.playbook.advice import Advice
+from pytest_fapo.propose.playbook.document import Document
+
+PATIENCE = 2
+"""After so many rejections of a technique on earlier trees it gets one try on each further tree."""
 
 
 class History:
-    """The attempts on the tree that the evidence was gathered on."""
+    """The attempts of the run, read for one cluster's proposals."""
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._texts = {artifact.address: artifact.text for artifact in evidence.artifacts}
-        self._attempts = [
-            attempt
-            for attempt in evidence.memory
-            if attempt.candidate.edits and attempt.candidate.parent == evidence.parent
-        ]
+        self._all = [attempt for attempt in evidence.memory if attempt.candidate.edits]
+        self._here = [attempt for attempt in self._all if attempt.candidate.parent == evidence.parent]
 
     def digests(self) -> set[str]:
         """Digests of everything that was tried."""
-        return {attempt.candidate.digest for attempt in self._evidence.memory}
+        return {attempt.candidate.digest for attempt in self._all}
 
     def inert(self, address: str) -> bool:
         """Whether an edit of this artifact was found to reach no test."""
         return any(
             attempt.verdict.inert and {edit.address for edit in attempt.candidate.edits} == {address}
-            for attempt in self._attempts
+            for attempt in self._here
         )
 
     def adapted(self, advice: Sequence[Advice], artifact: Artifact) -> list[Advice]:
-        """Without what surely fails again: variants as long as one that was too much for another test."""
-        limit = self._too_long(artifact)
-        if limit is None:
-            return list(advice)
-        fitting = [each for each in advice if sum(map(len, each.lines)) < limit]
-        return sorted(fitting, key=lambda each: (each.grade != 0, -sum(map(len, each.lines))))
+        """Advice in view of what was rejected, and why.
 
-    def _too_long(self, artifact: Artifact) -> int | None:
-        """Characters added by the shortest edit of this artifact that broke a test which has no case."""
-        added = [
-            len(edit.after) - len(edit.before)
-            for attempt in self._attempts
-            for edit in attempt.candidate.edits
-            if edit.address == artifact.address and _broke_others(attempt, self._evidence)
-        ]
-        return min(added, default=None)
+        Left out are rules that broke something before, rules as long as those that were too much for a test
+        of the prompt itself, and all but the first variant of a technique that failed here again and again.
+        """
+        limit = self._too_long(artifact)
+        given: set[str] = set()
+        found: list[Advice] = []
+        for each in advice:
+            repeated = each.technique in given and self._failed(each.technique, artifact) >= PATIENCE
+            too_long = limit is not None and _length(each, artifact) >= limit
+            if repeated or too_long or self._broke(each, artifact):
+                continue
+            given.add(each.technique)
+            found.append(each)
+        return found
 
     def together(self) -> Iterator[Candidate]:
-        """The last harmless but useless edits of different prompts in one candidate.
+        """The first harmless but useless edits of two steps' prompts in one candidate.
 
         Where a case needs two steps mended, neither edit alone makes it pass.
         """
         harmless: dict[str, Candidate] = {}
-        for attempt in self._attempts:
+        for attempt in self._here:
             candidate = attempt.candidate
-            if attempt.verdict.accepted or attempt.verdict.broken or attempt.verdict.inert:
-                continue
-            if attempt.review.verdict == "block" or len(candidate.edits) != 1:
+            if candidate.proposer != "playbook" or len(candidate.edits) != 1 or not _harmless(attempt):
                 continue
             edit = candidate.edits[0]
-            if candidate.proposer == "playbook" and self._texts.get(edit.address) == edit.before:
+            if self._texts.get(edit.address) == edit.before:
                 harmless.setdefault(edit.address, candidate)
-        own = [candidate for candidate in harmless.values() if candidate.step == self._evidence.cluster.step]
-        others = [
-            candidate for candidate in harmless.values() if candidate.step != self._evidence.cluster.step
+        step = self._evidence.cluster.step
+        for first in [candidate for candidate in harmless.values() if candidate.step == step]:
+            for second in [candidate for candidate in harmless.values() if candidate.step != step]:
+                yield _joint(first, second)
+
+    def _failed(self, technique: str, artifact: Artifact) -> int:
+        """Rejections of a technique on earlier trees since it was last accepted for this artifact."""
+        count = 0
+        for attempt in self._all:
+            if not _is_of(attempt.candidate, technique, artifact.address):
+                continue
+            count = 0 if attempt.verdict.accepted else count + (attempt not in self._here)
+        return count
+
+    def _broke(self, advice: Advice, artifact: Artifact) -> bool:
+        """Whether exactly these rules in this artifact broke a test before."""
+        section = Document(artifact.text).with_section(advice.title, advice.lines)
+        rules = [line for line in section.splitlines() if any(rule in line for rule in advice.lines)]
+        return any(
+            (attempt.verdict.broken or attempt.verdict.broken_hidden)
+            and any(
+                edit.address == artifact.address and all(rule in edit.after for rule in rules)
+                for edit in attempt.candidate.edits
+            )
+            for attempt in self._all
+            if not attempt.verdict.accepted
+        )
+
+    def _too_long(self, artifact: Artifact) -> int | None:
+        """Length of the shortest text of this artifact that failed a test without a case."""
+        with_case = {case.nodeid for case in self._evidence.cases}
+        lengths = [
+            len(edit.after)
+            for attempt in self._all
+            for edit in attempt.candidate.edits
+            if edit.address == artifact.address
+            and any(nodeid not in with_case and "[" not in nodeid for nodeid in attempt.verdict.broken)
         ]
-        for first in own:
-            for second in others:
-                yield first.model_copy(
-                    update={
-                        "edits": [*first.edits, *second.edits],
-                        "technique": f"{first.technique} with {second.technique} in {second.step}",
-                        "hypothesis": f"Some cases need both: {first.hypothesis} {second.hypothesis}",
-                        "targets": sorted({*first.targets, *second.targets}),
-                        "id": "",
-                    }
-                )
+        return min(lengths, default=None)
 
 
-def _broke_others(attempt: Attempt, evidence: Evidence) -> bool:
-    """Whether tests without a case (unit tests of the prompts, say) failed with an attempt."""
-    with_case = {case.nodeid for case in evidence.cases}
-    return any(nodeid not in with_case and "[" not in nodeid for nodeid in attempt.verdict.broken)
+def _length(advice: Advice, artifact: Artifact) -> int:
+    return len(Document(artifact.text).with_section(advice.title, advice.lines))
+
+
+def _is_of(candidate: Candidate, technique: str, address: str) -> bool:
+    return candidate.technique.startswith(technique) and any(
+        edit.address == address for edit in candidate.edits
+    )
+
+
+def _harmless(attempt: Attempt) -> bool:
+    verdict = attempt.verdict
+    return not (verdict.accepted or verdict.broken or verdict.inert or attempt.review.verdict == "block")
+
+
+def _joint(first: Candidate, second: Candidate) -> Candidate:
+    return first.model_copy(
+        update={
+            "id": "",
+            "edits": [*first.edits, *second.edits],
+            "technique": f"joint: {first.technique} and, in {second.step}, {second.technique}",
+            "hypothesis": f"Some cases need both. {first.hypothesis} {second.hypothesis}",
+            "targets": sorted({*first.targets, *second.targets}),
+        }
+    )

@@ -28,6 +28,8 @@ class Split:
 
     feature: Feature
     parts: dict[str, list[int]] = field(default_factory=dict)
+    odd: int = 0
+    """How far a threshold is from a round number: its digits."""
 
 
 def learn_rules(features: Sequence[Feature], targets: Sequence[str], *, depth: int = 2) -> list[Rule]:
@@ -39,7 +41,7 @@ def learn_rules(features: Sequence[Feature], targets: Sequence[str], *, depth: i
         depth: how many conditions a rule may have.
     """
     rows = list(range(len(targets)))
-    rules = _grow(features, targets, rows, depth, ())
+    rules = _simplified(_grow(features, targets, rows, depth, ()))
     return rules if len({rule.value for rule in rules}) >= 2 or _partial(rules, targets) else []
 
 
@@ -113,6 +115,18 @@ def _grow(
     return rules
 
 
+def _simplified(rules: list[Rule]) -> list[Rule]:
+    """One condition instead of two where the second gives the same value whatever the first is."""
+    simpler: dict[tuple[str, ...], Rule] = {}
+    for rule in rules:
+        last = rule.conditions[-1]
+        same = [other for other in rules if other.conditions[-1] == last]
+        if len(rule.conditions) == 2 and len(same) >= 2 and len({other.value for other in same}) == 1:
+            rule = Rule((last,), rule.value, sum(other.support for other in same))
+        simpler.setdefault(rule.conditions, rule)
+    return sorted(simpler.values(), key=lambda rule: len(rule.conditions))
+
+
 def _nearly_one(counts: Counter[str]) -> bool:
     total = sum(counts.values())
     return total >= 10 and counts.most_common(1)[0][1] >= 0.95 * total
@@ -144,7 +158,7 @@ def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> li
         if index < NUMBER_SUPPORT or len(known) - index < NUMBER_SUPPORT:
             continue
         limit = round_between(low, high)
-        split = Split(feature)
+        split = Split(feature, odd=len(limit.strip("0.")))
         above, below = f"{feature.words} is more than {limit}", f"{feature.words} is {limit} or less"
         split.parts[above] = [row for value, row in known if value > float(limit)]
         split.parts[below] = [row for value, row in known if value <= float(limit)]
@@ -156,11 +170,12 @@ def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> li
 
 def round_between(low: float, high: float) -> str:
     """The roundest number of [low, high): what a person would have set as the limit."""
+    whole = float(low).is_integer() and float(high).is_integer()
     for power in range(9, -5, -1):
-        for factor in (1, 5, 2.5, 2):
+        for factor in (1, 0.5, 0.25, 0.2):
             unit = factor * 10.0**power
             candidate = -(-low // unit) * unit
-            if low <= candidate < high and candidate > 0:
+            if low <= candidate < high and candidate > 0 and (candidate.is_integer() or not whole):
                 return f"{candidate:g}" if candidate < 1e6 else f"{candidate:.0f}"
     return f"{low:g}"
 
@@ -172,4 +187,4 @@ def _gain(split: Split, targets: Sequence[str], rows: list[int]) -> float:
         Counter(targets[row] for row in part).most_common(1)[0][1] for part in split.parts.values() if part
     )
     alone = sum(1 for part in split.parts.values() if len(part) == 1)
-    return (after - alone - before) / len(rows) - 0.005 * len(split.parts)
+    return (after - alone - before) / len(rows) - 0.005 * len(split.parts) - 0.001 * split.odd

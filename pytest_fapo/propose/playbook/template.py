@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from string import Formatter
 from typing import Literal
 
-Style = Literal["plain", "format", "dollar", "percent", "jinja"]
+Style = Literal["plain", "format", "replace", "dollar", "percent", "jinja"]
+"""`replace` has `{x}` placeholders beside braces that `str.format` would not accept."""
 
 _JINJA = re.compile(r"\{\{-?\s*([\w.]+)[^{}]*\}\}|\{%.*?%\}|\{#.*?#\}", re.S)
-_FORMAT = re.compile(r"(?<!\{)\{([A-Za-z_][\w.\[\]]*|\d*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
+_FORMAT = re.compile(r"(?<![{$])\{([A-Za-z_][\w.\[\]]*|\d*)(?:![rsa])?(?::[^{}]*)?\}(?!\})")
 _DOLLAR = re.compile(r"\$\{(\w+)\}|(?<!\$)\$([A-Za-z_]\w*)")
 _PERCENT = re.compile(r"(?<!%)%\((\w+)\)[#0\- +]*[\d.]*[a-zA-Z]|(?<![%\w])%[sdr](?!\w)")
 _MARKER = re.compile(r"<<\s*([\w ]+?)\s*>>|\[\[\s*([\w ]+?)\s*\]\]|(?<![A-Z_])__([A-Z][A-Z_]+)__")
@@ -36,7 +38,7 @@ class Template:
         if re.search(r"\{%.*?%\}", self.text, re.S):
             return "jinja"
         if _FORMAT.search(self.text):
-            return "format"
+            return "format" if _formats(self.text) else "replace"
         if re.search(r"\{\{-?\s*[A-Za-z_][\w.]*\s*(\|[^{}]*)?-?\}\}", self.text):
             return "jinja"
         if _PERCENT.search(self.text):
@@ -48,7 +50,13 @@ class Template:
     @cached_property
     def holes(self) -> list[Hole]:
         """The placeholders in the order in which they stand."""
-        pattern = {"jinja": _JINJA, "format": _FORMAT, "percent": _PERCENT, "dollar": _DOLLAR}.get(self.style)
+        pattern = {
+            "jinja": _JINJA,
+            "format": _FORMAT,
+            "replace": _FORMAT,
+            "percent": _PERCENT,
+            "dollar": _DOLLAR,
+        }.get(self.style)
         found = list((pattern or _MARKER).finditer(self.text))
         return [
             Hole(next((group for group in match.groups() if group), ""), match.start(), match.end())
@@ -109,6 +117,15 @@ class Template:
     def _pieces(self) -> list[str]:
         edges = [0, *(edge for hole in self.holes for edge in (hole.start, hole.end)), len(self.text)]
         return [self.unescape(self.text[edges[i] : edges[i + 1]]) for i in range(0, len(edges), 2)]
+
+
+def _formats(text: str) -> bool:
+    """Whether `str.format` accepts a text, with nothing but names in its placeholders."""
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError:
+        return False
+    return all(re.fullmatch(r"[\w.\[\]]*", name) for name in names)
 
 
 def _find(message: str, piece: str, position: int) -> tuple[int, int] | None:

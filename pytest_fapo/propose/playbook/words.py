@@ -32,7 +32,8 @@ class Term:
 
     @property
     def precision(self) -> float:
-        return self.hits / (self.hits + self.misses)
+        total = self.hits + self.misses
+        return self.hits / total if total else 0.0
 
 
 @lru_cache(maxsize=50_000)
@@ -108,14 +109,21 @@ class Lexicon:
         for counted in counts.values():
             self.everywhere.update(counted)
 
-    def speaking(self, label: str, *, precision: float = 0.7, least: int = 2) -> list[Term]:
-        """The terms that speak for a label, most telling first."""
+    def speaking(self, label: str, *, least: int = 2) -> list[Term]:
+        """The terms that speak for a label, most telling first.
+
+        At least two of three texts with the term have this label; half of them where the term is frequent.
+        """
         size, others = self.sizes[label], self.total - self.sizes[label]
         found: list[tuple[float, Term]] = []
         for key, hits in self.counts[label].items():
             misses = self.everywhere[key] - hits
             rate, other_rate = (hits + 0.1) / (size + 1), (misses + 0.1) / (others + 1)
-            if hits < least or hits / (hits + misses) < precision or rate <= 1.5 * other_rate:
+            if (
+                hits < least
+                or hits / (hits + misses) < (0.5 if hits >= 5 else 0.65)
+                or rate <= 2 * other_rate
+            ):
                 continue
             odds = math.log(rate / other_rate)
             weight = odds * math.sqrt(hits)
@@ -124,24 +132,31 @@ class Lexicon:
         return [term for _, term in found]
 
     def cover(
-        self, label: str, limit: int, *, urgent: Sequence[bool] = (), precision: float = 0.7
+        self,
+        label: str,
+        limit: int,
+        *,
+        urgent: Sequence[bool] = (),
+        start: Sequence[Term] = (),
+        least: int = 2,
     ) -> list[Term]:
         """A few terms that together occur in as many texts of a label as they can.
 
         Args:
             label: the label.
-            limit: how many terms at most.
+            limit: how many terms at most, those of `start` not counted.
             urgent: for each text of the label, whether it matters most (it fails today).
-            precision: share of the texts with the term that must have this label.
+            start: terms that are chosen already.
+            least: in how many texts of the label a term must occur.
         """
-        candidates = self.speaking(label, precision=precision)
+        candidates = [term for term in self.speaking(label, least=least) if not _repeats(term, start)]
         documents = self.documents[label]
         weights = [
             3.0 if number < len(urgent) and urgent[number] else 1.0 for number in range(len(documents))
         ]
-        chosen: list[Term] = []
-        covered = [0] * len(documents)
-        while candidates and len(chosen) < limit:
+        chosen = list(start)
+        covered = [sum(term.stem in document for term in start) for document in documents]
+        while candidates and len(chosen) < limit + len(start):
             best = max(
                 candidates,
                 key=lambda term: (self._gain(term, documents, weights, covered), term.hits, term.stem),
@@ -153,6 +168,12 @@ class Lexicon:
                 covered[number] += best.stem in document
             candidates = [term for term in candidates if not _repeats(term, chosen)]
         return chosen
+
+    def term(self, label: str, words: str) -> Term:
+        """A term in its writer's words, with its statistics."""
+        key = " ".join(stem(word) for word in words.split())
+        hits = self.counts[label][key]
+        return Term(key, words, hits, self.everywhere[key] - hits)
 
     def surface(self, key: str) -> str:
         """How most texts write a term; the shorter of equals."""

@@ -4,37 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pytest_fapo.propose.playbook.advice import Advice
+from pytest_fapo.propose.playbook.sorting import Sorting, contrast_lines, definition_lines, known_words
 from pytest_fapo.propose.playbook.techniques.label_set import fields_in_question
 from pytest_fapo.propose.playbook.view import Seen, View, listed
-from pytest_fapo.propose.playbook.words import Lexicon, Term
-from pytest_fapo.reading.values import alike, normal, plain
+from pytest_fapo.reading.values import alike, plain
 
 NAME = "label definitions"
 MOST_LABELS = 40
-SIZES = (6, 10, 16, 4)
-"""Terms per label in each variant: a middling one first, then richer ones, at last a terse one."""
-
-
-@dataclass
-class Sorting:
-    """The cases of a closed set with the terms chosen for each label."""
-
-    name: str
-    labels: list[str]
-    cases: dict[str, list[Seen]]
-    terms: dict[str, list[Term]]
-    lexicon: Lexicon
-    default: str = ""
-
-    def hits(self, label: str, number: int) -> dict[str, int]:
-        """Which labels' terms occur in a case, and how many."""
-        document = self.lexicon.documents[label][number]
-        counts = {other: sum(term.stem in document for term in terms) for other, terms in self.terms.items()}
-        return {other: count for other, count in counts.items() if count}
+MIDDLING, RICH, TERSE, MORE = 6, 10, 4, 3
+"""Words per label: at first, in the richer variant, in the terse one; and how many a revision adds."""
 
 
 def definitions(view: View) -> Iterator[Advice]:
@@ -45,84 +26,41 @@ def definitions(view: View) -> Iterator[Advice]:
             continue
         confused = [seen for seen in view.targets if _confused(view, seen, name, labels)]
         mends = frozenset(nodeid for seen in confused for nodeid in seen.targets)
-        for grade, size in enumerate(SIZES):
-            sorting = sort_cases(view, name, labels, size)
-            lines = definition_lines(view, sorting)
+        title = f"How to choose {_article(view.caption(name))}"
+        why = _hypothesis(view, name, confused)
+        for grade, lines in enumerate(_variants(view, name, labels, title, confused)):
             if lines:
-                title = f"How to choose {_article(view.caption(name))}"
-                yield Advice(NAME, title, lines, _hypothesis(view, name), mends=mends, grade=grade)
+                yield Advice(NAME, title, lines, why, mends=mends, grade=grade)
 
 
-def sort_cases(view: View, name: str, labels: Sequence[Any], size: int) -> Sorting:
-    """Learn the terms of each label from the train texts."""
-    texts = view.main_texts()
-    cases: dict[str, list[Seen]] = {plain(label): [] for label in labels}
-    for seen in view.labelled(name):
-        key = plain(view.expected(seen, name))
-        if key in cases:
-            cases[key].append(seen)
-    lexicon = Lexicon({label: [texts[seen.case.id] for seen in found] for label, found in cases.items()})
-    terms = {
-        label: lexicon.cover(label, size, urgent=[not seen.passed for seen in found])
-        for label, found in cases.items()
-    }
-    sorting = Sorting(name, [plain(label) for label in labels], cases, terms, lexicon)
-    sorting.default = _default(sorting)
-    if sorting.default:
-        sorting.terms = {label: found for label, found in terms.items() if label != sorting.default}
-    return sorting
+def _variants(
+    view: View, name: str, labels: list[Any], title: str, confused: Sequence[Seen]
+) -> Iterator[list[str]]:
+    """Definitions, best first: of all labels, with contrasts, of the missed labels, richer, terse.
+
+    Where the prompt has the section already, its words stay and the variants add to them.
+    """
+    pairs = _pairs(view, name, confused)
+    known = known_words(view.document.section_lines(title))
+    sorting = Sorting(view, name, labels, known)
+    plainly = definition_lines(sorting, sorting.terms(MORE if known else MIDDLING))
+    yield plainly
+    contrasts = contrast_lines(sorting, pairs)
+    yield [*plainly, *contrasts] if contrasts else []
+    missed = sorted({right for right, _ in pairs})
+    yield definition_lines(sorting, sorting.terms(MIDDLING, least=1), only=[*missed, *known])
+    yield contrasts if not known else []
+    yield definition_lines(sorting, sorting.terms(2 * MORE if known else RICH))
+    terse = Sorting(view, name, labels)
+    yield definition_lines(terse, terse.terms(TERSE))
 
 
-def definition_lines(view: View, sorting: Sorting) -> list[str]:
-    """The section's rules; empty where the texts teach nothing."""
-    taught = [label for label in sorting.labels if sorting.terms.get(label)]
-    if len(taught) < (1 if sorting.default else 2):
-        return []
-    lines = []
-    for label in taught:
-        words = ", ".join(term.surface for term in sorting.terms[label])
-        lines.append(f"{label}: the {view.noun} mentions things like {words}.")
-    lines += priority_lines(sorting)
-    if sorting.default:
-        lines.append(f"{sorting.default}: everything else; choose it when none of the above fits.")
-    return lines
-
-
-def priority_lines(sorting: Sorting, limit: int = 5) -> list[str]:
-    """Which label wins where the words of two occur together, as far as the cases agree."""
-    wins: Counter[tuple[str, str]] = Counter()
-    for label, found in sorting.cases.items():
-        for number in range(len(found)):
-            hits = sorting.hits(label, number)
-            for other, count in hits.items():
-                if other != label and hits.get(label, 0) and count >= hits[label]:
-                    wins[label, other] += 1
-    strict = [
-        (count, winner, loser)
-        for (winner, loser), count in wins.items()
-        if count >= 2 and wins[loser, winner] * 4 <= count
-    ]
-    strict.sort(key=lambda entry: (-entry[0], entry[1], entry[2]))
-    return [
-        f"If both {winner} and {loser} seem to fit, choose {winner}." for _, winner, loser in strict[:limit]
-    ]
-
-
-def _default(sorting: Sorting) -> str:
-    """A label for everything else: named so, or the big one that no words tell."""
-    named = [label for label in sorting.labels if normal(label) in _REST]
-    if len(named) == 1:
-        return named[0]
-    sizes = {label: len(found) for label, found in sorting.cases.items()}
-    biggest = max(sizes, key=lambda label: (sizes[label], label))
-    if len(sizes) <= 3 and sizes[biggest] >= 0.6 * sum(sizes.values()):
-        return biggest
-    return ""
-
-
-_REST = frozenset(
-    ["other", "others", "general", "misc", "miscellaneous", "none", "unknown", "normal", "default", "else"]
-)
+def _pairs(view: View, name: str, confused: Sequence[Seen]) -> list[tuple[str, str]]:
+    """(right, wrong) of the confused cases, the most frequent first."""
+    counts = Counter(
+        (plain(view.expected(seen, name)), plain(view.told(seen, name)).strip()) for seen in confused
+    )
+    return [pair for pair, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]
 
 
 def _is_identifier(label: Any) -> bool:
@@ -138,10 +76,9 @@ def _article(caption: str) -> str:
     return caption if caption.startswith('"') else f"the {caption}"
 
 
-def _hypothesis(view: View, name: str) -> str:
-    pairs = Counter(
-        (plain(view.expected(seen, name)), plain(view.told(seen, name))[:30]) for seen in view.targets
+def _hypothesis(view: View, name: str, confused: Sequence[Seen]) -> str:
+    worst = [f"{right} for {wrong}" for right, wrong in _pairs(view, name, confused)[:2]]
+    examples = f" (it should be {listed(worst, last='and')})" if worst else ""
+    return (
+        f"The labels are named but not told apart, so the model confuses them{examples.replace(chr(34), '')}."
     )
-    worst = [f"{right} for {wrong}" for (right, wrong), _ in pairs.most_common(2)]
-    confused = listed([plain(value) for value in worst], last="and") if worst else "labels"
-    return f"The labels are named but not defined, so the model confuses them (should be {confused})."

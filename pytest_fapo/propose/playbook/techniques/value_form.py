@@ -12,6 +12,14 @@ from pytest_fapo.propose.playbook.view import Seen, View
 from pytest_fapo.reading.values import alike, is_blank, mentions, plain, same, to_dates, to_number
 
 NAME = "value form"
+_SIGNS = {
+    "-": "a hyphen",
+    "_": "an underscore",
+    "/": "a slash",
+    ".": "a dot",
+    "#": "a hash sign",
+    ":": "a colon",
+}
 
 
 def value_form(view: View) -> Iterator[Advice]:
@@ -24,6 +32,8 @@ def value_form(view: View) -> Iterator[Advice]:
         mends = frozenset(
             nodeid for seen in view.targets if _form_only(view, seen, name) for nodeid in seen.targets
         )
+        if not mends and view.cluster.category == "label":
+            continue
         caption = view.caption(name)
         yield Advice(
             NAME,
@@ -39,6 +49,9 @@ def value_lines(view: View, name: str, values: list[Any]) -> list[str]:
     subject = _subject(view, name)
     filled = [value for value in values if not is_blank(value)]
     lines: list[str] = []
+    source = _copied_from(view, name)
+    if source:
+        lines.append(f"{subject} is the {view.called(source)} that you were given, copied unchanged.")
     if len(filled) >= 2 and not contract_labels(view, name):
         lines += _shape_lines(view, subject, filled)
     lines += _none_lines(view, name, subject, values)
@@ -49,6 +62,18 @@ def _subject(view: View, name: str) -> str:
     if view.answers_json and name:
         return view.caption(name)
     return f"The {view.caption(name)}" if name else "The answer"
+
+
+def _copied_from(view: View, name: str) -> str:
+    """The given value that the field repeats in (nearly) all train cases; empty where there is none."""
+    rows = [seen for seen in view.labelled(name) if not is_blank(view.expected(seen, name))]
+    if not view.answers_json or len({plain(view.expected(seen, name)) for seen in rows}) < 2:
+        return ""
+    for variable in view.variables:
+        hits = sum(same(view.expected(seen, name), view.given(seen).get(variable)) for seen in rows)
+        if len(rows) >= 4 and hits >= 0.9 * len(rows):
+            return variable
+    return ""
 
 
 def _shape_lines(view: View, subject: str, values: list[Any]) -> list[str]:
@@ -66,10 +91,10 @@ def _shape_lines(view: View, subject: str, values: list[Any]) -> list[str]:
         return [f"{subject} is a date written as {pattern}."]
     if all(re.fullmatch(r"[-+]?[\d.,]+", text) for text in texts):
         return [_number_line(subject, texts, quoted=True, json=view.answers_json)]
-    skeleton = identifier(texts)
-    if skeleton:
-        source = " exactly as it is given, without its title or any other text" if _given(view, texts) else ""
-        return [f"{subject} is only the identifier{source}: {skeleton}."]
+    made_of = identifier(texts)
+    if made_of:
+        source = ", copied exactly as it is given" if _given(view, texts) else ""
+        return [f"{subject} is the bare identifier ({made_of}){source}, without a title or any other text."]
     return _text_lines(subject, texts)
 
 
@@ -117,12 +142,12 @@ def identifier(texts: list[str]) -> str:
     parts = [re.findall(r"[A-Z]+|[a-z]+|\d+|[^A-Za-z\d]", text) for text in texts]
     if len({len(part) for part in parts}) != 1:
         return ""
-    return ", then ".join(_part(list(column)) for column in zip(*parts, strict=True))
+    return ", ".join(_part(list(column)) for column in zip(*parts, strict=True))
 
 
 def _part(column: list[str]) -> str:
     if len(set(column)) == 1 and not column[0].isdigit():
-        return f'"{column[0]}"'
+        return _SIGNS.get(column[0], f"the letters {column[0]}" if column[0].isalpha() else column[0])
     kinds = {_sort(text) for text in column}
     kind = kinds.pop() if len(kinds) == 1 else "character"
     sizes = sorted({len(text) for text in column})
