@@ -378,8 +378,8 @@ class Candidate(Record):
 
     @property
     def digest(self) -> str:
-        """Equal for equivalent edits of the same parent, whoever proposed them."""
-        return text_digest(f"{self.parent} {self.edits_digest}")
+        """Equal for equivalent edits of the same parent and for the same items, whoever proposed them."""
+        return text_digest(canonical_json([self.parent, self.edits_digest, sorted(self.targets)]))
 
     @property
     def edits_digest(self) -> str:

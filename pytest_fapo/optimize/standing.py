@@ -56,8 +56,15 @@ class Memory:
         return f"c{len(self.attempts) + 1}"
 
     def known(self, candidate: Candidate) -> bool:
-        """Whether an equivalent edit was judged already, on whichever tree."""
-        return any(attempt.candidate.edits_digest == candidate.edits_digest for attempt in self.attempts)
+        """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
+        return any(
+            attempt.candidate.edits_digest == candidate.edits_digest
+            and (
+                attempt.verdict.stage != "targeted"
+                or set(candidate.targets) <= set(attempt.candidate.targets)
+            )
+            for attempt in self.attempts
+        )
 
     def second_chances(self, best: str) -> list[Candidate]:
         """Edits that brought nothing on an earlier tree and were not tried on this one.
