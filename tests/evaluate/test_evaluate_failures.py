@@ -49,6 +49,7 @@ def test_a_test_that_ends_the_process(project: Project, body: str, words: str) -
     assert evaluation.items["test_end.py::test_good"].passed
 
 
+@pytest.mark.usefixtures("plugins")
 def test_a_collection_error_is_told_in_its_own_words(project: Project) -> None:
     project.write({"test_bad.py": "def broken(:\n", "test_good.py": "def test_good(): pass\n"})
     evaluation = project.evaluate()

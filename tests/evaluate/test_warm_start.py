@@ -25,7 +25,7 @@ PROJECT = {
     "app.py": """
         import os, random
         from pathlib import Path
-        import httpx, pydantic
+        import pydantic
         PROMPT = Path("prompt.md").read_text()
         CHANCE = random.random()
         ENV = os.environ.get("SOME_SETTING")
@@ -54,13 +54,20 @@ PROJECT = {
 }
 
 
-@pytest.fixture
-def shadow(project: Project) -> Iterator[ShadowTree]:
+@pytest.fixture(scope="module")
+def warm_shadow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShadowTree]:
     """A tree whose next child starts warm."""
-    project.write(PROJECT)
+    project = Project(tmp_path_factory.mktemp("warm") / "app").write(PROJECT)
     with ShadowTree.create(project.root) as tree:
         evaluate(tree, EvaluationRequest())
         yield tree
+
+
+@pytest.fixture
+def shadow(warm_shadow: ShadowTree) -> ShadowTree:
+    """The same, as the project is."""
+    warm_shadow.restore()
+    return warm_shadow
 
 
 def is_warm(shadow: ShadowTree) -> bool:
@@ -89,23 +96,23 @@ def test_each_warm_run_sees_the_tree_and_the_environment_as_they_are(
     assert len(chances) == 3, "random numbers repeat from run to run"
 
 
-def test_a_new_module_in_the_tree_is_found(shadow: ShadowTree, project: Project) -> None:
+def test_a_new_module_in_the_tree_is_found(shadow: ShadowTree) -> None:
     shadow.apply({"prompt.md": b"new", "extra.py": b"E = 1\n", "app.py": b"import extra\nPROMPT='new'\n"})
     assert evaluate(shadow, WARM).items["test_app.py::test_prompt"].passed
     shadow.restore()
     assert not evaluate(shadow, WARM).items["test_app.py::test_prompt"].passed
 
 
-def test_the_guard_follows_each_request(shadow: ShadowTree, project: Project) -> None:
+def test_the_guard_follows_each_request(shadow: ShadowTree) -> None:
     body = f"""
 import io
 def test_write():
-    io.FileIO({str(project.root / "app.py")!r}, "w")
+    io.FileIO({str(shadow.root / "app.py")!r}, "w")
 """
     shadow.apply({"test_write.py": body.encode()})
     evaluation = evaluate(shadow, WARM)
     assert "pytest-fapo judges a copy" in evaluation.items["test_write.py::test_write"].explanation
-    assert evaluation.notes == [f"refused: writing to {project.root / 'app.py'}"]
+    assert evaluation.notes == [f"refused: writing to {shadow.root / 'app.py'}"]
     shadow.restore()
     assert evaluate(shadow, WARM).notes == []
 
@@ -129,14 +136,16 @@ def test_a_crash_and_a_hang_are_told_as_ever(shadow: ShadowTree, monkeypatch: py
     assert is_warm(shadow)
 
 
-def test_a_server_that_has_ended_is_done_without(shadow: ShadowTree) -> None:
-    server = launcher_of(shadow)._server
-    assert server is not None
-    server._process.kill()
-    server._process.wait()
-    evaluation = evaluate(shadow, WARM)
-    assert evaluation.complete
-    assert not is_warm(shadow)
+def test_a_server_that_has_ended_is_done_without(project: Project) -> None:
+    project.write(PROJECT)
+    with ShadowTree.create(project.root) as shadow:
+        evaluate(shadow, EvaluationRequest())
+        server = launcher_of(shadow)._server
+        assert server is not None
+        server._process.kill()
+        server._process.wait()
+        assert evaluate(shadow, WARM).complete
+        assert not is_warm(shadow)
 
 
 def test_modules_that_start_threads_are_never_forked(
@@ -159,6 +168,7 @@ def test_modules_that_start_threads_are_never_forked(
         assert not is_warm(shadow)
 
 
+@pytest.mark.usefixtures("plugins")
 def test_warnings_as_errors_are_no_trouble(project: Project) -> None:
     project.write(
         {
@@ -189,14 +199,14 @@ def test_the_proof_of_a_candidate_runs_in_an_interpreter_of_its_own(
     assert len(started) == 1
 
 
-def test_nothing_is_left_running(project: Project) -> None:
-    project.write(PROJECT)
+def test_the_server_ends_with_the_tree(project: Project) -> None:
+    project.write({"test_a.py": "import pydantic\ndef test_a(): pass\n"})
     with ShadowTree.create(project.root) as shadow:
         evaluate(shadow, EvaluationRequest())
         server = launcher_of(shadow)._server
         assert server is not None
-        pid = server._process.pid
-    assert not Path(f"/proc/{pid}").exists()
+        assert server._process.poll() is None
+    assert server._process.poll() is not None
 
 
 @pytest.mark.slow
