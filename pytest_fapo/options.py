@@ -63,13 +63,14 @@ def add_options(parser: pytest.Parser) -> None:
         type=_share,
         default=None,
         metavar="SHARE",
-        help="Stop when this share (0 to 1) of every split passes; the exit code is then 0.",
+        help="Stop as soon as this share (0.9 or 90%%) of every split passes; the exit code is then 0.",
     )
     _add_budgets(group)
     add(
         "--fapo-resume",
         action="store_true",
-        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize.",
+        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
+        "other options as before.",
     )
 
 

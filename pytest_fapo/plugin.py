@@ -152,7 +152,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if session is not None:
         from pytest_fapo.report import session_lines
 
-        for line in session_lines(session.evaluation(), hint=not _wanted(config)):
+        lines = session_lines(session.evaluation(), hint=not _wanted(config), warnings=session.warnings())
+        for line in lines:
             terminalreporter.write_line(line)
 
 

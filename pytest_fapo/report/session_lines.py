@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pytest_fapo.models import SPLITS, Evaluation
 from pytest_fapo.report.dashboard import Standing
 from pytest_fapo.report.terminal import shown
 from pytest_fapo.report.words import percent
 
 
-def session_lines(evaluation: Evaluation, *, stand_in: str = "", hint: bool = True) -> list[str]:
+def session_lines(
+    evaluation: Evaluation, *, stand_in: str = "", hint: bool = True, warnings: Sequence[str] = ()
+) -> list[str]:
     """The scores per split, the calls, and what to type next; empty where no item has a case.
 
     Args:
         evaluation: the session's items with their traces and spending.
         stand_in: name of the offline model, where the caller knows it.
         hint: whether to say what to type when train cases fail; not when that is under way already.
+        warnings: what else a person should know, a sentence each.
     """
     scores = [
         f"{split} {percent(evaluation.score(split))} of {len(evaluation.in_split(split)):,}"
@@ -30,6 +35,7 @@ def session_lines(evaluation: Evaluation, *, stand_in: str = "", hint: bool = Tr
     if stand_in or _offline(evaluation):
         name = f" {shown(stand_in)}" if stand_in else ""
         lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
+    lines += [f"fapo: {shown(warning)}" for warning in warnings]
     if hint and any(not item.passed for item in evaluation.in_split("train")):
         lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
     return lines

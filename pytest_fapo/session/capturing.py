@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_fapo.config import CacheMode, Settings
 from pytest_fapo.session.offline_keys import key_given
+from pytest_fapo.session.warnings import warnings
 
 if TYPE_CHECKING:
     from pytest_fapo.llm import Ledger
@@ -70,6 +71,7 @@ class Capturing:
         from pytest_fapo.llm import Cache, Capture
         from pytest_fapo.trace import Redactor, StepTracer
 
+        self._steps = settings.steps
         self.redactor = Redactor(settings.redact)
         self.tracer = StepTracer(settings.steps)
         offline = None
@@ -91,6 +93,10 @@ class Capturing:
             ledger=ledger(plan),
             redactor=self.redactor,
         )
+
+    def warnings(self) -> list[str]:
+        """What a person should know of tracing and capture, a sentence each."""
+        return warnings(self._steps, self.tracer, self.capture)
 
     def install(self) -> None:
         self.tracer.install()

@@ -74,6 +74,10 @@ class FapoSession:
             self._capturing.uninstall()
             self._capturing = None
 
+    def warnings(self) -> list[str]:
+        """What a person should know of this session although its tests ran."""
+        return self._capturing.warnings() if self._capturing is not None else []
+
     def optimizer_ledger(self) -> Ledger | None:
         """The budget that the optimizer's own calls share with the pipelines'."""
         if self._optimizer_ledger is None:
