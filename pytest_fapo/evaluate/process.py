@@ -42,7 +42,7 @@ class ChildProcess:
         cwd = working_folder(shadow, request)
         self._launch = Launch(spec, cwd, environment(shadow, cwd, spec), self.output)
         self._launcher = launcher_of(shadow)
-        self._process = self._launcher.start(self._launch, fresh=request.in_fresh_interpreter)
+        self._process = self._launcher.start(self._launch, fresh=request.fresh)
 
     @property
     def returncode(self) -> int | None:

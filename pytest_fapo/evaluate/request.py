@@ -54,16 +54,11 @@ class EvaluationRequest(Record):
     """File that takes the records as JSON lines; empty for a temporary one."""
     timeout: float | None = None
     """Seconds after which the whole run is ended."""
-    fresh: bool | None = None
-    """In an interpreter of its own (True), or as a fork of a process that has the SDKs loaded (False). None:
-    of its own where a stage takes every collected item, as the proof of a candidate does."""
+    fresh: bool = False
+    """Start a new interpreter in any case. Else every run of a tree after the first one may be a fork of a
+    process that has loaded SDKs of LLM providers, and no line of the user's own code."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Further settings for the plugin in the child."""
-
-    @property
-    def in_fresh_interpreter(self) -> bool:
-        """`fresh`, decided."""
-        return self.fresh if self.fresh is not None else any(stage.nodeids is None for stage in self.stages)
 
 
 def read_request(spec: Path) -> EvaluationRequest:

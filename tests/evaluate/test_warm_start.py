@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from support.shadow_project import Project, all_passed
 
-from pytest_fapo.evaluate import EvaluationRequest, ShadowTree, Stage, evaluate, process
+from pytest_fapo.evaluate import EvaluationRequest, ShadowTree, evaluate, process
 from pytest_fapo.evaluate.launch import Launch
 from pytest_fapo.evaluate.warm import WarmProcess, WarmServer, launcher_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm starts are for Linux")
 
-WARM = EvaluationRequest(fresh=False, watch=["app.py", "prompt.md"])
+WARM = EvaluationRequest(watch=["app.py", "prompt.md"])
 
 PROJECT = {
     "prompt.md": "old",
@@ -182,7 +182,7 @@ def test_warnings_as_errors_are_no_trouble(project: Project) -> None:
         assert is_warm(shadow)
 
 
-def test_the_proof_of_a_candidate_runs_in_an_interpreter_of_its_own(
+def test_an_interpreter_of_its_own_can_be_asked_for(
     shadow: ShadowTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Launch] = []
@@ -193,9 +193,9 @@ def test_the_proof_of_a_candidate_runs_in_an_interpreter_of_its_own(
         original(self, server, launch)
 
     monkeypatch.setattr(WarmProcess, "__init__", noted)
-    evaluate(shadow, EvaluationRequest())
+    evaluate(shadow, EvaluationRequest(fresh=True))
     assert started == []
-    evaluate(shadow, EvaluationRequest(stages=[Stage(name="train", nodeids=["test_app.py::test_threads"])]))
+    evaluate(shadow, EvaluationRequest())
     assert len(started) == 1
 
 
@@ -230,7 +230,7 @@ from pytest_fapo.evaluate import *
 shadow = ShadowTree.create(Path({str(project.root)!r}))
 evaluate(shadow, EvaluationRequest())
 os.environ["HANG"] = "1"
-evaluate(shadow, EvaluationRequest(fresh=False))
+evaluate(shadow, EvaluationRequest())
 """
     parent = subprocess.Popen(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
