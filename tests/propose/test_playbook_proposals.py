@@ -305,9 +305,10 @@ def test_answers_from_passages_are_kept_short_and_grounded(tmp_path: Path) -> No
     for number, town in enumerate(towns):
         text, question = f"The office number {number} is in {town}.", f"Where is office {number}?"
         answer = f"The office is located in {town}, as the text says." if number < 3 else town
+        asked = prompt.format(text=text, question=question)
         bench.run(
             {"text": text, "question": question}, {"answer": town},
-            [span("search", [text]), span("reply", prompt=prompt.format(text=text, question=question), answer=answer)],
+            [span("search", [text]), span("reply", prompt=asked, answer=answer)],
             {"answer": answer}, explanation="" if answer == town else unequal(answer, town),
         )  # fmt: skip
     evidence = _evidence(bench, prompt_file("reply.md", prompt))
