@@ -177,9 +177,8 @@ def test_a_fenced_json_answer_leads_to_a_json_contract(tmp_path: Path) -> None:
     assert '"order", "due", "amount"' in rules
     assert '"amount" is a number.' in rules
     assert '"order" is a string, or null.' in rules
-    assert proposals[0].edits[0].after.index("JSON contract" if False else "Form of the JSON") < proposals[
-        0
-    ].edits[0].after.index("{mail}")
+    text = proposals[0].edits[0].after
+    assert text.index("Form of the JSON") < text.index("{mail}")
     proposals[0].edits[0].after.format(mail="x")
     _passes_review(tmp_path, evidence, proposals)
 
