@@ -28,7 +28,7 @@ class EvaluationError(FapoError):
 
 
 class CallStopped(BaseException):
-    """Base of the two refusals to send an LLM request.
+    """Base of the refusals to send an LLM request.
 
     Derived from BaseException, as pytest's own outcomes are, so that neither an SDK's retry loop nor a
     pipeline's `except Exception` takes a refusal for a provider's failure.
@@ -37,6 +37,10 @@ class CallStopped(BaseException):
 
 class CacheMiss(CallStopped):
     """`--fapo-cache=only` and the request has no recorded answer; the message names the request."""
+
+
+class RunEnded(CallStopped):
+    """The case's time is over, so whatever still runs of it sends no further request."""
 
 
 class BudgetExceeded(CallStopped):

@@ -35,7 +35,10 @@ REPORTING: dict[str, Any] = {
 COMMANDS: dict[str, Any] = {"fapo_diagnose": False, "fapo_optimize": False, "fapo_resume": False}
 COVERAGE: dict[str, Any] = {"cov_source": None, "no_cov": True}
 
-ALL: dict[str, Any] = {**SPREADING, **STOPPING, **SELECTING, **REPORTING, **COMMANDS, **COVERAGE}
+PRINTING: dict[str, Any] = {"tbstyle": "no", "showcapture": "no", "showlocals": False}
+"""Nobody reads a child's tracebacks, and making them costs."""
+
+ALL: dict[str, Any] = {**PRINTING, **SPREADING, **STOPPING, **SELECTING, **REPORTING, **COMMANDS, **COVERAGE}
 
 
 def neutralize(options: Any) -> None:

@@ -57,12 +57,10 @@ class Memory:
 
     def known(self, candidate: Candidate) -> bool:
         """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
+        targets = set(candidate.targets)
         return any(
             attempt.candidate.edits_digest == candidate.edits_digest
-            and (
-                attempt.verdict.stage != "targeted"
-                or set(candidate.targets) <= set(attempt.candidate.targets)
-            )
+            and (attempt.verdict.stage != "targeted" or targets <= set(attempt.candidate.targets))
             for attempt in self.attempts
         )
 

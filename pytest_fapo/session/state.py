@@ -12,7 +12,8 @@ from pytest_fapo.config import load_settings
 from pytest_fapo.errors import PipelineError
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.evaluation import EvaluationBuilder
-from pytest_fapo.session.execution import Execution, Executor
+from pytest_fapo.session.execution import Execution
+from pytest_fapo.session.executor import Executor
 from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
 from pytest_fapo.session.pipelines import Siblings, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack

@@ -1,0 +1,149 @@
+"""Runs many executions side by side: sync pipelines on threads, async ones on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from pytest_fapo.session.execution import Execution
+from pytest_fapo.session.workers import Workers
+from pytest_fapo.trace import recording
+
+
+class Executor:
+    """Starts executions as places become free.
+
+    Args:
+        concurrency: how many may be under way at once.
+    """
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self._lock = threading.Lock()
+        self._queue: deque[Execution] = deque()
+        self._active = 0
+        self._workers = Workers()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def submit(self, execution: Execution) -> None:
+        """Start the execution as soon as a place is free."""
+        with self._lock:
+            self._queue.append(execution)
+        self._fill()
+
+    def close(self) -> None:
+        """Drop what has not begun and stop the event loop; what is under way is left to end by itself."""
+        with self._lock:
+            self._queue.clear()
+            loop, self._loop = self._loop, None
+        self._workers.close()
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+
+    def _fill(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue or self._active >= self._concurrency:
+                    return
+                self._active += 1
+                execution = self._queue.popleft()
+            place = _Place(self._release)
+            if execution.timeout is not None:
+                self._watch(execution, place, execution.timeout)
+            if _is_async(execution.function):
+                self._spawn(self._run_async(execution, place), execution)
+            else:
+                self._workers.run(partial(self._run_sync, execution), place.free)
+
+    def _watch(self, execution: Execution, place: _Place, timeout: float) -> None:
+        def expire() -> None:
+            if execution.expire():
+                place.free()
+
+        loop = self._event_loop()
+        loop.call_soon_threadsafe(lambda: loop.call_later(timeout, expire))
+
+    def _release(self) -> None:
+        with self._lock:
+            self._active -= 1
+        self._fill()
+
+    def _run_sync(self, execution: Execution) -> None:
+        try:
+            with recording(execution.recorder):
+                result = execution.call()
+                if inspect.isawaitable(result) or inspect.isasyncgen(result):
+                    future = asyncio.run_coroutine_threadsafe(
+                        _recorded(execution, result), self._event_loop()
+                    )
+                    result = future.result()
+            execution.finish(output=result)
+        except BaseException as error:  # it belongs to the case, whatever it is
+            execution.finish(error=error)
+
+    async def _run_async(self, execution: Execution, place: _Place) -> None:
+        try:
+            with recording(execution.recorder):
+                result = await _settle(execution.call())
+            execution.finish(output=result)
+        except BaseException as error:
+            execution.finish(error=error)
+        finally:
+            place.free()
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], execution: Execution) -> None:
+        loop = self._event_loop()
+
+        def create() -> None:
+            task = loop.create_task(coroutine, name=f"fapo {execution.case.id}")
+            if execution.timeout is not None:
+                loop.call_later(execution.timeout, lambda: execution.expire() and task.cancel())
+
+        # An empty context: a case must not see what another case's task has set.
+        loop.call_soon_threadsafe(create, context=contextvars.Context())
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="fapo-loop", daemon=True).start()
+            return self._loop
+
+
+class _Place:
+    """One of the executor's places, given back exactly once: at the end of the run or at its timeout."""
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
+        self._lock = threading.Lock()
+
+    def free(self) -> None:
+        with self._lock:
+            release, self._release = self._release, None
+        if release is not None:
+            release()
+
+
+async def _recorded(execution: Execution, result: Any) -> Any:
+    with recording(execution.recorder):
+        return await _settle(result)
+
+
+async def _settle(result: Any) -> Any:
+    if inspect.isasyncgen(result):
+        return [item async for item in result]
+    return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    return any(
+        inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
+        for candidate in (function, call)
+    )
