@@ -8,7 +8,16 @@ from pathlib import Path
 
 from pydantic import Field
 
-from pytest_fapo.models import Evaluation, ItemResult, Record, Step, Trace
+from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Record, Step, Trace
+
+_LACKING = (
+    "FileNotFoundError",
+    "NotADirectoryError",
+    "PermissionError",
+    "ModuleNotFoundError",
+    "ImportError",
+)
+"""Errors of a copy that lacks what lies beside the project."""
 
 
 class ItemMismatch(Record):
@@ -43,12 +52,13 @@ def reproduced(baseline: Evaluation, reference: Evaluation, root: Path) -> Misma
         root: the project's folder.
 
     Returns:
-        None where every item of the baseline has the same outcome in both.
+        None where every item of the baseline has the same outcome in both, and none fails in the copy for
+        want of a file or a module alone.
     """
     items = [
         _compare(item, baseline, reference)
         for item in baseline.items.values()
-        if nodeid_outcome(reference, item.nodeid) != item.outcome
+        if nodeid_outcome(reference, item.nodeid) != item.outcome or _lacks_something(item, reference)
     ]
     if not items:
         return None
@@ -63,6 +73,12 @@ def nodeid_outcome(evaluation: Evaluation, nodeid: str) -> str:
     """The item's outcome; `missing` where it has none."""
     item = evaluation.items.get(nodeid)
     return item.outcome if item is not None else "missing"
+
+
+def _lacks_something(item: ItemResult, reference: Evaluation) -> bool:
+    """Whether an item that fails in both fails in the copy because the copy is one."""
+    other = reference.items.get(item.nodeid)
+    return other is not None and other.error_type in _LACKING and item.error_type != other.error_type
 
 
 def _compare(item: ItemResult, baseline: Evaluation, reference: Evaluation) -> ItemMismatch:
@@ -101,6 +117,7 @@ def _reason(items: list[ItemMismatch], baseline: Evaluation, reference: Evaluati
         _refused(items, reference),
         _outside(reference),
         _not_found(items, root),
+        _provider_failed(items, baseline, reference),
         _requests_differ(items, baseline, reference),
         _missing(items),
         _place(items, root),
@@ -156,12 +173,36 @@ def _not_found(items: list[ItemMismatch], root: Path) -> str:
     return ""
 
 
+def _provider_failed(items: list[ItemMismatch], baseline: Evaluation, reference: Evaluation) -> str:
+    for mismatch in items:
+        for trace in _traces(mismatch, baseline, reference):
+            call = next((call for call in reversed(trace.llm_calls) if _without_answer(call)), None)
+            if call is not None:
+                how = f"answered {call.status}" if call.status else f"gave no answer ({call.error})"
+                return (
+                    f"the LLM endpoint {how} in one of the two runs; what was answered is kept, so try again "
+                    "when it answers"
+                )
+    return ""
+
+
+def _without_answer(call: LLMCall) -> bool:
+    return call.answer is None and (call.error is not None or (call.status or 200) >= 400)
+
+
+def _traces(mismatch: ItemMismatch, baseline: Evaluation, reference: Evaluation) -> list[Trace]:
+    """The item's traces, before and after; fewer than two where a run left none."""
+    before, after = baseline.items[mismatch.nodeid], reference.items.get(mismatch.nodeid)
+    traces = [baseline.trace_of(before), reference.trace_of(after) if after else None]
+    return [trace for trace in traces if trace is not None]
+
+
 def _requests_differ(items: list[ItemMismatch], baseline: Evaluation, reference: Evaluation) -> str:
     for mismatch in items:
-        before, after = baseline.items[mismatch.nodeid], reference.items.get(mismatch.nodeid)
-        old, new = baseline.trace_of(before), reference.trace_of(after) if after else None
-        if old is None or new is None:
+        traces = _traces(mismatch, baseline, reference)
+        if len(traces) < 2:
             continue
+        old, new = traces
         for one, other in zip(old.llm_calls, new.llm_calls, strict=False):
             if one.key != other.key:
                 where = _step_of(new, other.key)
@@ -173,6 +214,11 @@ def _requests_differ(items: list[ItemMismatch], baseline: Evaluation, reference:
                 return (
                     f"the pipeline is not deterministic: step {where!r} asked something else although the "
                     "files are the same (a time, a random number, an unordered set?)"
+                )
+            if one.answer != other.answer:
+                return (
+                    f"the model answered the same question of step {_step_of(new, other.key)!r} in another "
+                    "way; leave the cache on (--fapo-cache=auto), and the same question has one answer"
                 )
         if mismatch.step:
             return (

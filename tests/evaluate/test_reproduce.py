@@ -163,6 +163,37 @@ def test_other_outputs_with_the_same_verdict_are_no_mismatch() -> None:
     assert reproduced(traced("failed", "x", "k1", "q"), traced("failed", "y", "k1", "q"), ROOT) is None
 
 
+def test_failing_for_want_of_a_file_is_another_failure_than_before() -> None:
+    before, after = traced("failed", "x", "k1", "q"), traced("failed", "y", "k1", "q")
+    before.items["t.py::t[a]"].error_type = "AssertionError"
+    after.items["t.py::t[a]"].error_type = "FileNotFoundError"
+    mismatch = reproduced(before, after.model_copy(update={"outside_files": ["../rules.txt"]}), ROOT)
+    assert mismatch is not None
+    assert "../rules.txt" in mismatch.reason
+    assert reproduced(after, after, ROOT) is None
+
+
+def test_another_answer_to_the_same_question_means_a_cache_that_is_off() -> None:
+    before, after = traced("passed", "x", "k1", "q"), traced("failed", "y", "k1", "q", hit=False)
+    before.traces["t1"].llm_calls[0].answer, after.traces["t1"].llm_calls[0].answer = "x", "y"
+    mismatch = reproduced(before, after, ROOT)
+    assert mismatch is not None
+    assert "step 'draft' in another way; leave the cache on (--fapo-cache=auto)" in mismatch.reason
+
+
+@pytest.mark.parametrize(
+    ("failed", "words"),
+    [({"status": 503}, "answered 503"), ({"error": "ReadTimeout"}, "gave no answer (ReadTimeout)")],
+)
+def test_a_provider_that_failed_in_one_run_is_named(failed: dict[str, object], words: str) -> None:
+    before, after = traced("failed", "x", "k1", "q"), traced("passed", "y", "k1", "q", hit=False)
+    call = before.traces["t1"].llm_calls[0]
+    before.traces["t1"].llm_calls[0] = call.model_copy(update=failed)
+    mismatch = reproduced(before, after, ROOT)
+    assert mismatch is not None
+    assert f"the LLM endpoint {words} in one of the two runs" in mismatch.reason
+
+
 def test_more_items_than_the_baseline_has_are_no_mismatch() -> None:
     one = ItemResult(nodeid="t.py::one", outcome="passed")
     two = ItemResult(nodeid="t.py::two", outcome="failed")
