@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pytest_fapo.config import ProviderSettings
 from pytest_fapo.llm.answers import RawAnswer, strict_schema
-from pytest_fapo.llm.clients import Message, StructuredClient, explain_failure
+from pytest_fapo.llm.structured import Message, StructuredClient, explain_failure
 
 if TYPE_CHECKING:
     from openai import OpenAI
