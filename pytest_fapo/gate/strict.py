@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pytest_fapo.gate.compare import change, newly_failing, newly_passing, of_split
@@ -25,7 +26,8 @@ def judge_cases(candidate: Candidate, before: Evaluation, after: Evaluation) -> 
     targeted = newly_passing(before, after, candidate.targets)
     if not targeted:
         broken = newly_failing(before, after, _run(after, of_split(before, "train")))
-        return _rejected("targeted", "none of the cases that it targets passes now", broken=broken)
+        reason = f"none of the cases that it targets passes now{_common_error(candidate, after)}"
+        return _rejected("targeted", reason, broken=broken)
     train = _judge_train(candidate, before, after)
     if train is not None:
         return train
@@ -111,6 +113,20 @@ def _rejected(
     return Verdict(
         accepted=False, reason=reason, stage=stage, splits=splits, fixed=list(fixed), broken=list(broken)
     )
+
+
+def _common_error(candidate: Candidate, after: Evaluation) -> str:
+    """The exception that most targeted cases end in, where it is no failed assertion."""
+    items = [after.items[nodeid] for nodeid in candidate.targets if nodeid in after.items]
+    errors = Counter(
+        item.error_type for item in items if item.error_type not in ("", "AssertionError", "Failed")
+    )
+    if not errors or 2 * errors.most_common(1)[0][1] < len(items):
+        return ""
+    kind, number = errors.most_common(1)[0]
+    said = next(item.explanation for item in items if item.error_type == kind)
+    first = said.split("\n", 1)[0][:160]
+    return f": {number} of {len(items)} ended in {first if kind in first else f'{kind}: {first}'}"
 
 
 def _run(after: Evaluation, nodeids: Sequence[str]) -> list[str]:

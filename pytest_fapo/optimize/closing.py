@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fapo.evaluate import Mismatch
 from pytest_fapo.gate import newly_failing, newly_passing
 from pytest_fapo.llm.ledger import read_spending
-from pytest_fapo.models import SPLITS, Evaluation
+from pytest_fapo.models import SPLITS, Diagnosis, Evaluation
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
+from pytest_fapo.report.words import count, one_line
 
 if TYPE_CHECKING:
     from pytest_fapo.optimize.loop import Loop, Stop
@@ -96,8 +98,13 @@ class Closing:
         summary.accepted = len(loop.memory.accepted)
         summary.rejected = len(loop.memory.attempts) - summary.accepted
         summary.holdout_looks = loop.memory.looks
-        if all(name == "playbook" for name in self._request.settings.optimizer) and loop.best.failing():
-            summary.llm_could_try = [cluster.label for cluster in loop.diagnosis().clusters]
+        if not loop.best.failing():
+            return
+        diagnosis = loop.diagnosis()
+        if summary.stop == "nothing-left":
+            summary.stop_detail = _beyond_edits(loop.best, diagnosis)
+        if all(name == "playbook" for name in self._request.settings.optimizer):
+            summary.llm_could_try = [cluster.label for cluster in diagnosis.clusters]
 
     def _apply(self, summary: Summary, outcome: WriteOutcome) -> None:
         summary.writing = outcome.writing
@@ -137,6 +144,18 @@ def _split_result(before: Evaluation, after: Evaluation, split: str) -> SplitRes
             "broken": len(newly_failing(before, after, items)),
         }
     )
+
+
+def _beyond_edits(best: Best, diagnosis: Diagnosis) -> str:
+    """What is left that no proposal could be made for; empty where proposals were made and did not help."""
+    if diagnosis.infrastructure:
+        cases = len({finding.case_id for finding in diagnosis.infrastructure})
+        reasons = Counter(one_line(finding.evidence, most=160) for finding in diagnosis.infrastructure)
+        reason = reasons.most_common(1)[0][0]
+        return f"{count(cases, 'case')} failed for a reason that no edit can mend: {reason}"
+    if all(item.passed for item in best.evaluation.in_split("train")):
+        return "every train case passes, and edits are made from train cases only"
+    return ""
 
 
 def _shown(path: Path) -> str:

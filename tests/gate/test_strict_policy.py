@@ -99,3 +99,14 @@ def test_weights_count() -> None:
     verdict = judge_cases(CANDIDATE, before, after)
     assert verdict.splits["train"].before == 0.25
     assert verdict.splits["train"].after == 1.0
+
+
+def test_the_error_that_targeted_cases_end_in_is_named() -> None:
+    after = evaluation(BEFORE)
+    for name in ("t0", "t1"):
+        after.items[name].error_type = "InternalServerError"
+        after.items[name].explanation = "openai.InternalServerError: Error code: 500\nmore"
+    verdict = judge_cases(CANDIDATE, evaluation(BEFORE), after)
+    assert verdict.reason.endswith("passes now: 2 of 2 ended in openai.InternalServerError: Error code: 500")
+    after.items["t0"].error_type = after.items["t1"].error_type = "AssertionError"
+    assert judge_cases(CANDIDATE, evaluation(BEFORE), after).reason.endswith("passes now")
