@@ -40,7 +40,7 @@ def main(spec_path: str) -> int:
 
 def _arrange_path(spec: dict[str, Any]) -> None:
     """`sys.path` as the user's own way of starting pytest makes it."""
-    if not spec["cwd_on_path"]:
+    if not spec["cwd_on_path"] and not getattr(sys.flags, "safe_path", False):
         here = os.getcwd()
         sys.path[:1] = [entry for entry in sys.path[:1] if entry not in ("", here)]
     added = spec["package_folder"]

@@ -33,19 +33,20 @@ class Gathered:
         self.ended = False
         self.modules: list[str] = []
         self._on_item = on_item
-        self._shadow_path, self._real_path = os.fspath(shadow.path), os.fspath(shadow.root)
+        self._shadow_path, self._real_path = _as_in_json(shadow.path), _as_in_json(shadow.root)
 
-    def take(self, line: dict[str, Any]) -> None:
+    def take(self, text: bytes) -> None:
         """Take in one line of the results file."""
+        line = json.loads(text.replace(self._shadow_path, self._real_path))
         kind = line["kind"]
         if kind == "item":
-            self._take_item(self._told_back(line["record"]))
+            self._take_item(line["record"])
         elif kind == "start":
             self.running = line["nodeid"]
         elif kind == "collected":
             self.collected, self.missing = line["nodeids"], line["missing"]
         elif kind == "uncollected":
-            self.uncollected.append(self._told_back(line["text"]) or line["nodeid"])
+            self.uncollected.append(line["text"] or line["nodeid"])
         elif kind == "dropped":
             self.dropped_at, self.dropped_because = line["stage"], line["reason"]
         elif kind == "end":
@@ -87,14 +88,9 @@ class Gathered:
         if self._on_item is not None:
             self._on_item(item)
 
-    def _told_back(self, value: Any) -> Any:
-        """The value with the shadow's path replaced by the project's, wherever a text names it."""
-        text = json.dumps(value)
-        if self._shadow_path not in text:
-            return value
-        return json.loads(
-            text.replace(json.dumps(self._shadow_path)[1:-1], json.dumps(self._real_path)[1:-1])
-        )
+
+def _as_in_json(path: Path) -> bytes:
+    return json.dumps(os.fspath(path))[1:-1].encode()
 
 
 def spent_since(path: Path, before: Spending) -> Spending:

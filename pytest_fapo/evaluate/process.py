@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from pytest_fapo.evaluate.launch import Launch, end_group
 from pytest_fapo.evaluate.request import EvaluationRequest
@@ -49,7 +48,7 @@ class ChildProcess:
         """The exit code; negative for a signal; None while the child runs."""
         return self._process.poll()
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def lines(self) -> Iterator[bytes]:
         """The lines of the results file that are complete by now, each once."""
         if not self.results.exists():
             return
@@ -58,8 +57,7 @@ class ChildProcess:
             data = file.read()
         self._offset += len(data)
         *complete, self._rest = (self._rest + data).split(b"\n")
-        for line in complete:
-            yield json.loads(line)
+        yield from complete
 
     def wait_a_moment(self) -> None:
         """Give the child time to write, less than that where it ends."""

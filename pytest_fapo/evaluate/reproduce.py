@@ -116,6 +116,7 @@ def _reason(items: list[ItemMismatch], baseline: Evaluation, reference: Evaluati
         _stopped(items, reference),
         _refused(items, reference),
         _outside(reference),
+        _git(items),
         _not_found(items, root),
         _provider_failed(items, baseline, reference),
         _requests_differ(items, baseline, reference),
@@ -151,6 +152,12 @@ def _outside(reference: Evaluation) -> str:
         f"a file outside the project is opened by a relative path ({_few(reference.outside_files)}), and "
         "only the project is copied; give an absolute path or move it into the project"
     )
+
+
+def _git(items: list[ItemMismatch]) -> str:
+    if not any("not a git repository" in item.explanation for item in items):
+        return ""
+    return "the tests ask git about the project, and a copy has no repository (its .git is left out)"
 
 
 def _not_found(items: list[ItemMismatch], root: Path) -> str:

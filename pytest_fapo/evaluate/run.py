@@ -31,10 +31,13 @@ def evaluate(
         on_item: called with each item's verdict while the run goes on.
 
     Raises:
+        EvaluationError: a watched path leads out of the tree.
         KeyboardInterrupt: after the child and all that it started were ended.
     """
     begin = time.time()
-    shadow.mark_unread(request.watch)
+    places = {shadow.place_of(path): path for path in request.watch}
+    request = request.model_copy(update={"watch": list(places)})
+    shadow.mark_unread(places)
     before = _spending(request)
     child = ChildProcess(shadow, request)
     gathered = Gathered(shadow, on_item)
@@ -46,7 +49,7 @@ def evaluate(
     else:
         child.sweep()
         child.prepare_next(gathered.modules)
-        read = [path for path in request.watch if shadow.was_read(path)]
+        read = [place for place in places if shadow.was_read(place)]
     finally:
         shadow.clean()
     exit_code = child.returncode or 0
@@ -56,9 +59,9 @@ def evaluate(
         exit_code=exit_code,
         complete=not stopped,
         stopped=stopped,
-        loaded_files=sorted({*child.noted("loaded"), *read}),
+        loaded_files=sorted(places[place] for place in {*child.noted("loaded"), *read}),
         outside_files=child.noted("outside"),
-        notes=_notes(child),
+        notes=[*_notes(child), *(f"not readable, so not copied: {path}" for path in shadow.unreadable)],
         duration=time.time() - begin,
     )
 

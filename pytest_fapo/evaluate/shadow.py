@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -77,14 +79,24 @@ class ShadowTree:
         Args:
             root: pytest's rootdir.
             exclude: files or folders that are left out, beside `.fapo`, `.git` and caches.
+
+        Raises:
+            EvaluationError: there is no room for a copy, or the system is none that it can be made on.
         """
+        if sys.platform == "win32":
+            raise EvaluationError("candidates are tried in a copy of the project, which needs Linux or macOS")
         root = root.absolute()
-        base = PrivateFolder()
+        try:
+            base = PrivateFolder()
+        except OSError as error:
+            raise EvaluationError(_not_copied(root, error)) from error
         try:
             tree = cls(root, base, survey(root, (*exclude, base.path)))
             tree._copy()
-        except BaseException:
+        except BaseException as error:
             base.close()
+            if isinstance(error, OSError):
+                raise EvaluationError(_not_copied(root, error)) from error
             raise
         return tree
 
@@ -99,7 +111,7 @@ class ShadowTree:
         Raises:
             EvaluationError: a path leaves the tree.
         """
-        wanted = {self._inner_path(path): content for path, content in files.items()}
+        wanted = {self.place_of(path): content for path, content in files.items()}
         for path in {*self._applied, *wanted}:
             if self._applied.get(path) != wanted.get(path):
                 self._seen.pop(path, None)
@@ -154,6 +166,22 @@ class ShadowTree:
 
     # --- reading --------------------------------------------------------------------------------------
 
+    def place_of(self, path: str) -> str:
+        """The file that a path in the tree leads to: links inside the tree are followed.
+
+        Raises:
+            EvaluationError: it leads out of the tree.
+        """
+        pure = PurePosixPath(path)
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts:
+            raise EvaluationError(f"{path!r} leaves the project; a patch names files inside it")
+        place = Path(os.path.realpath(self.path / pure))
+        if not place.is_relative_to(self.path):
+            raise EvaluationError(
+                f"{path!r} is a link out of the project, or lies in a folder that is too large to copy"
+            )
+        return place.relative_to(self.path).as_posix()
+
     def mark_unread(self, paths: Iterable[str]) -> None:
         """Set the access times of these files back, so that any program's reading shows in them."""
         for path in paths:
@@ -196,17 +224,18 @@ class ShadowTree:
         for path, target in self._links.items():
             os.symlink(target, self.path / path)
         for path in self.survey.files:
-            try:
-                self._copy_file(path)
-            except OSError:
-                self.unreadable.append(path)
+            self._copy_file(path)
         for folder in self.survey.folders:
             self._set_folder_mode(folder)
 
     def _copy_file(self, path: str) -> None:
-        with open(self.root / path, "rb", buffering=0) as source:
-            found = os.fstat(source.fileno())
-            content = source.read()
+        try:
+            with open(self.root / path, "rb", buffering=0) as source:
+                found = os.fstat(source.fileno())
+                content = source.read()
+        except OSError:
+            self.unreadable.append(path)
+            return
         self._stamps.seen(found.st_mtime_ns)
         self._pristine.add(path, content)
         self._modes[path] = stat.S_IMODE(found.st_mode)
@@ -223,18 +252,6 @@ class ShadowTree:
         os.chmod(self.path / path, mode)
 
     # --- files ----------------------------------------------------------------------------------------
-
-    def _inner_path(self, path: str) -> str:
-        """The path in the tree that a patch's path means; links inside the tree are followed."""
-        pure = PurePosixPath(path)
-        if not pure.parts or pure.is_absolute() or ".." in pure.parts:
-            raise EvaluationError(f"{path!r} leaves the project; a patch names files inside it")
-        place = Path(os.path.realpath(self.path / pure))
-        if not place.is_relative_to(self.path):
-            raise EvaluationError(
-                f"{path!r} is a link out of the project, or lies in a folder that is too large to copy"
-            )
-        return place.relative_to(self.path).as_posix()
 
     def _write(self, path: str, content: bytes, mtime_ns: int) -> None:
         place = self.path / path
@@ -267,6 +284,9 @@ class ShadowTree:
                     self._clean_bytecode(relative, entry.path)
                 elif entry.name != ".git":
                     remove(entry.path)
+                elif relative in self.survey.repositories and os.listdir(entry.path):
+                    remove(entry.path)
+                    os.mkdir(entry.path)
             elif self._seen.get(path) == _fingerprint(state):
                 found.add(path)
             elif path in self._seen or not self._is_own_link(path, state):
@@ -281,6 +301,13 @@ class ShadowTree:
             source = f"{folder}/{entry.name.partition('.')[0]}.py".lstrip("/")
             if not entry.name.endswith(".pyc") or source not in self._seen:
                 remove(entry.path)
+
+
+def _not_copied(root: Path, error: OSError) -> str:
+    return (
+        f"{root} could not be copied to {tempfile.gettempdir()}: {error.strerror or error}; "
+        "set TMPDIR to a folder with enough room"
+    )
 
 
 def _fingerprint(found: os.stat_result) -> _Fingerprint:

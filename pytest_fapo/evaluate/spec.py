@@ -78,7 +78,8 @@ def environment(shadow: ShadowTree, folder: Path, spec: Path) -> dict[str, str]:
         if name not in _PARENT_ONLY and not name.startswith(_PARENT_ONLY_PREFIXES)
     }
     tree = tree_map(shadow)
-    entries = [entry for entry in variables.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    given = variables.get("PYTHONPATH", "")
+    entries = [entry or os.curdir for entry in given.split(os.pathsep)] if given else []
     paths = [os.fspath(_SITE), *map(tree.to_shadow, entries), package_folder()]
     variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     variables["PWD"] = os.fspath(folder)

@@ -135,6 +135,16 @@ def test_a_file_read_by_another_process_counts_as_read(project: Project) -> None
     assert evaluation.loaded_files == ["prompt.md"]
 
 
+def test_a_file_read_through_a_link_counts_as_read(project: Project) -> None:
+    project.write(
+        {"prompts/a.md": "old", "test_a.py": "def test_a(): assert open('link.md').read() == 'new'\n"}
+    )
+    (project.root / "link.md").symlink_to("prompts/a.md")
+    evaluation = project.evaluate({"link.md": b"new"})
+    assert all_passed(evaluation)
+    assert evaluation.loaded_files == ["link.md"]
+
+
 def test_tells_paths_as_those_of_the_project(project: Project) -> None:
     project.write({"test_path.py": "def test_path(): raise ValueError(__file__)\n"})
     evaluation = project.evaluate()

@@ -158,7 +158,7 @@ def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: 
     begin = time.time()
     evaluation = project.evaluate(allotment=Allotment(deadline=time.time()))
     assert evaluation.stopped.startswith("time limit")
-    assert 1.0 < time.time() - begin < 10
+    assert 1.0 < time.time() - begin < 30
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.shadow_project import Project
 
+from pytest_fapo.errors import EvaluationError
 from pytest_fapo.evaluate import ShadowTree, survey
 
 
@@ -180,6 +182,30 @@ def test_a_temporary_folder_inside_the_project_is_no_endless_copy(
         assert sorted(path.name for path in (shadow.path / "tmp").iterdir()) == ["x"]
 
 
+def test_no_room_for_a_copy_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"app.py": ""})
+    monkeypatch.setattr("tempfile.tempdir", str(project.root / "nowhere"))
+    with pytest.raises(EvaluationError, match=r"could not be copied to .*nowhere: .*set TMPDIR"):
+        ShadowTree.create(project.root)
+
+
+def test_unreadable_files_are_left_out_and_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"app.py": "", "secret.txt": ""})
+    (project.root / "secret.txt").chmod(0)
+    if os.access(project.root / "secret.txt", os.R_OK):  # root may read everything
+        original = open
+
+        def no_secret(path: Any, *given: Any, **named: Any) -> Any:
+            if str(path).endswith("secret.txt"):
+                raise PermissionError(13, "Permission denied")
+            return original(path, *given, **named)
+
+        monkeypatch.setattr("builtins.open", no_secret)
+    with ShadowTree.create(project.root) as shadow:
+        assert shadow.unreadable == ["secret.txt"]
+        assert sorted(path.name for path in shadow.path.iterdir()) == ["app.py"]
+
+
 def test_is_private_and_gone_after_closing(project: Project) -> None:
     project.write({"app.py": "", "sub/deep/a.py": ""})
     with ShadowTree.create(project.root) as shadow:
@@ -203,12 +229,12 @@ def test_sweeps_away_what_a_killed_owner_left(project: Project) -> None:
 def test_copies_seven_hundred_files_quickly(repository: Project) -> None:
     repository.write({f"pkg{number % 20}/m{number}.py": b"x = 1\n" * 300 for number in range(700)})
     repository.git("add", "-A")
-    begin = time.perf_counter()
+    begin = time.process_time()
     with ShadowTree.create(repository.root) as shadow:
-        duration = time.perf_counter() - begin
-        begin = time.perf_counter()
+        duration = time.process_time() - begin
+        begin = time.process_time()
         shadow.apply({"pkg1/m1.py": b"x = 2\n"})
-        applied = time.perf_counter() - begin
+        applied = time.process_time() - begin
     assert len(shadow.survey.files) == 700
-    assert duration < 1.0, f"{duration:.3f} s; 0.1 s is usual on an idle machine"
-    assert applied < 0.3, f"{applied:.3f} s; 0.01 s is usual on an idle machine"
+    assert duration < 0.3, f"{duration:.3f} s of processor time"
+    assert applied < 0.1, f"{applied:.3f} s of processor time"

@@ -96,6 +96,15 @@ def test_restores_the_state_of_the_runs_start_whatever_the_user_does_meanwhile(
     assert (shadow.path / "prompts" / "a.md").read_text() == "hello\n"
 
 
+def test_a_repository_that_tests_make_is_gone_again(repository: Project) -> None:
+    repository.write({"app.py": ""})
+    with ShadowTree.create(repository.root) as shadow:
+        subprocess.run(["git", "init", "-q"], cwd=shadow.path, check=True)
+        assert (shadow.path / ".git" / "HEAD").exists()
+        shadow.clean()
+        assert list((shadow.path / ".git").iterdir()) == []
+
+
 def test_never_writes_into_the_project(project: Project, shadow: ShadowTree) -> None:
     before = project.state()
     shadow.apply({"app.py": b"B\n", "prompts/link.md": b"through the link\n"})

@@ -6,6 +6,7 @@ programs that the tests start, nor C code that opens files on its own.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -123,8 +124,9 @@ class Guard:
                 shown = place if inside(real, self.tree.area) else real
                 self._note("refused", shown)
                 raise PermissionError(
+                    errno.EACCES,
                     f"pytest-fapo judges a copy of this project and keeps the project itself unchanged: "
-                    f"writing to {shown} was refused"
+                    f"writing to {shown} was refused",
                 )
 
     def _is_guarded(self, path: str) -> bool:
