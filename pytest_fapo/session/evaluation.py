@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pytest_fapo.errors import BudgetExceeded, CacheMiss
 from pytest_fapo.models import Case, Evaluation, ItemResult, LLMCall, Spending, Trace
+
+_REFUSED = tuple(f"{kind.__name__}:" for kind in (CacheMiss, BudgetExceeded))
+"""How the record of a call begins its error where the call was never sent."""
 
 
 class EvaluationBuilder:
@@ -47,6 +51,8 @@ def spending_of(calls: Iterable[LLMCall], price: Callable[[LLMCall], float | Non
     for call in calls:
         if call.cache_hit:
             total.cache_hits += 1
+            continue
+        if (call.error or "").startswith(_REFUSED):
             continue
         total.calls += 1
         total.usage = total.usage + call.usage
