@@ -28,7 +28,7 @@ def add_options(parser: pytest.Parser) -> None:
         choices=["auto", "ask", "patch", "never"],
         default=None,
         help="What to do with proven edits: write them (auto), ask for each (ask), only save a patch "
-        "(patch), or nothing (never). Default: auto; under CI: patch.",
+        "(patch), or leave your files alone (never). Default: auto; under CI: patch.",
     )
     add(
         "--fapo-guard",
