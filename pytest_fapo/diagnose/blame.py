@@ -78,9 +78,13 @@ def _reaches(actual: Any, step: StepView) -> bool:
 
 def _explains(failure: Failure, cause: str, effect: str) -> bool:
     """Whether `effect` mostly holds where `cause` is right; taken for granted where too few cases tell."""
-    right = [reading for reading in failure.fields.readings if _field_right(failure, reading, cause)]
-    told = [verdict for reading in right if (verdict := _field_right(failure, reading, effect)) is not None]
-    return len(told) < 3 or sum(told) >= 0.5 * len(told)
+    memo, key = failure.fields.memo, ("explains", cause, effect)
+    if key not in memo:
+        right = [reading for reading in failure.fields.readings if _field_right(failure, reading, cause)]
+        verdicts = [_field_right(failure, reading, effect) for reading in right]
+        told = [verdict for verdict in verdicts if verdict is not None]
+        memo[key] = 1.0 if len(told) < 3 else sum(told) / len(told)
+    return memo[key] >= 0.5
 
 
 def _field_right(failure: Failure, reading: Reading, name: str) -> bool | None:

@@ -77,6 +77,8 @@ class FieldMap:
     def __init__(self, readings: Iterable[Reading], helpers: frozenset[str] = frozenset()) -> None:
         self.readings = list(readings)
         self.helpers = helpers
+        self.memo: dict[tuple[str, ...], float] = {}
+        """What rules worked out about all runs together, by rule and field."""
 
     @classmethod
     def of(cls, runs: Iterable[tuple[Case, Trace, bool]]) -> FieldMap:

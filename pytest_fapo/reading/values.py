@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 MAX_TEXT = 100_000
@@ -116,7 +117,12 @@ def plain(value: Any) -> str:
 
 def normal(value: Any) -> str:
     """A value without case, quotes, Markdown, outer punctuation and the kind of its separators."""
-    text = unicodedata.normalize("NFKC", plain(value)[:MAX_TEXT]).casefold()
+    return _normal(plain(value)[:MAX_TEXT])
+
+
+@lru_cache(maxsize=4096)
+def _normal(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).casefold()
     text = re.sub(r"[\s_\-–—/]+", " ", text.strip(_EDGES))
     return text.strip(_EDGES)
 

@@ -46,13 +46,16 @@ def _techniques(evidence: Evidence) -> list[str]:
     return [candidate.technique for candidate in Playbook().propose(evidence)]
 
 
-def test_what_was_tried_is_not_proposed_again() -> None:
-    evidence = _evidence()
-    proposals = list(Playbook().propose(evidence))
-    memory = [_attempt(candidate) for candidate in proposals]
-    again = list(Playbook().propose(evidence.model_copy(update={"memory": memory})))
-    assert not {candidate.digest for candidate in again} & {candidate.digest for candidate in proposals}
-    assert again == []
+def test_what_was_tried_is_not_proposed_again_and_it_comes_to_an_end() -> None:
+    memory: list[Attempt] = []
+    for _ in range(10):
+        proposals = list(Playbook().propose(_evidence(memory)))
+        assert not {candidate.digest for candidate in proposals} & {
+            tried.candidate.digest for tried in memory
+        }
+        memory += [_attempt(candidate) for candidate in proposals]
+    assert proposals == []
+    assert len(memory) >= 5
 
 
 def test_an_artifact_that_no_test_reads_is_left_alone() -> None:

@@ -97,6 +97,13 @@ def _not_retrieved(failure: Failure, found: Requirement, writer: StepView) -> Fi
 
 def _told_elsewhere(failure: Failure, key: str, name: str) -> float:
     """Share of the passing cases whose passages tell what their text must include."""
+    memo, entry = failure.fields.memo, ("told elsewhere", key, name)
+    if entry not in memo:
+        memo[entry] = _share_told(failure, key, name)
+    return memo[entry]
+
+
+def _share_told(failure: Failure, key: str, name: str) -> float:
     told: list[bool] = []
     for reading in failure.fields.readings:
         value = failure.fields.expected.get(name, {}).get(reading.case.id)

@@ -114,6 +114,13 @@ def _ignored(step: StepView, told: dict[str, object]) -> bool:
 
 def _json_elsewhere(fields: FieldMap, key: str) -> bool:
     """Whether a step's answers are clean JSON in most passing cases."""
+    entry = ("JSON elsewhere", key)
+    if entry not in fields.memo:
+        fields.memo[entry] = _clean_share(fields, key)
+    return fields.memo[entry] >= 0.7
+
+
+def _clean_share(fields: FieldMap, key: str) -> float:
     clean = told = 0
     for reading in fields.readings:
         step = reading.view.by_key(key)
@@ -121,7 +128,7 @@ def _json_elsewhere(fields: FieldMap, key: str) -> bool:
             told += 1
             found = read_json(step.answer)
             clean += found is not None and found.clean
-    return told > 0 and clean >= 0.7 * told
+    return clean / told if told else 0.0
 
 
 def _error_type(failure: Failure) -> str:

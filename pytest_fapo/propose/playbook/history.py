@@ -36,15 +36,18 @@ class History:
         """Advice in view of what was rejected, and why.
 
         Left out are rules that broke something before, rules as long as those that were too much for a test
-        of the prompt itself, and all but the first variant of a technique that failed here again and again.
+        of the prompt itself, and techniques that failed again and again: all but their first variant where
+        they were useless, all of them where they were harmful.
         """
         limit = self._too_long(artifact)
         given: set[str] = set()
         found: list[Advice] = []
         for each in advice:
-            repeated = each.technique in given and self._failed(each.technique, artifact) >= PATIENCE
+            tried = each.technique in given or self._tried_here(each.technique, artifact)
+            repeated = tried and self._failed(each.technique, artifact) >= PATIENCE
             too_long = limit is not None and _length(each, artifact) >= limit
-            if repeated or too_long or self._broke(each, artifact):
+            harmful = self._failed(each.technique, artifact, harmful=True) >= PATIENCE
+            if repeated or harmful or too_long or self._broke(each, artifact):
                 continue
             given.add(each.technique)
             found.append(each)
@@ -68,13 +71,22 @@ class History:
             for second in [candidate for candidate in harmless.values() if candidate.step != step]:
                 yield _joint(first, second)
 
-    def _failed(self, technique: str, artifact: Artifact) -> int:
-        """Rejections of a technique on earlier trees since it was last accepted for this artifact."""
+    def _tried_here(self, technique: str, artifact: Artifact) -> bool:
+        return any(_is_of(attempt.candidate, technique, artifact.address) for attempt in self._here)
+
+    def _failed(self, technique: str, artifact: Artifact, *, harmful: bool = False) -> int:
+        """Rejections of a technique on earlier trees since it was last accepted for this artifact.
+
+        Those alone that broke a case, if asked: the other steps' edits will not make them harmless.
+        """
         count = 0
         for attempt in self._all:
             if not _is_of(attempt.candidate, technique, artifact.address):
                 continue
-            count = 0 if attempt.verdict.accepted else count + (attempt not in self._here)
+            verdict = attempt.verdict
+            broke = bool(verdict.broken_hidden or any("[" in nodeid for nodeid in verdict.broken))
+            counts = attempt not in self._here and (broke or not harmful)
+            count = 0 if verdict.accepted else count + counts
         return count
 
     def _broke(self, advice: Advice, artifact: Artifact) -> bool:

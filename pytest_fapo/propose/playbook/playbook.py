@@ -14,8 +14,8 @@ from pytest_fapo.propose.playbook.techniques import TECHNIQUES
 from pytest_fapo.propose.playbook.view import View
 from pytest_fapo.reading.values import normal
 
-MOST = 12
-"""Candidates given for one cluster at a time."""
+MOST = 4
+"""Candidates given at a time; then the loop asks again, and what came of them is taken into account."""
 ADDRESSES = 2
 """Prompts of the culprit step that are tried, the most specific first."""
 
@@ -50,18 +50,21 @@ class Playbook:
         return None if revised is None or revised.digest == candidate.digest else revised
 
     def _candidates(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
+        """The first variants for each prompt, then edits of two steps at once, then all other variants."""
+        later: list[tuple[View, list[Advice]]] = []
         artifacts = target_artifacts(evidence)
         for artifact in artifacts[:ADDRESSES]:
             if history.inert(artifact.address):
                 continue
             view = View(evidence, artifact)
-            advice = history.adapted(_advice(view), artifact)
-            plans = list(_plans(advice)) if artifact is artifacts[0] else [[each] for each in advice[:2]]
-            for plan in plans:
-                candidate = _candidate(view, plan)
-                if candidate is not None:
-                    yield candidate
+            plans = list(_plans(history.adapted(_advice(view), artifact)))
+            first = [plan for plan in plans if all(advice.mends and not advice.grade for advice in plan)]
+            yield from _made(view, first if artifact is artifacts[0] else first[:2])
+            if artifact is artifacts[0]:
+                later += [(view, plan) for plan in plans if plan not in first]
         yield from history.together()
+        for view, plan in later:
+            yield from _made(view, [plan])
 
 
 def target_artifacts(evidence: Evidence) -> list[Artifact]:
@@ -109,6 +112,13 @@ def _distinct(advice: Sequence[Advice]) -> list[Advice]:
     for each in advice:
         titles.setdefault(each.title, each)
     return list(titles.values())
+
+
+def _made(view: View, plans: Sequence[Sequence[Advice]]) -> Iterator[Candidate]:
+    for plan in plans:
+        candidate = _candidate(view, plan)
+        if candidate is not None:
+            yield candidate
 
 
 def _candidate(view: View, plan: Sequence[Advice]) -> Candidate | None:

@@ -13,6 +13,8 @@ from pytest_fapo.propose.playbook.view import Seen, View
 from pytest_fapo.propose.playbook.words import Lexicon, Term
 from pytest_fapo.reading.values import normal, plain
 
+MOST_TEXTS = 200
+"""Cases of one label that are learned from."""
 THINGS = "mentions things like"
 _LINE = re.compile(rf"^(.+?): .*{THINGS} (.+?)\.$")
 _REST = frozenset(
@@ -37,7 +39,7 @@ class Sorting:
             key = plain(self.view.expected(seen, self.name))
             if key in found:
                 found[key].append(seen)
-        return found
+        return {label: _some(listed) for label, listed in found.items()}
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -87,6 +89,16 @@ class Sorting:
             own.sort(key=lambda term: (-len(term.surface), term.stem))
             found += own[:2]
         return found[:most]
+
+
+def _some(cases: list[Seen]) -> list[Seen]:
+    """Not too many: all that fail, as far as they fit, and others evenly spread."""
+    if len(cases) <= MOST_TEXTS:
+        return cases
+    failing = [seen for seen in cases if not seen.passed][: MOST_TEXTS // 2]
+    passing = [seen for seen in cases if seen.passed]
+    step = -(-len(passing) // (MOST_TEXTS - len(failing))) or 1
+    return [*failing, *passing[::step]]
 
 
 def known_words(lines: Sequence[str]) -> dict[str, list[str]]:

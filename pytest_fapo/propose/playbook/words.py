@@ -15,6 +15,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\S*\d\S*|[.!?\n]")
 _ADDRESS = re.compile(r"https?://\S+|\S+@\S+|www\.\S+")
 _NEGATIONS = frozenset(["not", "no", "never", "without", "nothing"])
 _PARTICLES = frozenset(["back", "off", "out", "up", "down", "in", "on", "away", "twice"])
+MOST_CHARS = 8_000
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
 
 
@@ -51,9 +52,14 @@ def stem(word: str) -> str:
 
 def terms_of(text: str) -> dict[str, str]:
     """The terms of a text: stem (or two stems) -> surface. Words with digits never take part."""
+    return dict(_terms(text[:MOST_CHARS]))
+
+
+@lru_cache(maxsize=2048)
+def _terms(text: str) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     before = ""
-    for token in _WORD.findall(_ADDRESS.sub(" 0 ", text[:20_000])):
+    for token in _WORD.findall(_ADDRESS.sub(" 0 ", text)):
         word = token.lower().replace("’", "'")
         if not token[0].isalpha() or any(char.isdigit() for char in token):
             before = ""
@@ -65,7 +71,7 @@ def terms_of(text: str) -> dict[str, str]:
         if before and (content or bare in _PARTICLES) and before.replace("'", "") not in COMMON:
             found.setdefault(f"{stem(before)} {stem(word)}", f"{before} {word}")
         before = word
-    return found
+    return tuple(found.items())
 
 
 def names_in(texts: Sequence[str]) -> frozenset[str]:
@@ -112,18 +118,14 @@ class Lexicon:
     def speaking(self, label: str, *, least: int = 2) -> list[Term]:
         """The terms that speak for a label, most telling first.
 
-        At least two of three texts with the term have this label; half of them where the term is frequent.
+        The rarer a term is, the more of the texts that hold it must have this label.
         """
         size, others = self.sizes[label], self.total - self.sizes[label]
         found: list[tuple[float, Term]] = []
         for key, hits in self.counts[label].items():
             misses = self.everywhere[key] - hits
             rate, other_rate = (hits + 0.1) / (size + 1), (misses + 0.1) / (others + 1)
-            if (
-                hits < least
-                or hits / (hits + misses) < (0.5 if hits >= 5 else 0.65)
-                or rate <= 2 * other_rate
-            ):
+            if hits < least or hits / (hits + misses) < _precision(hits) or rate <= 2 * other_rate:
                 continue
             odds = math.log(rate / other_rate)
             weight = odds * math.sqrt(hits)
@@ -191,6 +193,12 @@ class Lexicon:
             if term.stem in document
         )
         return total * term.precision**2
+
+
+def _precision(hits: int) -> float:
+    if hits <= 2:
+        return 1.0
+    return 0.5 if hits >= 5 else 0.7
 
 
 def _repeats(term: Term, chosen: Sequence[Term]) -> bool:

@@ -16,6 +16,8 @@ NAME = "label definitions"
 MOST_LABELS = 40
 MIDDLING, RICH, TERSE, MORE = 6, 10, 4, 3
 """Words per label: at first, in the richer variant, in the terse one; and how many a revision adds."""
+SINGLE = 3
+"""Labels that are tried one by one."""
 
 
 def definitions(view: View) -> Iterator[Advice]:
@@ -36,18 +38,23 @@ def definitions(view: View) -> Iterator[Advice]:
 def _variants(
     view: View, name: str, labels: list[Any], title: str, confused: Sequence[Seen]
 ) -> Iterator[list[str]]:
-    """Definitions, best first: of all labels, with contrasts, of the missed labels, richer, terse.
+    """Definitions, best first: of all labels, with contrasts, of the most missed labels one by one, more.
 
     Where the prompt has the section already, its words stay and the variants add to them.
     """
     pairs = _pairs(view, name, confused)
+    missed = [
+        label for label, _ in Counter(plain(view.expected(seen, name)) for seen in confused).most_common()
+    ]
     known = known_words(view.document.section_lines(title))
     sorting = Sorting(view, name, labels, known)
-    plainly = definition_lines(sorting, sorting.terms(MORE if known else MIDDLING))
-    yield plainly
+    terms = sorting.terms(MORE if known else MIDDLING)
+    plainly = definition_lines(sorting, terms)
     contrasts = contrast_lines(sorting, pairs)
+    yield plainly
     yield [*plainly, *contrasts] if contrasts else []
-    missed = sorted({right for right, _ in pairs})
+    for label in missed[:SINGLE]:
+        yield definition_lines(sorting, terms, only=[label, *known])
     yield definition_lines(sorting, sorting.terms(MIDDLING, least=1), only=[*missed, *known])
     yield contrasts if not known else []
     yield definition_lines(sorting, sorting.terms(2 * MORE if known else RICH))
