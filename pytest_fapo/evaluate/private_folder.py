@@ -24,8 +24,10 @@ class PrivateFolder:
     def __init__(self) -> None:
         _sweep(Path(tempfile.gettempdir()))
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
-        self._lock = (self.path / _LOCK).open("wb")
+        unlocked = self.path / "lock"
+        self._lock = unlocked.open("wb")
         _try_lock(self._lock)
+        unlocked.rename(self.path / _LOCK)  # it is locked from the moment that a sweep can see it
 
     def close(self) -> None:
         remove(self.path)

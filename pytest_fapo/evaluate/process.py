@@ -70,6 +70,9 @@ class ChildProcess:
                 os.kill(self._process.pid, signal.SIGINT)
             self._process.wait(LAST_WORDS)
         self.sweep()
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def sweep(self) -> None:

@@ -19,6 +19,9 @@ from weakref import WeakKeyDictionary
 from pytest_fapo.evaluate.launch import LIFE_LINE, ColdProcess, Launch, LifeLine, Running, interpreter
 from pytest_fapo.evaluate.shadow import ShadowTree
 
+PATIENCE = 60.0
+"""Seconds that the server has for loading the modules and forking the first child."""
+
 
 class ServerFailed(Exception):
     """The warm server cannot be used; children are started anew instead."""
@@ -85,10 +88,10 @@ class WarmServer:
         """Have a child forked; gives its process id.
 
         Raises:
-            ServerFailed: the server has ended or cannot fork.
+            ServerFailed: the server has ended, cannot fork or takes too long.
         """
         self._send(order)
-        return self._read(None) or self._fail()
+        return self._read(PATIENCE) or self._fail()
 
     def status(self, seconds: float | None) -> int | None:
         """The last child's exit code, once it has ended; None where it has not after so many seconds."""
@@ -127,7 +130,7 @@ class WarmServer:
         return int(line)
 
     def _fail(self) -> int:
-        raise ServerFailed("the warm server has ended")
+        raise ServerFailed("the warm server has ended or does not answer")
 
 
 class Launcher:

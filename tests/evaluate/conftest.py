@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.shadow_project import Project
+from support.shadow_project import Bench, Project
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +38,18 @@ def bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
     """Children keep bytecode, even where the tests are run without."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setattr(subprocess, "_args_from_interpreter_flags", list, raising=False)
+
+
+@pytest.fixture(scope="session")
+def _bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        bench = Bench(tmp_path_factory.mktemp("bench") / "app")
+    with bench.shadow:
+        yield bench
+
+
+@pytest.fixture
+def bench(_bench: Bench) -> Bench:
+    """Where small runs are quick: a few hundredths of a second."""
+    return _bench

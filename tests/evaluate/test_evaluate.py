@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.shadow_project import Project, all_passed, outcomes
+from support.shadow_project import Bench, Project, all_passed, outcomes
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, check_loaded, evaluate
 from pytest_fapo.models import ItemResult
@@ -170,23 +170,22 @@ def case(number: int) -> str:
     return f"test_staged.py::test_case[{number}]"
 
 
-def test_runs_stage_by_stage_each_item_once_and_nothing_else(project: Project) -> None:
-    project.write(STAGED)
-    evaluation = project.evaluate(
+def test_runs_stage_by_stage_each_item_once_and_nothing_else(bench: Bench) -> None:
+    evaluation = bench.evaluate(
+        STAGED,
         stages=[
             Stage(name="targeted", nodeids=[case(4), case(2)]),
             Stage(name="train", nodeids=[case(2), case(1)]),
             Stage(name="order", nodeids=["test_staged.py::test_order"]),
-        ]
+        ],
     )
     assert list(evaluation.items) == [case(2), case(4), case(1), "test_staged.py::test_order"]
     assert "[2, 4, 1]" in evaluation.items["test_staged.py::test_order"].explanation
     assert evaluation.complete
 
 
-def test_a_stage_without_ids_takes_all_the_rest(project: Project) -> None:
-    project.write(STAGED)
-    evaluation = project.evaluate(stages=[Stage(name="first", nodeids=[case(5)]), Stage(name="suite")])
+def test_a_stage_without_ids_takes_all_the_rest(bench: Bench) -> None:
+    evaluation = bench.evaluate(STAGED, stages=[Stage(name="first", nodeids=[case(5)]), Stage(name="suite")])
     assert next(iter(evaluation.items)) == case(5)
     assert len(evaluation.items) == 7
 
@@ -201,45 +200,40 @@ def test_a_stage_without_ids_takes_all_the_rest(project: Project) -> None:
     ],
 )
 def test_a_candidate_that_cannot_win_is_dropped_after_the_stage(
-    project: Project, first: Stage, dropped: bool
+    bench: Bench, first: Stage, dropped: bool
 ) -> None:
-    project.write(STAGED)
-    evaluation = project.evaluate(stages=[first, Stage(name="train", nodeids=[case(1)])])
+    evaluation = bench.evaluate(STAGED, stages=[first, Stage(name="train", nodeids=[case(1)])])
     assert evaluation.dropped_at == ("targeted" if dropped else "")
     assert evaluation.complete is not dropped
     assert list(evaluation.items) == [case(2), case(3), *([] if dropped else [case(1)])]
     assert ("dropped after stage 'targeted'" in evaluation.stopped) is dropped
 
 
-def test_a_protected_item_may_have_passed_in_an_earlier_stage(project: Project) -> None:
-    project.write(STAGED)
+def test_a_protected_item_may_have_passed_in_an_earlier_stage(bench: Bench) -> None:
     later = Stage(name="suite", nodeids=[case(1)], protected=[case(1), case(2)])
-    evaluation = project.evaluate(stages=[Stage(name="targeted", nodeids=[case(2)]), later])
+    evaluation = bench.evaluate(STAGED, stages=[Stage(name="targeted", nodeids=[case(2)]), later])
     assert evaluation.dropped_at == ""
     assert evaluation.complete
 
 
-def test_ids_that_are_no_longer_collected_make_it_incomplete(project: Project) -> None:
-    project.write(STAGED)
-    evaluation = project.evaluate(stages=[Stage(name="train", nodeids=[case(1), case(77)])])
+def test_ids_that_are_no_longer_collected_make_it_incomplete(bench: Bench) -> None:
+    evaluation = bench.evaluate(STAGED, stages=[Stage(name="train", nodeids=[case(1), case(77)])])
     assert not evaluation.complete
     assert evaluation.stopped == f"not collected any more: {case(77)}"
     assert evaluation.items[case(1)].passed
 
 
-def test_stages_win_over_plugins_that_shuffle(project: Project) -> None:
-    project.write(STAGED)
-    project.write(
-        {
-            "conftest.py": """
+def test_stages_win_over_plugins_that_shuffle(bench: Bench) -> None:
+    shuffling = {
+        "conftest.py": """
                 import pytest
                 @pytest.hookimpl(trylast=True)
                 def pytest_collection_modifyitems(items): items.reverse()
             """
-        }
-    )
-    evaluation = project.evaluate(
-        stages=[Stage(name="a", nodeids=[case(0), case(1)]), Stage(name="b", nodeids=[case(4), case(5)])]
+    }
+    evaluation = bench.evaluate(
+        {**STAGED, **shuffling},
+        stages=[Stage(name="a", nodeids=[case(0), case(1)]), Stage(name="b", nodeids=[case(4), case(5)])],
     )
     assert list(evaluation.items) == [case(1), case(0), case(5), case(4)]
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.shadow_project import Project
+from support.shadow_project import Bench, Project
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, evaluate, process, run
 from pytest_fapo.models import ItemResult
@@ -40,9 +40,8 @@ def gone(pid: int, patience: float = 5.0) -> bool:
         ("raise KeyboardInterrupt", "interrupted before test_end.py::test_end"),
     ],
 )
-def test_a_test_that_ends_the_process(project: Project, body: str, words: str) -> None:
-    project.write({"test_end.py": f"def test_good(): pass\ndef test_end(): {body}\n"})
-    evaluation = project.evaluate()
+def test_a_test_that_ends_the_process(bench: Bench, body: str, words: str) -> None:
+    evaluation = bench.evaluate({"test_end.py": f"def test_good(): pass\ndef test_end(): {body}\n"})
     assert not evaluation.complete
     assert words in evaluation.stopped
     assert "Traceback" not in evaluation.stopped
@@ -50,9 +49,8 @@ def test_a_test_that_ends_the_process(project: Project, body: str, words: str) -
 
 
 @pytest.mark.usefixtures("plugins")
-def test_a_collection_error_is_told_in_its_own_words(project: Project) -> None:
-    project.write({"test_bad.py": "def broken(:\n", "test_good.py": "def test_good(): pass\n"})
-    evaluation = project.evaluate()
+def test_a_collection_error_is_told_in_its_own_words(bench: Bench) -> None:
+    evaluation = bench.evaluate({"test_bad.py": "def broken(:\n", "test_good.py": "def test_good(): pass\n"})
     assert not evaluation.complete
     assert evaluation.stopped.startswith("collection failed: ")
     assert "SyntaxError" in evaluation.stopped
@@ -67,32 +65,27 @@ def test_a_patch_that_breaks_an_import_is_told_with_the_error(project: Project) 
     assert str(project.root) in evaluation.stopped
 
 
-def test_an_internal_error(project: Project) -> None:
-    project.write(
-        {"conftest.py": "def pytest_runtest_setup(item): pass\n", "test_a.py": "def test_a(): pass\n"}
-    )
-    project.write({"conftest.py": "def pytest_collection_finish(session): raise ValueError('in a hook')\n"})
-    evaluation = project.evaluate()
+def test_an_internal_error(bench: Bench) -> None:
+    broken = "def pytest_collection_finish(session): raise ValueError('in a hook')\n"
+    evaluation = bench.evaluate({"conftest.py": broken, "test_a.py": "def test_a(): pass\n"})
     assert evaluation.exit_code == 3
     assert evaluation.stopped.startswith("pytest stopped with an internal error")
     assert "in a hook" in evaluation.stopped
 
 
-def test_a_broken_conftest_and_unknown_options(project: Project) -> None:
-    project.write({"test_a.py": "def test_a(): pass\n"})
-    evaluation = project.evaluate(args=["--no-such-option"])
+def test_a_broken_conftest_and_unknown_options(bench: Bench) -> None:
+    files = {"test_a.py": "def test_a(): pass\n"}
+    evaluation = bench.evaluate(files, args=["--no-such-option"])
     assert evaluation.exit_code == 4
     assert "pytest refused to start" in evaluation.stopped
     assert "--no-such-option" in evaluation.stopped
-    project.write({"conftest.py": "import no_such_module\n"})
-    evaluation = project.evaluate()
+    evaluation = bench.evaluate({**files, "conftest.py": "import no_such_module\n"})
     assert not evaluation.complete
     assert "no_such_module" in evaluation.stopped
 
 
-def test_nothing_to_collect(project: Project) -> None:
-    project.write({"app.py": ""})
-    evaluation = project.evaluate()
+def test_nothing_to_collect(bench: Bench) -> None:
+    evaluation = bench.evaluate({"app.py": ""})
     assert not evaluation.complete
     assert "no test was collected" in evaluation.stopped
 

@@ -25,7 +25,7 @@ PROJECT = {
     "app.py": """
         import os, random
         from pathlib import Path
-        import pydantic
+        import rich
         PROMPT = Path("prompt.md").read_text()
         CHANCE = random.random()
         ENV = os.environ.get("SOME_SETTING")
@@ -202,7 +202,7 @@ def test_an_interpreter_of_its_own_can_be_asked_for(
 
 
 def test_the_server_ends_with_the_tree(project: Project) -> None:
-    project.write({"test_a.py": "import pydantic\ndef test_a(): pass\n"})
+    project.write({"test_a.py": "import rich\ndef test_a(): pass\n"})
     with ShadowTree.create(project.root) as shadow:
         evaluate(shadow, EvaluationRequest())
         server = launcher_of(shadow)._server

@@ -60,10 +60,27 @@ class Project:
             return evaluate(shadow, EvaluationRequest(watch=sorted(files or {}), **request))
 
 
+class Bench:
+    """One shadow tree of an empty project for many small runs, which start warm."""
+
+    def __init__(self, root: Path) -> None:
+        project = Project(root).write({"test_warm.py": "import rich\ndef test_warm(): pass\n"})
+        self.shadow = ShadowTree.create(project.root)
+        evaluate(self.shadow, EvaluationRequest())
+
+    def evaluate(self, files: Mapping[str, str], **request: Any) -> Evaluation:
+        """Run these tests and no others."""
+        contents = {name: textwrap.dedent(text).encode() for name, text in files.items()}
+        self.shadow.apply({"test_warm.py": b"", **contents})
+        return evaluate(self.shadow, EvaluationRequest(**request))
+
+
 def outcomes(evaluation: Evaluation) -> dict[str, str]:
     """Outcome by the test's name; where something failed, its explanation stands in the assertion's diff."""
     return {
-        nodeid.rpartition("::")[2]: item.outcome if item.outcome == "passed" else f"{item.outcome} {item.explanation}"
+        nodeid.rpartition("::")[2]: item.outcome
+        if item.outcome == "passed"
+        else f"{item.outcome} {item.explanation}"
         for nodeid, item in evaluation.items.items()
     }
 
