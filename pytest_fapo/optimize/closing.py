@@ -44,7 +44,9 @@ class Closing:
             summary.unreproduced, summary.stop_detail = mismatch.nodeids, mismatch.reason
         return self._finish(summary)
 
-    def after_loop(self, stop: Stop, loop: Loop, reference: Evaluation, writer: Writer) -> Summary:
+    def after_loop(
+        self, stop: Stop, loop: Loop, reference: Evaluation, writer: Writer, unproven: str = ""
+    ) -> Summary:
         """Write what was accepted and sum the run up.
 
         The summary is on disk before a file is touched, so that a run killed in between can still say it.
@@ -54,7 +56,9 @@ class Closing:
         self._describe(planned, loop)
         self._request.run.save_text("planned-summary.json", planned.model_dump_json())
         self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
-        outcome = writer.carry_out(loop.best, accepted, interrupted=stop.reason == "interrupted")
+        outcome = writer.carry_out(
+            loop.best, accepted, interrupted=stop.reason == "interrupted", unproven=unproven
+        )
         summary = self._summary(stop, outcome.best, reference)
         if outcome.writing != "written":
             summary.exit_code = self._exit_code(stop, Best(reference))

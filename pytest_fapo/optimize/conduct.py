@@ -46,9 +46,15 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         trial = Trial(request, evaluator, cases)
         loop = Loop(request, Best(reference), Memory(), trial, progress)
         stop = _run(loop)
-        progress.pause()
         writer = Writer(request, evaluator, reference)
-        return closing.after_loop(stop, loop, reference, writer)
+        unproven = ""
+        if stop.reason != "interrupted":
+            try:
+                unproven = writer.confirm(loop.best)
+            except KeyboardInterrupt:
+                stop = Stop("interrupted")
+        progress.pause()
+        return closing.after_loop(stop, loop, reference, writer, unproven)
 
 
 def _run(loop: Loop) -> Stop:

@@ -60,6 +60,14 @@ class Evaluator:
         """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
         return self._evaluate(files, self._proof_stages(parent), len(parent.items))
 
+    def final_proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+        """The proof once more in an interpreter that shares nothing, from recorded answers alone.
+
+        It costs no call, so it can be had after every budget is used up.
+        """
+        stages = self._proof_stages(parent)
+        return self._evaluate(files, stages, len(parent.items), final=True)
+
     def _proof_stages(self, parent: Evaluation, done: Collection[str] = ()) -> list[Stage]:
         known = [
             nodeid for nodeid, item in parent.items.items() if item.split != "holdout" and nodeid not in done
@@ -73,10 +81,14 @@ class Evaluator:
         """What the user selected, where that is all that has to be proven."""
         return list(self._request.baseline.items) if self._request.guard == "selected" else None
 
-    def _evaluate(self, files: Mapping[str, bytes], stages: Sequence[Stage], total: int) -> Evaluation:
+    def _evaluate(
+        self, files: Mapping[str, bytes], stages: Sequence[Stage], total: int, *, final: bool = False
+    ) -> Evaluation:
         request, shadow = self._request, self._tree()
         shadow.apply(files)
-        self._progress.stage(stages[0].name, total=total)
+        self._progress.stage("final proof" if final else stages[0].name, total=total)
+        # What the baseline has just asked anew is fresh by now.
+        mode = "auto" if request.cache_mode == "refresh" else request.cache_mode
         evaluation = evaluate(
             shadow,
             EvaluationRequest(
@@ -84,13 +96,14 @@ class Evaluator:
                 stages=list(stages),
                 cwd=request.cwd,
                 cache_folder=str(request.cache_folder),
-                # What the baseline has just asked anew is fresh by now.
-                cache_mode="auto" if request.cache_mode == "refresh" else request.cache_mode,
+                cache_mode="only" if final else mode,
+                # Without a cache there is no free final proof: each evaluation is then as good as one.
+                fresh=final or mode == "off",
                 spend_file=str(request.budget.spend_file),
                 allotment=Allotment(
                     max_calls=request.budget.max_calls,
                     max_cost=request.budget.max_cost,
-                    deadline=request.budget.deadline,
+                    deadline=None if final else request.budget.deadline,
                 ),
                 watch=sorted(files),
             ),

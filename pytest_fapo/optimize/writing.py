@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_fapo.artifacts import unified_diff, write_back
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.gate import judge_suite
+from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
@@ -42,10 +42,34 @@ class Writer:
         self._evaluator = evaluator
         self._reference = reference
 
-    def carry_out(self, best: Best, accepted: list[Attempt], *, interrupted: bool) -> WriteOutcome:
-        """Write or save `best`. An interrupted run only saves: the user did not wait for its end."""
+    def confirm(self, best: Best) -> str:
+        """The final proof of what is about to be written; why it failed, else empty."""
+        if not best.files or self._request.cache_mode == "off":
+            return ""
+        evaluation = self._evaluator.final_proof(best.files, self._reference)
+        verdict = judge_suite(self._reference, evaluation)
+        lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
+        if verdict.accepted and not lost:
+            return ""
+        count = f"{len(lost)} of the tests that passed before failed then"
+        return f"the final proof in a fresh interpreter failed: {verdict.reason if not lost else count}"
+
+    def carry_out(
+        self, best: Best, accepted: list[Attempt], *, interrupted: bool, unproven: str = ""
+    ) -> WriteOutcome:
+        """Write or save `best`. An interrupted run only saves: the user did not wait for its end.
+
+        Args:
+            best: the best tree.
+            accepted: the attempts that led to it.
+            interrupted: whether the user pressed Ctrl-C.
+            unproven: why the final proof failed, where it did: then nothing is written or offered.
+        """
         if not best.files:
             return WriteOutcome("nothing", best)
+        if unproven:
+            self._save(best.files)
+            return WriteOutcome("nothing", Best(self._reference), note=unproven)
         mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
         if mode == "ask":
             chosen = self._ask(best, accepted)

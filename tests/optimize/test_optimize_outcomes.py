@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from support.teams import (
@@ -210,3 +211,26 @@ def test_it_works_with_pytests_own_options(project: MakeProject, server: Server,
     result = made.optimize(*arguments.split())
     assert result.code == 0, result.text
     assert made.prompt == GOOD_PROMPT
+
+
+def test_what_fails_its_final_proof_is_not_written(project: MakeProject, tmp_path: Path) -> None:
+    """A test that passes three times (baseline, unpatched copy, candidate) and then never again."""
+    counter = tmp_path / "runs"
+    made = project(
+        {
+            "test_flaky.py": f"""
+            from pathlib import Path
+
+            def test_flaky():
+                counter = Path({str(counter)!r})
+                runs = int(counter.read_text()) if counter.exists() else 0
+                counter.write_text(str(runs + 1))
+                assert runs < 3
+            """
+        }
+    )
+    before = made.snapshot()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert made.snapshot() == before
+    assert "final proof" in result.text
