@@ -97,7 +97,10 @@ class _Walk:
         self.folder(path, ignored, repository)
 
     def _file(self, path: str, entry: os.DirEntry[str], is_ignored: bool) -> None:
-        size = entry.stat(follow_symlinks=False).st_size
+        try:
+            size = entry.stat(follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return  # gone meanwhile, as editors' temporary files are
         if size > LARGE_BYTES or (is_ignored and self._found.ignored_bytes + size > IGNORED_BYTES):
             self._found.linked.append(path)
             return

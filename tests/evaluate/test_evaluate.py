@@ -100,7 +100,12 @@ PATCHED = {
 
 
 @pytest.mark.usefixtures("bytecode")
-def test_judges_the_patch_and_says_what_was_read(project: Project) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_judges_the_patch_and_says_what_was_read(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elsewhere: bool
+) -> None:
+    if elsewhere:
+        monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "bytecode"))
     project.write(PATCHED)
     files = {
         "prompts/used.md": b"better\n",

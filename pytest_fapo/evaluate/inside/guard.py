@@ -208,5 +208,8 @@ def _source_of(path: str) -> str:
     if not path.endswith(".pyc"):
         return path
     folder, _, name = path.rpartition("/")
+    source = f"{name.partition('.')[0]}.py"
+    if sys.pycache_prefix and inside(folder, os.path.abspath(sys.pycache_prefix)):
+        return f"{folder[len(os.path.abspath(sys.pycache_prefix)) :]}/{source}"
     parent, _, last = folder.rpartition("/")
-    return f"{parent}/{name.partition('.')[0]}.py" if last == "__pycache__" else path
+    return f"{parent}/{source}" if last == "__pycache__" else path
