@@ -64,6 +64,8 @@ class Closing:
             summary.exit_code = self._exit_code(stop, Best(reference))
         self._describe(summary, loop)
         self._apply(summary, outcome)
+        if unproven:
+            summary.stop, summary.stop_detail = "unproven", unproven
         return self._finish(summary)
 
     def _summary(self, stop: Stop, best: Best, before: Evaluation) -> Summary:

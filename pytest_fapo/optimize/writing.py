@@ -51,8 +51,7 @@ class Writer:
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         if verdict.accepted and not lost:
             return ""
-        count = f"{len(lost)} of the tests that passed before failed then"
-        return f"the final proof in a fresh interpreter failed: {verdict.reason if not lost else count}"
+        return f"{len(lost)} tests that passed before did not pass then" if lost else verdict.reason
 
     def carry_out(
         self, best: Best, accepted: list[Attempt], *, interrupted: bool, unproven: str = ""
@@ -69,7 +68,7 @@ class Writer:
             return WriteOutcome("nothing", best)
         if unproven:
             self._save(best.files)
-            return WriteOutcome("nothing", Best(self._reference), note=unproven)
+            return WriteOutcome("nothing", Best(self._reference))
         mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
         if mode == "ask":
             chosen = self._ask(best, accepted)

@@ -13,6 +13,7 @@ _UNTOUCHED = {
 _PENDING = (*_UNTOUCHED, "conflict")
 _NO_CHANGE = {
     "no-failures": "nothing fails, so there is nothing to mend.",
+    "unproven": "what was accepted did not pass its final proof.",
     "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
 }
 
@@ -51,7 +52,8 @@ def result(summary: Summary) -> str:
     left = f"{summary.failing:,} of {all_tests} still {fail}"
     if summary.target is None:
         return _capital(f"{lead}{left}.")
-    met = "is met" if summary.exit_code == 0 else "is not met"
+    reached = all(row.after is not None and row.after >= summary.target for row in summary.splits)
+    met = "is met" if reached else "is not met"
     return _capital(f"{lead}the target of {percent(summary.target)} {met}; {left}.")
 
 
@@ -78,6 +80,7 @@ def stopped(summary: Summary) -> str:
         "budget": "a budget is used up",
         "interrupted": "interrupted; what was accepted before is kept",
         "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
+        "unproven": "the final proof, in a fresh interpreter, failed",
         "no-failures": "no train case fails",
         "error": "an error",
     }[summary.stop]
@@ -98,6 +101,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Cost", _cost(summary)),
         ("Time", duration(summary.duration) if summary.duration else ""),
         ("Still open", _still_open(summary)),
+        ("Exit code", _exit_code(summary)),
         ("Record", summary.run_directory),
         ("Next", next_command(summary)),
     ]
@@ -130,6 +134,13 @@ def _cost(summary: Summary) -> str:
     if summary.stand_in and not summary.spending.cost:
         return "nothing: the stand-in is free"
     return cost(summary.spending)
+
+
+def _exit_code(summary: Summary) -> str:
+    """Said where the table's last column is not what the exit code is about."""
+    if summary.writing not in _PENDING or not summary.exit_code or summary.stop == "interrupted":
+        return ""
+    return f"{summary.exit_code}: the tests fail on your files as they are, without the patch"
 
 
 def _still_open(summary: Summary) -> str:

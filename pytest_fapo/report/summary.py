@@ -14,6 +14,7 @@ StopReason = Literal[
     "budget",  # a budget was reached; `stop_detail` says which
     "interrupted",  # Ctrl-C
     "not-reproduced",  # the unpatched copy did not give the baseline's results
+    "unproven",  # what was accepted did not pass once more in a fresh interpreter; `stop_detail` says how
     "no-failures",  # there was nothing to mend
     "error",  # something else stopped the run; `stop_detail` says what
 ]
