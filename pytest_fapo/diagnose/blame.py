@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from pytest_fapo.diagnose.failure import Failure, is_alike
 from pytest_fapo.models import Category
 from pytest_fapo.reading import Carrier, Reading, StepView
 from pytest_fapo.reading.fields import OUTPUT
-from pytest_fapo.reading.values import is_blank, mentions, plain, same, texts_in, whole_text
+from pytest_fapo.reading.values import is_blank, mentions, normal, plain, same, texts_in, whole_text
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,20 @@ def _holds_right(text: str, expected: Any, closed: list[Any]) -> bool:
         return False
     if len(plain(expected).strip()) < 2 and len(text) > 40:
         return False
+    if not mentions(text, expected):
+        return False
+    if isinstance(expected, str) and re.search(r"\d", expected):
+        return _told_last(text, expected)
     others = [label for label in closed if not same(label, expected) and not mentions(plain(expected), label)]
-    return mentions(text, expected) and not any(mentions(text, label) for label in others)
+    return not any(mentions(text, label) for label in others)
+
+
+def _told_last(text: str, expected: str) -> bool:
+    """Whether it is the last of all values made like it (identifiers, dates, numbers) in a text."""
+    pieces = re.split(r"(\d+)", expected.strip())
+    shape = "".join(r"\d+" if piece.isdigit() else re.escape(piece) for piece in pieces)
+    found = re.findall(rf"(?<!\w){shape}(?!\w)", text, re.I)
+    return not found or normal(found[-1]) == normal(expected)
 
 
 def is_code(failure: Failure, blame: Blame) -> bool:

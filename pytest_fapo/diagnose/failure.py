@@ -128,6 +128,17 @@ def shown(value: Any, limit: int = MAX_SHOWN) -> str:
     return f"'{text}'" if isinstance(value, str) else text
 
 
+def excerpt(text: Any, value: Any, limit: int = MAX_SHOWN) -> str:
+    """A text in a sentence, cut around a value that it holds."""
+    line = " ".join(plain(text).split())
+    place = line.lower().find(plain(value).strip().lower())
+    start = max(0, place - limit // 2)
+    if len(line) <= limit or start == 0:
+        return shown(text if isinstance(text, str) else line, limit)
+    end = start + limit - 2
+    return f"'…{line[start:end]}{'…' if end < len(line) else ''}'"
+
+
 def _same_start(pieces: list[str], expected: Any) -> bool:
     text = normal(expected)
     return bool(pieces) and all(normal(piece) in text for piece in pieces)

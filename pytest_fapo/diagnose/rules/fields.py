@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_fapo.diagnose.blame import Blame, blame_fields, is_code, value_category
-from pytest_fapo.diagnose.failure import Failure, shown
+from pytest_fapo.diagnose.failure import Failure, excerpt, shown
 from pytest_fapo.models import Finding
 from pytest_fapo.reading import StepView
 from pytest_fapo.reading.values import alike, is_blank, mentions
@@ -26,9 +26,8 @@ def _wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
     about = f"{blame.field}: " if blame.field else ""
     evidence = f"{about}{step.key} gave {shown(blame.actual)} instead of {shown(blame.expected)}"
     if category == "format":
-        evidence = (
-            f"{about}{step.key} had {shown(blame.expected)} right, but wrote {shown(_form(blame, step))}"
-        )
+        wrote = excerpt(_form(blame, step), blame.expected)
+        evidence = f"{about}{step.key} had {shown(blame.expected)} right, but wrote {wrote}"
     if blame.downstream:
         evidence += f", and {blame.downstream} went wrong after it"
     return failure.finding(
@@ -60,10 +59,11 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     if asked is not None and asked.answer and not _right_before(failure, blame, asked):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
         if category == "format":
+            wrote = excerpt(asked.answer, blame.expected)
             return failure.finding(
                 "format",
                 asked,
-                f"{asked.key} had {shown(blame.expected)} right, but wrote {shown(asked.answer)}, "
+                f"{asked.key} had {shown(blame.expected)} right, but wrote {wrote}, "
                 f"of which {blame.step.key} made {shown(blame.actual)}",
                 confidence=0.8,
                 field=blame.field,
@@ -120,11 +120,14 @@ def _only_at_the_end(failure: Failure) -> Finding | None:
     name = wrong[0]
     expected = failure.expected_value(name)
     category = value_category(failure, step, name, expected, step.answer)
+    evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the last to ask a model"
+    if category == "format":
+        evidence = f"{step.key} had {shown(expected)} right, but wrote {excerpt(step.answer, expected)}"
     return failure.finding(
         category,
         step,
-        f"{name or 'the output'} is not {shown(expected)}, and {step.key} asked the last model",
-        confidence=0.5,
+        evidence,
+        confidence=0.7 if category == "format" else 0.5,
         field=name,
         expected=expected,
         actual=step.answer,

@@ -92,12 +92,13 @@ class Template:
         values: dict[str, str] = {}
         position = 0
         pieces = self._pieces()
-        start = _find(message, pieces[0], 0)
+        start = _find(message, pieces[0], 0) if pieces[0].strip() else (0, 0)
         if start is None:
             return {}
         position = start[1]
-        for hole, piece in zip(self.holes, pieces[1:], strict=True):
-            found = _find(message, piece, position) if piece.strip() else (len(message), len(message))
+        for number, (hole, piece) in enumerate(zip(self.holes, pieces[1:], strict=True), start=1):
+            last = number == len(self.holes) and not piece.strip()
+            found = (len(message), len(message)) if last else _find(message, piece, position)
             if found is None:
                 return {}
             if hole.name:
@@ -131,8 +132,10 @@ def _formats(text: str) -> bool:
 def _find(message: str, piece: str, position: int) -> tuple[int, int] | None:
     """Where a literal piece stands in a message, white space at its ends and runs of it aside."""
     words = piece.split()
-    if not words:
+    if not piece:
         return position, position
     pattern = r"\s+".join(map(re.escape, words))
+    if not words:
+        pattern = r"\n\s*\n" if piece.count("\n") > 1 else r"\n" if "\n" in piece else r"\s"
     match = re.compile(pattern).search(message, position)
     return (match.start(), match.end()) if match else None

@@ -14,7 +14,7 @@ from pytest_fapo.propose.playbook.document import Document
 from pytest_fapo.reading import FieldMap, StepView, TraceView, helper_names, read_assertion
 from pytest_fapo.reading.fields import Reading
 from pytest_fapo.reading.requirements import Requirement, read_requirement
-from pytest_fapo.reading.values import JsonReading, leaves, normal, plain, read_json, whole_text
+from pytest_fapo.reading.values import JsonReading, leaves, normal, plain, read_json, same, whole_text
 
 
 @dataclass
@@ -61,6 +61,8 @@ class Seen:
         return _requirements(self.blamed, self.case)
 
 
+LONG = 12
+"""Words; an answer of more holds its value somewhere inside."""
 _NOUNS = (
     *(
         "ticket",
@@ -146,6 +148,21 @@ class View:
                 found.append(name)
         return found
 
+    @cached_property
+    def on_last_line(self) -> bool:
+        """Whether passing answers reason first and give the value alone on their last line."""
+        long = [seen for seen in self.seen if seen.passed and len(seen.answer.strip().splitlines()) >= 2]
+        good = [seen for seen in long if self._ends_in_a_value(seen)]
+        passing = sum(seen.passed and bool(seen.answer.strip()) for seen in self.seen)
+        return not self.answers_json and len(good) >= max(2, 0.5 * passing)
+
+    def _ends_in_a_value(self, seen: Seen) -> bool:
+        last = seen.answer.strip().splitlines()[-1]
+        return any(
+            seen.case.id in values and same(values[seen.case.id], last)
+            for values in self.fields.expected.values()
+        )
+
     def decided_at(self, name: str) -> float:
         """The place in the pipeline where a model first gives a field."""
         asking = {step.key for reading in self.fields.readings for step in reading.view.asking}
@@ -173,7 +190,20 @@ class View:
             found = dict(leaves(seen.json.value))
             key = self.field_keys.get(name, name)
             return next((value for path, value in found.items() if normal(path) == normal(key)), None)
+        if len(seen.answer.split()) > LONG:
+            return self._read_by_code(seen, name)
         return seen.answer if name in self.own_fields or not name else None
+
+    def _read_by_code(self, seen: Seen, name: str) -> Any:
+        """What the code made of a long answer: the value where the field next shows, else the answer."""
+        if seen.view is not None:
+            for carrier in self.fields.carriers.get(name, []):
+                if carrier.mode == "value" and (carrier.step, carrier.path) != (self.step, ""):
+                    try:
+                        return self.fields.value_at(Reading(seen.case, seen.view, seen.passed), carrier)
+                    except KeyError:
+                        continue
+        return seen.answer
 
     def expected(self, seen: Seen, name: str) -> Any:
         return self.fields.expected.get(name, {}).get(seen.case.id)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pytest_fapo.propose.playbook.advice import Advice
 from pytest_fapo.propose.playbook.view import View
+from pytest_fapo.reading.values import mentions
 
 
 def brief(view: View) -> Iterator[Advice]:
@@ -43,7 +44,7 @@ def answer_always(view: View) -> Iterator[Advice]:
 
 def grounded(view: View) -> Iterator[Advice]:
     """Tie a free answer to what the step was given to read."""
-    if view.cluster.category not in ("content", "unknown") or view.fields.closed_set(view.cluster.field):
+    if view.cluster.category not in ("content", "unknown") or not _told_in_the_text(view):
         return
     yield Advice(
         "grounding",
@@ -56,6 +57,20 @@ def grounded(view: View) -> Iterator[Advice]:
         "The answers differ from the given text; tying them to it should bring them back.",
         mends=frozenset(sorted(_all(view))[: max(1, len(view.targets) // 3)]),
     )
+
+
+def _told_in_the_text(view: View) -> bool:
+    """Whether the step was given most of the expected values, so that it need only find them."""
+    name = view.cluster.field
+    if view.fields.closed_set(name):
+        return False
+    rows = [seen for seen in view.labelled(name) if seen.step is not None]
+    found = [
+        seen
+        for seen in rows
+        if mentions(seen.step.messages_text if seen.step else "", view.expected(seen, name))
+    ]
+    return not rows or len(found) >= 0.5 * len(rows)
 
 
 def _all(view: View) -> frozenset[str]:

@@ -18,21 +18,43 @@ MIDDLING, RICH, TERSE, MORE = 6, 10, 4, 3
 """Words per label: at first, in the richer variant, in the terse one; and how many a revision adds."""
 SINGLE = 3
 """Labels that are tried one by one."""
+FREQUENT, MOST_PAIRS = 4, 8
+"""Of large sets: cases that a label needs, and pairs of labels that are told apart."""
 
 
 def definitions(view: View) -> Iterator[Advice]:
     """One line per label with the words that speak for it, and lines for those that get confused."""
     for name in fields_in_question(view):
         labels = [label for label in view.fields.closed_set(name) if label is not None]
-        if not 2 <= len(labels) <= MOST_LABELS or all(_is_identifier(label) for label in labels):
+        few = 2 <= len(labels) <= MOST_LABELS and not all(map(_is_identifier, labels))
+        labels = labels if few else _frequent(view, name)
+        if len(labels) < 2:
             continue
         confused = [seen for seen in view.targets if _confused(view, seen, name, labels)]
         mends = frozenset(nodeid for seen in confused for nodeid in seen.targets)
         title = f"How to choose {_article(view.caption(name))}"
         why = _hypothesis(view, name, confused)
-        for grade, lines in enumerate(_variants(view, name, labels, title, confused)):
+        variants = _variants(view, name, labels, title, confused)
+        for grade, lines in enumerate(variants if few else [_contrasts(view, name, labels, confused)]):
             if lines:
                 yield Advice(NAME, title, lines, why, mends=mends, grade=grade)
+
+
+def _frequent(view: View, name: str) -> list[Any]:
+    """Of a large or open set of labels those that are frequent enough to learn something about."""
+    values = [view.expected(seen, name) for seen in view.labelled(name)]
+    if any(isinstance(value, (list, dict)) or len(plain(value).split()) > 6 for value in values):
+        return []
+    counts = Counter(plain(value) for value in values if value is not None)
+    frequent = {value for value, count in counts.items() if count >= FREQUENT}
+    return list({plain(value): value for value in values if plain(value) in frequent}.values())
+
+
+def _contrasts(view: View, name: str, labels: list[Any], confused: Sequence[Seen]) -> list[str]:
+    """Lines for the pairs that are confused more than once."""
+    counts = Counter(_pair(view, name, seen) for seen in confused)
+    pairs = [pair for pair in _pairs(view, name, confused) if counts[pair] >= 2]
+    return contrast_lines(Sorting(view, name, labels), pairs, limit=MOST_PAIRS)
 
 
 def _variants(
@@ -64,10 +86,12 @@ def _variants(
 
 def _pairs(view: View, name: str, confused: Sequence[Seen]) -> list[tuple[str, str]]:
     """(right, wrong) of the confused cases, the most frequent first."""
-    counts = Counter(
-        (plain(view.expected(seen, name)), plain(view.told(seen, name)).strip()) for seen in confused
-    )
+    counts = Counter(_pair(view, name, seen) for seen in confused)
     return [pair for pair, _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))]
+
+
+def _pair(view: View, name: str, seen: Seen) -> tuple[str, str]:
+    return plain(view.expected(seen, name)), plain(view.told(seen, name)).strip()
 
 
 def _is_identifier(label: Any) -> bool:

@@ -69,6 +69,11 @@ def contract_lines(view: View, name: str, labels: list[Any]) -> list[str]:
         return [
             f"{view.caption(name)} is exactly one of {listed(labels)}{kind}, spelled exactly like that{case}."
         ]
+    if view.on_last_line:
+        return [
+            f"The last line of the answer is exactly one of {listed(labels)}, spelled like that{case}.",
+            "Nothing else stands on that line: no label before it, no formatting, no punctuation.",
+        ]
     return [
         f"Answer with exactly one of {listed(labels)}, spelled exactly like that{case}.",
         "Write nothing else: no sentence, no explanation, no quotation marks, no punctuation.",

@@ -37,7 +37,7 @@ def value_form(view: View) -> Iterator[Advice]:
         caption = view.caption(name)
         yield Advice(
             NAME,
-            f"Form of {caption}" if name else "Form of the answer",
+            f"Form of {caption}" if _subject(view, name).startswith('"') else "Form of the answer",
             lines,
             f"The values of {caption} are right but in another form; stating the form should mend that.",
             mends=mends,
@@ -61,7 +61,9 @@ def value_lines(view: View, name: str, values: list[Any]) -> list[str]:
 def _subject(view: View, name: str) -> str:
     if view.answers_json and name:
         return view.caption(name)
-    return f"The {view.caption(name)}" if name else "The answer"
+    if view.on_last_line:
+        return "The last line of the answer"
+    return f"The {view.caption(name)}" if name and len(view.own_fields) > 1 else "The answer"
 
 
 def _copied_from(view: View, name: str) -> str:
