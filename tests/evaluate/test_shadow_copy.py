@@ -236,5 +236,5 @@ def test_copies_seven_hundred_files_quickly(repository: Project) -> None:
         shadow.apply({"pkg1/m1.py": b"x = 2\n"})
         applied = time.process_time() - begin
     assert len(shadow.survey.files) == 700
-    assert duration < 0.3, f"{duration:.3f} s of processor time"
-    assert applied < 0.1, f"{applied:.3f} s of processor time"
+    assert duration < 1.0, f"{duration:.3f} s of processor time; below 0.1 s on an idle machine"
+    assert applied < 0.5, f"{applied:.3f} s of processor time; 0.01 s on an idle machine"
