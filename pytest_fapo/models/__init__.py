@@ -1,0 +1,69 @@
+"""The records that pass from one package to the next; the vocabulary of docs and output in code.
+
+Everything here is plain data: JSON in, JSON out, no behaviour beyond what can be derived from the fields.
+"""
+
+from pytest_fapo.models.base import (
+    LEVELS,
+    SPLITS,
+    Category,
+    Level,
+    Outcome,
+    Record,
+    Split,
+    canonical_json,
+    files_digest,
+    text_digest,
+)
+from pytest_fapo.models.candidates import (
+    Artifact,
+    ArtifactKind,
+    Attempt,
+    Candidate,
+    Edit,
+    Review,
+    ReviewProblem,
+    SplitChange,
+    Verdict,
+)
+from pytest_fapo.models.cases import Case
+from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending
+from pytest_fapo.models.evidence import Evidence, EvidenceCase
+from pytest_fapo.models.traces import LLMCall, Step, ToolCall, Trace, Usage
+
+__all__ = [
+    "LEVELS",
+    "SPLITS",
+    "Artifact",
+    "ArtifactKind",
+    "Attempt",
+    "Candidate",
+    "Case",
+    "Category",
+    "Cluster",
+    "Diagnosis",
+    "Edit",
+    "Evaluation",
+    "Evidence",
+    "EvidenceCase",
+    "Finding",
+    "ItemResult",
+    "LLMCall",
+    "Level",
+    "Outcome",
+    "Record",
+    "Review",
+    "ReviewProblem",
+    "Spending",
+    "Split",
+    "SplitChange",
+    "Step",
+    "ToolCall",
+    "Trace",
+    "Usage",
+    "Verdict",
+    "canonical_json",
+    "files_digest",
+    "text_digest",
+]

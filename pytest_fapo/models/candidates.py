@@ -1,0 +1,122 @@
+"""Edits, and what became of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_fapo.models.base import Level, Record, Split, canonical_json, text_digest
+from pytest_fapo.models.evaluations import Spending
+
+ArtifactKind = Literal["file", "constant", "param", "function"]
+
+
+class Artifact(Record):
+    """An editable piece of the project."""
+
+    address: str
+    """`path`, `path::NAME`, `path::Class.ATTR`, `path::function` or `path::key.sub`; paths are POSIX."""
+    kind: ArtifactKind
+    level: Level
+    path: str
+    name: str = ""
+    text: str
+    """The whole file's text, the string's value, or the function's source."""
+
+
+class Edit(Record):
+    """A new text for one artifact."""
+
+    address: str
+    before: str
+    after: str
+
+
+class Candidate(Record):
+    """Edits with the hypothesis behind them, built on a parent."""
+
+    id: str = ""
+    """`c1`, `c2` … in the order in which a run proposed them."""
+    parent: str = ""
+    """Id of the accepted candidate that this one builds on; empty for the user's own tree."""
+    edits: list[Edit]
+    hypothesis: str
+    """One sentence: what is wrong and why this edit should mend it."""
+    proposer: str
+    technique: str
+    level: Level = "prompt"
+    cluster: str = ""
+    step: str = ""
+    targets: list[str] = Field(default_factory=list)
+    """Node ids of the failing train items that the edit is meant to mend."""
+
+    @property
+    def digest(self) -> str:
+        """Equal for equivalent edits of the same parent and for the same items, whoever proposed them."""
+        return text_digest(canonical_json([self.parent, self.edits_digest, sorted(self.targets)]))
+
+    @property
+    def edits_digest(self) -> str:
+        """Equal for equivalent edits on the same texts, whatever the rest of the tree was."""
+        return text_digest(json.dumps(sorted((edit.address, edit.before, edit.after) for edit in self.edits)))
+
+
+class ReviewProblem(Record):
+    """One objection of a review."""
+
+    check: str
+    """Name of the check: `scope`, `placeholders`, `leakage`, `size`, `syntax`, `single-concern`, `no-op` …"""
+    message: str
+    """What is wrong, where, and what would pass; never quotes a val or holdout case."""
+    address: str = ""
+    blocks: bool = True
+
+
+class Review(Record):
+    """The independent checks of one candidate, made before any paid evaluation."""
+
+    problems: list[ReviewProblem] = Field(default_factory=list)
+
+    @property
+    def verdict(self) -> Literal["pass", "warn", "block"]:
+        if any(problem.blocks for problem in self.problems):
+            return "block"
+        return "warn" if self.problems else "pass"
+
+
+class SplitChange(Record):
+    """A split's score before and after, 0 to 1; None where the split is empty or was not looked at."""
+
+    before: float | None
+    after: float | None
+
+
+class Verdict(Record):
+    """The gate's answer on one candidate."""
+
+    accepted: bool
+    reason: str
+    """One sentence a tired person understands."""
+    stage: str = ""
+    """Stage that decided: `review`, `targeted`, `train`, `val`, `suite`."""
+    splits: dict[Split, SplitChange] = Field(default_factory=dict)
+    fixed: list[str] = Field(default_factory=list)
+    """Node ids that failed before and pass now (train and val only)."""
+    broken: list[str] = Field(default_factory=list)
+    """Node ids that passed before and fail now; those of held-out cases are not named, only counted."""
+    broken_hidden: int = 0
+    """How many held-out items are newly broken."""
+    inert: bool = False
+
+
+class Attempt(Record):
+    """One entry of the iteration memory: what was tried on which cluster and what came of it."""
+
+    candidate: Candidate
+    review: Review
+    verdict: Verdict
+    revised: bool = False
+    spending: Spending = Field(default_factory=Spending)
+    duration: float = 0.0

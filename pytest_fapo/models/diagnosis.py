@@ -1,0 +1,65 @@
+"""Failures attributed to steps."""
+
+from __future__ import annotations
+
+from pydantic import Field, JsonValue
+
+from pytest_fapo.models.base import Category, Level, Record
+
+
+class Finding(Record):
+    """One failing item attributed to a step."""
+
+    nodeid: str
+    case_id: str
+    pipeline: str
+    step: str
+    """The culprit's name; empty where the trace names none."""
+    category: Category
+    level: Level
+    confidence: float
+    """0 to 1."""
+    evidence: str
+    """One sentence: what in the trace speaks for this step and category."""
+    expected: JsonValue = None
+    """What the step (or the field) should have given, where known."""
+    actual: JsonValue = None
+    field: str = ""
+    """Dotted path of the output's field concerned, where there is one."""
+    explanation: str = ""
+
+
+class Cluster(Record):
+    """Findings with one cause."""
+
+    id: str
+    label: str
+    pipeline: str
+    step: str
+    category: Category
+    level: Level
+    field: str = ""
+    confidence: float
+    findings: list[Finding]
+    suggested_fix: str = ""
+    ceiling: float | None = None
+    """The train score if every finding of this cluster were solved, 0 to 1."""
+    artifacts: list[str] = Field(default_factory=list)
+    """Addresses of the artifacts that the culprit step was seen to use, most specific first."""
+
+    @property
+    def case_ids(self) -> list[str]:
+        return sorted({finding.case_id for finding in self.findings})
+
+    @property
+    def nodeids(self) -> list[str]:
+        return sorted({finding.nodeid for finding in self.findings})
+
+
+class Diagnosis(Record):
+    """Where and why an evaluation fails, worst cluster first."""
+
+    findings: list[Finding] = Field(default_factory=list)
+    clusters: list[Cluster] = Field(default_factory=list)
+    infrastructure: list[Finding] = Field(default_factory=list)
+    """Failures that no edit can address; kept apart from the clusters."""

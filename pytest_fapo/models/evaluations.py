@@ -1,0 +1,99 @@
+"""One pytest run over cases on one tree, and what it spent."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pytest_fapo.models.base import Outcome, Record, Split
+from pytest_fapo.models.cases import Case
+from pytest_fapo.models.traces import Trace, Usage
+
+
+class ItemResult(Record):
+    """The verdict of one pytest item (test × case); items without a case are the suite's other tests."""
+
+    nodeid: str
+    outcome: Outcome
+    case_id: str | None = None
+    pipeline: str | None = None
+    split: Split | None = None
+    weight: float = 1.0
+    explanation: str = ""
+    """pytest's own words for the failure (assertion explanation or exception), a few lines at most."""
+    test: str = ""
+    """Node id without the parametrization."""
+    error_type: str = ""
+    """Class name of the exception that failed the item."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    feedback: list[str] = Field(default_factory=list)
+    duration: float = 0.0
+    trace_id: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome in ("passed", "xpassed")
+
+    @property
+    def counts(self) -> bool:
+        """Whether the item takes part in a score: it ran and was expected to pass."""
+        return self.outcome in ("passed", "xpassed", "failed", "error")
+
+
+class Spending(Record):
+    """LLM calls of one evaluation, one run or one optimizer, by where the answer came from."""
+
+    calls: int = 0
+    """Requests sent to a provider (or to the offline model)."""
+    cache_hits: int = 0
+    usage: Usage = Field(default_factory=Usage)
+    """Tokens of the sent requests only."""
+    cost: float = 0.0
+    """USD of the sent requests whose model has a known price."""
+    unpriced_models: list[str] = Field(default_factory=list)
+
+    def __add__(self, other: Spending) -> Spending:
+        return Spending(
+            calls=self.calls + other.calls,
+            cache_hits=self.cache_hits + other.cache_hits,
+            usage=self.usage + other.usage,
+            cost=self.cost + other.cost,
+            unpriced_models=sorted({*self.unpriced_models, *other.unpriced_models}),
+        )
+
+
+class Evaluation(Record):
+    """One pytest run over cases on one tree."""
+
+    items: dict[str, ItemResult] = Field(default_factory=dict)
+    """By node id."""
+    traces: dict[str, Trace] = Field(default_factory=dict)
+    """By `ItemResult.trace_id`."""
+    cases: dict[str, Case] = Field(default_factory=dict)
+    """By node id, for the items that have a case."""
+    spending: Spending = Field(default_factory=Spending)
+    exit_code: int = 0
+    complete: bool = True
+    """False where the run stopped before every selected item had a verdict."""
+    stopped: str = ""
+    """Why an incomplete run stopped, in words."""
+    dropped_at: str = ""
+    """Name of the stage after which a staged evaluation was dropped, else empty."""
+    loaded_files: list[str] = Field(default_factory=list)
+    """Paths (relative, POSIX) of the watched files that were really opened or imported from this tree."""
+    outside_files: list[str] = Field(default_factory=list)
+    """Paths relative to the tree (`../data/x.csv`) that the tests looked for beside it and did not find."""
+    notes: list[str] = Field(default_factory=list)
+    """What a person should know of the run: refused writes into the project, files read past its copy."""
+    duration: float = 0.0
+
+    def in_split(self, split: Split) -> list[ItemResult]:
+        return [item for item in self.items.values() if item.split == split and item.counts]
+
+    def score(self, split: Split) -> float | None:
+        """Weighted share of passing items of `split`, 0 to 1; None where the split has no item."""
+        items = self.in_split(split)
+        total = sum(item.weight for item in items)
+        return sum(item.weight for item in items if item.passed) / total if total else None
+
+    def trace_of(self, item: ItemResult) -> Trace | None:
+        return self.traces.get(item.trace_id) if item.trace_id else None
