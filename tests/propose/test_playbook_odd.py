@@ -80,12 +80,13 @@ def test_a_value_that_repeats_a_given_one_is_said_to_be_copied() -> None:
     bench = Bench()
     for number in range(8):
         order = f"AB-{1000 + 7 * number}"
-        told = json.dumps({"order": order if number > 2 else order.replace("-", "")})
+        right = number > 2
+        told = json.dumps({"order": order if right else order.replace("-", "")})
+        record = json.loads(told)
         asked = prompt.text.format(order=order, text=f"mail {number}")
-        bench.run(
-            {"text": f"mail {number}"}, {"order": order}, [span("fill", json.loads(told), prompt=asked, answer=told)],
-            json.loads(told), explanation="" if number > 2 else unequal("AB1000", order),
-        )  # fmt: skip
+        spans = [span("fill", record, prompt=asked, answer=told)]
+        explanation = "" if right else unequal("AB1000", order)
+        bench.run({"text": f"mail {number}"}, {"order": order}, spans, record, explanation=explanation)
     cluster = diagnose(bench.evaluation, artifacts=[prompt]).clusters[0]
     proposals = list(Playbook().propose(bench.evidence(cluster, [prompt])))
     assert any(
