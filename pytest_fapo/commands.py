@@ -94,6 +94,9 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
             return
         _check_complete(pytest_session, session, baseline)
         pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
+    except KeyboardInterrupt:
+        out.file.write("\nfapo: interrupted; go on with: pytest --fapo-resume\n")
+        pytest_session.exitstatus = pytest.ExitCode.INTERRUPTED
     except FapoError as error:
         out.file.write(f"\nfapo: {error}\nfapo: your files are untouched\n")
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
@@ -217,17 +220,14 @@ class _Output:
         self.color = bool(reporter is not None and reporter.hasmarkup)
 
     def read_line(self, question: str) -> str:
-        """Ask on the terminal; pytest's capture of stdin is lifted meanwhile."""
+        """Ask on the terminal. pytest's capture ends with the first question: no test runs any more, and a
+        capture that went on would swallow what is asked next."""
         manager = self._config.pluginmanager.get_plugin("capturemanager")
-        self.file.write(question)
-        self.file.flush()
         if manager is not None:
             manager.suspend_global_capture(in_=True)
-        try:
-            line = sys.stdin.readline()
-        finally:
-            if manager is not None:
-                manager.resume_global_capture()
+        self.file.write(question)
+        self.file.flush()
+        line = sys.stdin.readline()
         if not line:
             raise EOFError
         return line.rstrip("\n")

@@ -11,13 +11,14 @@ from pytest_fapo.evaluate import Mismatch
 from pytest_fapo.gate import newly_failing, newly_passing
 from pytest_fapo.llm.ledger import read_spending
 from pytest_fapo.models import SPLITS, Diagnosis, Evaluation
+from pytest_fapo.optimize.loop import Stop
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
 from pytest_fapo.report.words import count, one_line
 
 if TYPE_CHECKING:
-    from pytest_fapo.optimize.loop import Loop, Stop
+    from pytest_fapo.optimize.loop import Loop
     from pytest_fapo.optimize.writing import WriteOutcome, Writer
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2
@@ -59,6 +60,8 @@ class Closing:
         outcome = writer.carry_out(
             loop.best, accepted, interrupted=stop.reason == "interrupted", unproven=unproven
         )
+        if outcome.interrupted:
+            stop = Stop("interrupted")
         summary = self._summary(stop, outcome.best, reference)
         if outcome.writing != "written":
             summary.exit_code = self._exit_code(stop, Best(reference))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_fapo.artifacts import unified_diff, write_back
+from pytest_fapo.artifacts import recover, unified_diff, write_back
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
@@ -26,6 +26,8 @@ class WriteOutcome:
     patch: str = ""
     conflicts: list[str] = field(default_factory=list)
     note: str = ""
+    interrupted: bool = False
+    """Ctrl-C while it was asked or written."""
 
 
 class Writer:
@@ -41,6 +43,8 @@ class Writer:
         self._request = request
         self._evaluator = evaluator
         self._reference = reference
+        self._chosen: Best | None = None
+        self._unanswered = False
 
     def confirm(self, best: Best) -> str:
         """The final proof of what is about to be written; why it failed, else empty."""
@@ -69,9 +73,27 @@ class Writer:
         if unproven:
             self._save(best.files)
             return WriteOutcome("nothing", Best(self._reference))
+        try:
+            return self._carry_out(best, accepted, interrupted)
+        except KeyboardInterrupt:
+            return self._broken_off(best)
+
+    def _broken_off(self, best: Best) -> WriteOutcome:
+        """Ctrl-C: what is committed is written all the same, anything else only saved."""
+        journal = self._request.run.write_journal
+        result = recover(journal) if journal.is_file() else None
+        if self._chosen is not None and result is not None and result.written:
+            return WriteOutcome("written", self._chosen, self._save(self._chosen.files))
+        return WriteOutcome("patch", best, self._save(best.files), interrupted=True)
+
+    def _carry_out(self, best: Best, accepted: list[Attempt], interrupted: bool) -> WriteOutcome:
         mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
         if mode == "ask":
-            chosen = self._ask(best, accepted)
+            try:
+                chosen = self._ask(best, accepted)
+            except EOFError:
+                note = "nobody was there to answer --fapo-write=ask"
+                return WriteOutcome("patch", best, self._save(best.files), note=note)
             if chosen is None:
                 return WriteOutcome("declined", best, self._save(best.files))
             best = chosen
@@ -84,6 +106,7 @@ class Writer:
 
     def _write(self, best: Best, patch: str) -> WriteOutcome:
         request = self._request
+        self._chosen = best
         expected = {path: request.snapshot.hashes[path] for path in best.files}
         try:
             result = write_back(
@@ -92,7 +115,8 @@ class Writer:
         except ArtifactError as error:
             return WriteOutcome("conflict", best, patch, note=str(error))
         if result.conflicts:
-            return WriteOutcome("conflict", best, patch, conflicts=list(result.conflicts))
+            conflicts = [f"{path}: {reason}" for path, reason in result.conflicts.items()]
+            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
         return WriteOutcome("written", best, patch)
 
     def _save(self, files: Mapping[str, bytes]) -> str:
@@ -106,17 +130,21 @@ class Writer:
     # --- ask ------------------------------------------------------------------------------------------
 
     def _ask(self, best: Best, accepted: list[Attempt]) -> Best | None:
-        """The part of the patch that the user wants, proven; None where nothing is left of it."""
+        """The part of the patch that the user wants, proven; None where nothing is left of it.
+
+        Raises:
+            EOFError: the input ended before the user wanted anything.
+        """
         request = self._request
         edits = self._edits(best, accepted)
         changes = [self._change(edit, accepted) for edit in edits]
         wanted = {
             change.title
-            for change in choose(
-                changes, request.read_line, request.file, tty=request.tty, color=request.color
-            )
+            for change in choose(changes, self._read_line, request.file, tty=request.tty, color=request.color)
         }
         if not wanted:
+            if self._unanswered:
+                raise EOFError
             return None
         if len(wanted) == len(edits):
             return best
@@ -126,6 +154,13 @@ class Writer:
             request.file.write("What you chose does not pass without the rest: nothing is written.\n")
             return None
         return Best(evaluation, best.candidate, files)
+
+    def _read_line(self, question: str) -> str:
+        try:
+            return self._request.read_line(question)
+        except EOFError:
+            self._unanswered = True
+            raise
 
     def _edits(self, best: Best, accepted: list[Attempt]) -> list[Edit]:
         """One edit per artifact: from the user's text to the final one."""

@@ -23,13 +23,13 @@ def headline(summary: Summary) -> str:
     if summary.writing == "written":
         return f"Changed in your project: {listing(summary.artifacts or summary.files)}."
     if summary.writing == "conflict":
-        verb = "was" if len(summary.conflicts) == 1 else "were"
-        return (
-            f"Your files are untouched: {listing(summary.conflicts)} {verb} edited while the run went on. "
-            "The change is saved as a patch. Apply it with:"
-        )
+        why = listing(summary.conflicts) or "they could not be written"
+        return f"Your files are untouched ({why}). The change is saved as a patch. Apply it with:"
     if summary.writing == "nothing":
-        return f"Your files are untouched: {_NO_CHANGE.get(summary.stop, 'no change was proven to help.')}"
+        why = _NO_CHANGE.get(summary.stop, "no change was proven to help.")
+        if summary.stop == "no-failures" and summary.failing:
+            why = "no train case fails, and edits are made from train cases only."
+        return f"Your files are untouched: {why}"
     return _UNTOUCHED[summary.writing]
 
 

@@ -22,7 +22,7 @@ StopReason = Literal[
 Writing = Literal[
     "written",  # the files were changed
     "patch",  # by choice (`--fapo-write=patch`, the default under CI) only a patch was saved
-    "conflict",  # the files were changed by somebody else meanwhile: patch saved, nothing written
+    "conflict",  # files changed meanwhile, are read-only or the like: patch saved, nothing written
     "declined",  # the user said no to every change
     "never",  # `--fapo-write=never`
     "nothing",  # no candidate was accepted
@@ -68,7 +68,7 @@ class Summary(Record):
     artifacts: list[str] = Field(default_factory=list)
     """Addresses of the artifacts that were improved."""
     conflicts: list[str] = Field(default_factory=list)
-    """Files that were edited by somebody else while the run went on."""
+    """Files that could not be written, with the reason: `app/x.md: changed since the run began`."""
     patch: str = ""
     """Path of the saved patch as the user would type it."""
     candidates: list[str] = Field(default_factory=list)

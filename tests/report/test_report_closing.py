@@ -67,8 +67,8 @@ def test_a_patch_comes_with_the_line_that_applies_it(tmp_path: Path) -> None:
     ("changes", "first"),
     [
         (
-            {"writing": "conflict", "conflicts": ["a.md"], "patch": "p"},
-            "Your files are untouched: a.md was edited while the run went on. "
+            {"writing": "conflict", "conflicts": ["a.md: changed since the run began"], "patch": "p"},
+            "Your files are untouched (a.md: changed since the run began). "
             "The change is saved as a patch. Apply it with:",
         ),
         (
@@ -81,8 +81,12 @@ def test_a_patch_comes_with_the_line_that_applies_it(tmp_path: Path) -> None:
         ),
         ({"writing": "nothing"}, "Your files are untouched: no change was proven to help."),
         (
-            {"writing": "nothing", "stop": "no-failures"},
+            {"writing": "nothing", "stop": "no-failures", "failing": 0},
             "Your files are untouched: nothing fails, so there is nothing to mend.",
+        ),
+        (
+            {"writing": "nothing", "stop": "no-failures", "failing": 3},
+            "Your files are untouched: no train case fails, and edits are made from train cases only.",
         ),
     ],
 )
