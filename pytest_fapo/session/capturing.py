@@ -14,6 +14,8 @@ from pytest_fapo.session.offline_keys import key_given
 from pytest_fapo.session.warnings import warnings
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_fapo.llm import Ledger
 
 CHILD_SPEC = "FAPO_CHILD_SPEC"
@@ -37,10 +39,13 @@ class CapturePlan:
         return any(limit is not None for limit in (self.max_calls, self.max_cost, self.deadline))
 
 
-def child_plan() -> CapturePlan | None:
-    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+def child_plan(config: pytest.Config) -> CapturePlan | None:
+    """The plan that the parent of an evaluation's child process has made; None in any other process.
+
+    A pytest that a test starts inherits the variable, but is not the child: only the child has its plugin.
+    """
     spec_path = os.environ.get(CHILD_SPEC)
-    if not spec_path:
+    if not spec_path or not config.pluginmanager.has_plugin("fapo-child"):
         return None
     request: dict[str, Any] = json.loads(Path(spec_path).read_text(encoding="utf-8"))["request"]
     allotment = request.get("allotment") or {}

@@ -46,7 +46,7 @@ class FapoSession:
         self.timeout: float | None = options.fapo_timeout or self.settings.timeout
         self.binder = CaseBinder(config.rootpath, self.settings.pipeline, self.timeout)
         self.builder = EvaluationBuilder()
-        self.plan = child_plan() or plan or default_plan(config)
+        self.plan = child_plan(config) or plan or default_plan(config)
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
         self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
