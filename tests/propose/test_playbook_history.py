@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.handmade import Bench, prompt_file, span, unequal
 
 from pytest_fapo.diagnose import diagnose
@@ -72,9 +73,16 @@ def test_rules_that_broke_a_case_are_not_tried_on_the_next_tree() -> None:
     assert first.edits[0].after not in [candidate.edits[0].after for candidate in proposals]
 
 
-def test_texts_too_long_for_a_unit_test_are_followed_by_shorter_ones() -> None:
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        {"broken": ["test_prompts.py::test_budget"]},
+        {"stage": "suite", "reason": "broke what passed before: test_prompts.py::test_budget"},
+    ],
+)
+def test_texts_too_long_for_a_unit_test_are_followed_by_shorter_ones(verdict: dict[str, object]) -> None:
     first = next(iter(Playbook().propose(_evidence())))
-    memory = [_attempt(first, broken=["test_prompts.py::test_budget"])]
+    memory = [_attempt(first, **verdict)]
     lengths = [
         len(edit.after) for candidate in Playbook().propose(_evidence(memory)) for edit in candidate.edits
     ]

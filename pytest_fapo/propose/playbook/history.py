@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from pytest_fapo.models import Artifact, Attempt, Candidate, Evidence
 from pytest_fapo.propose.playbook.advice import Advice
 from pytest_fapo.propose.playbook.document import Document
 
+_NODE = re.compile(r"[^\s,]+\.py::[^\s,]+")
 PATIENCE = 2
 """After so many rejections of a technique on earlier trees it gets one try on each further tree."""
 
@@ -83,10 +85,9 @@ class History:
         for attempt in self._all:
             if not _is_of(attempt.candidate, technique, artifact.address):
                 continue
-            verdict = attempt.verdict
-            broke = bool(verdict.broken_hidden or any("[" in nodeid for nodeid in verdict.broken))
-            counts = attempt not in self._here and (broke or not harmful)
-            count = 0 if verdict.accepted else count + counts
+            harm = _broke_something(attempt) and not _unit_tests(attempt)
+            counts = attempt not in self._here and (harm or not harmful)
+            count = 0 if attempt.verdict.accepted else count + counts
         return count
 
     def _broke(self, advice: Advice, artifact: Artifact) -> bool:
@@ -94,7 +95,7 @@ class History:
         section = Document(artifact.text).with_section(advice.title, advice.lines)
         rules = [line for line in section.splitlines() if any(rule in line for rule in advice.lines)]
         return any(
-            (attempt.verdict.broken or attempt.verdict.broken_hidden)
+            _broke_something(attempt)
             and any(
                 edit.address == artifact.address and all(rule in edit.after for rule in rules)
                 for edit in attempt.candidate.edits
@@ -105,15 +106,27 @@ class History:
 
     def _too_long(self, artifact: Artifact) -> int | None:
         """Length of the shortest text of this artifact that failed a test without a case."""
-        with_case = {case.nodeid for case in self._evidence.cases}
         lengths = [
             len(edit.after)
             for attempt in self._all
             for edit in attempt.candidate.edits
-            if edit.address == artifact.address
-            and any(nodeid not in with_case and "[" not in nodeid for nodeid in attempt.verdict.broken)
+            if edit.address == artifact.address and _unit_tests(attempt)
         ]
         return min(lengths, default=None)
+
+
+def _broke_something(attempt: Attempt) -> bool:
+    """Whether it was rejected because tests that passed before failed; which ones is not always told."""
+    verdict = attempt.verdict
+    if verdict.accepted or verdict.inert:
+        return False
+    return bool(verdict.broken or verdict.broken_hidden) or verdict.stage in ("val", "suite")
+
+
+def _unit_tests(attempt: Attempt) -> list[str]:
+    """The broken tests without parameters, so without a case: those of the prompts themselves, say."""
+    named = [*attempt.verdict.broken, *_NODE.findall(attempt.verdict.reason)]
+    return [nodeid for nodeid in named if "[" not in nodeid]
 
 
 def _length(advice: Advice, artifact: Artifact) -> int:
@@ -128,7 +141,8 @@ def _is_of(candidate: Candidate, technique: str, address: str) -> bool:
 
 def _harmless(attempt: Attempt) -> bool:
     verdict = attempt.verdict
-    return not (verdict.accepted or verdict.broken or verdict.inert or attempt.review.verdict == "block")
+    blocked = attempt.review.verdict == "block"
+    return not (verdict.accepted or verdict.inert or blocked or _broke_something(attempt))
 
 
 def _joint(first: Candidate, second: Candidate) -> Candidate:
