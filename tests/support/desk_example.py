@@ -60,7 +60,7 @@ def copy_example(folder: Path, *, wording: str | None = None) -> Path:
 
 
 def _put_back_shipped_texts(copy: Path) -> None:
-    """Whoever tried the example in this clone has its prompts tuned by now: the tests are about the shipped."""
+    """In a clone where the example was tried its prompts are tuned by now; the tests want the shipped."""
     if not (EXAMPLE / ".fapo").exists():
         return
     for path in [*(copy / "desk" / "prompts").glob("*.md"), copy / "desk" / "texts.py"]:
