@@ -37,7 +37,11 @@ def jsonl(rows: list[Any]) -> str:
 
 
 CSV = "id,text,expected,split\na,one,x,train\nb,two,y,val\nc,three,x,holdout\n"
-YAML = "- {id: a, inputs: {text: one}, expected: x, split: train}\n- {id: b, inputs: {text: two}, split: val}\n\n"
+YAML = """
+- {id: a, inputs: {text: one}, expected: x, split: train}
+- {id: b, inputs: {text: two}, split: val}
+
+"""
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,10 @@ def test_a_test_may_judge_the_error_itself(pytester: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_a_case_past_its_time_fails_and_the_others_go_on(pytester: pytest.Pytester, mode: str) -> None:
-    sleep = {"sync": "def answer(n):\n    time.sleep(", "async": "async def answer(n):\n    await asyncio.sleep("}
+    sleep = {
+        "sync": "def answer(n):\n    time.sleep(",
+        "async": "async def answer(n):\n    await asyncio.sleep(",
+    }
     project(
         pytester,
         f"import asyncio, time\n{sleep[mode]}30 if n == 1 else 0)\n    return n * 2",
