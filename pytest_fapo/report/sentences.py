@@ -12,6 +12,8 @@ _UNTOUCHED = {
 }
 _PENDING = (*_UNTOUCHED, "conflict")
 _NO_CHANGE = {
+    "budget": "no change was proven to help before a budget was used up.",
+    "interrupted": "the run was interrupted before any change was proven to help.",
     "no-failures": "nothing fails, so there is nothing to mend.",
     "unproven": "what was accepted did not pass its final proof.",
     "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
@@ -78,7 +80,7 @@ def stopped(summary: Summary) -> str:
         "target": "the target is reached" if summary.target is not None else "every test passes",
         "nothing-left": "nothing left to propose",
         "budget": "a budget is used up",
-        "interrupted": "interrupted; what was accepted before is kept",
+        "interrupted": "interrupted; what was accepted before is kept" if summary.accepted else "interrupted",
         "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
         "unproven": "the final proof, in a fresh interpreter, failed",
         "no-failures": "no train case fails",
