@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from pytest_fapo.config import ProviderSettings
 from pytest_fapo.llm.answers import RawAnswer, strict_schema
+from pytest_fapo.llm.keys import key_in
 from pytest_fapo.llm.structured import Message, StructuredClient, explain_failure
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class AnthropicClient(StructuredClient):
             from anthropic import Anthropic
 
             key = self.key()
-            bearer = not self.settings.api_key_env and not os.environ.get("ANTHROPIC_API_KEY", "").strip()
+            bearer = not self.settings.api_key_env and not key_in("ANTHROPIC_API_KEY")
             self._sdk = Anthropic(
                 api_key=None if bearer else key,
                 auth_token=key if bearer else None,

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from pytest_fapo.config import ProviderSettings
 from pytest_fapo.errors import ConfigError, FapoError
 from pytest_fapo.llm.answers import Answer, MalformedAnswer, RawAnswer, read_answer
+from pytest_fapo.llm.keys import key_in
 
 _TOO_LONG = re.compile(r"context|max_(completion_)?tokens|too (long|large)", re.IGNORECASE)
 _KEPT_OF_A_BAD_ANSWER = 4_000  # characters of a malformed answer that are shown to the model again
@@ -79,7 +80,7 @@ class StructuredClient(ABC):
         named = self.settings.api_key_env
         variables = (named,) if named else self.key_variables
         for variable in variables:
-            key = os.environ.get(variable, "").strip()
+            key = key_in(variable)
             if key and not (key.isascii() and key.isprintable()):
                 raise ConfigError(f"the environment variable {variable} holds characters no API key can have")
             if key:

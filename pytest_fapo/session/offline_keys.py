@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pytest_fapo.llm.keys import PLACEHOLDER_KEY, key_in
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:  # pragma: no cover - the branch depends on the interpreter
     import tomli as tomllib
 
-PLACEHOLDER_KEY = "offline-stand-in"
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
 
@@ -36,4 +37,4 @@ def set_placeholder_keys(pyproject: Path) -> None:
 
 def key_given(name: str) -> bool:
     """Whether the environment variable holds a key of the user's."""
-    return os.environ.get(name, "") not in ("", PLACEHOLDER_KEY)
+    return key_in(name) != ""

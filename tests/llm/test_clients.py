@@ -13,6 +13,7 @@ from support.scripted_provider import chat, failure, message, page, scripted, to
 from pytest_fapo.config import ProviderSettings, Settings
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.llm.clients import MalformedAnswer, ProviderFailed, StructuredClient, make_client
+from pytest_fapo.llm.keys import PLACEHOLDER_KEY
 
 KEY = "sk-secret-0123456789"
 
@@ -269,7 +270,7 @@ def test_an_auth_token_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")]
 )
-@pytest.mark.parametrize("value", [None, "", "  "])
+@pytest.mark.parametrize("value", [None, "", "  ", PLACEHOLDER_KEY])
 def test_a_missing_key_names_variable_and_setting(
     monkeypatch: pytest.MonkeyPatch, provider: str, variable: str, value: str | None
 ) -> None:
