@@ -40,7 +40,8 @@ def quieten(config: pytest.Config) -> None:
     option = config.option
     if getattr(option, "verbose", 0) <= 0 and getattr(option, "tbstyle", "") == "auto":
         option.tbstyle = "no"
-        option.reportchars = option.reportchars.replace("f", "")
+        everything = option.reportchars.replace("A", "PpsxXEf").replace("a", "sxXEf")
+        option.reportchars = everything.replace("f", "")
 
 
 def prepare(config: pytest.Config, session: FapoSession) -> None:

@@ -53,10 +53,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """xdist: tell a worker about the run that its controller has begun."""
-    session = node.config.stash.get(SESSION_KEY, None)
-    if session is not None and session.plan.spend_file is not None:
-        node.workerinput["fapo_spend_file"] = str(session.plan.spend_file)
+    """xdist: all workers count in one file, that of the run or that of the limits alone."""
+    option = node.config.option
+    if _wanted(node.config) or any(
+        limit is not None for limit in (option.fapo_max_calls, option.fapo_budget, option.fapo_time_limit)
+    ):
+        try:
+            session = _session(node.config)
+        except FapoError:
+            return  # each worker says so at collection
+        session.plan = session.plan.counted()
+        if session.plan.spend_file is not None:
+            node.workerinput["fapo_spend_file"] = str(session.plan.spend_file)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -33,10 +33,16 @@ class CapturePlan:
     max_cost: float | None = None
     deadline: float | None = None
     """Epoch seconds."""
+    own_folder: Path | None = None
+    """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
-    @property
-    def limited(self) -> bool:
-        return any(limit is not None for limit in (self.max_calls, self.max_cost, self.deadline))
+    def counted(self) -> CapturePlan:
+        """This plan with a file to count in, where it has limits and no such file."""
+        limits = (self.max_calls, self.max_cost, self.deadline)
+        if self.spend_file is not None or all(limit is None for limit in limits):
+            return self
+        folder = Path(tempfile.mkdtemp(prefix="fapo-spend-"))
+        return replace(self, spend_file=folder / "spend.jsonl", own_folder=folder)
 
 
 def child_plan(config: pytest.Config) -> CapturePlan | None:
@@ -122,12 +128,10 @@ def offline_applies(settings: Settings) -> bool:
 
 def ledger(plan: CapturePlan, who: Literal["pipeline", "optimizer"] = "pipeline") -> Ledger | None:
     """What keeps the budget of a plan; None where nothing is counted."""
-    if plan.spend_file is None and not plan.limited:
+    if plan.spend_file is None:
         return None
     from pytest_fapo.llm.ledger import SpendLedger
 
-    # Limits without a run of their own still need a file to count in.
-    path = plan.spend_file or Path(tempfile.mkdtemp(prefix="fapo-spend-")) / "spend.jsonl"
     return SpendLedger(
-        path, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline, who=who
+        plan.spend_file, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline, who=who
     )

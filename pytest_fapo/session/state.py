@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,7 @@ class FapoSession:
     def activate(self) -> Capturing:
         """Install tracing and capture, once, in the process that runs the tests."""
         if self._capturing is None:
+            self.plan = self.plan.counted()
             self._capturing = Capturing(self.settings, self.plan)
             self._capturing.install()
         return self._capturing
@@ -74,6 +76,8 @@ class FapoSession:
         if self._capturing is not None:
             self._capturing.uninstall()
             self._capturing = None
+        if self.plan.own_folder is not None:
+            shutil.rmtree(self.plan.own_folder, ignore_errors=True)
 
     def warnings(self) -> list[str]:
         """What a person should know of this session although its tests ran."""

@@ -26,6 +26,21 @@ def test_never_more_calls_than_allowed_under_xdist(project: MakeProject, server:
     assert len(server.task_requests) <= 10
 
 
+@pytest.mark.parametrize("workers", [[], ["-n2"]])
+def test_limits_hold_in_a_plain_run_and_leave_nothing_behind(
+    project: MakeProject, server: Server, workers: list[str]
+) -> None:
+    made = project()
+    temporary = made.root.parent / "tmp"
+    temporary.mkdir()
+    made.env["TMPDIR"] = str(temporary)
+    result = made.pytest("--fapo-max-calls=5", *workers)
+    assert len(server.task_requests) <= 5
+    assert result.code == 1
+    assert "all 5 calls allowed by --fapo-max-calls are made" in result.text
+    assert list(temporary.glob("*fapo*")) == []
+
+
 def test_candidates_are_limited(project: MakeProject, server: Server) -> None:
     numbers = iter(range(100))
     server.optimizer = lambda body: proposal(BAD_PROMPT + f"Attempt {next(numbers)}.\n")
