@@ -120,3 +120,12 @@ class Attempt(Record):
     revised: bool = False
     spending: Spending = Field(default_factory=Spending)
     duration: float = 0.0
+
+    def covers(self, candidate: Candidate) -> bool:
+        """Whether `candidate` would only repeat this attempt: the same edits, and for no further item.
+
+        An attempt that was dropped after its targets says nothing about the items of another cluster.
+        """
+        return candidate.edits_digest == self.candidate.edits_digest and (
+            self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)
+        )

@@ -57,12 +57,7 @@ class Memory:
 
     def known(self, candidate: Candidate) -> bool:
         """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
-        targets = set(candidate.targets)
-        return any(
-            attempt.candidate.edits_digest == candidate.edits_digest
-            and (attempt.verdict.stage != "targeted" or targets <= set(attempt.candidate.targets))
-            for attempt in self.attempts
-        )
+        return any(attempt.covers(candidate) for attempt in self.attempts)
 
     def second_chances(self, best: str) -> list[Candidate]:
         """Edits that brought nothing on an earlier tree and were not tried on this one.

@@ -93,12 +93,15 @@ class LLMProposer:
             proposals = [self._ask(question, Proposal)]
         else:
             proposals = self._ask(question, Proposals).proposals[: self._candidates]
-        tried = {attempt.candidate.digest for attempt in evidence.memory}
         made = [self._candidate(proposal, evidence) for proposal in proposals if proposal.edits]
         if not made:
             reason = proposals[0].hypothesis or "no reason given"
             raise ProposalFailed(f"{self.name} proposed no edit: {_sentence(reason)}", proposer=self.name)
-        fresh = {candidate.digest: candidate for candidate in made if candidate.digest not in tried}
+        fresh = {
+            candidate.digest: candidate
+            for candidate in made
+            if not any(attempt.covers(candidate) for attempt in evidence.memory)
+        }
         if not fresh:
             raise ProposalFailed(f"{self.name} proposed again what was tried before", proposer=self.name)
         yield from fresh.values()
