@@ -148,9 +148,9 @@ class Loop:
         self._progress.trying(candidate)
         evidence = self._evidence(cluster)
         outcome = self._trial.run(candidate, self.best, proposer, evidence)
-        self._remember(outcome.attempt)
         if outcome.best is not None:
-            self.best = outcome.best
+            self.best = outcome.best  # before it is told: Ctrl-C in between must not lose it
+        self._remember(outcome.attempt)
         return outcome.best is not None
 
     def _failed(self, cluster: Cluster, error: ProposalFailed) -> None:

@@ -149,10 +149,10 @@ def _still_open(summary: Summary) -> str:
     if not summary.llm_could_try:
         return ""
     causes = listing((one_line(label, most=60) for label in summary.llm_could_try), most=3)
-    return (
-        f"{causes}. The free playbook has no more ideas; an LLM may have: "
-        'optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo].'
-    )
+    hint = "An LLM may have ideas beside the playbook's"
+    if summary.stop == "nothing-left":
+        hint = "The free playbook has no more ideas; an LLM may have"
+    return f'{causes}. {hint}: optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo].'
 
 
 def next_command(summary: Summary) -> str:
