@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.desk_example import SPLITS, Outcome, copy_example, run_pytest
+from support.desk_example import REPOSITORY, SPLITS, Outcome, copy_example, run_pytest
+from support.documents import absent, blocks
 
 pytestmark = pytest.mark.slow
 EDITABLE = ["desk/prompts/triage.md", "desk/prompts/draft.md", "desk/prompts/finalize.md", "desk/texts.py"]
@@ -85,3 +86,10 @@ def test_a_second_run_changes_nothing(project: Path, after: Outcome) -> None:
     files = _files(project)
     outcome = run_pytest(project, "--fapo-optimize", "--tb=no")
     assert _files(project) == files, outcome.output[-4000:]
+
+
+def test_the_readme_shows_this_run(optimized: Outcome) -> None:
+    tours = [block for block in blocks(REPOSITORY / "README.md") if block.kind == "tour"]
+    (shown,) = [tour.text for tour in tours if tour.text.startswith("$ pytest --fapo-optimize\n")]
+    missing = absent(shown.partition("\n")[2], optimized.output)
+    assert missing is None, f"README.md shows\n{missing}\nbut the run said\n{optimized.output[-6000:]}"
