@@ -8,7 +8,7 @@ import pytest
 from support.teams import BAD_PROMPT, GOOD_PROMPT, MakeProject, Server, proposal
 
 
-@pytest.mark.parametrize("limit", [0, 7, 30, 35])
+@pytest.mark.parametrize("limit", [0, 35])
 def test_never_more_calls_than_allowed(project: MakeProject, server: Server, limit: int) -> None:
     made = project()
     before = made.snapshot()
@@ -18,12 +18,6 @@ def test_never_more_calls_than_allowed(project: MakeProject, server: Server, lim
     assert result.code == 1
     assert "--fapo-max-calls" in result.text
     assert "Traceback" not in result.text
-
-
-def test_never_more_calls_than_allowed_under_xdist(project: MakeProject, server: Server) -> None:
-    made = project()
-    made.optimize("-n2", "--fapo-max-calls=10")
-    assert len(server.task_requests) <= 10
 
 
 @pytest.mark.parametrize("workers", [[], ["-n2"]])
@@ -39,15 +33,6 @@ def test_limits_hold_in_a_plain_run_and_leave_nothing_behind(
     assert result.code == 1
     assert "all 5 calls allowed by --fapo-max-calls are made" in result.text
     assert list(temporary.glob("*fapo*")) == []
-
-
-def test_candidates_are_limited(project: MakeProject, server: Server) -> None:
-    numbers = iter(range(100))
-    server.optimizer = lambda body: proposal(BAD_PROMPT + f"Attempt {next(numbers)}.\n")
-    made = project()
-    result = made.optimize("--fapo-max-candidates=2")
-    assert "--fapo-max-candidates=2" in result.text
-    assert sum(event["event"] == "judged" for event in made.journal()) == 2
 
 
 def test_the_time_limit_ends_a_slow_run(project: MakeProject, server: Server) -> None:
@@ -77,4 +62,6 @@ def test_what_was_accepted_before_the_budget_ended_is_kept(project: MakeProject,
     made = project()
     result = made.optimize("--fapo-max-candidates=1")
     assert made.prompt == half, result.text
+    assert "--fapo-max-candidates=1" in result.text
+    assert sum(event["event"] == "judged" for event in made.journal()) == 1
     assert result.code == 1

@@ -11,6 +11,7 @@ from support.teams import (
     BAD_PROMPT,
     GOOD_PROMPT,
     MakeProject,
+    Project,
     Server,
     obedient,
     proposal,
@@ -18,7 +19,9 @@ from support.teams import (
 )
 
 
-def test_a_good_edit_is_proven_and_written(project: MakeProject, server: Server) -> None:
+def test_a_good_edit_is_proven_and_written_and_a_second_run_changes_nothing(
+    project: MakeProject, server: Server
+) -> None:
     made = project()
     before = made.snapshot()
     result = made.optimize("-ra")
@@ -29,50 +32,68 @@ def test_a_good_edit_is_proven_and_written(project: MakeProject, server: Server)
     assert made.prompt == GOOD_PROMPT
     assert "train 0 % → 100 %" in result.text
     assert len(server.optimizer_requests) == 1
-    assert made.pytest().code == 0
+    calls = len(server.task_requests)
+    again = made.optimize()
+    assert again.code == 0, again.text
+    assert made.snapshot() == after
+    assert len(server.task_requests) == calls
 
 
 BLOCKED = {
-    "leaked labels": BAD_PROMPT + "Ticket 'my money is gone (order 1000)' is for billing.\n",
-    "case ids": BAD_PROMPT + "T-000 is billing, T-001 is shipping.\n",
-    "dropped placeholder": GOOD_PROMPT.replace("{ticket}", "the ticket"),
-    "new placeholder": GOOD_PROMPT + "Customer: {customer}\n",
-    "no-op": BAD_PROMPT + "\n",
-    "far too long": GOOD_PROMPT + "Be careful and exact. " * 2000,
+    "leaked answers": (BAD_PROMPT + "Ticket 'my money is gone (order 1000)' is for billing.\n", "leak"),
+    "case ids": (BAD_PROMPT + "T-000 is billing, T-001 is shipping.\n", "leak"),
+    "dropped placeholder": (GOOD_PROMPT.replace("{ticket}", "the ticket"), "placeholder"),
+    "new placeholder": (GOOD_PROMPT + "Customer: {customer}\n", "placeholder"),
+    "no-op": (BAD_PROMPT + "\n", ""),
+    "far too long": (GOOD_PROMPT + "Be careful and exact. " * 2000, "size"),
 }
 
 
-@pytest.mark.parametrize("kind", BLOCKED)
-def test_what_review_blocks_costs_no_call(project: MakeProject, server: Server, kind: str) -> None:
-    server.optimizer = lambda body: proposal(BLOCKED[kind])
-    made = project()
+def blocked_one_after_the_other(made: Project, server: Server, answers: list[object]) -> list[str]:
+    """One run with an optimizer that gives these answers: what review said of each, in order."""
+    remaining = iter(answers)
+    server.optimizer = lambda body: next(remaining, answers[-1])
     before = made.snapshot()
     result = made.optimize()
     assert result.code == 1, result.text
     assert made.snapshot() == before
     assert "blocked in review" in result.text
+    assert "Your files are untouched" in result.text
     # The baseline's requests and no more: nothing was evaluated.
     assert len(server.task_requests) == 30
+    said = []
+    for event in made.journal():
+        if event["event"] == "blocked":
+            said.append(event["problems"])
+        elif event["event"] == "judged":
+            said.append(event["attempt"]["review"]["problems"])
+    return [str([problem["check"] for problem in problems]) for problems in said]
 
 
-@pytest.mark.parametrize(
-    "address", ["app/pipeline.py", "test_teams.py", "../outside.md", "/etc/passwd", "cases.jsonl"]
-)
-def test_edits_outside_the_scope_are_blocked(project: MakeProject, server: Server, address: str) -> None:
-    server.optimizer = lambda body: proposal("x = 1\n", address)
+def test_what_review_blocks_costs_no_call(project: MakeProject, server: Server) -> None:
+    answers: list[object] = [proposal(text) for text, _ in BLOCKED.values()]
+    said = blocked_one_after_the_other(project(), server, answers)
+    assert len(said) >= len(BLOCKED)
+    for checks, (_, expected) in zip(said, BLOCKED.values(), strict=False):
+        assert checks != "[]"
+        assert expected in checks
+
+
+def test_edits_outside_the_scope_are_blocked(project: MakeProject, server: Server) -> None:
+    outside = ["app/pipeline.py", "test_teams.py", "../outside.md", "/etc/passwd", "cases.jsonl"]
     made = project()
-    before = made.snapshot()
-    result = made.optimize()
-    assert result.code == 1, result.text
-    assert made.snapshot() == before
-    assert "scope" in result.text
+    said = blocked_one_after_the_other(made, server, [proposal("x = 1\n", address) for address in outside])
+    assert len(said) >= len(outside)
+    assert all("scope" in checks for checks in said)
+    assert not (made.root.parent / "outside.md").exists()
 
 
-@pytest.mark.parametrize("answer", ["", "I would rather not.", '{"edits": 3}', "[" * 5000, "{}"])
+@pytest.mark.parametrize("answers", [["", "I would rather not."], ['{"edits": 3}', "[" * 5000, "{}"]])
 def test_garbage_is_a_failed_attempt_and_not_the_end(
-    project: MakeProject, server: Server, answer: str
+    project: MakeProject, server: Server, answers: list[str]
 ) -> None:
-    server.optimizer = lambda body: answer
+    remaining = iter(answers)
+    server.optimizer = lambda body: next(remaining, answers[-1])
     made = project()
     before = made.snapshot()
     result = made.optimize()
@@ -92,16 +113,6 @@ def test_a_blocked_edit_goes_back_once_with_the_reason(project: MakeProject, ser
     assert made.prompt == GOOD_PROMPT
 
 
-def test_an_edit_that_breaks_a_unit_test_is_rejected(project: MakeProject, server: Server) -> None:
-    server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
-    made = project()
-    before = made.snapshot()
-    result = made.optimize()
-    assert result.code == 1, result.text
-    assert made.snapshot() == before
-    assert "test_prompt_is_short" in result.text
-
-
 def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProject, server: Server) -> None:
     server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
     made = project()
@@ -109,6 +120,7 @@ def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProje
     result = made.optimize("-k", "T-")
     assert result.code == 1, result.text
     assert made.snapshot() == before
+    assert "test_prompt_is_short" in result.text
     result = made.optimize("-k", "T-", "--fapo-guard=selected")
     assert result.code == 0, result.text
     assert made.snapshot() != before
@@ -160,16 +172,6 @@ def test_an_edit_that_no_case_reads_is_inert(project: MakeProject, server: Serve
     assert made.snapshot() == before
 
 
-def test_a_second_run_changes_nothing(project: MakeProject, server: Server) -> None:
-    made = project()
-    assert made.optimize().code == 0
-    before, calls = made.snapshot(), len(server.task_requests)
-    result = made.optimize()
-    assert result.code == 0, result.text
-    assert made.snapshot() == before
-    assert len(server.task_requests) == calls
-
-
 def test_a_file_edited_meanwhile_is_left_alone(project: MakeProject, server: Server) -> None:
     made = project()
     subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
@@ -185,11 +187,15 @@ def test_a_file_edited_meanwhile_is_left_alone(project: MakeProject, server: Ser
     assert "git apply" in result.text
 
 
-def test_under_ci_a_patch_is_saved_that_git_applies(project: MakeProject, server: Server) -> None:
+def test_never_writes_nothing_and_under_ci_a_patch_is_saved_that_git_applies(
+    project: MakeProject, server: Server
+) -> None:
     made = project()
     made.env["CI"] = "true"
     subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
     before = made.snapshot()
+    assert made.optimize("--fapo-write=never").code == 1
+    assert made.snapshot() == before
     result = made.optimize()
     assert result.code == 1, result.text  # the tree as it is left still fails
     assert made.snapshot() == before
@@ -199,14 +205,7 @@ def test_under_ci_a_patch_is_saved_that_git_applies(project: MakeProject, server
     assert made.prompt == GOOD_PROMPT
 
 
-def test_never_writes_nothing(project: MakeProject, server: Server) -> None:
-    made = project()
-    before = made.snapshot()
-    assert made.optimize("--fapo-write=never").code == 1
-    assert made.snapshot() == before
-
-
-@pytest.mark.parametrize("arguments", ["-q", "-v", "-n2", "--junitxml=out.xml", "-p no:terminal"])
+@pytest.mark.parametrize("arguments", ["-q --junitxml=out.xml", "-v -n2", "-p no:terminal"])
 def test_it_works_with_pytests_own_options(project: MakeProject, server: Server, arguments: str) -> None:
     made = project()
     result = made.optimize(*arguments.split())
