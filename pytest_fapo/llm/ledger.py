@@ -172,8 +172,8 @@ class SpendLedger:
                 return False
         highest = totals.models.get(model, ModelSpending()).highest
         raise BudgetExceeded(
-            f"LLM call not sent: ${totals.budgeted:.4f} of ${self.max_cost:.4f} (--fapo-budget) are spent "
-            f"and another call of {model or 'this model'} may cost ${highest:.4f}",
+            f"LLM call not sent: {_usd(totals.budgeted)} of {_usd(self.max_cost)} (--fapo-budget) are spent "
+            f"at list prices and another call of {model or 'this model'} may cost {_usd(highest)}",
             limit="--fapo-budget",
         )
 
@@ -195,3 +195,10 @@ def _on_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _usd(amount: float) -> str:
+    """`$2.50`, `$0.000041`."""
+    if amount >= 0.1:
+        return f"${amount:.2f}"
+    return "$" + f"{amount:.6f}".rstrip("0").rstrip(".")

@@ -86,7 +86,8 @@ class Evaluator:
     ) -> Evaluation:
         request, shadow = self._request, self._tree()
         shadow.apply(files)
-        self._progress.stage("final proof" if final else stages[0].name, total=total)
+        name = "candidate" if stages[0].name == "targeted" else stages[0].name
+        self._progress.stage("final proof" if final else name, total=total)
         # What the baseline has just asked anew is fresh by now.
         mode = "auto" if request.cache_mode == "refresh" else request.cache_mode
         evaluation = evaluate(
