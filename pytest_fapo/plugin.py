@@ -31,8 +31,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Where a stand-in model is configured, let SDK clients be made before any key is set."""
-    path = early_config.inipath or early_config.rootpath / "pyproject.toml"
-    if path.name == "pyproject.toml" and path.is_file() and b"fapo.offline" in path.read_bytes():
+    path = early_config.inipath
+    if path is None or path.name != "pyproject.toml":  # pytest's own settings may stand in pytest.ini
+        path = early_config.rootpath / "pyproject.toml"
+    if not path.is_file():
+        return
+    content = path.read_bytes()
+    if b"tool.fapo" in content and b"offline" in content:
         from pytest_fapo.session.offline_keys import set_placeholder_keys
 
         set_placeholder_keys(path)

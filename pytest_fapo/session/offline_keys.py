@@ -32,7 +32,8 @@ def set_placeholder_keys(pyproject: Path) -> None:
     names = offline.get("unless_env", _KEYS)
     if isinstance(names, list | tuple) and not any(key_given(str(name)) for name in names):
         for name in _KEYS:
-            os.environ.setdefault(name, PLACEHOLDER_KEY)
+            if not os.environ.get(name):
+                os.environ[name] = PLACEHOLDER_KEY
 
 
 def key_given(name: str) -> bool:
