@@ -20,7 +20,7 @@ FILES = {
     """,
     "test_it": """
         import pytest_fapo as fapo
-        @fapo.cases([{"id": "a", "inputs": "hello", "expected": "yes", "split": "train"}])
+        @fapo.cases([{"id": "a", "inputs": "hello", "expected": "yes"}], split="train")
         def test_answer(case, run): assert run.output == case.expected
     """,
 }
