@@ -141,6 +141,25 @@ def sort(ticket):
 def handle(ticket):
     return {"team": sort(ticket), "ticket": ticket}
 """
+"""As most would write it."""
+
+LIGHT_APP = """
+import os
+from pathlib import Path
+import httpx
+
+PROMPT = (Path(__file__).parent / "prompts" / "sort.md").read_text(encoding="utf-8")
+client = httpx.Client(base_url=os.environ["OPENAI_BASE_URL"], timeout=60)
+
+def sort(ticket):
+    message = {"role": "user", "content": PROMPT.format(ticket=ticket)}
+    answer = client.post("/chat/completions", json={"model": "task", "messages": [message]})
+    return answer.raise_for_status().json()["choices"][0]["message"]["content"]
+
+def handle(ticket):
+    return {"team": sort(ticket), "ticket": ticket}
+"""
+"""The same with a bare client: each of a run's processes starts half a second sooner."""
 
 TEST = """
 import json
