@@ -62,9 +62,7 @@ def test_marking_a_test_imports_no_sdk(pytester: pytest.Pytester) -> None:
         (["--fapo-concurrency=0"], "*--fapo-concurrency*at least 1*"),
     ],
 )
-def test_bad_options_are_usage_errors(
-    pytester: pytest.Pytester, arguments: list[str], words: str
-) -> None:
+def test_bad_options_are_usage_errors(pytester: pytest.Pytester, arguments: list[str], words: str) -> None:
     pytester.makepyfile("def test_plain(): assert True")
     result = pytester.runpytest_subprocess(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
