@@ -11,7 +11,17 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from support.teams import APP, BAD_PROMPT, MakeProject, Project, Result, Server, proposal, right_team
+from support.teams import (
+    APP,
+    BAD_PROMPT,
+    MakeProject,
+    Project,
+    Result,
+    Server,
+    heed_ctrl_c,
+    proposal,
+    right_team,
+)
 
 if sys.platform == "win32":  # pragma: no cover - there is no such terminal
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)
@@ -53,6 +63,7 @@ def answering(made: Project, answers: Sequence[str]) -> Result:
     """Run on a terminal of its own; each answer is typed when the question stands there."""
     process, terminal = pty.fork()
     if process == 0:
+        heed_ctrl_c()
         os.chdir(made.root)
         command = made.command("--fapo-optimize", "--fapo-write=ask")
         os.execvpe(command[0], command, {**made.environment(), "TERM": "xterm"})

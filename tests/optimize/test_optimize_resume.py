@@ -16,9 +16,11 @@ from support.teams import (
     BAD_PROMPT,
     GOOD_PROMPT,
     LIGHT_APP,
+    PYPROJECT,
     MakeProject,
     Project,
     Server,
+    heed_ctrl_c,
     proposal,
     teams_cases,
 )
@@ -49,6 +51,7 @@ def start(made: Project, *arguments: str) -> subprocess.Popen[str]:
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 
@@ -78,36 +81,33 @@ def test_ctrl_c_stops_cleanly_with_the_summary(project: MakeProject, server: Ser
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_at_ten_random_moments(project: MakeProject, server: Server, seed: int) -> None:
     """The files are whole after each kill, the end is the same, and no request is paid twice."""
-    stubborn(server)
     made = project(
         {
             "app/pipeline.py": LIGHT_APP,
+            "pyproject.toml": PYPROJECT.replace("openai:opt", "playbook"),
             "cases.jsonl": "\n".join(json.dumps(case) for case in teams_cases(12)),
         }
     )
     begin = time.monotonic()
     assert made.optimize().code == 0
-    length, requests = time.monotonic() - begin, len(server.task_requests)
-    proposals = len(server.optimizer_requests)
+    length, good, requests = time.monotonic() - begin, made.prompt, len(server.task_requests)
     moments = random.Random(seed)
     for _ in range(10):
         shutil.rmtree(made.root / ".fapo")
         (made.root / ADDRESS).write_text(BAD_PROMPT)
         server.task_requests.clear()
-        server.optimizer_requests.clear()
         process = start(made)
         time.sleep(moments.uniform(0.2, length))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert made.prompt in (BAD_PROMPT, GOOD_PROMPT)
+        assert made.prompt in (BAD_PROMPT, good)
         result = made.pytest("--fapo-resume")
         if "--fapo-resume: " in result.text:  # killed before the run began, or after its end
             result = made.optimize()
         assert result.code == 0, result.text
-        assert made.prompt == GOOD_PROMPT
+        assert made.prompt == good != BAD_PROMPT
         # Only what was under way when the kill came is asked again: at most one request per case.
         assert len(server.task_requests) <= requests + 12
-        assert len(server.optimizer_requests) <= proposals + 1
 
 
 def test_resume_repeats_no_paid_call(project: MakeProject, server: Server) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -294,6 +295,11 @@ def make_project(root: Path, server: Server, files: Mapping[str, str] | None = N
         }
     )
     return project
+
+
+def heed_ctrl_c() -> None:
+    """For a child process: a shell that runs the tests in the background has it ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class MakeProject(Protocol):
