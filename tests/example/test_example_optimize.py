@@ -82,12 +82,6 @@ def test_it_is_said_that_no_model_answered(optimized: Outcome) -> None:
     assert "stand-in" in optimized.output
 
 
-def test_a_second_run_changes_nothing(project: Path, after: Outcome) -> None:
-    files = _files(project)
-    outcome = run_pytest(project, "--fapo-optimize", "--tb=no")
-    assert _files(project) == files, outcome.output[-4000:]
-
-
 def test_the_readme_shows_this_run(optimized: Outcome) -> None:
     tours = [block for block in blocks(REPOSITORY / "README.md") if block.kind == "tour"]
     (shown,) = [tour.text for tour in tours if tour.text.startswith("$ pytest --fapo-optimize\n")]

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import pytest
 from support.teams import (
-    APP,
     BAD_PROMPT,
+    LIGHT_APP,
     MakeProject,
     Project,
     Result,
@@ -30,7 +30,7 @@ import pty
 
 SORT, TONE = "app/prompts/sort.md", "app/prompts/tone.md"
 TWO_PROMPTS = {
-    "app/pipeline.py": APP.replace(
+    "app/pipeline.py": LIGHT_APP.replace(
         'PROMPT = (Path(__file__).parent / "prompts" / "sort.md").read_text(encoding="utf-8")',
         'FOLDER = Path(__file__).parent / "prompts"\n'
         'PROMPT = (FOLDER / "tone.md").read_text() + (FOLDER / "sort.md").read_text()',

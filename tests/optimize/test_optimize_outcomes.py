@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.teams import (
     ADDRESS,
+    APP,
     BAD_PROMPT,
     GOOD_PROMPT,
     MakeProject,
@@ -22,7 +23,7 @@ from support.teams import (
 def test_a_good_edit_is_proven_and_written_and_a_second_run_changes_nothing(
     project: MakeProject, server: Server
 ) -> None:
-    made = project()
+    made = project({"app/pipeline.py": APP})
     before = made.snapshot()
     result = made.optimize("-ra")
     assert result.code == 0, result.text

@@ -287,7 +287,7 @@ def make_project(root: Path, server: Server, files: Mapping[str, str] | None = N
             "pyproject.toml": PYPROJECT,
             "conftest.py": conftest,
             "app/__init__.py": "",
-            "app/pipeline.py": APP,
+            "app/pipeline.py": LIGHT_APP,
             ADDRESS: BAD_PROMPT,
             "cases.jsonl": cases,
             "test_teams.py": TEST,
