@@ -14,8 +14,8 @@ from pytest_fapo.optimize.trial import Trial
 from pytest_fapo.propose import ProposalFailed, Proposer
 from pytest_fapo.report import Progress
 
-ROUNDS = 3
-"""How often one proposer is asked about one cluster on the same best tree."""
+TRIES = 3
+"""How many candidates of one proposer for one cluster may bring nothing before the next cluster's turn."""
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,18 @@ class Loop:
         return self._try_again(clusters)
 
     def _work_on(self, cluster: Cluster, proposer: Proposer) -> bool:
-        """Ask one proposer about one cluster until it has nothing new, fails, or has had its rounds."""
-        for _ in range(ROUNDS):
-            tried = len(self.memory.attempts)
+        """Ask one proposer about one cluster until it has nothing new, fails, or has had its tries."""
+        tries = 0
+        while True:
+            before = tries
             try:
                 for candidate in proposer.propose(self._evidence(cluster)):
                     if self.memory.known(candidate):
                         continue
                     if self._try(candidate, cluster, proposer):
                         return True
-                    if self._stop() is not None:
+                    tries += 1
+                    if tries >= TRIES or self._stop() is not None:
                         return False
             except ProposalFailed as error:
                 self._failed(cluster, error)
@@ -112,9 +114,8 @@ class Loop:
             except CacheMiss as error:
                 self._failed(cluster, ProposalFailed(str(error), proposer=proposer.name, again=False))
                 return False
-            if len(self.memory.attempts) == tried:
+            if tries == before:
                 return False
-        return False
 
     def _try_again(self, clusters: list[Cluster]) -> bool:
         """Once per best tree, when nothing new is left: what brought nothing on an earlier tree."""
