@@ -55,9 +55,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     optimizing = option.fapo_optimize or option.fapo_resume
     if optimizing and option.collectonly:
         raise ConfigError("--fapo-optimize needs the tests to run: leave --collect-only out")
-    if hasattr(config, "workerinput"):
-        return
-    if not optimizing:
+    if hasattr(config, "workerinput") or not optimizing:
         return
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
     from pytest_fapo.optimize.resume import check_unchanged

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pytest_fapo.errors import ConfigError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - the branch depends on the interpreter
-    import tomli as tomllib
+from pytest_fapo.project_file import project_file, read_toml
 
 CacheMode = Literal["auto", "refresh", "only", "off"]
 WriteMode = Literal["auto", "ask", "patch", "never"]
 GuardMode = Literal["all", "selected"]
+Policy = Literal["strict", "paired", "target"]
+Demonstrations = Literal["made", "train", "off"]
 
 
 class _Section(BaseModel):
@@ -67,6 +64,15 @@ class Offline(_Section):
     """The stand-in is used only while none of these environment variables is set."""
 
 
+class CommandSettings(_Section):
+    """How a coding agent (`command:`) is run."""
+
+    time_limit: float = Field(default=600.0, gt=0)
+    """Seconds until the program is ended."""
+    env: list[str] = Field(default_factory=list)
+    """Names of environment variables that it gets, beside PATH, HOME, LANG, TERM and its provider's key."""
+
+
 class Settings(_Section):
     """All of `[tool.fapo]`."""
 
@@ -75,7 +81,14 @@ class Settings(_Section):
     steps: list[str] = Field(default_factory=list)
     """Functions traced as steps: `module:function`, `module:Class.method`, `module:*`."""
     optimizer: list[str] = Field(default_factory=lambda: ["playbook"])
-    """Proposers in the order in which they are asked: `playbook`, `openai:<model>`, `anthropic:<model>`."""
+    """Proposers in the order in which they are asked: `playbook`, `openai:<model>`, `anthropic:<model>`,
+    `command:<program and arguments>`."""
+    diagnoser: str | None = None
+    """`openai:<model>` or `anthropic:<model>` that reads what the rules leave unsure; default: the first such
+    entry of `optimizer`; `off` for none."""
+    reviewer: str | None = None
+    """`openai:<model>` or `anthropic:<model>` that reviews candidates in a fresh context; default: the first
+    such entry of `optimizer`; `off` for none."""
     scope: Scope = Field(default_factory=Scope)
     endpoints: list[str] = Field(default_factory=list)
     """Further URL path endings that are LLM endpoints."""
@@ -91,6 +104,30 @@ class Settings(_Section):
     timeout: float | None = Field(default=None, gt=0)
     """Seconds that one case may take."""
     target: float | None = Field(default=None, gt=0, le=1)
+    policy: Policy = "strict"
+    """How the gate decides; see docs/gate.md."""
+    margin: float = Field(default=0.05, ge=0, lt=1)
+    """Policy `paired`: by how much a val score may seem to fall before it counts as a loss."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Policy `paired`: how sure a gain must be, and a loss excluded."""
+    objective: str | None = None
+    """Name of the graded metric to raise; default: whether the tests pass."""
+    guarded: dict[str, float] = Field(default_factory=dict)
+    """Graded metric to the amount by which its mean over a split may fall; all metrics not named: 0."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    """How often each case is run in an evaluation."""
+    demonstrations: Demonstrations = "made"
+    """Whether examples may be added to prompts: made up (made), also quoted from train cases (train), none
+    (off)."""
+    max_demonstrations: int = Field(default=8, ge=1, le=64)
+    """Examples that one prompt may hold."""
+    parallel: int = Field(default=2, ge=1, le=16)
+    """Candidates evaluated side by side."""
+    interventions: int = Field(default=24, ge=0)
+    """Cases that one diagnosis may run again with a step's output replaced."""
+    command: CommandSettings = Field(default_factory=CommandSettings)
+    imports: list[str] = Field(default_factory=list)
+    """Modules that rewritten code may import, beside those that its file or the review's list has."""
     trace_limit: int = Field(default=20_000, ge=100)
     """Bytes of JSON kept of one recorded value."""
     max_prompt_chars: int = Field(default=20_000, ge=100)
@@ -110,9 +147,26 @@ class Settings(_Section):
     @classmethod
     def _known_proposers(cls, names: list[str]) -> list[str]:
         for name in names:
-            if name != "playbook" and not re.fullmatch(r"(openai|anthropic):\S+", name):
-                raise ValueError(f"{name!r} is none of 'playbook', 'openai:<model>', 'anthropic:<model>'")
+            if name != "playbook" and not re.fullmatch(r"(openai|anthropic):\S+|command:\s*\S.*", name):
+                raise ValueError(
+                    f"{name!r} is none of 'playbook', 'openai:<model>', 'anthropic:<model>', "
+                    f"'command:<program>'"
+                )
         return names
+
+    @field_validator("diagnoser", "reviewer")
+    @classmethod
+    def _known_model(cls, name: str | None) -> str | None:
+        if name not in (None, "off") and not re.fullmatch(r"(openai|anthropic):\S+", name or ""):
+            raise ValueError(f"{name!r} is none of 'off', 'openai:<model>', 'anthropic:<model>'")
+        return name
+
+    def model_for(self, role: Literal["diagnoser", "reviewer"]) -> str | None:
+        """The model of a role, `openai:<model>` or `anthropic:<model>`; None where none is to be asked."""
+        named: str | None = getattr(self, role)
+        if named is not None:
+            return None if named == "off" else named
+        return next((name for name in self.optimizer if name.startswith(("openai:", "anthropic:"))), None)
 
     @field_validator("redact")
     @classmethod
@@ -130,19 +184,17 @@ def load_settings(inipath: Path | None, rootpath: Path) -> Settings:
 
     Args:
         inipath: the configuration file that pytest chose, if any.
-        rootpath: pytest's rootdir; its pyproject.toml is read where `inipath` is another file.
+        rootpath: pytest's rootdir.
 
     Raises:
         ConfigError: the file is not TOML or a key cannot be used; the message names file and key.
     """
-    path = (
-        inipath if inipath is not None and inipath.name == "pyproject.toml" else rootpath / "pyproject.toml"
-    )
+    path = project_file(inipath, rootpath)
     if not path.is_file():
         return Settings()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = read_toml(path)
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
     table = document.get("tool", {}).get("fapo", {})
     try:
@@ -167,7 +219,7 @@ def _nearest(location: tuple[int | str, ...], table: Any) -> str:
     from difflib import get_close_matches
 
     names: set[str] = set()
-    for section in (Settings, Scope, ProviderSettings, Offline):
+    for section in (Settings, Scope, ProviderSettings, Offline, CommandSettings):
         names.update(section.model_fields)
     found = get_close_matches(str(location[-1]), sorted(names), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""

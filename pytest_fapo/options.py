@@ -11,6 +11,18 @@ import pytest
 def add_options(parser: pytest.Parser) -> None:
     """Add the group `fapo` to pytest's command line."""
     group = parser.getgroup("fapo", "LLM pipelines: diagnose and tune (pytest-fapo)")
+    _add_commands(group)
+    _add_running(group)
+    _add_budgets(group)
+    group.addoption(
+        "--fapo-resume",
+        action="store_true",
+        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
+        "other options as before.",
+    )
+
+
+def _add_commands(group: pytest.OptionGroup) -> None:
     add = group.addoption
     add(
         "--fapo-diagnose",
@@ -37,6 +49,10 @@ def add_options(parser: pytest.Parser) -> None:
         help="Prove edits on the whole suite (all) even when you selected a part, or only on the tests you "
         "selected (selected), when the whole suite is too slow.",
     )
+
+
+def _add_running(group: pytest.OptionGroup) -> None:
+    add = group.addoption
     add(
         "--fapo-cache",
         choices=["auto", "refresh", "only", "off"],
@@ -64,13 +80,6 @@ def add_options(parser: pytest.Parser) -> None:
         default=None,
         metavar="SHARE",
         help="Stop as soon as this share (0.9 or 90%%) of every split passes; the exit code is then 0.",
-    )
-    _add_budgets(group)
-    add(
-        "--fapo-resume",
-        action="store_true",
-        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
-        "other options as before.",
     )
 
 

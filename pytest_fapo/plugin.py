@@ -14,6 +14,7 @@ import pytest
 from pytest_fapo import hookspecs, options
 from pytest_fapo.case_loading.decorator import MARK
 from pytest_fapo.errors import FapoError
+from pytest_fapo.project_file import project_file
 from pytest_fapo.stash import SESSION_KEY
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Where a stand-in model is configured, let SDK clients be made before any key is set."""
-    path = early_config.inipath
-    if path is None or path.name != "pyproject.toml":  # pytest's own settings may stand in pytest.ini
-        path = early_config.rootpath / "pyproject.toml"
+    path = project_file(early_config.inipath, early_config.rootpath)
     if not path.is_file():
         return
     content = path.read_bytes()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pytest_fapo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pytest_fapo.evaluate.arguments import child_args
@@ -24,22 +25,18 @@ __all__ = [
     "reproduced",
 ]
 
-_HOMES = {
-    "Allotment": "request",
-    "EvaluationRequest": "request",
-    "Mismatch": "reproduce",
-    "ShadowTree": "shadow",
-    "Stage": "request",
-    "check_loaded": "run",
-    "child_args": "arguments",
-    "evaluate": "run",
-    "reproduced": "reproduce",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Lazy: `pytest_fapo.evaluate.inside` is loaded in every process that the tests start.
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{home}"), name)
+# Lazy: `pytest_fapo.evaluate.inside` is loaded in every process that the tests start.
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Allotment": "request",
+        "EvaluationRequest": "request",
+        "Mismatch": "reproduce",
+        "ShadowTree": "shadow",
+        "Stage": "request",
+        "check_loaded": "run",
+        "child_args": "arguments",
+        "evaluate": "run",
+        "reproduced": "reproduce",
+    },
+)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fapo.evaluate.shadow import ShadowTree
-from pytest_fapo.models import Case, Evaluation, ItemResult, Spending, Trace, Usage
+from pytest_fapo.models import Evaluation, ItemResult, Spending
 
 
 class Gathered:
@@ -21,9 +21,7 @@ class Gathered:
     """
 
     def __init__(self, shadow: ShadowTree, on_item: Callable[[ItemResult], None] | None) -> None:
-        self.items: dict[str, ItemResult] = {}
-        self.traces: dict[str, Trace] = {}
-        self.cases: dict[str, Case] = {}
+        self._told = Evaluation()
         self.collected: list[str] | None = None
         self.missing: list[str] = []
         self.uncollected: list[str] = []
@@ -40,7 +38,9 @@ class Gathered:
         line = json.loads(text.replace(self._shadow_path, self._real_path))
         kind = line["kind"]
         if kind == "item":
-            self._take_item(line["record"])
+            item = self._told.take(line["record"])
+            if self._on_item is not None:
+                self._on_item(item)
         elif kind == "start":
             self.running = line["nodeid"]
         elif kind == "collected":
@@ -53,24 +53,23 @@ class Gathered:
             self.ended, self.running, self.modules = True, "", line["modules"]
 
     @property
+    def items(self) -> dict[str, ItemResult]:
+        """The verdicts so far, by node id."""
+        return self._told.items
+
+    @property
     def without_verdict(self) -> list[str]:
         """The selected items that have none."""
         return [nodeid for nodeid in self.collected or () if nodeid not in self.items]
 
     def evaluation(self, **fields: Any) -> Evaluation:
         """The record of the run; `fields` are those that the lines do not tell."""
-        return Evaluation(
-            items=self.items,
-            traces=self.traces,
-            cases=self.cases,
-            dropped_at=self.dropped_at,
-            **fields,
-        )
+        return self._told.model_copy(update={"dropped_at": self.dropped_at, **fields})
 
     def spending(self) -> Spending:
         """Calls and tokens as the traces tell them."""
         total = Spending()
-        for call in (call for trace in self.traces.values() for call in trace.llm_calls):
+        for call in (call for trace in self._told.traces.values() for call in trace.llm_calls):
             if call.cache_hit:
                 total.cache_hits += 1
             else:
@@ -78,32 +77,6 @@ class Gathered:
                 total.usage += call.usage
         return total
 
-    def _take_item(self, record: dict[str, Any]) -> None:
-        item = ItemResult.model_validate(record["item"])
-        self.items[item.nodeid] = item
-        if record.get("case"):
-            self.cases[item.nodeid] = Case.model_validate(record["case"])
-        if record.get("trace") and item.trace_id:
-            self.traces[item.trace_id] = Trace.model_validate(record["trace"])
-        if self._on_item is not None:
-            self._on_item(item)
-
 
 def _as_in_json(path: Path) -> bytes:
     return json.dumps(os.fspath(path))[1:-1].encode()
-
-
-def spent_since(path: Path, before: Spending) -> Spending:
-    """What a spend file tells beyond what it told before."""
-    from pytest_fapo.llm.spending import read_spending
-
-    now = read_spending(path)
-    return Spending(
-        calls=now.calls - before.calls,
-        cache_hits=now.cache_hits - before.cache_hits,
-        usage=Usage(
-            **{name: getattr(now.usage, name) - getattr(before.usage, name) for name in Usage.model_fields}
-        ),
-        cost=now.cost - before.cost,
-        unpriced_models=[model for model in now.unpriced_models if model not in before.unpriced_models],
-    )

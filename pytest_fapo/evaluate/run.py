@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_fapo.evaluate.ending import explain_ending
-from pytest_fapo.evaluate.gathering import Gathered, spent_since
+from pytest_fapo.evaluate.gathering import Gathered
 from pytest_fapo.evaluate.process import ChildProcess
 from pytest_fapo.evaluate.request import EvaluationRequest
 from pytest_fapo.evaluate.shadow import ShadowTree
@@ -55,7 +55,7 @@ def evaluate(
     exit_code = child.returncode or 0
     stopped = stopped or explain_ending(gathered, exit_code, child.last_output())
     return gathered.evaluation(
-        spending=spent_since(Path(request.spend_file), before) if before is not None else gathered.spending(),
+        spending=_spending_since(request, before) or gathered.spending(),
         exit_code=exit_code,
         complete=not stopped,
         stopped=stopped,
@@ -105,6 +105,11 @@ def _spending(request: EvaluationRequest) -> Spending | None:
     from pytest_fapo.llm.spending import read_spending
 
     return read_spending(Path(request.spend_file))
+
+
+def _spending_since(request: EvaluationRequest, before: Spending | None) -> Spending | None:
+    now = _spending(request)
+    return None if now is None or before is None else now - before
 
 
 def _notes(child: ChildProcess) -> list[str]:

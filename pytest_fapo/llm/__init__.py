@@ -5,7 +5,9 @@ Names load on first use: what only needs prices does not load the cache.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pytest_fapo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pytest_fapo.llm.cache import Cache
@@ -25,22 +27,16 @@ __all__ = [
     "optimizer_calls",
 ]
 
-_HOMES = {
-    "Cache": "cache",
-    "Capture": "capture",
-    "Ledger": "scope",
-    "OfflineModel": "offline",
-    "OfflineRequest": "offline",
-    "Recorded": "recorded",
-    "offline_model": "offline",
-    "optimizer_calls": "scope",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'pytest_fapo.llm' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"pytest_fapo.llm.{home}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Cache": "cache",
+        "Capture": "capture",
+        "Ledger": "scope",
+        "OfflineModel": "offline",
+        "OfflineRequest": "offline",
+        "Recorded": "recorded",
+        "offline_model": "offline",
+        "optimizer_calls": "scope",
+    },
+)

@@ -20,6 +20,7 @@ from pytest_fapo.models.candidates import (
     ArtifactKind,
     Attempt,
     Candidate,
+    Domain,
     Edit,
     Review,
     ReviewProblem,
@@ -27,9 +28,9 @@ from pytest_fapo.models.candidates import (
     Verdict,
 )
 from pytest_fapo.models.cases import Case
-from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding, Intervention
 from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending
-from pytest_fapo.models.evidence import Evidence, EvidenceCase
+from pytest_fapo.models.evidence import Evidence, EvidenceCase, Repair
 from pytest_fapo.models.traces import LLMCall, Step, ToolCall, Trace, Usage
 
 __all__ = [
@@ -43,16 +44,19 @@ __all__ = [
     "Category",
     "Cluster",
     "Diagnosis",
+    "Domain",
     "Edit",
     "Evaluation",
     "Evidence",
     "EvidenceCase",
     "Finding",
+    "Intervention",
     "ItemResult",
     "LLMCall",
     "Level",
     "Outcome",
     "Record",
+    "Repair",
     "Review",
     "ReviewProblem",
     "Spending",

@@ -5,12 +5,42 @@ from __future__ import annotations
 import json
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from pytest_fapo.models.base import Level, Record, Split, canonical_json, text_digest
 from pytest_fapo.models.evaluations import Spending
 
 ArtifactKind = Literal["file", "constant", "param", "function"]
+
+
+class Domain(Record):
+    """The values that a parameter may take: numbers between bounds, or one of some choices."""
+
+    kind: Literal["int", "float", "bool", "choice"]
+    low: float | None = None
+    """Smallest number allowed, itself included."""
+    high: float | None = None
+    """Largest number allowed, itself included."""
+    choices: list[JsonValue] = Field(default_factory=list)
+    given: bool = False
+    """Whether the scope names the bounds or choices; else they were inferred from the value."""
+
+    def allows(self, value: JsonValue) -> bool:
+        """Whether the parameter may take `value`; 1 and True are different values."""
+        if self.kind == "choice":
+            return any(type(value) is type(choice) and value == choice for choice in self.choices)
+        if self.kind == "bool":
+            return isinstance(value, bool)
+        if isinstance(value, bool) or not isinstance(value, int if self.kind == "int" else (int, float)):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+    def __str__(self) -> str:
+        if self.kind == "choice":
+            return "one of " + ", ".join(json.dumps(choice) for choice in self.choices)
+        if self.kind == "bool":
+            return "true or false"
+        return f"{self.low if self.low is not None else ''}..{self.high if self.high is not None else ''}"
 
 
 class Artifact(Record):
@@ -23,11 +53,19 @@ class Artifact(Record):
     path: str
     name: str = ""
     text: str
-    """The whole file's text, the string's value, or the function's source."""
+    """The whole file's text, the string's value, the parameter's value as JSON, or the function's source
+    (decorators included, dedented)."""
+    domain: Domain | None = None
+    """What a parameter may be; None for all other kinds."""
 
 
 class Edit(Record):
-    """A new text for one artifact."""
+    """A new text for one artifact.
+
+    An artifact that does not exist yet is created by an edit whose `before` is empty: a new prompt file, or a
+    new function in a file of the structure scope. A function's new source may begin with import statements;
+    those that the module lacks are added to its imports.
+    """
 
     address: str
     before: str
@@ -51,6 +89,12 @@ class Candidate(Record):
     step: str = ""
     targets: list[str] = Field(default_factory=list)
     """Node ids of the failing train items that the edit is meant to mend."""
+    demonstrations: list[str] = Field(default_factory=list)
+    """Ids of the train cases that the edit quotes as examples; they count in no train score any more."""
+    merges: list[str] = Field(default_factory=list)
+    """Ids of the candidates whose edits this one puts together."""
+    repairs: str = ""
+    """Id of the candidate that this one mends: it won, but broke some train cases."""
 
     @property
     def digest(self) -> str:
@@ -109,6 +153,14 @@ class Verdict(Record):
     broken_hidden: int = 0
     """How many held-out items are newly broken."""
     inert: bool = False
+    policy: str = "strict"
+    effect: float | None = None
+    """The paired difference of the train scores, -1 to 1, where the policy estimates it."""
+    interval: tuple[float, float] | None = None
+    """95 % confidence interval of `effect`."""
+    p_value: float | None = None
+    flaky: list[str] = Field(default_factory=list)
+    """Node ids (train and val) whose changes are noise: their own repeats under one tree differ."""
 
 
 class Attempt(Record):

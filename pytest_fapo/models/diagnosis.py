@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, JsonValue
 
 from pytest_fapo.models.base import Category, Level, Record
@@ -27,6 +29,10 @@ class Finding(Record):
     field: str = ""
     """Dotted path of the output's field concerned, where there is one."""
     explanation: str = ""
+    also: list[str] = Field(default_factory=list)
+    """Further steps that are at fault in the same case: mending `step` alone does not turn it green."""
+    source: Literal["rules", "llm", "intervention", "hook"] = "rules"
+    """Who attributed the failure; an intervention has proven it."""
 
 
 class Cluster(Record):
@@ -46,6 +52,8 @@ class Cluster(Record):
     """The train score if every finding of this cluster were solved, 0 to 1."""
     artifacts: list[str] = Field(default_factory=list)
     """Addresses of the artifacts that the culprit step was seen to use, most specific first."""
+    also: list[str] = Field(default_factory=list)
+    """Further steps that are at fault in most of these cases; the edits have to come together."""
 
     @property
     def case_ids(self) -> list[str]:
@@ -54,6 +62,21 @@ class Cluster(Record):
     @property
     def nodeids(self) -> list[str]:
         return sorted({finding.nodeid for finding in self.findings})
+
+
+class Intervention(Record):
+    """A case run again with one step's output replaced: what turns green shows which step was the cause."""
+
+    nodeid: str
+    """The item whose outcome is asked for."""
+    case_id: str
+    pipeline: str
+    outputs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Step key (`name` or `name#2`) to the output that it gives instead of being run."""
+    resample: list[str] = Field(default_factory=list)
+    """Keys of the steps that are run again with fresh answers instead."""
+    source: Literal["label", "sibling", "oracle", "resample"] = "label"
+    """Where the output comes from."""
 
 
 class Diagnosis(Record):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field
 
 from pytest_fapo.models.base import Outcome, Record, Split
@@ -22,6 +25,8 @@ class ItemResult(Record):
     """pytest's own words for the failure (assertion explanation or exception), a few lines at most."""
     test: str = ""
     """Node id without the parametrization."""
+    repeat: int = 1
+    """Which of the case's `--fapo-repeats` runs this is, from 1."""
     error_type: str = ""
     """Class name of the exception that failed the item."""
     scores: dict[str, float] = Field(default_factory=dict)
@@ -58,6 +63,16 @@ class Spending(Record):
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
             unpriced_models=sorted({*self.unpriced_models, *other.unpriced_models}),
+        )
+
+    def __sub__(self, earlier: Spending) -> Spending:
+        """What was spent since `earlier`, a state of the same account."""
+        return Spending(
+            calls=self.calls - earlier.calls,
+            cache_hits=self.cache_hits - earlier.cache_hits,
+            usage=self.usage - earlier.usage,
+            cost=self.cost - earlier.cost,
+            unpriced_models=[model for model in self.unpriced_models if model not in earlier.unpriced_models],
         )
 
 
@@ -97,3 +112,13 @@ class Evaluation(Record):
 
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None
+
+    def take(self, record: Mapping[str, Any]) -> ItemResult:
+        """Add a record of the hook `pytest_fapo_item`; a later one of its item (a rerun) replaces it."""
+        item = ItemResult.model_validate(record["item"])
+        self.items[item.nodeid] = item
+        if record.get("case"):
+            self.cases[item.nodeid] = Case.model_validate(record["case"])
+        if record.get("trace") and item.trace_id:
+            self.traces[item.trace_id] = Trace.model_validate(record["trace"])
+        return item

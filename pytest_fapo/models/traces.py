@@ -25,6 +25,10 @@ class Usage(Record):
             cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
         )
 
+    def __sub__(self, earlier: Usage) -> Usage:
+        """What came to `earlier` since."""
+        return Usage(**{name: getattr(self, name) - getattr(earlier, name) for name in Usage.model_fields})
+
 
 class ToolCall(Record):
     """A tool that the model asked for."""

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_fapo.models import Spending
+from pytest_fapo.models import Evaluation, Spending
 
 
 @dataclass(frozen=True)
@@ -36,3 +36,11 @@ class Budget:
         if self.max_cost is not None and spent.cost >= self.max_cost:
             return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
         return ""
+
+
+def refusal(evaluation: Evaluation) -> str:
+    """Why a limit kept an item of the evaluation from its answers; empty where none did."""
+    for item in evaluation.items.values():
+        if item.error_type == "BudgetExceeded":
+            return item.explanation or "a budget is used up"
+    return ""

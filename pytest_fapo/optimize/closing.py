@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_fapo.evaluate import Mismatch
-from pytest_fapo.gate import newly_failing, newly_passing
+from pytest_fapo.gate import newly_failing, newly_passing, of_split
 from pytest_fapo.llm.ledger import read_spending
-from pytest_fapo.models import SPLITS, Diagnosis, Evaluation
+from pytest_fapo.models import SPLITS, Diagnosis, Evaluation, Split
 from pytest_fapo.optimize.loop import Stop
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
 from pytest_fapo.report.words import count, one_line
@@ -90,7 +90,7 @@ class Closing:
                 "spending": spending,
                 "optimizer_spending": read_spending(request.budget.spend_file, who="optimizer"),
                 "duration": round(time.time() - self._started, 1),
-                "run_directory": _shown(request.run.path),
+                "run_directory": shown(request.run.path),
                 "stand_in": request.stand_in,
                 "next_command": "pytest --fapo-resume" if stop.reason == "interrupted" else "",
             }
@@ -141,14 +141,14 @@ class Closing:
         return summary
 
 
-def _split_result(before: Evaluation, after: Evaluation, split: str) -> SplitResult:
-    items = [nodeid for nodeid, item in before.items.items() if item.split == split]
+def _split_result(before: Evaluation, after: Evaluation, split: Split) -> SplitResult:
+    items = of_split(before, split)
     return SplitResult.model_validate(
         {
             "split": split,
             "tests": sum(before.items[nodeid].counts for nodeid in items),
-            "before": before.score(split),  # type: ignore[arg-type]
-            "after": after.score(split),  # type: ignore[arg-type]
+            "before": before.score(split),
+            "after": after.score(split),
             "fixed": len(newly_passing(before, after, items)),
             "broken": len(newly_failing(before, after, items)),
         }
@@ -165,10 +165,3 @@ def _beyond_edits(best: Best, diagnosis: Diagnosis) -> str:
     if all(item.passed for item in best.evaluation.in_split("train")):
         return "every train case passes, and edits are made from train cases only"
     return ""
-
-
-def _shown(path: Path) -> str:
-    try:
-        return path.relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return str(path)

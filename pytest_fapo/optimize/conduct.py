@@ -7,6 +7,7 @@ import time
 from pytest_fapo.errors import BudgetExceeded, EvaluationError
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.models import Evaluation
+from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.closing import Closing
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.loop import Loop, Stop
@@ -72,9 +73,9 @@ def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progres
     if evaluation is None:
         progress.note("checking that an unpatched copy of the project gives the same results")
         evaluation = evaluator.reference()
-        refused = [item for item in evaluation.items.values() if item.error_type == "BudgetExceeded"]
+        refused = refusal(evaluation)
         if refused:
-            return Stop("budget", refused[0].explanation)
+            return Stop("budget", refused)
     mismatch = reproduced(request.baseline, evaluation, request.root)
     if mismatch is not None:
         return Stop("not-reproduced", mismatch.model_dump_json())

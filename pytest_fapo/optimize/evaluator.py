@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
-from pytest_fapo.gate import SUITE
-from pytest_fapo.models import Candidate, Evaluation, Split
+from pytest_fapo.gate import SUITE, of_split
+from pytest_fapo.models import Candidate, Evaluation
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
 
@@ -47,7 +47,7 @@ class Evaluator:
         cases only if all of that passed.
         """
         targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
-        train, val = _items(parent, "train"), _items(parent, "val")
+        train, val = of_split(parent, "train"), of_split(parent, "val")
         stages = [
             Stage(name="targeted", nodeids=targets, min_passed=1),
             Stage(name="train", nodeids=train, protected=_passing(parent, train)),
@@ -117,10 +117,6 @@ class Evaluator:
         if self._shadow is None:
             self._shadow = ShadowTree.create(self._request.root)
         return self._shadow
-
-
-def _items(evaluation: Evaluation, split: Split) -> list[str]:
-    return [nodeid for nodeid, item in evaluation.items.items() if item.split == split]
 
 
 def _passing(evaluation: Evaluation, nodeids: Sequence[str]) -> list[str]:

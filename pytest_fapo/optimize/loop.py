@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from pytest_fapo.diagnose import diagnose
 from pytest_fapo.errors import BudgetExceeded, CacheMiss
-from pytest_fapo.models import Attempt, Candidate, Cluster, Diagnosis, Evidence, Verdict
+from pytest_fapo.models import Attempt, Candidate, Cluster, Diagnosis, Evidence, Review, Verdict
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best, Memory, train_evidence, visible
 from pytest_fapo.optimize.trial import Trial
@@ -169,9 +168,8 @@ class Loop:
             step=cluster.step,
         )
         verdict = Verdict(accepted=False, reason=str(error), stage="review")
-        started = time.time()
-        attempt = Attempt(candidate=candidate, review=self._trial.no_review(), verdict=verdict)
-        self._request.run.log("proposal-failed", attempt=attempt.model_dump(mode="json"), at=started)
+        attempt = Attempt(candidate=candidate, review=Review(), verdict=verdict)
+        self._request.run.log("proposal-failed", attempt=attempt.model_dump(mode="json"))
         self._remember(attempt)
 
     def _remember(self, attempt: Attempt) -> None:

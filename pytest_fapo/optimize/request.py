@@ -35,9 +35,6 @@ class OptimizeRequest:
     """Working directory of the session, relative to `root`."""
     cache_folder: Path
     cache_mode: CacheMode
-    timeout: float | None = None
-    """Seconds per case, as the child processes are told."""
-    concurrency: int = 16
     guard: GuardMode = "all"
     write: WriteMode = "auto"
     target: float | None = None

@@ -118,3 +118,11 @@ class RunDirectory:
             for entry in self.events()
             if entry.get("event") == "judged"
         ]
+
+
+def shown(path: Path) -> str:
+    """A path as the user would type it here."""
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)

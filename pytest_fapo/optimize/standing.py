@@ -10,10 +10,10 @@ from pytest_fapo.models import (
     Candidate,
     Case,
     Evaluation,
-    Evidence,
     EvidenceCase,
     ItemResult,
     Split,
+    Verdict,
 )
 
 
@@ -123,7 +123,7 @@ def visible(attempts: list[Attempt]) -> list[Attempt]:
     return [attempt.model_copy(update={"verdict": _blind(attempt)}) for attempt in attempts]
 
 
-def _blind(attempt: Attempt) -> object:
+def _blind(attempt: Attempt) -> Verdict:
     verdict = attempt.verdict
     known = set(attempt.candidate.targets)
     splits = {split: value for split, value in verdict.splits.items() if split != "holdout"}
@@ -136,6 +136,3 @@ def _blind(attempt: Attempt) -> object:
             "broken_hidden": 0,
         }
     )
-
-
-__all__ = ["Best", "Evidence", "Memory", "every_case", "train_evidence", "visible"]

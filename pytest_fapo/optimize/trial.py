@@ -19,6 +19,7 @@ from pytest_fapo.models import (
     Verdict,
     files_digest,
 )
+from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
@@ -49,10 +50,6 @@ class Trial:
         self._cases = cases
         self._known = dict(request.run.attempts())
 
-    @staticmethod
-    def no_review() -> Review:
-        return Review()
-
     def run(self, candidate: Candidate, best: Best, proposer: Proposer, evidence: Evidence) -> TrialResult:
         """Judge one candidate that builds on `best`.
 
@@ -73,19 +70,12 @@ class Trial:
             verdict = Verdict(accepted=False, reason=reasons, stage="review")
         else:
             verdict, evaluation = self._judge(candidate, files, best)
-        after = self._request.budget.spending()
         attempt = Attempt(
             candidate=candidate,
             review=checked,
             verdict=verdict,
             revised=revised,
-            spending=after.model_copy(
-                update={
-                    "calls": after.calls - before.calls,
-                    "cache_hits": after.cache_hits - before.cache_hits,
-                    "cost": after.cost - before.cost,
-                }
-            ),
+            spending=self._request.budget.spending() - before,
             duration=round(time.monotonic() - started, 3),
         )
         return self._journaled(attempt, tree, files, evaluation)
@@ -141,9 +131,10 @@ class Trial:
 
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""
-        refused = [item for item in evaluation.items.values() if item.error_type == "BudgetExceeded"]
-        if refused or evaluation.stopped.startswith("time limit"):
-            reason = refused[0].explanation if refused else "--fapo-time-limit is over"
+        reason = refusal(evaluation)
+        if not reason and evaluation.stopped.startswith("time limit"):
+            reason = "--fapo-time-limit is over"
+        if reason:
             raise BudgetExceeded(reason, limit="")
 
     def _inert(

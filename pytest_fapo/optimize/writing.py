@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pytest_fapo.artifacts import recover, unified_diff, write_back
 from pytest_fapo.errors import ArtifactError
@@ -12,6 +11,7 @@ from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import Change, Writing, choose
 
@@ -122,10 +122,7 @@ class Writer:
     def _save(self, files: Mapping[str, bytes]) -> str:
         request = self._request
         path = request.run.save_text("changes.patch", unified_diff(request.root, files))
-        try:
-            return path.relative_to(Path.cwd()).as_posix()
-        except ValueError:
-            return str(path)
+        return shown(path)
 
     # --- ask ------------------------------------------------------------------------------------------
 

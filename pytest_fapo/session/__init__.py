@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pytest_fapo.session.capturing import CapturePlan, prepare_folder
-from pytest_fapo.session.evaluation import EvaluationBuilder, spending_of
 from pytest_fapo.session.run import Run
 from pytest_fapo.session.state import FapoSession
 
-__all__ = ["CapturePlan", "EvaluationBuilder", "FapoSession", "Run", "prepare_folder", "spending_of"]
+__all__ = ["CapturePlan", "FapoSession", "Run", "prepare_folder"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +15,6 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_fapo.llm import Ledger
-
-CHILD_SPEC = "FAPO_CHILD_SPEC"
-"""Environment variable with the path of the spec of an evaluation's child process."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +41,11 @@ class CapturePlan:
 
 
 def child_plan(config: pytest.Config) -> CapturePlan | None:
-    """The plan that the parent of an evaluation's child process has made; None in any other process.
-
-    A pytest that a test starts inherits the variable, but is not the child: only the child has its plugin.
-    """
-    spec_path = os.environ.get(CHILD_SPEC)
-    if not spec_path or not config.pluginmanager.has_plugin("fapo-child"):
+    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+    child = config.pluginmanager.get_plugin("fapo-child")
+    if child is None:
         return None
-    request: dict[str, Any] = json.loads(Path(spec_path).read_text(encoding="utf-8"))["request"]
+    request: dict[str, Any] = child.spec["request"]
     allotment = request.get("allotment") or {}
     spend_file = request.get("spend_file")
     return CapturePlan(

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
-from typing import Any
 
 from pytest_fapo.llm.keys import PLACEHOLDER_KEY, key_in
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - the branch depends on the interpreter
-    import tomli as tomllib
+from pytest_fapo.project_file import read_toml
 
 _KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 
@@ -23,8 +17,8 @@ def set_placeholder_keys(pyproject: Path) -> None:
     Runs before the first conftest.py is imported, since many applications make their client at import.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        document = read_toml(pyproject)
+    except ValueError:
         return  # pytest itself reports a broken file
     offline = document.get("tool", {}).get("fapo", {}).get("offline")
     if not isinstance(offline, dict):

@@ -11,14 +11,15 @@ import pytest
 
 from pytest_fapo.config import load_settings
 from pytest_fapo.errors import PipelineError
+from pytest_fapo.models import Evaluation
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
-from pytest_fapo.session.evaluation import EvaluationBuilder
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.executor import Executor
 from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
 from pytest_fapo.session.pipelines import Siblings, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack
 from pytest_fapo.session.run import Run
+from pytest_fapo.session.spending import spending_of
 from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
 from pytest_fapo.trace import Recorder
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_fapo.llm import Ledger
-    from pytest_fapo.models import Evaluation
 
 
 class FapoSession:
@@ -46,7 +46,7 @@ class FapoSession:
         options = config.option
         self.timeout: float | None = options.fapo_timeout or self.settings.timeout
         self.binder = CaseBinder(config.rootpath, self.settings.pipeline, self.timeout)
-        self.builder = EvaluationBuilder()
+        self._taken = Evaluation()
         self.plan = child_plan(config) or plan or default_plan(config)
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
@@ -177,11 +177,12 @@ class FapoSession:
     def take(self, line: str) -> dict[str, Any]:
         """Take in a record that this process or an xdist worker has packed."""
         record = unpack(line)
-        self.builder.add(record)
+        self._taken.take(record)
         return record
 
     def evaluation(self, exit_code: int = 0) -> Evaluation:
-        return self.builder.build(exit_code=exit_code)
+        calls = (call for trace in self._taken.traces.values() for call in trace.llm_calls)
+        return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending_of(calls)})
 
 
 def default_plan(config: pytest.Config) -> CapturePlan:

@@ -6,8 +6,9 @@ it for `@fapo.step`; everything else appears on first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pytest_fapo.lazy import lazy_names
 from pytest_fapo.trace.context import current_recorder, recording
 from pytest_fapo.trace.spans import step
 
@@ -29,19 +30,13 @@ __all__ = [
     "to_json",
 ]
 
-_HOMES = {
-    "Recorder": "recorder",
-    "Redactor": "redact",
-    "StepTracer": "tracer",
-    "propagating": "propagate",
-    "to_json": "values",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'pytest_fapo.trace' has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"pytest_fapo.trace.{home}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Recorder": "recorder",
+        "Redactor": "redact",
+        "StepTracer": "tracer",
+        "propagating": "propagate",
+        "to_json": "values",
+    },
+)
