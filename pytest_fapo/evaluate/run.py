@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pytest_fapo.errors import EvaluationError
 from pytest_fapo.evaluate.ending import explain_ending
 from pytest_fapo.evaluate.gathering import Gathered
 from pytest_fapo.evaluate.process import ChildProcess
@@ -18,7 +19,11 @@ GRACE = 10.0
 
 
 def evaluate(
-    shadow: ShadowTree, request: EvaluationRequest, *, on_item: Callable[[ItemResult], None] | None = None
+    shadow: ShadowTree,
+    request: EvaluationRequest,
+    *,
+    on_item: Callable[[ItemResult], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> Evaluation:
     """Run pytest on the shadow tree as it stands, in a fresh process.
 
@@ -29,9 +34,10 @@ def evaluate(
         shadow: the tree, with or without a patch applied.
         request: arguments, stages, limits.
         on_item: called with each item's verdict while the run goes on.
+        cancelled: asked now and then; once it says yes, the child is ended.
 
     Raises:
-        EvaluationError: a watched path leads out of the tree.
+        EvaluationError: a watched path leads out of the tree, or the run was cancelled.
         KeyboardInterrupt: after the child and all that it started were ended.
     """
     begin = time.time()
@@ -42,7 +48,7 @@ def evaluate(
     child = ChildProcess(shadow, request)
     gathered = Gathered(shadow, on_item)
     try:
-        stopped = _follow(child, gathered, _end_time(request, begin))
+        stopped = _follow(child, gathered, _end_time(request, begin), cancelled or _never)
     except BaseException:
         child.stop()
         raise
@@ -72,9 +78,17 @@ def check_loaded(evaluation: Evaluation, files: Sequence[str]) -> list[str]:
     return [path for path in files if path not in loaded]
 
 
-def _follow(child: ChildProcess, gathered: Gathered, end: float | None) -> str:
+def _never() -> bool:
+    return False
+
+
+def _follow(
+    child: ChildProcess, gathered: Gathered, end: float | None, cancelled: Callable[[], bool]
+) -> str:
     """Take in the child's lines until it ends; why it was ended from here, else empty."""
     while child.returncode is None:
+        if cancelled():
+            raise EvaluationError("the evaluation was cancelled")
         for line in child.lines():
             gathered.take(line)
         if end is not None and time.time() > end:

@@ -153,6 +153,8 @@ class Verdict(Record):
     broken_hidden: int = 0
     """How many held-out items are newly broken."""
     inert: bool = False
+    kept: str = ""
+    """Id of the accepted candidate that this one's edits went into; it won its cases too."""
     policy: str = "strict"
     effect: float | None = None
     """The paired difference of the train scores, -1 to 1, where the policy estimates it."""
