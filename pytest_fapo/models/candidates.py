@@ -180,6 +180,8 @@ class Attempt(Record):
 
         An attempt that was dropped after its targets says nothing about the items of another cluster.
         """
-        return candidate.edits_digest == self.candidate.edits_digest and (
-            self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)
-        )
+        return candidate.edits_digest == self.candidate.edits_digest and self.settles(candidate)
+
+    def settles(self, candidate: Candidate) -> bool:
+        """Whether this attempt's verdict says all about the items of `candidate`, were the edits the same."""
+        return self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)

@@ -75,6 +75,8 @@ class Intervention(Record):
     """Step key (`name` or `name#2`) to the output that it gives instead of being run."""
     resample: list[str] = Field(default_factory=list)
     """Keys of the steps that are run again with fresh answers instead."""
+    types: dict[str, str] = Field(default_factory=dict)
+    """Step key to the `Step.output_type` of the outputs that this step gave elsewhere."""
     source: Literal["label", "sibling", "oracle", "resample"] = "label"
     """Where the output comes from."""
 
@@ -86,3 +88,7 @@ class Diagnosis(Record):
     clusters: list[Cluster] = Field(default_factory=list)
     infrastructure: list[Finding] = Field(default_factory=list)
     """Failures that no edit can address; kept apart from the clusters."""
+    ceilings: dict[Level, float] = Field(default_factory=dict)
+    """Level to the train score, 0 to 1, if every cluster up to that level were solved."""
+    interventions: int = 0
+    """How many cases were run again with a step's output replaced."""

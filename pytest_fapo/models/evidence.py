@@ -56,6 +56,8 @@ class Evidence(Record):
     max_demonstrations: int = 8
     creatable: list[str] = Field(default_factory=list)
     """Patterns of the scope for which new prompt files may be created."""
+    escalation: str = ""
+    """Why the levels below `level` were left, with figures; empty at the lowest."""
 
     def failing(self) -> list[EvidenceCase]:
         """The cases of the cluster, in order."""

@@ -85,6 +85,12 @@ class Step(Record):
     inputs: JsonValue = None
     """Mapping of parameter name to recorded value."""
     output: JsonValue = None
+    output_type: str = ""
+    """`module:Class` of an output that is not made of JSON's own types alone; empty for one that is."""
+    output_cut: bool = False
+    """Whether `output` is not the whole value: it was too long, redacted, or no data."""
+    replaced: bool = False
+    """Whether the step was not run but gave an output that was prepared for it (see `Intervention`)."""
     error: str | None = None
     """`TypeName: message` of an exception that left the step."""
     start: float = 0.0

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_fapo.evaluate import Mismatch
 from pytest_fapo.gate import newly_failing, newly_passing, of_split
 from pytest_fapo.llm.ledger import read_spending
-from pytest_fapo.models import SPLITS, Diagnosis, Evaluation, Split
+from pytest_fapo.models import LEVELS, SPLITS, Diagnosis, Evaluation, Level, Split
 from pytest_fapo.optimize.loop import Stop
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
-from pytest_fapo.report.words import count, one_line
+from pytest_fapo.report.words import count, listing, one_line, percent
 
 if TYPE_CHECKING:
     from pytest_fapo.optimize.loop import Loop
@@ -109,9 +110,11 @@ class Closing:
         summary.holdout_looks = loop.memory.looks
         if not loop.best.failing():
             return
-        diagnosis = loop.diagnosis()
+        diagnosis = loop.closing_diagnosis()
         if summary.stop == "nothing-left":
             summary.stop_detail = _beyond_edits(loop.best, diagnosis)
+        summary.levels = [str(left) for left in loop.ladder.left.values()]
+        summary.ceiling = _ceiling(diagnosis, self._request.levels)
         if all(name == "playbook" for name in self._request.settings.optimizer):
             summary.llm_could_try = [cluster.label for cluster in diagnosis.clusters]
 
@@ -125,11 +128,9 @@ class Closing:
         if outcome.best.files:
             snapshot = self._request.snapshot
             final = snapshot.store.with_files(outcome.best.files)
-            before = {artifact.address: artifact.text for artifact in snapshot.store.all("prompt")}
+            before = {artifact.address: artifact.text for artifact in snapshot.store.all()}
             summary.artifacts = [
-                artifact.address
-                for artifact in final.all("prompt")
-                if before.get(artifact.address) != artifact.text
+                artifact.address for artifact in final.all() if before.get(artifact.address) != artifact.text
             ]
 
     def _finish(self, summary: Summary) -> Summary:
@@ -153,6 +154,20 @@ def _split_result(before: Evaluation, after: Evaluation, split: Split) -> SplitR
             "broken": len(newly_failing(before, after, items)),
         }
     )
+
+
+def _ceiling(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:
+    """What only a level that may not be edited could mend; empty where nothing of that kind is open."""
+    beyond = [cluster for cluster in diagnosis.clusters if cluster.level not in levels]
+    if not beyond:
+        return ""
+    cases = len({case for cluster in beyond for case in cluster.case_ids})
+    named = listing(sorted({cluster.level for cluster in beyond}, key=LEVELS.index))
+    allowed = listing(levels) or "nothing"
+    highest = max(levels, key=LEVELS.index) if levels else "prompt"
+    most = diagnosis.ceilings.get(highest)
+    bound = f"; train can reach {percent(most)} at most" if most is not None else ""
+    return f"{count(cases, 'case')} need edits of level {named}, and {allowed} may be edited{bound}"
 
 
 def _beyond_edits(best: Best, diagnosis: Diagnosis) -> str:

@@ -7,11 +7,14 @@ import time
 from pytest_fapo.errors import BudgetExceeded, EvaluationError
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.models import Evaluation
+from pytest_fapo.optimize.attribution import Attribution
 from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.closing import Closing
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.loop import Loop, Stop
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.reviewing import Reviewing
+from pytest_fapo.optimize.round import Round
 from pytest_fapo.optimize.standing import Best, Memory, every_case
 from pytest_fapo.optimize.trial import Trial
 from pytest_fapo.optimize.writing import Writer
@@ -19,7 +22,7 @@ from pytest_fapo.report import Progress, Summary
 
 
 def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
-    """Tune the project's prompts against its failing train cases.
+    """Tune the project's prompts, parameters and code against its failing train cases.
 
     The user's files are read only, until the last step writes what was proven (or saves it as a patch).
 
@@ -43,9 +46,10 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
-        cases = every_case([request.baseline, reference])
-        trial = Trial(request, evaluator, cases)
-        loop = Loop(request, Best(reference), Memory(), trial, progress)
+        reviewing = Reviewing(request, every_case([request.baseline, reference]))
+        round = Round(request, reviewing, Trial(request, evaluator), progress)
+        attribution = Attribution(request, evaluator)
+        loop = Loop(request, Best(reference), Memory(), round, attribution, progress)
         stop = _run(loop)
         writer = Writer(request, evaluator, reference)
         unproven = ""

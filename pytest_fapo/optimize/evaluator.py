@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+
+from pydantic import JsonValue
 
 from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
 from pytest_fapo.gate import SUITE, of_split
 from pytest_fapo.models import Candidate, Evaluation
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
+
+Work = tuple[Candidate, Mapping[str, bytes]]
+"""A candidate and the files that it makes."""
 
 
 class Evaluator:
@@ -23,7 +30,8 @@ class Evaluator:
     def __init__(self, request: OptimizeRequest, progress: Progress) -> None:
         self._request = request
         self._progress = progress
-        self._shadow: ShadowTree | None = None
+        self._shadows: dict[int, ShadowTree] = {}
+        self._cancelled = threading.Event()
 
     def __enter__(self) -> Evaluator:
         return self
@@ -31,11 +39,13 @@ class Evaluator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._shadow is not None:
-            self._shadow.close()
+        for shadow in self._shadows.values():
+            shadow.close()
 
     def reference(self) -> Evaluation:
         """Evaluate everything that will have to be proven, on an unpatched copy of the user's tree."""
+        for slot in range(self._request.settings.parallel):
+            self._tree(slot)  # all copies are of the same moment
         selected = self._selected()
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         return self._evaluate({}, [Stage(name="unpatched copy", nodeids=selected)], total)
@@ -46,15 +56,32 @@ class Evaluator:
         The targeted cases come first, then train, then val, then the rest of the suite, and the held-out
         cases only if all of that passed.
         """
-        targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
-        train, val = of_split(parent, "train"), of_split(parent, "val")
-        stages = [
-            Stage(name="targeted", nodeids=targets, min_passed=1),
-            Stage(name="train", nodeids=train, protected=_passing(parent, train)),
-            Stage(name="val", nodeids=val, protected=_passing(parent, val)),
-            *self._proof_stages(parent, done={*train, *val}),
-        ]
-        return self._evaluate(files, [stage for stage in stages if stage.nodeids != []], len(parent.items))
+        stages = self._case_stages(candidate, parent)
+        done = {*of_split(parent, "train"), *of_split(parent, "val")}
+        return self._evaluate(files, [*stages, *self._proof_stages(parent, done=done)], len(parent.items))
+
+    def side_by_side(self, works: Sequence[Work], parent: Evaluation) -> list[Evaluation]:
+        """Evaluate several candidates at once on train and val, each in its own copy of the project.
+
+        Returns:
+            one evaluation per candidate, in order; none has looked at the held-out cases.
+        """
+        slots: list[Callable[[], Evaluation]] = []
+        for slot, (candidate, files) in enumerate(works):
+            stages = self._case_stages(candidate, parent)
+            total = len({nodeid for stage in stages for nodeid in stage.nodeids or ()})
+            slots.append(lambda s=slot, f=files, g=stages, t=total: self._evaluate(f, g, t, slot=s))  # type: ignore[misc]
+        with ThreadPoolExecutor(max_workers=len(slots), thread_name_prefix="fapo-evaluate") as pool:
+            futures = [pool.submit(run) for run in slots]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                self._cancelled.set()  # the other children are ended before this goes on
+                raise
+            finally:
+                for future in futures:
+                    future.exception()
+                self._cancelled.clear()
 
     def proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
         """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
@@ -68,23 +95,49 @@ class Evaluator:
         stages = self._proof_stages(parent)
         return self._evaluate(files, stages, len(parent.items), final=True)
 
+    def again(self, files: Mapping[str, bytes], nodeids: Sequence[str], sample: int) -> Evaluation:
+        """Run some items once more with answers of their own, not those that are on record.
+
+        Args:
+            files: the tree.
+            nodeids: the items.
+            sample: names the sample; equal numbers give equal answers.
+        """
+        stages = [Stage(name="once more", nodeids=list(nodeids))]
+        return self._evaluate(files, stages, len(nodeids), options={"sample": sample})
+
+    def _case_stages(self, candidate: Candidate, parent: Evaluation) -> list[Stage]:
+        targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
+        train, val = of_split(parent, "train"), of_split(parent, "val")
+        stages = [
+            Stage(name="targeted", nodeids=targets, min_passed=1),
+            Stage(name="train", nodeids=train, protected=_passing(parent, train)),
+            Stage(name="val", nodeids=val, protected=_passing(parent, val)),
+        ]
+        return [stage for stage in stages if stage.nodeids != []]
+
     def _proof_stages(self, parent: Evaluation, done: Collection[str] = ()) -> list[Stage]:
         known = [
             nodeid for nodeid, item in parent.items.items() if item.split != "holdout" and nodeid not in done
         ]
-        return [
-            Stage(name=SUITE, nodeids=known, protected=_passing(parent, known)),
-            Stage(name="held-out", nodeids=self._selected()),
-        ]
+        stages = [Stage(name=SUITE, nodeids=known, protected=_passing(parent, known))] if known else []
+        return [*stages, Stage(name="held-out", nodeids=self._selected())]
 
     def _selected(self) -> list[str] | None:
         """What the user selected, where that is all that has to be proven."""
         return list(self._request.baseline.items) if self._request.guard == "selected" else None
 
     def _evaluate(
-        self, files: Mapping[str, bytes], stages: Sequence[Stage], total: int, *, final: bool = False
+        self,
+        files: Mapping[str, bytes],
+        stages: Sequence[Stage],
+        total: int,
+        *,
+        final: bool = False,
+        slot: int = 0,
+        options: Mapping[str, JsonValue] | None = None,
     ) -> Evaluation:
-        request, shadow = self._request, self._tree()
+        request, shadow = self._request, self._tree(slot)
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._progress.stage("final proof" if final else name, total=total)
@@ -107,16 +160,18 @@ class Evaluator:
                     deadline=None if final else request.budget.deadline,
                 ),
                 watch=sorted(files),
+                options=dict(options or {}),
             ),
             on_item=self._progress.item,
+            cancelled=self._cancelled.is_set,
         )
         self._progress.spending(request.budget.spending())
         return evaluation
 
-    def _tree(self) -> ShadowTree:
-        if self._shadow is None:
-            self._shadow = ShadowTree.create(self._request.root)
-        return self._shadow
+    def _tree(self, slot: int = 0) -> ShadowTree:
+        if slot not in self._shadows:
+            self._shadows[slot] = ShadowTree.create(self._request.root)
+        return self._shadows[slot]
 
 
 def _passing(evaluation: Evaluation, nodeids: Sequence[str]) -> list[str]:

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
-from pytest_fapo.diagnose import diagnose
-from pytest_fapo.errors import BudgetExceeded, CacheMiss
-from pytest_fapo.models import Attempt, Candidate, Cluster, Diagnosis, Evidence, Review, Verdict
+from pytest_fapo.errors import BudgetExceeded
+from pytest_fapo.models import (
+    Attempt,
+    Candidate,
+    Cluster,
+    Diagnosis,
+    Evidence,
+    Level,
+    Review,
+    Verdict,
+)
+from pytest_fapo.optimize.attribution import Attribution
+from pytest_fapo.optimize.evidence import make_evidence
+from pytest_fapo.optimize.ladder import Ladder
+from pytest_fapo.optimize.proposals import Gathering, Proposed, Source
 from pytest_fapo.optimize.request import OptimizeRequest
-from pytest_fapo.optimize.standing import Best, Memory, train_evidence, visible
-from pytest_fapo.optimize.trial import Trial
-from pytest_fapo.propose import ProposalFailed, Proposer
+from pytest_fapo.optimize.round import Round
+from pytest_fapo.optimize.standing import Best, Memory
+from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.report import Progress
-
-TRIES = 3
-"""How many candidates of one proposer for one cluster may bring nothing before the next cluster's turn."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,9 @@ class Loop:
     Args:
         request: the run's.
         best: the user's own tree, evaluated; replaced whenever a candidate is accepted.
-        memory: what an interrupted run had tried, else empty.
-        trial: judges one candidate.
+        memory: everything that was tried.
+        round: judges a batch of candidates.
+        attribution: diagnoses the best tree.
         progress: is told what happens.
     """
 
@@ -42,15 +53,19 @@ class Loop:
         request: OptimizeRequest,
         best: Best,
         memory: Memory,
-        trial: Trial,
+        round: Round,
+        attribution: Attribution,
         progress: Progress,
     ) -> None:
         self.best = best
         self.memory = memory
+        self.ladder = Ladder(request.levels)
         self._request = request
-        self._trial = trial
+        self._round = round
+        self._attribution = attribution
         self._progress = progress
         self._useless: set[str] = set()
+        self._waiting: deque[Proposed] = deque()
 
     def run(self) -> Stop:
         """Iterate until there is a reason to stop."""
@@ -70,8 +85,11 @@ class Loop:
 
     def diagnosis(self) -> Diagnosis:
         """Where and why the best tree still fails on train."""
-        artifacts = self._request.snapshot.store.with_files(self.best.files).all("prompt")
-        return diagnose(self.best.evaluation, artifacts=artifacts)
+        return self._attribution.of(self.best)
+
+    def closing_diagnosis(self) -> Diagnosis:
+        """The same where it is known already; it costs nothing."""
+        return self._attribution.free(self.best)
 
     def _stop(self) -> Stop | None:
         if self.best.reaches(self._request.target):
@@ -84,79 +102,148 @@ class Loop:
 
     def _improve(self) -> bool:
         """One iteration: True as soon as a candidate was accepted, False when nothing is left to try."""
-        clusters = self.diagnosis().clusters
-        for proposer in self._request.proposers:
-            for cluster in clusters:
-                if proposer.name not in self._useless and self._work_on(cluster, proposer):
+        while True:
+            for level in self.ladder.levels:
+                if self._climb(level):
                     return True
                 if self._stop() is not None:
                     return False
-        return self._try_again(clusters)
+                self._leave(level)
+            if self._try_again():
+                return True
+            if self._stop() is not None or not self.ladder.second_turn(self.best.candidate):
+                return False
 
-    def _work_on(self, cluster: Cluster, proposer: Proposer) -> bool:
-        """Ask one proposer about one cluster until it has nothing new, fails, or has had its tries."""
-        tries = 0
+    # --- one level ------------------------------------------------------------------------------------
+
+    def _climb(self, level: Level) -> bool:
+        """Work on one level until a candidate is accepted, or nothing is left to propose there."""
+        gathering = self._gathering(level)
         while True:
-            before = tries
-            try:
-                for candidate in proposer.propose(self._evidence(cluster)):
-                    if self.memory.known(candidate):
-                        continue
-                    if self._try(candidate, cluster, proposer):
-                        return True
-                    tries += 1
-                    if tries >= TRIES or self._stop() is not None:
-                        return False
-            except ProposalFailed as error:
-                self._failed(cluster, error)
+            batch = gathering.batch(self._room())
+            if not batch:
                 return False
-            except CacheMiss as error:
-                self._failed(cluster, ProposalFailed(str(error), proposer=proposer.name, again=False))
-                return False
-            if tries == before:
+            if self._judge(batch, gathering.repairs):
+                return True
+            gathering.judged()
+            if self._stop() is not None:
                 return False
 
-    def _try_again(self, clusters: list[Cluster]) -> bool:
-        """Once per best tree, when nothing new is left: what brought nothing on an earlier tree."""
-        store = self._request.snapshot.store.with_files(self.best.files)
-        failing = {nodeid: cluster for cluster in clusters for nodeid in cluster.nodeids}
-        proposers = {proposer.name: proposer for proposer in self._request.proposers}
-        for candidate in self.memory.second_chances(self.best.candidate):
-            targets = [nodeid for nodeid in candidate.targets if nodeid in failing]
-            current = all(store.get(edit.address).text == edit.before for edit in candidate.edits)
-            if not targets or not current:
+    def _gathering(self, level: Level) -> Gathering:
+        clusters = self.ladder.clusters(self.diagnosis(), level)
+        sources = [
+            Source(proposer, cluster, level)
+            for proposer in self._request.proposers
+            if proposer.name not in self._useless
+            for cluster in clusters
+        ]
+        gathering = Gathering(
+            level=level,
+            sources=sources,
+            ladder=self.ladder,
+            best=self.best.candidate,
+            evidence=self._evidence,
+            known=self.memory.known,
+            failed=self._failed,
+        )
+        while self._waiting:
+            renewed = self._renewed(self._waiting.popleft(), clusters)
+            if renewed is not None:
+                gathering.repairs.append(renewed)
+        return gathering
+
+    def _leave(self, level: Level) -> None:
+        if level in self.ladder.left:
+            return
+        left = self.ladder.leave(level, self.diagnosis(), self.best.evaluation.score("train"))
+        self._request.run.log(
+            "level-left", level=level, reason=left.reason, detail=left.detail, best=self.best.candidate
+        )
+        if level != self.ladder.levels[-1]:
+            self._progress.note(str(left))
+
+    def _room(self) -> int:
+        limit = self._request.max_candidates
+        room = self._request.settings.parallel
+        return room if limit is None else max(1, min(room, limit - self.memory.evaluated))
+
+    # --- judging --------------------------------------------------------------------------------------
+
+    def _judge(self, batch: list[Proposed], repairs: deque[Proposed]) -> bool:
+        """Judge a batch; True where it gave a new best tree."""
+        result = self._round.run(batch, self.best, self.memory, self._evidence)
+        before = self.best
+        if result.best is not None:
+            self.best = result.best  # before it is told: Ctrl-C in between must not lose it
+        for attempt, proposed in result.attempts:
+            self._remember(attempt)
+            if result.best is None and proposed is not None:
+                self.ladder.no_gain(
+                    attempt.candidate, proposed.cluster, proposed.level, best=before.candidate
+                )
+        repairs.extend(result.repairs)
+        if result.best is None:
+            return False
+        self.ladder.accepted()
+        self._waiting.extend([*result.waiting, *repairs])
+        return True
+
+    def _try_again(self) -> bool:
+        """When nothing new is left: what brought nothing on an earlier tree, and pairs that make up for
+        each other."""
+        clusters = self.diagnosis().clusters
+        for candidate in [*self.memory.second_chances(self.best.candidate), *self._round.pool.pairs()]:
+            proposed = self._again(candidate, clusters)
+            if proposed is None:
                 continue
-            renewed = candidate.model_copy(update={"targets": targets})
-            if self._try(renewed, failing[targets[0]], proposers[candidate.proposer]):
+            if self._judge([proposed], deque()):
                 return True
             if self._stop() is not None:
                 return False
         return False
 
-    def _evidence(self, cluster: Cluster) -> Evidence:
-        return Evidence(
-            cluster=cluster,
-            cases=train_evidence(self.best.evaluation, cluster.pipeline),
-            artifacts=self._request.snapshot.store.with_files(self.best.files).all("prompt"),
-            level="prompt",
-            memory=visible(self.memory.attempts),
-            parent=self.best.candidate,
+    def _again(self, candidate: Candidate, clusters: list[Cluster]) -> Proposed | None:
+        """A candidate of an earlier tree, for what still fails; None where it does not fit any more."""
+        failing = {nodeid: cluster for cluster in clusters for nodeid in cluster.nodeids}
+        targets = [nodeid for nodeid in candidate.targets if nodeid in failing]
+        proposers = {proposer.name: proposer for proposer in self._request.proposers}
+        if not targets or candidate.proposer not in proposers or not self._fits(candidate):
+            return None
+        renewed = candidate.model_copy(update={"targets": targets, "parent": self.best.candidate})
+        if self.memory.judged_on(renewed):
+            return None
+        cluster = failing[targets[0]]
+        evidence = self._evidence(cluster, candidate.level)
+        return Proposed(renewed, cluster, proposers[candidate.proposer], evidence, candidate.level)
+
+    def _renewed(self, proposed: Proposed, clusters: list[Cluster]) -> Proposed | None:
+        return self._again(proposed.candidate, clusters)
+
+    def _fits(self, candidate: Candidate) -> bool:
+        """Whether the texts that the edits were made for are still there."""
+        store = self._request.snapshot.store.with_files(self.best.files)
+        known = {artifact.address: artifact.text for artifact in store.all()}
+        return all(known.get(edit.address, "") == edit.before for edit in candidate.edits)
+
+    def _evidence(self, cluster: Cluster, level: Level) -> Evidence:
+        return make_evidence(
+            cluster,
+            best=self.best,
+            level=level,
+            diagnosis=self.diagnosis(),
+            attempts=self.memory.attempts,
+            store=self._request.snapshot.store.with_files(self.best.files),
+            settings=self._request.settings,
+            escalation=self.ladder.why(level),
         )
 
-    def _try(self, candidate: Candidate, cluster: Cluster, proposer: Proposer) -> bool:
-        candidate = candidate.model_copy(update={"id": self.memory.next_id(), "parent": self.best.candidate})
-        self._progress.trying(candidate)
-        evidence = self._evidence(cluster)
-        outcome = self._trial.run(candidate, self.best, proposer, evidence)
-        if outcome.best is not None:
-            self.best = outcome.best  # before it is told: Ctrl-C in between must not lose it
-        self._remember(outcome.attempt)
-        return outcome.best is not None
+    # --- memory ---------------------------------------------------------------------------------------
 
-    def _failed(self, cluster: Cluster, error: ProposalFailed) -> None:
+    def _failed(self, cluster: Cluster, level: Level, error: ProposalFailed) -> None:
         """A proposer that could not propose is an attempt like any other, with its reason."""
         if not error.again:
             self._useless.add(error.proposer)
+        self.ladder.nothing_more(cluster, level, error.proposer, best=self.best.candidate)
         candidate = Candidate(
             id=self.memory.next_id(),
             parent=self.best.candidate,
@@ -164,6 +251,7 @@ class Loop:
             hypothesis="no usable proposal",
             proposer=error.proposer,
             technique="no proposal",
+            level=level,
             cluster=cluster.id,
             step=cluster.step,
         )
@@ -176,3 +264,5 @@ class Loop:
         self.memory.attempts.append(attempt)
         self._progress.attempt(attempt)
         self._progress.spending(self._request.budget.spending())
+        if attempt.candidate.edits:
+            self._request.hooks.settled(attempt)

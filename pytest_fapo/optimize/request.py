@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
-from pytest_fapo.models import Evaluation
+from pytest_fapo.models import LEVELS, Evaluation, Level
 from pytest_fapo.optimize.budget import Budget
+from pytest_fapo.optimize.hooks import Hooks
 from pytest_fapo.optimize.run_directory import RunDirectory
 from pytest_fapo.optimize.snapshot import Snapshot
 from pytest_fapo.propose import Proposer
@@ -39,6 +40,13 @@ class OptimizeRequest:
     write: WriteMode = "auto"
     target: float | None = None
     max_candidates: int | None = None
+    level: Level = "structure"
+    """`--fapo-level`: the highest level that may be edited."""
+    reviewer: Any = None
+    """Reads each candidate in a fresh context."""
+    reader: Any = None
+    """Reads the failures that the rules leave unsure."""
+    hooks: Hooks = field(default_factory=Hooks)
     stand_in: str = ""
     """Name of the offline model where it answers."""
     read_line: Callable[[str], str] = input
@@ -46,3 +54,10 @@ class OptimizeRequest:
     file: TextIO = sys.stderr
     tty: bool = False
     color: bool = False
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that may be edited: those with a scope, up to `level`."""
+        scope = self.settings.scope
+        named = {"prompt": scope.prompts, "param": scope.params, "structure": scope.structure}
+        return tuple(level for level in LEVELS[: LEVELS.index(self.level) + 1] if named[level])

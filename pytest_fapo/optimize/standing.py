@@ -10,11 +10,10 @@ from pytest_fapo.models import (
     Candidate,
     Case,
     Evaluation,
-    EvidenceCase,
     ItemResult,
     Split,
-    Verdict,
 )
+from pytest_fapo.optimize.equivalence import fingerprint
 
 
 @dataclass
@@ -46,6 +45,7 @@ class Memory:
     """Everything that was tried, in order."""
 
     attempts: list[Attempt] = field(default_factory=list)
+    _ids: int = 0
 
     @property
     def looks(self) -> int:
@@ -53,11 +53,26 @@ class Memory:
         return sum("holdout" in attempt.verdict.splits for attempt in self.attempts)
 
     def next_id(self) -> str:
-        return f"c{len(self.attempts) + 1}"
+        """`c1`, `c2` …, each once."""
+        self._ids += 1
+        return f"c{self._ids}"
 
     def known(self, candidate: Candidate) -> bool:
         """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
-        return any(attempt.covers(candidate) for attempt in self.attempts)
+        same = fingerprint(candidate)
+        return any(
+            attempt.covers(candidate)
+            or (fingerprint(attempt.candidate) == same and attempt.settles(candidate))
+            for attempt in self.attempts
+        )
+
+    def judged_on(self, candidate: Candidate) -> bool:
+        """Whether an equivalent edit was judged on the very tree that the candidate builds on."""
+        same = fingerprint(candidate)
+        return any(
+            attempt.candidate.parent == candidate.parent and fingerprint(attempt.candidate) == same
+            for attempt in self.attempts
+        )
 
     def second_chances(self, best: str) -> list[Candidate]:
         """Edits that brought nothing on an earlier tree and were not tried on this one.
@@ -85,27 +100,6 @@ class Memory:
         return sum(attempt.verdict.stage != "review" for attempt in self.attempts)
 
 
-def train_evidence(evaluation: Evaluation, pipeline: str) -> list[EvidenceCase]:
-    """The train cases of a pipeline as proposers may see them; no other split ever leaves here."""
-    found = []
-    for nodeid, item in evaluation.items.items():
-        case = evaluation.cases.get(nodeid)
-        if item.split != "train" or item.pipeline != pipeline or case is None or not item.counts:
-            continue
-        assert case.split == "train"
-        found.append(
-            EvidenceCase(
-                case=case,
-                nodeid=nodeid,
-                passed=item.passed,
-                explanation=item.explanation,
-                feedback=item.feedback,
-                trace=evaluation.trace_of(item),
-            )
-        )
-    return found
-
-
 def every_case(evaluations: list[Evaluation]) -> list[Case]:
     """All known cases of all splits, each once; for the review's leakage check only."""
     found: dict[tuple[str, str], Case] = {}
@@ -113,26 +107,3 @@ def every_case(evaluations: list[Evaluation]) -> list[Case]:
         for case in evaluation.cases.values():
             found.setdefault((case.id, case.origin), case)
     return list(found.values())
-
-
-def visible(attempts: list[Attempt]) -> list[Attempt]:
-    """The memory as proposers may see it: nothing of single val or held-out cases.
-
-    Of val a count remains; of the held-out cases the one bit that the verdict's reason states.
-    """
-    return [attempt.model_copy(update={"verdict": _blind(attempt)}) for attempt in attempts]
-
-
-def _blind(attempt: Attempt) -> Verdict:
-    verdict = attempt.verdict
-    known = set(attempt.candidate.targets)
-    splits = {split: value for split, value in verdict.splits.items() if split != "holdout"}
-    train_only = verdict.stage in ("targeted", "train")
-    return verdict.model_copy(
-        update={
-            "splits": splits,
-            "fixed": [nodeid for nodeid in verdict.fixed if nodeid in known],
-            "broken": verdict.broken if train_only else [],
-            "broken_hidden": 0,
-        }
-    )

@@ -1,38 +1,43 @@
-"""One candidate's way: review, one revision after a block, evaluation in stages, gate."""
+"""A reviewed candidate's way to its verdict: evaluation in stages, gate, confirmation; and the journal."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from pytest_fapo.errors import ArtifactError, BudgetExceeded, CacheMiss
+from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.evaluate import check_loaded
 from pytest_fapo.gate import judge_cases, judge_suite
-from pytest_fapo.models import (
-    Attempt,
-    Candidate,
-    Case,
-    Evaluation,
-    Evidence,
-    Review,
-    ReviewProblem,
-    Verdict,
-    files_digest,
-)
+from pytest_fapo.models import Attempt, Candidate, Evaluation, Spending, Verdict
 from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.reviewing import Prepared
 from pytest_fapo.optimize.standing import Best
-from pytest_fapo.propose import ProposalFailed, Proposer
-from pytest_fapo.review import review
 
 
 @dataclass(frozen=True)
-class TrialResult:
-    """What came of a candidate; `best` is the new best tree where it was accepted."""
+class Judged:
+    """What came of a candidate so far."""
 
-    attempt: Attempt
-    best: Best | None = None
+    prepared: Prepared
+    verdict: Verdict
+    evaluation: Evaluation | None = None
+    """None where it was blocked, or its verdict was on record."""
+    proven: bool = False
+    """Whether the whole suite and the held-out cases were asked, or it lost before."""
+    spent: Attempt | None = None
+    """Holds spending and duration; the final attempt is made of it by `Trial.attempt`."""
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.prepared.candidate
+
+    @property
+    def wins(self) -> bool:
+        """Whether it passed its cases, be it proven or not."""
+        return self.verdict.accepted or bool(self.verdict.kept)
 
 
 class Trial:
@@ -41,93 +46,87 @@ class Trial:
     Args:
         request: the run's.
         evaluator: runs pytest on the candidate's tree.
-        cases: all cases of all splits, for the leakage check.
     """
 
-    def __init__(self, request: OptimizeRequest, evaluator: Evaluator, cases: list[Case]) -> None:
+    def __init__(self, request: OptimizeRequest, evaluator: Evaluator) -> None:
         self._request = request
         self._evaluator = evaluator
-        self._cases = cases
-        self._known = dict(request.run.attempts())
+        self._known = {(tree, attempt.candidate.digest): attempt for tree, attempt in request.run.attempts()}
 
-    def run(self, candidate: Candidate, best: Best, proposer: Proposer, evidence: Evidence) -> TrialResult:
-        """Judge one candidate that builds on `best`.
+    def judge(self, batch: Sequence[Prepared], best: Best) -> list[Judged]:
+        """Judge candidates that build on `best`: one alone to the end, several side by side on their cases.
 
         Raises:
-            BudgetExceeded: a limit was reached before the verdict; nothing is decided then.
+            BudgetExceeded: a limit was reached before the verdicts; nothing is decided then.
         """
-        started = time.monotonic()
-        self._request.run.log("proposed", candidate=candidate.model_dump(mode="json"))
-        candidate, checked, revised, files = self._reviewed(candidate, best, proposer, evidence)
-        tree = files_digest(files) if files is not None else f"unbuilt-{candidate.digest}"
-        known = self._replayed(candidate, tree, files)
-        if known is not None:
-            return known
-        before = self._request.budget.spending()
-        evaluation = None
-        if checked.verdict == "block" or files is None:
-            reasons = "; ".join(problem.message for problem in checked.problems if problem.blocks)
-            verdict = Verdict(accepted=False, reason=reasons, stage="review")
+        found = [self._without_evaluation(prepared) for prepared in batch]
+        open_ones = [prepared for prepared, known in zip(batch, found, strict=True) if known is None]
+        if len(open_ones) == 1:
+            judged = iter([self.prove(open_ones[0], best)])
         else:
-            verdict, evaluation = self._judge(candidate, files, best)
-        attempt = Attempt(
-            candidate=candidate,
-            review=checked,
-            verdict=verdict,
-            revised=revised,
-            spending=self._request.budget.spending() - before,
-            duration=round(time.monotonic() - started, 3),
-        )
-        return self._journaled(attempt, tree, files, evaluation)
+            judged = iter(self._side_by_side(open_ones, best))
+        return [known if known is not None else next(judged) for known in found]
 
-    # --- review ---------------------------------------------------------------------------------------
+    def prove(self, prepared: Prepared, best: Best) -> Judged:
+        """Judge one candidate on everything: its cases, the whole suite, the held-out cases."""
+        known = self._without_evaluation(prepared)
+        if known is not None and known.proven:
+            return known
+        assert prepared.files is not None
+        started, before = time.monotonic(), self._request.budget.spending()
+        after = self._evaluator.candidate(prepared.candidate, prepared.files, best.evaluation)
+        self._stop_on_budget(after)
+        verdict = self._verdict(prepared, best, after)
+        if verdict.accepted:
+            verdict = judge_suite(best.evaluation, after)
+        if verdict.accepted:
+            verdict = self._request.hooks.gate(prepared.candidate, best.evaluation, after, verdict)
+        return self._judged(prepared, verdict, after, started, before, proven=True)
 
-    def _reviewed(
-        self, candidate: Candidate, best: Best, proposer: Proposer, evidence: Evidence
-    ) -> tuple[Candidate, Review, bool, dict[str, bytes] | None]:
-        """The candidate that passed, or the blocked one; a block goes back to the proposer once."""
-        checked, files = self._check(candidate, best)
-        if checked.verdict != "block":
-            return candidate, checked, False, files
-        self._request.run.log(
-            "blocked", candidate=candidate.id, problems=[p.model_dump() for p in checked.problems]
-        )
-        try:
-            revision = proposer.revise(candidate, checked, evidence)
-        except (ProposalFailed, CacheMiss):
-            revision = None
-        if revision is None or revision.digest == candidate.digest:
-            return candidate, checked, False, files
-        revision = revision.model_copy(update={"id": candidate.id, "parent": candidate.parent})
-        checked, files = self._check(revision, best)
-        return revision, checked, True, files
+    def settle(self, judged: Judged) -> Attempt:
+        """Put a final verdict into the journal.
 
-    def _check(self, candidate: Candidate, best: Best) -> tuple[Review, dict[str, bytes] | None]:
-        snapshot = self._request.snapshot
-        store = snapshot.store.with_files(best.files)
-        checked = review(candidate, store=store, cases=self._cases, settings=self._request.settings)
-        if checked.verdict == "block":
-            return checked, None
-        try:
-            return checked, snapshot.render(candidate.edits, base=best.files)
-        except ArtifactError as error:
-            problem = ReviewProblem(check="scope", message=str(error))
-            return Review(problems=[*checked.problems, problem]), None
+        Returns:
+            what the memory keeps of it.
+        """
+        prepared, verdict, run = judged.prepared, judged.verdict, self._request.run
+        fields = {"candidate": prepared.candidate, "review": prepared.review, "verdict": verdict}
+        attempt = (
+            judged.spent.model_copy(update=fields)
+            if judged.spent is not None
+            else Attempt(candidate=prepared.candidate, review=prepared.review, verdict=verdict)
+        ).model_copy(update={"revised": prepared.revised})
+        key = (prepared.tree, prepared.candidate.digest)
+        recorded = self._known.get(key)
+        if recorded is None or recorded.verdict != verdict:
+            if verdict.accepted and judged.evaluation is not None:
+                run.save_evaluation(f"candidates/{prepared.tree}.json", judged.evaluation)
+            run.log("judged", tree=prepared.tree, attempt=attempt.model_dump(mode="json"))
+            self._known[key] = attempt
+        return attempt
 
     # --- evaluation -----------------------------------------------------------------------------------
 
-    def _judge(
-        self, candidate: Candidate, files: dict[str, bytes], best: Best
-    ) -> tuple[Verdict, Evaluation | None]:
-        after = self._evaluator.candidate(candidate, files, best.evaluation)
-        self._stop_on_budget(after)
-        unusable = _unusable(after) or self._inert(candidate, files, best, after)
+    def _side_by_side(self, batch: Sequence[Prepared], best: Best) -> list[Judged]:
+        if not batch:
+            return []
+        started, before = time.monotonic(), self._request.budget.spending()
+        works = [(prepared.candidate, prepared.files or {}) for prepared in batch]
+        evaluations = self._evaluator.side_by_side(works, best.evaluation)
+        for after in evaluations:
+            self._stop_on_budget(after)
+        found = []
+        for prepared, after in zip(batch, evaluations, strict=True):
+            verdict = self._verdict(prepared, best, after)
+            found.append(self._judged(prepared, verdict, after, started, before, proven=not verdict.accepted))
+            before = self._request.budget.spending()  # the first one's account holds what all have spent
+        return found
+
+    def _verdict(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict:
+        unusable = _unusable(after) or self._inert(prepared, best, after)
         if unusable is not None:
-            return unusable, None
-        verdict = judge_cases(candidate, best.evaluation, after)
-        if verdict.accepted:
-            verdict = judge_suite(best.evaluation, after)
-        return verdict, after if verdict.accepted else None
+            return unusable
+        return judge_cases(prepared.candidate, best.evaluation, after)
 
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""
@@ -137,10 +136,9 @@ class Trial:
         if reason:
             raise BudgetExceeded(reason, limit="")
 
-    def _inert(
-        self, candidate: Candidate, files: dict[str, bytes], best: Best, after: Evaluation
-    ) -> Verdict | None:
-        edited = sorted({edit.address.split("::", 1)[0] for edit in candidate.edits})
+    def _inert(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict | None:
+        files = prepared.files or {}
+        edited = sorted({edit.address.split("::", 1)[0] for edit in prepared.candidate.edits})
         unread = check_loaded(after, [path for path in edited if path in files])
         if unread:
             reason = f"inert: no test ever read {', '.join(unread)}"
@@ -152,31 +150,39 @@ class Trial:
 
     # --- the journal ----------------------------------------------------------------------------------
 
-    def _replayed(
-        self, candidate: Candidate, tree: str, files: dict[str, bytes] | None
-    ) -> TrialResult | None:
-        attempt = self._known.get(tree)
-        if attempt is None or attempt.candidate.digest != candidate.digest:
+    def _without_evaluation(self, prepared: Prepared) -> Judged | None:
+        """The verdict of a blocked candidate, or of one that an interrupted run has judged."""
+        reason = prepared.blocked()
+        if reason or prepared.files is None:
+            verdict = Verdict(accepted=False, reason=reason, stage="review")
+            return Judged(prepared, verdict, proven=True)
+        attempt = self._known.get((prepared.tree, prepared.candidate.digest))
+        if attempt is None:
             return None
-        attempt = attempt.model_copy(update={"candidate": candidate})
+        known = Judged(prepared, attempt.verdict, proven=not attempt.verdict.kept, spent=attempt)
         if not attempt.verdict.accepted:
-            return TrialResult(attempt)
-        evaluation = self._request.run.load_evaluation(f"candidates/{tree}.json")
-        if evaluation is None or files is None:
-            return None
-        return TrialResult(attempt, Best(evaluation, candidate.id, files))
+            return known
+        evaluation = self._request.run.load_evaluation(f"candidates/{prepared.tree}.json")
+        return None if evaluation is None else replace(known, evaluation=evaluation)
 
-    def _journaled(
-        self, attempt: Attempt, tree: str, files: dict[str, bytes] | None, evaluation: Evaluation | None
-    ) -> TrialResult:
-        run = self._request.run
-        accepted = attempt.verdict.accepted and files is not None and evaluation is not None
-        if accepted and evaluation is not None:
-            run.save_evaluation(f"candidates/{tree}.json", evaluation)
-        run.log("judged", tree=tree, attempt=attempt.model_dump(mode="json"))
-        if accepted and evaluation is not None and files is not None:
-            return TrialResult(attempt, Best(evaluation, attempt.candidate.id, files))
-        return TrialResult(attempt)
+    def _judged(
+        self,
+        prepared: Prepared,
+        verdict: Verdict,
+        after: Evaluation,
+        started: float,
+        before: Spending,
+        *,
+        proven: bool,
+    ) -> Judged:
+        spent = Attempt(
+            candidate=prepared.candidate,
+            review=prepared.review,
+            verdict=verdict,
+            spending=self._request.budget.spending() - before,
+            duration=round(time.monotonic() - started, 3),
+        )
+        return Judged(prepared, verdict, after, proven, spent)
 
 
 def _unusable(after: Evaluation) -> Verdict | None:

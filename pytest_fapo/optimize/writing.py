@@ -107,7 +107,8 @@ class Writer:
     def _write(self, best: Best, patch: str) -> WriteOutcome:
         request = self._request
         self._chosen = best
-        expected = {path: request.snapshot.hashes[path] for path in best.files}
+        # A file that the patch creates is expected not to be there.
+        expected = {path: request.snapshot.hashes.get(path, "") for path in best.files}
         try:
             result = write_back(
                 request.root, best.files, expected=expected, journal=request.run.write_journal
@@ -162,14 +163,13 @@ class Writer:
     def _edits(self, best: Best, accepted: list[Attempt]) -> list[Edit]:
         """One edit per artifact: from the user's text to the final one."""
         addresses = dict.fromkeys(edit.address for attempt in accepted for edit in attempt.candidate.edits)
-        final = self._request.snapshot.store.with_files(best.files)
+        store = self._request.snapshot.store
+        before = {artifact.address: artifact.text for artifact in store.all()}
+        final = {artifact.address: artifact.text for artifact in store.with_files(best.files).all()}
         return [
-            Edit(
-                address=address,
-                before=self._request.snapshot.store.get(address).text,
-                after=final.get(address).text,
-            )
+            Edit(address=address, before=before.get(address, ""), after=final[address])
             for address in addresses
+            if address in final and final[address] != before.get(address)
         ]
 
     def _change(self, edit: Edit, accepted: list[Attempt]) -> Change:

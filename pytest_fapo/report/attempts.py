@@ -23,6 +23,8 @@ def outcome(attempt: Attempt) -> str:
     """`accepted: …`, `rejected at val: …` or `blocked in review: …`."""
     if attempt.verdict.accepted:
         return f"accepted: {_gain(attempt)}"
+    if attempt.verdict.kept:
+        return one_line(f"kept: {attempt.verdict.reason}")
     if not attempt.candidate.edits:
         return one_line(f"failed: {attempt.verdict.reason or 'no reason recorded'}")
     blocking = [problem for problem in attempt.review.problems if problem.blocks]

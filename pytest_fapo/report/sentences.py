@@ -97,6 +97,8 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Stopped", stopped(summary)),
         ("", listing(summary.unreproduced, most=5)),
         ("Tried", _tried(summary)),
+        ("Levels", _levels(summary)),
+        ("Ceiling", summary.ceiling),
         ("Held-out", _looks(summary)),
         ("LLM calls", _calls(summary)),
         ("Tokens", tokens(spending) if used else ""),
@@ -115,6 +117,11 @@ def _tried(summary: Summary) -> str:
     if not total:
         return ""
     return f"{count(total, 'candidate')}: {summary.accepted} accepted, {summary.rejected} rejected"
+
+
+def _levels(summary: Summary) -> str:
+    """Said where there is more than one level to speak of."""
+    return "; ".join(summary.levels) if len(summary.levels) > 1 else ""
 
 
 def _looks(summary: Summary) -> str:

@@ -82,6 +82,12 @@ class Summary(Record):
     duration: float = 0.0
     """Seconds."""
     run_directory: str = ""
+    levels: list[str] = Field(default_factory=list)
+    """Why each level was left, cheapest first."""
+    ceiling: str = ""
+    """What only a level that may not be edited could mend."""
+    sections: list[tuple[str, str]] = Field(default_factory=list)
+    """Title and Markdown of what the project's own plugins add."""
     holdout_looks: int = 0
     """How often the held-out cases were asked."""
     unreproduced: list[str] = Field(default_factory=list)

@@ -1,0 +1,198 @@
+"""What proposers are shown: train cases only, and the memory without a single val or held-out case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.config import Settings
+from pytest_fapo.diagnose import artifacts_of_step
+from pytest_fapo.models import (
+    LEVELS,
+    Attempt,
+    Cluster,
+    Diagnosis,
+    Evaluation,
+    Evidence,
+    EvidenceCase,
+    Level,
+    Repair,
+    Verdict,
+)
+from pytest_fapo.optimize.standing import Best
+from pytest_fapo.reading import TraceView
+
+
+def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str] = ()) -> list[EvidenceCase]:
+    """The train cases of a pipeline as proposers may see them; no other split ever leaves here.
+
+    Args:
+        evaluation: where outcome and trace come from.
+        pipeline: name of the pipeline fixture.
+        nodeids: these items only; all where empty.
+    """
+    wanted = set(nodeids)
+    found = []
+    for nodeid, item in evaluation.items.items():
+        case = evaluation.cases.get(nodeid)
+        if item.split != "train" or item.pipeline != pipeline or case is None or not item.counts:
+            continue
+        if wanted and nodeid not in wanted:
+            continue
+        assert case.split == "train"
+        found.append(
+            EvidenceCase(
+                case=case,
+                nodeid=nodeid,
+                passed=item.passed,
+                explanation=item.explanation,
+                feedback=item.feedback,
+                trace=evaluation.trace_of(item),
+            )
+        )
+    return found
+
+
+def make_evidence(
+    cluster: Cluster,
+    *,
+    best: Best,
+    level: Level,
+    diagnosis: Diagnosis,
+    attempts: Sequence[Attempt],
+    store: ArtifactStore,
+    settings: Settings,
+    escalation: str = "",
+) -> Evidence:
+    """Everything that a proposer may know of one cluster.
+
+    Args:
+        cluster: what is to be mended.
+        best: the tree that edits build on.
+        level: the highest level that may be edited now.
+        diagnosis: of the best tree.
+        attempts: all that was tried.
+        store: the artifacts as of the best tree.
+        settings: for demonstrations.
+        escalation: why the levels below `level` were left.
+    """
+    allowed = LEVELS[: LEVELS.index(level) + 1]
+    return Evidence(
+        cluster=cluster,
+        cases=train_evidence(best.evaluation, cluster.pipeline),
+        artifacts=[artifact for each in allowed for artifact in store.all(each)],
+        level=level,
+        memory=visible(attempts),
+        parent=best.candidate,
+        together=_together(cluster, best.evaluation, diagnosis, store),
+        sources=_sources(store, settings),
+        demonstrations=settings.demonstrations,
+        max_demonstrations=settings.max_demonstrations,
+        creatable=getattr(store, "creatable", list)(),
+        escalation=escalation,
+    )
+
+
+def make_repair(attempt: Attempt, before: Evaluation, after: Evaluation, pipeline: str) -> Repair:
+    """The way back of a candidate that won but broke something: the broken train cases, and counts."""
+    verdict = attempt.verdict
+    broken = [nodeid for nodeid in verdict.broken if _split_of(before, nodeid) == "train"]
+    return Repair(
+        candidate=attempt.candidate,
+        broken=train_evidence(after, pipeline, broken) if broken else [],
+        broken_val=sum(_split_of(before, nodeid) == "val" for nodeid in verdict.broken),
+        broken_holdout=verdict.broken_hidden > 0,
+    )
+
+
+def visible(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The memory as proposers may see it: nothing of single val or held-out cases.
+
+    Of val a count remains; of the held-out cases the one bit that the verdict's reason states.
+    """
+    return [attempt.model_copy(update={"verdict": _blind(attempt)}) for attempt in attempts]
+
+
+def _blind(attempt: Attempt) -> Verdict:
+    verdict = attempt.verdict
+    known = set(attempt.candidate.targets)
+    splits = {split: value for split, value in verdict.splits.items() if split != "holdout"}
+    train_only = verdict.stage in ("targeted", "train")
+    return verdict.model_copy(
+        update={
+            "splits": splits,
+            "fixed": [nodeid for nodeid in verdict.fixed if nodeid in known],
+            "broken": verdict.broken if train_only else [],
+            "broken_hidden": 0,
+            "flaky": [nodeid for nodeid in verdict.flaky if nodeid in known],
+        }
+    )
+
+
+def _split_of(evaluation: Evaluation, nodeid: str) -> str | None:
+    item = evaluation.items.get(nodeid)
+    return item.split if item is not None else None
+
+
+def _together(
+    cluster: Cluster, evaluation: Evaluation, diagnosis: Diagnosis, store: ArtifactStore
+) -> list[Cluster]:
+    """One cluster for each further step that is at fault in the same cases."""
+    found = []
+    for step in cluster.also:
+        same = [
+            other for other in diagnosis.clusters if other.step == step and other.pipeline == cluster.pipeline
+        ]
+        findings = [
+            finding.model_copy(
+                update={"step": step, "also": [cluster.step], **_labels(finding, step, evaluation)}
+            )
+            for finding in cluster.findings
+            if step in finding.also
+        ]
+        if not findings:
+            continue
+        traces = [trace for trace in evaluation.traces.values() if trace.pipeline == cluster.pipeline]
+        views = [TraceView(trace) for trace in traces]
+        artifacts = same[0].artifacts if same else artifacts_of_step(step, views, store.all())
+        found.append(
+            cluster.model_copy(
+                update={
+                    "id": f"{cluster.id}/{step}",
+                    "label": f"{step}: at fault together with {cluster.step}",
+                    "step": step,
+                    "field": "",
+                    "findings": findings,
+                    "also": [cluster.step],
+                    "artifacts": artifacts,
+                }
+            )
+        )
+    return found
+
+
+def _labels(finding: object, step: str, evaluation: Evaluation) -> dict[str, object]:
+    """What the further step should have given, and what it gave."""
+    nodeid = getattr(finding, "nodeid", "")
+    case, item = evaluation.cases.get(nodeid), evaluation.items.get(nodeid)
+    trace = evaluation.trace_of(item) if item is not None else None
+    output = next((each.output for each in trace.steps if each.key == step), None) if trace else None
+    return {"expected": case.expected_steps.get(step) if case is not None else None, "actual": output}
+
+
+def _sources(store: ArtifactStore, settings: Settings) -> dict[str, str]:
+    """The Python files that hold editable functions or traced steps, as of the best tree."""
+    paths = {artifact.path for artifact in store.all("structure")} if store.scope.structure else set()
+    for pattern in settings.steps:
+        module = pattern.split(":", 1)[0].replace(".", "/")
+        paths |= {f"{head}{module}{tail}" for head in ("", "src/") for tail in (".py", "/__init__.py")}
+    found = {}
+    for path in sorted(paths):
+        content = store.files.get(path)
+        place = store.root / Path(path)
+        if content is None and place.is_file():
+            content = place.read_bytes()
+        if content is not None:
+            found[path] = content.decode("utf-8", errors="replace")
+    return found

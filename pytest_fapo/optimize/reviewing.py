@@ -1,0 +1,100 @@
+"""A candidate before any evaluation: static checks, the reviewer's reading, one revision after a block."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pytest_fapo.errors import ArtifactError, CacheMiss
+from pytest_fapo.models import Candidate, Case, Level, Review, ReviewProblem, files_digest
+from pytest_fapo.optimize.proposals import Proposed
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.standing import Best
+from pytest_fapo.propose import ProposalFailed
+from pytest_fapo.review import review
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A reviewed candidate; `files` is all that differs from the user's tree, None where it was blocked."""
+
+    candidate: Candidate
+    review: Review
+    revised: bool = False
+    files: dict[str, bytes] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def tree(self) -> str:
+        """Names what would be evaluated, so that a resumed run finds its verdict again."""
+        return files_digest(self.files) if self.files is not None else f"unbuilt-{self.candidate.digest}"
+
+    def blocked(self) -> str:
+        """Why it must not be evaluated; empty where it may."""
+        if self.files is not None and self.review.verdict != "block":
+            return ""
+        return "; ".join(problem.message for problem in self.review.problems if problem.blocks)
+
+
+class Reviewing:
+    """Checks candidates independently of whoever proposed them.
+
+    Args:
+        request: the run's; its `reviewer` reads what the static checks let through.
+        cases: all cases of all splits, for the leakage check.
+    """
+
+    def __init__(self, request: OptimizeRequest, cases: Sequence[Case]) -> None:
+        self._request = request
+        self._cases = cases
+
+    def prepare(self, candidate: Candidate, best: Best, proposed: Proposed | None = None) -> Prepared:
+        """The candidate that passed, or the blocked one; a block goes back to its proposer once.
+
+        Args:
+            candidate: what was proposed, with its id.
+            best: the tree that it builds on.
+            proposed: who proposed it from what; None for a merge of what the reviewer has read already.
+        """
+        first = self._check(candidate, best, proposed)
+        if first.review.verdict != "block" or proposed is None:
+            return first
+        problems = [problem.model_dump() for problem in first.review.problems]
+        self._request.run.log("blocked", candidate=candidate.id, problems=problems)
+        try:
+            revision = proposed.proposer.revise(candidate, first.review, proposed.evidence)
+        except (ProposalFailed, CacheMiss):
+            revision = None
+        if revision is None or revision.digest == candidate.digest:
+            return first
+        revision = revision.model_copy(update={"id": candidate.id, "parent": candidate.parent})
+        second = self._check(revision, best, proposed)
+        return Prepared(second.candidate, second.review, True, second.files)
+
+    def _check(self, candidate: Candidate, best: Best, proposed: Proposed | None) -> Prepared:
+        snapshot, request = self._request.snapshot, self._request
+        store = snapshot.store.with_files(best.files)
+        checked = review(
+            candidate, store=store, cases=self._cases, settings=request.settings, levels=request.levels
+        )
+        checked = self._with(checked, request.hooks.review(candidate))
+        if checked.verdict == "block":
+            return Prepared(candidate, checked)
+        try:
+            files = snapshot.render(candidate.edits, base=best.files)
+        except ArtifactError as error:
+            return Prepared(
+                candidate, self._with(checked, [ReviewProblem(check="scope", message=str(error))])
+            )
+        if proposed is not None and request.reviewer is not None:
+            artifacts = [artifact for level in _levels(candidate) for artifact in store.all(level)]
+            opinion = request.reviewer.review(candidate, artifacts=artifacts, cluster=proposed.cluster)
+            checked = self._with(checked, opinion.problems)
+        return Prepared(candidate, checked, files=None if checked.verdict == "block" else files)
+
+    def _with(self, checked: Review, problems: Sequence[ReviewProblem]) -> Review:
+        return Review(problems=[*checked.problems, *problems]) if problems else checked
+
+
+def _levels(candidate: Candidate) -> Sequence[Level]:
+    return ("prompt", "param", "structure") if candidate.level == "structure" else ("prompt", "param")

@@ -1,0 +1,199 @@
+"""One batch of candidates: reviewed, evaluated side by side, the winners put together and proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_fapo.errors import CacheMiss
+from pytest_fapo.models import Attempt, Candidate, Cluster, Evidence, Level
+from pytest_fapo.optimize.evidence import make_repair
+from pytest_fapo.optimize.merging import merged
+from pytest_fapo.optimize.pool import Pool
+from pytest_fapo.optimize.proposals import Proposed
+from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.reviewing import Reviewing
+from pytest_fapo.optimize.standing import Best, Memory
+from pytest_fapo.optimize.trial import Judged, Trial
+from pytest_fapo.propose import ProposalFailed
+from pytest_fapo.report import Progress
+
+MakeEvidence = Callable[[Cluster, Level], Evidence]
+
+
+@dataclass
+class RoundResult:
+    """What came of a batch."""
+
+    attempts: list[tuple[Attempt, Proposed | None]] = field(default_factory=list)
+    """In the order of their ids; None for a merge, which nobody proposed."""
+    best: Best | None = None
+    """The new best tree, where a candidate was accepted."""
+    waiting: list[Proposed] = field(default_factory=list)
+    """Candidates that won their cases and did not go into the new best tree."""
+    repairs: list[Proposed] = field(default_factory=list)
+    """Better versions of candidates that won but broke something."""
+
+
+class Round:
+    """Judges batches.
+
+    Args:
+        request: the run's.
+        reviewing: checks before anything is run.
+        trial: evaluates and judges.
+        progress: is told what is tried.
+    """
+
+    def __init__(
+        self, request: OptimizeRequest, reviewing: Reviewing, trial: Trial, progress: Progress
+    ) -> None:
+        self.pool = Pool()
+        self._request = request
+        self._reviewing = reviewing
+        self._trial = trial
+        self._progress = progress
+
+    def run(
+        self, batch: Sequence[Proposed], best: Best, memory: Memory, evidence: MakeEvidence
+    ) -> RoundResult:
+        """Judge a batch of candidates that build on `best`.
+
+        Raises:
+            BudgetExceeded: a limit was reached before the verdicts; nothing is decided then.
+        """
+        prepared = []
+        for each in batch:
+            candidate = self._named(each.candidate, memory, best)
+            prepared.append(self._reviewing.prepare(candidate, best, each))
+        judged = self._trial.judge(prepared, best)
+        pairs: list[tuple[Judged, Proposed | None]] = [*zip(judged, batch, strict=True)]
+        winners = sorted((each for each in judged if each.wins), key=lambda each: -len(each.verdict.fixed))
+        result = RoundResult()
+        if winners:
+            pairs = self._crown(winners, pairs, best, memory, result)
+        for outcome, proposed in pairs:
+            self._settle(outcome, proposed, best, result, evidence)
+        if result.best is not None:
+            self.pool.prune(result.best.evaluation)
+        return result
+
+    def _named(self, candidate: Candidate, memory: Memory, best: Best) -> Candidate:
+        candidate = candidate.model_copy(update={"id": memory.next_id(), "parent": best.candidate})
+        self._progress.trying(candidate)
+        self._request.run.log("proposed", candidate=candidate.model_dump(mode="json"))
+        return candidate
+
+    # --- winners --------------------------------------------------------------------------------------
+
+    def _crown(
+        self,
+        winners: list[Judged],
+        pairs: list[tuple[Judged, Proposed | None]],
+        best: Best,
+        memory: Memory,
+        result: RoundResult,
+    ) -> list[tuple[Judged, Proposed | None]]:
+        """Prove the winners together, else one after the other, until one is accepted."""
+        found = [*pairs]
+        together = self._together(winners, best, memory) if len(winners) > 1 else None
+        if together is not None:
+            found.append((together, None))
+            if together.verdict.accepted:
+                self._accept(together, result)
+                parts = set(together.candidate.merges)
+                return [(_kept(each, together, parts), proposed) for each, proposed in found]
+        for winner in winners:
+            proven = winner if winner.proven else self._trial.prove(winner.prepared, best)
+            found = [(proven if each is winner else each, proposed) for each, proposed in found]
+            if proven.verdict.accepted:
+                self._accept(proven, result)
+                return [(_postponed(each, proven, winners), proposed) for each, proposed in found]
+        return found
+
+    def _together(self, winners: Sequence[Judged], best: Best, memory: Memory) -> Judged | None:
+        chosen: list[Candidate] = []
+        candidate = None
+        for winner in winners:
+            attempt = merged([*chosen, winner.candidate])
+            if attempt is not None:
+                chosen.append(winner.candidate)
+                candidate = attempt
+        if candidate is None or len(chosen) < 2:
+            return None
+        named = self._named(candidate, memory, best)
+        return self._trial.prove(self._reviewing.prepare(named, best), best)
+
+    def _accept(self, judged: Judged, result: RoundResult) -> None:
+        assert judged.evaluation is not None
+        assert judged.prepared.files is not None
+        result.best = Best(judged.evaluation, judged.candidate.id, judged.prepared.files)
+
+    # --- the rest -------------------------------------------------------------------------------------
+
+    def _settle(
+        self,
+        judged: Judged,
+        proposed: Proposed | None,
+        best: Best,
+        result: RoundResult,
+        evidence: MakeEvidence,
+    ) -> None:
+        attempt = self._trial.settle(judged)
+        result.attempts.append((attempt, proposed))
+        if judged.evaluation is not None:
+            self.pool.add(attempt, best.evaluation, judged.evaluation)
+        if proposed is None or attempt.verdict.accepted or attempt.verdict.kept:
+            return
+        if judged.wins or attempt.verdict.reason.startswith(_WON):
+            result.waiting.append(replace(proposed, candidate=attempt.candidate))
+            return
+        mended = self._repair(judged, attempt, proposed, best, evidence)
+        if mended is not None:
+            result.repairs.append(replace(proposed, candidate=mended))
+
+    def _repair(
+        self, judged: Judged, attempt: Attempt, proposed: Proposed, best: Best, evidence: MakeEvidence
+    ) -> Candidate | None:
+        """What won and broke something goes back to its proposer, once, with exactly that."""
+        verdict, candidate = attempt.verdict, attempt.candidate
+        lost = len(verdict.broken) + verdict.broken_hidden
+        if candidate.repairs or judged.evaluation is None or not lost or len(verdict.fixed) <= lost:
+            return None
+        repair = make_repair(attempt, best.evaluation, judged.evaluation, proposed.cluster.pipeline)
+        if not (repair.broken or repair.broken_val or repair.broken_holdout):
+            return None
+        method = getattr(proposed.proposer, "repair", None)
+        try:
+            mended: Candidate | None = (
+                method(repair, evidence(proposed.cluster, proposed.level)) if method is not None else None
+            )
+        except (ProposalFailed, CacheMiss):
+            return None
+        if mended is None or mended.edits_digest == candidate.edits_digest:
+            return None
+        return mended.model_copy(update={"repairs": candidate.id})
+
+
+_WON = "wins its cases"
+
+
+def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
+    if judged.candidate.id not in parts:
+        return judged
+    update = {
+        "accepted": False,
+        "kept": together.candidate.id,
+        "reason": f"{_WON}; its edits are in {together.candidate.id}",
+    }
+    return replace(judged, verdict=judged.verdict.model_copy(update=update))
+
+
+def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
+    if judged is accepted or judged not in winners or judged.proven:
+        return judged
+    update = {
+        "accepted": False,
+        "reason": f"{_WON} too; it is tried again on top of {accepted.candidate.id}",
+    }
+    return replace(judged, verdict=judged.verdict.model_copy(update=update))
