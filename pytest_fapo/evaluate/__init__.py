@@ -8,6 +8,7 @@ from pytest_fapo.lazy import lazy_names
 
 if TYPE_CHECKING:
     from pytest_fapo.evaluate.arguments import child_args
+    from pytest_fapo.evaluate.intervene import run_interventions
     from pytest_fapo.evaluate.reproduce import Mismatch, reproduced
     from pytest_fapo.evaluate.request import Allotment, EvaluationRequest, Stage
     from pytest_fapo.evaluate.run import check_loaded, evaluate
@@ -23,6 +24,7 @@ __all__ = [
     "child_args",
     "evaluate",
     "reproduced",
+    "run_interventions",
 ]
 
 # Lazy: `pytest_fapo.evaluate.inside` is loaded in every process that the tests start.
@@ -38,5 +40,6 @@ __getattr__ = lazy_names(
         "child_args": "arguments",
         "evaluate": "run",
         "reproduced": "reproduce",
+        "run_interventions": "intervene",
     },
 )

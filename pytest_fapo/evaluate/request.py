@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from pytest_fapo.config import CacheMode
-from pytest_fapo.models import Record
+from pytest_fapo.models import Intervention, Record
 
 
 class Stage(Record):
@@ -57,6 +57,8 @@ class EvaluationRequest(Record):
     fresh: bool = False
     """Start a new interpreter in any case. Else every run of a tree after the first one may be a fork of a
     process that has loaded SDKs of LLM providers, and no line of the user's own code."""
+    interventions: list[Intervention] = Field(default_factory=list)
+    """Cases that run with a step's output replaced, one each; see `run_interventions`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Further settings for the plugin in the child."""
 

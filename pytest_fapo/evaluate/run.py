@@ -82,9 +82,7 @@ def _never() -> bool:
     return False
 
 
-def _follow(
-    child: ChildProcess, gathered: Gathered, end: float | None, cancelled: Callable[[], bool]
-) -> str:
+def _follow(child: ChildProcess, gathered: Gathered, end: float | None, cancelled: Callable[[], bool]) -> str:
     """Take in the child's lines until it ends; why it was ended from here, else empty."""
     while child.returncode is None:
         if cancelled():

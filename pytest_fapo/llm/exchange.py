@@ -16,7 +16,7 @@ from pytest_fapo.llm.flights import Flight, Flights
 from pytest_fapo.llm.question import Question
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.scope import OPTIMIZER, Ledger
-from pytest_fapo.llm.wire import is_complete, messages_of, read
+from pytest_fapo.llm.wire import is_complete, messages_of, read, written
 from pytest_fapo.models import LLMCall
 from pytest_fapo.trace import Recorder
 
@@ -78,11 +78,13 @@ class Exchange:
         self.ledger = scope.ledger if scope is not None else desk.ledger
         self.offline = desk.offline if scope is None else None
         self.occurrence = recorder.occurrence(question.digest)
-        self.key = question.key(self.occurrence, self.offline.fingerprint if self.offline else "")
+        fingerprint = self.offline.fingerprint if self.offline else ""
+        self.key = question.key(self.occurrence, fingerprint, recorder.sample())
         for secret in question.secrets:
             recorder.redactor.add_secret(secret)
         self._asked = self._describe_request()
         self._index = recorder.begin_call(self._asked, question.digest)
+        self._given = recorder.replaced_answer(self._index)
         self._flight: Flight | None = None
         self._admitted = False
         self.settled = False
@@ -102,6 +104,8 @@ class Exchange:
             raise self.recorder.stopped
         if waited is not None and waited.answer is not None:
             return waited.answer
+        if self._given is not None:
+            return written(self.question.api, self.question.body, self._given)
         found = self.desk.look_up(self.key)
         if found is not None:
             return found

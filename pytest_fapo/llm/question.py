@@ -47,14 +47,16 @@ class Question:
         """Whether the answer is asked for as a stream of events."""
         return isinstance(self.body, Mapping) and self.body.get("stream") is True
 
-    def key(self, occurrence: int, fingerprint: str = "") -> str:
+    def key(self, occurrence: int, fingerprint: str = "", sample: str = "") -> str:
         """The cache key.
 
         Args:
             occurrence: which time one run asks this, 1 for the first.
             fingerprint: of the offline model that would answer, if one would.
+            sample: names a sample of answers of its own; see `Recorder`.
         """
-        return hashlib.sha256(f"{self.digest}\n{occurrence}\n{fingerprint}".encode()).hexdigest()
+        parts = [self.digest, str(occurrence), fingerprint, *([sample] if sample else [])]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def read_question(api: str, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Question:

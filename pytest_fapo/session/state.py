@@ -18,6 +18,7 @@ from pytest_fapo.session.executor import Executor
 from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
 from pytest_fapo.session.pipelines import Siblings, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack
+from pytest_fapo.session.replacing import child_replacements
 from pytest_fapo.session.run import Run
 from pytest_fapo.session.spending import spending_of
 from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
@@ -56,6 +57,7 @@ class FapoSession:
         self._traced: set[str] = set()
         self._capturing: Capturing | None = None
         self._optimizer_ledger: Ledger | None = None
+        self._replacements = child_replacements(config)
 
     @property
     def root(self) -> Path:
@@ -110,6 +112,7 @@ class FapoSession:
     def recorder(self, bound: BoundCase) -> Recorder:
         """A recorder for one run of this case."""
         return Recorder(
+            replacements=self._replacements.get((bound.pipeline, bound.case.id)),
             pipeline=bound.pipeline,
             case_id=bound.case.id,
             limit=self.settings.trace_limit,

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from pytest_fapo.trace.propagate import propagating
     from pytest_fapo.trace.recorder import Recorder
     from pytest_fapo.trace.redact import Redactor
+    from pytest_fapo.trace.replacing import Replacements
     from pytest_fapo.trace.tracer import StepTracer
     from pytest_fapo.trace.values import to_json
 
 __all__ = [
     "Recorder",
     "Redactor",
+    "Replacements",
     "StepTracer",
     "current_recorder",
     "propagating",
@@ -35,6 +37,7 @@ __getattr__ = lazy_names(
     {
         "Recorder": "recorder",
         "Redactor": "redact",
+        "Replacements": "replacing",
         "StepTracer": "tracer",
         "propagating": "propagate",
         "to_json": "values",

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 from pytest_fapo.trace.callers import calling_function
 from pytest_fapo.trace.context import PLACE
 from pytest_fapo.trace.redact import Redactor
-from pytest_fapo.trace.values import to_json
+from pytest_fapo.trace.values import to_json, to_json_with_type
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from pytest_fapo.errors import CallStopped
     from pytest_fapo.models import LLMCall, Step, Trace
+    from pytest_fapo.trace.replacing import Replacements
+
+
+_TEXT_APIS = ("chat.completions", "responses", "completions", "messages")
 
 
 @dataclass
@@ -26,6 +30,9 @@ class _OpenStep:
     inputs: JsonValue
     start: float
     output: JsonValue = None
+    output_type: str = ""
+    output_cut: bool = False
+    replaced: bool = False
     error: str | None = None
     duration: float | None = None
     calls: list[int] = field(default_factory=list)
@@ -49,6 +56,8 @@ class Recorder:
         limit: about how many characters of JSON are kept of one value.
         redactor: takes credentials and private texts out of values; a default one where not given.
         step_functions: False to record LLM calls only, not the functions marked as steps.
+        sample: where not empty, names this run's own sample of answers: it is part of every cache key.
+        replacements: steps that are not run, or that ask their models afresh.
     """
 
     def __init__(
@@ -59,6 +68,8 @@ class Recorder:
         limit: int = 20_000,
         redactor: Redactor | None = None,
         step_functions: bool = True,
+        sample: str = "",
+        replacements: Replacements | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.case_id = case_id
@@ -66,10 +77,12 @@ class Recorder:
         self.redactor = redactor if redactor is not None else Redactor()
         self.redactor.refresh()
         self.step_functions = step_functions
+        self.replacements = replacements
         self.violations: list[BaseException] = []
         """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
         self.stopped: CallStopped | None = None
         """Where set, every further LLM call raises it (see `stop`)."""
+        self._sample = sample
         self._lock = threading.Lock()
         self._began = time.perf_counter()
         self._steps: list[_OpenStep] = []
@@ -88,12 +101,66 @@ class Recorder:
 
     def end_step(self, index: int, *, output: Any = None, error: BaseException | None = None) -> None:
         """A step is over, with what it gave or what it raised."""
-        recorded = self.json(output) if error is None else None
+        recorded, kind, cut = None, "", False
+        if error is None:
+            recorded, kind, cut = to_json_with_type(output, limit=self.limit, redactor=self.redactor)
         with self._lock:
             opened = self._steps[index]
             opened.duration = self._now() - opened.start
-            opened.output = recorded
+            opened.output, opened.output_type, opened.output_cut = recorded, kind, cut
             opened.error = None if error is None else self.describe(error)
+
+    # --- replaced and repeated steps -------------------------------------------------------------------
+
+    def key_of_step(self, index: int) -> str:
+        """The step's name, with `#2` for the second step of that name."""
+        with self._lock:
+            name = self._steps[index].name
+            occurrence = sum(opened.name == name for opened in self._steps[: index + 1])
+        return name if occurrence == 1 else f"{name}#{occurrence}"
+
+    def mark_replaced(self, index: int) -> None:
+        """The step is not run; `end_step` follows with the output that was prepared for it."""
+        self._steps[index].replaced = True
+
+    def replaced_answer(self, index: int) -> Any:
+        """The output prepared for the step that a call makes up by itself; None for any other call."""
+        made_up = self._calls[index].synthetic and self._calls[index].call.api in _TEXT_APIS
+        if self.replacements is None or not made_up:
+            return None
+        step = self._calls[index].step
+        output = self.replacements.outputs.get(self.key_of_step(step))
+        if output is not None:
+            self.mark_replaced(step)
+        return output
+
+    def sample(self) -> str:
+        """Names the sample of answers that the calling context is to get; empty for the recorded ones."""
+        if self.replacements is None or not self.replacements.resample:
+            return self._sample
+        place = PLACE.get()
+        step = place.step if place is not None and place.recorder is self else None
+        fresh = self._is_fresh_call() if step is None else self._is_fresh(step)
+        return f"{self._sample} fresh".strip() if fresh else self._sample
+
+    def _is_fresh(self, step: int | None) -> bool:
+        assert self.replacements is not None
+        while step is not None:
+            if self.key_of_step(step) in self.replacements.resample:
+                return True
+            step = self._steps[step].parent
+        return False
+
+    def _is_fresh_call(self) -> bool:
+        """Whether the call that is about to be made is a step by itself and to be asked afresh."""
+        assert self.replacements is not None
+        caller = calling_function()
+        if caller is None:
+            return False
+        with self._lock:
+            before = sum(opened.name == caller.name for opened in self._steps)
+        key = caller.name if before == 0 else f"{caller.name}#{before + 1}"
+        return key in self.replacements.resample
 
     # --- LLM calls -------------------------------------------------------------------------------------
 
@@ -203,6 +270,9 @@ class Recorder:
                 parent=opened.parent,
                 inputs=opened.inputs,
                 output=opened.output,
+                output_type=opened.output_type,
+                output_cut=opened.output_cut,
+                replaced=opened.replaced,
                 error=opened.error,
                 start=opened.start,
                 duration=opened.duration if opened.duration is not None else self._now() - opened.start,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial, wraps
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pytest_fapo.trace.context import PLACE, Place, leave
+
+if TYPE_CHECKING:
+    from pytest_fapo.trace.recorder import Recorder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,6 +71,8 @@ def _wrapper_for(function: Callable[..., Any], opener: _Opener) -> Callable[...,
             span = opener.open(args, kwargs)
             if span is None:
                 return await function(*args, **kwargs)
+            if span.replaced:
+                return span.give()
             return await _drive_coroutine(span, function(*args, **kwargs))
 
         return wrapper_coroutine
@@ -76,15 +81,22 @@ def _wrapper_for(function: Callable[..., Any], opener: _Opener) -> Callable[...,
         span = opener.open(args, kwargs)
         if span is None:
             return function(*args, **kwargs)
+        if span.replaced:
+            return _given(span) if opener.gives_coroutine else span.give()
         return _call(span, function, args, kwargs)
 
     return wrapper
+
+
+async def _given(span: _Span) -> Any:
+    return span.give()
 
 
 class _Opener:
     """Begins the spans of one function: knows its name and its parameters."""
 
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        self.function = function
         self.name = name or ""
         qualified = getattr(function, "__qualname__", type(function).__name__).rsplit("<locals>.", 1)[-1]
         self.default = qualified
@@ -101,7 +113,30 @@ class _Opener:
         if place is None or not place.recorder.step_functions:
             return None
         index = place.recorder.begin_step(self._name(args), self._inputs(args, kwargs), parent=place.step)
-        return _Span(Place(place.recorder, index))
+        span = _Span(Place(place.recorder, index))
+        if place.recorder.replacements is not None:
+            self._replace(span, place.recorder, index)
+        return span
+
+    @property
+    def gives_coroutine(self) -> bool:
+        """Whether a plain wrapper of the user's stands around a coroutine function."""
+        return inspect.iscoroutinefunction(inspect.unwrap(self.function))
+
+    def _replace(self, span: _Span, recorder: Recorder, index: int) -> None:
+        """Let the span give the output that is prepared for it, if there is one and it can be given."""
+        from pytest_fapo.trace.replacing import CannotRebuild, rebuilt
+
+        assert recorder.replacements is not None
+        key = recorder.key_of_step(index)
+        target = inspect.unwrap(self.function)
+        streams = inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target)
+        if key not in recorder.replacements.outputs or streams:
+            return
+        output, kind = recorder.replacements.outputs[key], recorder.replacements.types.get(key, "")
+        with suppress(CannotRebuild):
+            span.prepare(rebuilt(output, self.function, kind))
+            recorder.mark_replaced(index)
 
     def _name(self, args: tuple[Any, ...]) -> str:
         if self.name or not self.owner or not args:
@@ -123,11 +158,22 @@ class _Opener:
 class _Span:
     """One open step."""
 
-    __slots__ = ("done", "place")
+    __slots__ = ("done", "output", "place", "replaced")
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.done = False
+        self.replaced = False
+        self.output: Any = None
+
+    def prepare(self, output: Any) -> None:
+        """The step is not to be run: this is what it gives."""
+        self.replaced, self.output = True, output
+
+    def give(self) -> Any:
+        """End a replaced step."""
+        self.end(self.output)
+        return self.output
 
     @contextmanager
     def inside(self, normal: tuple[type[BaseException], ...] = ()) -> Iterator[None]:

@@ -35,10 +35,26 @@ def to_json(value: Any, *, limit: int, redactor: Redactor | None = None) -> Json
         limit: about how many characters of JSON are kept.
         redactor: applied to every text, keys included.
     """
+    return to_json_with_type(value, limit=limit, redactor=redactor)[0]
+
+
+def to_json_with_type(
+    value: Any, *, limit: int, redactor: Redactor | None = None
+) -> tuple[JsonValue, str, bool]:
+    """As `to_json`, with what it takes to make such a value again.
+
+    Returns:
+        the JSON data; `module:Class` of the value, empty where it is made of JSON's own types alone; and
+        whether anything of it was left out.
+    """
+    converter = _Converter(limit, redactor)
     try:
-        return _Converter(limit, redactor).convert(value, 0)
+        recorded = converter.convert(value, 0)
     except Exception as error:
-        return f"<{type(value).__name__}: not recordable: {type(error).__name__}>"
+        return f"<{type(value).__name__}: not recordable: {type(error).__name__}>", "", True
+    kind = type(value)
+    name = f"{kind.__module__}:{kind.__qualname__}" if converter.foreign else ""
+    return recorded, name, converter.cut
 
 
 class _Converter:
@@ -46,6 +62,10 @@ class _Converter:
         self.room = limit
         self.redactor = redactor
         self.open: set[int] = set()
+        self.foreign = False
+        """Something met so far was of a type that JSON does not have."""
+        self.cut = False
+        """Something met so far is not in the result."""
 
     def convert(self, value: Any, depth: int) -> JsonValue:
         kind = type(value)
@@ -56,20 +76,26 @@ class _Converter:
             return self.text(value)
         if kind is int:
             self.room -= len(str(value)) if abs(value) < 2**63 else 0
+            self.foreign |= abs(value) >= 2**63
             return value if abs(value) < 2**63 else self.text(hex(value))
         if kind is float:
             self.room -= 12
+            self.foreign |= not math.isfinite(value)
             return value if math.isfinite(value) else str(value)
+        self.foreign |= kind is not dict and kind is not list
         try:
             plain = _plain(value)
             return self.convert(plain, depth) if plain is not value else self.container(value, depth)
         except Exception as error:
+            self.cut = True
             return f"<{kind.__name__}: not recordable: {type(error).__name__}>"
 
     def container(self, value: Any, depth: int) -> JsonValue:
         if id(value) in self.open:
+            self.cut = True
             return "<cycle>"
         if depth >= _DEPTH:
+            self.cut = True
             return f"<{type(value).__name__}: nested too deeply>"
         self.open.add(id(value))
         try:
@@ -80,6 +106,7 @@ class _Converter:
             fields = _fields(value)
             if fields is not None:
                 return self.mapping(fields, depth)
+            self.cut = True
             return self.text(_ADDRESS.sub("", repr(value)))
         finally:
             self.open.discard(id(value))
@@ -88,10 +115,13 @@ class _Converter:
         result: dict[str, JsonValue] = {}
         for done, (key, item) in enumerate(value.items()):
             if self.room <= 0:
+                self.cut = True
                 result["…"] = f"{len(value) - done} more"
                 break
             name = key if isinstance(key, str) else repr(_plain(key))
+            self.foreign |= type(key) is not str
             if isinstance(item, str) and self.redactor is not None and self.redactor.names_credential(name):
+                self.cut = True
                 item = REDACTED
             result[self.text(name)] = self.convert(item, depth + 1)
         return result
@@ -100,6 +130,7 @@ class _Converter:
         result: list[JsonValue] = []
         for done, item in enumerate(value):
             if self.room <= 0:
+                self.cut = True
                 result.append(f"… {len(value) - done} more")
                 break
             self.room -= 2
@@ -116,7 +147,9 @@ class _Converter:
         if length > room:
             text = f"{text[:room]}… ({length - room} more characters)"
         self.room -= len(text) + 2
-        return text.encode("utf-8", "replace").decode("utf-8")
+        text = text.encode("utf-8", "replace").decode("utf-8")
+        self.cut |= text != value
+        return text
 
 
 def _plain(value: Any) -> Any:

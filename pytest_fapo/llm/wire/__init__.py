@@ -5,5 +5,6 @@ from __future__ import annotations
 from pytest_fapo.llm.wire.bodies import decoded_body
 from pytest_fapo.llm.wire.reading import Reading, is_complete, read
 from pytest_fapo.llm.wire.requests import messages_of
+from pytest_fapo.llm.wire.writing import written
 
-__all__ = ["Reading", "decoded_body", "is_complete", "messages_of", "read"]
+__all__ = ["Reading", "decoded_body", "is_complete", "messages_of", "read", "written"]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.wire import write_chat, write_embeddings, write_messages, write_responses
 from pytest_fapo.llm.wire.pieces import Frame, Said, dump, words
 from pytest_fapo.llm.wire.requests import messages_of
@@ -46,6 +47,20 @@ def write(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes, list[b
     if streams:
         return EVENTS, list(write_events(frame, body, said))
     return JSON, [dump(write_whole(frame, said))]
+
+
+def written(api: str, body: Any, output: Any) -> Recorded:
+    """The HTTP answer of a model that said `output`; data other than text is told as JSON.
+
+    Args:
+        api: as in `LLMCall.api`, none of `embeddings` and `other`.
+        body: the request's body.
+        output: what is to be said.
+    """
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    content_type, chunks = write(api, body if isinstance(body, Mapping) else {}, text)
+    headers = ((b"content-type", content_type),)
+    return Recorded(status=200, headers=headers, chunks=tuple(chunks), reason=b"OK")
 
 
 def failure(api: str, message: str) -> tuple[bytes, list[bytes]]:
