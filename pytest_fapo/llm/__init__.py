@@ -12,12 +12,14 @@ from pytest_fapo.lazy import lazy_names
 if TYPE_CHECKING:
     from pytest_fapo.llm.cache import Cache
     from pytest_fapo.llm.capture import Capture
+    from pytest_fapo.llm.context import CallContext
     from pytest_fapo.llm.offline import OfflineModel, OfflineRequest, offline_model
     from pytest_fapo.llm.recorded import Recorded
     from pytest_fapo.llm.scope import Ledger, optimizer_calls
 
 __all__ = [
     "Cache",
+    "CallContext",
     "Capture",
     "Ledger",
     "OfflineModel",
@@ -31,6 +33,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "Cache": "cache",
+        "CallContext": "context",
         "Capture": "capture",
         "Ledger": "scope",
         "OfflineModel": "offline",

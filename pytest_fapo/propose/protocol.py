@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from typing import Protocol
 
 from pytest_fapo.errors import FapoError
+from pytest_fapo.llm import CallContext
 from pytest_fapo.models import Candidate, Evidence, Review
 
-CallContext = Callable[[], AbstractContextManager[object]]
-"""Gives the context in which a proposer calls its model, so that capture, cache and budget apply there."""
+__all__ = ["CallContext", "ProposalFailed", "Proposer"]
 
 
 class ProposalFailed(FapoError):

@@ -11,9 +11,9 @@ from pytest_fapo.config import Settings
 from pytest_fapo.errors import CacheMiss
 from pytest_fapo.llm.answers import Answer
 from pytest_fapo.llm.clients import MalformedAnswer, ProviderFailed, StructuredClient, make_client
+from pytest_fapo.llm.fencing import unfenced
 from pytest_fapo.models import Candidate, Edit, Evidence, Review
 from pytest_fapo.propose.llm import rendering
-from pytest_fapo.propose.llm.fencing import unfenced
 from pytest_fapo.propose.llm.schema import Proposal, Proposals
 from pytest_fapo.propose.llm.templates import Templates, load_templates
 from pytest_fapo.propose.protocol import CallContext, ProposalFailed

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from pytest_fapo.llm.fencing import fence_for, fenced, line, quoted, shorten, value
 from pytest_fapo.models import Artifact, Attempt, Candidate, Evidence, Review, Step, Trace
-from pytest_fapo.propose.llm.fencing import fence_for, fenced, line, quoted, shorten, value
 from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, passing_groups
 
 MOST_FAILING = 12
