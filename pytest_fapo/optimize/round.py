@@ -115,7 +115,8 @@ class Round:
         chosen: list[Candidate] = []
         candidate = None
         for winner in winners:
-            attempt = merged([*chosen, winner.candidate])
+            alternative = any(winner.candidate.cluster == other.cluster for other in chosen)
+            attempt = None if alternative else merged([*chosen, winner.candidate])
             if attempt is not None:
                 chosen.append(winner.candidate)
                 candidate = attempt
