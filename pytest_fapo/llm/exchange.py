@@ -16,7 +16,7 @@ from pytest_fapo.llm.flights import Flight, Flights
 from pytest_fapo.llm.question import Question
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.scope import OPTIMIZER, Ledger
-from pytest_fapo.llm.wire import is_complete, messages_of, read, written
+from pytest_fapo.llm.wire import is_complete, messages_of, offered_tools, parameters_of, read, written
 from pytest_fapo.models import LLMCall
 from pytest_fapo.trace import Recorder
 
@@ -199,6 +199,8 @@ class Exchange:
             url=self.recorder.redactor(question.url),
             model=question.model,
             messages=[json(message) for message in messages_of(question.api, question.body)],
+            parameters={name: json(value) for name, value in parameters_of(question.body).items()},
+            offered=offered_tools(question.body),
             streamed=question.streams,
         )
 

@@ -31,6 +31,7 @@ from pytest_fapo.models.cases import Case
 from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding, Intervention
 from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending
 from pytest_fapo.models.evidence import Evidence, EvidenceCase, Repair
+from pytest_fapo.models.tool_uses import ToolError, ToolUse
 from pytest_fapo.models.traces import LLMCall, Step, ToolCall, Trace, Usage
 
 __all__ = [
@@ -64,6 +65,8 @@ __all__ = [
     "SplitChange",
     "Step",
     "ToolCall",
+    "ToolError",
+    "ToolUse",
     "Trace",
     "Usage",
     "Verdict",

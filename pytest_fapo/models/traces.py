@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, JsonValue
 
 from pytest_fapo.models.base import Record
+from pytest_fapo.models.tool_uses import ToolUse, tool_uses
 
 
 class Usage(Record):
@@ -49,6 +50,10 @@ class LLMCall(Record):
     model: str = ""
     messages: list[JsonValue] = Field(default_factory=list)
     """The request's messages in the provider's own shape; a system prompt comes first as a message."""
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    """The request's single-valued settings as they were sent: `temperature`, `max_tokens` …"""
+    offered: list[str] = Field(default_factory=list)
+    """Names of the tools that the request offers."""
     answer: str | None = None
     """The text of the answer; None where the call failed or answered without text."""
     tool_calls: list[ToolCall] = Field(default_factory=list)
@@ -115,6 +120,10 @@ class Trace(Record):
     duration: float = 0.0
     steps: list[Step] = Field(default_factory=list)
     llm_calls: list[LLMCall] = Field(default_factory=list)
+
+    def tools(self, step: Step | None = None) -> list[ToolUse]:
+        """The tool calls that the models asked for, with what they were told; of one step where given."""
+        return tool_uses(self.llm_calls if step is None else self.calls_of(step))
 
     def calls_of(self, step: Step) -> list[LLMCall]:
         """The LLM calls made directly inside `step`, in order."""
