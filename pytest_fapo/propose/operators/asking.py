@@ -1,0 +1,406 @@
+"""How a pipeline asks its model: which function takes a text and gives back the model's.
+
+Found by reading: functions of the project that send a request (or call one that does) and give a text;
+where the sources do not show it, the trace tells which step did nothing else.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pytest_fapo.models import Evidence
+from pytest_fapo.propose.operators.calls import Request, answer_of, read_request
+from pytest_fapo.propose.operators.layout import FunctionNode, own_nodes
+from pytest_fapo.propose.operators.sources import Found, Module, Sources
+from pytest_fapo.propose.operators.target import Target
+
+_TEXT_NAMES = ("user", "prompt", "text", "question", "message", "content", "query", "input", "user_prompt")
+_NOT_TEXT = frozenset(
+    {"model", "system", "system_prompt", "name", "role", "temperature", "max_tokens", "template"}
+)
+_ASKING = re.compile(
+    r"(^|_)(ask|complete|completion|chat|llm|generate|gpt|claude|invoke|call_model|query_model|respond|infer)($|_)"
+)
+_MOST_DEEP = 4
+_TEXT = "<<text>>"
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Code that asks the model."""
+
+    code: str
+    """An expression with `<<text>>` where the question's text stands; it gives the answer's text."""
+    awaited: bool = False
+    helper: tuple[str, ...] = ()
+    """Lines of a function that has to stand before, inside the one that asks."""
+    statement: str = ""
+    """An import statement that is needed."""
+
+    def ask(self, question: str) -> str:
+        """The expression for one question."""
+        expression = self.code.replace(_TEXT, question)
+        return f"(await {expression})" if self.awaited else expression
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A function that asks, as a caller sees it."""
+
+    parameter: str
+    """The parameter that takes the text."""
+    by_name: bool
+    messages: bool
+    """Whether it takes a list of messages instead of a text."""
+    awaited: bool
+    required: tuple[str, ...]
+    """Further parameters that must be given, those before the text's first."""
+
+
+class Reader:
+    """Finds how a function, or its module, asks the model."""
+
+    def __init__(self, target: Target, sources: Sources) -> None:
+        self._target = target
+        self._sources = sources
+        self._module = sources.module(target.artifact.path)
+        self._traced = traced_askers(target.evidence)
+        self._memo: dict[tuple[str, str], Taken | None] = {}
+
+    def asker(self) -> Asker | None:
+        """The best way to ask one more question from inside the function; None where none is known."""
+        found = (
+            next((asker for _, asker in self._calls_in(self._target.source.node)), None)
+            or self._own_request()
+        )
+        if found is None and self._module is not None:
+            found = self._elsewhere_in(self._module) or self._in_other_modules(self._module)
+        if found is not None and found.awaited and not self._target.is_async:
+            return None
+        return found
+
+    def answers(self) -> list[ast.expr]:
+        """The expressions of the function that give the text of a model's answer."""
+        found: list[ast.expr] = [node for node, _ in self._calls_in(self._target.source.node)]
+        found += [
+            node
+            for node in own_nodes(self._target.source.node)
+            if isinstance(node, ast.expr) and answer_of(node)
+        ]
+        awaits = {
+            id(node.value): node
+            for node in own_nodes(self._target.source.node)
+            if isinstance(node, ast.Await)
+        }
+        return [awaits.get(id(node), node) for node in found]
+
+    def _calls_in(self, function: FunctionNode) -> Iterator[tuple[ast.Call, Asker]]:
+        """The calls of a function that ask, in the order in which they stand."""
+        for node in sorted(
+            (node for node in own_nodes(function) if isinstance(node, ast.Call)),
+            key=lambda call: (call.lineno, call.col_offset),
+        ):
+            asker = self._read_call(node, self._target.owner)
+            if asker is not None:
+                yield node, asker
+
+    def _read_call(self, call: ast.Call, owner: str) -> Asker | None:
+        if read_request(call) is not None:
+            return None
+        found = self._sources.resolve(call.func, self._module, owner) if self._module is not None else None
+        name = _bare(call.func)
+        if found is not None:
+            taken = self._taken(found)
+            return self._made(call, taken) if taken is not None else None
+        if name in self._traced:
+            return self._made(call, self._traced[name])
+        sends = any(view.calls for view in self._target.views)
+        if (
+            sends
+            and name
+            and _ASKING.search(name)
+            and call.args
+            and not isinstance(call.args[0], ast.Constant)
+        ):
+            awaited = self._is_awaited(call)
+            return self._made(call, Taken("", False, _is_messages(call.args[0]), awaited, ()))
+        return None
+
+    def _made(self, call: ast.Call, taken: Taken) -> Asker | None:
+        """The call with another text; None where it would need values that only this place has."""
+        arguments: list[str] = []
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        for number, name in enumerate(taken.required):
+            value = call.args[number] if number < len(call.args) else given.get(name)
+            if value is None or not self._is_closed(value):
+                return None
+            arguments.append(
+                ast.unparse(value) if number < len(call.args) else f"{name}={ast.unparse(value)}"
+            )
+        text = f"[{{'role': 'user', 'content': {_TEXT}}}]" if taken.messages else _TEXT
+        arguments.append(f"{taken.parameter}={text}" if taken.by_name else text)
+        if not self._is_closed(call.func):
+            return None
+        return Asker(f"{ast.unparse(call.func)}({', '.join(arguments)})", taken.awaited)
+
+    def _is_closed(self, expression: ast.expr) -> bool:
+        """Whether an expression needs nothing that the function works out first."""
+        local = self._target.source.assigned() - {each.arg for each in self._target.parameters}
+        return not any(isinstance(node, ast.Name) and node.id in local for node in ast.walk(expression))
+
+    def _is_awaited(self, call: ast.Call) -> bool:
+        return any(
+            isinstance(node, ast.Await) and node.value is call for node in ast.walk(self._target.source.node)
+        )
+
+    def _own_request(self) -> Asker | None:
+        """A copy of the request that the function itself sends, as a function inside it."""
+        for node in own_nodes(self._target.source.node):
+            request = read_request(node)
+            if request is not None:
+                return self._copied(request)
+        return None
+
+    def _copied(self, request: Request) -> Asker | None:
+        made = ast.parse(request.asking("text"), mode="eval").body
+        lines = self._definitions(made)
+        if lines is None:
+            return None
+        awaited = self._is_awaited(request.call)
+        typed = self._target.source.node.returns is not None
+        head = "(text: str) -> str:" if typed else "(text):"
+        check = ["    reply.raise_for_status()"] if request.http else []
+        return Asker(
+            f"ask({_TEXT})",
+            awaited,
+            (
+                f"{'async ' if awaited else ''}def ask{head}",
+                *(f"    {line}" for line in lines),
+                f"    reply = {'await ' if awaited else ''}{ast.unparse(made)}",
+                *check,
+                f"    return {ast.unparse(ast.parse(request.answer('reply')))}",
+            ),
+        )
+
+    def _definitions(self, expression: ast.expr, depth: int = 0) -> list[str] | None:
+        """Assignments that an expression rests on, as far as they stand alone; None where they do not."""
+        local = self._target.source.assigned() - {each.arg for each in self._target.parameters}
+        found: list[str] = []
+        for name in sorted(
+            {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)} & local - {"text"}
+        ):
+            values = [
+                node.value
+                for node in own_nodes(self._target.source.node)
+                if isinstance(node, ast.Assign) and [ast.unparse(each) for each in node.targets] == [name]
+            ]
+            inner = (
+                self._definitions(values[0], depth + 1) if len(values) == 1 and depth < _MOST_DEEP else None
+            )
+            if inner is None or any(isinstance(node, ast.Await) for node in ast.walk(values[0])):
+                return None
+            found += [*inner, f"{name} = {ast.unparse(values[0])}"]
+        return found
+
+    def _elsewhere_in(self, module: Module) -> Asker | None:
+        """A function that other functions of the module ask with, or that the module defines or imports."""
+        for name, function in module.functions.items():
+            owner = name.rpartition(".")[0]
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+                    if _bare_owner(node.func) in ("self", "cls") and owner != self._target.owner:
+                        continue
+                    found = self._sources.resolve(node.func, module, owner)
+                    taken = self._taken(found) if found is not None else None
+                    if (
+                        taken is not None
+                        and not taken.required
+                        and found is not None
+                        and self._reaches(node.func)
+                    ):
+                        return self._made(node, taken)
+        for name in sorted(module.names):
+            if name == self._target.name:
+                continue
+            called = ast.Name(id=name, ctx=ast.Load())
+            found = self._sources.resolve(called, module)
+            taken = self._taken(found) if found is not None else None
+            if taken is not None and not taken.required:
+                return self._made(ast.Call(func=called, args=[], keywords=[]), taken)
+        return None
+
+    def _reaches(self, called: ast.expr) -> bool:
+        """Whether what is called has a name here too: one of the module, or a method of the object."""
+        root = called
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if not isinstance(root, ast.Name):
+            return False
+        return root.id in ("self", "cls") or (self._module is not None and root.id in self._module.names)
+
+    def _in_other_modules(self, here: Module) -> Asker | None:
+        """A function of another file, with the import that it takes; never one that imports this file."""
+        for module in self._sources.modules():
+            if module is here or self._imports(module, here, 0):
+                continue
+            for name in module.functions:
+                found = Found(module, name, module.functions[name])
+                taken = self._taken(found) if "." not in name else None
+                if taken is None or taken.required or name in here.names or name == self._target.name:
+                    continue
+                asker = self._made(
+                    ast.Call(func=ast.Name(id=name, ctx=ast.Load()), args=[], keywords=[]), taken
+                )
+                if asker is not None:
+                    return replace(asker, statement=self._import_of(module, name))
+        return None
+
+    def _imports(self, module: Module, other: Module, depth: int) -> bool:
+        for base, name in module.imports.values():
+            for dotted in (base, f"{base}.{name}"):
+                found = self._sources.imported(dotted)
+                if found is other or (
+                    found is not None and depth < _MOST_DEEP and self._imports(found, other, depth + 1)
+                ):
+                    return True
+        return False
+
+    def _import_of(self, module: Module, name: str) -> str:
+        """As other files of the project import it, else by the path."""
+        for other in self._sources.modules():
+            for node in other.tree.body:
+                if isinstance(node, ast.ImportFrom) and not node.level and node.module is not None:
+                    is_it = self._sources.imported(node.module) is module
+                    if is_it and any(alias.name == name and alias.asname is None for alias in node.names):
+                        return f"from {node.module} import {name}"
+        return f"from {module.dotted} import {name}"
+
+    def _taken(self, found: Found, depth: int = 0) -> Taken | None:
+        """How a function is asked; None where it does not ask a model with a text of its caller's."""
+        key = (found.module.path, found.name)
+        if key not in self._memo:
+            self._memo[key] = None
+            self._memo[key] = self._read_function(found, depth)
+        return self._memo[key]
+
+    def _read_function(self, found: Found, depth: int) -> Taken | None:
+        node = found.node
+        if node.returns is not None and "str" not in ast.unparse(node.returns):
+            return None
+        if node.returns is not None and re.search(r"(dict|list|tuple|Iterator)\[", ast.unparse(node.returns)):
+            return None
+        if self._sent(found, depth) is None:
+            return None
+        return _parameters(found, self._sent(found, depth) or set())
+
+    def _sent(self, found: Found, depth: int) -> set[str] | None:
+        """Names that reach the request; None where the function sends none."""
+        for node in ast.walk(found.node):
+            request = read_request(node)
+            if request is not None and request.texts is not None:
+                return _names_behind(request.texts, found.node)
+        if depth >= _MOST_DEEP:
+            return None
+        for node in ast.walk(found.node):
+            if isinstance(node, ast.Call):
+                inner = self._sources.resolve(node.func, found.module, found.name.rpartition(".")[0])
+                if inner is not None and self._taken(inner, depth + 1) is not None and node.args:
+                    return _names_behind(node.args[0], found.node)
+        return None
+
+
+def traced_askers(evidence: Evidence) -> dict[str, Taken]:
+    """Steps that gave back the very answer to a text that they were given, by name."""
+    found: dict[str, Taken] = {}
+    for case in evidence.cases:
+        for step in case.trace.steps if case.trace is not None else []:
+            assert case.trace is not None
+            calls = case.trace.calls_of(step)
+            if len(calls) != 1 or not isinstance(step.output, str) or not isinstance(step.inputs, dict):
+                continue
+            answer, sent = (calls[0].answer or "").strip(), str(calls[0].messages)
+            names = [
+                name
+                for name, value in step.inputs.items()
+                if isinstance(value, str) and len(value) >= 12 and repr(value)[1:-1] in sent
+            ]
+            if answer and step.output.strip() == answer and len(names) == 1 and _ASKING.search(step.name):
+                found.setdefault(step.name, Taken(names[0], True, False, False, ()))
+    return found
+
+
+def _parameters(found: Found, sent: set[str]) -> Taken | None:
+    arguments = found.node.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    if "." in found.name and not any(
+        isinstance(each, ast.Name) and each.id == "staticmethod" for each in found.node.decorator_list
+    ):
+        positional = positional[1:]
+    names = [each.arg for each in positional]
+    required = names[: len(names) - len(arguments.defaults)] if arguments.defaults else names
+    by_name = [each.arg for each in arguments.kwonlyargs]
+    needed = [
+        each.arg
+        for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if default is None
+    ]
+    texts = [name for name in [*names, *by_name] if name in sent and name not in _NOT_TEXT]
+    ranked = sorted(texts, key=lambda name: _TEXT_NAMES.index(name) if name in _TEXT_NAMES else 99)
+    if not ranked:
+        return None
+    text = ranked[0]
+    before = tuple(name for name in required if name != text)
+    if text in names and any(name in names[names.index(text) :] for name in before):
+        return None
+    if set(needed) - {text}:
+        return None
+    awaited = isinstance(found.node, ast.AsyncFunctionDef)
+    annotation = {each.arg: each.annotation for each in [*positional, *arguments.kwonlyargs]}[text]
+    listed = annotation is not None and ast.unparse(annotation).lower().startswith(("list", "sequence"))
+    place = names.index(text) if text in names else -1
+    return Taken(text, place != len(before), listed or text == "messages", awaited, before)
+
+
+def _names_behind(expression: ast.expr, function: FunctionNode) -> set[str]:
+    """The names in an expression, and those in what is assigned or appended to them."""
+    names = {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)}
+    for _ in range(3):
+        for node in ast.walk(function):
+            targets: list[ast.expr] = []
+            values: list[ast.expr] = []
+            if isinstance(node, ast.Assign):
+                targets, values = node.targets, [node.value]
+            elif isinstance(node, (ast.AnnAssign, ast.AugAssign)) and node.value is not None:
+                targets, values = [node.target], [node.value]
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("append", "extend", "insert")
+            ):
+                targets, values = [node.func.value], list(node.args)
+            if any(isinstance(each, ast.Name) and each.id in names for each in targets):
+                names |= {
+                    each.id for value in values for each in ast.walk(value) if isinstance(each, ast.Name)
+                }
+    return names
+
+
+def _bare(called: ast.expr) -> str:
+    if isinstance(called, ast.Attribute):
+        return called.attr
+    return called.id if isinstance(called, ast.Name) else ""
+
+
+def _bare_owner(called: ast.expr) -> str:
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        return called.value.id
+    return ""
+
+
+def _is_messages(expression: ast.expr) -> bool:
+    return isinstance(expression, (ast.List, ast.ListComp)) or (
+        isinstance(expression, ast.Name) and "messages" in expression.id
+    )

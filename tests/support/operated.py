@@ -1,0 +1,246 @@
+"""A small project whose functions operators rewrite, and a model that a test scripts; all of it runs."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import inspect
+import itertools
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.handmade import Bench, span
+
+from pytest_fapo.models import Artifact, Category, Cluster, Edit, Evidence, Finding, Level
+from pytest_fapo.propose.operators import apply
+
+Model = Callable[[str], str]
+_NUMBERS = itertools.count()
+
+FAKE = """
+from types import SimpleNamespace
+
+asked = []
+model = None
+
+def _answer(messages):
+    text = "\\n".join(message["content"] for message in messages)
+    asked.append(text)
+    return SimpleNamespace(choices=[SimpleNamespace(message=SimpleNamespace(content=model(text)))])
+
+def create(*, model, messages, **more):
+    return _answer(messages)
+
+async def acreate(*, model, messages, **more):
+    return _answer(messages)
+
+def _client(create):
+    return SimpleNamespace(chat=SimpleNamespace(completions=SimpleNamespace(create=create)))
+
+client, aclient = _client(create), _client(acreate)
+"""
+LLM = """
+from PACKAGE.fake import aclient, client
+
+
+def complete(prompt: str, system: str = "") -> str:
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    response = client.chat.completions.create(model="m", messages=messages)
+    return (response.choices[0].message.content or "").strip()
+
+
+async def acomplete(prompt: str, system: str = "") -> str:
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": prompt})
+    response = await aclient.chat.completions.create(model="m", messages=messages)
+    return (response.choices[0].message.content or "").strip()
+"""
+PROMPTS = '''
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "prompts"
+
+
+def load(name: str) -> str:
+    """The text of `prompts/<name>.md`."""
+    return (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+'''
+
+
+def made_async(source: str, *functions: str) -> str:
+    """The same pipeline with these functions, and the model, async."""
+    source = re.sub(r"(?<!await )\bcomplete\(", "await acomplete(", source)
+    source = source.replace("import complete", "import acomplete")
+    for name in functions:
+        source = re.sub(rf"\bdef {name}\(", f"async def {name}(", source)
+        source = re.sub(rf"(?<!def )\b{name}\(", f"await {name}(", source)
+    return source
+
+
+class Operated:
+    """A package on disk. `PACKAGE` in a source stands for its name."""
+
+    def __init__(
+        self, root: Path, patch: pytest.MonkeyPatch, source: str, files: Mapping[str, str] | None = None
+    ) -> None:
+        self.root = root
+        self.package = f"operated{next(_NUMBERS)}"
+        self._patch = patch
+        patch.syspath_prepend(str(root))
+        patch.setattr(sys, "dont_write_bytecode", True)
+        texts = {"__init__.py": "", "fake.py": FAKE, "llm.py": LLM, "prompts.py": PROMPTS}
+        for name, text in {**texts, "pipeline.py": source, **(files or {})}.items():
+            path = root / self.package / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(textwrap.dedent(text).replace("PACKAGE", self.package), encoding="utf-8")
+
+    @property
+    def pipeline(self) -> str:
+        return f"{self.package}/pipeline.py"
+
+    def read(self, name: str) -> str:
+        return (self.root / self.package / name).read_text(encoding="utf-8")
+
+    def artifacts(self) -> list[Artifact]:
+        """Every function of the pipeline's file and every prompt file."""
+        found = []
+        text = self.read("pipeline.py")
+        for name, node in _functions(ast.parse(text)):
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
+            source = textwrap.dedent("\n".join(text.splitlines()[first : node.end_lineno]) + "\n")
+            found.append(
+                Artifact(
+                    address=f"{self.pipeline}::{name}",
+                    kind="function",
+                    level="structure",
+                    path=self.pipeline,
+                    name=name,
+                    text=source,
+                )
+            )
+        for path in sorted((self.root / self.package).rglob("*.md")):
+            address = path.relative_to(self.root).as_posix()
+            found.append(
+                Artifact(
+                    address=address,
+                    kind="file",
+                    level="prompt",
+                    path=address,
+                    text=path.read_text(encoding="utf-8"),
+                )
+            )
+        return found
+
+    def evidence(
+        self,
+        step: str,
+        runs: Sequence[tuple[Any, Any]] = (),
+        *,
+        category: Category = "content",
+        level: Level = "structure",
+        asks: bool = True,
+        hidden: Sequence[str] = (),
+        **more: Any,
+    ) -> Evidence:
+        """What a proposer sees of runs of one step, given as its inputs and its output.
+
+        Args:
+            hidden: files of the package that are not shown.
+        """
+        bench = Bench()
+        nodeids = []
+        for inputs, output in runs or [({}, None)]:
+            text = output if isinstance(output, str) else ""
+            made = span(step, output, inputs=inputs, prompt=str(inputs) if asks else None, answer=text)
+            nodeids.append(bench.run(inputs, None, [made], output, explanation="assert 1 == 2"))
+        findings = [
+            Finding(
+                nodeid=nodeid,
+                case_id=f"c{number}",
+                pipeline="pipeline",
+                step=step,
+                category=category,
+                level=level,
+                confidence=0.9,
+                evidence="",
+            )
+            for number, nodeid in enumerate(nodeids, start=1)
+        ]
+        cluster = Cluster(
+            id="k1",
+            label=step,
+            pipeline="pipeline",
+            step=step,
+            category=category,
+            level=level,
+            confidence=0.9,
+            findings=findings,
+        )
+        sources = {
+            path.relative_to(self.root).as_posix(): path.read_text(encoding="utf-8")
+            for path in sorted((self.root / self.package).rglob("*.py"))
+            if path.name not in hidden
+        }
+        return bench.evidence(cluster, self.artifacts(), level=level, sources=sources, **more)
+
+    def apply(self, operator: Mapping[str, Any], evidence: Evidence) -> list[Edit]:
+        """Make an operator's edits in the files."""
+        edits = apply(operator, evidence)
+        self.write(edits)
+        return edits
+
+    def write(self, edits: Sequence[Edit]) -> None:
+        for edit in edits:
+            path, _, name = edit.address.partition("::")
+            file = self.root / path
+            if not name:
+                assert not file.exists()
+                file.write_text(edit.after, encoding="utf-8")
+                continue
+            file.write_text(_replaced(file.read_text(encoding="utf-8"), name, edit), encoding="utf-8")
+
+    def run(self, model: Model, name: str, *arguments: Any) -> Any:
+        """Call a function (or `Class.method`) of the pipeline in its present form, answered by a model."""
+        for loaded in [each for each in sys.modules if each.partition(".")[0] == self.package]:
+            self._patch.delitem(sys.modules, loaded)
+        importlib.invalidate_caches()
+        fake: Any = importlib.import_module(f"{self.package}.fake")
+        fake.model = model
+        self.asked: list[str] = fake.asked
+        target: Any = importlib.import_module(f"{self.package}.pipeline")
+        owner, _, method = name.rpartition(".")
+        called = getattr(getattr(target, owner)(), method) if owner else getattr(target, name)
+        result = called(*arguments)
+        return asyncio.run(result) if inspect.iscoroutine(result) else result
+
+
+def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.append((node.name, node))
+        elif isinstance(node, ast.ClassDef):
+            found += [
+                (f"{node.name}.{each.name}", each)
+                for each in node.body
+                if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
+            ]
+    return found
+
+
+def _replaced(text: str, name: str, edit: Edit) -> str:
+    node = dict(_functions(ast.parse(text)))[name]
+    first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
+    lines = text.splitlines()
+    margin = " " * node.col_offset
+    after = edit.after.splitlines()
+    start = next(row for row, line in enumerate(after) if not line.startswith(("import ", "from ")) and line)
+    body = [margin + line if line else line for line in after[start:]]
+    return "\n".join([*after[:start], *lines[:first], *body, *lines[node.end_lineno :]]) + "\n"
