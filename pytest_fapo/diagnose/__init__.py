@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from pytest_fapo.diagnose.engine import diagnose
+from pytest_fapo.diagnose.attribution import AttributeHook, Attribution, Opinion
+from pytest_fapo.diagnose.consulting import Reader
+from pytest_fapo.diagnose.engine import artifacts_of, diagnose
+from pytest_fapo.diagnose.investigate import Intervene
 from pytest_fapo.diagnose.links import artifacts_of_step
 
-__all__ = ["artifacts_of_step", "diagnose"]
+__all__ = [
+    "AttributeHook",
+    "Attribution",
+    "Intervene",
+    "Opinion",
+    "Reader",
+    "artifacts_of",
+    "artifacts_of_step",
+    "diagnose",
+]

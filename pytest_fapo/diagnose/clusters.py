@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from pytest_fapo.diagnose.levels import Scene, settled_level
 from pytest_fapo.diagnose.links import artifacts_of_step
 from pytest_fapo.models import LEVELS, Artifact, Category, Cluster, Finding, ItemResult, Level
 from pytest_fapo.reading import FieldMap
@@ -65,35 +66,76 @@ def make_clusters(
 ) -> list[Cluster]:
     """Group findings by pipeline, step, category, level and field.
 
-    Cheapest level first, and there what promises most: many cases, sure of its cause, easily mended.
+    Cheapest level first; there the cases in which one step alone is at fault, because an edit of it shows
+    by itself; and there what promises most: many cases, sure of its cause, easily mended.
     """
-    groups: dict[tuple[str, str, Category, Level, str], list[Finding]] = {}
+    links = {
+        place: _links(maps.get(place[0]), place[1], artifacts)
+        for place in {(finding.pipeline, finding.step) for finding in findings}
+    }
+    groups: dict[_Key, list[Finding]] = {}
     for finding in findings:
-        key = (finding.pipeline, finding.step, finding.category, finding.level, finding.field)
-        groups.setdefault(key, []).append(finding)
+        linked = links[finding.pipeline, finding.step]
+        scene = Scene(finding.step, linked, artifacts, maps.get(finding.pipeline))
+        settled = finding.model_copy(update={"level": settled_level(finding, scene)})
+        groups.setdefault(_key(settled), []).append(settled)
     weights = {item.nodeid: item.weight for item in items}
-    passing = sum(item.weight for item in items if item.passed)
-    total = sum(weights.values())
-    linked: dict[tuple[str, str], list[str]] = {}
     clusters = []
-    for key, group in groups.items():
-        pipeline, step = key[0], key[1]
-        if (pipeline, step) not in linked:
-            linked[pipeline, step] = _links(maps.get(pipeline), step, artifacts)
-        gain = sum(weights.get(nodeid, 1.0) for nodeid in {finding.nodeid for finding in group})
-        clusters.append(_cluster(group, linked[pipeline, step], (passing + gain) / total if total else None))
-    clusters.sort(key=lambda cluster: (LEVELS.index(cluster.level), -_mass(cluster, weights), cluster.label))
+    for group in groups.values():
+        linked = links[group[0].pipeline, group[0].step]
+        solved = {finding.nodeid for finding in group}
+        addresses = [artifact.address for artifact in linked]
+        clusters.append(_cluster(group, addresses, _score_with(solved, items)))
+    clusters.sort(key=lambda cluster: _rank(cluster, weights))
     return [
         cluster.model_copy(update={"id": f"k{number}"}) for number, cluster in enumerate(clusters, start=1)
     ]
 
 
+def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[Level, float]:
+    """The train score if every cluster up to a level were solved, for each level."""
+    found: dict[Level, float] = {}
+    solved: set[str] = set()
+    for level in LEVELS:
+        solved |= {nodeid for cluster in clusters if cluster.level == level for nodeid in cluster.nodeids}
+        score = _score_with(solved, items)
+        if score is not None:
+            found[level] = score
+    return found
+
+
+_Key = tuple[str, str, Category, Level, str, tuple[str, ...]]
+
+
+def _key(finding: Finding) -> _Key:
+    return (
+        finding.pipeline,
+        finding.step,
+        finding.category,
+        finding.level,
+        finding.field,
+        tuple(finding.also),
+    )
+
+
+def _score_with(solved: Collection[str], items: Sequence[ItemResult]) -> float | None:
+    """The weighted share of items that pass or would."""
+    total = sum(item.weight for item in items)
+    good = sum(item.weight for item in items if item.passed or item.nodeid in solved)
+    return good / total if total else None
+
+
+def _rank(cluster: Cluster, weights: Mapping[str, float]) -> tuple[int, bool, float, str]:
+    return (LEVELS.index(cluster.level), bool(cluster.also), -_mass(cluster, weights), cluster.label)
+
+
 def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) -> Cluster:
     first = group[0]
     about = f" for {first.field}" if first.field else ""
+    steps = " and ".join([first.step or "pipeline", *first.also])
     return Cluster(
         id="",
-        label=f"{first.step or 'pipeline'}: {_LABELS[first.category]}{about}",
+        label=f"{steps}: {_LABELS[first.category]}{about}",
         pipeline=first.pipeline,
         step=first.step,
         category=first.category,
@@ -101,6 +143,7 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
         field=first.field,
         confidence=round(sum(finding.confidence for finding in group) / len(group), 2),
         findings=group,
+        also=first.also,
         suggested_fix=_FIXES[first.category],
         ceiling=ceiling,
         artifacts=artifacts,
@@ -112,6 +155,7 @@ def _mass(cluster: Cluster, weights: Mapping[str, float]) -> float:
     return cluster.confidence * failing * _EASE.get(cluster.category, 1.0)
 
 
-def _links(fields: FieldMap | None, step: str, artifacts: Sequence[Artifact]) -> list[str]:
+def _links(fields: FieldMap | None, step: str, artifacts: Sequence[Artifact]) -> list[Artifact]:
     views = [reading.view for reading in fields.readings] if fields is not None else []
-    return artifacts_of_step(step, views, artifacts)
+    by_address = {artifact.address: artifact for artifact in artifacts}
+    return [by_address[address] for address in artifacts_of_step(step, views, artifacts)]

@@ -18,10 +18,11 @@ def fields(failure: Failure) -> Finding | None:
         return _missed(failure, blame)
     if is_code(failure, blame):
         return _through_code(failure, blame)
-    return _wrong_value(failure, blame, blame.step)
+    return wrong_value(failure, blame, blame.step)
 
 
-def _wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
+def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
+    """The finding that a step holds the blamed value."""
     category = value_category(failure, step, blame.field, blame.expected, blame.actual)
     about = f"{blame.field}: " if blame.field else ""
     evidence = f"{about}{step.key} gave {shown(blame.actual)} instead of {shown(blame.expected)}"
@@ -71,7 +72,7 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
                 actual=asked.answer,
             )
         if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
-            return _wrong_value(failure, blame, asked)
+            return wrong_value(failure, blame, asked)
     return failure.finding(
         "content",
         blame.step,

@@ -16,10 +16,10 @@ def labelled_steps(failure: Failure) -> Finding | None:
     """The first step, in the pipeline's order, whose output is not the labelled one."""
     if failure.view is None or not failure.case.expected_steps:
         return None
-    labels = _by_key(failure.case.expected_steps, failure.view)
+    labels = labels_by_key(failure.case.expected_steps, failure.view)
     for step in failure.view.steps:
-        if step.key in labels and not matches(labels[step.key], _told(step)):
-            return _wrong(failure, step, labels[step.key])
+        if step.key in labels and not matches(labels[step.key], told(step)):
+            return wrong_by_label(failure, step, labels[step.key])
     ran = {step.key for step in failure.view.steps}
     for key, label in labels.items():
         if key not in ran:
@@ -51,8 +51,9 @@ def matches(label: Any, output: Any) -> bool:
     return False
 
 
-def _by_key(labels: dict[str, Any], view: TraceView) -> dict[str, Any]:
-    """A list labels the occurrences of a step one by one, unless the step ran once and gave a list."""
+def labels_by_key(labels: dict[str, Any], view: TraceView) -> dict[str, Any]:
+    """Step key to label. A list labels the occurrences of a step one by one, unless it ran
+    once and gave a list itself."""
     found: dict[str, Any] = {}
     for name, label in labels.items():
         ran = [step for step in view.steps if step.name == name]
@@ -64,22 +65,24 @@ def _by_key(labels: dict[str, Any], view: TraceView) -> dict[str, Any]:
     return found
 
 
-def _told(step: StepView) -> Any:
+def told(step: StepView) -> Any:
+    """What a step gave: its output, else what its model answered."""
     return step.output if step.output is not None else step.answer
 
 
-def _wrong(failure: Failure, step: StepView, label: Any) -> Finding:
-    output = _told(step)
+def wrong_by_label(failure: Failure, step: StepView, label: Any) -> Finding:
+    """The finding that a step did not give what its label says."""
+    output = told(step)
     field = next((name for name in failure.fields.expected if same(failure.expected_value(name), label)), "")
     category = "content"
     if not isinstance(label, (dict, list)):
         category = value_category(failure, step, field, label, output)
     elif isinstance(label, dict):
-        told = output_leaves(output)
-        different = [key for key, value in label.items() if not same(value, told.get(key))]
+        given = output_leaves(output)
+        different = [key for key, value in label.items() if not same(value, given.get(key))]
         field = different[0] if len(different) == 1 else ""
         if field:
-            category = value_category(failure, step, field, label[field], told.get(field))
+            category = value_category(failure, step, field, label[field], given.get(field))
     return failure.finding(
         category,  # type: ignore[arg-type]
         step,

@@ -1,4 +1,4 @@
-"""Which artifacts a step was seen to use: the literal parts of their texts stand in its LLM calls."""
+"""The prompts of a step: the literal parts of their texts stand in its LLM calls."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MIN_COVERAGE = 0.6
 MAX_VIEWS = 12
 
 
-def artifacts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact]) -> list[str]:
-    """Addresses of the artifacts whose text stands in the messages of a step's LLM calls.
+def prompts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact]) -> list[str]:
+    """Addresses of the prompts whose text stands in the messages of a step's LLM calls.
 
     The most specific come first: those that no other step uses, then those of which most is found. Where
     none is found, those whose name is like the step's.

@@ -1,0 +1,40 @@
+"""What a parameter is for, as its name tells."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pytest_fapo.models import Artifact
+
+Role = Literal["depth", "threshold", "temperature", "top_p", "max_tokens", "model"]
+
+_ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
+    ("temperature", re.compile(r"(^|_)temp(erature)?$")),
+    ("top_p", re.compile(r"(^|_)top_?p$")),
+    ("max_tokens", re.compile(r"tokens?(_(limit|max|budget))?$|^num_predict$")),
+    ("threshold", re.compile(r"thresh(old)?$|cut_?off$|(^|_)(min|least)_?(score|sim(ilarity)?|relevance)?$")),
+    (
+        "depth",
+        re.compile(
+            r"(^|_)(top_?k|k|limit|depth|hops?)$|^top_?(n|docs|passages|results)$"
+            r"|(^|_)(n|num|max|number_of)_(docs|documents|passages|chunks|notes|results|hits|candidates|"
+            r"articles|snippets|sources|matches|hops|items|entries|rows|lines|facts)$"
+            r"|^(passages|documents|chunks|results|hits|notes)$"
+        ),
+    ),
+    ("model", re.compile(r"(^|_)(model|llm|engine|deployment)(_?(name|id))?$")),
+)
+
+
+def role_of(name: str) -> Role | None:
+    """The role of a parameter's or an argument's name, in any spelling; None for an unknown one."""
+    last = re.split(r"[.:]", name)[-1]
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).replace("-", "_").lower()
+    return next((role for role, pattern in _ROLES if pattern.search(snake)), None)
+
+
+def roles_of(artifacts: list[Artifact]) -> set[Role]:
+    """The roles of those artifacts that are parameters."""
+    found = (role_of(artifact.address) for artifact in artifacts if artifact.level == "param")
+    return {role for role in found if role is not None}
