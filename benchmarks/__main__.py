@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--check] [--quick]` measures, and prints each figure beside its bar."""
+"""`python -m benchmarks NAME [--check] [--quick] [--only ROW]` prints figures beside their bars."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import importlib
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
 def names() -> list[str]:
     """Every module of this package that has a `run(check, quick)` function."""
     folder = str(Path(__file__).parent)
-    modules = [module.name for module in pkgutil.iter_modules([folder]) if not module.ispkg]
+    modules = [module.name for module in pkgutil.iter_modules([folder])]
     return sorted(name for name in modules if not name.startswith("_") and name != "figures")
 
 
@@ -23,14 +23,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="+", choices=[*names(), "all"], help="which benchmark")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure misses its bar")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
+    parser.add_argument("--only", metavar="ROW", help="of `planted`: measure this row alone")
     options = parser.parse_args(arguments)
     chosen = names() if "all" in options.name else options.name
-    codes = [_run(name, options.check, options.quick) for name in chosen]
+    if options.only is not None and chosen != ["planted"]:
+        parser.error("--only goes with `planted` alone")
+    more = {} if options.only is None else {"only": options.only}
+    codes = [_run(name, options.check, options.quick, more) for name in chosen]
     return max(codes)
 
 
-def _run(name: str, check: bool, quick: bool) -> int:
-    return int(importlib.import_module(f"benchmarks.{name}").run(check, quick))
+def _run(name: str, check: bool, quick: bool, more: Mapping[str, str]) -> int:
+    return int(importlib.import_module(f"benchmarks.{name}").run(check, quick, **more))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,49 @@
+"""`python -m benchmarks planted`: pipelines with planted faults, and what comes of them.
+
+See docs/benchmarks.md for the rows and how each is measured.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from benchmarks.planted.lab import Lab, laboratory
+from benchmarks.planted.pipelines import chosen
+from benchmarks.planted.table import Figure, show
+
+Row = Callable[[Lab, bool], Sequence[Figure]]
+
+
+def _diagnosis(lab: Lab, quick: bool) -> Sequence[Figure]:
+    from benchmarks.planted.rows_diagnosis import diagnosis
+
+    return diagnosis(lab, chosen(quick))
+
+
+ROWS: dict[str, Row] = {"diagnosis": _diagnosis}
+
+
+def run(check: bool, quick: bool, only: str | None = None) -> int:
+    """Measure the rows and print the table.
+
+    Args:
+        check: whether a missed bar is a failure.
+        quick: a subset of pipelines, seeds and rows, in about a minute.
+        only: name of the one row to measure.
+
+    Returns:
+        the exit code.
+    """
+    if only is not None and only not in ROWS:
+        print(f"no row {only!r}; there are: {', '.join(ROWS)}")
+        return 2
+    started = time.monotonic()
+    figures: list[Figure] = []
+    with laboratory() as lab:
+        for name, row in ROWS.items():
+            if only in (None, name):
+                figures += row(lab, quick)
+    show(figures)
+    print(f"measured in {time.monotonic() - started:.0f} s")
+    return 1 if check and not all(figure.holds for figure in figures) else 0

@@ -1,0 +1,80 @@
+"""Where the runs take place: loopback server, scratch folders, and two runs at once."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from benchmarks.planted.project import Project
+from benchmarks.planted.server import Answerer, Server, serving
+from benchmarks.planted.spec import Planted, Splits
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Lab:
+    """Makes projects and runs them; use as `with laboratory() as lab`.
+
+    Args:
+        server: answers for all models.
+        folder: scratch.
+    """
+
+    def __init__(self, server: Server, folder: Path) -> None:
+        self.server = server
+        self._folder = folder
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def project(
+        self,
+        planted: Planted,
+        files: Mapping[str, str],
+        *,
+        hidden: bool = False,
+        splits: Iterable[Splits] = ("train", "val", "holdout"),
+        model: Answerer | None = None,
+        optimizer: Answerer | None = None,
+    ) -> Project:
+        """A new folder with these files and cases, whose model answers under a name of its own.
+
+        Args:
+            planted: the pipeline.
+            files: its files.
+            hidden: add the cases that no optimizer ever sees.
+            splits: which other cases to write.
+            model: answers instead of the pipeline's own model.
+            optimizer: answers the models whose name begins with `opt`.
+        """
+        with self._lock:
+            self._count += 1
+            name = f"{planted.name}-{self._count}"
+        self.server.models[name] = model or planted.answer
+        if optimizer is not None:
+            self.server.optimizers[name] = optimizer
+        cases: list[Mapping[str, Any]] = []
+        for split, listed in planted.cases().items():
+            if split in splits:
+                cases += listed
+            elif split == "hidden" and hidden:
+                cases += [{**case, "split": "train"} for case in listed]
+        return Project(self._folder / name, self.server.url(name)).write(files, cases)
+
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Do the work for every item, two at a time or as many as there are cores."""
+        with ThreadPoolExecutor(max(2, (os.cpu_count() or 2))) as pool:
+            return list(pool.map(work, items))
+
+
+@contextmanager
+def laboratory() -> Iterator[Lab]:
+    """A running laboratory; its folders go away with it."""
+    with serving() as server, tempfile.TemporaryDirectory(prefix="fapo-planted-") as folder:
+        yield Lab(server, Path(folder))
