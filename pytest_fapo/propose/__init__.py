@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from pytest_fapo.config import Settings
-from pytest_fapo.propose.protocol import CallContext, ProposalFailed, Proposer
+from pytest_fapo.propose.protocol import CallContext, ProposalFailed, Proposer, ProposerDefaults
 
-__all__ = ["CallContext", "ProposalFailed", "Proposer", "make_proposer"]
+__all__ = ["CallContext", "ProposalFailed", "Proposer", "ProposerDefaults", "make_proposer"]
 
 
 def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallContext = nullcontext) -> Proposer:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pytest_fapo.errors import FapoError
 from pytest_fapo.llm import CallContext
-from pytest_fapo.models import Candidate, Evidence, Review
+from pytest_fapo.models import Candidate, Case, Evidence, Repair, Review
 
-__all__ = ["CallContext", "ProposalFailed", "Proposer"]
+__all__ = ["CallContext", "ProposalFailed", "Proposer", "ProposerDefaults"]
 
 
 class ProposalFailed(FapoError):
     """A proposer could not propose: its model answered garbage, or its provider failed.
 
-    Raised by `propose` and `revise`. It is a failed attempt, not the end of a run: record the message and
+    Raised by `propose`, `revise` and `repair`. It is a failed attempt, not the end of a run: record the message and
     go on with the next proposer. The message is one sentence without a traceback and without any secret.
     """
 
@@ -28,11 +28,15 @@ class ProposalFailed(FapoError):
 
 
 class Proposer(Protocol):
-    """Turns evidence into candidates; all see the same evidence and pass the same review and gate."""
+    """Turns evidence into candidates; all see the same evidence and pass the same review and gate.
+
+    A proposer may have two methods more, which `ProposerDefaults` gives to those that have no use for them:
+    `begin` and `repair`.
+    """
 
     @property
     def name(self) -> str:
-        """As in the setting `optimizer`: `playbook`, `openai:<model>`, `anthropic:<model>`."""
+        """As in the setting `optimizer`: `playbook`, `openai:<model>`, `anthropic:<model>`, `command:<program>`."""
         ...
 
     def check(self) -> None:
@@ -63,3 +67,28 @@ class Proposer(Protocol):
             BudgetExceeded: as in `propose`.
         """
         ...
+
+
+class ProposerDefaults:
+    """What a proposer may offer beyond `Proposer`; the loop asks for these methods where they are."""
+
+    def begin(self, cases: Sequence[Case]) -> None:
+        """Called once, before the first `propose`, with the cases of all splits.
+
+        For proposers that must keep val and held-out cases from somebody; never for what they propose.
+        """
+
+    def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
+        """A better version of a candidate that won but broke something, or None where there is none.
+
+        It builds on the same texts as the candidate did, those of the evidence. Asked once for a candidate.
+
+        Args:
+            repair: the candidate, the train cases that it broke, and of the other splits a count and a bit.
+            evidence: as of now; the candidate stands in its memory.
+
+        Raises:
+            ProposalFailed: as in `propose`.
+            BudgetExceeded: as in `propose`.
+        """
+        return None
