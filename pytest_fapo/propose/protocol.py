@@ -15,8 +15,9 @@ __all__ = ["CallContext", "ProposalFailed", "Proposer", "ProposerDefaults"]
 class ProposalFailed(FapoError):
     """A proposer could not propose: its model answered garbage, or its provider failed.
 
-    Raised by `propose`, `revise` and `repair`. It is a failed attempt, not the end of a run: record the message and
-    go on with the next proposer. The message is one sentence without a traceback and without any secret.
+    Raised by `propose`, `revise` and `repair`. It is a failed attempt, not the end of a run: record the
+    message and go on with the next proposer. The message is one sentence without a traceback and without any
+    secret.
     """
 
     def __init__(self, message: str, *, proposer: str, again: bool = True) -> None:
@@ -36,7 +37,7 @@ class Proposer(Protocol):
 
     @property
     def name(self) -> str:
-        """As in the setting `optimizer`: `playbook`, `openai:<model>`, `anthropic:<model>`, `command:<program>`."""
+        """As in the setting `optimizer`."""
         ...
 
     def check(self) -> None:
