@@ -67,7 +67,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run = resumable(runs)
         summary = finish_writing(run)
     snapshot = Snapshot.take(config.rootpath, session.settings.scope)
-    proposers = _proposers(session)
+    proposers = _proposers(config, session)
     if option.fapo_resume:
         if summary is None:
             check_unchanged(run, snapshot)
@@ -137,6 +137,7 @@ def _request(
 ) -> OptimizeRequest:
     from pytest_fapo.evaluate import child_args
     from pytest_fapo.optimize import Budget, OptimizeRequest
+    from pytest_fapo.plugin_hooks import PluginHooks
     from pytest_fapo.session.capturing import offline_applies
 
     option, settings, plan = config.option, session.settings, session.plan
@@ -158,6 +159,8 @@ def _request(
         write=option.fapo_write or ("patch" if under_ci else "auto"),
         target=option.fapo_target or settings.target,
         max_candidates=option.fapo_max_candidates,
+        level=option.fapo_level,
+        hooks=PluginHooks(config.hook),
         stand_in=offline,
         read_line=out.read_line,
         file=out.file,
@@ -166,17 +169,25 @@ def _request(
     )
 
 
-def _proposers(session: FapoSession) -> list[Proposer]:
+def _proposers(config: pytest.Config, session: FapoSession) -> list[Proposer]:
+    from pytest_fapo.config import PROVIDERS
     from pytest_fapo.llm import optimizer_calls
+    from pytest_fapo.llm.clients import add_client_factory
     from pytest_fapo.propose import make_proposer
 
     def calls() -> AbstractContextManager[object]:
         return optimizer_calls(session.optimizer_ledger())
 
-    proposers = [
-        make_proposer(name, settings=session.settings, root=session.root, calls=calls)
-        for name in session.settings.optimizer
-    ]
+    settings, hook = session.settings, config.hook
+    config.add_cleanup(
+        add_client_factory(lambda spec, given: hook.pytest_fapo_llm_client(spec=spec, settings=given))
+    )
+    proposers = []
+    for spec in settings.optimizer:
+        proposer = None
+        if spec != "playbook" and spec.partition(":")[0] not in PROVIDERS:
+            proposer = hook.pytest_fapo_proposer(spec=spec, settings=settings, root=session.root)
+        proposers.append(proposer or make_proposer(spec, settings=settings, root=session.root, calls=calls))
     for proposer in proposers:
         proposer.check()
     return proposers

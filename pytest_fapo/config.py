@@ -9,7 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pytest_fapo.errors import ConfigError
+from pytest_fapo.models import Level
 from pytest_fapo.project_file import project_file, read_toml
+from pytest_fapo.scope_entries import ScopeEntry, scope_entry
+
+PROVIDERS = ("openai", "anthropic", "command")
+"""What stands before the colon of a proposer of ours."""
 
 CacheMode = Literal["auto", "refresh", "only", "off"]
 WriteMode = Literal["auto", "ask", "patch", "never"]
@@ -26,8 +31,12 @@ class Scope(_Section):
     """The scope contract: which artifacts may be edited, per level. Addresses may hold `fnmatch` patterns."""
 
     prompts: list[str] = Field(default_factory=list)
+    """Text files, and string constants of Python files."""
     params: list[str] = Field(default_factory=list)
+    """Values in Python, YAML, TOML and JSON files, each with its domain where one is given:
+    `app/settings.py::TOP_K = 1..20`."""
     structure: list[str] = Field(default_factory=list)
+    """Python files whose functions may be rewritten, or single functions of them."""
 
     @field_validator("prompts", "params", "structure")
     @classmethod
@@ -39,6 +48,29 @@ class Scope(_Section):
                     f"{pattern!r} leaves the project; give a path relative to the folder of pyproject.toml"
                 )
         return patterns
+
+    @field_validator("params")
+    @classmethod
+    def _domains(cls, entries: list[str]) -> list[str]:
+        for entry in entries:
+            try:
+                scope_entry(entry)
+            except ValueError as error:
+                raise ValueError(f"{entry!r}: {error}") from None
+        return entries
+
+    @field_validator("prompts", "structure")
+    @classmethod
+    def _no_domains(cls, entries: list[str]) -> list[str]:
+        for entry in entries:
+            if "::" in entry and "=" in entry.split("::", 1)[1]:
+                raise ValueError(f"{entry!r}: only params have a domain behind '='")
+        return entries
+
+    def entries(self, level: Level) -> list[ScopeEntry]:
+        """The entries of one level, taken apart, in the order of the settings."""
+        texts = {"prompt": self.prompts, "param": self.params, "structure": self.structure}[level]
+        return [scope_entry(text) for text in texts]
 
 
 class ProviderSettings(_Section):
@@ -145,12 +177,12 @@ class Settings(_Section):
 
     @field_validator("optimizer")
     @classmethod
-    def _known_proposers(cls, names: list[str]) -> list[str]:
+    def _proposers(cls, names: list[str]) -> list[str]:
         for name in names:
-            if name != "playbook" and not re.fullmatch(r"(openai|anthropic):\S+|command:\s*\S.*", name):
+            if not re.fullmatch(r"[A-Za-z][\w.-]*(:\s*\S.*)?", name):
                 raise ValueError(
                     f"{name!r} is none of 'playbook', 'openai:<model>', 'anthropic:<model>', "
-                    f"'command:<program>'"
+                    f"'command:<program>', nor the name of a proposer of your own"
                 )
         return names
 

@@ -1,10 +1,32 @@
-"""The extension points that pytest-fapo adds to pytest."""
+"""The extension points that pytest-fapo adds to pytest; implement them in a conftest.py or in a plugin.
+
+docs/hooks.md has an example of each. Records are those of `pytest_fapo.models`.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from pytest_fapo.config import Settings
+    from pytest_fapo.llm.structured import StructuredClient
+    from pytest_fapo.models import (
+        Attempt,
+        Candidate,
+        Case,
+        Evaluation,
+        Finding,
+        ItemResult,
+        ReviewProblem,
+        Trace,
+        Verdict,
+    )
+    from pytest_fapo.propose import Proposer
+    from pytest_fapo.report import Summary
 
 
 @pytest.hookspec
@@ -14,4 +36,98 @@ def pytest_fapo_item(record: dict[str, Any]) -> None:
     Args:
         record: JSON data: `item` (an `ItemResult`), `case` (a `Case` or None) and `trace` (a `Trace`, or None
             where the item has none or another item of the same run has already brought it).
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_fapo_load_cases(path: Path) -> Iterable[dict[str, Any]] | None:
+    """Read a case file of a format of your own.
+
+    Args:
+        path: the file that `@fapo.cases` names; one whose suffix the plugin does not know.
+
+    Returns:
+        one mapping per case, with the keys that a JSONL line would have; None to leave it to others.
+    """
+
+
+@pytest.hookspec
+def pytest_fapo_redact(text: str) -> str | None:
+    """Take out of a text what no trace and no report may hold. Called in every process, for every text.
+
+    Returns:
+        the text without it; None to leave it as it is.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_fapo_attribute(item: ItemResult, case: Case, trace: Trace | None) -> Finding | None:
+    """Say which step a failure is due to, before the plugin's own rules are asked.
+
+    Returns:
+        the finding, its `source` set to `hook`; None to leave it to the rules.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_fapo_proposer(spec: str, settings: Settings, root: Path) -> Proposer | None:
+    """Make the proposer that an entry of the setting `optimizer` names.
+
+    Args:
+        spec: the entry, `mine` or `mine:option`; never one that the plugin knows itself.
+        settings: `[tool.fapo]`.
+        root: pytest's rootdir.
+
+    Returns:
+        an object with the methods of `pytest_fapo.propose.Proposer`; None to leave it to others.
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_fapo_llm_client(spec: str, settings: Settings) -> StructuredClient | None:
+    """Make the client of a model that proposes, diagnoses or reviews: `openai:<model>` by other means, say.
+
+    Returns:
+        a `pytest_fapo.llm.structured.StructuredClient`; None for the official SDK's.
+    """
+
+
+@pytest.hookspec
+def pytest_fapo_review(candidate: Candidate) -> list[ReviewProblem] | None:
+    """Object to a candidate before anything is run. A problem blocks it unless its `blocks` is False."""
+
+
+@pytest.hookspec
+def pytest_fapo_gate(
+    candidate: Candidate, before: Evaluation, after: Evaluation, verdict: Verdict
+) -> str | None:
+    """Reject a candidate that the gate has let through. Nothing can be let through that the gate rejects.
+
+    Args:
+        candidate: the edits.
+        before: the best tree's evaluation.
+        after: the candidate's.
+        verdict: the gate's.
+
+    Returns:
+        why it is rejected, in one sentence; None to let it pass.
+    """
+
+
+@pytest.hookspec
+def pytest_fapo_accepted(attempt: Attempt) -> None:
+    """A candidate was accepted: the next ones build on it. Nothing is written into the source yet."""
+
+
+@pytest.hookspec
+def pytest_fapo_rejected(attempt: Attempt) -> None:
+    """A candidate was rejected; `attempt.verdict` says at which stage and why."""
+
+
+@pytest.hookspec
+def pytest_fapo_report_section(summary: Summary) -> tuple[str, str] | None:
+    """Add a section to the closing summary.
+
+    Returns:
+        its title and its text in Markdown; None for none.
     """

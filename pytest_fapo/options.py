@@ -32,8 +32,15 @@ def _add_commands(group: pytest.OptionGroup) -> None:
     add(
         "--fapo-optimize",
         action="store_true",
-        help="Find prompt edits that mend failing cases, prove them on the whole suite and the held-out "
-        "cases, and write the proven ones into the source.",
+        help="Find edits of prompts, parameters and code that mend failing cases, prove them on the whole "
+        "suite and the held-out cases, and write the proven ones into the source.",
+    )
+    add(
+        "--fapo-level",
+        choices=["prompt", "param", "structure"],
+        default="structure",
+        help="The highest level that may be edited: prompts only (prompt), parameters too (param), or all "
+        "that [tool.fapo.scope] names (structure, the default).",
     )
     add(
         "--fapo-write",

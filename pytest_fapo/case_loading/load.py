@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from pytest_fapo.case_loading.decorator import CaseSource
 from pytest_fapo.case_loading.fields import to_case
-from pytest_fapo.case_loading.read import PlacedRow, read_rows
+from pytest_fapo.case_loading.read import PlacedRow, known_suffix, read_rows
 from pytest_fapo.case_loading.splits import assign_splits
 from pytest_fapo.errors import CaseError
 from pytest_fapo.models import SPLITS, Case
 
+Loader = Callable[[Path], "Iterable[Any] | None"]
+"""Reads files of a format that is not ours; None for a file that it does not know."""
 
-def load_cases(source: CaseSource, *, test_file: Path, rootpath: Path) -> list[Case]:
+
+def load_cases(
+    source: CaseSource, *, test_file: Path, rootpath: Path, loader: Loader | None = None
+) -> list[Case]:
     """Load the cases of one `@fapo.cases`.
 
     Args:
         source: what the decorator was given.
         test_file: the file of the decorated test; relative paths are looked up beside it first.
         rootpath: pytest's rootdir, where they are looked up next.
+        loader: asked for files of an unknown kind.
 
     Raises:
         CaseError: one line that names the file, the line where known, what is wrong and what was expected.
     """
-    rows, label = _rows(source, test_file, rootpath)
+    rows, label = _rows(source, test_file, rootpath, loader)
     placed = [to_case(row, source) for row in rows]
     cases = _unique([case for case, _ in placed], source)
     given = [has_split for _, has_split in placed]
@@ -38,13 +44,18 @@ def load_cases(source: CaseSource, *, test_file: Path, rootpath: Path) -> list[C
     return cases
 
 
-def _rows(source: CaseSource, test_file: Path, rootpath: Path) -> tuple[list[PlacedRow], str]:
+def _rows(
+    source: CaseSource, test_file: Path, rootpath: Path, loader: Loader | None
+) -> tuple[list[PlacedRow], str]:
     given: Any = source.source
     if isinstance(given, str | os.PathLike):
         path = _find(Path(given), test_file, rootpath)
         label = _relative(path, rootpath)
-        return read_rows(path, label), label
-    label = "cases(...)"
+        given = loader(path) if loader is not None and not known_suffix(path) else None
+        if given is None:
+            return read_rows(path, label), label
+    else:
+        label = "cases(...)"
     if callable(given):
         label = f"cases({getattr(given, '__name__', 'function')})"
         given = given()

@@ -39,6 +39,11 @@ def read_rows(path: Path, label: str) -> list[PlacedRow]:
     return rows
 
 
+def known_suffix(path: Path) -> bool:
+    """Whether `read_rows` knows files of this name."""
+    return path.suffix.lower() in _READERS
+
+
 def _text(path: Path, label: str) -> str:
     try:
         data = path.read_bytes()

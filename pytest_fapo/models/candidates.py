@@ -40,7 +40,13 @@ class Domain(Record):
             return "one of " + ", ".join(json.dumps(choice) for choice in self.choices)
         if self.kind == "bool":
             return "true or false"
-        return f"{self.low if self.low is not None else ''}..{self.high if self.high is not None else ''}"
+        return f"{_bound(self.low)}..{_bound(self.high)}"
+
+
+def _bound(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() else str(value)
 
 
 class Artifact(Record):

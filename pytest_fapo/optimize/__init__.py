@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.optimize.budget import Budget
 from pytest_fapo.optimize.conduct import optimize
+from pytest_fapo.optimize.hooks import Hooks
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.resume import finish_writing, resumable
 from pytest_fapo.optimize.run_directory import RunDirectory
@@ -11,6 +12,7 @@ from pytest_fapo.optimize.snapshot import Snapshot
 
 __all__ = [
     "Budget",
+    "Hooks",
     "OptimizeRequest",
     "RunDirectory",
     "Snapshot",

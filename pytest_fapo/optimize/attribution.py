@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pytest_fapo.diagnose import diagnose
-from pytest_fapo.models import Diagnosis
+from pytest_fapo.models import Diagnosis, Evaluation, Finding, Intervention, ItemResult, Outcome
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
@@ -32,14 +34,25 @@ class Attribution:
         """The diagnosis that was paid for, else that of the rules alone: for the summary at the end."""
         if best.candidate in self._of:
             return self._of[best.candidate]
-        return diagnose(best.evaluation, artifacts=self._request.snapshot.store.with_files(best.files).all())
+        artifacts = self._request.snapshot.store.with_files(best.files).all()
+        return diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
+
+    def _from_hooks(self, evaluation: Evaluation, item: ItemResult) -> Finding | None:
+        return self._request.hooks.attribute(item, evaluation.cases[item.nodeid], evaluation.trace_of(item))
 
     def _diagnose(self, best: Best) -> Diagnosis:
         store = self._request.snapshot.store.with_files(best.files)
 
+        def intervene(interventions: Sequence[Intervention]) -> Mapping[int, Outcome | None]:
+            return self._evaluator.interventions(best.files, interventions)
+
         found = diagnose(
             best.evaluation,
             artifacts=store.all(),
+            reader=self._request.reader,
+            intervene=intervene,
+            limit=self._request.settings.interventions,
+            extra=[self._from_hooks],
         )
         self._request.run.log(
             "diagnosis",

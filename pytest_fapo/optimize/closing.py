@@ -135,6 +135,7 @@ class Closing:
 
     def _finish(self, summary: Summary) -> Summary:
         run = self._request.run
+        summary.sections = self._request.hooks.sections(summary)
         run.save_text("summary.json", summary.model_dump_json(indent=1))
         run.save_text("summary.md", summary_markdown(summary))
         if summary.stop != "interrupted":

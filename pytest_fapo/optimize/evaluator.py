@@ -9,9 +9,16 @@ from types import TracebackType
 
 from pydantic import JsonValue
 
-from pytest_fapo.evaluate import Allotment, EvaluationRequest, ShadowTree, Stage, evaluate
+from pytest_fapo.evaluate import (
+    Allotment,
+    EvaluationRequest,
+    ShadowTree,
+    Stage,
+    evaluate,
+    run_interventions,
+)
 from pytest_fapo.gate import SUITE, of_split
-from pytest_fapo.models import Candidate, Evaluation
+from pytest_fapo.models import Candidate, Evaluation, Intervention, Outcome
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
 
@@ -106,6 +113,18 @@ class Evaluator:
         stages = [Stage(name="once more", nodeids=list(nodeids))]
         return self._evaluate(files, stages, len(nodeids), options={"sample": sample})
 
+    def interventions(
+        self, files: Mapping[str, bytes], interventions: Sequence[Intervention]
+    ) -> Mapping[int, Outcome | None]:
+        """Run cases on a tree with a step's output replaced; see `evaluate.run_interventions`."""
+        shadow = self._tree()
+        shadow.apply(files)
+        self._progress.stage("interventions", total=len(interventions))
+        request = self._child_request([], files)
+        outcomes = run_interventions(shadow, request, interventions, cancelled=self._cancelled.is_set)
+        self._progress.spending(self._request.budget.spending())
+        return outcomes
+
     def _case_stages(self, candidate: Candidate, parent: Evaluation) -> list[Stage]:
         targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
         train, val = of_split(parent, "train"), of_split(parent, "val")
@@ -141,32 +160,43 @@ class Evaluator:
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._progress.stage("final proof" if final else name, total=total)
-        # What the baseline has just asked anew is fresh by now.
-        mode = "auto" if request.cache_mode == "refresh" else request.cache_mode
         evaluation = evaluate(
             shadow,
-            EvaluationRequest(
-                args=request.child_args,
-                stages=list(stages),
-                cwd=request.cwd,
-                cache_folder=str(request.cache_folder),
-                cache_mode="only" if final else mode,
-                # Without a cache there is no free final proof: each evaluation is then as good as one.
-                fresh=final or mode == "off",
-                spend_file=str(request.budget.spend_file),
-                allotment=Allotment(
-                    max_calls=request.budget.max_calls,
-                    max_cost=request.budget.max_cost,
-                    deadline=None if final else request.budget.deadline,
-                ),
-                watch=sorted(files),
-                options=dict(options or {}),
-            ),
+            self._child_request(stages, files, final=final, options=options),
             on_item=self._progress.item,
             cancelled=self._cancelled.is_set,
         )
         self._progress.spending(request.budget.spending())
         return evaluation
+
+    def _child_request(
+        self,
+        stages: Sequence[Stage],
+        files: Mapping[str, bytes],
+        *,
+        final: bool = False,
+        options: Mapping[str, JsonValue] | None = None,
+    ) -> EvaluationRequest:
+        request = self._request
+        # What the baseline has just asked anew is fresh by now.
+        mode = "auto" if request.cache_mode == "refresh" else request.cache_mode
+        return EvaluationRequest(
+            args=request.child_args,
+            stages=list(stages),
+            cwd=request.cwd,
+            cache_folder=str(request.cache_folder),
+            cache_mode="only" if final else mode,
+            # Without a cache there is no free final proof: each evaluation is then as good as one.
+            fresh=final or mode == "off",
+            spend_file=str(request.budget.spend_file),
+            allotment=Allotment(
+                max_calls=request.budget.max_calls,
+                max_cost=request.budget.max_cost,
+                deadline=None if final else request.budget.deadline,
+            ),
+            watch=sorted(files),
+            options=dict(options or {}),
+        )
 
     def _tree(self, slot: int = 0) -> ShadowTree:
         if slot not in self._shadows:

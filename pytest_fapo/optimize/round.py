@@ -146,7 +146,7 @@ class Round:
             self.pool.add(attempt, best.evaluation, judged.evaluation)
         if proposed is None or attempt.verdict.accepted or attempt.verdict.kept:
             return
-        if judged.wins or attempt.verdict.reason.startswith(_WON):
+        if attempt.verdict.reason.startswith(_WON):
             result.waiting.append(replace(proposed, candidate=attempt.candidate))
             return
         mended = self._repair(judged, attempt, proposed, best, evidence)
@@ -193,8 +193,10 @@ def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
 def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
     if judged is accepted or judged not in winners or judged.proven:
         return judged
-    update = {
-        "accepted": False,
-        "reason": f"{_WON} too; it is tried again on top of {accepted.candidate.id}",
-    }
+    winner = accepted.candidate
+    if judged.candidate.cluster == winner.cluster:
+        reason = f"mends its cases too, and no more of them than {winner.id}"
+    else:
+        reason = f"{_WON} too; it is tried again on top of {winner.id}"
+    update = {"accepted": False, "reason": reason}
     return replace(judged, verdict=judged.verdict.model_copy(update=update))

@@ -8,7 +8,7 @@ from typing import TextIO
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
 from pytest_fapo.report.summary import SplitResult, Summary
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import percents
+from pytest_fapo.report.words import one_line, percents
 
 _HEADER = ("", "tests", "before", "after", "fixed", "broken")
 _LABEL_WIDTH = 12
@@ -42,6 +42,11 @@ def render_summary(
     terminal.line("")
     for label, text in facts(summary):
         terminal.labelled(label, text, column=_LABEL_WIDTH)
+    for title, text in summary.sections:
+        terminal.line("")
+        terminal.line((one_line(title), "bold"))
+        for line in text.splitlines():
+            terminal.line(line)
 
 
 def _cells(row: SplitResult) -> tuple[str, ...]:
@@ -74,6 +79,8 @@ def summary_markdown(summary: Summary) -> str:
         rows = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *(_cells(row) for row in summary.splits)]
         lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
     lines += [f"- **{label or '…'}**: {_escaped(text)}" for label, text in facts(summary)]
+    for title, text in summary.sections:
+        lines += ["", f"## {_escaped(one_line(title))}", "", text]
     if summary.candidates:
         lines += ["", "## What was tried", "", _fenced("\n".join(summary.candidates))]
     return "\n".join(lines) + "\n"

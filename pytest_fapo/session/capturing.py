@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -70,12 +71,17 @@ def prepare_folder(folder: Path) -> Path:
 class Capturing:
     """Tracing and capture of one process, installed once and taken out at the end."""
 
-    def __init__(self, settings: Settings, plan: CapturePlan) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        plan: CapturePlan,
+        redactions: Sequence[Callable[[str], str | None]] = (),
+    ) -> None:
         from pytest_fapo.llm import Cache, Capture
         from pytest_fapo.trace import Redactor, StepTracer
 
         self._steps = settings.steps
-        self.redactor = Redactor(settings.redact)
+        self.redactor = Redactor(settings.redact, further=redactions)
         self.tracer = StepTracer(settings.steps)
         offline = None
         if offline_applies(settings):

@@ -14,6 +14,7 @@ from pytest_fapo.case_loading.decorator import MARK
 from pytest_fapo.errors import CaseError
 
 if TYPE_CHECKING:
+    from pytest_fapo.case_loading.load import Loader
     from pytest_fapo.models import Case
 
 
@@ -34,12 +35,16 @@ class CaseBinder:
         rootpath: pytest's rootdir.
         pipeline: name of the pipeline fixture where `cases` names none.
         timeout: seconds per case where `cases` gives none.
+        loader: reads case files of unknown kinds.
     """
 
-    def __init__(self, rootpath: Path, pipeline: str, timeout: float | None) -> None:
+    def __init__(
+        self, rootpath: Path, pipeline: str, timeout: float | None, loader: Loader | None = None
+    ) -> None:
         self._rootpath = rootpath
         self._pipeline = pipeline
         self._timeout = timeout
+        self._loader = loader
         self._loaded: dict[tuple[int, Path], tuple[CaseSource, list[Case]]] = {}
         self._identities: dict[tuple[str, str], list[Case]] = {}
 
@@ -67,7 +72,7 @@ class CaseBinder:
         test_file = Path(metafunc.definition.path)
         key = (id(source), test_file)
         if key not in self._loaded:  # the source is kept too, so that its id stays its own
-            cases = load_cases(source, test_file=test_file, rootpath=self._rootpath)
+            cases = load_cases(source, test_file=test_file, rootpath=self._rootpath, loader=self._loader)
             self._loaded[key] = (source, cases)
         return self._loaded[key][1]
 

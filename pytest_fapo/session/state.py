@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo.config import load_settings
-from pytest_fapo.errors import PipelineError
+from pytest_fapo.config import PROVIDERS, Settings, load_settings
+from pytest_fapo.errors import ConfigError, PipelineError
 from pytest_fapo.models import Evaluation
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.execution import Execution
@@ -23,9 +23,10 @@ from pytest_fapo.session.run import Run
 from pytest_fapo.session.spending import spending_of
 from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
 from pytest_fapo.trace import Recorder
+from pytest_fapo.trace.redact import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_fapo.llm import Ledger
 
@@ -44,9 +45,15 @@ class FapoSession:
     def __init__(self, config: pytest.Config, plan: CapturePlan | None = None) -> None:
         self.config = config
         self.settings = load_settings(config.inipath, config.rootpath)
+        _check_proposers(self.settings, config)
         options = config.option
         self.timeout: float | None = options.fapo_timeout or self.settings.timeout
-        self.binder = CaseBinder(config.rootpath, self.settings.pipeline, self.timeout)
+        self.binder = CaseBinder(
+            config.rootpath,
+            self.settings.pipeline,
+            self.timeout,
+            loader=lambda path: config.hook.pytest_fapo_load_cases(path=path),
+        )
         self._taken = Evaluation()
         self.plan = child_plan(config) or plan or default_plan(config)
         self.expected_items: int | None = None
@@ -69,7 +76,9 @@ class FapoSession:
         """Install tracing and capture, once, in the process that runs the tests."""
         if self._capturing is None:
             self.plan = self.plan.counted()
-            self._capturing = Capturing(self.settings, self.plan)
+            implementations = self.config.hook.pytest_fapo_redact.get_hookimpls()
+            redactions = [_redaction(each) for each in implementations]
+            self._capturing = Capturing(self.settings, self.plan, redactions)
             self._capturing.install()
         return self._capturing
 
@@ -186,6 +195,40 @@ class FapoSession:
     def evaluation(self, exit_code: int = 0) -> Evaluation:
         calls = (call for trace in self._taken.traces.values() for call in trace.llm_calls)
         return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending_of(calls)})
+
+
+def _check_proposers(settings: Settings, config: pytest.Config) -> None:
+    """A name that is none of ours is good only where a plugin may know it.
+
+    Raises:
+        ConfigError: it names no proposer.
+    """
+    foreign = [
+        *config.hook.pytest_fapo_proposer.get_hookimpls(),
+        *config.hook.pytest_fapo_llm_client.get_hookimpls(),
+    ]
+    for name in settings.optimizer:
+        if not foreign and name != "playbook" and name.partition(":")[0] not in PROVIDERS:
+            raise ConfigError(
+                f"tool.fapo.optimizer: {name!r} is none of 'playbook', 'openai:<model>', "
+                f"'anthropic:<model>', 'command:<program>', and no plugin of this project offers it"
+            )
+
+
+def _redaction(implementation: Any) -> Callable[[str], str | None]:
+    """One plugin's `pytest_fapo_redact`, called directly: it sees every text that is recorded.
+
+    What it raises must not let the text through.
+    """
+
+    def redact(text: str) -> str | None:
+        try:
+            found = implementation.function(text=text)
+        except Exception as error:
+            return f"[not recorded: pytest_fapo_redact raised {type(error).__name__}]"
+        return found if found is None or isinstance(found, str) else REDACTED
+
+    return redact
 
 
 def default_plan(config: pytest.Config) -> CapturePlan:

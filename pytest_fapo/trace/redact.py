@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 REDACTED = "[redacted]"
 
@@ -30,9 +30,16 @@ class Redactor:
         patterns: regular expressions of `[tool.fapo] redact`.
         secrets: values known to be secret. The values of environment variables named `*_API_KEY`, `*_TOKEN`,
             `*_SECRET`, `*_PASSWORD` are added by themselves.
+        further: the project's own redactions, applied last; each gives the text, or None to leave it.
     """
 
-    def __init__(self, patterns: Sequence[str] = (), secrets: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        patterns: Sequence[str] = (),
+        secrets: Sequence[str] = (),
+        further: Sequence[Callable[[str], str | None]] = (),
+    ) -> None:
+        self._further = tuple(further)
         self._builtin = re.compile("|".join(_BUILTIN))
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
@@ -49,6 +56,9 @@ class Redactor:
         text = self._builtin.sub(REDACTED, text)
         for pattern in self._patterns:
             text = pattern.sub(REDACTED, text)
+        for redact in self._further:
+            changed = redact(text)
+            text = text if changed is None else changed
         return text
 
     def add_secret(self, value: str) -> None:

@@ -1,0 +1,101 @@
+"""An entry of `[tool.fapo.scope]` taken apart: `path`, `path::NAME`, for params also `path::NAME = domain`."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from pytest_fapo.models import Domain
+
+_RANGE = re.compile(r"(?P<low>[^\s|]*)\s*\.\.\s*(?P<high>[^\s|]*)")
+_EXPECTED = "expected bounds ('1..20', '0..1', '1..') or choices ('gpt-4o-mini | gpt-4o')"
+
+
+class ScopeEntry(NamedTuple):
+    """What one entry of the scope stands for; path and name may hold `fnmatch` patterns."""
+
+    text: str
+    """As it stands in the settings."""
+    path: str
+    name: str = ""
+    domain: Domain | None = None
+    """The values that the entry allows; only entries of params have one, and they need not."""
+
+
+@lru_cache(maxsize=1024)
+def scope_entry(text: str) -> ScopeEntry:
+    """Take an entry apart.
+
+    Raises:
+        ValueError: what stands behind ` = ` is no domain; the message says what is expected.
+    """
+    path, _, rest = text.strip().partition("::")
+    name, equals, allowed = _divided(rest)
+    domain = parse_domain(allowed) if equals else None
+    return ScopeEntry(text, path.strip(), name, domain)
+
+
+def parse_domain(text: str) -> Domain:
+    """Bounds `low..high` (either may be missing) or choices separated by `|`, each JSON or a bare word.
+
+    Bounds written as whole numbers give kind `int`; whether fractions are meant too is known only from the
+    parameter's value.
+
+    Raises:
+        ValueError: it is neither; the message says what is expected.
+    """
+    text = text.strip()
+    if "|" not in text and (match := _RANGE.fullmatch(text)):
+        return _bounds(text, match["low"], match["high"])
+    words = _words(text)
+    if len(words) < 2 or not all(words):
+        raise ValueError(f"{text!r} is no domain: {_EXPECTED}")
+    choices = [_choice(word) for word in words]
+    if len({json.dumps(choice) for choice in choices}) < len(choices):
+        raise ValueError(f"{text!r} names a choice twice")
+    if all(isinstance(choice, bool) for choice in choices):
+        return Domain(kind="bool", given=True)
+    return Domain(kind="choice", choices=choices, given=True)
+
+
+def _bounds(text: str, low: str, high: str) -> Domain:
+    first, last = _number(low), _number(high)
+    if (first is None and last is None) or (low and first is None) or (high and last is None):
+        raise ValueError(f"{text!r} is no domain: {_EXPECTED}")
+    if first is not None and last is not None and first >= last:
+        raise ValueError(f"{text!r} is no domain: the lower bound comes first and is the smaller one")
+    fractions = isinstance(first, float) or isinstance(last, float)
+    return Domain(kind="float" if fractions else "int", low=first, high=last, given=True)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _choice(word: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(word)
+    except ValueError:
+        return word[1:-1] if len(word) > 1 and word[0] == word[-1] == "'" else word
+    if isinstance(value, (list, dict)):
+        raise ValueError(f"{word!r} is no choice: a number, a text, true, false or null is")
+    return value
+
+
+def _words(text: str) -> list[str]:
+    """The parts between `|`, except inside quotes."""
+    return [part.strip() for part in re.findall(r'(?:"(?:\\.|[^"])*"|[^|])+', text)]
+
+
+def _divided(rest: str) -> tuple[str, str, str]:
+    """Name, `=` and domain; an `=` inside a quoted key belongs to the key."""
+    match = re.fullmatch(r'\s*((?:"(?:\\.|[^"])*"|[^="])*?)\s*(?:(=)(.*))?', rest, re.S)
+    return (match[1], match[2] or "", match[3] or "") if match else (rest.strip(), "", "")
