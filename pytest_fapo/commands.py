@@ -107,7 +107,7 @@ def _diagnose(session: FapoSession, baseline: Evaluation, out: _Output) -> None:
     from pytest_fapo.report import render_diagnosis
 
     scope = session.settings.scope
-    artifacts = ArtifactStore(session.root, scope).all("prompt") if scope.prompts else []
+    artifacts = ArtifactStore(session.root, scope).all()
     render_diagnosis(
         diagnose(baseline, artifacts=artifacts), baseline, out.file, tty=out.tty, color=out.color
     )

@@ -1,4 +1,4 @@
-"""An entry of `[tool.fapo.scope]` taken apart: `path`, `path::NAME`, for params also `path::NAME = domain`."""
+"""An entry of `[tool.fapo.scope]` taken apart: `path`, `path::NAME`; params also `path::NAME = domain`."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ class Constant(NamedTuple):
     literal: ast.Constant | None = None
     statement: ast.stmt | None = None
     wrappers: tuple[Wrapper, ...] = ()
+    expression: ast.expr | None = None
+    """What the name is bound to, where it is bound once and by itself."""
 
 
 class Module(NamedTuple):
@@ -33,6 +36,7 @@ class Module(NamedTuple):
 
     source: SourceText
     constants: dict[str, Constant]
+    tree: ast.Module
 
 
 @lru_cache(maxsize=128)
@@ -54,7 +58,7 @@ def parse_module(data: bytes, path: str) -> Module:
     found: dict[str, list[Constant]] = {}
     for constant in _constants(tree.body, "", imports):
         found.setdefault(constant.name, []).append(constant)
-    return Module(source, {name: _once(several) for name, several in found.items()})
+    return Module(source, {name: _once(several) for name, several in found.items()}, tree)
 
 
 def replace_constant(data: bytes, path: str, name: str, text: str) -> bytes:
@@ -72,16 +76,51 @@ def replace_constant(data: bytes, path: str, name: str, text: str) -> bytes:
     value = inner_value(wrappers, str(constant.literal.value), text)
     if value is None:
         raise ArtifactError(f"{path}::{name}: {wrappers[-1].name}() would change the new text")
-    start, end = _span(module.source.text, constant.literal)
-    around = _surroundings(module.source, constant.statement, start)
+    start, end = span_of(module.source.text, constant.literal)
+    around = surroundings_of(module.source, constant.statement, start)
     for literal in spellings(module.source.text[start:end], value, around):
-        result = _spliced(module.source, start, end, literal)
+        result = spliced(module.source, start, end, literal)
         if result is not None and _holds(result, path, name, apply_all(wrappers, text)):
             return result
     raise ArtifactError(f"{path}::{name}: the new text cannot be written as a Python string in this place")
 
 
-def _spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | None:
+def add_constant(data: bytes, path: str, name: str, text: str) -> bytes:
+    """The module with one string constant more, behind the last one that it has at its top level.
+
+    Raises:
+        ArtifactError: the module binds the name already, or it is no name of a module constant.
+    """
+    module = parse_module(data, path)
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise ArtifactError(f"{path}::{name}: cannot be created: only constants of the module itself can be")
+    if any(_binds(node, name) for node in ast.walk(module.tree)):
+        raise ArtifactError(f"{path}::{name}: cannot be created: there is something of this name already")
+    strings = [each for each in module.constants.values() if each.literal and "." not in each.name]
+    ends = [
+        each.statement.end_lineno or 0
+        for each in strings
+        if each.statement and each.statement in module.tree.body
+    ]
+    newline, lines = module.source.newline, split_lines(module.source.text)
+    number = max(ends, default=len(lines))
+    if number and not lines[number - 1].endswith(("\n", "\r")):
+        lines[number - 1] += newline
+    statement = f'{name} = ""{newline}' if ends else f'{newline * 2 if lines else ""}{name} = ""{newline}'
+    draft = "".join([*lines[:number], statement, *lines[number:]])
+    return replace_constant(module.source.encode(draft), path, name, text)
+
+
+def _binds(node: ast.AST, name: str) -> bool:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return node.name == name
+    if isinstance(node, ast.alias):
+        return (node.asname or node.name) == name
+    return isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+
+
+def spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | None:
+    """The file with other text between two positions; None where its encoding cannot spell it."""
     try:
         return source.encode(source.text[:start] + literal + source.text[end:])
     except UnicodeEncodeError:
@@ -96,14 +135,15 @@ def _holds(data: bytes, path: str, name: str, value: str) -> bool:
     return constant is not None and not constant.reason and constant.value == value
 
 
-def _surroundings(source: SourceText, statement: ast.stmt, start: int) -> Surroundings:
+def surroundings_of(source: SourceText, statement: ast.stmt, start: int) -> Surroundings:
+    """What the place of a literal, which begins at `start`, asks of its spelling."""
     line = split_lines(source.text)[statement.lineno - 1]
     indent = line[: len(line) - len(line.lstrip(" \t\f"))]
     before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[:start])
     return Surroundings(source.encoding, source.newline, indent, before.endswith(("(", ",")))
 
 
-def _span(text: str, node: ast.expr) -> tuple[int, int]:
+def span_of(text: str, node: ast.expr) -> tuple[int, int]:
     """Character positions of `node`: `ast` counts columns in UTF-8 bytes, and lines as Python does."""
     lines = split_lines(text)
 
@@ -162,13 +202,14 @@ def _constant(name: str, value: ast.expr, statement: ast.stmt, imports: dict[str
     while isinstance(node, ast.Call):
         found = _wrapper(node, imports)
         if found is None:
-            return Constant(name, reason=f"its value is computed by {ast.unparse(node.func)[:60]}()")
+            reason = f"its value is computed by {ast.unparse(node.func)[:60]}()"
+            return Constant(name, reason=reason, statement=statement, expression=value)
         node, wrapper = found
         wrappers.insert(0, wrapper)
     if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
-        return Constant(name, reason=_why_not(node))
+        return Constant(name, reason=_why_not(node), statement=statement, expression=value)
     text = apply_all(wrappers, node.value)
-    return Constant(name, text, literal=node, statement=statement, wrappers=tuple(wrappers))
+    return Constant(name, text, "", node, statement, tuple(wrappers), value)
 
 
 def _wrapper(call: ast.Call, imports: dict[str, str]) -> tuple[ast.expr, Wrapper] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from pytest_fapo.artifacts.addresses import Address, parse_address, split_pattern
+from pytest_fapo.artifacts.addresses import Address, parse_address
 from pytest_fapo.artifacts.encoding import universal
 from pytest_fapo.artifacts.globs import (
     all_paths,
@@ -17,13 +17,15 @@ from pytest_fapo.artifacts.globs import (
     matches_path,
 )
 from pytest_fapo.artifacts.kinds import Kind, Piece, kind_for
+from pytest_fapo.artifacts.params import read_value, wanted
 from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.models import Artifact, Edit, Level
+from pytest_fapo.models import LEVELS, Artifact, Domain, Edit, Level
+from pytest_fapo.scope_entries import ScopeEntry
 
 _SETTING: dict[Level, str] = {"prompt": "prompts", "param": "params", "structure": "structure"}
-SUPPORTED: tuple[Level, ...] = ("prompt",)
-"""Levels whose artifacts can be edited; the scope's patterns for other levels are accepted and wait."""
+SUPPORTED: tuple[Level, ...] = LEVELS
+"""Levels whose artifacts can be edited."""
 
 
 class ArtifactStore:
@@ -41,24 +43,31 @@ class ArtifactStore:
         """Contents laid over the disk, by relative POSIX path."""
         self.skipped: dict[str, str] = {}
         """Address to reason, of what a wildcard met and could not take; filled by `all`."""
+        self._begun: dict[str, bytes] = {}
+        """Contents before the first file was laid over them."""
 
     def with_files(self, base: Mapping[str, bytes]) -> ArtifactStore:
         """The same store reading `base` over the disk: the texts of a parent candidate."""
         store = ArtifactStore(self.root, self.scope)
         store.files = {**self.files, **base}
+        begun = {path: self._read(path) for path in base if path not in self._begun and self._exists(path)}
+        store._begun = {**begun, **self._begun}
         return store
 
     def all(self, level: Level | None = None) -> list[Artifact]:
-        """Every editable artifact, in the order of the scope's patterns.
+        """Every editable artifact, of all levels or of one, in the order of the scope's entries.
+
+        What two levels name belongs to the lower one.
 
         Raises:
-            ArtifactError: a pattern stands for nothing that can be edited; says which and what is near.
+            ArtifactError: an entry stands for nothing that can be edited; says which and what is near.
         """
         found: dict[str, Artifact] = {}
         for each in SUPPORTED if level is None else (level,):
-            if each in SUPPORTED:
-                for pattern in self._patterns(each):
-                    found.update((artifact.address, artifact) for artifact in self._of_pattern(pattern, each))
+            for entry in self.scope.entries(each):
+                for artifact in self._of_entry(entry, each):
+                    if each != "param" or self._decisive(artifact.address) == entry:
+                        found.setdefault(artifact.address, artifact)
         return list(found.values())
 
     def get(self, address: str) -> Artifact:
@@ -68,12 +77,15 @@ class ArtifactStore:
             ArtifactError: it is outside the scope, does not exist or cannot be edited.
         """
         wanted = parse_address(address)
+        refused: ArtifactError | None = None
         for level in SUPPORTED:
             if self.in_scope(str(wanted), level):
-                for artifact in self._of_address(wanted, level):
-                    return artifact
-                names = [str(Address(wanted.path, name)) for name in self._names(wanted, level)]
-                raise ArtifactError(f"{address}: there is no such constant{_near(str(wanted), names)}")
+                try:
+                    return self._at(wanted, level)
+                except ArtifactError as error:
+                    refused = refused or error
+        if refused is not None:
+            raise refused
         raise ArtifactError(f"{address}: not in the scope; [tool.fapo.scope] allows {self._allowed()}")
 
     def in_scope(self, address: str, level: Level) -> bool:
@@ -84,75 +96,178 @@ class ArtifactStore:
             return False
         if str(wanted) != address or in_environment(self.root, wanted.path):
             return False
-        return any(
-            matches_path(wanted.path, pattern.path) and _same_name(wanted.name, pattern.name)
-            for pattern in map(split_pattern, self._patterns(level))
-        )
+        return any(_covers(entry, wanted, level) for entry in self.scope.entries(level))
+
+    def paths(self) -> list[str]:
+        """Every file in which the scope lets something be edited, sorted; also one without functions yet.
+
+        Raises:
+            ArtifactError: an entry stands for nothing that can be edited.
+        """
+        found = {artifact.path for artifact in self.all()}
+        for entry in self.scope.entries("structure"):
+            found.update(
+                path for path in find_paths(self.root, entry.path, self.files) if path.endswith(".py")
+            )
+        return sorted(found)
+
+    def creatable(self) -> list[str]:
+        """Patterns of paths at which new prompt files may be created."""
+        return [
+            entry.path
+            for entry in self.scope.entries("prompt")
+            if not entry.name and has_wildcard(entry.path) and not entry.path.endswith(".py")
+        ]
+
+    def creates(self, edit: Edit) -> bool:
+        """Whether `edit` makes something new: nothing is there yet, and the scope allows to create it."""
+        return not edit.before and self._creation_level(edit.address) is not None
 
     def render(self, edits: Sequence[Edit], base: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
         """The files of the project as they are after `edits`, by relative POSIX path.
 
         Files laid over the disk (this store's own and `base`) are part of the result, so that it is the
-        whole patch against the disk and not only the last step.
+        whole patch against the disk and not only the last step. What edits create is added after the others
+        are carried out, so that a new function finds the place where it is used.
 
         Raises:
-            ArtifactError: an edit is out of scope, not possible, or made for another text than is there.
+            ArtifactError: an edit is out of scope, not possible, outside the parameter's domain, or made for
+                another text than is there.
         """
         store = self.with_files(base or {})
         for address in {edit.address for edit in edits}:
             if sum(edit.address == address for edit in edits) > 1:
                 raise ArtifactError(f"{address}: two edits of one candidate change it; give one")
+        created = [edit for edit in edits if store.creates(edit)]
         for edit in edits:
-            artifact = store.get(edit.address)
-            if artifact.text != universal(edit.before):
-                raise ArtifactError(f"{edit.address}: its text is not the one that the edit was made for")
-            kind = kind_for(artifact.path, artifact.name, artifact.level)
-            content = kind.replace(store._read(artifact.path), artifact.path, artifact.name, edit.after)
-            store.files[artifact.path] = content
+            if edit not in created:
+                store._replace(edit)
+        for edit in created:
+            store._create(edit)
         return store.files
 
-    def _patterns(self, level: Level) -> list[str]:
-        patterns: list[str] = getattr(self.scope, _SETTING[level])
-        return patterns
+    # --- editing ---------------------------------------------------------------------------------------
 
-    def _of_pattern(self, text: str, level: Level) -> list[Artifact]:
-        pattern = split_pattern(text)
-        kind = kind_for(pattern.path, pattern.name, level)
-        broad = has_wildcard(pattern.path) or has_wildcard(pattern.name)
+    def _replace(self, edit: Edit) -> None:
+        artifact = self.get(edit.address)
+        if artifact.text != universal(edit.before):
+            raise ArtifactError(f"{edit.address}: its text is not the one that the edit was made for")
+        if artifact.domain is not None:
+            _check_domain(artifact.address, artifact.domain, edit.after)
+        kind = kind_for(artifact.path, artifact.name, artifact.level)
+        content = kind.replace(self._read(artifact.path), artifact.path, artifact.name, edit.after)
+        self.files[artifact.path] = content
+
+    def _create(self, edit: Edit) -> None:
+        level = self._creation_level(edit.address)
+        if level is None:
+            raise ArtifactError(f"{edit.address}: there is something of this name already")
+        if not edit.after.strip():
+            raise ArtifactError(f"{edit.address}: nothing is created by an edit without a text")
+        path, name = parse_address(edit.address)
+        data = self._read(path) if name else b""
+        self.files[path] = kind_for(path, name, level).create(data, path, name, edit.after)
+
+    def _creation_level(self, address: str) -> Level | None:
+        """The level at which `address` could be created; None where it cannot, or exists."""
+        try:
+            path, name = parse_address(address)
+        except ArtifactError:
+            return None
+        for level in SUPPORTED:
+            if level != "param" and self.in_scope(address, level) and _inside(self.root, path):
+                if not name and not self._exists(path):
+                    return level
+                if name and self._exists(path) and not self._names_piece(path, name, level):
+                    return level
+        return None
+
+    def _exists(self, path: str) -> bool:
+        return path in self.files or (self.root / path).exists()
+
+    def _names_piece(self, path: str, name: str, level: Level) -> bool:
+        try:
+            kind = kind_for(path, name, level)
+            return any(piece.name == name for piece in kind.find(self._read(path), path, name, None))
+        except ArtifactError:
+            return True
+
+    # --- finding ---------------------------------------------------------------------------------------
+
+    def _of_entry(self, entry: ScopeEntry, level: Level) -> list[Artifact]:
+        kind = kind_for(entry.path, entry.name, level) if _one_format(entry) else None
         found: list[Artifact] = []
         refused: dict[str, str] = {}
-        for path in find_paths(self.root, pattern.path, self.files):
-            for piece in self._pieces(kind, path, pattern.name):
+        paths = find_paths(self.root, entry.path, self.files)
+        for path in paths:
+            for piece in self._pieces(kind, path, entry, level):
                 address = str(Address(path, piece.name))
                 if piece.reason:
                     refused[address] = piece.reason
                 else:
-                    found.append(_artifact(kind, path, piece, level))
+                    found.append(_artifact(path, piece, level))
         self.skipped.update(refused)
-        if found and (broad or not refused):
+        if found and (_broad(entry, level) or not refused):
             return found
-        key = f"[tool.fapo.scope] {_SETTING[level]}: {text!r}"
+        key = f"[tool.fapo.scope] {_SETTING[level]}: {entry.text!r}"
         if refused:
             reasons = "; ".join(f"{address}: {reason}" for address, reason in sorted(refused.items())[:3])
             raise ArtifactError(f"{key} names nothing that can be edited: {reasons}")
-        raise ArtifactError(f"{key} matches nothing{self._near_pattern(pattern, level)}")
+        if paths and level == "structure" and not entry.name:
+            return []  # no function yet, but new ones may go there
+        raise ArtifactError(f"{key} matches nothing{self._near_entry(entry, level)}")
 
-    def _of_address(self, address: Address, level: Level) -> Iterator[Artifact]:
+    def _at(self, address: Address, level: Level) -> Artifact:
         kind = kind_for(address.path, address.name, level)
-        for piece in self._pieces(kind, address.path, address.name):
+        decisive = self._decisive(str(address)) if level == "param" else None
+        domain = decisive.domain if decisive else None
+        entry = ScopeEntry(str(address), address.path, address.name, domain)
+        for piece in self._pieces(kind, address.path, entry, level):
             if piece.name == address.name:
                 if piece.reason:
                     raise ArtifactError(f"{address}: cannot be edited: {piece.reason}")
-                yield _artifact(kind, address.path, piece, level)
+                return _artifact(address.path, piece, level)
+        names = [str(Address(address.path, name)) for name in self._names(address, level)]
+        raise ArtifactError(f"{address}: there is no such {kind.noun}{_near(str(address), names)}")
 
-    def _pieces(self, kind: Kind, path: str, name: str) -> list[Piece]:
+    def _decisive(self, address: str) -> ScopeEntry | None:
+        """The entry that says what a parameter may be: one that gives a domain, and its name before a
+        pattern."""
+        wanted = parse_address(address)
+        entries = [entry for entry in self.scope.entries("param") if _covers(entry, wanted, "param")]
+        entries.sort(key=lambda entry: (entry.domain is None, entry.name != wanted.name))
+        return entries[0] if entries else None
+
+    def _pieces(self, kind: Kind | None, path: str, entry: ScopeEntry, level: Level) -> list[Piece]:
         if path not in self.files and not _inside(self.root, path):
-            return [Piece(name, reason="it is a link that leads out of the project")]
-        return list(kind.find(self._read(path), path, name))
+            return [Piece(entry.name, reason="it is a link that leads out of the project")]
+        try:
+            kind = kind or kind_for(path, entry.name, level)
+            pieces = list(kind.find(self._read(path), path, entry.name, entry.domain))
+            if level == "param" and entry.domain is None and path in self._begun:
+                return self._with_first_guess(pieces, kind, path, entry)
+            return pieces
+        except ArtifactError as error:
+            if not has_wildcard(entry.path):
+                raise
+            return [Piece("", reason=str(error).removeprefix(f"{path}: "))]
+
+    def _with_first_guess(self, pieces: list[Piece], kind: Kind, path: str, entry: ScopeEntry) -> list[Piece]:
+        """Guessed domains are those of the values that the run began with, or each gain would widen them."""
+        begun = {piece.name: piece for piece in kind.find(self._begun[path], path, entry.name, None)}
+        return [
+            piece._replace(domain=begun[piece.name].domain)
+            if piece.name in begun and not begun[piece.name].reason and not piece.reason
+            else piece
+            for piece in pieces
+        ]
 
     def _names(self, address: Address, level: Level) -> list[str]:
-        kind = kind_for(address.path, address.name, level)
-        return [piece.name for piece in kind.find(self._read(address.path), address.path, "*") if piece.name]
+        kind = kind_for(address.path, address.name or "*", level)
+        depth = address.name.count(".")
+        pattern = ".".join(["*"] * (depth + 1))
+        found = kind.find(self._read(address.path), address.path, pattern, None)
+        return [piece.name for piece in found if piece.name]
 
     def _read(self, path: str) -> bytes:
         if path in self.files:
@@ -162,22 +277,62 @@ class ArtifactStore:
         except OSError as error:
             raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from None
 
-    def _near_pattern(self, pattern: Address, level: Level) -> str:
-        paths = find_paths(self.root, pattern.path, self.files)
-        if (self.root / pattern.path).is_dir():
-            return f": it is a folder; write {pattern.path.rstrip('/') + '/*.md'!r} for the files in it"
+    def _near_entry(self, entry: ScopeEntry, level: Level) -> str:
+        paths = find_paths(self.root, entry.path, self.files)
+        if (self.root / entry.path).is_dir():
+            ending = "/*.md" if level == "prompt" else "/*.py"
+            return f": it is a folder; write {entry.path.rstrip('/') + ending!r} for the files in it"
         if not paths:
-            return _near(pattern.path, all_paths(self.root)) + " (paths are relative to pyproject.toml)"
-        names = [name for path in paths for name in self._names(Address(path, "*"), level)]
-        return f" in {', '.join(paths[:3])}{_near(pattern.name, names)}"
+            return _near(entry.path, all_paths(self.root)) + " (paths are relative to pyproject.toml)"
+        names = [name for path in paths for name in self._names(Address(path, entry.name), level)]
+        return f" in {', '.join(paths[:3])}{_near(entry.name, names)}"
 
     def _allowed(self) -> str:
-        return ", ".join(repr(pattern) for pattern in self._patterns("prompt")) or "nothing"
+        texts = [entry.text for level in SUPPORTED for entry in self.scope.entries(level)]
+        return ", ".join(map(repr, texts)) or "nothing"
 
 
-def _artifact(kind: Kind, path: str, piece: Piece, level: Level) -> Artifact:
-    address = str(Address(path, piece.name))
-    return Artifact(address=address, kind=kind.kind, level=level, path=path, name=piece.name, text=piece.text)
+def _artifact(path: str, piece: Piece, level: Level) -> Artifact:
+    return Artifact(
+        address=str(Address(path, piece.name)),
+        kind=kind_for(path, piece.name, level).kind,
+        level=level,
+        path=path,
+        name=piece.name,
+        text=piece.text,
+        domain=piece.domain,
+    )
+
+
+def _check_domain(address: str, domain: Domain, text: str) -> None:
+    try:
+        value = read_value(text)
+    except ArtifactError as error:
+        raise ArtifactError(f"{address}: {error}") from None
+    if not domain.allows(value):
+        kind = {"int": "a whole number, ", "float": "a number, "}.get(domain.kind, "")
+        raise ArtifactError(f"{address}: {text.strip()[:60]} is outside its domain: {kind}{domain}")
+
+
+def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
+    if not matches_path(address.path, entry.path):
+        return False
+    if level == "structure" and not entry.name:
+        return bool(address.name) and address.path.endswith(".py")
+    if level == "param":
+        return bool(address.name) and wanted(address.name, entry.name)
+    return _same_name(address.name, entry.name)
+
+
+def _broad(entry: ScopeEntry, level: Level) -> bool:
+    """Whether an entry stands for several artifacts, so that some of them may be refused."""
+    whole_module = level == "structure" and not entry.name
+    return whole_module or has_wildcard(entry.path) or has_wildcard(entry.name)
+
+
+def _one_format(entry: ScopeEntry) -> bool:
+    """Whether the entry's path says by itself of which format its files are."""
+    return not has_wildcard(entry.path.rpartition(".")[2])
 
 
 def _same_name(name: str, pattern: str) -> bool:

@@ -28,14 +28,13 @@ class Snapshot:
             ConfigError: the scope is empty.
             ArtifactError: a pattern of it stands for nothing.
         """
-        if not scope.prompts:
+        if not (scope.prompts or scope.params or scope.structure):
             raise ConfigError(
-                "[tool.fapo.scope] prompts is empty: name what may be edited, such as "
+                "[tool.fapo.scope] is empty: name what may be edited, such as "
                 'prompts = ["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
             )
         store = ArtifactStore(root, scope)
-        paths = {artifact.path for artifact in store.all("prompt")}
-        files = {path: (root / path).read_bytes() for path in sorted(paths)}
+        files = {path: (root / path).read_bytes() for path in store.paths()}
         return cls(store.with_files(files), files)
 
     @property

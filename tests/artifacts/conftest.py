@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,17 @@ from pytest_fapo.config import Scope
 
 @pytest.fixture
 def make_store(tmp_path: Path) -> MakeStore:
-    def make(files: dict[str, str | bytes], *prompts: str) -> ArtifactStore:
+    def make(
+        files: Mapping[str, str | bytes],
+        *prompts: str,
+        params: Sequence[str] = (),
+        structure: Sequence[str] = (),
+    ) -> ArtifactStore:
         for name, content in files.items():
             path = tmp_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return ArtifactStore(tmp_path, Scope(prompts=list(prompts)))
+        scope = Scope(prompts=list(prompts), params=list(params), structure=list(structure))
+        return ArtifactStore(tmp_path, scope)
 
     return make

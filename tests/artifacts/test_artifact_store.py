@@ -8,7 +8,6 @@ import pytest
 from support.artifact_project import MakeStore
 
 from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import Edit
 
@@ -162,13 +161,22 @@ def test_scope_is_asked_in_the_canonical_spelling_and_per_level(make_store: Make
         store.render([Edit(address="secret.md", before="y", after="z")])
 
 
-def test_patterns_of_later_levels_are_accepted(tmp_path: Path) -> None:
-    (tmp_path / "a.md").write_text("x")
-    scope = Scope(prompts=["a.md"], params=["app/settings.py::TOP_K"], structure=["app/pipeline.py"])
-    store = ArtifactStore(tmp_path, scope)
-    assert addresses(store) == ["a.md"]
-    assert store.all("structure") == []
-    assert len(store.all()) == 1
+def test_all_levels_together(make_store: MakeStore) -> None:
+    files = {"a.md": "x", "s.py": "TOP_K = 3\nA = 'text'\n", "p.py": "def answer():\n    return 1\n"}
+    store = make_store(
+        files, "a.md", "s.py::A", params=["s.py::TOP_K", "s.py::A = text | other"], structure=["*.py"]
+    )
+    assert [(each.address, each.level, each.kind) for each in store.all()] == [
+        ("a.md", "prompt", "file"),
+        ("s.py::A", "prompt", "constant"),
+        ("s.py::TOP_K", "param", "param"),
+        ("p.py::answer", "structure", "function"),
+    ]
+    assert [each.address for each in store.all("structure")] == ["p.py::answer"]
+    assert store.get("s.py::TOP_K").level == "param"
+    assert store.paths() == ["a.md", "p.py", "s.py"]
+    files_after = store.render([edit(store, "s.py::TOP_K", "5"), edit(store, "s.py::A", "new")])
+    assert files_after == {"s.py": b"TOP_K = 5\nA = 'new'\n"}
 
 
 def test_python_and_binary_files_are_no_prompts(make_store: MakeStore) -> None:

@@ -101,7 +101,7 @@ def test_optimizing_without_a_scope_says_what_to_write(pytester: pytest.Pytester
     pytester.makepyfile("def test_plain(): assert True")
     result = pytester.runpytest_subprocess("--fapo-optimize")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*[[]tool.fapo.scope[]] prompts is empty*"])
+    result.stderr.fnmatch_lines(["*[[]tool.fapo.scope[]] is empty*"])
 
 
 def test_bad_cases_are_one_line_at_collection(pytester: pytest.Pytester) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pytest_fapo.artifacts import ArtifactStore
 
 
 class MakeStore(Protocol):
-    """Writes `{path: text or bytes}` into the test's folder; gives a store with these prompt patterns."""
+    """Writes `{path: text or bytes}` into the test's folder; gives a store with these scope entries."""
 
-    def __call__(self, files: dict[str, str | bytes], *prompts: str) -> ArtifactStore: ...
+    def __call__(
+        self,
+        files: Mapping[str, str | bytes],
+        *prompts: str,
+        params: Sequence[str] = (),
+        structure: Sequence[str] = (),
+    ) -> ArtifactStore: ...

@@ -1,0 +1,143 @@
+"""The imports that new source needs, added to a module that lacks them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from pytest_fapo.artifacts.constants import parse_module
+from pytest_fapo.artifacts.encoding import split_lines
+from pytest_fapo.artifacts.functions.source import Import
+from pytest_fapo.errors import ArtifactError
+
+_Alias = tuple[str, int, str, str]
+"""Module, level of dots, name in it (empty: the module itself), local name."""
+
+
+def with_imports(data: bytes, path: str, imports: Sequence[Import]) -> bytes:
+    """The module with those of `imports` that it lacks, behind the last import at its head.
+
+    Raises:
+        ArtifactError: one would give a name that the module uses for something else another meaning.
+    """
+    future = [each for each in imports if isinstance(each, ast.ImportFrom) and each.module == "__future__"]
+    others = [each for each in imports if each not in future]
+    return _added(_added(data, path, others, future=False), path, future, future=True)
+
+
+def _added(data: bytes, path: str, imports: Sequence[Import], *, future: bool) -> bytes:
+    module = parse_module(data, path)
+    lines = _missing(imports, module.tree, path)
+    if not lines:
+        return data
+    source = module.source
+    newline = source.newline
+    number, apart = _place(module.tree, split_lines(source.text), future=future)
+    old = split_lines(source.text)
+    block = "".join(line + newline for line in lines)
+    head, tail = "".join(old[:number]), "".join(old[number:])
+    if head and not head.endswith(("\n", "\r")):
+        head += newline
+    if apart:
+        block = (newline if number and old[number - 1].strip() else "") + block
+        block += newline if tail.strip() and tail.splitlines()[0].strip() else ""
+    return source.encode(head + block + tail)
+
+
+def _missing(imports: Sequence[Import], tree: ast.Module, path: str) -> list[str]:
+    there = set(_aliases(_available(tree.body)))
+    bound = {local: (module, level, name) for module, level, name, local in there}
+    names = _other_names(tree)
+    lines = []
+    for statement in imports:
+        wanted = []
+        for entry, alias in zip(_aliases([statement]), statement.names, strict=True):
+            module, level, name, local = entry
+            if entry in there or (not name and "." in module and (module, 0, "", local) in there):
+                continue
+            # `import a.b` and `import a` bind the same module to the same name.
+            package = not name and alias.asname is None
+            if local in names or (local in bound and bound[local] != (module, level, name) and not package):
+                raise ArtifactError(
+                    f"{path}: the import {ast.unparse(statement)!r} would give {local!r} another meaning; "
+                    f"import it under another name"
+                )
+            wanted.append(alias)
+        if wanted:
+            lines.append(ast.unparse(_with_names(statement, wanted)))
+    return list(dict.fromkeys(lines))
+
+
+def _with_names(statement: Import, names: list[ast.alias]) -> Import:
+    if isinstance(statement, ast.Import):
+        return ast.Import(names=names)
+    return ast.ImportFrom(module=statement.module, names=names, level=statement.level)
+
+
+def _aliases(statements: Iterable[ast.stmt]) -> Iterator[_Alias]:
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                yield alias.name, 0, "", alias.asname or alias.name.partition(".")[0]
+        elif isinstance(statement, ast.ImportFrom):
+            for alias in statement.names:
+                yield statement.module or "", statement.level, alias.name, alias.asname or alias.name
+
+
+def _available(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Imports that have run once the module is loaded; those for type checkers only have not."""
+    for statement in body:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield statement
+        elif isinstance(statement, ast.Try):
+            yield from _available(statement.body)
+
+
+def _other_names(tree: ast.Module) -> set[str]:
+    """Names that the module binds at its top level by anything but an import."""
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(statement.name)
+        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            names.update(
+                node.id for node in ast.walk(statement) if _stored(node) and isinstance(node, ast.Name)
+            )
+    return names
+
+
+def _stored(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+
+
+def _place(tree: ast.Module, lines: list[str], *, future: bool) -> tuple[int, bool]:
+    """How many lines stand before the new imports, and whether blank lines must set them apart."""
+    last: ast.stmt | None = None
+    docstring: ast.stmt | None = None
+    for place, statement in enumerate(tree.body):
+        if not place and isinstance(statement, ast.Expr) and _is_text(statement.value):
+            docstring = statement
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            break
+        elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+            is_future = isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
+            last = statement if is_future or not future else last
+    if last is not None:
+        only_future = isinstance(last, ast.ImportFrom) and last.module == "__future__"
+        return last.end_lineno or last.lineno, only_future and not future
+    if docstring is not None:
+        return docstring.end_lineno or docstring.lineno, True
+    first = tree.body[0] if tree.body else None
+    if first is None:
+        return len(lines), True
+    decorators = getattr(first, "decorator_list", [])
+    number = min([first.lineno, *(decorator.lineno for decorator in decorators)]) - 1
+    # A comment right above the first statement belongs to it; one at the head of the file does not.
+    above = number
+    while above and lines[above - 1].lstrip().startswith("#"):
+        above -= 1
+    return (above, True) if above else (number, True)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)

@@ -1,0 +1,70 @@
+"""Parameters: single values in Python, YAML, TOML and JSON files, changed without touching anything else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from pydantic import JsonValue
+
+from pytest_fapo.artifacts.params.domains import domain_for
+from pytest_fapo.artifacts.params.in_json import replace_in_json, values_in_json
+from pytest_fapo.artifacts.params.in_python import replace_in_python, values_in_python
+from pytest_fapo.artifacts.params.in_toml import replace_in_toml, values_in_toml
+from pytest_fapo.artifacts.params.in_yaml import replace_in_yaml, values_in_yaml
+from pytest_fapo.artifacts.params.values import Value, read_value, wanted
+
+__all__ = ["Value", "domain_for", "find_values", "holds_params", "read_value", "replace_value", "wanted"]
+
+
+class _Format(NamedTuple):
+    values: Callable[[bytes, str], Iterator[Value]]
+    replace: Callable[[bytes, str, str, JsonValue], bytes]
+
+
+_YAML = _Format(values_in_yaml, replace_in_yaml)
+_FORMATS = {
+    ".py": _Format(values_in_python, replace_in_python),
+    ".json": _Format(values_in_json, replace_in_json),
+    ".toml": _Format(values_in_toml, replace_in_toml),
+    ".yaml": _YAML,
+    ".yml": _YAML,
+}
+_OURS = ("tool.fapo.", "tool.pytest.")
+
+
+def holds_params(path: str) -> bool:
+    """Whether a file of this name is of a format that parameters are read from."""
+    return PurePosixPath(path).suffix.lower() in _FORMATS
+
+
+def find_values(data: bytes, path: str) -> Iterator[Value]:
+    """The values that the file holds, in its order.
+
+    Raises:
+        ArtifactError: the file is not valid in its format.
+    """
+    for value in _format(path).values(data, path):
+        if PurePosixPath(path).name == "pyproject.toml" and value.name.startswith(_OURS):
+            yield Value(value.name, reason="settings of the tests and of this tool are not tuned")
+        else:
+            yield value
+
+
+def replace_value(data: bytes, path: str, name: str, text: str) -> bytes:
+    """The file with one value replaced by the JSON value in `text`; unchanged where it is that already.
+
+    Raises:
+        ArtifactError: the text is no JSON scalar, or the value cannot be written there.
+    """
+    value = read_value(text)
+    old = next((each for each in find_values(data, path) if each.name == name), None)
+    if old is not None and json.dumps(old.value) == json.dumps(value):
+        return data
+    return _format(path).replace(data, path, name, value)
+
+
+def _format(path: str) -> _Format:
+    return _FORMATS[PurePosixPath(path).suffix.lower()]

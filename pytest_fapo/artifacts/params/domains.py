@@ -1,0 +1,78 @@
+"""What a parameter may be: the domain that the scope gives, or a careful guess from name and value."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import JsonValue
+
+from pytest_fapo.errors import ArtifactError
+from pytest_fapo.models import Domain
+
+_TEMPERATURE = re.compile(r"temperature|(^|[._])temp($|[._])", re.I)
+_SHARE = re.compile(
+    r"top_?p|min_?p|threshold|ratio|share|fraction|weight|alpha|similarity|cutoff|score", re.I
+)
+
+
+def domain_for(name: str, value: JsonValue, given: Domain | None) -> Domain:
+    """The domain of the parameter `name`, which holds `value` now.
+
+    A value outside the given bounds is no error: the scope says what may be written, and that the present
+    value is not among it may be the very reason to tune it.
+
+    Raises:
+        ArtifactError: the given domain is for values of another type, or none is given and none can be
+            guessed; the message is the reason, without the address.
+    """
+    if given is None:
+        return _inferred(name, value)
+    if given.kind == "choice":
+        return _choices(value, given)
+    if given.kind == "bool":
+        if isinstance(value, bool):
+            return given
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        fraction = isinstance(value, float) or _fractional(name)
+        return given.model_copy(update={"kind": "float"}) if fraction else given
+    raise ArtifactError(f"its value {_short(value)} is of another kind than its domain {given}")
+
+
+def _choices(value: JsonValue, given: Domain) -> Domain:
+    if isinstance(value, str) and not any(isinstance(choice, str) for choice in given.choices):
+        texts = ["null" if choice is None else str(choice) for choice in given.choices]
+        return given.model_copy(update={"choices": texts})
+    if isinstance(value, float) and all(_is_number(choice) for choice in given.choices):
+        return given.model_copy(update={"choices": [float(str(choice)) for choice in given.choices]})
+    return given
+
+
+def _inferred(name: str, value: JsonValue) -> Domain:
+    if isinstance(value, bool):
+        return Domain(kind="bool")
+    if value is None or isinstance(value, str):
+        kind = "a text" if isinstance(value, str) else "null"
+        raise ArtifactError(f"it holds {kind}: say what it may be, such as '... = first | second'")
+    if isinstance(value, (int, float)):
+        if _TEMPERATURE.search(name) and 0 <= value <= 2:
+            return Domain(kind="float", low=0, high=1 if value <= 1 else 2)
+        if _SHARE.search(name) and 0 <= value <= 1 and (isinstance(value, float) or _fractional(name)):
+            return Domain(kind="float", low=0, high=1)
+        if isinstance(value, int) and value >= 0:
+            return Domain(kind="int", low=min(value, 1), high=max(10, 4 * value) if value else 3)
+        if isinstance(value, float) and value > 0:
+            return Domain(kind="float", low=value / 4, high=value * 4)
+    raise ArtifactError(f"no bounds can be guessed for {_short(value)}: give them, such as '... = 0..20'")
+
+
+def _fractional(name: str) -> bool:
+    """Whether a whole number under this name is a fraction by chance: `temperature: 0`."""
+    return bool(_TEMPERATURE.search(name) or re.search(r"(^|[._])(top|min)_?p$|penalty", name, re.I))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _short(value: JsonValue) -> str:
+    return repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
