@@ -6,7 +6,7 @@ import pytest
 from support.evidence import TRIAGE, TRIAGE_TEXT, a_finding, an_attempt, an_evidence, an_item
 
 from pytest_fapo.models import Artifact, Evidence, EvidenceCase
-from pytest_fapo.propose.llm import rendering
+from pytest_fapo.propose.llm import offering, rendering
 from pytest_fapo.llm.fencing import fence_for, fenced, quoted, shorten, unfenced, value
 from pytest_fapo.propose.llm.selection import failing_groups, passing_groups
 
@@ -121,7 +121,7 @@ def test_texts_of_the_failing_step_come_first_and_whole() -> None:
     evidence.artifacts.append(
         Artifact(address="b.md", kind="file", level="prompt", path="b.md", text="b" * 900)
     )
-    text = rendering.render_artifacts(evidence, 100)
+    text = offering.render_artifacts(evidence, 100)
     assert text.index(TRIAGE) < text.index("app.py::DRAFT")
     assert f"{TRIAGE}\n{TRIAGE_TEXT}\n" in text
     assert "do not edit: b.md" in text
@@ -129,7 +129,7 @@ def test_texts_of_the_failing_step_come_first_and_whole() -> None:
 
 def test_the_same_evidence_gives_the_same_bytes() -> None:
     def everything(evidence: Evidence) -> str:
-        return rendering.render_cases(evidence, 9_000) + rendering.render_artifacts(evidence, 9_000)
+        return rendering.render_cases(evidence, 9_000) + offering.render_artifacts(evidence, 9_000)
 
     again = Evidence.model_validate_json(an_evidence(many(20)).model_dump_json())
     assert everything(an_evidence(many(20))) == everything(again)

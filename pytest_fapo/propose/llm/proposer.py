@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -11,20 +10,22 @@ from pytest_fapo.config import Settings
 from pytest_fapo.errors import CacheMiss
 from pytest_fapo.llm.answers import Answer
 from pytest_fapo.llm.clients import MalformedAnswer, ProviderFailed, StructuredClient, make_client
-from pytest_fapo.llm.fencing import unfenced
-from pytest_fapo.models import Candidate, Edit, Evidence, Review
-from pytest_fapo.propose.llm import rendering
-from pytest_fapo.propose.llm.schema import Proposal, Proposals
+from pytest_fapo.models import Candidate, Evidence, Level, Repair, Review
+from pytest_fapo.propose.llm import offering, rendering
+from pytest_fapo.propose.llm.building import build, sentence
+from pytest_fapo.propose.llm.schema import Proposal, Proposals, StructureProposal, StructureProposals
+from pytest_fapo.propose.llm.tasks import make_task
 from pytest_fapo.propose.llm.templates import Templates, load_templates
-from pytest_fapo.propose.protocol import CallContext, ProposalFailed
+from pytest_fapo.propose.operators import OperatorError
+from pytest_fapo.propose.protocol import CallContext, ProposalFailed, ProposerDefaults
 from pytest_fapo.trace import Redactor
 
-_HYPOTHESIS_CHARS = 300
-_FORM = '{"hypothesis": "…", "technique": "…", "edits": [{"address": "…", "text": "…"}]}'
-"""Said in words too: some servers take a schema without a word and do not enforce it."""
+
+class _NoEdit(ProposalFailed):
+    """The model says that it has no edit."""
 
 
-class LLMProposer:
+class LLMProposer(ProposerDefaults):
     """Asks for candidates, one request for each `propose`; call it again with a longer memory for more.
 
     Args:
@@ -88,15 +89,7 @@ class LLMProposer:
 
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
         """See `Proposer.propose`."""
-        question = self.question(evidence, candidates=self._candidates)
-        if self._candidates == 1:
-            proposals = [self._ask(question, Proposal)]
-        else:
-            proposals = self._ask(question, Proposals).proposals[: self._candidates]
-        made = [self._candidate(proposal, evidence) for proposal in proposals if proposal.edits]
-        if not made:
-            reason = proposals[0].hypothesis or "no reason given"
-            raise ProposalFailed(f"{self.name} proposed no edit: {_sentence(reason)}", proposer=self.name)
+        made = self._candidates_for(self.question(evidence, candidates=self._candidates), evidence)
         fresh = {
             candidate.digest: candidate
             for candidate in made
@@ -113,11 +106,15 @@ class LLMProposer:
             proposal=rendering.render_candidate(candidate),
             problems=rendering.render_problems(review),
         )
-        proposal = self._ask(f"{self.question(evidence)}\n\n{objection}", Proposal)
-        if not proposal.edits:
-            return None
-        revised = self._candidate(proposal, evidence)
-        return None if revised.digest == candidate.digest else revised
+        return self._better(candidate, objection, evidence)
+
+    def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
+        """See `ProposerDefaults.repair`."""
+        broken = rendering.render_repair(repair, evidence, self._evidence_chars // 2)
+        objection = self._templates.fill(
+            "repair", proposal=rendering.render_candidate(repair.candidate), broken=self._redact(broken)
+        )
+        return self._better(repair.candidate, objection, evidence)
 
     def question(self, evidence: Evidence, *, candidates: int = 1) -> str:
         """The text sent for this evidence; equal evidence gives equal text, so that the cache can answer."""
@@ -126,12 +123,54 @@ class LLMProposer:
         return self._templates.fill(
             "propose",
             cluster=self._redact(rendering.render_cluster(evidence)),
-            artifacts=rendering.render_artifacts(evidence, self._evidence_chars),
+            artifacts=offering.render_artifacts(evidence, self._evidence_chars),
             cases=cases,
             memory=memory,
-            task=_task(candidates),
+            task=make_task(evidence, self._templates, candidates),
             max_chars=str(self._max_prompt_chars),
         )
+
+    def _better(self, candidate: Candidate, objection: str, evidence: Evidence) -> Candidate | None:
+        question = f"{self.question(evidence)}\n\n{objection}"
+        try:
+            better = self._candidates_for(question, evidence, most=1)[0]
+        except _NoEdit:
+            return None
+        return None if better.edits_digest == candidate.edits_digest else better
+
+    def _candidates_for(self, question: str, evidence: Evidence, most: int | None = None) -> list[Candidate]:
+        """The candidates of one request; of a second one where no operator of the first fits."""
+        made, problem = self._answered(question, evidence, most)
+        if not made and problem:
+            again = self._templates.fill("repeat", problem=problem)
+            made, problem = self._answered(f"{question}\n\n{again}", evidence, most)
+        if not made:
+            raise ProposalFailed(f"{self.name}: {problem}", proposer=self.name)
+        return made
+
+    def _answered(self, question: str, evidence: Evidence, most: int | None) -> tuple[list[Candidate], str]:
+        """What can be made of the answer, and why the rest cannot."""
+        proposals = self._proposals(question, evidence.level, most or self._candidates)
+        given = [proposal for proposal in proposals if proposal.edits or proposal.applied]
+        if not given:
+            reason = sentence(proposals[0].hypothesis) or "no reason given"
+            raise _NoEdit(f"{self.name} proposed no edit: {reason}", proposer=self.name)
+        made, problems = [], []
+        for proposal in given:
+            try:
+                made.append(build(proposal, evidence, self.name))
+            except OperatorError as error:
+                problems.append(f"the operator does not fit: {error}")
+        return made, "; ".join(problems)
+
+    def _proposals(self, question: str, level: Level, most: int) -> Sequence[Proposal]:
+        if level == "structure":
+            if most == 1:
+                return [self._ask(question, StructureProposal)]
+            return self._ask(question, StructureProposals).proposals[:most]
+        if most == 1:
+            return [self._ask(question, Proposal)]
+        return self._ask(question, Proposals).proposals[:most]
 
     def _ask(self, question: str, schema: type[Answer]) -> Answer:
         repeat = self._templates.fill("repeat", problem="{problem}")
@@ -145,59 +184,3 @@ class LLMProposer:
             raise ProposalFailed(str(error), proposer=self.name, again=error.again) from None
         except CacheMiss as error:
             raise ProposalFailed(f"{self.name}: {error}", proposer=self.name, again=False) from None
-
-    def _candidate(self, proposal: Proposal, evidence: Evidence) -> Candidate:
-        """The proposal on the texts that the evidence shows; an unknown address is left to the review."""
-        texts = {artifact.address: artifact.text for artifact in evidence.artifacts}
-        wanted = {edit.address: edit.text for edit in proposal.edits}
-        edits = [
-            Edit(address=address, before=texts.get(address, ""), after=_like(text, texts.get(address)))
-            for address, text in wanted.items()
-        ]
-        changed = [edit for edit in edits if edit.after != edit.before]
-        return Candidate(
-            parent=evidence.parent,
-            edits=changed or edits,
-            hypothesis=_sentence(proposal.hypothesis) or "The model gave no reason.",
-            proposer=self.name,
-            technique=_slug(proposal.technique),
-            level=evidence.level,
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
-            targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
-        )
-
-
-def _task(candidates: int) -> str:
-    if candidates == 1:
-        return f"Give one proposal, as JSON of this form:\n\n{_FORM}"
-    form = f'{{"proposals": [{_FORM}, …]}}'
-    return (
-        f"Give {candidates} proposals that differ in their idea, best first, as JSON of this form:\n\n{form}"
-    )
-
-
-def _like(text: str, before: str | None) -> str:
-    """`text` with the old one's line ends and surrounding white space, without a code fence added to it."""
-    if before is None:
-        return text
-    text = re.sub(r"\r\n?", "\n", text)
-    body = unfenced(text).strip()
-    wrapped = re.fullmatch(r"```[\w-]*\n(.*)\n```", body, re.DOTALL)
-    if wrapped and not before.lstrip().startswith("```"):
-        body = wrapped[1].strip()
-    start = before[: len(before) - len(before.lstrip())]
-    end = before[len(before.rstrip()) :]
-    if "\r\n" in before:
-        body = body.replace("\n", "\r\n")
-    return f"{start}{body}{end}"
-
-
-def _sentence(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _HYPOTHESIS_CHARS else line[: _HYPOTHESIS_CHARS - 1] + "…"
-
-
-def _slug(technique: str) -> str:
-    words = re.findall(r"[a-z0-9]+", technique.lower())[:4]
-    return "-".join(words) or "rewrite"

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pytest_fapo.llm.fencing import fence_for, fenced, line, quoted, shorten, value
-from pytest_fapo.models import Artifact, Attempt, Candidate, Evidence, Review, Step, Trace
-from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, passing_groups
+from pytest_fapo.models import Attempt, Candidate, Evidence, Repair, Review, Step, Trace
+from pytest_fapo.propose.llm.offering import render_together
+from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, groups_of, passing_groups
 
 MOST_FAILING = 12
 MOST_PASSING = 4
@@ -34,36 +35,22 @@ def render_cluster(evidence: Evidence) -> str:
     if seen:
         lines.append("What the traces show:")
         lines += [quoted(sentence, _TIGHT) for sentence in list(seen)[:3]]
+    if evidence.together:
+        lines.append(render_together(evidence))
     return "\n".join(lines)
-
-
-def render_artifacts(evidence: Evidence, limit: int) -> str:
-    """The editable texts: those of the failing step in full, the others as far as `limit` characters go."""
-    shown: list[tuple[Artifact, bool]] = []
-    left = limit
-    for artifact, used in _ranked(evidence):
-        whole = used or len(artifact.text) <= left
-        left -= len(artifact.text) if whole else 0
-        shown.append((artifact, whole))
-    mark = fence_for([artifact.text for artifact, _ in shown])
-    parts = [fenced(mark, line(artifact.address), artifact.text) for artifact, whole in shown if whole]
-    rest = [artifact.address for artifact, whole in shown if not whole]
-    if rest:
-        parts.append("Not shown for lack of space, do not edit: " + ", ".join(rest))
-    return "\n\n".join(parts) or "(none)"
 
 
 def render_cases(evidence: Evidence, limit: int) -> str:
     """Failing cases of every confusion, then passing ones for contrast, within `limit` characters."""
     failing = failing_groups(evidence)
-    step = evidence.cluster.step
+    steps = _steps_shown(evidence)
     shown = _fit(
-        failing[:MOST_FAILING], limit * 3 // 4, lambda group, size: _case(group, step, size, "fails")
+        failing[:MOST_FAILING], limit * 3 // 4, lambda group, size: _case(group, steps, size, "fails")
     )
     left = limit - sum(map(len, shown))
     contrast = passing_groups(evidence)[:MOST_PASSING]
     passing = _fit(
-        contrast, left, lambda group, size: _case(group, step, size, "passes, and must go on passing")
+        contrast, left, lambda group, size: _case(group, steps, size, "passes, and must go on passing")
     )
     parts = [f"## Case {number} {text}" for number, text in enumerate([*shown, *passing], start=1)]
     if len(failing) > len(shown):
@@ -116,19 +103,38 @@ def _fit(things: Sequence[_Thing], limit: int, render: Callable[[_Thing, int], s
     return shown
 
 
-def _ranked(evidence: Evidence) -> list[tuple[Artifact, bool]]:
-    """Artifacts, those of the failing step first, with whether they are its."""
-    place = {address: number for number, address in enumerate(evidence.cluster.artifacts)}
-    ranked = sorted(evidence.artifacts, key=lambda one: (place.get(one.address, len(place)), one.address))
-    return [(artifact, artifact.address in place) for artifact in ranked]
+def render_repair(repair: Repair, evidence: Evidence, limit: int) -> str:
+    """What a winning candidate broke: train cases in full, of the other splits a count and a bit."""
+    steps = _steps_shown(evidence)
+    groups = groups_of(repair.broken)[:MOST_FAILING]
+    shown = _fit(
+        groups, limit, lambda group, size: _case(group, steps, size, "passed, and fails with the proposal")
+    )
+    parts = [f"## Broken case {number} {text}" for number, text in enumerate(shown, start=1)]
+    if repair.broken_val:
+        number = "1 case" if repair.broken_val == 1 else f"{repair.broken_val} cases"
+        parts.append(f"It also breaks {number} that you do not see.")
+    if repair.broken_holdout:
+        parts.append("It also breaks held-out cases that you do not see.")
+    return "\n\n".join(parts) or "(nothing that can be shown)"
 
 
-def _case(group: CaseGroup, step: str, size: int, verdict: str) -> str:
+def _steps_shown(evidence: Evidence) -> list[str]:
+    """Names of the steps whose inputs and outputs are shown; all where functions may be rewired."""
+    own = [evidence.cluster.step, *(cluster.step for cluster in evidence.together), *evidence.cluster.also]
+    if evidence.level == "structure":
+        traces = [item.trace for item in evidence.cases if item.trace is not None]
+        own += [step.name for trace in traces for step in trace.steps]
+    return list(dict.fromkeys(own))
+
+
+def _case(group: CaseGroup, steps: Sequence[str], size: int, verdict: str) -> str:
     lines = [f"({verdict})", f"inputs: {value(group.case.inputs, size)}"]
     lines.append(f"expected: {value(group.case.expected, size)}")
     trace = next((item.trace for item in group.items if item.trace is not None), None)
     if trace is not None:
-        lines += _steps(trace, group, step, size)
+        for step in steps:
+            lines += _step(trace, group, step, size)
         lines.append(f"final output: {value(trace.output, size)}")
         if trace.error:
             lines.append(f"the pipeline raised: {value(trace.error, size)}")
@@ -146,7 +152,7 @@ def _case(group: CaseGroup, step: str, size: int, verdict: str) -> str:
     return "\n".join(lines)
 
 
-def _steps(trace: Trace, group: CaseGroup, name: str, size: int) -> list[str]:
+def _step(trace: Trace, group: CaseGroup, name: str, size: int) -> list[str]:
     lines: list[str] = []
     named = [step for step in trace.steps if step.name == name]
     for step in named[:MOST_OCCURRENCES]:

@@ -57,6 +57,15 @@ def passing_groups(evidence: Evidence) -> list[CaseGroup]:
     return [*warned, *_in_turn(list(related.values())), *others]
 
 
+def groups_of(items: Iterable[EvidenceCase]) -> list[CaseGroup]:
+    """Items by case; train only."""
+    cases: dict[str, list[EvidenceCase]] = {}
+    for item in items:
+        if item.case.split == "train":
+            cases.setdefault(item.case.id, []).append(item)
+    return [CaseGroup(case=group[0].case, items=tuple(group)) for group in cases.values()]
+
+
 def _train(evidence: Evidence) -> list[EvidenceCase]:
     """Only train, whatever the evidence holds: a last line of defence for the other splits."""
     return [item for item in evidence.cases if item.case.split == "train"]

@@ -9,6 +9,7 @@ from pytest_fapo.llm.prompt_files import Marks, Templates, load_prompts
 __all__ = ["Templates", "load_templates"]
 
 _PACKAGED = Path(__file__).parent.parent / "prompts"
+_NONE: frozenset[str] = frozenset()
 _FILES = {
     "system": Marks(None),
     "propose": Marks(
@@ -16,7 +17,13 @@ _FILES = {
         frozenset({"artifacts", "cases", "task"}),
     ),
     "revise": Marks(frozenset({"proposal", "problems"}), frozenset({"problems"})),
+    "repair": Marks(frozenset({"proposal", "broken"}), frozenset({"broken"})),
     "repeat": Marks(frozenset({"problem"}), frozenset({"problem"})),
+    "params": Marks(_NONE),
+    "structure": Marks(_NONE),
+    "together": Marks(frozenset({"steps"})),
+    "examples_made": Marks(frozenset({"most"})),
+    "examples_train": Marks(frozenset({"most"})),
 }
 
 
