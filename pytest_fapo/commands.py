@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from contextlib import AbstractContextManager
+import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_fapo.errors import ConfigError, FapoError
 from pytest_fapo.stash import COMMAND_KEY
+from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
     from pytest_fapo.models import Evaluation
-    from pytest_fapo.optimize import OptimizeRequest, RunDirectory, Snapshot
+    from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
     from pytest_fapo.report import Summary
     from pytest_fapo.session import FapoSession
@@ -60,6 +59,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
     from pytest_fapo.optimize.resume import check_unchanged
     from pytest_fapo.session import prepare_folder
+    from pytest_fapo.wiring import make_proposers
 
     runs = prepare_folder(config.rootpath / ".fapo") / "runs"
     summary = None
@@ -67,7 +67,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run = resumable(runs)
         summary = finish_writing(run)
     snapshot = Snapshot.take(config.rootpath, session.settings.scope)
-    proposers = _proposers(config, session)
+    proposers = make_proposers(config, session)
     if option.fapo_resume:
         if summary is None:
             check_unchanged(run, snapshot)
@@ -81,7 +81,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
     """Diagnose or optimize what the tests have shown, and set the session's exit status."""
     option = pytest_session.config.option
-    out = _Output(pytest_session.config)
+    out = Output(pytest_session.config)
     if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         # Interrupted, nothing collected, or an internal error: pytest has said which.
         out.file.write("\nfapo: the tests did not run to their end; nothing was tried, nothing was changed\n")
@@ -89,7 +89,7 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
     baseline = session.evaluation(exit_code=int(pytest_session.exitstatus))
     try:
         if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
-            _diagnose(session, baseline, out)
+            _diagnose(pytest_session.config, session, baseline, out)
             return
         _check_complete(pytest_session, session, baseline)
         pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
@@ -101,27 +101,41 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
 
 
-def _diagnose(session: FapoSession, baseline: Evaluation, out: _Output) -> None:
-    from pytest_fapo.artifacts import ArtifactStore
-    from pytest_fapo.diagnose import diagnose
-    from pytest_fapo.report import render_diagnosis
+def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> None:
+    from pytest_fapo.optimize import RunDirectory, Snapshot, diagnose_baseline
+    from pytest_fapo.report import Progress, render_diagnosis
+    from pytest_fapo.wiring import make_request
 
-    scope = session.settings.scope
-    artifacts = ArtifactStore(session.root, scope).all()
-    render_diagnosis(
-        diagnose(baseline, artifacts=artifacts), baseline, out.file, tty=out.tty, color=out.color
-    )
+    session.activate()
+    with tempfile.TemporaryDirectory(prefix="fapo-diagnose-") as folder:
+        run = RunDirectory(Path(folder))
+        session.plan = replace(session.plan, spend_file=run.spend_file)
+        snapshot = Snapshot.of_whatever(session.root, session.settings.scope)
+        request = make_request(config, session, baseline, run=run, snapshot=snapshot, proposers=[], out=out)
+        progress = Progress(out.file, tty=out.tty, verbosity=-1, color=out.color)
+        with progress:
+            diagnosis = diagnose_baseline(request, progress)
+    render_diagnosis(diagnosis, baseline, out.file, tty=out.tty, color=out.color)
 
 
-def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: _Output) -> int:
+def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> int:
     from pytest_fapo.optimize import optimize
     from pytest_fapo.report import Progress, render_summary
+    from pytest_fapo.wiring import make_request
 
     prepared: Prepared = config.stash[COMMAND_KEY]
     summary = prepared.summary
     if summary is None:
         session.activate()  # the optimizer's own calls are cached and counted like the pipeline's
-        request = _request(config, session, baseline, prepared, out)
+        request = make_request(
+            config,
+            session,
+            baseline,
+            run=prepared.run,
+            snapshot=prepared.snapshot,
+            proposers=prepared.proposers,
+            out=out,
+        )
         out.file.write("\n")
         progress = Progress(
             out.file, tty=out.tty, verbosity=getattr(config.option, "verbose", 0), color=out.color
@@ -130,67 +144,6 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
             summary = optimize(request, progress)
     render_summary(summary, out.file, tty=out.tty, color=out.color)
     return summary.exit_code
-
-
-def _request(
-    config: pytest.Config, session: FapoSession, baseline: Evaluation, prepared: Prepared, out: _Output
-) -> OptimizeRequest:
-    from pytest_fapo.evaluate import child_args
-    from pytest_fapo.optimize import Budget, OptimizeRequest
-    from pytest_fapo.plugin_hooks import PluginHooks
-    from pytest_fapo.session.capturing import offline_applies
-
-    option, settings, plan = config.option, session.settings, session.plan
-    under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
-    offline = settings.offline.model if settings.offline and offline_applies(settings) else ""
-    return OptimizeRequest(
-        root=config.rootpath,
-        settings=settings,
-        baseline=baseline,
-        proposers=prepared.proposers,
-        run=prepared.run,
-        snapshot=prepared.snapshot,
-        budget=Budget(prepared.run.spend_file, plan.max_calls, plan.max_cost, plan.deadline),
-        child_args=child_args(config),
-        cwd=_relative(config.invocation_params.dir, config.rootpath),
-        cache_folder=plan.cache_folder,
-        cache_mode=plan.mode,
-        guard=option.fapo_guard,
-        write=option.fapo_write or ("patch" if under_ci else "auto"),
-        target=option.fapo_target or settings.target,
-        max_candidates=option.fapo_max_candidates,
-        level=option.fapo_level,
-        hooks=PluginHooks(config.hook),
-        stand_in=offline,
-        read_line=out.read_line,
-        file=out.file,
-        tty=out.tty,
-        color=out.color,
-    )
-
-
-def _proposers(config: pytest.Config, session: FapoSession) -> list[Proposer]:
-    from pytest_fapo.config import PROVIDERS
-    from pytest_fapo.llm import optimizer_calls
-    from pytest_fapo.llm.clients import add_client_factory
-    from pytest_fapo.propose import make_proposer
-
-    def calls() -> AbstractContextManager[object]:
-        return optimizer_calls(session.optimizer_ledger())
-
-    settings, hook = session.settings, config.hook
-    config.add_cleanup(
-        add_client_factory(lambda spec, given: hook.pytest_fapo_llm_client(spec=spec, settings=given))
-    )
-    proposers = []
-    for spec in settings.optimizer:
-        proposer = None
-        if spec != "playbook" and spec.partition(":")[0] not in PROVIDERS:
-            proposer = hook.pytest_fapo_proposer(spec=spec, settings=settings, root=session.root)
-        proposers.append(proposer or make_proposer(spec, settings=settings, root=session.root, calls=calls))
-    for proposer in proposers:
-        proposer.check()
-    return proposers
 
 
 def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evaluation) -> None:
@@ -210,34 +163,3 @@ def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evalua
             f"{missing} of {expected} tests left no result (a crashed worker, or -x): a run "
             f"needs every test's result; nothing was tried"
         )
-
-
-def _relative(path: Path, root: Path) -> str:
-    try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
-    except ValueError:
-        return "."
-
-
-class _Output:
-    """pytest's own terminal, which neither captures nor is captured."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        reporter = config.pluginmanager.get_plugin("terminalreporter")
-        self._config = config
-        self.file: TextIO = reporter._tw._file if reporter is not None else sys.__stdout__ or sys.stdout
-        self.tty = bool(reporter is not None and reporter.isatty)
-        self.color = bool(reporter is not None and reporter.hasmarkup)
-
-    def read_line(self, question: str) -> str:
-        """Ask on the terminal. pytest's capture ends with the first question: no test runs any more, and a
-        capture that went on would swallow what is asked next."""
-        manager = self._config.pluginmanager.get_plugin("capturemanager")
-        if manager is not None:
-            manager.suspend_global_capture(in_=True)
-        self.file.write(question)
-        self.file.flush()
-        line = sys.stdin.readline()
-        if not line:
-            raise EOFError
-        return line.rstrip("\n")

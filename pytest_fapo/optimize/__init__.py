@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.optimize.budget import Budget
 from pytest_fapo.optimize.conduct import optimize
+from pytest_fapo.optimize.diagnosing import diagnose_baseline
 from pytest_fapo.optimize.hooks import Hooks
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.resume import finish_writing, resumable
@@ -16,6 +17,7 @@ __all__ = [
     "OptimizeRequest",
     "RunDirectory",
     "Snapshot",
+    "diagnose_baseline",
     "finish_writing",
     "optimize",
     "resumable",

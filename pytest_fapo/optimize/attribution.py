@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_fapo.diagnose import diagnose
+from pytest_fapo.errors import EvaluationError
 from pytest_fapo.models import Diagnosis, Evaluation, Finding, Intervention, ItemResult, Outcome
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
@@ -44,7 +45,11 @@ class Attribution:
         store = self._request.snapshot.store.with_files(best.files)
 
         def intervene(interventions: Sequence[Intervention]) -> Mapping[int, Outcome | None]:
-            return self._evaluator.interventions(best.files, interventions)
+            try:
+                return self._evaluator.interventions(best.files, interventions)
+            except EvaluationError as error:
+                self._request.run.log("interventions-failed", reason=str(error))
+                return {}
 
         found = diagnose(
             best.evaluation,

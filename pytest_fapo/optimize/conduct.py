@@ -46,7 +46,12 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
-        reviewing = Reviewing(request, every_case([request.baseline, reference]))
+        cases = every_case([request.baseline, reference])
+        for proposer in request.proposers:
+            begin = getattr(proposer, "begin", None)
+            if begin is not None:
+                begin(cases)
+        reviewing = Reviewing(request, cases)
         round = Round(request, reviewing, Trial(request, evaluator), progress)
         attribution = Attribution(request, evaluator)
         loop = Loop(request, Best(reference), Memory(), round, attribution, progress)

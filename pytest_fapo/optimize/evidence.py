@@ -89,7 +89,7 @@ def make_evidence(
         sources=_sources(store, settings),
         demonstrations=settings.demonstrations,
         max_demonstrations=settings.max_demonstrations,
-        creatable=getattr(store, "creatable", list)(),
+        creatable=store.creatable(),
         escalation=escalation,
     )
 

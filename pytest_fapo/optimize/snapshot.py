@@ -33,6 +33,11 @@ class Snapshot:
                 "[tool.fapo.scope] is empty: name what may be edited, such as "
                 'prompts = ["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
             )
+        return cls.of_whatever(root, scope)
+
+    @classmethod
+    def of_whatever(cls, root: Path, scope: Scope) -> Snapshot:
+        """The same, also of an empty scope: a diagnosis edits nothing."""
         store = ArtifactStore(root, scope)
         files = {path: (root / path).read_bytes() for path in store.paths()}
         return cls(store.with_files(files), files)

@@ -1,0 +1,110 @@
+"""From pytest's options, the settings and the project's plugins to what a run is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_fapo.config import PROVIDERS
+from pytest_fapo.evaluate import child_args
+from pytest_fapo.llm import CallContext, optimizer_calls
+from pytest_fapo.llm.clients import add_client_factory
+from pytest_fapo.models import Evaluation
+from pytest_fapo.optimize import Budget, OptimizeRequest, RunDirectory, Snapshot
+from pytest_fapo.plugin_hooks import PluginHooks
+from pytest_fapo.propose import Proposer, make_proposer
+from pytest_fapo.session.capturing import offline_applies
+
+if TYPE_CHECKING:
+    from pytest_fapo.session import FapoSession
+    from pytest_fapo.terminal_output import Output
+
+
+def make_request(
+    config: pytest.Config,
+    session: FapoSession,
+    baseline: Evaluation,
+    *,
+    run: RunDirectory,
+    snapshot: Snapshot,
+    proposers: Sequence[Proposer],
+    out: Output,
+) -> OptimizeRequest:
+    """Everything that a run (or a diagnosis, which has no proposers) works on."""
+    option, settings, plan = config.option, session.settings, session.plan
+    under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
+    offline = settings.offline.model if settings.offline and offline_applies(settings) else ""
+    return OptimizeRequest(
+        root=config.rootpath,
+        settings=settings,
+        baseline=baseline,
+        proposers=proposers,
+        run=run,
+        snapshot=snapshot,
+        budget=Budget(run.spend_file, plan.max_calls, plan.max_cost, plan.deadline),
+        child_args=child_args(config),
+        cwd=_relative(config.invocation_params.dir, config.rootpath),
+        cache_folder=plan.cache_folder,
+        cache_mode=plan.mode,
+        guard=option.fapo_guard,
+        write=option.fapo_write or ("patch" if under_ci else "auto"),
+        target=option.fapo_target or settings.target,
+        max_candidates=option.fapo_max_candidates,
+        level=option.fapo_level,
+        hooks=PluginHooks(config.hook),
+        stand_in=offline,
+        read_line=out.read_line,
+        file=out.file,
+        tty=out.tty,
+        color=out.color,
+    )
+
+
+def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer]:
+    """The proposers of the setting `optimizer`, in its order, each found usable.
+
+    Raises:
+        ConfigError: one cannot be used.
+    """
+    settings = session.settings
+    use_plugins_clients(config)
+    proposers = []
+    for spec in settings.optimizer:
+        proposer = None
+        if spec != "playbook" and spec.partition(":")[0] not in PROVIDERS:
+            proposer = config.hook.pytest_fapo_proposer(spec=spec, settings=settings, root=session.root)
+        proposers.append(
+            proposer or make_proposer(spec, settings=settings, root=session.root, calls=calls_of(session))
+        )
+    for proposer in proposers:
+        proposer.check()
+    return proposers
+
+
+def use_plugins_clients(config: pytest.Config) -> None:
+    """Let the project's plugins make the clients of models, until the session ends."""
+    hook = config.hook
+    config.add_cleanup(
+        add_client_factory(lambda spec, settings: hook.pytest_fapo_llm_client(spec=spec, settings=settings))
+    )
+
+
+def calls_of(session: FapoSession) -> CallContext:
+    """The context in which the optimizer's models are asked: cached, counted, within the budget."""
+
+    def calls() -> AbstractContextManager[object]:
+        return optimizer_calls(session.optimizer_ledger())
+
+    return calls
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return "."
