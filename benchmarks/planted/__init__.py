@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 
+from benchmarks.planted import rows_repair
 from benchmarks.planted.lab import Lab, laboratory
 from benchmarks.planted.pipelines import chosen
 from benchmarks.planted.table import Figure, show
@@ -21,7 +23,30 @@ def _diagnosis(lab: Lab, quick: bool) -> Sequence[Figure]:
     return diagnosis(lab, chosen(quick))
 
 
-ROWS: dict[str, Row] = {"diagnosis": _diagnosis}
+def _playbook(lab: Lab, quick: bool) -> Sequence[Figure]:
+    return [rows_repair.playbook(workshop(lab), lab, chosen(quick))]
+
+
+def _helpful(lab: Lab, quick: bool) -> Sequence[Figure]:
+    return [rows_repair.helpful(workshop(lab), lab, chosen(quick))]
+
+
+def _hidden(lab: Lab, quick: bool) -> Sequence[Figure]:
+    return [rows_repair.hidden(workshop(lab), lab, [] if quick else chosen(quick=True))]
+
+
+@cache
+def workshop(lab: Lab) -> rows_repair.Workshop:
+    """One for all rows of a table: the row of the hidden cases looks at every run."""
+    return rows_repair.Workshop(lab)
+
+
+ROWS: dict[str, Row] = {
+    "diagnosis": _diagnosis,
+    "playbook": _playbook,
+    "helpful": _helpful,
+    "hidden": _hidden,
+}
 
 
 def run(check: bool, quick: bool, only: str | None = None) -> int:

@@ -17,7 +17,8 @@ _ONLY = re.compile(
 )
 _ABSENT = re.compile(
     r"\b(missing|absent|(is|are|was|were) not (given|stated|mentioned|there|known|in)|no such|does not (give"
-    r"|state|mention|contain|say|name|have)|doesn't (give|state|mention|say|have)|gives? no|has no|contains? no"
+    r"|state|mention|contain|say|name|have)"
+    r"|doesn't (give|state|mention|say|have)|gives? no|has no|contains? no"
     r"|if (there is|there are) (no|none)|without an?|unknown|not stated|not mentioned"
     r"|never (invent|guess|make))\b",
     re.I,

@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.planted.project import Project
 from benchmarks.planted.server import Answerer, Server, serving
-from benchmarks.planted.spec import Planted, Splits
+from benchmarks.planted.spec import SEEN, Planted, Splits
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +40,7 @@ class Lab:
         files: Mapping[str, str],
         *,
         hidden: bool = False,
-        splits: Iterable[Splits] = ("train", "val", "holdout"),
+        splits: Iterable[Splits] = SEEN,
         model: Answerer | None = None,
         optimizer: Answerer | None = None,
     ) -> Project:
@@ -64,7 +65,8 @@ class Lab:
             if split in splits:
                 cases += listed
             elif split == "hidden" and hidden:
-                cases += [{**case, "split": "train"} for case in listed]
+                # For this project they are cases like any other, and every split needs some.
+                cases += [{**case, "split": name} for case, name in zip(listed, cycle(SEEN))]
         return Project(self._folder / name, self.server.url(name)).write(files, cases)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

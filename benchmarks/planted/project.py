@@ -73,15 +73,18 @@ class Project:
     def pytest(self, *arguments: str, timeout: float = 300) -> Ran:
         """Run pytest in the folder, as its user would."""
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_plugin(), *arguments]
-        done = subprocess.run(
-            command,
-            cwd=self.root,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-        )
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.root,
+                env=self._environment(),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired:
+            return Ran(-1, f"pytest did not end within {timeout:.0f} s")
         return Ran(done.returncode, done.stdout + done.stderr)
 
     def _environment(self) -> dict[str, str]:

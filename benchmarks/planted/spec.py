@@ -11,6 +11,7 @@ from typing import Any, Literal
 from benchmarks.planted.talk import Ask, Say
 
 Splits = Literal["train", "val", "holdout", "hidden"]
+SEEN: tuple[Splits, ...] = ("train", "val", "holdout")
 _DEAL: tuple[Splits, ...] = ("train", "val", "train", "holdout", "hidden", "train")
 
 
@@ -43,11 +44,13 @@ class Fault:
     level: Literal["prompt", "param", "structure"]
     changes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Path to (piece of the clean file, what stands there instead)."""
+    missing: tuple[str, ...] = ()
+    """Files of the clean twin that the faulty pipeline does not have."""
     also: tuple[str, ...] = ()
     """Steps that may be named as well: where the fault shows, beside where it lies."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Planted:
     """One pipeline of the benchmark."""
 
@@ -66,7 +69,7 @@ class Planted:
     @property
     def faulty(self) -> dict[str, str]:
         """The files with the fault."""
-        files = dict(self.files)
+        files = {path: text for path, text in self.files.items() if path not in self.fault.missing}
         for path, (clean, planted) in self.fault.changes.items():
             if files[path].count(clean) != 1:
                 raise ValueError(f"{self.name}: {clean!r} does not stand once in {path}")

@@ -387,8 +387,12 @@ def _museum() -> Planted:
             "retrieval",
             "structure",
             {"app/pipeline.py": (clean, "    return INDEX.search(question, settings.TOP_K)")},
+            missing=("app/prompts/query.md",),
         ),
-        fixes={"app/pipeline.py::retrieve": f"def retrieve(question):\n{clean}\n"},
+        fixes={
+            "app/pipeline.py::retrieve": f"def retrieve(question):\n{clean}\n",
+            "app/prompts/query.md": query,
+        },
     )
 
 

@@ -436,6 +436,10 @@ def _patterns() -> Planted:
         '    return complete(load("revise").format(wish=wish, draft=draft))\n'
     )
     planted = '    return complete(load("pattern").format(wish=wish))\n'
+    revise = (
+        "Wish: {wish}\nDraft: {draft}\n\nCheck the draft and correct it where it is wrong. "
+        "Answer with the expression alone.\n"
+    )
     files = project(
         {
             "app/pipeline.py": pipeline,
@@ -443,10 +447,7 @@ def _patterns() -> Planted:
                 "Write a regular expression that matches the whole text and no longer one: {wish}. "
                 "Answer with it alone.\n"
             ),
-            "app/prompts/revise.md": (
-                "Wish: {wish}\nDraft: {draft}\n\nCheck the draft and correct it where it is wrong. "
-                "Answer with the expression alone.\n"
-            ),
+            "app/prompts/revise.md": revise,
         },
         test="""
             assert run.output["accepts"] == case.expected["accepts"]
@@ -459,8 +460,17 @@ def _patterns() -> Planted:
         files=files,
         rows=mixed(rows, "patterns"),
         mind=mind,
-        fault=Fault("write_pattern", "content", "structure", {"app/pipeline.py": (clean, planted)}),
-        fixes={"app/pipeline.py::write_pattern": f"def write_pattern(wish):\n{clean}"},
+        fault=Fault(
+            "write_pattern",
+            "content",
+            "structure",
+            {"app/pipeline.py": (clean, planted)},
+            missing=("app/prompts/revise.md",),
+        ),
+        fixes={
+            "app/pipeline.py::write_pattern": f"def write_pattern(wish):\n{clean}",
+            "app/prompts/revise.md": revise,
+        },
     )
 
 
