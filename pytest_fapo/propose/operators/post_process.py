@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
-from typing import ClassVar, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -60,9 +62,10 @@ class PostProcess(Operator):
     """Put the form of an answer right by code."""
 
     operator: Literal["post-process"] = "post-process"
-    at: Literal["answer", "result"] = Field(
+    at: Literal["answer", "result", "input"] = Field(
         default="answer",
-        description="Where: at the model's answer as soon as it is read, or at what the function gives back.",
+        description="Where: at the model's answer as soon as it is read, at what the function gives back, or "
+        "at the text that it is given.",
     )
     ways: list[Way] = Field(
         default_factory=list,
@@ -105,7 +108,18 @@ class PostProcess(Operator):
             raise OperatorError("post-processing needs a way, a pattern or choices")
         cleaned = draft.name("cleaned", "put_right")
         draft.helper(self._helper(draft, cleaned))
+        if self.at == "input":
+            text = draft.target.text()
+            return draft.around("return <<once>>", once=draft.once(**{text: f"{cleaned}({text})"}))
         return self._at_answer(draft, cleaned) if self.at == "answer" else self._at_result(draft, cleaned)
+
+    def cleaner(self) -> Callable[[str], str]:
+        """The same code as a function, to try it on recorded answers."""
+        lines = self._lines("cleaned", typed=False)
+        space: dict[str, Any] = {"re": re, "difflib": difflib}
+        exec("\n".join(lines), space)  # our own code; of the choices only quoted literals get into it
+        cleaned: Callable[[str], str] = space["cleaned"]
+        return cleaned
 
     def _at_answer(self, draft: Draft, cleaned: str) -> list[Edit]:
         answers = draft.answers()
@@ -134,7 +148,14 @@ class PostProcess(Operator):
         return draft.around("return <<cleaned>>(<<once>>)", cleaned=cleaned, once=draft.once())
 
     def _helper(self, draft: Draft, cleaned: str) -> list[str]:
-        head = f"def {cleaned}(text: str) -> str:" if draft.typed else f"def {cleaned}(text):"
+        lines = self._lines(cleaned, typed=draft.typed)
+        for module in ("difflib", "re"):
+            if any(f"{module}." in line for line in lines):
+                draft.need(module)
+        return lines
+
+    def _lines(self, name: str, *, typed: bool) -> list[str]:
+        head = f"def {name}(text: str) -> str:" if typed else f"def {name}(text):"
         body = [
             f"{self.mark()} the form is put right by code (after arXiv:2205.11916).",
             'text = (text or "").strip()',
@@ -152,14 +173,11 @@ class PostProcess(Operator):
                 group="1" if re.compile(self.pattern).groups else "0",
             )
         if self.choices:
-            draft.need("difflib")
             body += fill(
                 _NEAREST, choices=", ".join(json.dumps(each, ensure_ascii=False) for each in self.choices)
             )
         else:
             body.append("return text")
-        if any("re." in line for line in body):
-            draft.need("re")
         return [head, *(f"    {line}" for line in body)]
 
 

@@ -30,7 +30,7 @@ def _mended(edit: Edit, problems: list[ReviewProblem]) -> Edit | None:
     if not quoted:
         return None
     lines = edit.after.splitlines(keepends=True)
-    added = _added(edit)
+    added = added_lines(edit)
     bad = {number for number in added if any(normal(text) in normal(lines[number]) for text in quoted)}
     rules = {number for number in added if re.match(r"\s*[-*•] ", lines[number])}
     if not bad or not rules - bad:
@@ -39,7 +39,7 @@ def _mended(edit: Edit, problems: list[ReviewProblem]) -> Edit | None:
     return None if after == edit.before else edit.model_copy(update={"after": after})
 
 
-def _added(edit: Edit) -> set[int]:
+def added_lines(edit: Edit) -> set[int]:
     """Numbers of the lines of the new text that the old one did not have."""
     matcher = difflib.SequenceMatcher(a=edit.before.splitlines(), b=edit.after.splitlines(), autojunk=False)
     return {

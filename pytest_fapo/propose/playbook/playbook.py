@@ -1,18 +1,20 @@
-"""`Playbook`: asks every technique what it would add to the culprit's prompt, and orders the answers."""
+"""`Playbook`: asks every technique what it would change, and orders the answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 
-from pytest_fapo.models import Artifact, Candidate, Edit, Evidence, Review
+from pytest_fapo.models import Candidate, Evidence, Repair, Review
 from pytest_fapo.propose.playbook.advice import Advice
-from pytest_fapo.propose.playbook.document import Document
+from pytest_fapo.propose.playbook.demonstrations import demonstrations
 from pytest_fapo.propose.playbook.history import History
+from pytest_fapo.propose.playbook.joint import joint
 from pytest_fapo.propose.playbook.mending import without_problems
-from pytest_fapo.propose.playbook.techniques import TECHNIQUES
+from pytest_fapo.propose.playbook.params import params
+from pytest_fapo.propose.playbook.plans import all_advice, made, plans, target_artifacts
+from pytest_fapo.propose.playbook.repairing import repaired
+from pytest_fapo.propose.playbook.structure import structure
 from pytest_fapo.propose.playbook.view import View
-from pytest_fapo.reading.values import normal
 
 MOST = 4
 """Candidates given at a time; then the loop asks again, and what came of them is taken into account."""
@@ -29,13 +31,16 @@ class Playbook:
         """Always usable: it needs no key, no network and no setting."""
 
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
-        """Small edits of one concern first, by how many failing cases they should mend; then richer ones."""
-        if evidence.level != "prompt" or evidence.cluster.level != "prompt":
-            return
+        """Candidates of exactly the evidence's level.
+
+        Prompts: small edits of one concern first, by how many failing cases they should mend; then richer
+        ones, then examples where the project allows to quote train cases. Where several steps are at fault
+        together, edits of all of them at once come first.
+        """
         history = History(evidence)
         seen = history.digests()
         given = 0
-        for candidate in self._candidates(evidence, history):
+        for candidate in self._of_level(evidence, history):
             if candidate.digest in seen:
                 continue
             seen.add(candidate.digest)
@@ -49,7 +54,24 @@ class Playbook:
         revised = without_problems(candidate, review)
         return None if revised is None or revised.digest == candidate.digest else revised
 
-    def _candidates(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
+    def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
+        """The candidate without (or with less of) what broke the cases, where that can be told; else None."""
+        candidate = repaired(repair, evidence)
+        if candidate is None or candidate.edits_digest == repair.candidate.edits_digest:
+            return None
+        return None if candidate.digest in History(evidence).digests() else candidate
+
+    def _of_level(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
+        if evidence.level == "param":
+            yield from params(evidence, history)
+        elif evidence.level == "structure":
+            yield from structure(evidence, history)
+        else:
+            yield from joint(evidence, history)
+            yield from self._prompts(evidence, history)
+            yield from demonstrations(evidence, history)
+
+    def _prompts(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
         """The first variants for each prompt, then edits of two steps at once, then all other variants."""
         later: list[tuple[View, list[Advice]]] = []
         artifacts = target_artifacts(evidence)
@@ -57,85 +79,11 @@ class Playbook:
             if history.inert(artifact.address):
                 continue
             view = View(evidence, artifact)
-            plans = list(_plans(history.adapted(_advice(view), artifact)))
-            first = [plan for plan in plans if all(advice.mends and not advice.grade for advice in plan)]
-            yield from _made(view, first if artifact is artifacts[0] else first[:2])
+            found = list(plans(history.adapted(all_advice(view), artifact)))
+            first = [plan for plan in found if all(advice.mends and not advice.grade for advice in plan)]
+            yield from made(view, first if artifact is artifacts[0] else first[:2])
             if artifact is artifacts[0]:
-                later += [(view, plan) for plan in plans if plan not in first]
+                later += [(view, plan) for plan in found if plan not in first]
         yield from history.together()
         for view, plan in later:
-            yield from _made(view, [plan])
-
-
-def target_artifacts(evidence: Evidence) -> list[Artifact]:
-    """The prompts to edit: those that the step was seen to use, else or those named like it."""
-    by_address = {artifact.address: artifact for artifact in evidence.artifacts if artifact.level == "prompt"}
-    linked = [by_address[address] for address in evidence.cluster.artifacts if address in by_address]
-    if linked:
-        return linked
-    step = normal(evidence.cluster.step.partition("#")[0])
-    named = [artifact for address, artifact in by_address.items() if step and step in normal(address)]
-    if named:
-        return named
-    return list(by_address.values()) if len(by_address) == 1 else []
-
-
-def _advice(view: View) -> list[Advice]:
-    """All that the techniques say, what promises most first."""
-    found: list[tuple[int, int, int, Advice]] = []
-    for place, technique in enumerate(TECHNIQUES):
-        found.extend((advice.grade, -len(advice.mends), place, advice) for advice in technique(view))
-    found.sort(key=lambda entry: entry[:3])
-    return [advice for *_, advice in found]
-
-
-def _plans(advice: Sequence[Advice]) -> Iterator[list[Advice]]:
-    """What to try in which order: each concern alone, then together, then the richer variants."""
-    promising = [each for each in advice if each.mends]
-    first = [each for each in promising if each.grade == 0]
-    yield from ([each] for each in first)
-    if len(first) > 1:
-        yield _distinct(first)
-    for grade in sorted({each.grade for each in promising} - {0}):
-        for each in promising:
-            if each.grade == grade:
-                yield [each]
-                others = [other for other in first if other.title != each.title]
-                if others:
-                    yield _distinct([each, *others])
-    yield from ([each] for each in advice if not each.mends and each.grade == 0)
-
-
-def _distinct(advice: Sequence[Advice]) -> list[Advice]:
-    """One section per title."""
-    titles: dict[str, Advice] = {}
-    for each in advice:
-        titles.setdefault(each.title, each)
-    return list(titles.values())
-
-
-def _made(view: View, plans: Sequence[Sequence[Advice]]) -> Iterator[Candidate]:
-    for plan in plans:
-        candidate = _candidate(view, plan)
-        if candidate is not None:
-            yield candidate
-
-
-def _candidate(view: View, plan: Sequence[Advice]) -> Candidate | None:
-    text = view.artifact.text
-    for advice in plan:
-        text = Document(text).with_section(advice.title, advice.lines)
-    if text == view.artifact.text or not plan:
-        return None
-    lead = replace(plan[0], technique=" + ".join(each.technique for each in plan))
-    return Candidate(
-        parent=view.evidence.parent,
-        edits=[Edit(address=view.artifact.address, before=view.artifact.text, after=text)],
-        hypothesis=lead.hypothesis,
-        proposer="playbook",
-        technique=lead.technique if lead.grade == 0 else f"{lead.technique} (variant {lead.grade + 1})",
-        level="prompt",
-        cluster=view.cluster.id,
-        step=view.cluster.step,
-        targets=view.cluster.nodeids,
-    )
+            yield from made(view, [plan])
