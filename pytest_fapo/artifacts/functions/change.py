@@ -38,7 +38,10 @@ def replace_function(data: bytes, path: str, name: str, text: str) -> bytes:
     code = _fitted(new.text, function.indent, old)
     if universal(old) == code or universal(old) + "\n" == code:
         return with_imports(data, path, new.imports)
-    code = with_newlines_of(SourceText(old, source.encoding, b""), code) if _has_newline(old) else code
+    if _has_newline(old):
+        code = with_newlines_of(SourceText(old, source.encoding, b""), code)
+    else:
+        code = code.replace("\n", source.newline)
     result = _encoded(source, lines[: function.first - 1], code, lines[function.last :], address)
     return _checked(with_imports(result, path, new.imports), data, path, name)
 
@@ -79,7 +82,7 @@ def add_function(data: bytes, path: str, name: str, text: str) -> bytes:
 
 def _fitted(code: str, indent: str, around: str) -> str:
     """`code` in the place's own indentation, by tabs where the place is indented by tabs."""
-    if re.search(r"^\t", around, re.M) and not re.search(r"^ +\S", around, re.M):
+    if len(re.findall(r"^\t", around, re.M)) > len(re.findall(r"^ +\S", around, re.M)):
         code = with_tabs(code)
     return indented(code, indent) if indent else code
 

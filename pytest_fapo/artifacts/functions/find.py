@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from pytest_fapo.artifacts.constants import Module, parse_module
+from pytest_fapo.artifacts.constants import parse_module
 from pytest_fapo.artifacts.encoding import split_lines, universal
-from pytest_fapo.artifacts.functions.layout import dedented
+from pytest_fapo.artifacts.functions.layout import dedented, lines_inside_strings
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -41,7 +41,8 @@ def functions_of(data: bytes, path: str) -> dict[str, Function]:
     found: dict[str, list[FunctionNode]] = {}
     for name, node in _walk(module.tree.body, ""):
         found.setdefault(name, []).append(node)
-    return {name: _function(name, nodes, lines, module) for name, nodes in found.items()}
+    inside = lines_inside_strings(module.source.text)
+    return {name: _function(name, nodes, lines, inside) for name, nodes in found.items()}
 
 
 def _walk(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, FunctionNode]]:
@@ -57,7 +58,7 @@ def _walk(body: list[ast.stmt], prefix: str) -> Iterator[tuple[str, FunctionNode
                 yield from _walk(part.body, prefix)
 
 
-def _function(name: str, nodes: list[FunctionNode], lines: list[str], module: Module) -> Function:
+def _function(name: str, nodes: list[FunctionNode], lines: list[str], inside: set[int]) -> Function:
     if len(nodes) > 1:
         return Function(name, reason=_several(nodes))
     node = nodes[0]
@@ -65,7 +66,7 @@ def _function(name: str, nodes: list[FunctionNode], lines: list[str], module: Mo
     indent = lines[first - 1][: len(lines[first - 1]) - len(lines[first - 1].lstrip(" \t\f"))]
     if lines[first - 1].lstrip(" \t\f")[:1] not in "@da":
         return Function(name, reason="its definition shares a line with other code")
-    text = dedented(universal("".join(lines[first - 1 : last])), indent)
+    text = universal(dedented(lines, first, last, indent, inside))
     return Function(name, text if text.endswith("\n") else text + "\n", "", first, last, indent)
 
 

@@ -13,18 +13,22 @@ _OPENING = {"FSTRING_START", "TSTRING_START"}
 _CLOSING = {"FSTRING_END", "TSTRING_END"}
 
 
-def dedented(source: str, indent: str) -> str:
-    """Lines that begin with `indent` without it; lines inside a string literal stay as they are."""
-    lines = split_lines(source)
-    inside = _inside_strings(_as_block(source, indent), 1 if indent else 0)
+def dedented(lines: list[str], first: int, last: int, indent: str, inside: set[int]) -> str:
+    """The lines `first` to `last` (from 1, both included) of a file without `indent` before them.
+
+    Args:
+        lines: all lines of the file.
+        inside: numbers of the lines that begin inside a string literal; they stay as they are.
+    """
     return "".join(
-        line if number in inside else line.removeprefix(indent) for number, line in enumerate(lines, 1)
+        line if number in inside else line.removeprefix(indent)
+        for number, line in enumerate(lines[first - 1 : last], first)
     )
 
 
 def indented(source: str, indent: str) -> str:
     """The opposite of `dedented`; blank lines get no indentation."""
-    inside = _inside_strings(source, 0)
+    inside = lines_inside_strings(source)
     return "".join(
         line if number in inside or not line.strip() else indent + line
         for number, line in enumerate(split_lines(source), 1)
@@ -33,7 +37,7 @@ def indented(source: str, indent: str) -> str:
 
 def with_tabs(source: str) -> str:
     """Code indented by spaces, indented by tabs instead; lines inside a string literal stay."""
-    inside = _inside_strings(source, 0)
+    inside = lines_inside_strings(source)
     lines = split_lines(source)
     widths = [
         len(match[0])
@@ -49,16 +53,12 @@ def _tabbed(line: str, unit: int) -> str:
     return "\t" * (blanks // unit) + " " * (blanks % unit) + line[blanks:]
 
 
-def _as_block(source: str, indent: str) -> str:
-    """Indented source as something that stands alone."""
-    return f"if 1:\n{source}" if indent else source
-
-
-def _inside_strings(source: str, shift: int) -> set[int]:
+def lines_inside_strings(source: str) -> set[int]:
     """Numbers (from 1) of the lines that begin inside a string literal."""
     inside: set[int] = set()
-    for first, last in _strings(source):
-        inside.update(range(first + 1 - shift, last + 1 - shift))
+    if '"""' in source or "'''" in source or "\\\n" in source or "\\\r" in source:
+        for first, last in _strings(source):
+            inside.update(range(first + 1, last + 1))
     return inside
 
 
