@@ -233,7 +233,7 @@ def test_two_operators_build_on_each_other(tmp_path: Path, monkeypatch: pytest.M
     assert candidate.technique == "retry-on-invalid + post-process"
     (rewritten,) = [each for each in candidate.edits if each.address.endswith("::answer")]
     assert "# retry-on-invalid:" in rewritten.after
-    assert "# post-process:" in rewritten.after
+    assert "cleaned(once_2(question))" in rewritten.after
 
 
 def test_an_operator_that_does_not_fit_is_asked_for_once_more() -> None:
