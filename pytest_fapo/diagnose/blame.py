@@ -50,11 +50,33 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
             actual = failure.fields.value_at(reading, carrier)
         except KeyError:
             continue
-        if failure.fields.right(reading, carrier, expected):
+        if failure.fields.right(reading, carrier, expected) or (
+            is_alike(expected, actual) and _form_is_taken(failure, name, carrier)
+        ):
             wrong = None
         elif wrong is None:
             wrong = Blame(name, step, carrier, expected, actual)
     return wrong
+
+
+def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
+    """Whether cases pass although this place holds the right value in another form: then what follows can
+    read the form, and it is not what went wrong."""
+    memo, key = failure.fields.memo, ("form taken", name, carrier.step, carrier.path)
+    if key not in memo:
+        other = told = 0
+        for reading in failure.fields.readings:
+            expected = failure.fields.expected.get(name, {}).get(reading.case.id)
+            if not reading.passed or expected is None:
+                continue
+            try:
+                value = failure.fields.value_at(reading, carrier)
+            except KeyError:
+                continue
+            told += 1
+            other += is_alike(expected, value)
+        memo[key] = other / told if told >= 2 else 0.0
+    return memo[key] >= 0.5
 
 
 def upstream(failure: Failure, step: StepView, name: str) -> Blame | None:

@@ -11,6 +11,9 @@ from pytest_fapo.models import Artifact, Finding, Level
 from pytest_fapo.reading import FieldMap, StepView
 from pytest_fapo.reading.values import mentions, texts_in, whole_text
 
+_BY_CODE = ("content", "label", "format", "empty", "cascade", "missing-input")
+_OF_MODELS: set[Role] = {"temperature", "top_p", "max_tokens", "model"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -57,8 +60,12 @@ def settled_level(finding: Finding, scene: Scene) -> Level:
         return _of_retrieval(finding, scene)
     if finding.category == "truncated":
         return _of_truncation(finding, scene)
-    if finding.category in ("cascade", "empty") and "threshold" in scene.roles and _is_code(scene):
+    if finding.category == "empty" and "turns" in scene.roles:
         return "param"
+    if finding.level == "structure" and finding.category in _BY_CODE and _is_code(scene):
+        return "param" if scene.roles - _OF_MODELS else "structure"
+    if finding.level == "param" and not _is_code(scene) and scene.scope_has_params:
+        return "param" if scene.roles & {"temperature", "top_p"} else "prompt"
     return finding.level
 
 
@@ -75,7 +82,7 @@ def _of_retrieval(finding: Finding, scene: Scene) -> Level:
     """Deeper retrieval where its depth is a parameter and may be what is short; else another retrieval."""
     if not scene.scope_has_params and not scene.scope_has_functions:
         return finding.level
-    if "threshold" in scene.roles and _found_fewer(scene):
+    if ("threshold" in scene.roles and _found_fewer(scene)) or scene.roles & {"length", "turns"}:
         return "param"
     if "depth" in scene.roles and not _deep_enough(scene):
         return "param"

@@ -7,19 +7,28 @@ from typing import Literal
 
 from pytest_fapo.models import Artifact
 
-Role = Literal["depth", "threshold", "temperature", "top_p", "max_tokens", "model"]
+Role = Literal["depth", "threshold", "length", "turns", "temperature", "top_p", "max_tokens", "model"]
 
 _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
     ("temperature", re.compile(r"(^|_)temp(erature)?$")),
     ("top_p", re.compile(r"(^|_)top_?p$")),
     ("max_tokens", re.compile(r"tokens?(_(limit|max|budget))?$|^num_predict$")),
-    ("threshold", re.compile(r"thresh(old)?$|cut_?off$|(^|_)(min|least)_?(score|sim(ilarity)?|relevance)?$")),
+    (
+        "threshold",
+        re.compile(
+            r"thresh(old)?$|cut_?off$|(^|_)(min|max|least)_?"
+            r"(score|sim(ilarity)?|relevance|confidence|prob(ability)?|certainty|distance)$"
+            r"|^(min|least|confidence)$"
+        ),
+    ),
+    ("length", re.compile(r"(^|_)(chars|characters|words|length|size|window)(_limit|_max)?$")),
+    ("turns", re.compile(r"(^|_)(turns|steps|iterations|rounds|loops|attempts|retries|tries|hops)$")),
     (
         "depth",
         re.compile(
-            r"(^|_)(top_?k|k|limit|depth|hops?)$|^top_?(n|docs|passages|results)$"
+            r"(^|_)(top_?k|k|limit|depth|keep)$|^top_?(n|docs|passages|results)$"
             r"|(^|_)(n|num|max|number_of)_(docs|documents|passages|chunks|notes|results|hits|candidates|"
-            r"articles|snippets|sources|matches|hops|items|entries|rows|lines|facts)$"
+            r"articles|snippets|sources|matches|items|entries|rows|lines|facts|pieces|pages)$"
             r"|^(passages|documents|chunks|results|hits|notes)$"
         ),
     ),

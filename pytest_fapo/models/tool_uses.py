@@ -104,7 +104,8 @@ def tool_uses(calls: Sequence[LLMCall]) -> list[ToolUse]:
         for seen in _in_messages(call.messages):
             if seen.is_result:
                 use = pending.pop(seen.id, None) or open_by_id.get(seen.id)
-                if use is not None and not use.answered:
+                use = use or _use(found, conversation, counts, _Seen(seen.id, seen.name))
+                if not use.answered:
                     use.result, use.answered, use.error = seen.result, True, error_of(seen.result)
             else:
                 pending[seen.id] = _use(found, conversation, counts, seen)
@@ -148,7 +149,8 @@ def _in_messages(messages: Sequence[Any]) -> Iterator[_Seen]:
         elif kind in ("function_call_output", "custom_tool_call_output"):
             yield _Seen(_text(message.get("call_id")), result=_told(message.get("output")), is_result=True)
         elif role == "tool":  # OpenAI chat
-            yield _Seen(_text(message.get("tool_call_id")), result=_told(content), is_result=True)
+            name = _text(message.get("name"))
+            yield _Seen(_text(message.get("tool_call_id")), name, result=_told(content), is_result=True)
         for call in message.get("tool_calls") or ():
             if isinstance(call, dict):
                 function = call.get("function") or call.get("custom") or {}

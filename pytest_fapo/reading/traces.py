@@ -93,28 +93,42 @@ class TraceView:
 def helper_names(traces: Iterable[Trace]) -> frozenset[str]:
     """Names of functions that are no culprits of their own, such as `ask` or `complete`.
 
-    Either several different steps call them, or they do nothing but send the prompt that they were given.
+    Either several different steps call them, or they send the prompt that they were given. A step that sends
+    data which it was given (an input of the case, another step's output) with a prompt of its own is none.
     """
     parents: dict[str, set[str]] = {}
     senders: dict[str, bool] = {}
     for trace in traces:
         by_index = {step.index: step for step in trace.steps}
         siblings = Counter((step.name, step.parent) for step in trace.steps)
+        data = _data(trace)
         for step in trace.steps:
             if step.parent is None or step.parent not in by_index:
                 continue
             parents.setdefault(step.name, set()).add(by_index[step.parent].name)
-            sends = siblings[step.name, step.parent] == 1 and _sends_its_argument(trace, step)
+            sends = siblings[step.name, step.parent] == 1 and _sends_its_prompt(trace, step, data)
             senders[step.name] = senders.get(step.name, True) and sends
     return frozenset(
         name for name, callers in parents.items() if len(callers - {name}) >= 2 or senders.get(name)
     )
 
 
-def _sends_its_argument(trace: Trace, step: Step) -> bool:
-    arguments = {text.strip() for text in texts_in(step.inputs) if len(text) >= 20}
-    sent = {text.strip() for call in _generated(trace, step) for text in texts_in(call.messages)}
-    return bool(arguments & sent)
+_LONG = 20
+"""Characters; shorter texts are no prompts."""
+
+
+def _data(trace: Trace) -> set[str]:
+    """The longer texts that are data and no prompts, as far as the trace tells."""
+    known = [trace.inputs, *(step.inputs for step in trace.steps if step.parent is None)]
+    known += [step.output for step in trace.steps]
+    return {text.strip() for value in known for text in texts_in(value) if len(text) >= _LONG}
+
+
+def _sends_its_prompt(trace: Trace, step: Step, data: set[str]) -> bool:
+    arguments = {text.strip() for text in texts_in(step.inputs) if len(text) >= _LONG}
+    calls = _generated(trace, step)
+    sent = {text.strip() for call in calls for text in texts_in(call.messages) if len(text) >= _LONG}
+    return bool((arguments - data) & sent) or bool(sent and sent <= arguments)
 
 
 def _generated(trace: Trace, step: Step) -> list[LLMCall]:

@@ -143,7 +143,8 @@ def test_equal_calls_of_two_conversations_are_two_uses() -> None:
 
 def test_odd_messages_are_passed_over() -> None:
     odd: Any = ["text", None, {"role": "tool"}, {"tool_calls": ["x", {"id": 3}]}, {"content": ["x", {}]}]
-    assert [use.name for use in tool_uses([call("", "x").model_copy(update={"messages": odd})])] == [""]
+    uses = tool_uses([call("", "x").model_copy(update={"messages": odd})])
+    assert [(use.name, use.answered) for use in uses] == [("", True), ("", False)]
 
 
 @pytest.mark.parametrize(

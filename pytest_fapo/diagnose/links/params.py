@@ -64,6 +64,8 @@ def _at_work(param: Artifact, used: Sequence[StepView]) -> bool:
         return True
     if any(_has(call.parameters, role, value) for step in used for call in step.calls):
         return True
+    if role == "turns":
+        return bool(max((len(step.calls) for step in used), default=0) == value)
     lists = [step.output for step in used if isinstance(step.output, list) and not step.calls]
     return role == "depth" and len(lists) >= 3 and {len(output) for output in lists} == {value}
 

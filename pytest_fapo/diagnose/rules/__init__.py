@@ -10,12 +10,14 @@ from pytest_fapo.diagnose.rules.empties import cascade, empty
 from pytest_fapo.diagnose.rules.exceptions import exception, unanswered
 from pytest_fapo.diagnose.rules.fallback import fallback
 from pytest_fapo.diagnose.rules.fields import fields
+from pytest_fapo.diagnose.rules.grounding import not_given
 from pytest_fapo.diagnose.rules.infrastructure import infrastructure
 from pytest_fapo.diagnose.rules.labelled import labelled_steps
 from pytest_fapo.diagnose.rules.requirements import requirement
 from pytest_fapo.diagnose.rules.retrieval import overlap
 from pytest_fapo.diagnose.rules.schema import schema
-from pytest_fapo.diagnose.rules.tools import tools
+from pytest_fapo.diagnose.rules.shortfalls import cut_short, too_few
+from pytest_fapo.diagnose.rules.tools import tools, unfinished
 from pytest_fapo.models import Finding
 
 Rule = Callable[[Failure], "Finding | None"]
@@ -27,9 +29,13 @@ RULES: tuple[Rule, ...] = (
     truncated,
     labelled_steps,
     tools,
+    unfinished,
     schema,
     exception,
     cascade,
+    not_given,
+    cut_short,
+    too_few,
     fields,
     requirement,
     overlap,

@@ -6,7 +6,7 @@ from pytest_fapo.diagnose.blame import Blame, blame_fields, is_code, value_categ
 from pytest_fapo.diagnose.failure import Failure, excerpt, shown
 from pytest_fapo.models import Finding
 from pytest_fapo.reading import StepView
-from pytest_fapo.reading.values import alike, is_blank, mentions
+from pytest_fapo.reading.values import alike, is_blank, mentions, normal, texts_in
 
 
 def fields(failure: Failure) -> Finding | None:
@@ -57,7 +57,8 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     """A step without a model: either it spoiled a right answer before it, or that answer was no better."""
     assert failure.view is not None
     asked = failure.view.last_asking(blame.step)
-    if asked is not None and asked.answer and not _right_before(failure, blame, asked):
+    told = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
+    if asked is not None and asked.answer and told and not _misread(blame, asked.answer):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
         if category == "format":
             wrote = excerpt(asked.answer, blame.expected)
@@ -73,6 +74,8 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
             )
         if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
             return wrong_value(failure, blame, asked)
+        if _only_handed_on(failure, blame, asked):
+            return _of_what_it_was_given(failure, blame, asked)
     return failure.finding(
         "content",
         blame.step,
@@ -83,6 +86,39 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
         field=blame.field,
         expected=blame.expected,
         actual=blame.actual,
+    )
+
+
+def _misread(blame: Blame, answer: str) -> bool:
+    """Whether the answer is the right value and nothing else, and the code made another value of it."""
+    return alike(blame.expected, answer) and not is_blank(blame.actual)
+
+
+def _only_handed_on(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """Whether the code was given a free answer of the model, or one of which it makes the right elsewhere."""
+    answer = normal(asked.answer or "")
+    if not any(answer in normal(text) for text in texts_in(blame.step.step.inputs)):
+        return False
+    others = [
+        (normal(step.answer or ""), reading.passed)
+        for reading in failure.fields.readings
+        if reading.case.id != failure.case.id and (step := reading.view.by_key(asked.key)) is not None
+    ]
+    if (answer, True) in others:
+        return True
+    return len(others) >= 4 and len({said for said, _ in others}) > 0.6 * len(others)
+
+
+def _of_what_it_was_given(failure: Failure, blame: Blame, asked: StepView) -> Finding:
+    return failure.finding(
+        "content",
+        asked,
+        f"{blame.field or 'output'}: {blame.step.key} made {shown(blame.actual)} of the answer "
+        f"{shown(asked.answer, 90)} of {asked.key}, instead of {shown(blame.expected)}",
+        confidence=0.55,
+        field=blame.field,
+        expected=blame.expected,
+        actual=asked.answer,
     )
 
 

@@ -1,0 +1,158 @@
+"""Answers that could not be right: what the answering step was given does not tell them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_fapo.diagnose.blame import Blame, blame_fields
+from pytest_fapo.diagnose.failure import Failure, shown
+from pytest_fapo.models import Finding
+from pytest_fapo.reading import Reading, StepView
+from pytest_fapo.reading.values import is_blank, mentions, normal, texts_in, whole_text
+
+TOLD = 0.7
+"""Share of passing cases whose answering step was given the right answer."""
+
+
+def not_given(failure: Failure) -> Finding | None:
+    """A value that the answering step was not given, though in passing cases it is: blamed on the step that
+    lost it, or on the last one that finds it elsewhere."""
+    found = _question(failure)
+    if found is None or failure.view is None:
+        return None
+    name, expected, asked = found
+    given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
+    if not _values(expected) or given:
+        return None
+    if _share(failure, name, lambda reading, value: _was_given(reading, asked, value)) < TOLD:
+        return None
+    lost = _loser(failure, asked, expected)
+    if lost is not None:
+        words = f"{shown(expected)} stood in what {lost.key} was given and not in what it gave"
+        return _finding(failure, lost, name, expected, asked, words, confidence=0.8)
+    finder = None if _in_case(failure, expected) else _finder(failure, name, asked)
+    if finder is None:
+        return None
+    words = f"what {finder.key} found does not tell {shown(expected)}"
+    return _finding(failure, finder, name, expected, asked, words, confidence=0.75)
+
+
+def _finding(
+    failure: Failure,
+    step: StepView,
+    name: str,
+    expected: Any,
+    asked: StepView,
+    words: str,
+    *,
+    confidence: float,
+) -> Finding:
+    return failure.finding(
+        "retrieval",
+        step,
+        f"{words}, so {asked.key} could not answer right; where cases pass, it is told",
+        confidence=confidence,
+        level="param",
+        field=name,
+        expected=expected,
+        actual=step.output,
+    )
+
+
+def _question(failure: Failure) -> tuple[str, Any, StepView] | None:
+    """The failing field, its right value, and the step that answered."""
+    if failure.view is None:
+        return None
+    blame: Blame | None = blame_fields(failure)
+    names = [blame.field] if blame is not None else failure.failing_fields
+    if not names:
+        return None
+    asked = failure.view.last_asking(blame.step if blame is not None else None)
+    return (names[0], failure.expected_value(names[0]), asked) if asked is not None else None
+
+
+def _values(expected: Any) -> list[str]:
+    """Texts by which a value is known again; flags and single letters stand everywhere."""
+    if is_blank(expected) or isinstance(expected, bool):
+        return []
+    return [text for text in texts_in(expected) if len(text.strip()) >= 2 or text.strip().isdigit()]
+
+
+def _tells(text: str, expected: Any) -> bool:
+    values = _values(expected)
+    return bool(values) and all(mentions(text, value) for value in values)
+
+
+def _was_given(reading: Reading | None, asked: StepView, expected: Any) -> bool:
+    """Whether the step (any call of it) was told a value by what went into it."""
+    if reading is None:
+        return False
+    steps = [step for step in reading.view.steps if step.name == asked.name]
+    given = "\n".join(f"{whole_text(step.step.inputs)}\n{step.messages_text}" for step in steps)
+    return _tells(given, expected)
+
+
+def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
+    """Whether the answer is what the model says where it was not given the value: then the value stands in
+    what it was given by chance only (the same number in another passage)."""
+    said = normal(asked.answer or "")
+    like: list[bool] = []
+    for reading in failure.fields.readings:
+        other = reading.view.by_key(asked.key)
+        if other is None or normal(other.answer or "") != said:
+            continue
+        if reading.passed:
+            return False
+        value = failure.fields.expected.get(name, {}).get(reading.case.id)
+        like.append(not _was_given(reading, asked, value))
+    return len(like) >= 4 and sum(like) >= 0.6 * len(like)
+
+
+def _share(failure: Failure, name: str, told: Any) -> float:
+    """Share of the passing cases, of two or more, of which `told` holds."""
+    verdicts = []
+    for reading in failure.fields.readings:
+        value = failure.fields.expected.get(name, {}).get(reading.case.id)
+        if reading.passed and _values(value):
+            verdicts.append(told(reading, value))
+    return sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0
+
+
+def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:
+    """The last step before the answer that was given the value and did not pass it on."""
+    assert failure.view is not None
+    before = [step for step in failure.view.steps if step.order < asked.order and step.name != asked.name]
+    for step in reversed(before):
+        if step.output is None or _tells(whole_text(step.output), expected):
+            continue
+        if _tells(whole_text(step.step.inputs), expected) and _passes_on(failure, step):
+            return step
+    return None
+
+
+def _passes_on(failure: Failure, step: StepView) -> bool:
+    """Whether the step hands over texts: in passing cases its output holds the right values."""
+    for name in failure.failing_fields:
+        if _share(failure, name, lambda reading, value: _gave(reading, step.key, value)) >= TOLD:
+            return True
+    return False
+
+
+def _finder(failure: Failure, name: str, asked: StepView) -> StepView | None:
+    """The last step before the answer whose output tells the right value in passing cases."""
+    assert failure.view is not None
+    for step in reversed(failure.view.steps):
+        if step.order >= asked.order or step.name == asked.name or isinstance(step.output, str):
+            continue
+        if _share(failure, name, lambda reading, value, key=step.key: _gave(reading, key, value)) >= TOLD:
+            return step
+    return None
+
+
+def _gave(reading: Reading, key: str, value: Any) -> bool:
+    step = reading.view.by_key(key)
+    return step is not None and _tells(whole_text(step.output), value)
+
+
+def _in_case(failure: Failure, expected: Any) -> bool:
+    return _tells(whole_text(failure.case.inputs), expected)
