@@ -102,7 +102,10 @@ class CommandSettings(_Section):
     time_limit: float = Field(default=600.0, gt=0)
     """Seconds until the program is ended."""
     env: list[str] = Field(default_factory=list)
-    """Names of environment variables that it gets, beside PATH, HOME, LANG, TERM and its provider's key."""
+    """Names of environment variables that it gets, beside PATH, LANG, TERM and its provider's key. With HOME
+    it gets your home folder too; else an empty one."""
+    isolated: bool = True
+    """Refuse to run it where the system offers no way to lock it out of the project."""
 
 
 class Settings(_Section):
