@@ -182,3 +182,20 @@ def test_the_schema_closes_every_object_and_names_every_operator() -> None:
 def test_an_operator_is_read_from_what_a_model_says() -> None:
     read = read_operator({"operator": "self-consistency", "function": "a.py::f", "samples": 7})
     assert read.model_dump() == {"operator": "self-consistency", "function": "a.py::f", "samples": 7}
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "operators.md"
+
+
+def test_the_page_describes_every_operator_and_shows_what_is_really_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    for name, kind in OPERATORS.items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+        assert kind.paper.rpartition("arXiv:")[2] in row
+    before, after = [part.partition("```")[0] for part in page.split("```python\n")[1:3]]
+    project = Operated(tmp_path, monkeypatch, f"from PACKAGE.llm import complete\n\n\n{before}")
+    operator = {"operator": "retry-on-invalid", "choices": ["billing", "shipping"]}
+    edits = apply(operator, project.evidence("triage", [({"message": "a message"}, "x")]))
+    assert edits[0].after == after
