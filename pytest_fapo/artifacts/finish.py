@@ -40,6 +40,8 @@ def finish(journal: Path) -> Json | None:
     for file in files:
         with contextlib.suppress(OSError):
             os.unlink(file["staged"])
+    if not result["written"]:
+        _remove_folders(files)
     save(journal, {"state": "done", "result": result, "files": []})
     return result
 
@@ -144,6 +146,14 @@ def _place(file: Json, content: Content) -> None:
         if current(file) != content:
             raise
     _sync_folder(target.parent)
+
+
+def _remove_folders(files: list[Json]) -> None:
+    """Take away the folders that were made for new files; those that hold something by now stay."""
+    for file in files:
+        for folder in file.get("folders", []):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
 
 
 def _sync_folder(folder: Path) -> None:

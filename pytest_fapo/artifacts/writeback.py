@@ -41,8 +41,8 @@ def write_back(
     Args:
         root: folder that the paths are relative to.
         files: new contents by relative POSIX path.
-        expected: SHA-256 (hex) of each file as it was when the run began; a path that is missing here must
-            not exist yet.
+        expected: SHA-256 (hex) of each file as it was when the run began; a path that is missing here,
+            or whose hash is empty, must not exist yet.
         journal: file for the record of the write, outside the files; what it holds of an earlier,
             interrupted write is finished first.
 
@@ -120,7 +120,7 @@ def _objection(root: Path, path: str, content: bytes, expected: str | None) -> s
         return f"cannot be read: {error.strerror or error}"
     if data == content:
         return ""
-    if expected is None:
+    if not expected:
         return "created since the run began"
     if hashlib.sha256(data).hexdigest() != expected:
         return "changed since the run began"
@@ -136,7 +136,13 @@ def _entry(root: Path, path: str, content: bytes) -> dict[str, Any]:
     old = finisher.current(entry)
     entry["old"] = None if old is None else base64.b64encode(old).decode()
     entry["new"] = base64.b64encode(content).decode()
+    entry["folders"] = _missing_folders(target)
     return entry
+
+
+def _missing_folders(target: Path) -> list[str]:
+    """Folders that must be made for a new file, innermost first."""
+    return [str(folder) for folder in target.parents if not folder.exists()]
 
 
 def _stage(entries: list[dict[str, Any]]) -> dict[str, str]:
@@ -191,5 +197,7 @@ def _check(file: dict[str, Any], root: Path | None) -> None:
     target, staged = Path(file["target"]), Path(file["staged"])
     if staged.parent != target.parent or not staged.name.startswith(".fapo-"):
         raise ValueError(f"{staged} is no staged file of {target}")
+    if not set(map(Path, file.get("folders", []))) <= set(target.parents):
+        raise ValueError(f"{target} does not lie in the folders made for it")
     if root is not None and not target.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"{target} is outside of {root}")
