@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import pytest
 from pytest_fapo.artifacts import recover
 
 NAMES = [f"p{number}/prompt.md" for number in range(5)]
+MADE = "made/by/the/patch.md"
+"""A file that is not there before."""
 SIZE = 200_000
 
 WRITER = """
@@ -25,7 +28,7 @@ from pytest_fapo.artifacts import write_back
 root, journal, old, new = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 names = sys.argv[5:]
 files = {name: new.encode() * SIZE for name in names}
-expected = {name: hashlib.sha256(old.encode() * SIZE).hexdigest() for name in names}
+expected = {name: hashlib.sha256(old.encode() * SIZE).hexdigest() for name in names if (root / name).exists()}
 print("ready", flush=True)
 result = write_back(root, files, expected=expected, journal=journal)
 print(sorted(result.written), flush=True)
@@ -52,7 +55,7 @@ def helpers(journal: Path) -> list[int]:
 
 def start(root: Path, journal: Path, old: str, new: str) -> subprocess.Popen[str]:
     writer = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(root), str(journal), old, new, *NAMES],
+        [sys.executable, "-c", WRITER, str(root), str(journal), old, new, *NAMES, MADE],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
@@ -85,6 +88,7 @@ def test_killed_at_random_moments(tmp_path: Path, kill_helper: bool) -> None:
         new, journal = "123456789"[trial % 9], tmp_path / f"run{trial}/write.json"
         if new == old:
             continue
+        shutil.rmtree(root / "made", ignore_errors=True)
         writer = start(root, journal, old, new)
         time.sleep(source.uniform(0.0, 0.08))
         moments.append(writer.poll() is None)
@@ -102,6 +106,7 @@ def test_killed_at_random_moments(tmp_path: Path, kill_helper: bool) -> None:
         assert found in ({old.encode()}, {new.encode()}), "not whole after recover"
         assert found == {new.encode()} if result and result.written else found == {old.encode()}
         assert not list(root.rglob(".fapo-*"))
+        assert (root / "made").exists() == (root / MADE).exists() == (found == {new.encode()})
         old = found.pop().decode()
     assert sum(moments) >= len(moments) // 3, "too few kills came before the end to mean anything"
 
@@ -122,7 +127,7 @@ def test_a_kill_right_after_the_commit_still_gives_all_new(tmp_path: Path) -> No
     )
     journal = tmp_path / "write.json"
     writer = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "project"), str(journal), "0", "1", *NAMES],
+        [sys.executable, "-c", code, str(tmp_path / "project"), str(journal), "0", "1", *NAMES, MADE],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         check=False,
@@ -134,4 +139,5 @@ def test_a_kill_right_after_the_commit_still_gives_all_new(tmp_path: Path) -> No
     assert contents(tmp_path / "project") == {b"1"}
     result = recover(journal)
     assert result is not None
-    assert result.written == NAMES
+    assert result.written == [*NAMES, MADE]
+    assert (tmp_path / "project" / MADE).read_bytes() == b"1" * SIZE
