@@ -92,7 +92,8 @@ def changes(given: Evidence) -> list[tuple[str, Any]]:
         ("retrieval", param("RetrieverSettings.topK", 2, low=1, high=4), [4]),
         ("retrieval", param("rerank.keep", 1, path="c.yaml", low=1, high=10), [2, 4, 8, 10]),
         ("retrieval", param("MIN_SCORE", 0.3, low=0, high=1), [0.15, 0.075, 0.0]),
-        ("truncated", param("MAX_TOKENS", 24, low=1, high=None), [48, 96, 192, 384]),
+        ("truncated", param("MAX_TOKENS", 24, low=1, high=None), [96, 384, 1536, 6144]),
+        ("retrieval", param("MAX_CHARS", 100, low=20, high=4000), [400, 1600, 4000]),
         ("label", param("TEMPERATURE", 1.2, low=0, high=2), [0.0, 0.6]),
         ("content", param("llm.temperature", 0.7, path="c.toml", low=0.2, high=1), [0.2, 0.35]),
         ("label", param("MODEL", "b", choices=["a", "b", "c"]), ["c", "a"]),
@@ -124,7 +125,7 @@ def test_what_binds_is_tried_first() -> None:
 def test_a_cut_answer_speaks_for_the_token_limit_whatever_the_category() -> None:
     limit, heat = param("MAX_TOKENS", 24, low=1, high=99), param("TEMPERATURE", 1.0, low=0, high=2)
     assert changes(evidence("schema", heat, limit))[0][0] == "TEMPERATURE"
-    assert changes(evidence("schema", limit, heat, finish="length"))[0] == ("MAX_TOKENS", 48)
+    assert changes(evidence("schema", limit, heat, finish="length"))[0] == ("MAX_TOKENS", 96)
 
 
 def test_parameters_of_the_step_come_before_others() -> None:

@@ -12,15 +12,18 @@ from pytest_fapo.models import Artifact, Candidate, Category, Domain, Edit, Evid
 from pytest_fapo.propose.playbook.history import History
 from pytest_fapo.reading import TraceView, helper_names
 
-Kind = Literal["depth", "threshold", "temperature", "tokens", "model", "tries", "seconds", "samples", "other"]
+Kind = Literal[
+    "depth", "threshold", "temperature", "tokens", "length", "model", "tries", "seconds", "samples", "other"
+]
 STEPS = 4
 """Values of one parameter that are tried."""
 
 _NAMES: tuple[tuple[Kind, str], ...] = (
     (
         "tokens",
-        r"(max|min|output|completion|new|answer|token)\w*_?(tokens?|length)|tokens?(_limit)?$|max_chars",
+        r"(max|min|output|completion|new|answer|token)\w*_?(tokens?|length)|tokens?(_limit)?$",
     ),
+    ("length", r"chars?$|characters|words?$|length|truncat|chunk_?size|max_(text|size|input)"),
     ("temperature", r"temperature|(^|_)temp$|top_?p$"),
     ("seconds", r"timeout|seconds|deadline"),
     (
@@ -41,6 +44,7 @@ _WANTED: dict[Kind, tuple[Category, ...]] = {
     "threshold": ("retrieval", "cascade", "empty", "unknown", "content", "missing-input", "label"),
     "temperature": ("label", "content", "format", "schema", "requirement", "unknown", "missing-input"),
     "tokens": ("truncated", "schema", "requirement", "empty", "content", "exception", "unknown", "format"),
+    "length": ("retrieval", "missing-input", "truncated", "content", "label", "unknown", "requirement"),
     "model": (
         "label",
         "content",
@@ -73,6 +77,7 @@ _TECHNIQUES: dict[Kind, tuple[str, str]] = {
     "threshold": ("score threshold", "what is needed may score below {before}: let in what reaches {after}"),
     "temperature": ("temperature", "the answer varies with the sampling: {after} instead of {before}"),
     "tokens": ("token limit", "the answer is cut off at {before} tokens: allow {after}"),
+    "length": ("text limit", "what is needed may stand after the first {before}: keep up to {after}"),
     "model": ("model choice", "another model of the list may know better: {after} instead of {before}"),
     "tries": ("number of tries", "{before} may be too few: allow {after}"),
     "seconds": ("time limit", "{before} may be too short: allow {after}"),
@@ -95,7 +100,8 @@ class Move:
 def params(evidence: Evidence, history: History) -> Iterator[Candidate]:
     """Candidates that set one parameter to another value; all values of one before the next parameter.
 
-    Values double (or halve) within the parameter's domain, so that few tries reach far.
+    Values double (limits of length: quadruple) or halve within the parameter's domain, so that few tries
+    reach far.
     """
     moves = [
         move
@@ -163,7 +169,7 @@ def _values(kind: Kind, before: Any, domain: Domain | None, category: Category) 
         return [low, before / 2] if before > low else []
     if kind == "threshold":
         return [*_halves(before, low), low]
-    upward = _doubled(before, high)
+    upward = _raised(before, high, 4 if kind in ("tokens", "length") else 2)
     if kind == "other":
         return [*upward[:2], *_halves(before, low)[:2]]
     if kind == "depth" and category not in ("retrieval", "cascade", "empty"):
@@ -171,11 +177,11 @@ def _values(kind: Kind, before: Any, domain: Domain | None, category: Category) 
     return upward
 
 
-def _doubled(before: float, high: float | None) -> list[Any]:
+def _raised(before: float, high: float | None, factor: int) -> list[Any]:
     found: list[Any] = []
-    value: float = before or 1
+    value: float = before
     for _ in range(STEPS):
-        value = value * 2 if before or found else 1
+        value = value * factor if value else 1
         if high is not None and value >= high:
             return [*found, high]
         found.append(value)
@@ -212,9 +218,9 @@ def _idle(evidence: Evidence, kind: Kind, before: Any) -> bool:
             call for case in evidence.failing() if case.trace is not None for call in case.trace.llm_calls
         ]
         return not any(call.finish_reason == "length" for call in calls)
-    if kind not in ("depth", "threshold"):
+    if kind not in ("depth", "threshold", "length"):
         return False
-    sizes = _sizes(evidence)
+    sizes = _sizes(evidence, str if kind == "length" else list)
     if not sizes or not isinstance(before, (int, float)):
         return False
     if kind == "threshold":
@@ -222,8 +228,8 @@ def _idle(evidence: Evidence, kind: Kind, before: Any) -> bool:
     return max(sizes) < before
 
 
-def _sizes(evidence: Evidence) -> list[int]:
-    """How much the failing step gave back in the failing cases, where it gives lists."""
+def _sizes(evidence: Evidence, kind: type[list[Any]] | type[str]) -> list[int]:
+    """How much the failing step gave back in the failing cases, where it gives lists (or texts)."""
     traces = [case.trace for case in evidence.cases if case.trace is not None]
     helpers = helper_names(traces)
     found = []
@@ -231,7 +237,7 @@ def _sizes(evidence: Evidence) -> list[int]:
         view = (
             TraceView(case.trace, helpers).by_key(evidence.cluster.step) if case.trace is not None else None
         )
-        if view is not None and isinstance(view.output, list):
+        if view is not None and isinstance(view.output, kind):
             found.append(len(view.output))
     return found
 
