@@ -9,7 +9,7 @@ from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
 from pytest_fapo.models import Candidate, Case, Level, Review
 from pytest_fapo.review.checks import CHECKS, ENTRY_CHECKS, FIRST_CHECKS
-from pytest_fapo.review.subject import Change, Subject
+from pytest_fapo.review.subject import Subject, change_of
 
 
 def review(
@@ -26,13 +26,13 @@ def review(
         candidate: what a proposer gave.
         store: the artifacts with the parent's texts.
         cases: the cases of all splits; problems found in val or holdout cases never quote or name them.
-        settings: for the size limit.
+        settings: for limits, allowed imports and demonstrations.
         levels: the levels that may be edited now.
     """
     subject = Subject(candidate, store, cases, settings, levels)
     problems = [problem for check in ENTRY_CHECKS for problem in check(subject)]
     if not problems:
-        changes = [Change(store.get(edit.address), edit.after) for edit in candidate.edits]
+        changes = [change_of(edit, subject) for edit in candidate.edits]
         subject = replace(subject, changes=changes)
         problems = [problem for check in FIRST_CHECKS for problem in check(subject)]
         if not any(problem.check == "size" for problem in problems):

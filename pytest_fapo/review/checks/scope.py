@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.models import Level, ReviewProblem
+from pytest_fapo.models import ReviewProblem
 from pytest_fapo.review.subject import Subject
 
 
@@ -25,9 +24,15 @@ def scope(subject: Subject) -> Iterator[ReviewProblem]:
         return
     counts = Counter(edit.address for edit in candidate.edits)
     for address, count in counts.items():
-        if not subject.store.in_scope(address, candidate.level):
-            allowed = _listed(subject.store, candidate.level)
-            message = f"{address} is outside of [tool.fapo.scope]; what may be edited: {allowed}."
+        level = subject.level_of(address)
+        if level is not None and level not in subject.levels_below:
+            message = (
+                f"{address} is of level {level!r}, the candidate says {candidate.level!r}; "
+                f"a candidate has the highest level among its edits."
+            )
+            yield ReviewProblem(check="scope", message=message, address=address)
+        elif level is None:
+            message = f"{address} is outside of [tool.fapo.scope]; what may be edited: {_listed(subject)}."
             yield ReviewProblem(check="scope", message=message, address=address)
         elif count > 1:
             message = f"{address} is edited {count} times in one candidate; give its new text once."
@@ -35,9 +40,9 @@ def scope(subject: Subject) -> Iterator[ReviewProblem]:
 
 
 def fresh(subject: Subject) -> Iterator[ReviewProblem]:
-    """Each edit's `before` is the artifact's text as of the parent."""
+    """Each edit's `before` is the artifact's text as of the parent, or empty where nothing is there yet."""
     for edit in subject.candidate.edits:
-        if not subject.store.in_scope(edit.address, subject.candidate.level):
+        if subject.level_of(edit.address) is None or subject.store.creates(edit):
             continue
         try:
             current = subject.store.get(edit.address).text
@@ -52,7 +57,8 @@ def fresh(subject: Subject) -> Iterator[ReviewProblem]:
             yield ReviewProblem(check="stale", message=message, address=edit.address)
 
 
-def _listed(store: ArtifactStore, level: Level) -> str:
-    addresses = [artifact.address for artifact in store.all(level)]
+def _listed(subject: Subject) -> str:
+    addresses = [artifact.address for level in subject.levels_below for artifact in subject.artifacts(level)]
+    addresses += [f"new files {pattern}" for pattern in subject.store.creatable() if len(addresses) < 8]
     shown = ", ".join(addresses[:8])
     return f"{shown} and {len(addresses) - 8} more" if len(addresses) > 8 else shown or "nothing"

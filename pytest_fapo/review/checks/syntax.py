@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import ReviewProblem
 from pytest_fapo.review.subject import Change, Subject
+from pytest_fapo.review.templates.front_matter import front_matter_problems
 from pytest_fapo.review.templates.structured import structured_problems
 
 
@@ -24,5 +25,7 @@ def syntax(subject: Subject) -> Iterator[ReviewProblem]:
 
 def _structured(change: Change) -> Iterator[str]:
     if change.artifact.kind == "file":
+        for message in front_matter_problems(change.artifact.path, change.before, change.after):
+            yield f"{change.address}: {message}"
         for message in structured_problems(change.artifact.path, change.before, change.after):
             yield f"{change.address}: {message}"

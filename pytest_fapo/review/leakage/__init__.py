@@ -2,6 +2,9 @@
 
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.corpus import Corpus
+from pytest_fapo.review.leakage.decoded import decoded
 from pytest_fapo.review.leakage.detectors import leaks
+from pytest_fapo.review.leakage.hits import Hit, quote, sentences
+from pytest_fapo.review.leakage.sequences import answer_lists
 
-__all__ = ["Added", "Corpus", "leaks"]
+__all__ = ["Added", "Corpus", "Hit", "answer_lists", "decoded", "leaks", "quote", "sentences"]

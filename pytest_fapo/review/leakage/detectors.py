@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import NamedTuple
 
 from pytest_fapo.review.leakage.added import Added
@@ -39,9 +39,15 @@ DETECTORS = (
 )
 
 
-def leaks(added: Added, corpus: Corpus) -> Iterator[str]:
-    """One message per detector that finds something; a case is told once, by the first that finds it."""
-    told: set[int] = set()
+def leaks(added: Added, corpus: Corpus, quotable: Set[int] = frozenset()) -> Iterator[str]:
+    """One message per detector that finds something; a case is told once, by the first that finds it.
+
+    Args:
+        added: what is new.
+        corpus: the cases.
+        quotable: `id()` of the cases that may be quoted.
+    """
+    told: set[int] = set(quotable)
     for detector in DETECTORS:
         hits = [hit for hit in detector.find(added, corpus) if id(hit.case) not in told]
         told.update(id(hit.case) for hit in hits)

@@ -1,0 +1,120 @@
+"""Rewritten and new functions: signature, imports, reach, and whether they know the cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pytest_fapo.models import ReviewProblem
+from pytest_fapo.review.checks.protected import case_files
+from pytest_fapo.review.code import (
+    Around,
+    CodeChange,
+    Module,
+    NotAFunction,
+    Singling,
+    Source,
+    code_problems,
+    parse_source,
+    read_module,
+)
+from pytest_fapo.review.code.conditionals import conditional_hits
+from pytest_fapo.review.code.literals import Literals
+from pytest_fapo.review.leakage import sentences
+from pytest_fapo.review.subject import Change, Subject
+
+
+def rewriting(subject: Subject) -> Iterator[ReviewProblem]:
+    """Everything that is checked about code before it runs."""
+    changes = [change for change in subject.changes if change.artifact.kind == "function"]
+    singling: Singling | None = None
+    for change in changes:
+        try:
+            code = _code_change(change, changes, subject)
+        except NotAFunction as reason:
+            message = f"The new source of {change.address} {reason}."
+            yield ReviewProblem(check="syntax", message=message, address=change.address)
+            continue
+        for found in code_problems(code):
+            message = f"{change.address}: {found.message}."
+            yield ReviewProblem(
+                check=found.check, message=message, address=change.address, blocks=found.blocks
+            )
+        if subject.cases:
+            known = [text for each in changes for text in (_file(subject, each.artifact.path), each.before)]
+            singling = singling or Singling(subject.corpus, [*subject.known_texts, *known])
+            hits = list(conditional_hits(Literals(code.after, code.around), singling))
+            for message in sentences(hits, "is made for", "decide by a rule that holds for all such cases"):
+                yield ReviewProblem(
+                    check="conditionals", message=f"{change.address}: {message}", address=change.address
+                )
+
+
+def _code_change(change: Change, changes: Sequence[Change], subject: Subject) -> CodeChange:
+    """Raises: NotAFunction."""
+    after = parse_source(change.after, _own_name(change))
+    others = [
+        _before(other)
+        for other in changes
+        if other is not change and not other.created and other.artifact.path == change.artifact.path
+    ]
+    return CodeChange(
+        after=after,
+        around=_around(change, changes, subject),
+        before=None if change.created else _before(change),
+        others=[source for source in others if source is not None],
+    )
+
+
+def _own_name(change: Change) -> str:
+    return change.artifact.name.rpartition(".")[2]
+
+
+def _before(change: Change) -> Source | None:
+    try:
+        return parse_source(change.before, _own_name(change))
+    except NotAFunction:
+        return None
+
+
+def _around(change: Change, changes: Sequence[Change], subject: Subject) -> Around:
+    path = change.artifact.path
+    prompts = [artifact.path for artifact in subject.artifacts("prompt") if not artifact.name]
+    prompts += [other.artifact.path for other in subject.changes if other.created and not other.artifact.name]
+    created = [_own_name(other) for other in subject.changes if other.created and other.artifact.path == path]
+    return Around(
+        module=read_module(path, _file(subject, path)),
+        created=frozenset(created),
+        imports=tuple(subject.settings.imports),
+        prompts=tuple(dict.fromkeys(prompts)),
+        case_files=frozenset(file.rpartition("/")[2] for file in case_files(subject.cases)),
+        project=lambda dotted: _project_module(dotted, subject),
+        editable=lambda file: (
+            subject.store.in_scope(file, "structure")
+            or any(artifact.path == file for artifact in subject.artifacts("structure"))
+        ),
+    )
+
+
+def _project_module(dotted: str, subject: Subject) -> Module | None:
+    """The project's own module of that name, from the root or from `src`."""
+    place = dotted.replace(".", "/")
+    for path in (f"{place}.py", f"{place}/__init__.py", f"src/{place}.py", f"src/{place}/__init__.py"):
+        if path in subject.store.files or (subject.store.root / path).is_file():
+            return read_module(path, _file(subject, path))
+    return None
+
+
+def _file(subject: Subject, path: str) -> str:
+    """A file's text as of the parent; empty where it cannot be read."""
+    data = subject.store.files.get(path)
+    if data is None:
+        data = _on_disk(subject.store.root, path)
+    return data.decode("utf-8", errors="replace")
+
+
+def _on_disk(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,113 @@
+"""Conditions made for single cases: strings that only one case's input holds (or two), alone or together."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from pytest_fapo.models import Case
+from pytest_fapo.review.code.literals import Literals
+from pytest_fapo.review.leakage import Corpus, Hit, quote
+from pytest_fapo.review.leakage.words import STOPWORDS, TRIGGERS, words_of
+
+FEW = 2
+"""What so many cases hold at most is made for them."""
+_TELLING = 3
+"""Letters and digits that a string needs to tell cases apart."""
+
+_ANSWERING = """
+accept accepted action affirmative agent ambiguous answers apologise apologize apology approve approved
+argument arguments array assistant attempt available based boolean category certain choice chosen
+citation cite claim class code complete completed conclusion confidence confident confirm confirmed
+content context contradicted correct correction could data date decision default description details
+determine developer dict document documents done draft empty enough entailment entity error errors
+evidence exact exactly exception exceeded expected explain explanation extract facts fail failed failure
+field fields final find finish finished found function format general given has hypothesis idea
+incomplete incorrect index information insufficient instruction instructions int integer invalid issue
+issues items json keep key label labels length limit line lines list look lookup malformed match max
+maximum message messages min minimum missing model name neutral nonempty noanswer nothing null number
+object observation observe ok okay option options other others output pass passage passages passed plan
+point points possible predicate previous problem problems prompt proposal provide provided queries
+question questions rating reason reasoning refined reject rejected relevant relevance reply repeat
+request required response result results retry retrieval retrieve return review revise revised revision
+role rule rules sample score search select selected sentence sentences shorter single skip solution solve
+sorry source sources specific start statement status step steps stop string style sub subquestion
+subquestions sufficient suggest summary support supported supports system task temperature text thought
+thoughts timeout title titles token tokens tool tools topic type unable unanswerable unclear understand
+undefined unknown unrelated unsupported unsure user valid value values verdict verify verified vote votes
+warning write written a b c d e f g h yes no true false none maybe markdown html xml csv yaml python sql
+bash fence think
+"""
+GENERAL = STOPWORDS | TRIGGERS | frozenset(_ANSWERING.split())
+"""Words of answers, verdicts and formats: code looks for them whatever the cases are."""
+
+_SYNTAX = re.compile(r"\\[a-zA-Z]|\(\?[^)]*?[:)=!]|[\^$.*+?{}\[\]()|\\]")
+
+
+class Singling:
+    """Tells which strings single cases out.
+
+    Args:
+        corpus: the cases.
+        known: texts whose words are no news: the file before, the project's prompts.
+    """
+
+    def __init__(self, corpus: Corpus, known: Sequence[str]) -> None:
+        self._corpus = corpus
+        labels = {word for label in corpus.labels for word in label}
+        self._known = {word for text in known for word in words_of(text)} | GENERAL | labels | corpus.keys
+
+    @cached_property
+    def _inputs(self) -> list[tuple[Case, str]]:
+        texts: dict[int, list[str]] = {}
+        for field in self._corpus.inputs:
+            texts.setdefault(id(field.case), []).append(_plain(str(field.value)))
+        return [(case, "\n".join(texts.get(id(case), []))) for case in self._corpus.cases]
+
+    def alone(self, text: str) -> list[Case]:
+        """The cases that a string is made for; none where it says something of many, or of no case."""
+        for fragment in _fragments(text):
+            words = words_of(fragment)
+            if sum(map(str.isalnum, fragment)) < _TELLING or all(word in self._known for word in words):
+                continue
+            holders = self._holders([fragment])
+            if 0 < len(holders) <= FEW:
+                return holders
+        return []
+
+    def together(self, texts: Sequence[str]) -> list[Case]:
+        """The cases that several strings are made for, when all have to be there."""
+        clues = list(dict.fromkeys(_plain(text) for text in texts))
+        telling = [
+            clue for clue in clues if len(clue) > 1 and not all(w in self._known for w in words_of(clue))
+        ]
+        if len(telling) < 2 or len(telling) > 12:
+            return []
+        holders = self._holders(telling)
+        return holders if 0 < len(holders) <= FEW and len(self._inputs) > 2 * FEW else []
+
+    def _holders(self, fragments: Sequence[str]) -> list[Case]:
+        return [case for case, text in self._inputs if all(fragment in text for fragment in fragments)]
+
+
+def conditional_hits(literals: Literals, singling: Singling) -> Iterator[Hit]:
+    """Cases that a condition of the code is made for."""
+    for text in literals.choosing:
+        for case in singling.alone(text):
+            yield Hit(case, f"a condition on {quote(words_of(text))}")
+    for texts in literals.conditions():
+        for case in singling.together(texts):
+            yield Hit(case, f"a condition on {quote(words_of(' '.join(texts)))}")
+
+
+def _fragments(text: str) -> list[str]:
+    """The string itself, and the plain parts of it where it is a regular expression."""
+    plain = _plain(text)
+    parts = [part.strip() for part in _SYNTAX.sub("\n", plain).split("\n")] if _SYNTAX.search(plain) else []
+    return [part for part in dict.fromkeys([plain.strip(), *parts]) if part]
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

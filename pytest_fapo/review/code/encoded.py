@@ -1,0 +1,191 @@
+"""Answers kept where no reader finds them, and inputs told apart by numbers: tables, codes, lengths."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+
+from pytest_fapo.review.code.literals import Literals
+from pytest_fapo.review.code.source import Source
+
+_TOKEN = re.compile(r"[A-Za-z0-9+/=]{24,}|\d{10,}|(?:[0-9a-fA-F]{2}[ :,]?){12,}")
+_ORDERED = ("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789", "0123456789" * 2, "9876543210")
+_CODECS = frozenset(
+    (
+        "utf-8",
+        "utf8",
+        "utf_8",
+        "ascii",
+        "latin-1",
+        "utf-8-sig",
+        "ignore",
+        "replace",
+        "strict",
+        "nfkc",
+        "nfc",
+        "nfkd",
+    )
+)
+_CONVERSIONS = frozenset(("to_bytes", "from_bytes", "fromhex", "hex", "bit_count", "bit_length"))
+_NUMBERS = 12
+_LONG_LENGTH = 12
+
+
+def encoded_problems(source: Source, literals: Literals) -> Iterator[tuple[str, str]]:
+    """Suspicious constructions: a key that compares two versions, and what it is."""
+    for text in literals.texts:
+        token = _TOKEN.search(text.value)
+        if token and not _is_ordered(token[0]):
+            yield f"token {token[0]}", f"holds {token[0][:24]!r}, which no reader understands"
+    for node in ast.walk(source.tree):
+        for check in _CHECKS:
+            for what in check(node, source):
+                yield f"{what}: {ast.unparse(node)}", f"line {getattr(node, 'lineno', 0)}: {what}"
+    yield from _many(source)
+
+
+def _is_ordered(token: str) -> bool:
+    return token.casefold() in _ORDERED[0] or any(token in text for text in _ORDERED)
+
+
+def _constants(node: ast.AST, source: Source) -> Iterator[str]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, bytes) and len(node.value) > 8:
+        yield "holds bytes that no reader understands"
+    if isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) >= 2**40:
+        yield "holds a number so large that it may hold answers"
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)) and sum(map(_is_number, node.elts)) >= _NUMBERS:
+        yield f"holds a table of {len(node.elts)} numbers"
+    if isinstance(node, ast.Dict) and sum(map(_is_number, filter(None, node.keys))) >= 6:
+        yield "holds a table from numbers to answers"
+
+
+def _calls(node: ast.AST, source: Source) -> Iterator[str]:
+    if not isinstance(node, ast.Call):
+        return
+    func, parent = node.func, source.scopes.parents.get(node)
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    if name == "ord" and not _is_offset(parent):
+        yield "tells inputs apart by character codes"
+    elif name == "chr" and not _is_letter(node):
+        yield "makes text out of numbers"
+    elif name == "int" and len(node.args) == 2 and _value(node.args[1]) not in (0, 2, 8, 10):
+        yield "reads a number in an unusual base"
+    elif (
+        name == "maketrans"
+        and len(node.args) >= 2
+        and any(len(str(_value(each))) >= 10 for each in node.args[:2])
+    ):
+        yield "translates letters into others"
+    elif name in ("encode", "decode") and isinstance(func, ast.Attribute):
+        given = [_value(each) for each in (*node.args, *(keyword.value for keyword in node.keywords))]
+        if not all(isinstance(each, str) and each.lower() in _CODECS for each in given):
+            yield "decodes text by an unusual codec"
+
+
+def _values(node: ast.AST, source: Source) -> Iterator[str]:
+    if isinstance(node, ast.Attribute) and node.attr in _CONVERSIONS:
+        yield "turns text into numbers or back"
+    if isinstance(node, ast.Name) and node.id in ("chr", "ord") and source.scopes.bindings(node) is None:
+        parent = source.scopes.parents.get(node)
+        if not (isinstance(parent, ast.Call) and parent.func is node):
+            yield "makes text out of numbers or back"
+
+
+def _lengths(node: ast.AST, source: Source) -> Iterator[str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mod, ast.BitXor, ast.BitAnd)):
+        apart = _asks_length(node.left) and _is_number(node.right)
+        yield from ["tells inputs apart by their length"] if apart else []
+    if (
+        isinstance(node, ast.Compare)
+        and _asks_length(node.left)
+        and isinstance(node.ops[0], (ast.In, ast.NotIn))
+    ):
+        yield "tells inputs apart by their length"
+    if isinstance(node, ast.Subscript) and isinstance(
+        node.value, (ast.Dict, ast.Constant, ast.List, ast.Tuple)
+    ):
+        yield from ["looks an answer up by a length"] if _asks_length(node.slice) else []
+
+
+def _orders(node: ast.AST, source: Source) -> Iterator[str]:
+    if not isinstance(node, ast.Compare):
+        return
+    sides = [node.left, *node.comparators]
+    letters = any(
+        isinstance(_value(side), str) and re.search("[A-Za-z]", str(_value(side))) for side in sides
+    )
+    if letters and any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in node.ops):
+        yield "tells inputs apart by their place in the alphabet"
+
+
+_CHECKS: tuple[Callable[[ast.AST, Source], Iterator[str]], ...] = (
+    _constants,
+    _calls,
+    _values,
+    _lengths,
+    _orders,
+)
+
+
+def _many(source: Source) -> Iterator[tuple[str, str]]:
+    """What is harmless once and a table when it comes often."""
+    lengths, places, numbers = [], [], set()
+    for node in ast.walk(source.tree):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        values = [value for side in sides if isinstance(value := _value(side), int) and value is not True]
+        if any(map(_asks_length, sides)) and any(value > _LONG_LENGTH for value in values):
+            lengths.append(node)
+        if any(isinstance(op, (ast.Eq, ast.NotEq)) for op in node.ops):
+            numbers.update(values)
+            if any(map(_is_place, sides)):
+                places.append(node)
+    if len(lengths) >= 3 or any(len(node.ops) > 1 for node in lengths):
+        yield "many lengths", "tells inputs apart by their length"
+    if len(places) >= 2:
+        yield "many places", "tells inputs apart by single characters"
+    if len(numbers) >= 6:
+        yield "many numbers", f"compares with {len(numbers)} different numbers, as a table would"
+
+
+def _is_number(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp):
+        node = node.operand
+    return isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and node.value is not True
+
+
+def _value(node: ast.expr) -> object:
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _asks_length(node: ast.AST) -> bool:
+    return any(
+        isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "len"
+        for each in ast.walk(node)
+    )
+
+
+def _is_offset(parent: ast.AST | None) -> bool:
+    """`ord(letter) - ord("A")`, `ord("A") + number`."""
+    return isinstance(parent, ast.BinOp) and isinstance(parent.op, (ast.Add, ast.Sub))
+
+
+def _is_letter(call: ast.Call) -> bool:
+    """`chr(65 + i)`, `chr(ord("A") + i)`."""
+    given = call.args[0] if len(call.args) == 1 else None
+    if not isinstance(given, ast.BinOp) or not isinstance(given.op, ast.Add):
+        return False
+    sides = [ast.unparse(side) for side in (given.left, given.right)]
+    return any(side in ("65", "97", "ord('A')", "ord('a')") for side in sides)
+
+
+def _is_place(node: ast.expr) -> bool:
+    """One character (or a run of them) at a fixed place inside, or how often a character comes."""
+    if isinstance(node, ast.Subscript):
+        index = node.slice
+        if isinstance(index, ast.Slice):
+            return any(part is not None for part in (index.lower,))
+        return type(_value(index)) is int and _value(index) != 0
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "count"

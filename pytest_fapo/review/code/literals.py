@@ -1,0 +1,226 @@
+"""The strings written in code, put together as the code does it, and where a string may choose a branch."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
+
+from pytest_fapo.review.code.around import Around
+from pytest_fapo.review.code.comparing import equals
+from pytest_fapo.review.code.inputs import Inputs
+from pytest_fapo.review.code.module import read_module
+from pytest_fapo.review.code.origins import string
+from pytest_fapo.review.code.source import Source
+from pytest_fapo.review.leakage.words import words_of
+
+SHORT = 6
+"""A string of at most so many words may be what a condition looks for; longer ones are texts."""
+
+_METHODS = """
+startswith endswith find rfind index rindex count removeprefix removesuffix split rsplit partition rpartition
+replace search match fullmatch findall finditer sub subn compile get_close_matches SequenceMatcher isdisjoint
+contains intersection issubset issuperset setdefault add append extend update fromkeys
+"""
+_LOOKING = frozenset(_METHODS.split())
+_SPLITTING = frozenset(("split", "splitlines", "rsplit", "partition"))
+
+
+class Text(NamedTuple):
+    """One string with the expression that makes it."""
+
+    node: ast.AST
+    value: str
+
+
+class Literals:
+    """All strings of one function's source.
+
+    Args:
+        source: the function.
+        around: its file; without it every value counts as one of the inputs.
+    """
+
+    def __init__(self, source: Source, around: Around | None = None) -> None:
+        self._source = source
+        self._inputs = Inputs(source, around or Around(read_module("", "")))
+        self._parents = source.scopes.parents
+
+    @cached_property
+    def texts(self) -> list[Text]:
+        """Every string, the largest expression that makes it; parts of formatted strings one by one."""
+        found: list[Text] = []
+        waiting: list[ast.AST] = [self._source.tree]
+        while waiting:
+            node = waiting.pop()
+            value = string(node)
+            if value is not None:
+                found.append(Text(node, value))
+            waiting.extend(ast.iter_child_nodes(node) if value is None else ())
+        return found
+
+    @cached_property
+    def choosing(self) -> list[str]:
+        """Short strings that stand where they may decide what happens."""
+        found = [part for text in self._deciding() for part in self._parts(text)]
+        found += [keyword.arg for keyword in self._named_values() if keyword.arg]
+        return [value for value in dict.fromkeys(found) if 0 < len(value.split()) <= SHORT]
+
+    def _deciding(self) -> Iterator[Text]:
+        """Strings in a place that chooses; a single word that only a model's answer is compared with may be
+        any word."""
+        for text in self.texts:
+            if self._chooses(text.node):
+                single = len(words_of(text.value)) < 2
+                others = equals(text.node, self._source.scopes) if single else None
+                if others is None or any(map(self._inputs.reach, others)):
+                    yield text
+
+    def conditions(self) -> Iterator[list[str]]:
+        """Strings that are asked for together: the parts of `a in x and b in x`, nested conditions too."""
+        for node in ast.walk(self._source.tree):
+            tests = self._tests(node)
+            if tests:
+                around = self._around(node)
+                for test in tests:
+                    for group in _together(test):
+                        yield [*dict.fromkeys([*group, *around])]
+
+    def tables(self) -> Iterator[tuple[str, str]]:
+        """What leads to what: entries of dicts, branches with what they give."""
+        for node in ast.walk(self._source.tree):
+            if isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    if key is not None and (left := _words(key)):
+                        yield left, _words(value)
+            elif isinstance(node, (ast.If, ast.IfExp)):
+                body = node.body if isinstance(node.body, list) else [node.body]
+                yield _words(node.test), " ".join(map(_words, body))
+            elif isinstance(node, ast.match_case):
+                yield _words(node.pattern), " ".join(map(_words, node.body))
+            elif isinstance(node, ast.Tuple) and len(node.elts) == 2:
+                yield _words(node.elts[0]), _words(node.elts[1])
+            elif isinstance(node, ast.keyword) and node.arg and string(node.value) is not None:
+                yield node.arg, string(node.value) or ""
+
+    def comments(self) -> Iterator[str]:
+        """What stands behind `#`."""
+        try:
+            for token in tokenize.generate_tokens(io.StringIO(self._source.text).readline):
+                if token.type == tokenize.COMMENT:
+                    yield token.string.lstrip("# ")
+        except (tokenize.TokenError, IndentationError):
+            return
+
+    # --- where a string stands ------------------------------------------------------------------------
+
+    def _chooses(self, node: ast.AST) -> bool:
+        parent = self._parents.get(node)
+        if isinstance(parent, (ast.Compare, ast.MatchValue, ast.MatchMapping, ast.List, ast.Tuple, ast.Set)):
+            return True
+        if isinstance(parent, (ast.Dict, ast.arguments, ast.Yield, ast.Starred, ast.For, ast.comprehension)):
+            return True
+        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Lambda, ast.BoolOp)):
+            return True
+        if isinstance(parent, ast.Return):
+            return self._is_nested(parent)
+        if isinstance(parent, ast.Subscript):
+            return not isinstance(parent.ctx, ast.Load) or isinstance(parent.value, ast.Dict)
+        if isinstance(parent, ast.Attribute):
+            return parent.attr in _SPLITTING
+        if isinstance(parent, ast.Call):
+            return self._asks(parent)
+        return isinstance(parent, ast.keyword) and self._is_own_call(self._parents.get(parent))
+
+    def _asks(self, call: ast.Call) -> bool:
+        if isinstance(call.func, ast.Attribute):
+            return call.func.attr in _LOOKING or isinstance(call.func.value, ast.Dict)
+        return self._is_own_call(call) or (isinstance(call.func, ast.Name) and call.func.id in _LOOKING)
+
+    def _is_own_call(self, call: ast.AST | None) -> bool:
+        """Whether what is called is a function (or a lambda) of this text, or `dict`."""
+        if not isinstance(call, ast.Call):
+            return False
+        if not isinstance(call.func, ast.Name):
+            return isinstance(call.func, ast.Lambda)
+        return call.func.id == "dict" or self._source.scopes.bindings(call.func) is not None
+
+    def _is_nested(self, node: ast.AST) -> bool:
+        current = self._parents.get(node)
+        while current is not None and not isinstance(current, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            current = self._parents.get(current)
+        return current is not self._source.function
+
+    def _named_values(self) -> Iterator[ast.keyword]:
+        for node in ast.walk(self._source.tree):
+            if isinstance(node, ast.keyword) and self._is_own_call(self._parents.get(node)):
+                yield node
+
+    def _parts(self, text: Text) -> list[str]:
+        parent = self._parents.get(text.node)
+        split = isinstance(parent, ast.Attribute) and parent.attr in _SPLITTING
+        return text.value.split() if split else [text.value]
+
+    def _tests(self, node: ast.AST) -> list[ast.expr]:
+        if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert)):
+            return [node.test]
+        if isinstance(node, ast.comprehension):
+            return node.ifs
+        if isinstance(node, ast.match_case) and node.guard is not None:
+            return [node.guard]
+        parent = self._parents.get(node)
+        if isinstance(node, ast.BoolOp) and not isinstance(
+            parent, (ast.BoolOp, ast.If, ast.IfExp, ast.While)
+        ):
+            return [node]
+        return []
+
+    def _around(self, node: ast.AST) -> list[str]:
+        """Strings of the conditions that must hold for `node` to be reached."""
+        found: list[str] = []
+        child, parent = node, self._parents.get(node)
+        while parent is not None:
+            inside = parent.body if isinstance(parent, (ast.If, ast.While)) else []
+            if isinstance(parent, (ast.If, ast.While)) and child in inside:
+                groups = list(_together(parent.test))
+                found += groups[0] if len(groups) == 1 else []
+            child, parent = parent, self._parents.get(parent)
+        return found
+
+
+def _together(test: ast.expr) -> Iterator[list[str]]:
+    """One list of strings per way to make the test true, as far as `and`, `or` and `all` tell."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        for part in test.values:
+            yield from _together(part)
+    elif isinstance(test, ast.BoolOp):
+        ways: list[list[str]] = [[]]
+        for part in test.values:
+            ways = [[*way, *more] for way in ways for more in _together(part)][:16]
+        yield from ways
+    elif _is_any(test):
+        for text in _strings(test):
+            yield [text]
+    else:
+        yield _strings(test)
+
+
+def _is_any(test: ast.expr) -> bool:
+    """`any(...)`, or membership in a list that is written out."""
+    if isinstance(test, ast.Call):
+        return isinstance(test.func, ast.Name) and test.func.id == "any"
+    return isinstance(test, ast.Compare) and isinstance(test.comparators[0], (ast.List, ast.Tuple, ast.Set))
+
+
+def _strings(node: ast.AST) -> list[str]:
+    value = string(node)
+    if value is not None:
+        return [value]
+    return [text for child in ast.iter_child_nodes(node) for text in _strings(child)]
+
+
+def _words(node: ast.AST) -> str:
+    return " ".join(_strings(node))

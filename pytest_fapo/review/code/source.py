@@ -1,0 +1,80 @@
+"""A function's source as it is proposed: imports that come first, then the one function."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from pytest_fapo.review.code.scopes import Scopes
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+_HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+_COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=]", re.M)
+
+
+class NotAFunction(Exception):
+    """The text is not the source of one function; the message says what it is instead."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Imports and one function."""
+
+    text: str
+    tree: ast.Module
+    function: Function
+
+    @property
+    def imports(self) -> list[ast.stmt]:
+        """The import statements before the function."""
+        return self.tree.body[:-1]
+
+    @cached_property
+    def scopes(self) -> Scopes:
+        """Which name means what."""
+        return Scopes(self.tree)
+
+    @property
+    def own_nodes(self) -> list[ast.AST]:
+        """Every node of the function's body but those of functions and classes inside it."""
+        found: list[ast.AST] = []
+        waiting: list[ast.AST] = list(self.function.body)
+        while waiting:
+            node = waiting.pop()
+            found.append(node)
+            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+                waiting.extend(ast.iter_child_nodes(node))
+        return found
+
+
+def parse_source(text: str, name: str) -> Source:
+    """Parse the source of the function `name` (without its class).
+
+    Raises:
+        NotAFunction: it is something else, or hides something from its readers.
+    """
+    if hidden := _HIDDEN.search(text):
+        raise NotAFunction(f"holds the invisible character U+{ord(hidden[0]):04X}")
+    if _COOKIE.search(text):
+        raise NotAFunction("holds an encoding declaration")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise NotAFunction(f"does not parse (line {error.lineno}: {error.msg})") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise NotAFunction(f"does not parse ({str(error) or type(error).__name__})") from None
+    *before, last = tree.body or [ast.Pass()]
+    if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        raise NotAFunction(f"does not end with the function {name}")
+    if last.name != name:
+        raise NotAFunction(f"defines {last.name} where {name} is expected")
+    other = [node for node in before if not isinstance(node, (ast.Import, ast.ImportFrom))]
+    if other:
+        raise NotAFunction(
+            f"holds a statement beside the function (line {other[0].lineno}); "
+            f"only import statements may come before it"
+        )
+    return Source(text, tree, last)
