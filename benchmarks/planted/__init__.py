@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from benchmarks.planted import rows_repair
+from benchmarks.planted import rows_compare, rows_noise, rows_repair
 from benchmarks.planted.lab import Lab, laboratory
 from benchmarks.planted.pipelines import chosen
 from benchmarks.planted.table import Figure, show
@@ -35,6 +35,16 @@ def _hidden(lab: Lab, quick: bool) -> Sequence[Figure]:
     return [rows_repair.hidden(workshop(lab), lab, [] if quick else chosen(quick=True))]
 
 
+def _noise(lab: Lab, quick: bool) -> Sequence[Figure]:
+    return [rows_noise.noise(lab, 2 if quick else 40)]
+
+
+def _joint(lab: Lab, quick: bool) -> Sequence[Figure]:
+    """Both comparisons with GEPA: the second needs the runs of the first."""
+    figure, runs = rows_compare.joint(lab, 2 if quick else 20)
+    return [figure, rows_compare.calls(lab, 1 if quick else 8, runs)]
+
+
 @cache
 def workshop(lab: Lab) -> rows_repair.Workshop:
     """One for all rows of a table: the row of the hidden cases looks at every run."""
@@ -46,6 +56,8 @@ ROWS: dict[str, Row] = {
     "playbook": _playbook,
     "helpful": _helpful,
     "hidden": _hidden,
+    "noise": _noise,
+    "joint": _joint,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import cycle
@@ -54,12 +54,6 @@ class Lab:
             model: answers instead of the pipeline's own model.
             optimizer: answers the models whose name begins with `opt`.
         """
-        with self._lock:
-            self._count += 1
-            name = f"{planted.name}-{self._count}"
-        self.server.models[name] = model or planted.answer
-        if optimizer is not None:
-            self.server.optimizers[name] = optimizer
         cases: list[Mapping[str, Any]] = []
         for split, listed in planted.cases().items():
             if split in splits:
@@ -67,7 +61,29 @@ class Lab:
             elif split == "hidden" and hidden:
                 # For this project they are cases like any other, and every split needs some.
                 cases += [{**case, "split": name} for case, name in zip(listed, cycle(SEEN))]
+        return self.place(planted.name, files, cases, model=model or planted.answer, optimizer=optimizer)
+
+    def place(
+        self,
+        name: str,
+        files: Mapping[str, str],
+        cases: Sequence[Mapping[str, Any]],
+        *,
+        model: Answerer,
+        optimizer: Answerer | None = None,
+    ) -> Project:
+        """A new folder with these files and cases, and a name at the server for its models."""
+        with self._lock:
+            self._count += 1
+            name = f"{name}-{self._count}"
+        self.server.models[name] = model
+        if optimizer is not None:
+            self.server.optimizers[name] = optimizer
         return Project(self._folder / name, self.server.url(name)).write(files, cases)
+
+    def calls(self, project: Project) -> int:
+        """How many requests a project's pipeline has sent to its model."""
+        return self.server.calls[project.root.name]
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Do the work for every item, two at a time or as many as there are cores."""

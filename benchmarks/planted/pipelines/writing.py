@@ -33,7 +33,9 @@ def _minutes() -> Planted:
         if row is None:
             return "Nothing was decided."
         rules = rules_of(ask, row)
-        owner = cues.says(rules, r"\b(who|owner|person|people|name|responsible|assignee|participant)\b")
+        owner = cues.says(
+            rules, r"\b(who|owners?|persons?|people|names?|responsible|assignees?|participants?)\b"
+        )
         by = f" by {row.facts['who']}" if owner or row.kind == "named" else ""
         return f"It was decided to {row.facts['task']}{by}."
 
