@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Iterator, Sequence
 
@@ -28,6 +29,8 @@ def protected(subject: Subject) -> Iterator[ReviewProblem]:
             what = "holds the cases"
         elif not edit.before and path.endswith(".py") and _HOOKS.fullmatch(name.rpartition(".")[2]):
             what = f"would be run by pytest or by Python itself ({name})"
+        elif not edit.before and path.endswith(".py") and hasattr(builtins, name):
+            what = f"would take the place of Python's own {name}"
         if what:
             message = f"{edit.address} {what}; edit the pipeline, not what judges it."
             yield ReviewProblem(check="scope", message=message, address=edit.address)

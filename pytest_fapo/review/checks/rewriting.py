@@ -87,6 +87,9 @@ def _around(change: Change, changes: Sequence[Change], subject: Subject) -> Arou
         created=frozenset(created),
         imports=tuple(subject.settings.imports),
         prompts=tuple(dict.fromkeys(prompts)),
+        constants=frozenset(
+            artifact.name.rpartition(".")[2] for artifact in subject.artifacts("prompt") if artifact.name
+        ),
         case_files=frozenset(file.rpartition("/")[2] for file in case_files(subject.cases)),
         project=lambda dotted: _project_module(dotted, subject),
         editable=lambda file: (

@@ -21,8 +21,9 @@ from pytest_fapo.review.code.allowed import (
     safe_name,
 )
 from pytest_fapo.review.code.around import Around
+from pytest_fapo.review.code.folding import string
 from pytest_fapo.review.code.module import imported
-from pytest_fapo.review.code.origins import origin, string
+from pytest_fapo.review.code.origins import origin
 from pytest_fapo.review.code.prompt_files import accepted_reads
 from pytest_fapo.review.code.source import Source
 
@@ -163,6 +164,8 @@ class Access:
         parent = self.scopes.parents.get(node)
         if name == "__class__" and isinstance(parent, ast.Attribute) and parent.attr == "__name__":
             return
+        if name in ("__name__", "__qualname__") and _asks_type(base):
+            return
         hidden = name.startswith("__") and name.endswith("__") and name not in HARMLESS_DUNDERS
         if hidden or name in FRAMES or name in MODULE_LIKE:
             yield self._use(f".{name}", _LOOKING, f".{name}", base)
@@ -233,6 +236,13 @@ class Access:
                 return True
             current = parent
         return False
+
+
+def _asks_type(node: ast.expr) -> bool:
+    """`type(x)` or `x.__class__`."""
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "type"
+    return isinstance(node, ast.Attribute) and node.attr == "__class__"
 
 
 def _names_an_error(name: str) -> bool:

@@ -195,7 +195,7 @@ SENDING = frozenset(
 HARMLESS_DUNDERS = frozenset(
     _words(
         """
-        __name__ __qualname__ __doc__ __init__ __post_init__ __len__ __iter__ __next__ __call__ __enter__
+        __init__ __post_init__ __len__ __iter__ __next__ __call__ __enter__
         __exit__ __aenter__ __aexit__ __repr__ __str__ __version__
         """
     )

@@ -19,6 +19,8 @@ class Around:
     """Modules that the settings allow."""
     prompts: tuple[str, ...] = ()
     """Paths of the prompt files that code may read: those of the scope, and the candidate's new ones."""
+    constants: frozenset[str] = frozenset()
+    """Names of the prompts that are string constants."""
     case_files: frozenset[str] = frozenset()
     """Names of the files that hold the cases."""
     project: Callable[[str], Module | None] = field(default=lambda dotted: None)

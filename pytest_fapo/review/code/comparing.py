@@ -52,7 +52,7 @@ def _container(node: ast.AST, scopes: Scopes) -> list[ast.expr] | None:
                 if asked is None:
                     return None
                 found += asked
-        return found
+        return found or None
     return _lookup(node, scopes)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from urllib.parse import unquote
 
 from pytest_fapo.models import Case
 from pytest_fapo.review.code.literals import Literals
@@ -16,6 +18,8 @@ FEW = 2
 """What so many cases hold at most is made for them."""
 _TELLING = 3
 """Letters and digits that a string needs to tell cases apart."""
+
+_DISGUISED = 6
 
 _ANSWERING = """
 accept accepted action affirmative agent ambiguous answers apologise apologize apology approve approved
@@ -70,6 +74,8 @@ class Singling:
         """The cases that a string is made for; none where it says something of many, or of no case."""
         for fragment in _fragments(text):
             words = words_of(fragment)
+            if len(words) > 1 and (holders := self.together(words)):
+                return holders
             if sum(map(str.isalnum, fragment)) < _TELLING or all(word in self._known for word in words):
                 continue
             holders = self._holders([fragment])
@@ -106,7 +112,10 @@ def _fragments(text: str) -> list[str]:
     """The string itself, and the plain parts of it where it is a regular expression."""
     plain = _plain(text)
     parts = [part.strip() for part in _SYNTAX.sub("\n", plain).split("\n")] if _SYNTAX.search(plain) else []
-    return [part for part in dict.fromkeys([plain.strip(), *parts]) if part]
+    squeezed = "".join(filter(str.isalnum, plain))
+    others = [plain[::-1], squeezed, squeezed[::-1], _plain(html.unescape(text)), _plain(unquote(text))]
+    disguised = [other for other in others if len(other) >= _DISGUISED and other != plain]
+    return [part for part in dict.fromkeys([plain.strip(), *parts, *disguised]) if part]
 
 
 def _plain(text: str) -> str:

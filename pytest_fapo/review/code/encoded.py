@@ -43,6 +43,7 @@ def encoded_problems(source: Source, literals: Literals) -> Iterator[tuple[str, 
             for what in check(node, source):
                 yield f"{what}: {ast.unparse(node)}", f"line {getattr(node, 'lineno', 0)}: {what}"
     yield from _many(source)
+    yield from _spelled(source)
 
 
 def _is_ordered(token: str) -> bool:
@@ -71,16 +72,31 @@ def _calls(node: ast.AST, source: Source) -> Iterator[str]:
         yield "makes text out of numbers"
     elif name == "int" and len(node.args) == 2 and _value(node.args[1]) not in (0, 2, 8, 10):
         yield "reads a number in an unusual base"
-    elif (
-        name == "maketrans"
-        and len(node.args) >= 2
-        and any(len(str(_value(each))) >= 10 for each in node.args[:2])
-    ):
+    elif name in ("maketrans", "translate") and not _only_deletes(node):
         yield "translates letters into others"
     elif name in ("encode", "decode") and isinstance(func, ast.Attribute):
+        if name == "encode" and not _is_undone(node, source):
+            yield "turns text into numbers"
         given = [_value(each) for each in (*node.args, *(keyword.value for keyword in node.keywords))]
         if not all(isinstance(each, str) and each.lower() in _CODECS for each in given):
             yield "decodes text by an unusual codec"
+
+
+def _only_deletes(node: ast.Call) -> bool:
+    """`str.maketrans("", "", punctuation)`, and what is translated by it."""
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "translate":
+        return len(node.args) == 1 and not isinstance(node.args[0], (ast.Dict, ast.DictComp))
+    return len(node.args) == 3 and all(_value(each) == "" for each in node.args[:2])
+
+
+def _is_undone(node: ast.Call, source: Source) -> bool:
+    """Whether encoded text is decoded, cut or measured at once."""
+    parent = source.scopes.parents.get(node)
+    if isinstance(parent, ast.Call):
+        return isinstance(parent.func, ast.Name) and parent.func.id == "len"
+    return isinstance(parent, ast.Subscript) or (
+        isinstance(parent, ast.Attribute) and parent.attr == "decode"
+    )
 
 
 def _values(node: ast.AST, source: Source) -> Iterator[str]:
@@ -94,18 +110,18 @@ def _values(node: ast.AST, source: Source) -> Iterator[str]:
 
 def _lengths(node: ast.AST, source: Source) -> Iterator[str]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mod, ast.BitXor, ast.BitAnd)):
-        apart = _asks_length(node.left) and _is_number(node.right)
+        apart = _asks_length(node.left, source) and _is_number(node.right)
         yield from ["tells inputs apart by their length"] if apart else []
     if (
         isinstance(node, ast.Compare)
-        and _asks_length(node.left)
+        and _asks_length(node.left, source)
         and isinstance(node.ops[0], (ast.In, ast.NotIn))
     ):
         yield "tells inputs apart by their length"
     if isinstance(node, ast.Subscript) and isinstance(
         node.value, (ast.Dict, ast.Constant, ast.List, ast.Tuple)
     ):
-        yield from ["looks an answer up by a length"] if _asks_length(node.slice) else []
+        yield from ["looks an answer up by a length"] if _asks_length(node.slice, source) else []
 
 
 def _orders(node: ast.AST, source: Source) -> Iterator[str]:
@@ -130,24 +146,48 @@ _CHECKS: tuple[Callable[[ast.AST, Source], Iterator[str]], ...] = (
 
 def _many(source: Source) -> Iterator[tuple[str, str]]:
     """What is harmless once and a table when it comes often."""
-    lengths, places, numbers = [], [], set()
+    lengths, places = [], []
+    numbers: set[int] = set()
+    exact: set[int] = set()
     for node in ast.walk(source.tree):
         if not isinstance(node, ast.Compare):
             continue
         sides = [node.left, *node.comparators]
         values = [value for side in sides if isinstance(value := _value(side), int) and value is not True]
-        if any(map(_asks_length, sides)) and any(value > _LONG_LENGTH for value in values):
+        if any(_asks_length(side, source) for side in sides) and any(
+            value > _LONG_LENGTH for value in values
+        ):
             lengths.append(node)
+            exact.update(values if isinstance(node.ops[0], ast.Eq) else [])
         if any(isinstance(op, (ast.Eq, ast.NotEq)) for op in node.ops):
             numbers.update(values)
             if any(map(_is_place, sides)):
                 places.append(node)
-    if len(lengths) >= 3 or any(len(node.ops) > 1 for node in lengths):
+    if len(lengths) >= 3 or len(exact) >= 2 or any(len(node.ops) > 1 for node in lengths):
         yield "many lengths", "tells inputs apart by their length"
     if len(places) >= 2:
         yield "many places", "tells inputs apart by single characters"
     if len(numbers) >= 6:
         yield "many numbers", f"compares with {len(numbers)} different numbers, as a table would"
+
+
+def _spelled(source: Source) -> Iterator[tuple[str, str]]:
+    """Words put together from pieces too short to be seen."""
+    pieces = [
+        node for node in ast.walk(source.tree) if isinstance(node, ast.AugAssign) and _is_piece(node.value)
+    ]
+    lists = [
+        node
+        for node in ast.walk(source.tree)
+        if isinstance(node, (ast.List, ast.Tuple)) and sum(map(_is_piece, node.elts)) >= 6
+    ]
+    if len(pieces) >= 3 or lists:
+        yield "spelled", "spells words letter by letter"
+
+
+def _is_piece(node: ast.expr) -> bool:
+    value = _value(node)
+    return isinstance(value, str) and len(value) <= 2 and value.isalpha()
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -160,11 +200,15 @@ def _value(node: ast.expr) -> object:
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def _asks_length(node: ast.AST) -> bool:
-    return any(
-        isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == "len"
-        for each in ast.walk(node)
-    )
+def _asks_length(node: ast.AST, source: Source) -> bool:
+    for each in ast.walk(node):
+        values = (source.scopes.bindings(each) or []) if isinstance(each, ast.Name) else [each]
+        if any(
+            isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "len"
+            for value in values
+        ):
+            return True
+    return False
 
 
 def _is_offset(parent: ast.AST | None) -> bool:

@@ -15,6 +15,7 @@ from pytest_fapo.review.code.endings import ending_problems
 from pytest_fapo.review.code.imports import import_problems
 from pytest_fapo.review.code.isolation import pretenders, stores
 from pytest_fapo.review.code.literals import Literals
+from pytest_fapo.review.code.prompt_files import misused_prompts
 from pytest_fapo.review.code.signature import default_changes, signature_problems
 from pytest_fapo.review.code.source import Source
 from pytest_fapo.review.code.words import word_problems
@@ -59,7 +60,9 @@ def code_problems(change: CodeChange) -> Iterator[Problem]:
     yield from _beyond_before(
         "encoded", change, lambda source: encoded_problems(source, Literals(source)), _READABLE
     )
-    yield from _beyond_before("access", change, _plainly(word_problems), "")
+    outer = change.around.module.functions.keys() | change.around.module.imports.keys()
+    yield from _beyond_before("access", change, _plainly(lambda source: word_problems(source, outer)), "")
+    yield from _beyond_before("encoded", change, _plainly(_misused_prompts(change)), _ASKED)
     if change.before is not None:
         for message in signature_problems(change.before, change.after):
             yield Problem("signature", message)
@@ -67,6 +70,7 @@ def code_problems(change: CodeChange) -> Iterator[Problem]:
             yield Problem("signature", message, blocks=False)
 
 
+_ASKED = "a prompt is for the model to read, not for the code"
 _SHARED = ("network access", "environment access")
 _APART = "cases must not leave traces for each other: keep it in the function's own variables"
 _HONEST = "outputs are compared by the tests as they are: return plain values"
@@ -89,6 +93,10 @@ def _names(source: Source) -> Iterable[str]:
 
 def _of(source: Source, change: CodeChange) -> Access:
     return Access(source, change.around)
+
+
+def _misused_prompts(change: CodeChange) -> Callable[[Source], Iterator[str]]:
+    return lambda source: misused_prompts(source, change.around)
 
 
 def _of_file(change: CodeChange) -> Access:

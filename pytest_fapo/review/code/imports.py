@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from pytest_fapo.review.code.allowed import is_safe_module, names_of, risk_of, safe_name
+from pytest_fapo.review.code.allowed import is_safe_module, is_standard, names_of, risk_of, safe_name
 from pytest_fapo.review.code.around import Around
 from pytest_fapo.review.code.module import absolute
 from pytest_fapo.review.code.source import Source
@@ -31,8 +31,18 @@ def _from(node: ast.ImportFrom, around: Around) -> Iterator[str]:
         whole = f"{module}.{alias.name}" if module else alias.name
         if alias.name == "*":
             yield f"imports * from {module}; import the names that are needed"
-        elif not (_may_import(module, around, whole) or _may_import(whole, around)):
+        elif not _may_take(module, whole, around):
             yield _message(whole, around)
+
+
+def _may_take(module: str, whole: str, around: Around) -> bool:
+    """Whether `from module import name` may stand there: also a name may be a module."""
+    known = whole in around.module.modules or whole in around.module.imports.values()
+    if is_standard(module.partition(".")[0]) and safe_name(whole) is not True:
+        return known or around.is_allowed(module) or module in _CHECKED_WHERE_USED
+    if around.project(whole) is not None:
+        return known or _may_import(whole, around)
+    return _may_import(module, around, whole)
 
 
 def _may_import(module: str, around: Around, whole: str = "") -> bool:
@@ -43,7 +53,7 @@ def _may_import(module: str, around: Around, whole: str = "") -> bool:
     if is_safe_module(module):
         return safe_name(whole or module) is True
     found = around.project(module)
-    return found is not None and (around.editable(found.path) or found.path.endswith("__init__.py"))
+    return found is not None and (around.editable(found.path) or found.path.endswith("/__init__.py"))
 
 
 def _message(name: str, around: Around) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import io
 import tokenize
 from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
+from pytest_fapo.review.code.access import Access
+from pytest_fapo.review.code.allowed import safe_name
 from pytest_fapo.review.code.around import Around
 from pytest_fapo.review.code.comparing import equals
+from pytest_fapo.review.code.folding import string
 from pytest_fapo.review.code.inputs import Inputs
 from pytest_fapo.review.code.module import read_module
-from pytest_fapo.review.code.origins import string
 from pytest_fapo.review.code.source import Source
 from pytest_fapo.review.leakage.words import words_of
 
@@ -26,6 +29,21 @@ replace search match fullmatch findall finditer sub subn compile get_close_match
 contains intersection issubset issuperset setdefault add append extend update fromkeys
 """
 _LOOKING = frozenset(_METHODS.split())
+_CHOOSING = (
+    *(ast.Compare, ast.MatchValue, ast.MatchMapping, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.arguments),
+    *(
+        ast.Yield,
+        ast.Return,
+        ast.Starred,
+        ast.For,
+        ast.comprehension,
+        ast.Attribute,
+        ast.Assign,
+        ast.AnnAssign,
+    ),
+    *(ast.AugAssign, ast.NamedExpr, ast.Lambda),
+)
+"""What a string stands in directly where it may choose."""
 _SPLITTING = frozenset(("split", "splitlines", "rsplit", "partition"))
 
 
@@ -46,7 +64,8 @@ class Literals:
 
     def __init__(self, source: Source, around: Around | None = None) -> None:
         self._source = source
-        self._inputs = Inputs(source, around or Around(read_module("", "")))
+        self._around = around or Around(read_module("", ""))
+        self._inputs = Inputs(source, self._around)
         self._parents = source.scopes.parents
 
     @cached_property
@@ -56,7 +75,7 @@ class Literals:
         waiting: list[ast.AST] = [self._source.tree]
         while waiting:
             node = waiting.pop()
-            value = string(node)
+            value = string(node, self._source.scopes) if not isinstance(node, ast.Name) else None
             if value is not None:
                 found.append(Text(node, value))
             waiting.extend(ast.iter_child_nodes(node) if value is None else ())
@@ -67,6 +86,7 @@ class Literals:
         """Short strings that stand where they may decide what happens."""
         found = [part for text in self._deciding() for part in self._parts(text)]
         found += [keyword.arg for keyword in self._named_values() if keyword.arg]
+        found += self._fields()
         return [value for value in dict.fromkeys(found) if 0 < len(value.split()) <= SHORT]
 
     def _deciding(self) -> Iterator[Text]:
@@ -84,10 +104,10 @@ class Literals:
         for node in ast.walk(self._source.tree):
             tests = self._tests(node)
             if tests:
-                around = self._around(node)
+                above = self._above(node)
                 for test in tests:
                     for group in _together(test):
-                        yield [*dict.fromkeys([*group, *around])]
+                        yield [*dict.fromkeys([*group, *above])]
 
     def tables(self) -> Iterator[tuple[str, str]]:
         """What leads to what: entries of dicts, branches with what they give."""
@@ -119,26 +139,29 @@ class Literals:
 
     def _chooses(self, node: ast.AST) -> bool:
         parent = self._parents.get(node)
-        if isinstance(parent, (ast.Compare, ast.MatchValue, ast.MatchMapping, ast.List, ast.Tuple, ast.Set)):
+        if isinstance(parent, _CHOOSING):
             return True
-        if isinstance(parent, (ast.Dict, ast.arguments, ast.Yield, ast.Starred, ast.For, ast.comprehension)):
-            return True
-        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Lambda, ast.BoolOp)):
-            return True
-        if isinstance(parent, ast.Return):
-            return self._is_nested(parent)
         if isinstance(parent, ast.Subscript):
             return not isinstance(parent.ctx, ast.Load) or isinstance(parent.value, ast.Dict)
-        if isinstance(parent, ast.Attribute):
-            return parent.attr in _SPLITTING
         if isinstance(parent, ast.Call):
             return self._asks(parent)
         return isinstance(parent, ast.keyword) and self._is_own_call(self._parents.get(parent))
 
     def _asks(self, call: ast.Call) -> bool:
-        if isinstance(call.func, ast.Attribute):
-            return call.func.attr in _LOOKING or isinstance(call.func.value, ast.Dict)
-        return self._is_own_call(call) or (isinstance(call.func, ast.Name) and call.func.id in _LOOKING)
+        """Whether the call may look for the string: methods of text, modules for text, own functions."""
+        func = call.func
+        if isinstance(func, ast.Attribute):
+            return func.attr in _LOOKING or isinstance(func.value, ast.Dict) or self._is_of_module(func)
+        name = getattr(func, "id", "")
+        builtin = hasattr(builtins, name) and name != "print"
+        return builtin or self._is_own_call(call) or name in _LOOKING
+
+    def _is_of_module(self, func: ast.Attribute) -> bool:
+        root: ast.expr = func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        origins = Access(self._source, self._around).origins(root) if isinstance(root, ast.Name) else []
+        return any(safe_name(dotted) for dotted in origins)
 
     def _is_own_call(self, call: ast.AST | None) -> bool:
         """Whether what is called is a function (or a lambda) of this text, or `dict`."""
@@ -148,21 +171,25 @@ class Literals:
             return isinstance(call.func, ast.Lambda)
         return call.func.id == "dict" or self._source.scopes.bindings(call.func) is not None
 
-    def _is_nested(self, node: ast.AST) -> bool:
-        current = self._parents.get(node)
-        while current is not None and not isinstance(current, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            current = self._parents.get(current)
-        return current is not self._source.function
-
     def _named_values(self) -> Iterator[ast.keyword]:
         for node in ast.walk(self._source.tree):
             if isinstance(node, ast.keyword) and self._is_own_call(self._parents.get(node)):
                 yield node
 
+    def _fields(self) -> Iterator[str]:
+        """Names that classes inside the function give to their fields: code can list them."""
+        for node in ast.walk(self._source.tree):
+            for part in node.body if isinstance(node, ast.ClassDef) else ():
+                for name in ast.walk(part):
+                    if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                        yield name.id
+
     def _parts(self, text: Text) -> list[str]:
         parent = self._parents.get(text.node)
         split = isinstance(parent, ast.Attribute) and parent.attr in _SPLITTING
-        return text.value.split() if split else [text.value]
+        if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+            split = self._is_of_module(parent.func)
+        return [text.value, *text.value.split()] if split else [text.value]
 
     def _tests(self, node: ast.AST) -> list[ast.expr]:
         if isinstance(node, (ast.If, ast.IfExp, ast.While, ast.Assert)):
@@ -178,7 +205,7 @@ class Literals:
             return [node]
         return []
 
-    def _around(self, node: ast.AST) -> list[str]:
+    def _above(self, node: ast.AST) -> list[str]:
         """Strings of the conditions that must hold for `node` to be reached."""
         found: list[str] = []
         child, parent = node, self._parents.get(node)

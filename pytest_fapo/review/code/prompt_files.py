@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from pytest_fapo.review.code.around import Around
 from pytest_fapo.review.code.source import Source
@@ -64,3 +65,78 @@ def _is_outer(node: ast.Name, source: Source, around: Around) -> bool:
 def _in_order(node: ast.AST) -> list[ast.Constant]:
     found = [each for each in ast.walk(node) if isinstance(each, ast.Constant)]
     return sorted(found, key=lambda each: (each.lineno, each.col_offset))
+
+
+_TO_THE_MODEL = frozenset(
+    (
+        "format",
+        "format_map",
+        "replace",
+        "strip",
+        "rstrip",
+        "lstrip",
+        "substitute",
+        "safe_substitute",
+        "render",
+    )
+)
+_READERS = frozenset(
+    ("loads", "findall", "finditer", "search", "match", "fullmatch", "literal_eval", "fromstring")
+)
+
+
+def misused_prompts(source: Source, around: Around) -> Iterator[str]:
+    """Prompts that the code itself reads: split, searched or compared, as if they were tables."""
+    for node in ast.walk(source.tree):
+        if _gives_prompt(node, source, around):
+            for use in _uses(node, source):
+                if _misuses(use, source):
+                    yield f"line {getattr(use, 'lineno', 0)}: the code takes a prompt apart"
+
+
+def _gives_prompt(node: ast.AST, source: Source, around: Around) -> bool:
+    if isinstance(node, ast.Call):
+        if _path_read(node) is not None:
+            return True
+        return isinstance(node.func, ast.Name) and around.module.takes_outside(node.func.id)
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        return node.id in around.constants and source.scopes.bindings(node) is None
+    return isinstance(node, ast.Attribute) and node.attr in around.constants
+
+
+def _uses(node: ast.AST, source: Source) -> Iterator[ast.AST]:
+    """The expression itself, and the local names that hold it."""
+    yield node
+    parent = source.scopes.parents.get(node)
+    while isinstance(parent, (ast.Attribute, ast.Call)) and _passes(parent, node):
+        yield parent
+        node, parent = parent, source.scopes.parents.get(parent)
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+        name = parent.targets[0].id
+        yield from (
+            each
+            for each in source.scopes.names()
+            if each.id == name and isinstance(each.ctx, ast.Load) and parent.value in _bound(each, source)
+        )
+
+
+def _passes(parent: ast.Attribute | ast.Call, node: ast.AST) -> bool:
+    if isinstance(parent, ast.Call):
+        return parent.func is node
+    return parent.attr in _TO_THE_MODEL
+
+
+def _bound(name: ast.Name, source: Source) -> list[ast.AST | None]:
+    return source.scopes.bindings(name) or []
+
+
+def _misuses(node: ast.AST, source: Source) -> bool:
+    parent = source.scopes.parents.get(node)
+    if isinstance(parent, ast.Attribute):
+        return parent.attr not in _TO_THE_MODEL
+    if isinstance(parent, ast.Call):
+        name = parent.func.attr if isinstance(parent.func, ast.Attribute) else getattr(parent.func, "id", "")
+        return parent.func is not node and name in _READERS
+    return isinstance(
+        parent, (ast.Compare, ast.For, ast.comprehension, ast.Subscript, ast.Starred, ast.Match)
+    )

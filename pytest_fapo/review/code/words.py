@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pytest_fapo.review.code.literals import Literals
 from pytest_fapo.review.code.source import Source
@@ -18,8 +18,13 @@ _RUN_STATE = re.compile(r"PYTEST_|\.fapo\b|conftest|site-packages|/proc/|\.pytes
 _LEAVING = re.compile(r"(^|/)\.\.(/|$)")
 
 
-def word_problems(source: Source) -> Iterator[str]:
-    """Strings that no step of a pipeline needs."""
+def word_problems(source: Source, functions: Collection[str] = ()) -> Iterator[str]:
+    """Strings that no step of a pipeline needs.
+
+    Args:
+        source: the function.
+        functions: names of functions, classes and modules of its file.
+    """
     for text in Literals(source).texts:
         line = getattr(text.node, "lineno", 0)
         if found := _DUNDER.search(text.value):
@@ -33,7 +38,7 @@ def word_problems(source: Source) -> Iterator[str]:
     for node in ast.walk(source.tree):
         if isinstance(node, (ast.AnnAssign, ast.arg)) and _runs(node.annotation):
             yield f"line {node.lineno}: the annotation holds code in a string"
-        if isinstance(node, ast.Call) and _formats(node, source):
+        if isinstance(node, ast.Call) and _formats(node, source, functions):
             yield f"line {node.lineno}: a function or module is given to a format"
 
 
@@ -45,17 +50,19 @@ def _runs(annotation: ast.expr | None) -> bool:
     return False
 
 
-def _formats(node: ast.Call, source: Source) -> bool:
+def _formats(node: ast.Call, source: Source, outer: Collection[str]) -> bool:
     """`template.format(function)`: a template could ask it for its globals."""
     if not (isinstance(node.func, ast.Attribute) and node.func.attr in ("format", "format_map")):
         return False
     given = [*node.args, *(keyword.value for keyword in node.keywords)]
-    return any(isinstance(each, ast.Lambda) or _is_function(each, source) for each in given)
+    return any(isinstance(each, ast.Lambda) or _is_function(each, source, outer) for each in given)
 
 
-def _is_function(node: ast.expr, source: Source) -> bool:
+def _is_function(node: ast.expr, source: Source, outer: Collection[str]) -> bool:
     if not isinstance(node, ast.Name):
         return False
     functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
-    bound = source.scopes.bindings(node) or []
+    bound = source.scopes.bindings(node)
+    if bound is None:
+        return node.id in outer
     return node.id in ("self", "cls") or any(isinstance(each, functions) for each in bound)
