@@ -50,7 +50,7 @@ class ArtifactStore:
         """The same store reading `base` over the disk: the texts of a parent candidate."""
         store = ArtifactStore(self.root, self.scope)
         store.files = {**self.files, **base}
-        begun = {path: self._read(path) for path in base if path not in self._begun and self._exists(path)}
+        begun = {path: self.read(path) for path in base if path not in self._begun and self._exists(path)}
         store._begun = {**begun, **self._begun}
         return store
 
@@ -155,7 +155,7 @@ class ArtifactStore:
         if artifact.domain is not None:
             _check_domain(artifact.address, artifact.domain, edit.after)
         kind = kind_for(artifact.path, artifact.name, artifact.level)
-        content = kind.replace(self._read(artifact.path), artifact.path, artifact.name, edit.after)
+        content = kind.replace(self.read(artifact.path), artifact.path, artifact.name, edit.after)
         self.files[artifact.path] = content
 
     def _create(self, edit: Edit) -> None:
@@ -165,7 +165,7 @@ class ArtifactStore:
         if not edit.after.strip():
             raise ArtifactError(f"{edit.address}: nothing is created by an edit without a text")
         path, name = parse_address(edit.address)
-        data = self._read(path) if name else b""
+        data = self.read(path) if name else b""
         self.files[path] = kind_for(path, name, level).create(data, path, name, edit.after)
 
     def _creation_level(self, address: str) -> Level | None:
@@ -188,14 +188,18 @@ class ArtifactStore:
     def _names_piece(self, path: str, name: str, level: Level) -> bool:
         try:
             kind = kind_for(path, name, level)
-            return any(piece.name == name for piece in kind.find(self._read(path), path, name, None))
+            return any(piece.name == name for piece in kind.find(self.read(path), path, name, None))
         except ArtifactError:
             return True
 
     # --- finding ---------------------------------------------------------------------------------------
 
     def _of_entry(self, entry: ScopeEntry, level: Level) -> list[Artifact]:
-        kind = kind_for(entry.path, entry.name, level) if _one_format(entry) else None
+        key = f"[tool.fapo.scope] {_SETTING[level]}: {entry.text!r}"
+        try:
+            kind = kind_for(entry.path, entry.name, level) if _one_format(entry) else None
+        except ArtifactError as error:
+            raise ArtifactError(f"{key} names nothing that can be edited: {error}") from None
         found: list[Artifact] = []
         refused: dict[str, str] = {}
         paths = find_paths(self.root, entry.path, self.files)
@@ -209,7 +213,6 @@ class ArtifactStore:
         self.skipped.update(refused)
         if found and (_broad(entry, level) or not refused):
             return found
-        key = f"[tool.fapo.scope] {_SETTING[level]}: {entry.text!r}"
         if refused:
             reasons = "; ".join(f"{address}: {reason}" for address, reason in sorted(refused.items())[:3])
             raise ArtifactError(f"{key} names nothing that can be edited: {reasons}")
@@ -243,7 +246,7 @@ class ArtifactStore:
             return [Piece(entry.name, reason="it is a link that leads out of the project")]
         try:
             kind = kind or kind_for(path, entry.name, level)
-            pieces = list(kind.find(self._read(path), path, entry.name, entry.domain))
+            pieces = list(kind.find(self.read(path), path, entry.name, entry.domain))
             if level == "param" and entry.domain is None and path in self._begun:
                 return self._with_first_guess(pieces, kind, path, entry)
             return pieces
@@ -266,10 +269,15 @@ class ArtifactStore:
         kind = kind_for(address.path, address.name or "*", level)
         depth = address.name.count(".")
         pattern = ".".join(["*"] * (depth + 1))
-        found = kind.find(self._read(address.path), address.path, pattern, None)
+        found = kind.find(self.read(address.path), address.path, pattern, None)
         return [piece.name for piece in found if piece.name]
 
-    def _read(self, path: str) -> bytes:
+    def read(self, path: str) -> bytes:
+        """A file as it is laid over the disk, else as it stands there.
+
+        Raises:
+            ArtifactError: it cannot be read.
+        """
         if path in self.files:
             return self.files[path]
         try:

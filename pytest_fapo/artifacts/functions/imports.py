@@ -99,15 +99,13 @@ def _other_names(tree: ast.Module) -> set[str]:
     for statement in tree.body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(statement.name)
-        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        else:
             names.update(
-                node.id for node in ast.walk(statement) if _stored(node) and isinstance(node, ast.Name)
+                node.id
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
             )
     return names
-
-
-def _stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 def _place(tree: ast.Module, lines: list[str], *, future: bool) -> tuple[int, bool]:

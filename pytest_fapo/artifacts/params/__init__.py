@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from pytest_fapo.artifacts.params.in_json import replace_in_json, values_in_json
 from pytest_fapo.artifacts.params.in_python import replace_in_python, values_in_python
 from pytest_fapo.artifacts.params.in_toml import replace_in_toml, values_in_toml
 from pytest_fapo.artifacts.params.in_yaml import replace_in_yaml, values_in_yaml
-from pytest_fapo.artifacts.params.values import Value, read_value, wanted
+from pytest_fapo.artifacts.params.values import Value, read_value, same_value, wanted
+from pytest_fapo.errors import ArtifactError
 
 __all__ = ["Value", "domain_for", "find_values", "holds_params", "read_value", "replace_value", "wanted"]
 
@@ -40,17 +41,19 @@ def holds_params(path: str) -> bool:
     return PurePosixPath(path).suffix.lower() in _FORMATS
 
 
-def find_values(data: bytes, path: str) -> Iterator[Value]:
+@lru_cache(maxsize=128)
+def find_values(data: bytes, path: str) -> tuple[Value, ...]:
     """The values that the file holds, in its order.
 
     Raises:
         ArtifactError: the file is not valid in its format.
     """
-    for value in _format(path).values(data, path):
-        if PurePosixPath(path).name == "pyproject.toml" and value.name.startswith(_OURS):
-            yield Value(value.name, reason="settings of the tests and of this tool are not tuned")
-        else:
-            yield value
+    ours = _OURS if PurePosixPath(path).name == "pyproject.toml" else ()
+    reason = "settings of the tests and of this tool are not tuned"
+    return tuple(
+        Value(value.name, reason=reason) if value.name.startswith(ours) else value
+        for value in _format(path).values(data, path)
+    )
 
 
 def replace_value(data: bytes, path: str, name: str, text: str) -> bytes:
@@ -60,10 +63,17 @@ def replace_value(data: bytes, path: str, name: str, text: str) -> bytes:
         ArtifactError: the text is no JSON scalar, or the value cannot be written there.
     """
     value = read_value(text)
-    old = next((each for each in find_values(data, path) if each.name == name), None)
-    if old is not None and json.dumps(old.value) == json.dumps(value):
+    before = find_values(data, path)
+    old = next((each for each in before if each.name == name), None)
+    if old is None or old.reason:
+        raise ArtifactError(f"{path}::{name}: {old.reason if old else 'there is no such value'}")
+    if same_value(old.value, value):
         return data
-    return _format(path).replace(data, path, name, value)
+    result = _format(path).replace(data, path, name, value)
+    expected = [each._replace(value=value) if each is old else each for each in before]
+    if list(find_values(result, path)) != expected:
+        raise ArtifactError(f"{path}::{name}: {text.strip()[:60]} cannot be written in this place")
+    return result
 
 
 def _format(path: str) -> _Format:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -59,8 +60,8 @@ def _places(text: str, path: str) -> list[_Place]:
     except ValueError as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
     places = list(_walk(text, _skip(text, 0), []))
-    names = [dotted(place.keys) for place in places]
-    return [place for place, name in zip(places, names, strict=True) if names.count(name) == 1]
+    counts = Counter(dotted(place.keys) for place in places)
+    return [place for place in places if counts[dotted(place.keys)] == 1]
 
 
 def _walk(text: str, start: int, keys: list[str]) -> Iterator[_Place]:

@@ -45,7 +45,8 @@ def replace_in_toml(data: bytes, path: str, name: str, value: JsonValue) -> byte
     if isinstance(old.unwrap(), float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, str):
-        table[place] = tomlkit.string(value, literal=old.as_string().startswith("'") and "'" not in value)
+        literal = old.as_string().startswith("'") and "'" not in value and value.isprintable()
+        table[place] = tomlkit.string(value, literal=literal)
     else:
         table[place] = value
     return source.encode(tomlkit.dumps(document))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -96,8 +97,8 @@ def _places(source: SourceText, path: str) -> list[_Place]:
         ) from None
     finally:
         loader.dispose()
-    names = [place.value.name for place in places]
-    return [place for place in places if names.count(place.value.name) == 1]
+    counts = Counter(place.value.name for place in places)
+    return [place for place in places if counts[place.value.name] == 1]
 
 
 def _walk(node: Any, keys: list[str], text: str, seen: set[int]) -> Iterator[_Place]:
@@ -125,7 +126,7 @@ def _of_scalar(node: Any, name: str, text: str) -> _Place:
         return _Place(Value(name, reason="it is empty, tagged or a block of text, not one plain value"))
     if node.style is not None:
         return _Place(Value(name, node.value), start, end)
-    known, value = _plain(written, node.tag.rpartition(":")[2])
+    known, value = _plain(node.value, node.tag.rpartition(":")[2])
     if not known:
         return _Place(
             Value(
