@@ -15,9 +15,9 @@ def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallConte
     """The proposer that one entry of the setting `optimizer` names.
 
     Args:
-        spec: `playbook`, `openai:<model>` or `anthropic:<model>`.
+        spec: `playbook`, `openai:<model>`, `anthropic:<model>` or `command:<program and arguments>`.
         settings: `[tool.fapo]`.
-        root: folder that the setting `optimizer_prompts` is relative to.
+        root: the project; the setting `optimizer_prompts` is relative to it.
         calls: context in which the proposer calls its model (capture, cache, budget).
 
     Raises:
@@ -27,6 +27,10 @@ def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallConte
         from pytest_fapo.propose.playbook import Playbook
 
         return Playbook()
+    if spec.startswith("command:"):
+        from pytest_fapo.propose.command import CommandProposer
+
+        return CommandProposer(spec, settings=settings, root=root)
     from pytest_fapo.propose.llm import LLMProposer
 
     return LLMProposer.from_settings(spec, settings=settings, root=root, calls=calls)

@@ -1,0 +1,186 @@
+"""From the copy as a coding agent left it to edits: what is in the scope, the rest named and dropped."""
+
+from __future__ import annotations
+
+import ast
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.errors import ArtifactError
+from pytest_fapo.models import LEVELS, Artifact, Edit, Evidence, Level
+from pytest_fapo.propose.command.brief import FOLDER
+from pytest_fapo.propose.command.tree import MOST_BYTES, left_out
+
+_MOST_FILES = 5_000
+
+
+@dataclass
+class Harvest:
+    """What an agent's changes come to."""
+
+    edits: list[Edit] = field(default_factory=list)
+    level: Level = "prompt"
+    """The highest among the edits'."""
+    dropped: list[str] = field(default_factory=list)
+    """Each change that was left out, with the reason."""
+
+
+def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evidence: Evidence) -> Harvest:
+    """Compare the copy with what it was.
+
+    Args:
+        folder: the copy.
+        files: its contents as the agent found them.
+        store: the artifacts as of the parent; knows the scope.
+        evidence: its level bounds what may be edited.
+    """
+    result = Harvest()
+    seen = set()
+    for path in _walked(folder):
+        seen.add(path)
+        content = _read(folder, path)
+        if content is None:
+            result.dropped.append(f"{path} is no plain file of text")
+        elif content != files.get(path):
+            _take(path, content, store, evidence, result)
+    gone = sorted(set(files) - seen)
+    result.dropped += [f"{path} cannot be deleted" for path in gone]
+    return result
+
+
+def _take(path: str, content: bytes, store: ArtifactStore, evidence: Evidence, result: Harvest) -> None:
+    """Add the edits that a changed file holds."""
+    allowed = LEVELS[: LEVELS.index(evidence.level) + 1]
+    old = {artifact.address: artifact for artifact in evidence.artifacts if artifact.path == path}
+    try:
+        new = [
+            artifact
+            for level in allowed
+            for artifact in store.with_files({path: content}).all(level)
+            if artifact.path == path
+        ]
+        if not new and not old:
+            result.dropped.append(f"{path} is outside the scope")
+            return
+        edits = _edits(new, old, _imports(store, path, content))
+        complete = store.render([edit for edit, _ in edits])[path] if edits else b""
+    except ArtifactError as error:
+        result.dropped.append(f"{path}: {error}")
+        return
+    if not edits:
+        result.dropped.append(f"{path}: nothing of it that changed may be edited at level {evidence.level}")
+    elif not _same(path, complete, content):
+        result.dropped.append(f"{path}: changes beside what may be edited")
+    result.edits += [edit for edit, _ in edits]
+    result.level = max([result.level, *(level for _, level in edits)], key=LEVELS.index)
+
+
+def _edits(
+    new: list[Artifact], old: Mapping[str, Artifact], imports: Mapping[str, str]
+) -> list[tuple[Edit, Level]]:
+    found = []
+    for artifact in new:
+        before = old[artifact.address].text if artifact.address in old else ""
+        if artifact.text == before or not (before or artifact.kind in ("file", "function")):
+            continue
+        after = artifact.text
+        if artifact.kind == "function":
+            needed = {imports[name] for name in _names(after) if name in imports}
+            after = "".join(f"{statement}\n" for statement in sorted(needed)) + after
+        found.append((Edit(address=artifact.address, before=before, after=after), artifact.level))
+    return found
+
+
+def _imports(store: ArtifactStore, path: str, content: bytes) -> dict[str, str]:
+    """Name to import statement, of the imports at the file's top that it did not have."""
+    if not path.endswith(".py"):
+        return {}
+    before = store.files.get(path)
+    if before is None:
+        before = (store.root / path).read_bytes() if (store.root / path).is_file() else b""
+    old, new = _imported(before), _imported(content)
+    return {name: statement for name, statement in new.items() if old.get(name) != statement}
+
+
+def _imported(content: bytes) -> dict[str, str]:
+    found: dict[str, str] = {}
+    try:
+        body = ast.parse(content).body
+    except (SyntaxError, ValueError):
+        return found
+    for node in body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                single = ast.Import([alias])
+                if isinstance(node, ast.ImportFrom):
+                    single = ast.ImportFrom(node.module, [alias], node.level)  # type: ignore[assignment]
+                name = (alias.asname or alias.name).partition(".")[0]
+                found[name] = ast.unparse(single)
+    return found
+
+
+def _names(source: str) -> set[str]:
+    try:
+        return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+    except SyntaxError:
+        return set()
+
+
+def _same(path: str, made: bytes, wanted: bytes) -> bool:
+    if made == wanted:
+        return True
+    if not path.endswith(".py"):
+        return False
+    try:
+        trees = [sorted(map(ast.dump, ast.parse(content).body)) for content in (made, wanted)]
+    except (SyntaxError, ValueError):
+        return False
+    return trees[0] == trees[1]
+
+
+def _walked(folder: Path) -> Iterator[str]:
+    """Relative paths of what the agent may have changed, no link followed."""
+    count = 0
+    for place, folders, names in os.walk(folder, followlinks=False):
+        relative = Path(place).relative_to(folder)
+        folders[:] = sorted(
+            name for name in folders if not left_out((relative / name).as_posix()) and name != FOLDER
+        )
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in sorted([*names, *links]):
+            path = (relative / name).as_posix()
+            count += 1
+            if count > _MOST_FILES:
+                return
+            if not left_out(path):
+                yield path
+
+
+def _read(folder: Path, path: str) -> bytes | None:
+    return read_plain(folder, path, MOST_BYTES)
+
+
+def read_plain(folder: Path, path: str, most: int) -> bytes | None:
+    """The content of a file that a stranger made; None unless it is a plain file of this folder.
+
+    No link is followed, so that nothing from elsewhere is read; a pipe does not hold us up.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    place = folder
+    for part in Path(path).parts[:-1]:
+        place = place / part
+        if place.is_symlink():
+            return None
+    try:
+        number = os.open(folder / path, flags)
+    except OSError:
+        return None
+    with os.fdopen(number, "rb") as file:
+        found = os.fstat(number)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+            return None
+        return file.read(most)

@@ -1,0 +1,249 @@
+"""The proposer that runs a coding agent on a copy of the project and takes its diff as the candidate."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.config import Settings
+from pytest_fapo.errors import ArtifactError, ConfigError
+from pytest_fapo.llm.fencing import line
+from pytest_fapo.models import Candidate, Case, Edit, Evidence, Repair, Review
+from pytest_fapo.propose.command.access import find_program, make_access, make_environment
+from pytest_fapo.propose.command.brief import PROMPT, REASON, write_brief
+from pytest_fapo.propose.command.confine import landlock_version
+from pytest_fapo.propose.command.harvest import Harvest, harvest, read_plain
+from pytest_fapo.propose.command.running import Ended, run
+from pytest_fapo.propose.command.secrecy import Secrecy
+from pytest_fapo.propose.command.tree import make_copy
+from pytest_fapo.propose.llm import rendering
+from pytest_fapo.propose.protocol import ProposalFailed, ProposerDefaults
+from pytest_fapo.trace import Redactor
+
+TECHNIQUE = "coding-agent"
+_NAME_CHARS = 60
+_REASON_CHARS = 300
+_BROKEN_CHARS = 12_000
+
+
+class CommandProposer(ProposerDefaults):
+    """Runs a program for each candidate.
+
+    Args:
+        spec: `command:<program and arguments>`, as in the setting `optimizer`. `{prompt}` in an argument
+            becomes the prompt; else it is the last argument.
+        settings: `[tool.fapo]`: the scope, `command`, `redact`.
+        root: the project, of which the program sees a copy only.
+    """
+
+    def __init__(self, spec: str, *, settings: Settings, root: Path) -> None:
+        self._spec = spec
+        self._settings = settings
+        self._root = root
+        self._cases: Sequence[Case] | None = None
+        self._redact: Callable[[str], str] = Redactor(settings.redact)
+
+    @property
+    def name(self) -> str:
+        """As in the setting `optimizer`, shortened."""
+        one = " ".join(self._spec.split())
+        return one if len(one) <= _NAME_CHARS else one[: _NAME_CHARS - 1] + "…"
+
+    def check(self) -> None:
+        """See `Proposer.check`."""
+        command = self._command()
+        if find_program(command[0], self._root) is None:
+            raise ConfigError(
+                f"optimizer {self.name!r}: there is no program {command[0]!r}; install it, give its path, "
+                f"or take the entry out of tool.fapo.optimizer"
+            )
+        if self._settings.command.isolated and not landlock_version():
+            raise ConfigError(
+                f"optimizer {self.name!r}: this system ({sys.platform}) offers no way to lock a program out "
+                f"of the project (Linux 5.13 or later with Landlock does); set isolated = false in "
+                f"[tool.fapo.command] to run it on trust"
+            )
+
+    def begin(self, cases: Sequence[Case]) -> None:
+        """See `ProposerDefaults.begin`."""
+        self._cases = list(cases)
+
+    def propose(self, evidence: Evidence) -> Iterator[Candidate]:
+        """See `Proposer.propose`. One candidate each time."""
+        candidate = self._run(evidence)
+        if any(attempt.covers(candidate) for attempt in evidence.memory):
+            raise ProposalFailed(f"{self.name} proposed again what was tried before", proposer=self.name)
+        yield candidate
+
+    def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
+        """See `Proposer.revise`. The program finds its blocked change in the copy."""
+        problems = rendering.render_problems(review)
+        more = f"# A review has blocked the change that stands in this copy\n\n{problems}\n\nMend that.\n"
+        return self._again(candidate, more, evidence)
+
+    def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
+        """See `ProposerDefaults.repair`. The program finds its winning change in the copy."""
+        broken = rendering.render_repair(repair, evidence, _BROKEN_CHARS)
+        more = (
+            "# The change that stands in this copy wins, but breaks something\n\n"
+            f"{broken}\n\nKeep what it mends and leave right what was right.\n"
+        )
+        return self._again(repair.candidate, more, evidence)
+
+    def _again(self, candidate: Candidate, more: str, evidence: Evidence) -> Candidate | None:
+        better = self._run(evidence, start=candidate.edits, more=more)
+        return None if better.edits_digest == candidate.edits_digest else better
+
+    def _run(self, evidence: Evidence, start: Sequence[Edit] = (), more: str = "") -> Candidate:
+        if self._cases is None:
+            raise ProposalFailed(
+                f"{self.name} was not told which cases it must not see", proposer=self.name, again=False
+            )
+        store = self._parent(evidence)
+        with _own_folder() as own:
+            folder = own / "project"
+            folder.mkdir()
+            secrecy = Secrecy(self._cases, sorted({artifact.path for artifact in evidence.artifacts}))
+            copied = make_copy(self._root, folder, store.files, secrecy)
+            if start:
+                self._lay(folder, store.render(start))
+            write_brief(folder, evidence, withheld=copied.withheld, more=more, redact=self._redact)
+            self._judge(self._started(own, folder))
+            found = harvest(folder, copied.files, store, evidence)
+            reason = read_plain(folder, REASON, 10_000) or b""
+        return self._candidate(found, self._said(reason), evidence)
+
+    def _parent(self, evidence: Evidence) -> ArtifactStore:
+        """The artifacts as of the parent: the project with the texts that the evidence shows."""
+        store = ArtifactStore(self._root, self._settings.scope)
+        sources = {
+            path: text.encode()
+            for path, text in evidence.sources.items()
+            if not _reads(self._root / path, text)
+        }
+        store = store.with_files(sources)
+        edits = []
+        try:
+            for artifact in evidence.artifacts:
+                before = _text_at(store, artifact.address)
+                if before != artifact.text:
+                    edits.append(Edit(address=artifact.address, before=before, after=artifact.text))
+            return store.with_files(store.render(edits))
+        except ArtifactError as error:
+            raise ProposalFailed(f"{self.name}: {error}", proposer=self.name) from None
+
+    def _lay(self, folder: Path, files: dict[str, bytes]) -> None:
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+
+    def _command(self) -> list[str]:
+        text = self._spec.partition(":")[2].strip()
+        try:
+            command = shlex.split(text)
+        except ValueError as error:
+            raise ConfigError(f"tool.fapo.optimizer: {self._spec!r}: {error}") from None
+        if not command:
+            raise ConfigError(f"tool.fapo.optimizer: {self._spec!r} names no program")
+        return command
+
+    def _started(self, own: Path, folder: Path) -> Ended:
+        program, *arguments = self._command()
+        found = find_program(program, self._root) or program
+        if any("{prompt}" in each for each in arguments):
+            arguments = [each.replace("{prompt}", PROMPT) for each in arguments]
+        else:
+            arguments = [*arguments, PROMPT]
+        settings = self._settings.command
+        access = None
+        if settings.isolated:
+            access = make_access(self._root, own, found, arguments, home="HOME" in settings.env)
+        return run(
+            [found, *arguments],
+            folder=folder,
+            environment=make_environment(found, settings.env, own),
+            access=access,
+            seconds=settings.time_limit,
+        )
+
+    def _judge(self, ended: Ended) -> None:
+        """Raise where the program did not do its work."""
+        if not ended.confined:
+            message = f"{self.name}: this system offers no way to lock the program out of the project"
+            raise ProposalFailed(message, proposer=self.name, again=False)
+        if ended.late:
+            limit = self._settings.command.time_limit
+            message = f"{self.name} was ended after {limit:g} s (tool.fapo.command.time_limit)"
+            raise ProposalFailed(message, proposer=self.name)
+        if ended.code != 0:
+            last = line(self._redact(ended.output[-1]), _REASON_CHARS) if ended.output else "it said nothing"
+            message = f"{self.name} ended with exit code {ended.code}: {last}"
+            raise ProposalFailed(message, proposer=self.name)
+
+    def _said(self, reason: bytes) -> str:
+        text = line(self._redact(reason.decode("utf-8", errors="replace")), _REASON_CHARS)
+        return text or "The coding agent gave no reason."
+
+    def _candidate(self, found: Harvest, reason: str, evidence: Evidence) -> Candidate:
+        dropped = f" (left out: {line('; '.join(found.dropped), _REASON_CHARS)})" if found.dropped else ""
+        if not found.edits:
+            message = f"{self.name} changed nothing that may be edited{dropped}"
+            raise ProposalFailed(message, proposer=self.name)
+        return Candidate(
+            parent=evidence.parent,
+            edits=found.edits,
+            hypothesis=f"{reason}{dropped}",
+            proposer=self.name,
+            technique=f"joint-{TECHNIQUE}" if evidence.together and len(found.edits) > 1 else TECHNIQUE,
+            level=found.level,
+            cluster=evidence.cluster.id,
+            step=evidence.cluster.step,
+            targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
+        )
+
+
+def _text_at(store: ArtifactStore, address: str) -> str:
+    """An artifact's text; empty where it does not exist."""
+    try:
+        return store.get(address).text
+    except ArtifactError:
+        return ""
+
+
+def _reads(path: Path, text: str) -> bool:
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace") == text
+    except OSError:
+        return False
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """A private folder, removed whatever stands in it."""
+    path = Path(tempfile.mkdtemp(prefix="fapo-agent-")).resolve()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, onerror=_retry_writable)
+
+
+def _retry_writable(function: Any, path: str, _error: Any) -> None:
+    for place in (os.path.dirname(path), path):
+        if os.path.isdir(place) and not os.path.islink(place):
+            os.chmod(place, stat.S_IRWXU)
+    if function in (os.unlink, os.rmdir):
+        try:
+            function(path)
+        except OSError:
+            return
+    else:
+        shutil.rmtree(path, ignore_errors=True)
