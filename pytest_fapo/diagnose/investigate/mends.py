@@ -156,14 +156,21 @@ def _with_value(output: Any, path: str, value: Any) -> tuple[Any, bool]:
 
 def _by_sibling(failure: Failure, step: StepView) -> Mend | None:
     """What the same step gave in a passing case, asked the same."""
-    given = canonical_json(step.step.inputs)
+    given = _asked(step)
+    if not step.step.inputs:
+        return None  # what it depends on was not recorded
     for reading in failure.fields.readings:
         other = reading.view.by_key(step.key) if reading.passed else None
-        if other is None or other.step.output_cut or canonical_json(other.step.inputs) != given:
+        if other is None or other.step.output_cut or _asked(other) != given:
             continue
         if not same(other.output, step.output):
             return Mend(step, "sibling", other.output, other.step.output_type)
     return None
+
+
+def _asked(step: StepView) -> str:
+    """What a step was given, and what it sent before its first answer."""
+    return canonical_json([step.step.inputs, step.calls[0].messages if step.calls else None])
 
 
 def _by_resample(step: StepView) -> Mend | None:
