@@ -43,6 +43,14 @@ def _add_commands(group: pytest.OptionGroup) -> None:
         "that [tool.fapo.scope] names (structure, the default).",
     )
     add(
+        "--fapo-policy",
+        choices=["strict", "paired", "target"],
+        default=None,
+        help="How a candidate is judged: nothing that passed may fail (strict, the default); a gain that "
+        "chance does not explain, and no loss, for answers that vary (paired); each split reaches "
+        "--fapo-target or comes nearer to it (target).",
+    )
+    add(
         "--fapo-write",
         choices=["auto", "ask", "patch", "never"],
         default=None,
@@ -73,6 +81,14 @@ def _add_running(group: pytest.OptionGroup) -> None:
         default=None,
         metavar="N",
         help="How many cases run at once (default 16). Lower it when your provider limits the rate.",
+    )
+    add(
+        "--fapo-repeats",
+        type=_repeats,
+        default=None,
+        metavar="N",
+        help="Run every case N times, each with LLM answers of its own: for answers that vary, so that a flaky "
+        "case is told from a broken one. Each time is an item, and is paid for.",
     )
     add(
         "--fapo-timeout",
@@ -121,6 +137,13 @@ def _positive_int(text: str) -> int:
     value = _count(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return value
+
+
+def _repeats(text: str) -> int:
+    value = _positive_int(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"expected a number up to 100, got {text!r}")
     return value
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pytest_fapo.config import PROVIDERS
 from pytest_fapo.evaluate import child_args
+from pytest_fapo.gate import policy_of
 from pytest_fapo.llm import CallContext, optimizer_calls
 from pytest_fapo.llm.clients import add_client_factory
 from pytest_fapo.models import Evaluation
@@ -56,6 +57,7 @@ def make_request(
         target=option.fapo_target or settings.target,
         max_candidates=option.fapo_max_candidates,
         level=option.fapo_level,
+        policy=policy_of(settings, name=option.fapo_policy, target=option.fapo_target or settings.target),
         hooks=PluginHooks(config.hook),
         stand_in=offline,
         read_line=out.read_line,

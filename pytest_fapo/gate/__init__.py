@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from pytest_fapo.gate.compare import newly_failing, newly_passing, of_split
-from pytest_fapo.gate.strict import SUITE, judge_cases, judge_suite
+from pytest_fapo.gate.confirm import confirmed, to_confirm
+from pytest_fapo.gate.judge import SUITE, judge_cases, judge_suite
+from pytest_fapo.gate.policy import GatePolicy, policy_of
 
-__all__ = ["SUITE", "judge_cases", "judge_suite", "newly_failing", "newly_passing", "of_split"]
+__all__ = [
+    "SUITE",
+    "GatePolicy",
+    "confirmed",
+    "judge_cases",
+    "judge_suite",
+    "newly_failing",
+    "newly_passing",
+    "of_split",
+    "policy_of",
+    "to_confirm",
+]

@@ -127,11 +127,11 @@ class Evaluator:
 
     def _case_stages(self, candidate: Candidate, parent: Evaluation) -> list[Stage]:
         targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
-        train, val = of_split(parent, "train"), of_split(parent, "val")
+        train, val, policy = of_split(parent, "train"), of_split(parent, "val"), self._request.policy
         stages = [
-            Stage(name="targeted", nodeids=targets, min_passed=1),
-            Stage(name="train", nodeids=train, protected=_passing(parent, train)),
-            Stage(name="val", nodeids=val, protected=_passing(parent, val)),
+            Stage(name="targeted", nodeids=targets, min_passed=policy.min_passed()),
+            Stage(name="train", nodeids=train, protected=policy.protected(parent, train)),
+            Stage(name="val", nodeids=val, protected=policy.protected(parent, val)),
         ]
         return [stage for stage in stages if stage.nodeids != []]
 
@@ -139,7 +139,8 @@ class Evaluator:
         known = [
             nodeid for nodeid, item in parent.items.items() if item.split != "holdout" and nodeid not in done
         ]
-        stages = [Stage(name=SUITE, nodeids=known, protected=_passing(parent, known))] if known else []
+        protected = self._request.policy.protected(parent, known)
+        stages = [Stage(name=SUITE, nodeids=known, protected=protected)] if known else []
         return [*stages, Stage(name="held-out", nodeids=self._selected())]
 
     def _selected(self) -> list[str] | None:
@@ -202,7 +203,3 @@ class Evaluator:
         if slot not in self._shadows:
             self._shadows[slot] = ShadowTree.create(self._request.root)
         return self._shadows[slot]
-
-
-def _passing(evaluation: Evaluation, nodeids: Sequence[str]) -> list[str]:
-    return [nodeid for nodeid in nodeids if evaluation.items[nodeid].passed]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
+from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import LEVELS, Evaluation, Level
 from pytest_fapo.optimize.budget import Budget
 from pytest_fapo.optimize.hooks import Hooks
@@ -42,6 +43,7 @@ class OptimizeRequest:
     max_candidates: int | None = None
     level: Level = "structure"
     """`--fapo-level`: the highest level that may be edited."""
+    policy: GatePolicy = field(default_factory=GatePolicy)
     reviewer: Any = None
     """Reads each candidate in a fresh context."""
     reader: Any = None

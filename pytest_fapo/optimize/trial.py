@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.evaluate import check_loaded
-from pytest_fapo.gate import judge_cases, judge_suite
+from pytest_fapo.gate import confirmed, judge_cases, judge_suite, to_confirm
 from pytest_fapo.models import Attempt, Candidate, Evaluation, Spending, Verdict
 from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.evaluator import Evaluator
@@ -78,7 +78,9 @@ class Trial:
         self._stop_on_budget(after)
         verdict = self._verdict(prepared, best, after)
         if verdict.accepted:
-            verdict = judge_suite(best.evaluation, after)
+            verdict = judge_suite(best.evaluation, after, policy=self._request.policy)
+        if verdict.accepted:
+            verdict = self._confirmed(prepared.candidate, best, after, verdict)
         if verdict.accepted:
             verdict = self._request.hooks.gate(prepared.candidate, best.evaluation, after, verdict)
         return self._judged(prepared, verdict, after, started, before, proven=True)
@@ -126,7 +128,17 @@ class Trial:
         unusable = _unusable(after) or self._inert(prepared, best, after)
         if unusable is not None:
             return unusable
-        return judge_cases(prepared.candidate, best.evaluation, after)
+        return judge_cases(prepared.candidate, best.evaluation, after, policy=self._request.policy)
+
+    def _confirmed(self, candidate: Candidate, best: Best, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict after a second sample of the parent: luck with the answers is no gain."""
+        asked = to_confirm(best.evaluation, after)
+        if not asked or self._request.cache_mode == "only":
+            return verdict
+        sample = int(candidate.digest[:7], 16)  # the same one when an interrupted run goes on
+        again = self._evaluator.again(best.files, asked, sample=sample)
+        self._stop_on_budget(again)
+        return confirmed(asked, again, verdict)
 
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""

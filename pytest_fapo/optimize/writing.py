@@ -51,7 +51,7 @@ class Writer:
         if not best.files or self._request.cache_mode == "off":
             return ""
         evaluation = self._evaluator.final_proof(best.files, self._reference)
-        verdict = judge_suite(self._reference, evaluation)
+        verdict = judge_suite(self._reference, evaluation, policy=self._request.policy)
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         if verdict.accepted and not lost:
             return ""
@@ -148,7 +148,7 @@ class Writer:
             return best
         files = request.snapshot.render([edit for edit in edits if edit.address in wanted])
         evaluation = self._evaluator.proof(files, self._reference)
-        if not judge_suite(self._reference, evaluation).accepted:
+        if not judge_suite(self._reference, evaluation, policy=self._request.policy).accepted:
             request.file.write("What you chose does not pass without the rest: nothing is written.\n")
             return None
         return Best(evaluation, best.candidate, files)

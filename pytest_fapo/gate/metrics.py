@@ -1,0 +1,63 @@
+"""Graded metrics (`run.score`): their means over a split, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pytest_fapo.gate.policy import GatePolicy
+from pytest_fapo.gate.units import Unit
+from pytest_fapo.models import Evaluation, Split
+
+_EQUAL = 1e-9
+
+
+def metric_differences(
+    name: str, before: Evaluation, after: Evaluation, found: Iterable[Unit]
+) -> list[float]:
+    """After minus before of each unit that had the metric before, means over its repeats.
+
+    A unit that has lost the metric (its test failed before it was scored) counts as 0 after.
+    """
+    differences = []
+    for unit in found:
+        was = [
+            before.items[nodeid].scores[name]
+            for nodeid in unit.nodeids
+            if nodeid in before.items and name in before.items[nodeid].scores
+        ]
+        now = [
+            after.items[nodeid].scores.get(name, 0.0) if nodeid in after.items else 0.0
+            for nodeid in unit.nodeids
+        ]
+        if was:
+            differences.append(sum(now) / len(now) - sum(was) / len(was))
+    return differences
+
+
+def fallen_metric(
+    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit], splits: Sequence[Split]
+) -> str:
+    """Which guarded metric fell by more than it may, in words; empty where none did."""
+    names = sorted({name for item in before.items.values() for name in item.scores} - {policy.objective})
+    for split in splits:
+        mine = [unit for unit in found if unit.split == split]
+        for name in names:
+            differences = metric_differences(name, before, after, mine)
+            if not differences:
+                continue
+            change, allowed = sum(differences) / len(differences), policy.guarded.get(name, 0.0)
+            if change < -allowed - _EQUAL:
+                where = "held-out cases" if split == "holdout" else split
+                figure = "" if split == "holdout" else f" by {-change:.3g}"
+                return f"the metric {name!r} fell{figure} on {where}"
+    return ""
+
+
+def objective_differences(
+    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit]
+) -> list[float]:
+    """What must rise, one weighted difference per unit: the objective, or the share that passes."""
+    if policy.objective is not None:
+        return metric_differences(policy.objective, before, after, found)
+    mean = sum(unit.weight for unit in found) / len(found) if found else 1.0
+    return [unit.difference * unit.weight / mean for unit in found] if mean else []
