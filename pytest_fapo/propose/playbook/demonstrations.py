@@ -14,6 +14,7 @@ from pytest_fapo.models import Candidate, Edit, Evidence
 from pytest_fapo.propose.playbook.document import Document
 from pytest_fapo.propose.playbook.history import History
 from pytest_fapo.propose.playbook.plans import target_artifacts
+from pytest_fapo.propose.playbook.step_labels import view_of
 from pytest_fapo.propose.playbook.techniques.label_set import fields_in_question
 from pytest_fapo.propose.playbook.view import Seen, View
 from pytest_fapo.reading.values import normal, plain
@@ -32,7 +33,7 @@ def demonstrations(evidence: Evidence, history: History) -> Iterator[Candidate]:
     for artifact in target_artifacts(evidence)[:1]:
         if history.inert(artifact.address):
             continue
-        view = View(evidence, artifact)
+        view = view_of(evidence, artifact)
         chosen = _chosen(view, evidence.max_demonstrations)
         for number in dict.fromkeys((len(chosen), (len(chosen) + 1) // 2)):
             if number:

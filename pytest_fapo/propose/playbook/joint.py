@@ -8,7 +8,7 @@ from itertools import islice
 from pytest_fapo.models import Candidate, Cluster, Evidence
 from pytest_fapo.propose.playbook.history import History
 from pytest_fapo.propose.playbook.plans import all_advice, distinct, made, plans, target_artifacts
-from pytest_fapo.propose.playbook.view import View
+from pytest_fapo.propose.playbook.step_labels import view_of
 
 VARIANTS = 4
 """Combinations that are tried: of the best edits of each step, of the second best …"""
@@ -33,7 +33,7 @@ def _best(evidence: Evidence, cluster: Cluster, history: History) -> list[Candid
     for artifact in target_artifacts(about):
         if history.inert(artifact.address):
             continue
-        view = View(about, artifact)
+        view = view_of(about, artifact)
         advice = history.adapted(all_advice(view), artifact)
         first = [each for each in advice if each.grade == 0 and each.mends] or advice[:1]
         whole = [distinct(first)] if first else []

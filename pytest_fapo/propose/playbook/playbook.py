@@ -12,7 +12,9 @@ from pytest_fapo.propose.playbook.joint import joint
 from pytest_fapo.propose.playbook.mending import without_problems
 from pytest_fapo.propose.playbook.params import params
 from pytest_fapo.propose.playbook.plans import all_advice, made, plans, target_artifacts
+from pytest_fapo.propose.playbook.renaming import renaming
 from pytest_fapo.propose.playbook.repairing import repaired
+from pytest_fapo.propose.playbook.step_labels import view_of
 from pytest_fapo.propose.playbook.structure import structure
 from pytest_fapo.propose.playbook.view import View
 
@@ -68,6 +70,7 @@ class Playbook:
             yield from structure(evidence, history)
         else:
             yield from joint(evidence, history)
+            yield from renaming(evidence, history)
             yield from self._prompts(evidence, history)
             yield from demonstrations(evidence, history)
 
@@ -78,7 +81,7 @@ class Playbook:
         for artifact in artifacts[:ADDRESSES]:
             if history.inert(artifact.address):
                 continue
-            view = View(evidence, artifact)
+            view = view_of(evidence, artifact)
             found = list(plans(history.adapted(all_advice(view), artifact)))
             first = [plan for plan in found if all(advice.mends and not advice.grade for advice in plan)]
             yield from made(view, first if artifact is artifacts[0] else first[:2])

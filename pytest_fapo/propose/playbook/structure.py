@@ -28,7 +28,7 @@ from pytest_fapo.propose.operators.target import Target, find_target
 from pytest_fapo.propose.playbook.forms import Forms
 from pytest_fapo.propose.playbook.history import History
 from pytest_fapo.propose.playbook.plans import all_advice, target_artifacts
-from pytest_fapo.propose.playbook.view import View
+from pytest_fapo.propose.playbook.step_labels import view_of
 
 Plan = tuple[Operator, str]
 """An operator and the hypothesis behind it."""
@@ -100,7 +100,7 @@ class _Chooser:
         self._evidence = evidence
         prompts = target_artifacts(evidence)
         empty = Artifact(address="", kind="file", level="prompt", path="", text="")
-        self._view = View(evidence, prompts[0] if prompts else empty)
+        self._view = view_of(evidence, prompts[0] if prompts else empty)
         self._forms = Forms(self._view, target)
 
     @property

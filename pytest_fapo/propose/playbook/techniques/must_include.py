@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pytest_fapo.propose.playbook.advice import Advice
 from pytest_fapo.propose.playbook.features import features_for
 from pytest_fapo.propose.playbook.rules import find_condition, learn_rules, with_exceptions
+from pytest_fapo.propose.playbook.techniques.value_form import identifier
 from pytest_fapo.propose.playbook.view import Seen, View
 from pytest_fapo.reading.requirements import name_kind, phrases
 from pytest_fapo.reading.values import is_blank, mentions, normal
@@ -150,6 +152,13 @@ def _fact_lines(view: View, demands: list[Demand]) -> list[str]:
         elif step is not None and mentions(step.messages_text, demand.phrase):
             told.append(demand)
     lines: list[str] = []
+    named = _identifiers(told)
+    if named:
+        made_of = identifier([demand.phrase for demand in named])
+        lines.append(
+            f"Name the identifier ({made_of}) of the text that the answer rests on, as it stands there."
+        )
+        told = [demand for demand in told if demand not in named]
     if len(from_input) >= 2:
         lines.append(f"Repeat {_kind(from_input)} from the {view.noun} exactly as the {view.noun} gives it.")
     if len(told) >= 2:
@@ -157,6 +166,13 @@ def _fact_lines(view: View, demands: list[Demand]) -> list[str]:
             f"State {_kind(told)} that the answer rests on, word for word as in the text that you were given."
         )
     return lines
+
+
+def _identifiers(demands: list[Demand]) -> list[Demand]:
+    """Phrases of one make-up with letters and digits, where others have to be there as well."""
+    found = [demand for demand in demands if re.fullmatch(r"[A-Z]{1,6}[-_/#]?\d+", demand.phrase)]
+    mixed = 2 <= len(found) < len(demands)
+    return found if mixed and identifier([demand.phrase for demand in found]) else []
 
 
 def _kind(demands: list[Demand]) -> str:
