@@ -32,7 +32,15 @@ def parse_address(text: str) -> Address:
     """
     path, name = split_pattern(text)
     parts = PurePosixPath(path.replace("\\", "/"))
-    if not path or parts.is_absolute() or ".." in parts.parts or parts == PurePosixPath("."):
+    too_long = any(len(part.encode(errors="replace")) > 255 for part in parts.parts)
+    if (
+        not path
+        or "\0" in path
+        or too_long
+        or parts.is_absolute()
+        or ".." in parts.parts
+        or parts == PurePosixPath(".")
+    ):
         raise ArtifactError(
             f"{text!r} is not an address: expected 'path' or 'path::NAME', the path below the root"
         )

@@ -14,7 +14,7 @@ from pytest_fapo.artifacts.constants import add_constant, parse_module, replace_
 from pytest_fapo.artifacts.encoding import decode, universal, with_newlines_of
 from pytest_fapo.artifacts.functions import add_function, functions_of, replace_function
 from pytest_fapo.artifacts.globs import has_wildcard, matches_name
-from pytest_fapo.artifacts.params import domain_for, find_values, holds_params, replace_value, wanted
+from pytest_fapo.artifacts.params import domain_for, find_values, holds_params, matches_key, replace_value
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import ArtifactKind, Domain, Level
 
@@ -119,7 +119,7 @@ class Parameter:
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[Piece]:
         for value in find_values(data, path):
-            if not wanted(value.name, name):
+            if not matches_key(value.name, name):
                 continue
             if value.reason:
                 yield Piece(value.name, reason=value.reason)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_fapo.artifacts.addresses import Address, parse_address
+from pytest_fapo.artifacts.creating import objection_to
 from pytest_fapo.artifacts.encoding import universal
 from pytest_fapo.artifacts.globs import (
     all_paths,
@@ -17,15 +18,13 @@ from pytest_fapo.artifacts.globs import (
     matches_path,
 )
 from pytest_fapo.artifacts.kinds import Kind, Piece, kind_for
-from pytest_fapo.artifacts.params import read_value, wanted
+from pytest_fapo.artifacts.params import matches_key, read_value
 from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import LEVELS, Artifact, Domain, Edit, Level
 from pytest_fapo.scope_entries import ScopeEntry
 
 _SETTING: dict[Level, str] = {"prompt": "prompts", "param": "params", "structure": "structure"}
-SUPPORTED: tuple[Level, ...] = LEVELS
-"""Levels whose artifacts can be edited."""
 
 
 class ArtifactStore:
@@ -63,7 +62,7 @@ class ArtifactStore:
             ArtifactError: an entry stands for nothing that can be edited; says which and what is near.
         """
         found: dict[str, Artifact] = {}
-        for each in SUPPORTED if level is None else (level,):
+        for each in LEVELS if level is None else (level,):
             for entry in self.scope.entries(each):
                 for artifact in self._of_entry(entry, each):
                     if each != "param" or self._decisive(artifact.address) == entry:
@@ -78,7 +77,7 @@ class ArtifactStore:
         """
         wanted = parse_address(address)
         refused: ArtifactError | None = None
-        for level in SUPPORTED:
+        for level in LEVELS:
             if self.in_scope(str(wanted), level):
                 try:
                     return self._at(wanted, level)
@@ -165,6 +164,9 @@ class ArtifactStore:
         if not edit.after.strip():
             raise ArtifactError(f"{edit.address}: nothing is created by an edit without a text")
         path, name = parse_address(edit.address)
+        objection = "" if name else objection_to(self.root, path, self.files)
+        if objection:
+            raise ArtifactError(f"{edit.address}: cannot be created: {objection}")
         data = self.read(path) if name else b""
         self.files[path] = kind_for(path, name, level).create(data, path, name, edit.after)
 
@@ -174,7 +176,7 @@ class ArtifactStore:
             path, name = parse_address(address)
         except ArtifactError:
             return None
-        for level in SUPPORTED:
+        for level in LEVELS:
             if level != "param" and self.in_scope(address, level) and _inside(self.root, path):
                 if not name and not self._exists(path):
                     return level
@@ -296,7 +298,7 @@ class ArtifactStore:
         return f" in {', '.join(paths[:3])}{_near(entry.name, names)}"
 
     def _allowed(self) -> str:
-        texts = [entry.text for level in SUPPORTED for entry in self.scope.entries(level)]
+        texts = [entry.text for level in LEVELS for entry in self.scope.entries(level)]
         return ", ".join(map(repr, texts)) or "nothing"
 
 
@@ -328,7 +330,7 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
     if level == "structure" and not entry.name:
         return bool(address.name) and address.path.endswith(".py")
     if level == "param":
-        return bool(address.name) and wanted(address.name, entry.name)
+        return bool(address.name) and matches_key(address.name, entry.name)
     return _same_name(address.name, entry.name)
 
 

@@ -53,13 +53,28 @@ def test_a_new_prompt_file(make_store: MakeStore, tmp_path: Path) -> None:
         ("out/critic.md", "leads out of the project"),
         ("any/code.py", "a Python file is no prompt"),
         ("p/a.md", "not the one that the edit was made for"),
+        ("p/A.md", "a.md differs from it in nothing but case"),
+        ("p/a:b.md", "no file name that every system takes"),
+        ("p/con.md", "no file name that every system takes"),
+        ("p/a\nb.md", "no file name that every system takes"),
+        ("any/sub./x.md", "not in the scope"),
+        ("any/x.", "no file name that every system takes"),
+        (f"p/{'a' * 220}.md", "longer than 200 bytes"),
+        (f"p/{'a' * 300}.md", "not an address"),
+        ("p/\0.md", "not an address"),
+        ("tree/x.md/y.md", "tree/x.md is a file, not a folder"),
     ],
 )
 def test_where_no_file_is_created(
     make_store: MakeStore, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, address: str, words: str
 ) -> None:
     store = make_store(
-        {"p/a.md": "a\n", "any/x.md": "x", "out.md": "x"}, "p/*.md", "any/*", "out/*.md", "out*.md"
+        {"p/a.md": "a\n", "any/x.md": "x", "out.md": "x", "tree/x.md": "x"},
+        "tree/**/*.md",
+        "p/*.md",
+        "any/*",
+        "out/*.md",
+        "out*.md",
     )
     (tmp_path / "out").symlink_to(tmp_path_factory.mktemp("outside"))
     with pytest.raises(ArtifactError, match=words):

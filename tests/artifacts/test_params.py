@@ -228,12 +228,25 @@ k = 1_000
 "a.b" = 3
 inner = { k = 3, name = "q" }
 when = 2024-01-01
+stream = true # on
+big = '''
+text'''
 
 [[steps]]
 k = 1
 [[steps]]
 k = 2   # second
 sub.k = 3
+[later.a]
+x = 1
+[other]
+y = 1
+[later.b]
+z = 0x1F   # hex
+list = [
+  1, # one
+  [2.5, true],
+]
 """
 
 
@@ -248,6 +261,12 @@ sub.k = 3
         ("llm.inner.k", "4", "{ k = 3,", "{ k = 4,"),
         ("steps.1.k", "3", "k = 2   # second", "k = 3   # second"),
         ("steps.1.sub.k", "4", "sub.k = 3", "sub.k = 4"),
+        ("llm.stream", "false", "stream = true # on", "stream = false # on"),
+        ("llm.big = a | b", '"b"', "'''\ntext'''", "'b'"),
+        ("later.a.x", "2", "x = 1\n", "x = 2\n"),
+        ("later.b.z", "32", "0x1F   # hex", "32   # hex"),
+        ("later.b.list.1.0", "3.5", "[2.5, true]", "[3.5, true]"),
+        ("later.b.list.1.1", "false", "[2.5, true]", "[2.5, false]"),
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
@@ -258,6 +277,7 @@ def test_a_toml_value_is_changed_and_nothing_else(
     store = make_store({"c.toml": content}, params=[f"c.toml::{entry}"])
     address = f"c.toml::{entry.split(' = ')[0]}"
     assert TOML.count(old) == 1
+    old, new = old.replace("\n", newline), new.replace("\n", newline)
     assert replaced(store, address, text) == content.replace(old.encode(), new.encode())
 
 

@@ -14,10 +14,10 @@ from pytest_fapo.artifacts.params.in_json import replace_in_json, values_in_json
 from pytest_fapo.artifacts.params.in_python import replace_in_python, values_in_python
 from pytest_fapo.artifacts.params.in_toml import replace_in_toml, values_in_toml
 from pytest_fapo.artifacts.params.in_yaml import replace_in_yaml, values_in_yaml
-from pytest_fapo.artifacts.params.values import Value, read_value, same_value, wanted
+from pytest_fapo.artifacts.params.values import Value, matches_key, read_value, same_value
 from pytest_fapo.errors import ArtifactError
 
-__all__ = ["Value", "domain_for", "find_values", "holds_params", "read_value", "replace_value", "wanted"]
+__all__ = ["Value", "domain_for", "find_values", "holds_params", "matches_key", "read_value", "replace_value"]
 
 
 class _Format(NamedTuple):

@@ -42,10 +42,11 @@ def replace_in_toml(data: bytes, path: str, name: str, value: JsonValue) -> byte
     old = table[place]
     if value is None:
         raise ArtifactError(f"{path}::{name}: TOML has no null")
-    if isinstance(old.unwrap(), float) and isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if isinstance(value, str):
-        literal = old.as_string().startswith("'") and "'" not in value and value.isprintable()
+        literal = isinstance(old, tomlkit.items.String) and old.as_string().startswith("'")
+        literal = literal and "'" not in value and value.isprintable()
         table[place] = tomlkit.string(value, literal=literal)
     else:
         table[place] = value

@@ -74,7 +74,7 @@ def keys_of(name: str) -> list[str]:
     return [json.loads(part) if part.startswith('"') else part.strip() for part in parts]
 
 
-def wanted(name: str, pattern: str) -> bool:
+def matches_key(name: str, pattern: str) -> bool:
     """Whether the name of a value is one that `pattern` stands for, key by key."""
     if name == pattern:
         return True
