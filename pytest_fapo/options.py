@@ -87,8 +87,8 @@ def _add_running(group: pytest.OptionGroup) -> None:
         type=_repeats,
         default=None,
         metavar="N",
-        help="Run every case N times, each with LLM answers of its own: for answers that vary, so that a flaky "
-        "case is told from a broken one. Each time is an item, and is paid for.",
+        help="Run each case N times, each time with LLM answers of its own (default 1): for answers that "
+        "vary, so that a flaky case is told from a broken one. Costs N times the calls.",
     )
     add(
         "--fapo-timeout",

@@ -43,7 +43,7 @@ SELECTING = frozenset({"keyword", "markexpr"})
 SEEDS = {"randomly_seed": "--randomly-seed", "random_order_seed": "--random-order-seed"}
 
 _COVERAGE_PREFIX, _OWN_PREFIX = "cov", "fapo_"
-_OWN_KEPT = frozenset({"fapo_concurrency", "fapo_timeout"})
+_OWN_KEPT = frozenset({"fapo_concurrency", "fapo_timeout", "fapo_repeats"})
 """Those of our own options that say how cases run, and so hold in every evaluation."""
 
 

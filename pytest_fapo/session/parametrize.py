@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundCase:
-    """A case as it stands on an item: with the pipeline that it is for."""
+    """A case as it stands on an item: with the pipeline that it is for, and which of its repeats this is."""
 
     case: Case
     pipeline: str
     timeout: float | None
     identity: str
+    """Names the pipeline's run: equal for all items that share one."""
+    repeat: int = 1
+
+    @property
+    def id(self) -> str:
+        """The case's id; `id~r2` for the second repeat."""
+        return repeated_id(self.case.id, self.repeat)
+
+    @property
+    def sample(self) -> str:
+        """Names the repeat's own sample of LLM answers; empty for the first, whose answers any run shares."""
+        return f"repeat {self.repeat}" if self.repeat > 1 else ""
 
 
 class CaseBinder:
@@ -36,15 +49,22 @@ class CaseBinder:
         pipeline: name of the pipeline fixture where `cases` names none.
         timeout: seconds per case where `cases` gives none.
         loader: reads case files of unknown kinds.
+        repeats: how often each case is run.
     """
 
     def __init__(
-        self, rootpath: Path, pipeline: str, timeout: float | None, loader: Loader | None = None
+        self,
+        rootpath: Path,
+        pipeline: str,
+        timeout: float | None,
+        loader: Loader | None = None,
+        repeats: int = 1,
     ) -> None:
         self._rootpath = rootpath
         self._pipeline = pipeline
         self._timeout = timeout
         self._loader = loader
+        self._repeats = repeats
         self._loaded: dict[tuple[int, Path], tuple[CaseSource, list[Case]]] = {}
         self._identities: dict[tuple[str, str], list[Case]] = {}
 
@@ -61,12 +81,17 @@ class CaseBinder:
                 f"{name} is marked with cases(...) but asks for neither 'case' nor 'run': add one of them to "
                 f"its arguments"
             )
-        bound = [self._bind(case, source) for source in sources for case in self._load(source, metafunc)]
-        ids = [entry.case.id for entry in bound]
-        repeated = [case_id for case_id, times in Counter(ids).items() if times > 1]
-        if repeated:
-            raise CaseError(f"{name}: duplicate id {repeated[0]!r} in two of its case sources")
-        metafunc.parametrize("case", bound, ids=ids, indirect=True)
+        once = [self._bind(case, source) for source in sources for case in self._load(source, metafunc)]
+        double = _double(entry.id for entry in once)
+        if double:
+            raise CaseError(f"{name}: duplicate id {double!r} in two of its case sources")
+        bound = [self._repeated(entry, number) for entry in once for number in range(1, self._repeats + 1)]
+        double = _double(entry.id for entry in bound)
+        if double:
+            raise CaseError(
+                f"{name}: the case id {double!r} is also that of a repeat (--fapo-repeats); rename the case"
+            )
+        metafunc.parametrize("case", bound, ids=[entry.id for entry in bound], indirect=True)
 
     def _load(self, source: CaseSource, metafunc: pytest.Metafunc) -> list[Case]:
         test_file = Path(metafunc.definition.path)
@@ -81,6 +106,9 @@ class CaseBinder:
         timeout = source.timeout if source.timeout is not None else self._timeout
         return BoundCase(case, pipeline, timeout, self._identity(pipeline, case))
 
+    def _repeated(self, bound: BoundCase, repeat: int) -> BoundCase:
+        return replace(bound, repeat=repeat, identity=repeated_id(bound.identity, repeat))
+
     def _identity(self, pipeline: str, case: Case) -> str:
         """The id; with a number where another source of this pipeline has the id for other inputs."""
         known = self._identities.setdefault((pipeline, case.id), [])
@@ -89,6 +117,15 @@ class CaseBinder:
                 return case.id if number == 0 else f"{case.id}~{number + 1}"
         known.append(case)
         return case.id if len(known) == 1 else f"{case.id}~{len(known)}"
+
+
+def repeated_id(name: str, repeat: int) -> str:
+    """The name of a repeat; the first one's is the name itself."""
+    return name if repeat == 1 else f"{name}~r{repeat}"
+
+
+def _double(ids: Iterable[str]) -> str | None:
+    return next((name for name, times in Counter(ids).items() if times > 1), None)
 
 
 def bound_case(item: pytest.Item) -> BoundCase | None:

@@ -63,6 +63,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         pipeline=notes.pipeline,
         split=notes.case.split if notes.case else None,
         weight=notes.case.weight if notes.case else 1.0,
+        repeat=notes.repeat,
         explanation=state.explanation,
         error_type=state.error_type,
         scores=notes.scores,

@@ -21,6 +21,7 @@ class ItemNotes:
 
     case: Case | None = None
     pipeline: str | None = None
+    repeat: int = 1
     execution: Execution | None = None
     error_seen: bool = False
     """Whether the test has looked at the run's error (then it is the test's own to judge)."""

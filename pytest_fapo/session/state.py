@@ -20,6 +20,7 @@ from pytest_fapo.session.pipelines import Siblings, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack
 from pytest_fapo.session.replacing import child_replacements
 from pytest_fapo.session.run import Run
+from pytest_fapo.session.sampling import child_sample
 from pytest_fapo.session.spending import spending_of
 from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
 from pytest_fapo.trace import Recorder
@@ -53,6 +54,7 @@ class FapoSession:
             self.settings.pipeline,
             self.timeout,
             loader=lambda path: config.hook.pytest_fapo_load_cases(path=path),
+            repeats=options.fapo_repeats or self.settings.repeats,
         )
         self._taken = Evaluation()
         self.plan = child_plan(config) or plan or default_plan(config)
@@ -65,6 +67,7 @@ class FapoSession:
         self._capturing: Capturing | None = None
         self._optimizer_ledger: Ledger | None = None
         self._replacements = child_replacements(config)
+        self._sample = child_sample(config)
 
     @property
     def root(self) -> Path:
@@ -124,6 +127,7 @@ class FapoSession:
             replacements=self._replacements.get((bound.pipeline, bound.case.id)),
             pipeline=bound.pipeline,
             case_id=bound.case.id,
+            sample=" ".join(filter(None, [bound.sample, self._sample])),
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,
         )
@@ -179,6 +183,7 @@ class FapoSession:
         bound = bound_case(item)
         if bound is not None:
             state.notes.case, state.notes.pipeline = bound.case, bound.pipeline
+            state.notes.repeat = bound.repeat
         item.stash[RESULT_KEY] = state
         return state
 

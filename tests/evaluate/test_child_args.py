@@ -73,8 +73,13 @@ def test_own_options_are_dropped_with_their_values(suite: pytest.Pytester) -> No
 def test_how_cases_run_is_handed_on(suite: pytest.Pytester) -> None:
     if not suite.parseconfig().pluginmanager.hasplugin("fapo"):
         pytest.skip("the plugin is not installed in this environment")
-    given = ["--fapo-concurrency", "2", "--fapo-timeout=30s", "--fapo-write=patch"]
-    assert arguments(suite, *given) == ["--fapo-concurrency=2", "--fapo-timeout=30s", *ALWAYS]
+    given = ["--fapo-concurrency", "2", "--fapo-timeout=30s", "--fapo-repeats=3", "--fapo-write=patch"]
+    assert arguments(suite, *given) == [
+        "--fapo-concurrency=2",
+        "--fapo-timeout=30s",
+        "--fapo-repeats=3",
+        *ALWAYS,
+    ]
 
 
 @pytest.mark.usefixtures("plugins")
