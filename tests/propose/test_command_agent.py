@@ -82,7 +82,7 @@ def test_functions_come_with_the_imports_that_they_need(project: AgentProject) -
 def test_what_a_higher_level_would_need_is_dropped(project: AgentProject) -> None:
     candidate = project.propose(GOOD + REWRITE)
     assert [edit.address for edit in candidate.edits] == [PROMPT]
-    assert "app/pipeline.py is outside the scope" in candidate.hypothesis
+    assert "app/pipeline.py has changes of level structure, which is not open yet" in candidate.hypothesis
     changed = CODE.replace("LIMIT = 3", "LIMIT = 4")
     rest = project.propose(f'open("app/pipeline.py", "w").write({changed!r})', level="structure")
     assert "app/pipeline.py: changes beside what may be edited" in rest.hypothesis
@@ -193,7 +193,7 @@ def test_a_revision_and_a_repair_start_from_the_change(project: AgentProject) ->
         ("pass", "changed nothing that may be edited"),
         ("import sys; print('no key'); sys.exit(3)", "ended with exit code 3: no key"),
         ("raise ValueError('broken')", "exit code 1: ValueError: broken"),
-        (f'open("{PROMPT}", "wb").write(b"\\x81\\x82")', "left out: app/prompts/sort.md"),
+        (f'open("{PROMPT}", "wb").write(b"\\x81\\x82")', "byte 0x81 is not utf-8"),
         (f'open("{PROMPT}", "w").write("x" * 3_000_000)', "no plain file of text"),
         (f'import os; os.remove("{PROMPT}")', "cannot be deleted"),
     ],

@@ -96,6 +96,7 @@ def test_it_reaches_neither_the_tree_nor_the_cache_nor_hidden_cases(project: Age
     text = json.dumps(seen)
     for secret in SECRETS:
         assert secret not in text
+    assert (seen["environ"], seen["memory"]) == ("PermissionError", "PermissionError")
     assert seen["copy app/prompts/sort.md"] == PROMPT_TEXT
     assert "my money is gone since yesterday" in seen["copy cases/tickets.jsonl"]
     assert not {name for name in seen if name.startswith(("copy .", "copy fapo-baseline", "copy notes"))}

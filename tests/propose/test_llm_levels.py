@@ -15,7 +15,17 @@ from support.operated import Operated
 from support.scripted_provider import chat, message, scripted, tool_use, words_of
 
 from pytest_fapo.config import Settings
-from pytest_fapo.models import Artifact, Candidate, Domain, Edit, Evidence, Level, Repair
+from pytest_fapo.models import (
+    Artifact,
+    Candidate,
+    Domain,
+    Edit,
+    Evidence,
+    Level,
+    LLMCall,
+    Repair,
+    ToolCall,
+)
 from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.propose.llm import LLMProposer
 
@@ -135,6 +145,43 @@ def test_the_reason_for_a_higher_level_is_told() -> None:
     why = "prompt level left: 3 candidates of 3 techniques brought nothing"
     with asked(evidence(escalation=why), said([edit(TRIAGE, "New.")])) as (_, questions):
         assert why in questions[0]
+
+
+def test_tool_calls_of_the_step_are_shown() -> None:
+    given = evidence("prompt")
+    trace = given.cases[0].trace
+    assert trace is not None
+    trace.llm_calls = [
+        LLMCall(
+            key="a",
+            api="chat.completions",
+            url="http://x",
+            tool_calls=[ToolCall(id="t1", name="lookup", arguments={"order": "7x"})],
+        ),
+        LLMCall(
+            key="b",
+            api="chat.completions",
+            url="http://x",
+            messages=[
+                {
+                    "role": "assistant",
+                    "tool_calls": [
+                        {
+                            "id": "t1",
+                            "type": "function",
+                            "function": {"name": "lookup", "arguments": '{"order": "7x"}'},
+                        }
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "t1", "content": "Error: invalid argument 'order'"},
+            ],
+            answer="?",
+        ),
+    ]
+    trace.steps[0].llm_calls = [0, 1]
+    with asked(given, said([edit(TRIAGE, "New.")])) as (_, questions):
+        assert 'tool lookup was called with {"order": "7x"} and gave "Error: invalid arg' in questions[0]
+        assert "(failed: invalid arguments)" in questions[0]
 
 
 # --- parameters ---------------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from support.evidence import TRIAGE, TRIAGE_TEXT, a_finding, an_attempt, an_evidence, an_item
 
+from pytest_fapo.llm.fencing import fence_for, fenced, quoted, shorten, unfenced, value
 from pytest_fapo.models import Artifact, Evidence, EvidenceCase
 from pytest_fapo.propose.llm import offering, rendering
-from pytest_fapo.llm.fencing import fence_for, fenced, quoted, shorten, unfenced, value
 from pytest_fapo.propose.llm.selection import failing_groups, passing_groups
 
 

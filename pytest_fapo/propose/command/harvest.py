@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.artifacts import ArtifactStore, edits_between
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.models import LEVELS, Artifact, Edit, Evidence, Level
+from pytest_fapo.models import LEVELS, Edit, Evidence, Level
 from pytest_fapo.propose.command.brief import FOLDER
 from pytest_fapo.propose.command.tree import MOST_BYTES, left_out
 
@@ -55,79 +55,24 @@ def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evid
 def _take(path: str, content: bytes, store: ArtifactStore, evidence: Evidence, result: Harvest) -> None:
     """Add the edits that a changed file holds."""
     allowed = LEVELS[: LEVELS.index(evidence.level) + 1]
-    old = {artifact.address: artifact for artifact in evidence.artifacts if artifact.path == path}
     try:
-        new = [
-            artifact
-            for level in allowed
-            for artifact in store.with_files({path: content}).all(level)
-            if artifact.path == path
-        ]
-        if not new and not old:
-            result.dropped.append(f"{path} is outside the scope")
-            return
-        edits = _edits(new, old, _imports(store, path, content))
-        complete = store.render([edit for edit, _ in edits])[path] if edits else b""
+        found = edits_between(store, {path: content})
+        levels = {each.address: each.level for each in store.with_files({path: content}).all()}
+        edits = [edit for edit in found if levels[edit.address] in allowed]
+        edits = [edit for edit in edits if edit.before or store.creates(edit)]
+        made = store.render(edits).get(path) if edits else None
     except ArtifactError as error:
-        result.dropped.append(f"{path}: {error}")
+        result.dropped.append(str(error))
         return
-    if not edits:
-        result.dropped.append(f"{path}: nothing of it that changed may be edited at level {evidence.level}")
-    elif not _same(path, complete, content):
+    refused = sorted(levels[edit.address] for edit in found if levels[edit.address] not in allowed)
+    if refused:
+        result.dropped.append(f"{path} has changes of level {refused[0]}, which is not open yet")
+    elif made is None:
+        result.dropped.append(f"{path} is outside the scope")
+    elif not _same(path, made, content):
         result.dropped.append(f"{path}: changes beside what may be edited")
-    result.edits += [edit for edit, _ in edits]
-    result.level = max([result.level, *(level for _, level in edits)], key=LEVELS.index)
-
-
-def _edits(
-    new: list[Artifact], old: Mapping[str, Artifact], imports: Mapping[str, str]
-) -> list[tuple[Edit, Level]]:
-    found = []
-    for artifact in new:
-        before = old[artifact.address].text if artifact.address in old else ""
-        if artifact.text == before or not (before or artifact.kind in ("file", "function")):
-            continue
-        after = artifact.text
-        if artifact.kind == "function":
-            needed = {imports[name] for name in _names(after) if name in imports}
-            after = "".join(f"{statement}\n" for statement in sorted(needed)) + after
-        found.append((Edit(address=artifact.address, before=before, after=after), artifact.level))
-    return found
-
-
-def _imports(store: ArtifactStore, path: str, content: bytes) -> dict[str, str]:
-    """Name to import statement, of the imports at the file's top that it did not have."""
-    if not path.endswith(".py"):
-        return {}
-    before = store.files.get(path)
-    if before is None:
-        before = (store.root / path).read_bytes() if (store.root / path).is_file() else b""
-    old, new = _imported(before), _imported(content)
-    return {name: statement for name, statement in new.items() if old.get(name) != statement}
-
-
-def _imported(content: bytes) -> dict[str, str]:
-    found: dict[str, str] = {}
-    try:
-        body = ast.parse(content).body
-    except (SyntaxError, ValueError):
-        return found
-    for node in body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                single = ast.Import([alias])
-                if isinstance(node, ast.ImportFrom):
-                    single = ast.ImportFrom(node.module, [alias], node.level)  # type: ignore[assignment]
-                name = (alias.asname or alias.name).partition(".")[0]
-                found[name] = ast.unparse(single)
-    return found
-
-
-def _names(source: str) -> set[str]:
-    try:
-        return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-    except SyntaxError:
-        return set()
+    result.edits += edits
+    result.level = max([result.level, *(levels[edit.address] for edit in edits)], key=LEVELS.index)
 
 
 def _same(path: str, made: bytes, wanted: bytes) -> bool:

@@ -67,14 +67,14 @@ def _paths(root: Path) -> Iterator[str]:
 
 
 def _known_to_git(root: Path) -> list[str] | None:
-    """What git tracks or would track; None where the project is in no repository."""
+    """What git tracks or would track; None where the project is in no repository, or ignored by it."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return [os.fsdecode(path) for path in answer.stdout.split(b"\0") if path]
+    return [os.fsdecode(path) for path in answer.stdout.split(b"\0") if path] or None
 
 
 def _walked(root: Path) -> Iterator[str]:

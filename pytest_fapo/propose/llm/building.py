@@ -107,7 +107,8 @@ def _level(edit: Edit, evidence: Evidence) -> Level:
 
 
 def _is_function(address: str) -> bool:
-    return ".py::" in address
+    path, _, name = address.partition("::")
+    return path.endswith(".py") and bool(name) and not name.rpartition(".")[2].isupper()
 
 
 def _fitted(text: str, address: str, artifact: Artifact | None, evidence: Evidence) -> str:

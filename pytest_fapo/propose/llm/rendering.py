@@ -15,6 +15,7 @@ MOST_FAILING = 12
 MOST_PASSING = 4
 MOST_ATTEMPTS = 8
 MOST_OCCURRENCES = 3
+MOST_TOOLS = 6
 
 _Thing = TypeVar("_Thing")
 _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a case would not fit otherwise
@@ -158,11 +159,22 @@ def _step(trace: Trace, group: CaseGroup, name: str, size: int) -> list[str]:
     for step in named[:MOST_OCCURRENCES]:
         lines.append(f"step {step.key} received: {value(step.inputs, size)}")
         lines.append(f"step {step.key} gave: {value(step.output, size)}")
+        lines += _tools(trace, step, size)
         lines += _answers(trace, step, size)
         if step.error:
             lines.append(f"step {step.key} raised: {value(step.error, size)}")
         if step.key in group.case.expected_steps:
             lines.append(f"step {step.key} should give: {value(group.case.expected_steps[step.key], size)}")
+    return lines
+
+
+def _tools(trace: Trace, step: Step, size: int) -> list[str]:
+    """The tools that the model called there, and what it was told."""
+    lines = []
+    for use in trace.tools(step)[:MOST_TOOLS]:
+        failed = f" (failed: {use.error})" if use.error else ""
+        given, told = value(use.arguments, size // 2), value(use.result, size // 2)
+        lines.append(f"tool {line(use.name)} was called with {given} and gave {told}{failed}")
     return lines
 
 
