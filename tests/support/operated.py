@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import importlib
 import inspect
@@ -17,8 +16,22 @@ from typing import Any
 import pytest
 from support.handmade import Bench, span
 
-from pytest_fapo.models import Artifact, Category, Cluster, Edit, Evidence, Finding, Level
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.config import Scope, Settings
+from pytest_fapo.models import (
+    LEVELS,
+    Candidate,
+    Case,
+    Category,
+    Cluster,
+    Edit,
+    Evidence,
+    Finding,
+    Level,
+    Review,
+)
 from pytest_fapo.propose.operators import apply
+from pytest_fapo.review import review
 
 Model = Callable[[str], str]
 _NUMBERS = itertools.count()
@@ -108,35 +121,11 @@ class Operated:
     def read(self, name: str) -> str:
         return (self.root / self.package / name).read_text(encoding="utf-8")
 
-    def artifacts(self) -> list[Artifact]:
+    @property
+    def store(self) -> ArtifactStore:
         """Every function of the pipeline's file and every prompt file."""
-        found = []
-        text = self.read("pipeline.py")
-        for name, node in _functions(ast.parse(text)):
-            first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
-            source = textwrap.dedent("\n".join(text.splitlines()[first : node.end_lineno]) + "\n")
-            found.append(
-                Artifact(
-                    address=f"{self.pipeline}::{name}",
-                    kind="function",
-                    level="structure",
-                    path=self.pipeline,
-                    name=name,
-                    text=source,
-                )
-            )
-        for path in sorted((self.root / self.package).rglob("*.md")):
-            address = path.relative_to(self.root).as_posix()
-            found.append(
-                Artifact(
-                    address=address,
-                    kind="file",
-                    level="prompt",
-                    path=address,
-                    text=path.read_text(encoding="utf-8"),
-                )
-            )
-        return found
+        prompts = [f"{self.package}/prompts/*.md"] if (self.root / self.package / "prompts").is_dir() else []
+        return ArtifactStore(self.root, Scope(structure=[self.pipeline], prompts=prompts))
 
     def evidence(
         self,
@@ -188,7 +177,7 @@ class Operated:
             for path in sorted((self.root / self.package).rglob("*.py"))
             if path.name not in hidden
         }
-        return bench.evidence(cluster, self.artifacts(), level=level, sources=sources, **more)
+        return bench.evidence(cluster, self.store.all(), level=level, sources=sources, **more)
 
     def apply(self, operator: Mapping[str, Any], evidence: Evidence) -> list[Edit]:
         """Make an operator's edits in the files."""
@@ -197,14 +186,15 @@ class Operated:
         return edits
 
     def write(self, edits: Sequence[Edit]) -> None:
-        for edit in edits:
-            path, _, name = edit.address.partition("::")
-            file = self.root / path
-            if not name:
-                assert not file.exists()
-                file.write_text(edit.after, encoding="utf-8")
-                continue
-            file.write_text(_replaced(file.read_text(encoding="utf-8"), name, edit), encoding="utf-8")
+        for path, content in self.store.render(edits).items():
+            (self.root / path).write_bytes(content)
+
+    def review(self, edits: Sequence[Edit], cases: Sequence[Case]) -> Review:
+        """What the independent checks say to an operator's edits."""
+        candidate = Candidate(
+            edits=list(edits), hypothesis="", proposer="playbook", technique="operator", level="structure"
+        )
+        return review(candidate, store=self.store, cases=cases, settings=Settings(), levels=LEVELS)
 
     def run(self, model: Model, name: str, *arguments: Any) -> Any:
         """Call a function (or `Class.method`) of the pipeline in its present form, answered by a model."""
@@ -219,28 +209,3 @@ class Operated:
         called = getattr(getattr(target, owner)(), method) if owner else getattr(target, name)
         result = called(*arguments)
         return asyncio.run(result) if inspect.iscoroutine(result) else result
-
-
-def _functions(tree: ast.Module) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found.append((node.name, node))
-        elif isinstance(node, ast.ClassDef):
-            found += [
-                (f"{node.name}.{each.name}", each)
-                for each in node.body
-                if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef))
-            ]
-    return found
-
-
-def _replaced(text: str, name: str, edit: Edit) -> str:
-    node = dict(_functions(ast.parse(text)))[name]
-    first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
-    lines = text.splitlines()
-    margin = " " * node.col_offset
-    after = edit.after.splitlines()
-    start = next(row for row, line in enumerate(after) if not line.startswith(("import ", "from ")) and line)
-    body = [margin + line if line else line for line in after[start:]]
-    return "\n".join([*after[:start], *lines[:first], *body, *lines[node.end_lineno :]]) + "\n"
