@@ -18,7 +18,7 @@ from pytest_fapo.review.code import (
     parse_source,
     read_module,
 )
-from pytest_fapo.review.code.conditionals import conditional_hits
+from pytest_fapo.review.code.conditionals import conditional_hits, length_hits
 from pytest_fapo.review.code.literals import Literals
 from pytest_fapo.review.leakage import sentences
 from pytest_fapo.review.subject import Change, Subject
@@ -43,7 +43,8 @@ def rewriting(subject: Subject) -> Iterator[ReviewProblem]:
         if subject.cases:
             known = [text for each in changes for text in (_file(subject, each.artifact.path), each.before)]
             singling = singling or Singling(subject.corpus, [*subject.known_texts, *known])
-            hits = list(conditional_hits(Literals(code.after, code.around), singling))
+            hits = [*conditional_hits(Literals(code.after, code.around), singling)]
+            hits += length_hits(code.after, singling)
             for message in sentences(hits, "is made for", "decide by a rule that holds for all such cases"):
                 yield ReviewProblem(
                     check="conditionals", message=f"{change.address}: {message}", address=change.address

@@ -10,7 +10,9 @@ from functools import cached_property
 from urllib.parse import unquote
 
 from pytest_fapo.models import Case
+from pytest_fapo.review.code.encoded import exact_lengths
 from pytest_fapo.review.code.literals import Literals
+from pytest_fapo.review.code.source import Source
 from pytest_fapo.review.leakage import Corpus, Hit, quote
 from pytest_fapo.review.leakage.words import STOPWORDS, TRIGGERS, words_of
 
@@ -94,8 +96,22 @@ class Singling:
         holders = self._holders(telling)
         return holders if 0 < len(holders) <= FEW and len(self._inputs) > 2 * FEW else []
 
+    def long(self, length: int) -> list[Case]:
+        """The cases with an input of this length, where they are few."""
+        holders = {
+            id(field.case): field.case for field in self._corpus.inputs if len(str(field.value)) == length
+        }
+        return list(holders.values()) if len(holders) <= FEW else []
+
     def _holders(self, fragments: Sequence[str]) -> list[Case]:
         return [case for case, text in self._inputs if all(fragment in text for fragment in fragments)]
+
+
+def length_hits(source: Source, singling: Singling) -> Iterator[Hit]:
+    """Cases whose input has just the length that a condition asks for."""
+    for length in exact_lengths(source):
+        for case in singling.long(length):
+            yield Hit(case, f"a condition on the length {length}")
 
 
 def conditional_hits(literals: Literals, singling: Singling) -> Iterator[Hit]:

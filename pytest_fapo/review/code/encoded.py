@@ -165,10 +165,22 @@ def _many(source: Source) -> Iterator[tuple[str, str]]:
                 places.append(node)
     if len(lengths) >= 3 or len(exact) >= 2 or any(len(node.ops) > 1 for node in lengths):
         yield "many lengths", "tells inputs apart by their length"
-    if len(places) >= 2:
+    if len(places) + len(exact) >= 2:
         yield "many places", "tells inputs apart by single characters"
     if len(numbers) >= 6:
         yield "many numbers", f"compares with {len(numbers)} different numbers, as a table would"
+
+
+def exact_lengths(source: Source) -> set[int]:
+    """Lengths that a condition asks for exactly."""
+    found: set[int] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq):
+            sides = [node.left, *node.comparators]
+            if any(_asks_length(side, source) for side in sides):
+                numbers = [value for side in sides if isinstance(value := _value(side), int)]
+                found.update(number for number in numbers if number > _LONG_LENGTH)
+    return found
 
 
 def _spelled(source: Source) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.answers import case_ids, identifiers, literal_answers, tables
 from pytest_fapo.review.leakage.copies import copied_text, quoted, reworded
 from pytest_fapo.review.leakage.corpus import Corpus
+from pytest_fapo.review.leakage.entries import single_entries
 from pytest_fapo.review.leakage.hits import Hit, sentences
 
 
@@ -35,6 +36,7 @@ DETECTORS = (
         "gives away the answer of",
         "describe how to find the answer instead of the answer itself",
     ),
+    _Detector(single_entries, "is made for", _GENERAL),
     _Detector(tables, "holds a table with the answers of", "state the rule behind the answers"),
 )
 

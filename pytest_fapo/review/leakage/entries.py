@@ -1,0 +1,77 @@
+"""One line that leads from a single case's particulars to its answer: `waffle iron, Ghent: refund`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from pytest_fapo.models import Case
+from pytest_fapo.review.leakage.added import Added
+from pytest_fapo.review.leakage.corpus import Corpus, contains
+from pytest_fapo.review.leakage.hits import Hit, quote
+from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_of
+
+CLUE = 3
+"""So many meaningful words, all of one case's input and hardly any others beside them, are that case."""
+_RARE = 2
+_SHARE = 0.75
+_SHORTEST = 4
+_NAME = re.compile(r"(?<=[\w,;)'’\"] )[\"'(]?([A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{3,})\b")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_ALL_NOUNS = 0.15
+"""Where so many words within sentences have a capital, capitals do not tell names (as in German)."""
+
+
+def single_entries(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """Cases of which a new line gives particulars together with their answer."""
+    names = _names(corpus)
+    for segment in added.segments:
+        words = words_of(segment)
+        clue = {word for word in content_of(words) if word not in TRIGGERS and word not in corpus.keys}
+        rare = {word for word in clue if _is_particular(word, added, corpus)}
+        if not rare:
+            continue
+        holders = set.intersection(*(corpus.cases_with[word] for word in rare))
+        for number in sorted(holders):
+            case = corpus.cases[number]
+            if _gives(words, case, corpus) and _is_of(case, number, clue, rare, names, corpus):
+                yield Hit(case, f"a line made of its input {quote(tuple(sorted(rare)))}")
+
+
+def _is_particular(word: str, added: Added, corpus: Corpus) -> bool:
+    few = 0 < len(corpus.cases_with.get(word, ())) <= 2
+    return few and len(word) >= _SHORTEST and word not in added.known_words and not word.isdigit()
+
+
+def _is_of(case: Case, number: int, clue: set[str], rare: set[str], names: set[str], corpus: Corpus) -> bool:
+    """Whether the line speaks of this case: by a name, or by nothing but what its input says."""
+    if rare & names:
+        return True
+    answers = {word for answer in _answers(case, corpus) for word in answer}
+    own = [word for word in clue - answers if number in corpus.cases_with.get(word, ())]
+    return len(own) >= CLUE and len(rare) >= _RARE and len(own) >= _SHARE * len(clue - answers)
+
+
+def _gives(words: Words, case: Case, corpus: Corpus) -> bool:
+    return any(contains(words, answer) for answer in _answers(case, corpus))
+
+
+def _answers(case: Case, corpus: Corpus) -> list[Words]:
+    return [field.words for field in corpus.expected if field.case is case and field.words]
+
+
+def _names(corpus: Corpus) -> set[str]:
+    """Words that the inputs write with a capital within sentences, and never without."""
+    text = "\n".join(str(field.value) for field in corpus.inputs if field.is_text)
+    return _names_in(text)
+
+
+@lru_cache(maxsize=8)
+def _names_in(text: str) -> set[str]:
+    found = _NAME.findall(text)
+    every = _WORD.findall(text)
+    if len(found) > _ALL_NOUNS * len(every):
+        return set()
+    small = {word for word in every if word[0].islower()}
+    return {word for name in found if name.lower() not in small for word in words_of(name)}
