@@ -83,15 +83,17 @@ def project(tmp_path: Path) -> Iterator[AgentProject]:
     assert {path: path.stat().st_mode for path in made.root.rglob("*")} == modes
 
 
-def attack(project: AgentProject) -> tuple[dict[str, str], list[str]]:
-    spec = f"{project.agent(ATTACK)} {project.root} {os.getpid()} {Path.home()}"
+def attack(project: AgentProject, *, hiding: bool) -> tuple[dict[str, str], list[str]]:
+    """What it read and what it did. Where nothing can be hidden, it can change modes, and is not let."""
+    code = ATTACK if hiding else ATTACK.replace('tried("mode"', 'False and tried("mode"')
+    spec = f"{project.agent(code)} {project.root} {os.getpid()} {Path.home()}"
     (candidate,) = project.proposer("", spec=spec).propose(project.evidence())
     seen, done = json.loads(candidate.edits[0].after)
     return seen, done
 
 
 def test_it_reaches_neither_the_tree_nor_the_cache_nor_hidden_cases(project: AgentProject) -> None:
-    seen, done = attack(project)
+    seen, done = attack(project, hiding=confine._can_hide([], []))
     assert done == []
     text = json.dumps(seen)
     for secret in SECRETS:
@@ -116,10 +118,7 @@ def test_landlock_alone_holds_too(project: AgentProject, monkeypatch: pytest.Mon
     launcher = project.folder / "launcher.py"
     launcher.write_text(LANDLOCK_ALONE)
     monkeypatch.setattr(confine, "__file__", str(launcher))
-    spec = project.agent(ATTACK.replace('tried("mode"', 'False and tried("mode"'))
-    spec = f"{spec} {project.root} {os.getpid()} {Path.home()}"
-    (candidate,) = project.proposer("", spec=spec).propose(project.evidence())
-    seen, done = json.loads(candidate.edits[0].after)
+    seen, done = attack(project, hiding=False)
     assert done == []
     for secret in SECRETS:
         assert secret not in json.dumps(seen)

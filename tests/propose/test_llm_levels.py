@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.agent_project import ANSWER, PROMPT, AgentProject
+from support.agent_project import TOP_K as PROJECT_TOP_K
 from support.evidence import TRIAGE, TRIAGE_TEXT, an_attempt, an_evidence, an_item
 from support.llm_server import Answer, LLMServer
 from support.operated import Operated
 from support.scripted_provider import chat, message, scripted, tool_use, words_of
 
+from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
 from pytest_fapo.models import (
+    LEVELS,
     Artifact,
     Candidate,
     Domain,
@@ -28,6 +32,7 @@ from pytest_fapo.models import (
 )
 from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.propose.llm import LLMProposer
+from pytest_fapo.review import review
 
 DRAFT = "app.py::DRAFT"
 TOP_K = "app/settings.py::TOP_K"
@@ -290,6 +295,40 @@ def test_an_operator_that_does_not_fit_is_asked_for_once_more() -> None:
     assert candidates[0].edits[0].address == SPLIT
     with pytest.raises(ProposalFailed, match="no operator 'magic'"):
         one(evidence(), said((), {"operator": "magic"}))
+
+
+def test_what_is_proposed_fits_the_files_and_passes_the_review(tmp_path: Path) -> None:
+    project = AgentProject(tmp_path)
+    given = project.evidence("structure", creatable=["app/prompts/*.md"])
+    store = ArtifactStore(project.root, project.settings().scope)
+    rewritten = (
+        "import re\n\ndef answer(ticket: str) -> str:\n    return json.dumps(re.sub(' +', ' ', ticket))"
+    )
+    helper = "def _short(text: str) -> str:\n    return text[:80]"
+    proposals = {
+        "param": [edit(PROJECT_TOP_K, 8)],
+        "function": [edit(ANSWER, rewritten)],
+        "helper": [
+            edit(ANSWER, rewritten.replace("ticket))", "_short(ticket)))")),
+            edit("app/pipeline.py::_short", helper),
+        ],
+        "prompt": [edit(PROMPT, "Sort the ticket into billing or shipping.\nTicket: {ticket}")],
+    }
+    files = {}
+    for name, edits in proposals.items():
+        candidate = one(given, said(edits))
+        files[name] = store.render(candidate.edits)
+        found = review(
+            candidate, store=store, cases=project.cases(), settings=project.settings(), levels=LEVELS
+        )
+        assert found.verdict != "block", (name, found)
+    assert files["param"] == {"app/settings.py": b"TOP_K = 8  # passages\n"}
+    assert files["function"]["app/pipeline.py"].startswith(b'"""Answers."""\n\nimport json\nimport re\n')
+    assert (
+        b"def _short(text: str) -> str:\n    return text[:80]\n\n\ndef answer"
+        in files["helper"]["app/pipeline.py"]
+    )
+    assert files["prompt"][PROMPT].endswith(b"{ticket}\n")
 
 
 # --- examples -----------------------------------------------------------------------------------------------
