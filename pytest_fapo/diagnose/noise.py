@@ -15,14 +15,14 @@ _SURE = 0.8
 
 def find_noise(attributions: Sequence[Attribution], evaluation: Evaluation) -> None:
     """Correct the findings of items of which another repeat passes: what differs first is the cause."""
-    repeats: dict[tuple[str, str | None], list[ItemResult]] = defaultdict(list)
+    repeats: dict[str, list[ItemResult]] = defaultdict(list)
     for item in evaluation.items.values():
         if item.counts:
-            repeats[item.test, item.case_id].append(item)
+            repeats[item.first_nodeid].append(item)
     for attribution in attributions:
         item = attribution.failure.item
-        runs = repeats[item.test, item.case_id]
-        good = [other for other in runs if other.passed and other.repeat != item.repeat]
+        runs = repeats[item.first_nodeid]
+        good = [other for other in runs if other.passed]
         trace = evaluation.trace_of(good[0]) if good else None
         view = attribution.failure.view
         if trace is None or view is None or attribution.finding.category == "infrastructure":

@@ -35,6 +35,14 @@ class ItemResult(Record):
     trace_id: str | None = None
 
     @property
+    def first_nodeid(self) -> str:
+        """Node id of the first repeat: equal for all repeats of one test on one case."""
+        if self.repeat == 1:
+            return self.nodeid
+        head, mark, tail = self.nodeid.rpartition(f"~r{self.repeat}")
+        return head + tail if mark else self.nodeid
+
+    @property
     def passed(self) -> bool:
         return self.outcome in ("passed", "xpassed")
 

@@ -301,7 +301,8 @@ def test_repeats_that_differ_show_the_noisy_step() -> None:
             span("sort", prompt="q text", answer=team, inputs={"t": "text"}),
         ]
         words = "" if team == "red" else "assert 0"
-        nodeid = bench.run("x", {"team": "red"}, spans, {"team": team}, explanation=words, id=f"t~r{repeat}")
+        name = "t" if repeat == 1 else f"t~r{repeat}"
+        nodeid = bench.run("x", {"team": "red"}, spans, {"team": team}, explanation=words, id=name)
         changes = {"repeat": repeat, "case_id": "t"}
         bench.evaluation.items[nodeid] = bench.evaluation.items[nodeid].model_copy(update=changes)
     (finding,) = diagnose(bench.evaluation, artifacts=[]).findings
