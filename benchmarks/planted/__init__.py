@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 
-from benchmarks.planted import rows_compare, rows_noise, rows_repair
+from benchmarks.planted import rows_compare, rows_leaks, rows_noise, rows_repair
 from benchmarks.planted.lab import Lab, laboratory
 from benchmarks.planted.pipelines import chosen
 from benchmarks.planted.table import Figure, show
@@ -39,6 +39,10 @@ def _noise(lab: Lab, quick: bool) -> Sequence[Figure]:
     return [rows_noise.noise(lab, 2 if quick else 40)]
 
 
+def _leaks(lab: Lab, quick: bool) -> Sequence[Figure]:
+    return [rows_leaks.leaks(lab, quick)]
+
+
 def _joint(lab: Lab, quick: bool) -> Sequence[Figure]:
     """Both comparisons with GEPA: the second needs the runs of the first."""
     figure, runs = rows_compare.joint(lab, 2 if quick else 20)
@@ -57,6 +61,7 @@ ROWS: dict[str, Row] = {
     "helpful": _helpful,
     "hidden": _hidden,
     "noise": _noise,
+    "leaks": _leaks,
     "joint": _joint,
 }
 

@@ -17,6 +17,8 @@ from benchmarks.planted.spec import Planted
 from benchmarks.planted.talk import Ask, Say
 
 _FENCED = re.compile(r"^==== ([0-9a-f]{8}) (\S+)[^\n]*\n(.*?)\n==== \1 end$", re.M | re.S)
+_PARAMETER = re.compile(r"^- (\S+::\S+) = (.*?); allowed: ", re.M)
+_FUNCTIONS = re.compile(r"^Functions there that may be edited: (.*)$", re.M)
 _FEEBLE = (
     "Read everything carefully before you answer.",
     "Take a deep breath and work step by step.",
@@ -30,8 +32,12 @@ _FEEBLE = (
 
 
 def shown(ask: Ask) -> dict[str, str]:
-    """The texts that may be edited, by address, as the request shows them."""
-    return {address: text for _, address, text in _FENCED.findall(ask.text) if address != "end"}
+    """What may be edited, by address, as the request shows it: texts, values of parameters, functions."""
+    found = {address: text for _, address, text in _FENCED.findall(ask.text)}
+    found.update(_PARAMETER.findall(ask.text))
+    for listed in _FUNCTIONS.findall(ask.text):
+        found.update({address.strip(): "" for address in listed.split(",")})
+    return found
 
 
 def proposal(edits: Mapping[str, str], hypothesis: str, technique: str = "rewrite") -> Say:

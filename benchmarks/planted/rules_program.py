@@ -199,12 +199,14 @@ def reflecting(program: Program) -> Answerer:
     """The reflector behind the LLM proposer: edits the prompts of the steps that it is told are at fault."""
 
     def answer(ask: Ask) -> Say:
-        blamed = ask.user.split("# Texts that may be edited")[0]
+        blamed = re.split(r"^# (What|Texts that) may be edited", ask.user, flags=re.M)[0]
         seen = [item for item in program.items if item.goods in ask.text]
         edits = {}
         for address, text in shown(ask).items():
             step = address.rpartition("/")[2].removesuffix(".md")
-            if step in program.steps and re.search(rf"\b{step}\b", blamed):
+            if step in program.steps and re.search(
+                rf"^(Step that goes wrong|Also at fault)\b.*\b{step}\b", blamed, re.M
+            ):
                 edits[address] = reflect(step, text + "\n", seen)
         changed = {
             address: text for address, text in edits.items() if text.strip() != shown(ask)[address].strip()
