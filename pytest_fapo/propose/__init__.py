@@ -30,7 +30,7 @@ def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallConte
     if spec.startswith("command:"):
         from pytest_fapo.propose.command import CommandProposer
 
-        return CommandProposer(spec, settings=settings, root=root)
+        return CommandProposer(spec, settings=settings, root=root, memo=root / ".fapo" / "agents")
     from pytest_fapo.propose.llm import LLMProposer
 
     return LLMProposer.from_settings(spec, settings=settings, root=root, calls=calls)

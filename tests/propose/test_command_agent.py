@@ -184,6 +184,22 @@ def test_a_revision_and_a_repair_start_from_the_change(project: AgentProject) ->
     assert "It also breaks 2 cases" in repaired.hypothesis
 
 
+def test_what_was_asked_before_is_not_asked_again(project: AgentProject) -> None:
+    evidence = project.evidence()
+    found = []
+    for code in (GOOD, "raise SystemExit('asked again')"):
+        spec = project.agent(code)
+        made = CommandProposer(
+            spec, settings=project.settings(), root=project.root, memo=project.folder / "memo"
+        )
+        made.begin(project.cases())
+        found.append(list(made.propose(evidence)))
+    assert found[0] == found[1]
+    assert found[0][0].edits[0].after == NEW
+    with pytest.raises(ProposalFailed, match="asked again"):
+        list(made.propose(evidence.model_copy(update={"parent": "c9"})))
+
+
 # --- what goes wrong ----------------------------------------------------------------------------------------
 
 

@@ -6,30 +6,19 @@ import ast
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fapo.artifacts import ArtifactStore, edits_between
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.models import LEVELS, Edit, Evidence, Level
+from pytest_fapo.models import LEVELS, Evidence
 from pytest_fapo.propose.command.brief import FOLDER
+from pytest_fapo.propose.command.memo import Result
 from pytest_fapo.propose.command.tree import MOST_BYTES, left_out
 
 _MOST_FILES = 5_000
 
 
-@dataclass
-class Harvest:
-    """What an agent's changes come to."""
-
-    edits: list[Edit] = field(default_factory=list)
-    level: Level = "prompt"
-    """The highest among the edits'."""
-    dropped: list[str] = field(default_factory=list)
-    """Each change that was left out, with the reason."""
-
-
-def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evidence: Evidence) -> Harvest:
+def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evidence: Evidence) -> Result:
     """Compare the copy with what it was.
 
     Args:
@@ -38,7 +27,7 @@ def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evid
         store: the artifacts as of the parent; knows the scope.
         evidence: its level bounds what may be edited.
     """
-    result = Harvest()
+    result = Result()
     seen = set()
     for path in _walked(folder):
         seen.add(path)
@@ -52,7 +41,7 @@ def harvest(folder: Path, files: Mapping[str, bytes], store: ArtifactStore, evid
     return result
 
 
-def _take(path: str, content: bytes, store: ArtifactStore, evidence: Evidence, result: Harvest) -> None:
+def _take(path: str, content: bytes, store: ArtifactStore, evidence: Evidence, result: Result) -> None:
     """Add the edits that a changed file holds."""
     allowed = LEVELS[: LEVELS.index(evidence.level) + 1]
     try:

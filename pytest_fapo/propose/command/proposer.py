@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,21 @@ from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
 from pytest_fapo.errors import ArtifactError, ConfigError
 from pytest_fapo.llm.fencing import line
-from pytest_fapo.models import Candidate, Case, Edit, Evidence, Repair, Review
+from pytest_fapo.models import (
+    Candidate,
+    Case,
+    Edit,
+    Evidence,
+    Repair,
+    Review,
+    canonical_json,
+    text_digest,
+)
 from pytest_fapo.propose.command.access import find_program, make_access, make_environment
 from pytest_fapo.propose.command.brief import PROMPT, REASON, write_brief
 from pytest_fapo.propose.command.confine import landlock_version
-from pytest_fapo.propose.command.harvest import Harvest, harvest, read_plain
+from pytest_fapo.propose.command.harvest import harvest, read_plain
+from pytest_fapo.propose.command.memo import Memo, Result
 from pytest_fapo.propose.command.running import Ended, run
 from pytest_fapo.propose.command.secrecy import Secrecy
 from pytest_fapo.propose.command.tree import make_copy
@@ -43,10 +53,12 @@ class CommandProposer(ProposerDefaults):
             becomes the prompt; else it is the last argument.
         settings: `[tool.fapo]`: the scope, `command`, `redact`.
         root: the project, of which the program sees a copy only.
+        memo: folder that keeps what the runs came to; None for none.
     """
 
-    def __init__(self, spec: str, *, settings: Settings, root: Path) -> None:
+    def __init__(self, spec: str, *, settings: Settings, root: Path, memo: Path | None = None) -> None:
         self._spec = spec
+        self._memo = Memo(memo) if memo is not None else None
         self._settings = settings
         self._root = root
         self._cases: Sequence[Case] | None = None
@@ -104,6 +116,16 @@ class CommandProposer(ProposerDefaults):
         return None if better.edits_digest == candidate.edits_digest else better
 
     def _run(self, evidence: Evidence, start: Sequence[Edit] = (), more: str = "") -> Candidate:
+        edits = [edit.model_dump() for edit in start]
+        asked = text_digest(canonical_json([self._spec, evidence.model_dump(mode="json"), edits, more]))
+        result = self._memo.get(asked) if self._memo is not None else None
+        if result is None:
+            result = self._asked(evidence, start, more)
+            if self._memo is not None:
+                self._memo.keep(asked, result)
+        return self._candidate(result, evidence)
+
+    def _asked(self, evidence: Evidence, start: Sequence[Edit], more: str) -> Result:
         if self._cases is None:
             raise ProposalFailed(
                 f"{self.name} was not told which cases it must not see", proposer=self.name, again=False
@@ -115,12 +137,13 @@ class CommandProposer(ProposerDefaults):
             secrecy = Secrecy(self._cases, sorted({artifact.path for artifact in evidence.artifacts}))
             copied = make_copy(self._root, folder, store.files, secrecy)
             if start:
-                self._lay(folder, store.render(start))
+                _lay(folder, store.render(start))
             write_brief(folder, evidence, withheld=copied.withheld, more=more, redact=self._redact)
             self._judge(self._started(own, folder))
-            found = harvest(folder, copied.files, store, evidence)
-            reason = read_plain(folder, REASON, 10_000) or b""
-        return self._candidate(found, self._said(reason), evidence)
+            result = harvest(folder, copied.files, store, evidence)
+            said = (read_plain(folder, REASON, 10_000) or b"").decode("utf-8", errors="replace")
+            result.reason = line(self._redact(said), _REASON_CHARS)
+        return result
 
     def _parent(self, evidence: Evidence) -> ArtifactStore:
         """The artifacts as of the parent: the project with the texts that the evidence shows."""
@@ -140,11 +163,6 @@ class CommandProposer(ProposerDefaults):
             return store.with_files(store.render(edits))
         except ArtifactError as error:
             raise ProposalFailed(f"{self.name}: {error}", proposer=self.name) from None
-
-    def _lay(self, folder: Path, files: dict[str, bytes]) -> None:
-        for path, content in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(content)
 
     def _command(self) -> list[str]:
         text = self._spec.partition(":")[2].strip()
@@ -189,11 +207,7 @@ class CommandProposer(ProposerDefaults):
             message = f"{self.name} ended with exit code {ended.code}: {last}"
             raise ProposalFailed(message, proposer=self.name)
 
-    def _said(self, reason: bytes) -> str:
-        text = line(self._redact(reason.decode("utf-8", errors="replace")), _REASON_CHARS)
-        return text or "The coding agent gave no reason."
-
-    def _candidate(self, found: Harvest, reason: str, evidence: Evidence) -> Candidate:
+    def _candidate(self, found: Result, evidence: Evidence) -> Candidate:
         dropped = f" (left out: {line('; '.join(found.dropped), _REASON_CHARS)})" if found.dropped else ""
         if not found.edits:
             message = f"{self.name} changed nothing that may be edited{dropped}"
@@ -201,7 +215,7 @@ class CommandProposer(ProposerDefaults):
         return Candidate(
             parent=evidence.parent,
             edits=found.edits,
-            hypothesis=f"{reason}{dropped}",
+            hypothesis=f"{found.reason or 'The coding agent gave no reason.'}{dropped}",
             proposer=self.name,
             technique=f"joint-{TECHNIQUE}" if evidence.together and len(found.edits) > 1 else TECHNIQUE,
             level=found.level,
@@ -209,6 +223,12 @@ class CommandProposer(ProposerDefaults):
             step=evidence.cluster.step,
             targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         )
+
+
+def _lay(folder: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
 
 
 def _text_at(store: ArtifactStore, address: str) -> str:
