@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
-import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
@@ -32,6 +26,7 @@ from pytest_fapo.propose.command.brief import PROMPT, REASON, write_brief
 from pytest_fapo.propose.command.confine import landlock_version
 from pytest_fapo.propose.command.harvest import harvest, read_plain
 from pytest_fapo.propose.command.memo import Memo, Result
+from pytest_fapo.propose.command.own_folder import own_folder
 from pytest_fapo.propose.command.running import Ended, run
 from pytest_fapo.propose.command.secrecy import Secrecy
 from pytest_fapo.propose.command.tree import make_copy
@@ -131,7 +126,7 @@ class CommandProposer(ProposerDefaults):
                 f"{self.name} was not told which cases it must not see", proposer=self.name, again=False
             )
         store = self._parent(evidence)
-        with _own_folder() as own:
+        with own_folder() as own:
             folder = own / "project"
             folder.mkdir()
             secrecy = Secrecy(self._cases, sorted({artifact.path for artifact in evidence.artifacts}))
@@ -244,26 +239,3 @@ def _reads(path: Path, text: str) -> bool:
         return path.read_bytes().decode("utf-8", errors="replace") == text
     except OSError:
         return False
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    """A private folder, removed whatever stands in it."""
-    path = Path(tempfile.mkdtemp(prefix="fapo-agent-")).resolve()
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, onerror=_retry_writable)
-
-
-def _retry_writable(function: Any, path: str, _error: Any) -> None:
-    for place in (os.path.dirname(path), path):
-        if os.path.isdir(place) and not os.path.islink(place):
-            os.chmod(place, stat.S_IRWXU)
-    if function in (os.unlink, os.rmdir):
-        try:
-            function(path)
-        except OSError:
-            return
-    else:
-        shutil.rmtree(path, ignore_errors=True)
