@@ -31,6 +31,8 @@ class Execution:
     identity: str
     """Names the case within its pipeline: the id, told apart where two sources use one id."""
     timeout: float | None = None
+    repeat: int = 1
+    """Which of the case's runs this is."""
     output: Any = None
     error: BaseException | None = None
     traceback: TracebackType | None = None
@@ -38,6 +40,13 @@ class Execution:
     trace: Trace | None = None
     done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def trace_id(self) -> str:
+        """Names the run among all of a session. No case can be called so that a first run has the name of
+        another's repeat: it stands before the `::`, where only the name of a fixture can stand."""
+        repeat = "" if self.repeat == 1 else f"~r{self.repeat}"
+        return f"{self.pipeline}{repeat}::{self.identity}"
 
     def finish(self, output: Any = None, error: BaseException | None = None) -> bool:
         """Settle the run; False where it was settled before (a case that answers after its timeout)."""

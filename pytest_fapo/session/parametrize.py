@@ -27,13 +27,18 @@ class BoundCase:
     pipeline: str
     timeout: float | None
     identity: str
-    """Names the pipeline's run: equal for all items that share one."""
+    """Names the case within its pipeline: the id, told apart where two sources use one id."""
     repeat: int = 1
 
     @property
     def id(self) -> str:
         """The case's id; `id~r2` for the second repeat."""
-        return repeated_id(self.case.id, self.repeat)
+        return self.case.id if self.repeat == 1 else f"{self.case.id}~r{self.repeat}"
+
+    @property
+    def run_key(self) -> tuple[str, str, int]:
+        """Equal for all items that share one run of a pipeline."""
+        return (self.pipeline, self.identity, self.repeat)
 
     @property
     def sample(self) -> str:
@@ -66,7 +71,7 @@ class CaseBinder:
         self._loader = loader
         self._repeats = repeats
         self._loaded: dict[tuple[int, Path], tuple[CaseSource, list[Case]]] = {}
-        self._identities: dict[tuple[str, str], list[Case]] = {}
+        self._identities: dict[str, dict[str, Case]] = {}
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrize one test function.
@@ -85,7 +90,7 @@ class CaseBinder:
         double = _double(entry.id for entry in once)
         if double:
             raise CaseError(f"{name}: duplicate id {double!r} in two of its case sources")
-        bound = [self._repeated(entry, number) for entry in once for number in range(1, self._repeats + 1)]
+        bound = [replace(entry, repeat=number) for entry in once for number in range(1, self._repeats + 1)]
         double = _double(entry.id for entry in bound)
         if double:
             raise CaseError(
@@ -106,22 +111,14 @@ class CaseBinder:
         timeout = source.timeout if source.timeout is not None else self._timeout
         return BoundCase(case, pipeline, timeout, self._identity(pipeline, case))
 
-    def _repeated(self, bound: BoundCase, repeat: int) -> BoundCase:
-        return replace(bound, repeat=repeat, identity=repeated_id(bound.identity, repeat))
-
     def _identity(self, pipeline: str, case: Case) -> str:
         """The id; with a number where another source of this pipeline has the id for other inputs."""
-        known = self._identities.setdefault((pipeline, case.id), [])
-        for number, other in enumerate(known):
-            if other.inputs == case.inputs:
-                return case.id if number == 0 else f"{case.id}~{number + 1}"
-        known.append(case)
-        return case.id if len(known) == 1 else f"{case.id}~{len(known)}"
-
-
-def repeated_id(name: str, repeat: int) -> str:
-    """The name of a repeat; the first one's is the name itself."""
-    return name if repeat == 1 else f"{name}~r{repeat}"
+        known = self._identities.setdefault(pipeline, {})
+        name, number = case.id, 1
+        while (other := known.setdefault(name, case)).id != case.id or other.inputs != case.inputs:
+            number += 1
+            name = f"{case.id}~{number}"
+        return name
 
 
 def _double(ids: Iterable[str]) -> str | None:

@@ -93,7 +93,7 @@ def unpack(line: str) -> dict[str, Any]:
 
 def _trace(item: pytest.Item, notes: ItemNotes) -> tuple[str | None, Trace | None]:
     if notes.execution is not None and notes.execution.trace is not None:
-        return f"{notes.pipeline}::{notes.execution.identity}", notes.execution.trace
+        return notes.execution.trace_id, notes.execution.trace
     if notes.trace is not None:
         return item.nodeid, notes.trace
     return None, None

@@ -61,7 +61,7 @@ class FapoSession:
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
         self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
-        self._executions: dict[tuple[str, str], Execution] = {}
+        self._executions: dict[tuple[str, str, int], Execution] = {}
         self._started_groups: set[tuple[Any, ...]] = set()
         self._traced: set[str] = set()
         self._capturing: Capturing | None = None
@@ -118,7 +118,7 @@ class FapoSession:
         self._start(bound, function)
         self._start_siblings(item, bound, function)
         notes = self.state_of(item).notes
-        notes.execution = self._executions[bound.pipeline, bound.identity]
+        notes.execution = self._executions[bound.run_key]
         return Run(notes.execution, notes)
 
     def recorder(self, bound: BoundCase) -> Recorder:
@@ -133,8 +133,7 @@ class FapoSession:
         )
 
     def _start(self, bound: BoundCase, function: Any) -> None:
-        key = (bound.pipeline, bound.identity)
-        if key in self._executions:
+        if bound.run_key in self._executions:
             return
         execution = Execution(
             case=bound.case,
@@ -143,8 +142,9 @@ class FapoSession:
             recorder=self.recorder(bound),
             identity=bound.identity,
             timeout=bound.timeout,
+            repeat=bound.repeat,
         )
-        self._executions[key] = execution
+        self._executions[bound.run_key] = execution
         self._executor.submit(execution)
 
     def _start_siblings(self, item: pytest.Item, bound: BoundCase, function: Any) -> None:
