@@ -126,7 +126,7 @@ class Parameter:
                 continue
             text = json.dumps(value.value, ensure_ascii=False)
             try:
-                yield Piece(value.name, text, domain=domain_for(value.name, value.value, domain))
+                yield Piece(value.name, text, domain=domain_for(value, domain))
             except ArtifactError as error:
                 yield Piece(value.name, reason=str(error))
 

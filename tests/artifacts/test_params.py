@@ -326,6 +326,12 @@ def test_a_json_key_that_stands_twice_is_left_alone(make_store: MakeStore) -> No
         ("THRESHOLD = 0.35", "THRESHOLD", "0..1"),
         ("PAUSE = 2.0", "PAUSE", "0.5..8"),
         ("STREAM = False", "STREAM", "true or false"),
+        ("K = Field(3, ge=1, le=5)", "K", "1..5"),
+        ("K = Field(3, gt=1)", "K", "2..12"),
+        ("K = Field(-3, ge=-5, lt=5)", "K", "-5..4"),
+        ("X = Field(default=0.5, gt=0, description='x')", "X", "0.125..2"),
+        ("X = Field(default=0.5, le=1)", "X", "0.125..1"),
+        ("K = Field(3, ge=1, le=5)", "K = 1..20", "1..20"),
         ("TOP_K = 3", "TOP_K = 1..20", "1..20"),
         ("TOP_K = 50", "TOP_K = ..20", "..20"),
         ("SCALE = 0.5", "SCALE = 0..1", "0..1"),
@@ -383,6 +389,18 @@ def test_a_guessed_domain_does_not_grow_with_the_value(make_store: MakeStore) ->
     child = snapshot.with_files(snapshot.render([Edit(address="s.py::TOP_K", before="3", after="12")]))
     assert child.get("s.py::TOP_K").text == "12"
     assert str(child.get("s.py::TOP_K").domain) == str(child.all()[0].domain) == "1..12"
+
+
+def test_a_value_that_is_set_again_is_left_alone(make_store: MakeStore) -> None:
+    source = (
+        "S = {'k': 1, 'n': {'m': 2}, 'free': 3}\nC = dict(a=1, b=2)\nclass D:\n    x = 1\n    y = 2\n"
+        "S['k'] = 2\nS['n']['m'] += 1\nif S:\n    C.b, D.x = 2, 3\ndef f():\n    S['free'] = 4\n"
+    )
+    store = make_store({"s.py": source}, params=["s.py::*.*", "s.py::*.*.*"])
+    with pytest.raises(ArtifactError, match="set again further down"):
+        store.all()
+    store = make_store({"s.py": source}, params=["s.py::*.*"])
+    assert list(addressed(store)) == ["s.py::S.free", "s.py::C.a", "s.py::D.y"]
 
 
 def test_a_domain_of_another_kind_is_said(make_store: MakeStore) -> None:

@@ -6,6 +6,7 @@ import re
 
 from pydantic import JsonValue
 
+from pytest_fapo.artifacts.params.values import Value
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import Domain
 
@@ -15,18 +16,22 @@ _SHARE = re.compile(
 )
 
 
-def domain_for(name: str, value: JsonValue, given: Domain | None) -> Domain:
-    """The domain of the parameter `name`, which holds `value` now.
+def domain_for(found: Value, given: Domain | None) -> Domain:
+    """The domain of a parameter, by the scope or by what the file shows.
 
-    A value outside the given bounds is no error: the scope says what may be written, and that the present
-    value is not among it may be the very reason to tune it.
+    A present value outside the given bounds is no error: the scope says what may be written, and that the
+    present value is not among it may be the very reason to tune it.
 
     Raises:
         ArtifactError: the given domain is for values of another type, or none is given and none can be
             guessed; the message is the reason, without the address.
     """
+    name, value = found.name, found.value
     if given is None:
-        return _inferred(name, value)
+        if found.low is not None and found.high is not None and _is_number(value):
+            fraction = isinstance(value, float) or _fractional(name)
+            return Domain(kind="float" if fraction else "int", low=found.low, high=found.high)
+        return _within(_inferred(name, value), found)
     if given.kind == "choice":
         return _choices(value, given)
     if given.kind == "bool":
@@ -63,6 +68,15 @@ def _inferred(name: str, value: JsonValue) -> Domain:
         if isinstance(value, float) and value > 0:
             return Domain(kind="float", low=value / 4, high=value * 4)
     raise ArtifactError(f"no bounds can be guessed for {_short(value)}: give them, such as '... = 0..20'")
+
+
+def _within(guess: Domain, found: Value) -> Domain:
+    """The guess, not past a bound that the file states."""
+    if guess.kind not in ("int", "float"):
+        return guess
+    low = max((bound for bound in (guess.low, found.low) if bound is not None), default=None)
+    high = min((bound for bound in (guess.high, found.high) if bound is not None), default=None)
+    return guess.model_copy(update={"low": low, "high": high})
 
 
 def _fractional(name: str) -> bool:

@@ -76,11 +76,34 @@ def _holds(data: bytes, path: str, name: str, value: JsonValue) -> bool:
 
 
 def _places(module: Module) -> Iterator[_Place]:
+    again = set(_set_again(module.tree))
     for constant in module.constants.values():
         if constant.expression is None or constant.statement is None:
             yield _Place(Value(constant.name, reason=constant.reason))
-        else:
-            yield from _of_expression(constant.name.split("."), constant.expression, constant.statement)
+            continue
+        for place in _of_expression(constant.name.split("."), constant.expression, constant.statement):
+            if place.value.name in again:
+                yield _Place(Value(place.value.name, reason="it is set again further down"))
+            else:
+                yield place
+
+
+def _set_again(tree: ast.Module) -> Iterator[str]:
+    """Names of entries and attributes that top-level statements set: `SETTINGS["k"] = 5`."""
+    for statement in tree.body:
+        if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            for node in ast.walk(statement):
+                if isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+                    yield dotted(_path(node))
+
+
+def _path(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        return [*_path(node.value), node.attr]
+    if isinstance(node, ast.Subscript):
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
+        return [*_path(node.value), str(key)]
+    return [node.id] if isinstance(node, ast.Name) else [""]
 
 
 def _of_expression(keys: list[str], node: ast.expr, statement: ast.stmt) -> Iterator[_Place]:
@@ -108,9 +131,23 @@ def _default(keys: list[str], call: ast.Call, statement: ast.stmt) -> Iterator[_
     given = [keyword.value for keyword in call.keywords if keyword.arg == "default"]
     given += call.args[:1] if _called(call) == "Field" else []
     if given:
-        yield from _of_expression(keys, given[0], statement)
+        for place in _of_expression(keys, given[0], statement):
+            low, high = _bounds(call, whole=isinstance(place.value.value, int))
+            yield place._replace(value=place.value._replace(low=low, high=high))
     else:
         yield _Place(Value(dotted(keys), reason="its field has no default that stands there as a value"))
+
+
+def _bounds(call: ast.Call, *, whole: bool) -> tuple[float | None, float | None]:
+    """What `ge`, `gt`, `le` and `lt` of a field allow; for fractions the open bounds are taken for closed."""
+    bounds: dict[str, float] = {}
+    for keyword in call.keywords:
+        found, value = _scalar(keyword.value)
+        name = keyword.arg or ""
+        if found and isinstance(value, (int, float)) and not isinstance(value, bool):
+            step = {"gt": 1, "lt": -1}.get(name, 0) if whole else 0
+            bounds[{"gt": "ge", "lt": "le"}.get(name, name)] = value + step
+    return bounds.get("ge"), bounds.get("le")
 
 
 def _entries(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:

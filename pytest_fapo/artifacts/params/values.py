@@ -24,6 +24,9 @@ class Value(NamedTuple):
     name: str
     value: JsonValue = None
     reason: str = ""
+    low: float | None = None
+    high: float | None = None
+    """Bounds that the file itself states, both included: `Field(3, ge=1, le=10)`."""
 
 
 def read_value(text: str) -> JsonValue:
