@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_fapo.gate.compare import of_split
+from pytest_fapo.gate.figures import with_figures
 from pytest_fapo.gate.paired import paired_cases, paired_held_out
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.strict import broken_tests, strict_cases, strict_held_out
@@ -43,7 +44,9 @@ def judge_cases(
     ]
     found = units(before, after, ids)
     rejected = judge_targets(candidate, before, after, found, policy)
-    return rejected or _CASES[policy.name](before, after, found, policy)
+    if rejected is not None:
+        return rejected
+    return with_figures(_CASES[policy.name](before, after, found, policy), policy, before, after, found)
 
 
 def judge_suite(before: Evaluation, after: Evaluation, *, policy: GatePolicy = STRICT) -> Verdict:
@@ -67,4 +70,5 @@ def judge_suite(before: Evaluation, after: Evaluation, *, policy: GatePolicy = S
     if not reason and after.dropped_at:
         reason = f"the evaluation was dropped at {after.dropped_at}"
     made = verdict(before, after, found, splits=splits, stage="suite", policy=policy.name, reason=reason)
+    made = with_figures(made, policy, before, after, found)
     return made.model_copy(update={"broken": broken, "broken_hidden": hidden})

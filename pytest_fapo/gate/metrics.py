@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.units import Unit
@@ -16,9 +17,10 @@ def metric_differences(
 ) -> list[float]:
     """After minus before of each unit that had the metric before, means over its repeats.
 
-    A unit that has lost the metric (its test failed before it was scored) counts as 0 after.
+    A unit that has lost the metric (its test failed before it was scored) counts as the worst that was seen.
     """
     differences = []
+    worst = min([0.0, *(item.scores[name] for item in before.items.values() if name in item.scores)])
     for unit in found:
         was = [
             before.items[nodeid].scores[name]
@@ -26,7 +28,7 @@ def metric_differences(
             if nodeid in before.items and name in before.items[nodeid].scores
         ]
         now = [
-            after.items[nodeid].scores.get(name, 0.0) if nodeid in after.items else 0.0
+            after.items[nodeid].scores.get(name, worst) if nodeid in after.items else worst
             for nodeid in unit.nodeids
         ]
         if was:
@@ -59,5 +61,37 @@ def objective_differences(
     """What must rise, one weighted difference per unit: the objective, or the share that passes."""
     if policy.objective is not None:
         return metric_differences(policy.objective, before, after, found)
-    mean = sum(unit.weight for unit in found) / len(found) if found else 1.0
-    return [unit.difference * unit.weight / mean for unit in found] if mean else []
+    return weighted([(unit.difference, unit.weight) for unit in found])
+
+
+def case_differences(
+    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit]
+) -> list[float]:
+    """As `objective_differences`, one per case: tests that look at one run are not independent."""
+    if policy.objective is None:
+        return pass_differences(found)
+    grouped = [metric_differences(policy.objective, before, after, each) for each in _by_case(found)]
+    return [fmean(differences) for differences in grouped if differences]
+
+
+def pass_differences(found: Sequence[Unit]) -> list[float]:
+    """By how much the share of a case's tests that pass has changed, weighted; one per case."""
+    return weighted(
+        [
+            (fmean(unit.difference for unit in each), fmean(unit.weight for unit in each))
+            for each in _by_case(found)
+        ]
+    )
+
+
+def weighted(differences: Sequence[tuple[float, float]]) -> list[float]:
+    """Differences times their weights, so scaled that the mean of the result is the weighted mean."""
+    total = sum(weight for _, weight in differences)
+    return [value * weight * len(differences) / total for value, weight in differences] if total else []
+
+
+def _by_case(found: Iterable[Unit]) -> list[list[Unit]]:
+    groups: dict[str, list[Unit]] = {}
+    for unit in found:
+        groups.setdefault(unit.case, []).append(unit)
+    return list(groups.values())

@@ -2,14 +2,16 @@
 
 For pipelines whose answers vary: a single case may fail now and then, a real loss may not hide behind that.
 The gain is tested one-sided (McNemar's exact test for pass and fail, sign flips for graded scores); the loss
-by non-inferiority: the lower bound of the paired difference's interval must not lie below minus the margin.
+by non-inferiority: the lower bound of the paired difference must not lie below minus the margin. A case is
+one observation, however often it is repeated and however many tests look at it.
 """
 
 from __future__ import annotations
 
-from pytest_fapo.gate.metrics import fallen_metric, objective_differences
+from pytest_fapo.gate.figures import figures_of, points
+from pytest_fapo.gate.metrics import case_differences, fallen_metric, pass_differences
 from pytest_fapo.gate.policy import GatePolicy
-from pytest_fapo.gate.statistics import mean_interval, sign_flip_test
+from pytest_fapo.gate.statistics import mean_interval
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
@@ -17,23 +19,14 @@ from pytest_fapo.models import Evaluation, Split, Verdict
 
 def paired_cases(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> Verdict:
     """Judge train for a gain, then val for a loss."""
-    train = objective_differences(policy, before, after, of(found, "train"))
-    chance = sign_flip_test(train)
-    effect = sum(train) / len(train) if train else 0.0
-    figures = {"effect": effect, "interval": mean_interval(train, policy.confidence), "p_value": chance}
     splits: list[Split] = ["train"]
-    if chance > 1 - policy.confidence:
-        reason = _no_gain(effect, chance)
-    else:
-        reason = fallen_metric(policy, before, after, found, ["train"])
+    reason = _no_gain(before, after, found, policy)
+    reason = reason or fallen_metric(policy, before, after, found, ["train"])
     if not reason:
         splits = ["train", "val"]
         reason = _loss("val", before, after, found, policy)
         reason = reason or fallen_metric(policy, before, after, found, ["val"])
-    made = verdict(before, after, found, splits=splits, stage=splits[-1], policy="paired", reason=reason)
-    if not reason:
-        made = made.model_copy(update={"reason": f"{made.reason}; train {_points(effect)}, p = {chance:.2g}"})
-    return made.model_copy(update=figures)
+    return verdict(before, after, found, splits=splits, stage=splits[-1], policy="paired", reason=reason)
 
 
 def paired_held_out(
@@ -46,25 +39,33 @@ def paired_held_out(
     return fallen_metric(policy, before, after, found, ["holdout"]), 0
 
 
-def _loss(split: Split, before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> str:
-    differences = objective_differences(policy, before, after, of(found, split))
-    if not any(differences):
+def _no_gain(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> str:
+    figures = figures_of(policy, before, after, found)
+    if figures is None or figures.effect <= 0:
+        return "the train score did not rise"
+    if figures.chance > 1 - policy.confidence:
+        return f"the gain on train ({points(figures.effect)}) may be chance (p = {figures.chance:.2g})"
+    if policy.objective is None:
         return ""
-    low, high = mean_interval(differences, policy.confidence)
+    return _worse("train", pass_differences(of(found, "train")), policy)
+
+
+def _loss(split: Split, before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> str:
+    """Why a loss on a split is not excluded; whether tests pass counts beside a graded objective too."""
+    mine = of(found, split)
+    reason = _worse(split, pass_differences(mine), policy)
+    if reason or policy.objective is None:
+        return reason
+    return _worse(split, case_differences(policy, before, after, mine), policy)
+
+
+def _worse(split: Split, differences: list[float], policy: GatePolicy) -> str:
+    if not any(difference < 0 for difference in differences):
+        return ""  # no case is worse: what strict accepts, this policy does
+    low, high = mean_interval(differences, 2 * policy.confidence - 1)
     if low >= -policy.margin:
         return ""
     return (
-        f"{split} does not exclude a loss of more than {_points(policy.margin, sign=False)} "
-        f"({_points(low)} to {_points(high)}); more cases or --fapo-repeats tell more"
+        f"{split} does not exclude a loss of more than {points(policy.margin, sign=False)} "
+        f"({points(low)} to {points(high)}); more cases or --fapo-repeats tell more"
     )
-
-
-def _no_gain(effect: float, chance: float) -> str:
-    if effect <= 0:
-        return "the train score did not rise"
-    return f"the gain on train ({_points(effect)}) may be chance (p = {chance:.2g})"
-
-
-def _points(share: float, *, sign: bool = True) -> str:
-    number = 100 * share
-    return f"{number:+.1f} points" if sign else f"{number:.3g} points"

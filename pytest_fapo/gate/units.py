@@ -19,6 +19,8 @@ class Unit:
     before: float
     """Share of its repeats that pass, 0 to 1; an item that is missing or was skipped does not pass."""
     after: float
+    case: str = ""
+    """Equal for tests that look at the same run of a pipeline; a test without a case has its own."""
 
     @property
     def name(self) -> str:
@@ -75,10 +77,12 @@ def units(before: Evaluation, after: Evaluation, nodeids: Iterable[str] | None =
 
 def _unit(items: list[ItemResult], after: Evaluation) -> Unit:
     later = [after.items.get(item.nodeid) for item in items]
+    first = items[0]
     return Unit(
         nodeids=tuple(item.nodeid for item in items),
-        split=items[0].split,
-        weight=items[0].weight,
+        case=first.nodeid if first.case_id is None else f"{first.pipeline}::{first.case_id}",
+        split=first.split,
+        weight=first.weight,
         before=sum(item.passed for item in items) / len(items),
         after=sum(item is not None and item.passed for item in later) / len(items),
     )
