@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytest_fapo.models import SPLITS, Evaluation
 from pytest_fapo.report.dashboard import Standing
 from pytest_fapo.report.terminal import shown
-from pytest_fapo.report.words import percent
+from pytest_fapo.report.words import count, percent
 
 
 def session_lines(
@@ -29,7 +29,7 @@ def session_lines(
     if not scores:
         return []
     spending = evaluation.spending
-    lines = [f"fapo: passing: {', '.join(scores)}"]
+    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(evaluation)]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {Standing(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _offline(evaluation):
@@ -39,6 +39,19 @@ def session_lines(
     if hint and any(not item.passed for item in evaluation.in_split("train")):
         lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
     return lines
+
+
+def _varying(evaluation: Evaluation) -> list[str]:
+    """How many tests on a case have another verdict from one repeat to the next; nothing without repeats."""
+    verdicts: dict[str, list[bool]] = {}
+    for split in SPLITS:
+        for item in evaluation.in_split(split):
+            verdicts.setdefault(item.first_nodeid, []).append(item.passed)
+    repeats = max(len(found) for found in verdicts.values())
+    if repeats == 1:
+        return []
+    varying = sum(len(set(found)) > 1 for found in verdicts.values())
+    return [f"fapo: varying between {repeats} runs: {varying:,} of {count(len(verdicts), 'test')}"]
 
 
 def _offline(evaluation: Evaluation) -> bool:

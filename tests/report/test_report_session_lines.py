@@ -30,3 +30,16 @@ def test_a_stand_in_is_named_and_noticed_without_a_name() -> None:
 def test_a_suite_without_cases_gets_no_line() -> None:
     other = item("t.py::test_unit", None)
     assert session_lines(Evaluation(items={other.nodeid: other})) == []
+
+
+def test_repeats_are_set_against_each_other() -> None:
+    verdicts = {"a": (True, True), "b": (True, False), "c": (False, False)}
+    items = [
+        item(f"t.py::test[{name}{'~r2' * (repeat == 2)}]", passed=passed).model_copy(
+            update={"repeat": repeat}
+        )
+        for name, both in verdicts.items()
+        for repeat, passed in enumerate(both, start=1)
+    ]
+    lines = session_lines(Evaluation(items={each.nodeid: each for each in items}))
+    assert lines[:2] == ["fapo: passing: train 50 % of 6", "fapo: varying between 2 runs: 1 of 3 tests"]

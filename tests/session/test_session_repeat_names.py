@@ -77,7 +77,9 @@ def test_one_repeat_can_be_asked_for(project: pytest.Pytester) -> None:
 def test_records_of_repeats_are_apart_and_reproduced(project: pytest.Pytester) -> None:
     shadow = ShadowTree.create(project.path)
     try:
-        request = EvaluationRequest(args=["--fapo-repeats=2", "-k", "not counts"], cache_folder=str(project.path / "cache"))
+        request = EvaluationRequest(
+            args=["--fapo-repeats=2", "-k", "not counts"], cache_folder=str(project.path / "cache")
+        )
         first, second = evaluate(shadow, request), evaluate(shadow, request)
     finally:
         shadow.close()
