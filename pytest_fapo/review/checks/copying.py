@@ -8,6 +8,7 @@ from pytest_fapo.models import ReviewProblem
 from pytest_fapo.review.checks.demonstrations import quotable
 from pytest_fapo.review.code import NotAFunction, parse_source, told
 from pytest_fapo.review.leakage import Added, Corpus, answer_lists, decoded, leaks
+from pytest_fapo.review.leakage.words import words_of
 from pytest_fapo.review.subject import Change, Subject
 
 
@@ -37,10 +38,12 @@ def _messages(change: Change, subject: Subject) -> Iterator[str]:
 
 def _hidden(text: str, known: list[str], corpus: Corpus, allowed: Set[int]) -> Iterator[str]:
     """What stands there for a reader who decodes."""
+    plain = set(words_of(text))
     for reading in decoded(text):
-        for message in leaks(Added(reading, known), corpus, allowed):
-            yield f"(decoded) {message}"
-            return
+        if any(len(word) > 3 and word not in plain for word in corpus.cases_with.keys() & words_of(reading)):
+            for message in leaks(Added(reading, known), corpus, allowed):
+                yield f"(decoded) {message}"
+                return
 
 
 def _readable(change: Change) -> str:

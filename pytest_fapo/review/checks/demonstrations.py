@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from pytest_fapo.models import Case, ReviewProblem
-from pytest_fapo.review.leakage import Added
+from pytest_fapo.review.leakage import Added, Corpus
 from pytest_fapo.review.subject import Subject
 
-_EXAMPLE = re.compile(
-    r"^[\W\d_]*(example|demonstration|sample|input|question|q|ticket|text|message|query|user|customer)"
-    r"[ \t]*\d*[\W_]*[:.\-–—]",
-    re.IGNORECASE | re.MULTILINE,
-)
-_GIVES = re.compile(
-    r"^[\W\d_]*(output|answer|a|label|reply|response|assistant|result|expected)[ \t]*\d*[\W_]*[:\-–—>]",
-    re.IGNORECASE | re.MULTILINE,
-)
+_ASKED = ("example", "demonstration", "sample", "input", "question", "q", "text", "message", "query", "user")
+_GIVEN = ("output", "answer", "a", "label", "reply", "response", "assistant", "result", "expected")
 _ARROW = re.compile(r"^.{8,}(?:->|→|=>).{1,80}$", re.MULTILINE)
 
 
@@ -41,14 +34,14 @@ def demonstrations(subject: Subject) -> Iterator[ReviewProblem]:
     for change in subject.changes:
         if change.artifact.level != "prompt":
             continue
-        new = examples(change.after) - examples(change.before)
+        new = examples(change.after, subject) - examples(change.before, subject)
         if settings.demonstrations == "off" and new > 1:
             yield _problem(
                 f"{change.address}: the edit adds {new} examples, and [tool.fapo] demonstrations is "
                 f'"off"; state the rule in words.',
                 change.address,
             )
-        total = max(examples(change.after), _quoted(change.after, subject))
+        total = max(examples(change.after, subject), _quoted(change.after, subject))
         if new > 0 and total > most:
             yield _problem(
                 f"{change.address}: the new text holds {total} examples; at most {most} pass "
@@ -70,9 +63,22 @@ def quotable(subject: Subject) -> set[int]:
     return {id(case) for case in subject.cases if case.split == "train" and case.id in named}
 
 
-def examples(text: str) -> int:
-    """How many examples a prompt seems to hold: inputs that are followed by what to answer."""
-    return min(len(_EXAMPLE.findall(text)), len(_GIVES.findall(text))) or len(_ARROW.findall(text)) // 2
+def examples(text: str, subject: Subject) -> int:
+    """How many examples a prompt seems to hold: lines of input that are followed by what to answer."""
+    asked = {*_ASKED, *(name for case in subject.cases for name in _keys(case.inputs))}
+    given = {*_GIVEN, *(name for case in subject.cases for name in _keys(case.expected))}
+    pairs = min(_beginnings(asked, text), _beginnings(given, text))
+    return pairs or len(_ARROW.findall(text)) // 2
+
+
+def _keys(value: object) -> list[str]:
+    return [str(key).lower() for key in value] if isinstance(value, dict) else []
+
+
+def _beginnings(names: Set[str], text: str) -> int:
+    """Lines that begin with one of the names, a number maybe, and a colon or dash."""
+    words = "|".join(re.escape(name) for name in sorted(names))
+    return len(re.findall(rf"(?im)^[^A-Za-z\n]{{0,12}}(?:{words})[ \t]*\d*[^\w\n]{{0,4}}[:\-–—>]", text))
 
 
 def _quoted(text: str, subject: Subject) -> int:
@@ -83,8 +89,6 @@ def _quoted(text: str, subject: Subject) -> int:
 
 
 def _stands_in(added: Added, case: Case) -> bool:
-    from pytest_fapo.review.leakage.corpus import Corpus
-
     return any(added.has(field.words) for field in Corpus([case]).inputs)
 
 

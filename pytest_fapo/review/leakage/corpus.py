@@ -67,6 +67,15 @@ class Corpus:
             or len(self.cases_with.get(word, ())) >= self.common_from
         )
 
+    def is_label(self, word: str) -> bool:
+        """Whether `word` is a part of a label."""
+        return any(word in label for label in self.labels)
+
+    def content_size(self, number: int) -> int:
+        """How many different meaningful words the inputs of a case hold."""
+        texts = (field.words for field in self._of_case[id(self.cases[number])] if field.role == "input")
+        return len({word for words in texts for word in content_of(words)})
+
     def is_rare(self, word: str) -> bool:
         """Whether at most two cases hold `word`."""
         return word not in STOPWORDS and len(self.cases_with.get(word, ())) <= 2

@@ -14,10 +14,13 @@ from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_
 
 CLUE = 3
 """So many meaningful words, all of one case's input and hardly any others beside them, are that case."""
+DESCRIPTION = 4
+"""The same where each word alone stands in many cases, and all together in few."""
+FEW = 2
 _RARE = 2
 _SHARE = 0.75
-_SHORTEST = 4
-_NAME = re.compile(r"(?<=[\w,;)'’\"] )[\"'(]?([A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{3,})\b")
+_SHORTEST = 3
+_NAME = re.compile(r"(?<=[\w,;)'’\"] )[\"'(]?([A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2,})\b")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _ALL_NOUNS = 0.15
 """Where so many words within sentences have a capital, capitals do not tell names (as in German)."""
@@ -29,25 +32,45 @@ def single_entries(added: Added, corpus: Corpus) -> Iterator[Hit]:
     for segment in added.segments:
         words = words_of(segment)
         clue = {word for word in content_of(words) if word not in TRIGGERS and word not in corpus.keys}
-        rare = {word for word in clue if _is_particular(word, added, corpus)}
-        if not rare:
-            continue
-        holders = set.intersection(*(corpus.cases_with[word] for word in rare))
-        for number in sorted(holders):
-            case = corpus.cases[number]
-            if _gives(words, case, corpus) and _is_of(case, number, clue, rare, names, corpus):
-                yield Hit(case, f"a line made of its input {quote(tuple(sorted(rare)))}")
+        rare = {found for word in clue if (found := _particular(word, added, corpus))}
+        if rare:
+            holders = set.intersection(*(corpus.cases_with[word] for word in rare))
+            told = [number for number in holders if _is_of(number, clue, rare, names, corpus)]
+        else:
+            told = _described(clue, corpus)
+        for number in sorted(told):
+            if _gives(words, corpus.cases[number], corpus):
+                yield Hit(
+                    corpus.cases[number], f"a line made of its input {quote(tuple(sorted(rare or clue)))}"
+                )
 
 
-def _is_particular(word: str, added: Added, corpus: Corpus) -> bool:
-    few = 0 < len(corpus.cases_with.get(word, ())) <= 2
-    return few and len(word) >= _SHORTEST and word not in added.known_words and not word.isdigit()
+def _described(clue: set[str], corpus: Corpus) -> list[int]:
+    """The few cases that all of these words together describe, though none of them does alone."""
+    known = [word for word in clue if word in corpus.cases_with and not corpus.is_label(word)]
+    if len(known) < DESCRIPTION or len(known) < 0.5 * len(clue):
+        return []
+    holders = set.intersection(*(corpus.cases_with[word] for word in known))
+    if len(holders) > FEW:
+        return []
+    return [number for number in holders if len(known) >= 0.4 * corpus.content_size(number)]
 
 
-def _is_of(case: Case, number: int, clue: set[str], rare: set[str], names: set[str], corpus: Corpus) -> bool:
-    """Whether the line speaks of this case: by a name, or by nothing but what its input says."""
-    if rare & names:
+def _particular(word: str, added: Added, corpus: Corpus) -> str:
+    """The word where only one case (or two) says it; a number is read from both sides."""
+    number = any(map(str.isdigit, word))
+    for reading in (word, word[::-1]) if number else (word,):
+        few = 0 < len(corpus.cases_with.get(reading, ())) <= FEW
+        if few and len(word) >= _SHORTEST and word not in added.known_words:
+            return reading
+    return ""
+
+
+def _is_of(number: int, clue: set[str], rare: set[str], names: set[str], corpus: Corpus) -> bool:
+    """Whether the line speaks of this case: by a name or number, or by nothing but what its input says."""
+    if any(word in names or word.isdigit() for word in rare):
         return True
+    case = corpus.cases[number]
     answers = {word for answer in _answers(case, corpus) for word in answer}
     own = [word for word in clue - answers if number in corpus.cases_with.get(word, ())]
     return len(own) >= CLUE and len(rare) >= _RARE and len(own) >= _SHARE * len(clue - answers)
