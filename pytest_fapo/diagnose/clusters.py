@@ -73,11 +73,17 @@ def make_clusters(
         place: _links(maps.get(place[0]), place[1], artifacts)
         for place in {(finding.pipeline, finding.step) for finding in findings}
     }
+    scenes = {
+        (pipeline, step): Scene(step, linked, artifacts, maps.get(pipeline))
+        for (pipeline, step), linked in links.items()
+    }
+    levels: dict[tuple[str, str, Category, Level], Level] = {}
     groups: dict[_Key, list[Finding]] = {}
     for finding in findings:
-        linked = links[finding.pipeline, finding.step]
-        scene = Scene(finding.step, linked, artifacts, maps.get(finding.pipeline))
-        settled = finding.model_copy(update={"level": settled_level(finding, scene)})
+        kind = (finding.pipeline, finding.step, finding.category, finding.level)
+        if kind not in levels:
+            levels[kind] = settled_level(finding, scenes[finding.pipeline, finding.step])
+        settled = finding.model_copy(update={"level": levels[kind]})
         groups.setdefault(_key(settled), []).append(settled)
     weights = {item.nodeid: item.weight for item in items}
     clusters = []

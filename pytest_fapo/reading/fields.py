@@ -102,6 +102,16 @@ class FieldMap:
         """Field -> the places where it shows, in the order in which a pipeline reaches them."""
         return {name: self._carriers(name) for name in self.expected}
 
+    @cached_property
+    def passing_by_question(self) -> dict[tuple[str, str], list[StepView]]:
+        """Step key and what a step was asked to the steps of passing runs that were asked just that."""
+        found: dict[tuple[str, str], list[StepView]] = defaultdict(list)
+        for reading in self.readings:
+            if reading.passed:
+                for step in reading.view.steps:
+                    found[step.key, step.question].append(step)
+        return found
+
     def closed_set(self, name: str) -> list[Any]:
         """The values of a field with few different scalar ones, most frequent first; else empty."""
         values = list(self.expected.get(name, {}).values())

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_fapo.models import LLMCall, Step, Trace
+from pytest_fapo.models import LLMCall, Step, Trace, canonical_json
 from pytest_fapo.reading.values import texts_in, whole_text
 
 
@@ -33,6 +33,11 @@ class StepView:
             if call.answer is not None:
                 return call.answer
         return None
+
+    @property
+    def question(self) -> str:
+        """What the step was given and sent to its model first: equal for runs that asked the same."""
+        return canonical_json([self.step.inputs, self.calls[0].messages if self.calls else None])
 
     @property
     def messages_text(self) -> str:

@@ -39,6 +39,20 @@ def test_a_value_that_was_not_found_is_the_finders_fault() -> None:
     assert "does not tell 'Riga'" in found.evidence
 
 
+def test_a_step_that_looks_several_times_is_in_charge_of_how_often() -> None:
+    bench = Bench()
+    for city, good in [("Oslo", True), ("Rome", True), ("Bern", True), ("Riga", False)]:
+        note = f"it lies in {city}" if good else "it is old"
+        steps = [
+            span("handle", "x"),
+            span("research", [note], parent="handle"),
+            span("find", [note], parent="research"),
+            span("find", ["more"], parent="research"),
+        ]
+        answered(bench, city, city if good else "unknown", *steps, given=note)
+    assert only(bench).step == "research"
+
+
 def test_a_value_that_was_found_is_the_answerers_fault() -> None:
     bench = Bench()
     cities(bench)
@@ -57,6 +71,15 @@ def test_a_value_found_and_dropped_is_the_droppers_fault() -> None:
     found = only(bench)
     assert (found.step, found.category) == ("rank", "retrieval")
     assert "stood in what rank was given" in found.evidence
+
+
+def test_what_only_hands_on_is_not_to_blame_for_what_was_not_found() -> None:
+    bench = Bench()
+    for city, good in [("Oslo", True), ("Rome", True), ("Bern", True), ("Riga", False)]:
+        notes = [f"it lies in {city}" if good else "it is old", "more"]
+        steps = [span("find", notes), span("rank", notes[:1], inputs={"notes": notes})]
+        answered(bench, city, city if good else "unknown", *steps, given=notes[0])
+    assert only(bench).step == "find"
 
 
 def test_giving_up_as_elsewhere_counts_though_the_value_stands_there_by_chance() -> None:

@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from pytest_fapo.diagnose.failure import Failure
 from pytest_fapo.diagnose.rules.labelled import labels_by_key, matches, told
-from pytest_fapo.models import canonical_json
 from pytest_fapo.reading import Reading, StepView
 from pytest_fapo.reading.values import read_json, same
 
@@ -156,21 +155,12 @@ def _with_value(output: Any, path: str, value: Any) -> tuple[Any, bool]:
 
 def _by_sibling(failure: Failure, step: StepView) -> Mend | None:
     """What the same step gave in a passing case, asked the same."""
-    given = _asked(step)
     if not step.step.inputs:
         return None  # what it depends on was not recorded
-    for reading in failure.fields.readings:
-        other = reading.view.by_key(step.key) if reading.passed else None
-        if other is None or other.step.output_cut or _asked(other) != given:
-            continue
-        if not same(other.output, step.output):
+    for other in failure.fields.passing_by_question.get((step.key, step.question), []):
+        if not other.step.output_cut and not same(other.output, step.output):
             return Mend(step, "sibling", other.output, other.step.output_type)
     return None
-
-
-def _asked(step: StepView) -> str:
-    """What a step was given, and what it sent before its first answer."""
-    return canonical_json([step.step.inputs, step.calls[0].messages if step.calls else None])
 
 
 def _by_resample(step: StepView) -> Mend | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pytest_fapo.diagnose.blame import Blame, blame_fields
@@ -16,7 +17,7 @@ TOLD = 0.7
 
 def not_given(failure: Failure) -> Finding | None:
     """A value that the answering step was not given, though in passing cases it is: blamed on the step that
-    lost it, or on the last one that finds it elsewhere."""
+    lost it, or on the one that finds it elsewhere."""
     found = _question(failure)
     if found is None or failure.view is None:
         return None
@@ -24,7 +25,7 @@ def not_given(failure: Failure) -> Finding | None:
     given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
     if not _values(expected) or given:
         return None
-    if _share(failure, name, lambda reading, value: _was_given(reading, asked, value)) < TOLD:
+    if _share_given(failure, name, asked) < TOLD:
         return None
     lost = _loser(failure, asked, expected)
     if lost is not None:
@@ -96,6 +97,13 @@ def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
     """Whether the answer is what the model says where it was not given the value: then the value stands in
     what it was given by chance only (the same number in another passage)."""
     said = normal(asked.answer or "")
+    memo, entry = failure.fields.memo, ("gave up", name, asked.key, said)
+    if entry not in memo:
+        memo[entry] = float(_says_so_elsewhere(failure, name, asked, said))
+    return bool(memo[entry])
+
+
+def _says_so_elsewhere(failure: Failure, name: str, asked: StepView, said: str) -> bool:
     like: list[bool] = []
     for reading in failure.fields.readings:
         other = reading.view.by_key(asked.key)
@@ -108,14 +116,29 @@ def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
     return len(like) >= 4 and sum(like) >= 0.6 * len(like)
 
 
-def _share(failure: Failure, name: str, told: Any) -> float:
+def _share_given(failure: Failure, name: str, asked: StepView) -> float:
+    entry = ("given", name, asked.name)
+    return _share(failure, name, entry, lambda reading, value: _was_given(reading, asked, value))
+
+
+def _share_gave(failure: Failure, name: str, key: str) -> float:
+    return _share(failure, name, ("gave", name, key), lambda reading, value: _gave(reading, key, value))
+
+
+def _share(
+    failure: Failure, name: str, entry: tuple[str, ...], told: Callable[[Reading, Any], bool]
+) -> float:
     """Share of the passing cases, of two or more, of which `told` holds."""
+    memo = failure.fields.memo
+    if entry in memo:
+        return memo[entry]
     verdicts = []
     for reading in failure.fields.readings:
         value = failure.fields.expected.get(name, {}).get(reading.case.id)
         if reading.passed and _values(value):
             verdicts.append(told(reading, value))
-    return sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0
+    memo[entry] = sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0
+    return memo[entry]
 
 
 def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:
@@ -132,21 +155,31 @@ def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:
 
 def _passes_on(failure: Failure, step: StepView) -> bool:
     """Whether the step hands over texts: in passing cases its output holds the right values."""
-    for name in failure.failing_fields:
-        if _share(failure, name, lambda reading, value: _gave(reading, step.key, value)) >= TOLD:
-            return True
-    return False
+    return any(_share_gave(failure, name, step.key) >= TOLD for name in failure.failing_fields)
 
 
 def _finder(failure: Failure, name: str, asked: StepView) -> StepView | None:
-    """The last step before the answer whose output tells the right value in passing cases."""
+    """The first step before the answer whose output tells the right value in passing cases: those after it
+    hand on what it found."""
     assert failure.view is not None
-    for step in reversed(failure.view.steps):
+    for step in failure.view.steps:
         if step.order >= asked.order or step.name == asked.name or isinstance(step.output, str):
             continue
-        if _share(failure, name, lambda reading, value, key=step.key: _gave(reading, key, value)) >= TOLD:
-            return step
+        if _share_gave(failure, name, step.key) >= TOLD:
+            return _in_charge(failure, name, step)
     return None
+
+
+def _in_charge(failure: Failure, name: str, finder: StepView) -> StepView:
+    """The step that has the finder look again and again, where there is one: how often is its decision."""
+    assert failure.view is not None
+    parent = finder.step.parent
+    calls = [step for step in failure.view.steps if step.name == finder.name and step.step.parent == parent]
+    for step in failure.view.steps:
+        inner = step.step.index == parent and step.step.parent is not None
+        if inner and len(calls) >= 2 and _share_gave(failure, name, step.key) >= TOLD:
+            return step
+    return finder
 
 
 def _gave(reading: Reading, key: str, value: Any) -> bool:

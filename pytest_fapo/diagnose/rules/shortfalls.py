@@ -19,8 +19,7 @@ def cut_short(failure: Failure) -> Finding | None:
     for step in _before_the_answer(failure):
         if step.calls or not is_cut(step):
             continue
-        others = _elsewhere(failure, step, passed=True)
-        if len(others) >= ENOUGH and sum(map(is_cut, others)) <= MOST_CUT * len(others):
+        if _share_cut(failure, step.key) <= MOST_CUT:
             return failure.finding(
                 "retrieval",
                 step,
@@ -38,12 +37,12 @@ def too_few(failure: Failure) -> Finding | None:
     for step in _before_the_answer(failure):
         if not step.calls or not isinstance(step.output, list):
             continue
-        usual = [len(o.output) for o in _elsewhere(failure, step, passed=True) if isinstance(o.output, list)]
-        if len(usual) >= ENOUGH and len(step.output) < min(usual):
+        usual = _fewest(failure, step.key)
+        if len(step.output) < usual:
             return failure.finding(
                 "format",
                 step,
-                f"{step.key} gave {len(step.output)} of what are {min(usual)} or more where cases pass: "
+                f"{step.key} gave {len(step.output)} of what are {usual} or more where cases pass: "
                 f"{shown(step.answer or step.output, 100)}",
                 confidence=0.7,
                 actual=step.answer,
@@ -71,6 +70,24 @@ def _before_the_answer(failure: Failure) -> list[StepView]:
     return [step for step in failure.view.steps if last is not None and step.order < last.order]
 
 
-def _elsewhere(failure: Failure, step: StepView, *, passed: bool) -> list[StepView]:
-    found = [reading.view.by_key(step.key) for reading in failure.fields.readings if reading.passed is passed]
-    return [other for other in found if other is not None]
+def _share_cut(failure: Failure, key: str) -> float:
+    """Share of the passing cases whose text the step cuts too; 1 where too few tell."""
+    memo, entry = failure.fields.memo, ("cut", key)
+    if entry not in memo:
+        others = _passing(failure, key)
+        memo[entry] = sum(map(is_cut, others)) / len(others) if len(others) >= ENOUGH else 1.0
+    return memo[entry]
+
+
+def _fewest(failure: Failure, key: str) -> int:
+    """The fewest entries that the step's list has in a passing case; 0 where too few tell."""
+    memo, entry = failure.fields.memo, ("fewest", key)
+    if entry not in memo:
+        counts = [len(step.output) for step in _passing(failure, key) if isinstance(step.output, list)]
+        memo[entry] = min(counts) if len(counts) >= ENOUGH else 0
+    return int(memo[entry])
+
+
+def _passing(failure: Failure, key: str) -> list[StepView]:
+    found = [reading.view.by_key(key) for reading in failure.fields.readings if reading.passed]
+    return [step for step in found if step is not None]
