@@ -196,6 +196,17 @@ def test_a_client_whose_file_is_not_shown_is_known_by_its_call(
     assert project.run(_checked, "sort", "hello") == "right"
 
 
+def test_a_neighbours_call_is_taken_over_where_the_clients_file_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = _project(tmp_path, monkeypatch, NEIGHBOUR)
+    evidence = _evidence(project, hidden=["llm.py", "fake.py"], asks=False)
+    asking = _evidence(project, "reply")
+    evidence = evidence.model_copy(update={"cases": [*evidence.cases, *asking.cases]})
+    project.apply(CHECK, evidence)
+    assert project.run(_checked, "sort", "hello") == "right"
+
+
 def test_a_function_without_any_model_gets_no_question(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,29 +185,53 @@ class Reader:
 
     def _elsewhere_in(self, module: Module) -> Asker | None:
         """A function that other functions of the module ask with, or that the module defines or imports."""
+        for node, owner in self._neighbours_calls(module):
+            taken = self._resolved(node.func, module, owner)
+            if taken is not None and not taken.required:
+                return self._made(node, taken)
+        for name in sorted(module.names - {self._target.name}):
+            called = ast.Name(id=name, ctx=ast.Load())
+            taken = self._resolved(called, module, "")
+            if taken is not None and not taken.required:
+                return self._made(ast.Call(func=called, args=[], keywords=[]), taken)
+        return self._by_its_name(module)
+
+    def _neighbours_calls(self, module: Module) -> Iterator[tuple[ast.Call, str]]:
+        """Calls in the module's functions of what can be called from here too, with the class around them."""
         for name, function in module.functions.items():
             owner = name.rpartition(".")[0]
             for node in ast.walk(function):
-                if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
-                    if _bare_owner(node.func) in ("self", "cls") and owner != self._target.owner:
-                        continue
-                    found = self._sources.resolve(node.func, module, owner)
-                    taken = self._askable.taken(found) if found is not None else None
-                    if (
-                        taken is not None
-                        and not taken.required
-                        and found is not None
-                        and self._reaches(node.func)
-                    ):
-                        return self._made(node, taken)
-        for name in sorted(module.names):
-            if name == self._target.name:
-                continue
-            called = ast.Name(id=name, ctx=ast.Load())
-            found = self._sources.resolve(called, module)
-            taken = self._askable.taken(found) if found is not None else None
-            if taken is not None and not taken.required:
-                return self._made(ast.Call(func=called, args=[], keywords=[]), taken)
+                if isinstance(node, ast.Call) and self._reaches(node.func):
+                    bound_elsewhere = (
+                        _bare_owner(node.func) in ("self", "cls") and owner != self._target.owner
+                    )
+                    if not bound_elsewhere:
+                        yield node, owner
+
+    def _resolved(self, called: ast.expr, module: Module, owner: str) -> Taken | None:
+        found = self._sources.resolve(called, module, owner)
+        return self._askable.taken(found) if found is not None else None
+
+    def _by_its_name(self, module: Module) -> Asker | None:
+        """What is called as askers are, by a neighbour that asks a model; for files that are not shown."""
+        asking = {
+            step.name.rpartition(".")[2]
+            for case in self._target.evidence.cases
+            for step in (case.trace.steps if case.trace is not None else [])
+            if step.llm_calls
+        }
+        for name in sorted(asking & {each.rpartition(".")[2] for each in module.functions}):
+            function = next(each for key, each in module.functions.items() if key.rpartition(".")[2] == name)
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call) or not node.args or not self._reaches(node.func):
+                    continue
+                if self._sources.resolve(node.func, module) or isinstance(node.args[0], ast.Constant):
+                    continue
+                if ASKING.search(_bare(node.func)):
+                    awaited = any(
+                        isinstance(each, ast.Await) and each.value is node for each in ast.walk(function)
+                    )
+                    return self._made(node, Taken("", False, _is_messages(node.args[0]), awaited, ()))
         return None
 
     def _reaches(self, called: ast.expr) -> bool:

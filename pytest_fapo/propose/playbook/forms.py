@@ -88,7 +88,9 @@ class Forms:
             clean = operator.cleaner()
             cleaned = [clean(each.text) for each in samples]
             pairs = list(zip(samples, cleaned, strict=True))
-            mended = sum(each.failing and each.right(text) for each, text in pairs)
+            mended = sum(
+                each.failing and each.right(text) and not each.right(each.text) for each, text in pairs
+            )
             broken = any(
                 not each.failing and each.right(each.text) > each.right(text) for each, text in pairs
             )

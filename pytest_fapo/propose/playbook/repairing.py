@@ -100,6 +100,6 @@ def _narrowed(rule: str, given: str) -> str:
     left = [term for term in _terms(rule) if term.rstrip(".\n") not in bad]
     if not left or not bad:
         return ""
-    for term in bad:
+    for term in sorted(bad):
         rule = re.sub(rf",\s*{re.escape(term)}\b|\b{re.escape(term)}\s*(,\s*|\bor\s+)", "", rule)
     return "" if _terms_in(rule, given) else rule

@@ -191,7 +191,8 @@ class _Chooser:
     def _rules(self, most: int) -> list[str]:
         """What the playbook would tell the model in the prompt."""
         advice = [each for each in all_advice(self._view) if each.mends] if self._view.seen else []
-        return [line for each in advice[:2] for line in each.lines if len(line) <= 200][:most]
+        lines = dict.fromkeys(line for each in advice[:2] for line in each.lines if len(line) <= 200)
+        return list(lines)[:most]
 
     def _several_are_needed(self) -> bool:
         wanted = [finding.expected for finding in self._evidence.cluster.findings]

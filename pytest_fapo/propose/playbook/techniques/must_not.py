@@ -24,7 +24,7 @@ def must_not(view: View) -> Iterator[Advice]:
     names = [name for name in view.fields.expected if name and name_kind(name) == "exclude"]
     for seen in view.seen:
         for name in names:
-            counts.update(set(phrases(view.expected(seen, name))))
+            counts.update(dict.fromkeys(phrases(view.expected(seen, name)), 1))
         for demand in seen.demands:
             if demand.kind == "exclude" and isinstance(demand.value, str):
                 counts[demand.value] += 1
