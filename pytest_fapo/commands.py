@@ -14,10 +14,12 @@ from pytest_fapo.stash import COMMAND_KEY
 from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
+    from pytest_fapo.diagnose.reader import LLMReader
     from pytest_fapo.models import Evaluation
     from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
     from pytest_fapo.report import Summary
+    from pytest_fapo.review import LLMReviewer
     from pytest_fapo.session import FapoSession
 
 
@@ -25,11 +27,17 @@ class Prepared:
     """What `--fapo-optimize` has made ready before the first test ran."""
 
     def __init__(
-        self, run: RunDirectory, snapshot: Snapshot, proposers: list[Proposer], summary: Summary | None
+        self,
+        run: RunDirectory,
+        snapshot: Snapshot,
+        proposers: list[Proposer],
+        readers: tuple[LLMReader | None, LLMReviewer | None],
+        summary: Summary | None,
     ) -> None:
         self.run = run
         self.snapshot = snapshot
         self.proposers = proposers
+        self.reader, self.reviewer = readers
         self.summary = summary
         """Of a resumed run whose files are written already."""
 
@@ -59,7 +67,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
     from pytest_fapo.optimize.resume import check_unchanged
     from pytest_fapo.session import prepare_folder
-    from pytest_fapo.wiring import make_proposers
+    from pytest_fapo.wiring import make_proposers, readers_of
 
     runs = prepare_folder(config.rootpath / ".fapo") / "runs"
     summary = None
@@ -67,7 +75,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run = resumable(runs)
         summary = finish_writing(run)
     snapshot = Snapshot.take(config.rootpath, session.settings.scope)
-    proposers = make_proposers(config, session)
+    proposers, readers = make_proposers(config, session), readers_of(session)
     if option.fapo_resume:
         if summary is None:
             check_unchanged(run, snapshot)
@@ -75,7 +83,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run = RunDirectory.create(runs)
         run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
     session.plan = replace(session.plan, spend_file=run.spend_file)
-    config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, summary)
+    config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, readers, summary)
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
@@ -111,11 +119,27 @@ def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation,
         run = RunDirectory(Path(folder))
         session.plan = replace(session.plan, spend_file=run.spend_file)
         snapshot = Snapshot.of_whatever(session.root, session.settings.scope)
-        request = make_request(config, session, baseline, run=run, snapshot=snapshot, proposers=[], out=out)
+        reader = _reader(config, session, out)
+        request = make_request(
+            config, session, baseline, run=run, snapshot=snapshot, proposers=[], reader=reader, out=out
+        )
         progress = Progress(out.file, tty=out.tty, verbosity=-1, color=out.color)
         with progress:
             diagnosis = diagnose_baseline(request, progress)
     render_diagnosis(diagnosis, baseline, out.file, tty=out.tty, color=out.color)
+
+
+def _reader(config: pytest.Config, session: FapoSession, out: Output) -> LLMReader | None:
+    """Who reads what the rules leave unsure; a diagnosis does without where the model cannot be asked."""
+    from pytest_fapo.diagnose.reader import make_reader
+    from pytest_fapo.wiring import calls_of, use_plugins_clients
+
+    use_plugins_clients(config)
+    try:
+        return make_reader(session.settings, calls_of(session), session.root)
+    except ConfigError as error:
+        out.file.write(f"\nfapo: only the rules diagnose: {error}\n")
+        return None
 
 
 def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> int:
@@ -134,6 +158,8 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
             run=prepared.run,
             snapshot=prepared.snapshot,
             proposers=prepared.proposers,
+            reader=prepared.reader,
+            reviewer=prepared.reviewer,
             out=out,
         )
         out.file.write("\n")

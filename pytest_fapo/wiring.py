@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fapo.config import PROVIDERS
+from pytest_fapo.diagnose import Reader
+from pytest_fapo.diagnose.reader import LLMReader, make_reader
 from pytest_fapo.evaluate import child_args
 from pytest_fapo.gate import policy_of
 from pytest_fapo.llm import CallContext, optimizer_calls
@@ -19,6 +21,7 @@ from pytest_fapo.models import Evaluation
 from pytest_fapo.optimize import Budget, OptimizeRequest, RunDirectory, Snapshot
 from pytest_fapo.plugin_hooks import PluginHooks
 from pytest_fapo.propose import Proposer, make_proposer
+from pytest_fapo.review import LLMReviewer, make_reviewer
 from pytest_fapo.session.capturing import offline_applies
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ def make_request(
     run: RunDirectory,
     snapshot: Snapshot,
     proposers: Sequence[Proposer],
+    reader: Reader | None = None,
+    reviewer: LLMReviewer | None = None,
     out: Output,
 ) -> OptimizeRequest:
     """Everything that a run (or a diagnosis, which has no proposers) works on."""
@@ -58,6 +63,8 @@ def make_request(
         max_candidates=option.fapo_max_candidates,
         level=option.fapo_level,
         policy=policy_of(settings, name=option.fapo_policy, target=option.fapo_target or settings.target),
+        reader=reader,
+        reviewer=reviewer,
         hooks=PluginHooks(config.hook),
         stand_in=offline,
         read_line=out.read_line,
@@ -86,6 +93,16 @@ def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer
     for proposer in proposers:
         proposer.check()
     return proposers
+
+
+def readers_of(session: FapoSession) -> tuple[LLMReader | None, LLMReviewer | None]:
+    """Who reads unsure failures and who reads candidates: models in fresh contexts, where any are named.
+
+    Raises:
+        ConfigError: a model has no key.
+    """
+    settings, calls = session.settings, calls_of(session)
+    return make_reader(settings, calls, session.root), make_reviewer(settings, calls, session.root)
 
 
 def use_plugins_clients(config: pytest.Config) -> None:

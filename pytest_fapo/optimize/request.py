@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
+from pytest_fapo.diagnose import Reader
 from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import LEVELS, Evaluation, Level
 from pytest_fapo.optimize.budget import Budget
@@ -16,6 +17,7 @@ from pytest_fapo.optimize.hooks import Hooks
 from pytest_fapo.optimize.run_directory import RunDirectory
 from pytest_fapo.optimize.snapshot import Snapshot
 from pytest_fapo.propose import Proposer
+from pytest_fapo.review import LLMReviewer
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,9 @@ class OptimizeRequest:
     level: Level = "structure"
     """`--fapo-level`: the highest level that may be edited."""
     policy: GatePolicy = field(default_factory=GatePolicy)
-    reviewer: Any = None
+    reviewer: LLMReviewer | None = None
     """Reads each candidate in a fresh context."""
-    reader: Any = None
+    reader: Reader | None = None
     """Reads the failures that the rules leave unsure."""
     hooks: Hooks = field(default_factory=Hooks)
     stand_in: str = ""

@@ -132,13 +132,15 @@ class Trial:
 
     def _confirmed(self, candidate: Candidate, best: Best, after: Evaluation, verdict: Verdict) -> Verdict:
         """The verdict after a second sample of the parent: luck with the answers is no gain."""
-        asked = to_confirm(best.evaluation, after)
+        asked = to_confirm(best.evaluation, after, policy=self._request.policy)
         if not asked or self._request.cache_mode == "only":
             return verdict
         sample = int(candidate.digest[:7], 16)  # the same one when an interrupted run goes on
         again = self._evaluator.again(best.files, asked, sample=sample)
         self._stop_on_budget(again)
-        return confirmed(asked, again, verdict)
+        return confirmed(
+            asked, again, verdict, policy=self._request.policy, before=best.evaluation, after=after
+        )
 
     def _stop_on_budget(self, evaluation: Evaluation) -> None:
         """An evaluation that ran into a limit decides nothing."""

@@ -52,6 +52,12 @@ def proposal(text: str, address: str = ADDRESS, **more: Any) -> dict[str, Any]:
     return {"hypothesis": "it must answer plainly", "edits": [{"address": address, "text": text}], **more}
 
 
+def _asked_for(body: dict[str, Any]) -> list[str]:
+    """The keys of the structured answer that is asked for."""
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    return list(schema.get("properties", {}))
+
+
 @dataclass
 class Server:
     """Answers `/chat/completions`; counts what it was asked."""
@@ -63,9 +69,19 @@ class Server:
     """HTTP status of the n-th task request, from 1."""
     task_requests: list[dict[str, Any]] = field(default_factory=list)
     optimizer_requests: list[dict[str, Any]] = field(default_factory=list)
+    reviewer: Optimizer = lambda body: {"problems": []}
+    review_requests: list[dict[str, Any]] = field(default_factory=list)
+    reader_requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
     def answer(self, body: dict[str, Any]) -> tuple[int, str]:
+        asked = _asked_for(body)
+        if body["model"] == "opt" and "problems" in asked:
+            self.review_requests.append(body)
+            return 200, json.dumps(self.reviewer(body))
+        if body["model"] == "opt" and "edits" not in asked and "proposals" not in asked:
+            self.reader_requests.append(body)
+            return 200, json.dumps({name: [] for name in asked})
         if body["model"] == "opt":
             self.optimizer_requests.append(body)
             content = self.optimizer(body)
