@@ -1,63 +1,15 @@
-"""Policies on evaluations made by hand: repeats, metrics, statistics, confirmation, runs without effect."""
+"""What the policies accept: repeats, gains against losses, a target, graded metrics."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
-from functools import cache
-
 import pytest
+from support.gate_samples import PAIRED, candidate, cases, evaluation, graded
 
 from pytest_fapo.config import Settings
 from pytest_fapo.errors import ConfigError
-from pytest_fapo.gate import GatePolicy, confirmed, judge_cases, judge_suite, policy_of, to_confirm
-from pytest_fapo.gate.statistics import mean_interval, sign_flip_test, sign_test
-from pytest_fapo.models import Candidate, Evaluation, ItemResult, LLMCall, Split, Trace, Verdict
+from pytest_fapo.gate import GatePolicy, judge_cases, judge_suite, policy_of, to_confirm
 
-SPLITS: dict[str, Split | None] = {"t": "train", "v": "val", "h": "holdout", "u": None}
-PAIRED = GatePolicy(name="paired")
-CALL = LLMCall(key="k", api="chat.completions", url="http://x")
-
-
-def evaluation(
-    results: Mapping[str, str], scores: Mapping[str, Mapping[str, float]] | None = None
-) -> Evaluation:
-    """Unit to the results of its repeats, `+` passed, `-` failed; t… train, v… val, h… holdout, u… none."""
-    found = [
-        result(name, repeat, mark, tuple((scores or {}).get(name, {}).items()))
-        for name, marks in results.items()
-        for repeat, mark in enumerate(marks, start=1)
-    ]
-    return Evaluation.model_construct(
-        items={item.nodeid: item for item, _ in found},
-        traces={item.nodeid: trace for item, trace in found},
-    )
-
-
-@cache
-def result(
-    name: str, repeat: int, mark: str, scores: tuple[tuple[str, float], ...]
-) -> tuple[ItemResult, Trace]:
-    """One item and its trace; equal ones are the same, since the simulations need very many."""
-    nodeid = f"test[{name}]" if repeat == 1 else f"test[{name}~r{repeat}]"
-    item = ItemResult.model_construct(
-        nodeid=nodeid,
-        outcome="passed" if mark == "+" else "failed",
-        split=SPLITS[name[0]],
-        case_id=name if SPLITS[name[0]] else None,
-        repeat=repeat,
-        scores=dict(scores),
-        trace_id=nodeid,
-    )
-    return item, Trace.model_construct(pipeline="p", case_id=name, llm_calls=[CALL])
-
-
-def candidate(*names: str) -> Candidate:
-    targets = [f"test[{name}]" for name in names]
-    return Candidate(edits=[], hypothesis="", proposer="playbook", technique="x", targets=targets)
-
-
-# --- repeats ------------------------------------------------------------------------------------------
+# --- repeats ----------------------------------------------------------------------------------------
 
 
 def test_a_flaky_test_is_neither_a_gain_nor_a_loss() -> None:
@@ -96,11 +48,7 @@ def test_repeats_of_a_case_are_one_observation() -> None:
     assert verdict.effect == pytest.approx(5 / 11)
 
 
-# --- paired -------------------------------------------------------------------------------------------
-
-
-def cases(letter: str, marks: str) -> dict[str, str]:
-    return {f"{letter}{number}": mark for number, mark in enumerate(marks)}
+# --- paired -----------------------------------------------------------------------------------------
 
 
 def test_paired_weighs_gains_against_losses() -> None:
@@ -146,7 +94,75 @@ def test_a_test_without_a_case_is_guarded_under_every_policy(policy: GatePolicy)
     assert "test[u0]" in verdict.reason
 
 
-# --- target -------------------------------------------------------------------------------------------
+# --- observations and figures -----------------------------------------------------------------------
+
+
+def test_two_tests_on_one_case_are_one_observation() -> None:
+    """Both tests of three cases turn green: that is three observations, not six."""
+    names = [f"{letter}{number}" for number in range(3) for letter in ("t", "tt")]
+    before, after = evaluation(dict.fromkeys(names, "-")), evaluation(dict.fromkeys(names, "+"))
+    for side in (before, after):
+        for nodeid, item in side.items.items():
+            case = str(item.case_id).replace("tt", "t")
+            side.items[nodeid] = item.model_copy(update={"case_id": case, "pipeline": "p"})
+    verdict = judge_cases(candidate("t0"), before, after, policy=PAIRED)
+    assert verdict.p_value == pytest.approx(1 / 8)
+    assert not verdict.accepted
+    assert len(to_confirm(before, after)) == 3
+
+
+@pytest.mark.parametrize(
+    ("before_val", "after_val", "accepted"),
+    [
+        ("-" + "+" * 9, "+" * 10, True),
+        ("+" * 10, "+" * 10, True),
+        ("+" * 10, "-" + "+" * 9, False),
+        ("-" * 6 + "+" * 44, "+" * 6 + "-" + "+" * 43, True),
+    ],
+    ids=["one gain", "nothing", "one loss of ten", "six gains, one loss"],
+)
+def test_paired_is_never_stricter_than_strict_on_val(before_val: str, after_val: str, accepted: bool) -> None:
+    before = evaluation({**cases("t", "-" * 8), **cases("v", before_val)})
+    after = evaluation({**cases("t", "+" * 8), **cases("v", after_val)})
+    assert judge_cases(candidate("t0"), before, after, policy=PAIRED).accepted is accepted
+
+
+def test_tests_are_guarded_beside_a_graded_objective() -> None:
+    policy = GatePolicy(name="paired", objective="brevity")
+    names = [f"t{number}" for number in range(12)]
+    low, high = graded(**dict.fromkeys(names, 0.2)), graded(**dict.fromkeys(names, 0.6))
+    passing = evaluation(dict.fromkeys(names, "+"), low)
+    kept = judge_cases(candidate(*names), passing, evaluation(dict.fromkeys(names, "+"), high), policy=policy)
+    assert kept.accepted, kept.reason
+    assert kept.effect == pytest.approx(0.4)
+    worse = evaluation({**dict.fromkeys(names, "+"), "t3": "-", "t4": "-"}, high)
+    assert "does not exclude a loss" in judge_cases(candidate(*names), passing, worse, policy=policy).reason
+
+
+def test_a_metric_that_is_no_longer_recorded_has_fallen() -> None:
+    results = {"t0": "-", "t1": "+", "v0": "+"}
+    before = evaluation(results, graded(t1=-3.0, v0=-1.0))
+    after = evaluation({**results, "t0": "+"}, graded(t1=-3.0))
+    assert "'brevity' fell by 2 on val" in judge_cases(candidate("t0"), before, after).reason
+
+
+def test_demonstrations_are_no_gain() -> None:
+    quoting = candidate("t0", "t1").model_copy(update={"demonstrations": ["t0"]})
+    before, after = evaluation({"t0": "-", "t1": "-"}), evaluation({"t0": "+", "t1": "-"})
+    assert not judge_cases(quoting, before, after).accepted
+    assert judge_cases(quoting, before, evaluation({"t0": "+", "t1": "+"})).fixed == ["test[t1]"]
+
+
+def test_the_proof_tells_effect_and_chance_too() -> None:
+    before = evaluation({**cases("t", "-" * 8 + "+" * 8), "u0": "+"})
+    after = evaluation({**cases("t", "+" * 16), "u0": "+"})
+    verdict = judge_suite(before, after, policy=PAIRED)
+    assert verdict.accepted
+    assert verdict.reason == "8 tests fixed, nothing broken; train +50.0 points, p = 0.0039"
+    assert judge_suite(before, after).p_value is None, "strict without repeats speaks of no chance"
+
+
+# --- target -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -172,11 +188,7 @@ def test_target_needs_a_target() -> None:
     assert policy_of(Settings(), name="target", target=0.5).target == 0.5
 
 
-# --- metrics ------------------------------------------------------------------------------------------
-
-
-def graded(**means: float) -> dict[str, dict[str, float]]:
-    return {name: {"brevity": value} for name, value in means.items()}
+# --- metrics ----------------------------------------------------------------------------------------
 
 
 def test_other_metrics_are_guarded() -> None:
@@ -199,90 +211,3 @@ def test_a_graded_objective_must_rise_and_tests_must_not_break() -> None:
     assert "'brevity' on val fell" in judge_cases(candidate("t0"), before, worse, policy=policy).reason
     broken = evaluation({**results, "t1": "-"}, graded(t0=0.6, t1=0.5, v0=0.9))
     assert not judge_cases(candidate("t0"), before, broken, policy=policy).accepted
-
-
-# --- statistics ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_statistics_are_those_of_scipy(seed: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    draw = random.Random(seed)
-    gains, losses = draw.randint(0, 12), draw.randint(1, 12)
-    exact = stats.binomtest(gains, gains + losses, 0.5, alternative="greater").pvalue
-    assert sign_test(gains, losses) == pytest.approx(exact)
-    few = [round(draw.uniform(-0.2, 0.6), 3) for _ in range(10)]
-    many = [round(draw.uniform(-0.3, 0.5), 3) for _ in range(60)]
-    for differences, tolerance in ((few, 1e-9), (many, 0.02)):
-        assert sum(differences) > 0
-        theirs = stats.permutation_test(
-            (differences,), sum, permutation_type="samples", alternative="greater", n_resamples=20_000
-        )
-        assert sign_flip_test(differences) == pytest.approx(theirs.pvalue, abs=tolerance)
-    low, high = mean_interval(many, 0.95)
-    mean = sum(many) / len(many)
-    theirs_low, theirs_high = stats.t.interval(0.95, len(many) - 1, loc=mean, scale=stats.sem(many))
-    assert low == pytest.approx(theirs_low)
-    assert high == pytest.approx(theirs_high)
-
-
-# --- runs in which nothing changes ---------------------------------------------------------------------
-
-TRAIN, VAL, NOISE = 50, 50, 0.05
-
-
-def noisy(draw: random.Random, repeats: int) -> Evaluation:
-    """Every case is right but for call noise."""
-    names = [f"t{number}" for number in range(TRAIN)] + [f"v{number}" for number in range(VAL)]
-    return evaluation(
-        {name: "".join("-" if draw.random() < NOISE else "+" for _ in range(repeats)) for name in names}
-    )
-
-
-def accepts_noise(seed: int, policy: GatePolicy, repeats: int, candidates: int = 10) -> bool:
-    """A run of the loop's verdicts on edits that change nothing."""
-    draw = random.Random(seed)
-    before = noisy(draw, repeats)
-    failing = [
-        item.case_id or "" for item in before.in_split("train") if not item.passed and item.repeat == 1
-    ]
-    for _ in range(candidates if failing else 0):
-        after = noisy(draw, repeats)
-        verdict = judge_cases(candidate(*failing), before, after, policy=policy)
-        if verdict.accepted:
-            asked = to_confirm(before, after)
-            verdict = confirmed(asked, noisy(draw, 1), verdict)
-        if verdict.accepted:
-            return True
-    return False
-
-
-@pytest.mark.parametrize(
-    ("policy", "repeats"), [(GatePolicy(), 1), (GatePolicy(), 3), (PAIRED, 1), (PAIRED, 3)]
-)
-def test_edits_that_change_nothing_are_hardly_ever_accepted(policy: GatePolicy, repeats: int) -> None:
-    accepted = sum(accepts_noise(seed, policy, repeats) for seed in range(40))
-    assert accepted <= 1, f"{accepted} of 40 runs"
-
-
-def test_confirmation_asks_few_and_not_what_cannot_vary() -> None:
-    before = evaluation({**cases("t", "-" * 20), **cases("v", "-" * 5)})
-    after = evaluation({**cases("t", "+" * 20), **cases("v", "+" * 5)})
-    asked = to_confirm(before, after)
-    assert len(asked) == 5
-    assert all(name.startswith("test[t") for name in asked)
-    offline = CALL.model_copy(update={"offline": True})
-    for name, trace in before.traces.items():
-        before.traces[name] = trace.model_copy(update={"llm_calls": [offline]})
-    assert to_confirm(before, after) == []
-
-
-@pytest.mark.parametrize(
-    ("again", "accepted"), [("-----", True), ("+----", True), ("++---", True), ("+++--", False)]
-)
-def test_a_gain_that_comes_without_the_edit_too_is_noise(again: str, accepted: bool) -> None:
-    verdict = Verdict(accepted=True, reason="5 fixed")
-    names: Sequence[str] = [f"test[t{number}]" for number in range(5)]
-    judged = confirmed(names, evaluation(cases("t", again)), verdict)
-    assert judged.accepted is accepted
-    assert accepted or judged.stage == "confirm"
