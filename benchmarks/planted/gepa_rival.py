@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.planted.lab import Lab
@@ -31,11 +33,7 @@ class GepaRun:
 
 def available() -> bool:
     """Whether GEPA is installed (the extra `benchmarks`)."""
-    try:
-        import gepa  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return find_spec("gepa") is not None
 
 
 def run_gepa(
@@ -62,7 +60,6 @@ def run_gepa(
         until: stop as soon as the best validation score is this high.
     """
     import httpx
-    from gepa.api import optimize
 
     name = f"gepa-{seed}-{id(program)}"
     lab.server.models[name] = model or program.answer
@@ -81,14 +78,14 @@ def run_gepa(
         return (until is not None and best >= until) or (iterations is not None and state.i + 1 >= iterations)
 
     with client:
-        result: Any = optimize(
+        result = import_module("gepa.api").optimize(
             seed_candidate=dict(program.prompts),
             trainset=list(program.of_split("train")),
             valset=list(program.of_split("val")),
-            adapter=adapter,  # type: ignore[arg-type]
-            reflection_lm=reflection,  # type: ignore[arg-type]
+            adapter=adapter,
+            reflection_lm=reflection,
             max_metric_calls=metric_calls,
-            stop_callbacks=[stop],  # type: ignore[list-item]
+            stop_callbacks=[stop],
             seed=seed,
             logger=_Quiet(),
         )
@@ -117,15 +114,14 @@ class _Adapter:
         self._pool = ThreadPoolExecutor(THREADS)
 
     def evaluate(self, batch: list[Item], candidate: Mapping[str, str], capture_traces: bool = False) -> Any:
-        from gepa.core.adapter import EvaluationBatch
-
+        batch_of = import_module("gepa.core.adapter").EvaluationBatch
         outputs = list(self._pool.map(lambda item: self._run(item, candidate), batch))
         right = [
             all(output[step] == item.right[step] for step in self._program.steps)
             for item, output in zip(batch, outputs, strict=True)
         ]
         traces = list(zip(batch, outputs, strict=True)) if capture_traces else None
-        return EvaluationBatch(outputs=outputs, scores=[float(one) for one in right], trajectories=traces)
+        return batch_of(outputs=outputs, scores=[float(one) for one in right], trajectories=traces)
 
     def make_reflective_dataset(
         self, candidate: Mapping[str, str], eval_batch: Any, components_to_update: list[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.planted.optimizers import Turns, proposal, shown
 from benchmarks.planted.pipelines.common import project
@@ -168,7 +168,7 @@ def _as_code(rows: Sequence[Row], turn: int) -> dict[str, str]:
     return {"app/pipeline.py::choose": f'{body}    return complete(load("bins").format(note=note))\n'}
 
 
-def labels_in(files: dict[str, str], planted: Planted) -> int:
+def labels_in(files: Mapping[str, str], planted: Planted) -> int:
     """How many cases' tickets stand somewhere in the project's files."""
     text = "\n".join(files.values())
     tickets = [row.key.rpartition(" ")[2] for row in planted.rows]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from benchmarks.planted.pipelines import agents, classify, extract, hops, retrieval, routing, writing
+from benchmarks.planted.pipelines import (
+    agents,
+    classify,
+    coding,
+    extract,
+    grading,
+    hops,
+    ranking,
+    retrieval,
+    routing,
+    services,
+    summaries,
+)
 from benchmarks.planted.spec import Planted
 
-PLANTED: tuple[Planted, ...] = (
-    *classify.PLANTED,
-    *extract.PLANTED,
-    *retrieval.PLANTED,
-    *hops.PLANTED,
-    *agents.PLANTED,
-    *routing.PLANTED,
-    *writing.PLANTED,
-)
+_SHAPES = (classify, grading, extract, retrieval, ranking, hops, agents, services, routing, summaries, coding)
+PLANTED: tuple[Planted, ...] = tuple(planted for shape in _SHAPES for planted in shape.PLANTED)
 
 QUICK = ("intents", "invoices", "orders", "policies", "scouts", "library", "minutes", "amounts")
 """One of most shapes and of every level: what `--quick` looks at."""

@@ -8,7 +8,7 @@ import re
 
 from benchmarks.planted import cues
 from benchmarks.planted.pipelines.common import ASYNC, OPENAI, project
-from benchmarks.planted.pipelines.retrieval import SEARCH
+from benchmarks.planted.pipelines.notes import SEARCH
 from benchmarks.planted.spec import Fault, Planted, Row, mixed, rules_of
 from benchmarks.planted.talk import Ask
 
