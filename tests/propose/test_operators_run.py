@@ -132,6 +132,23 @@ def test_the_vote_takes_records_too(lab: Lab, sync: bool) -> None:
     assert project.run(lambda _: next(said), "extract", "m") == {"order": "2"}
 
 
+FLAKY = """
+tries = []
+
+def price(symbol):
+    tries.append(symbol)
+    return "Error: timed out" if len(tries) < 3 else symbol + "!"
+"""
+
+
+@BOTH
+def test_retry_heeds_failures_that_are_told_in_words(lab: Lab, sync: bool) -> None:
+    project = lab(FLAKY if sync else FLAKY.replace("def price", "async def price"))
+    evidence = project.evidence("price", [({"symbol": "AB"}, "Error: timed out")], asks=False)
+    project.apply({"operator": "retry-on-invalid", "failures": ["Error"]}, evidence)
+    assert project.run(str, "price", "AB") == "AB!"
+
+
 CHAIN = """
 def find(query, team="billing"):
     if query == "boom":

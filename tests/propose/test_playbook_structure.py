@@ -225,6 +225,17 @@ def test_a_failing_tool_falls_back_on_its_neighbour(room: Any) -> None:
     assert made.project.run(str, "fetch", "m") == "m"
 
 
+def test_a_failure_told_in_words_is_tried_again(room: Any) -> None:
+    made = room(EXTRACT)
+    rows: list[dict[str, Any]] = [
+        {"inputs": {"mail": f"m{n}"}, "output": "Error: timed out"} for n in range(3)
+    ]
+    rows += [{"inputs": {"mail": "m"}, "output": "12", "passed": True}]
+    found = _candidates(made.evidence("fetch_copy", "tool", rows))
+    assert found[0].technique == "retry-on-invalid"
+    assert 'startswith(("Error",))' in found[0].edits[0].after
+
+
 @pytest.mark.parametrize(
     ("category", "heat", "technique"),
     [

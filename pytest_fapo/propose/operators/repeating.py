@@ -30,6 +30,10 @@ class RetryOnInvalid(Operator):
     json_fields: list[str] = Field(
         default_factory=list, description="Fields that the result must have, where it is a mapping."
     )
+    failures: list[str] = Field(
+        default_factory=list,
+        description="Beginnings of a result that report a failure, such as `Error`, where it is a text.",
+    )
     hint: str = Field(
         default="",
         description="One sentence added to the step's text from the second attempt on; may be empty.",
@@ -82,9 +86,10 @@ class RetryOnInvalid(Operator):
             fields = ", ".join(json.dumps(name, ensure_ascii=False) for name in self.json_fields)
             name = draft.name("name", "wanted")
             return f"all({result}.get({name}) is not None for {name} in [{fields}])"
-        if form == "text":
-            return f"{result} and {result}.strip()"
-        return result
+        if form == "text" and self.failures:
+            begins = ", ".join(json.dumps(each, ensure_ascii=False) for each in self.failures)
+            return f"{result} and not {result}.startswith(({begins},))"
+        return f"{result} and {result}.strip()" if form == "text" else result
 
 
 class SelfConsistency(Operator):

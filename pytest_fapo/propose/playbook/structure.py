@@ -30,6 +30,9 @@ from pytest_fapo.propose.playbook.history import History
 from pytest_fapo.propose.playbook.plans import all_advice, target_artifacts
 from pytest_fapo.propose.playbook.step_labels import view_of
 
+_FIRST_WORD = re.compile(r"[\s:,.(]")
+_FAILURE = re.compile(r"(?i)error|failed|failure|exception|timeout|timed|unavailable|\w+(error|exception)")
+
 Plan = tuple[Operator, str]
 """An operator and the hypothesis behind it."""
 
@@ -81,7 +84,7 @@ _ORDER: dict[Category, tuple[str, ...]] = {
     "retrieval": ("look_up",),
     "empty": ("look_up", "retry", "fall_back"),
     "cascade": ("look_up", "retry", "fall_back"),
-    "tool": ("fall_back", "retry", "tools"),
+    "tool": ("retry", "fall_back", "tools"),
     "exception": ("put_right", "retry", "fall_back"),
     "truncated": ("retry", "plan"),
     "refusal": ("retry", "verify"),
@@ -114,16 +117,31 @@ class _Chooser:
             yield operator, "The right answer is in what was said; code can put its form right."
 
     def retry(self) -> Iterator[Plan]:
+        failures = self._told_failures()
+        if failures:
+            yield (
+                RetryOnInvalid(failures=failures),
+                f"{self._target.name} fails now and then and says so; another try gets through.",
+            )
         if not self._asks:
             return
-        labels = self._forms.labels
+        labels = self._forms.labels if self._target.form == "text" else []
         hint = self._rules(1)
         yield (
-            RetryOnInvalid(
-                choices=labels if self._target.form == "text" else [], hint=hint[0] if hint else ""
-            ),
+            RetryOnInvalid(choices=labels, hint=hint[0] if hint else ""),
             "Now and then the answer cannot be used; asked again, the model gives one that can.",
         )
+
+    def _told_failures(self) -> list[str]:
+        """How results begin that report a failure: the same word in all failing cases, in no passing one."""
+        passed = {case.case.id: case.passed for case in self._evidence.cases}
+        begins: dict[bool, set[str]] = {True: set(), False: set()}
+        for seen in self._view.seen:
+            output = seen.step.output if seen.step is not None else None
+            if isinstance(output, str):
+                begins[passed[seen.case.id]].add(_FIRST_WORD.split(output.strip())[0])
+        told = begins[False] - begins[True]
+        return sorted(word for word in told if _FAILURE.fullmatch(word))
 
     def vote(self) -> Iterator[Plan]:
         if self._asks and _varies(self._target):
