@@ -141,6 +141,12 @@ class Recording:
             record = _session(self._config).take(line)
             self._config.hook.pytest_fapo_item(record=record)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Our commands print no traceback of failing cases; why nothing could be collected has to be seen."""
+        option = self._config.option
+        if report.failed and _wanted(self._config) and option.tbstyle == "no":
+            option.tbstyle = "short"
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """The controller has no items: what a worker has collected says how many results must come."""

@@ -168,7 +168,8 @@ def _ceiling(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:
     highest = max(levels, key=LEVELS.index) if levels else "prompt"
     most = diagnosis.ceilings.get(highest)
     bound = f"; train can reach {percent(most)} at most" if most is not None else ""
-    return f"{count(cases, 'case')} need edits of level {named}, and {allowed} may be edited{bound}"
+    need = "needs" if cases == 1 else "need"
+    return f"{count(cases, 'case')} {need} edits of level {named}, and only {allowed} may be edited{bound}"
 
 
 def _beyond_edits(best: Best, diagnosis: Diagnosis) -> str:

@@ -33,7 +33,7 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
         nodeids: these items only; all where empty.
     """
     wanted = set(nodeids)
-    found = []
+    found: dict[str, EvidenceCase] = {}
     for nodeid, item in evaluation.items.items():
         case = evaluation.cases.get(nodeid)
         if item.split != "train" or item.pipeline != pipeline or case is None or not item.counts:
@@ -41,17 +41,18 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
         if wanted and nodeid not in wanted:
             continue
         assert case.split == "train"
-        found.append(
-            EvidenceCase(
-                case=case,
-                nodeid=nodeid,
-                passed=item.passed,
-                explanation=item.explanation,
-                feedback=item.feedback,
-                trace=evaluation.trace_of(item),
-            )
+        known = found.get(item.first_nodeid)
+        if known is not None and (item.passed or not known.passed):
+            continue  # one repeat tells what happened, a failing one where there is one
+        found[item.first_nodeid] = EvidenceCase(
+            case=case,
+            nodeid=nodeid,
+            passed=item.passed,
+            explanation=item.explanation,
+            feedback=item.feedback,
+            trace=evaluation.trace_of(item),
         )
-    return found
+    return list(found.values())
 
 
 def make_evidence(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pytest_fapo.artifacts import recover, unified_diff, write_back
+from pytest_fapo.artifacts import edits_between, recover, unified_diff, write_back
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
@@ -134,7 +134,7 @@ class Writer:
             EOFError: the input ended before the user wanted anything.
         """
         request = self._request
-        edits = self._edits(best, accepted)
+        edits = edits_between(request.snapshot.store, best.files)
         changes = [self._change(edit, accepted) for edit in edits]
         wanted = {
             change.title
@@ -159,18 +159,6 @@ class Writer:
         except EOFError:
             self._unanswered = True
             raise
-
-    def _edits(self, best: Best, accepted: list[Attempt]) -> list[Edit]:
-        """One edit per artifact: from the user's text to the final one."""
-        addresses = dict.fromkeys(edit.address for attempt in accepted for edit in attempt.candidate.edits)
-        store = self._request.snapshot.store
-        before = {artifact.address: artifact.text for artifact in store.all()}
-        final = {artifact.address: artifact.text for artifact in store.with_files(best.files).all()}
-        return [
-            Edit(address=address, before=before.get(address, ""), after=final[address])
-            for address in addresses
-            if address in final and final[address] != before.get(address)
-        ]
 
     def _change(self, edit: Edit, accepted: list[Attempt]) -> Change:
         attempts = [
