@@ -49,6 +49,10 @@ bash fence think
 GENERAL = STOPWORDS | TRIGGERS | frozenset(_ANSWERING.split())
 """Words of answers, verdicts and formats: code looks for them whatever the cases are."""
 
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_UNBOUND = re.compile(r"[*+{]")
+_MATCHED = 500
+"""Characters of an input that a regular expression of a stranger is tried on."""
 _SYNTAX = re.compile(r"\\[a-zA-Z]|\(\?[^)]*?[:)=!]|[\^$.*+?{}\[\]()|\\]")
 
 
@@ -83,6 +87,23 @@ class Singling:
             holders = self._holders([fragment])
             if 0 < len(holders) <= FEW:
                 return holders
+        return self._matched(text)
+
+    def _matched(self, pattern: str) -> list[Case]:
+        """The cases that a regular expression finds, where they are few and its letters are their own."""
+        letters = [word for part in _SYNTAX.split(_plain(pattern)) for word in words_of(part)]
+        telling = any(len(word) >= _TELLING and word not in self._known for word in letters)
+        if not telling or not _SYNTAX.search(pattern) or not _is_quick(pattern):
+            return []
+        for flags in (0, re.IGNORECASE):
+            try:
+                compiled = re.compile(pattern, flags)
+            except (re.error, RecursionError, OverflowError):
+                return []
+            found = (field for field in self._corpus.inputs if compiled.search(str(field.value)[:_MATCHED]))
+            holders = {id(field.case): field.case for field in found}
+            if 0 < len(holders) <= FEW:
+                return list(holders.values())
         return []
 
     def together(self, texts: Sequence[str]) -> list[Case]:
@@ -132,6 +153,11 @@ def _fragments(text: str) -> list[str]:
     others = [plain[::-1], squeezed, squeezed[::-1], _plain(html.unescape(text)), _plain(unquote(text))]
     disguised = [other for other in others if len(other) >= _DISGUISED and other != plain]
     return [part for part in dict.fromkeys([plain.strip(), *parts, *disguised]) if part]
+
+
+def _is_quick(pattern: str) -> bool:
+    """Whether a search cannot take long: few quantifiers without a bound, and none of a group."""
+    return len(pattern) <= 200 and not _REPEATED_GROUP.search(pattern) and len(_UNBOUND.findall(pattern)) <= 2
 
 
 def _plain(text: str) -> str:

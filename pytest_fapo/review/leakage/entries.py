@@ -32,38 +32,40 @@ def single_entries(added: Added, corpus: Corpus) -> Iterator[Hit]:
     for segment in added.segments:
         words = words_of(segment)
         clue = {word for word in content_of(words) if word not in TRIGGERS and word not in corpus.keys}
-        rare = {found for word in clue if (found := _particular(word, added, corpus))}
-        if rare:
-            holders = set.intersection(*(corpus.cases_with[word] for word in rare))
-            told = [number for number in holders if _is_of(number, clue, rare, names, corpus)]
-        else:
-            told = _described(clue, corpus)
+        told = _told_by_particulars(clue, names, added, corpus) or _described(clue, corpus)
         for number in sorted(told):
             if _gives(words, corpus.cases[number], corpus):
-                yield Hit(
-                    corpus.cases[number], f"a line made of its input {quote(tuple(sorted(rare or clue)))}"
-                )
+                yield Hit(corpus.cases[number], f"a line made of its input {quote(tuple(sorted(clue)))}")
 
 
-def _described(clue: set[str], corpus: Corpus) -> list[int]:
+def _told_by_particulars(clue: set[str], names: set[str], added: Added, corpus: Corpus) -> set[int]:
+    """Cases that all particulars of the line belong to, numbers read from the left or from the right."""
+    told: set[int] = set()
+    for read in (lambda word: word, _backwards):
+        readings = {read(word) for word in clue if word not in added.known_words}
+        rare = {word for word in readings if len(word) >= _SHORTEST and _few(word, corpus)}
+        holders = set.intersection(*(corpus.cases_with[word] for word in rare)) if rare else set()
+        told.update(number for number in holders if _is_of(number, clue, rare, names, corpus))
+    return told
+
+
+def _few(word: str, corpus: Corpus) -> bool:
+    return 0 < len(corpus.cases_with.get(word, ())) <= FEW
+
+
+def _backwards(word: str) -> str:
+    return word[::-1] if any(map(str.isdigit, word)) else word
+
+
+def _described(clue: set[str], corpus: Corpus) -> set[int]:
     """The few cases that all of these words together describe, though none of them does alone."""
     known = [word for word in clue if word in corpus.cases_with and not corpus.is_label(word)]
     if len(known) < DESCRIPTION or len(known) < 0.5 * len(clue):
-        return []
+        return set()
     holders = set.intersection(*(corpus.cases_with[word] for word in known))
     if len(holders) > FEW:
-        return []
-    return [number for number in holders if len(known) >= 0.4 * corpus.content_size(number)]
-
-
-def _particular(word: str, added: Added, corpus: Corpus) -> str:
-    """The word where only one case (or two) says it; a number is read from both sides."""
-    number = any(map(str.isdigit, word))
-    for reading in (word, word[::-1]) if number else (word,):
-        few = 0 < len(corpus.cases_with.get(reading, ())) <= FEW
-        if few and len(word) >= _SHORTEST and word not in added.known_words:
-            return reading
-    return ""
+        return set()
+    return {number for number in holders if len(known) >= 0.4 * corpus.content_size(number)}
 
 
 def _is_of(number: int, clue: set[str], rare: set[str], names: set[str], corpus: Corpus) -> bool:
