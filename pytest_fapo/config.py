@@ -192,7 +192,8 @@ class Settings(_Section):
     @field_validator("diagnoser", "reviewer")
     @classmethod
     def _known_model(cls, name: str | None) -> str | None:
-        if name not in (None, "off") and not re.fullmatch(r"(openai|anthropic):\S+", name or ""):
+        known = re.fullmatch(r"[A-Za-z][\w.-]*:\S+", name or "") and not (name or "").startswith("command:")
+        if name not in (None, "off") and not known:
             raise ValueError(f"{name!r} is none of 'off', 'openai:<model>', 'anthropic:<model>'")
         return name
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from support.documents import PAGES, REPOSITORY, headings
 
-from pytest_fapo.config import Offline, ProviderSettings, Scope, Settings
+from pytest_fapo.config import CommandSettings, Offline, ProviderSettings, Scope, Settings
 from pytest_fapo.models import LEVELS, SPLITS, Category
 
 OPTIONS_PAGE = REPOSITORY / "docs" / "options.md"
@@ -23,6 +23,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "scope.": Scope,
     "offline.": Offline,
     "llm.<provider>.": ProviderSettings,
+    "command.": CommandSettings,
 }
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
@@ -38,7 +39,7 @@ def options(config: pytest.Config) -> Iterator[tuple[str, Action]]:
 def settings() -> Iterator[tuple[str, Any]]:
     for prefix, section in SECTIONS.items():
         for name, field in section.model_fields.items():
-            if not prefix and name in ("scope", "offline", "llm"):
+            if not prefix and name in ("scope", "offline", "llm", "command"):
                 continue  # tables: their keys are documented one by one
             yield f"{prefix}{name}", field
 
