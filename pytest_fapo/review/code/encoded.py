@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Callable, Iterator
 
@@ -28,6 +29,9 @@ _CODECS = frozenset(
     )
 )
 _CONVERSIONS = frozenset(("to_bytes", "from_bytes", "fromhex", "hex", "bit_count", "bit_length"))
+_COMPUTING = frozenset(
+    ("sub", "subn", "filter", "reversed", "translate", "substitute", "format_map", "unescape", "normalize")
+)
 _NUMBERS = 12
 _LONG_LENGTH = 12
 
@@ -68,6 +72,8 @@ def _calls(node: ast.AST, source: Source) -> Iterator[str]:
     name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
     if name == "ord" and not _is_offset(parent):
         yield "tells inputs apart by character codes"
+    elif name in _COMPUTING and _is_constant(node):
+        yield "makes text out of constants"
     elif name == "chr" and not _is_letter(node):
         yield "makes text out of numbers"
     elif name == "int" and len(node.args) == 2 and _value(node.args[1]) not in (0, 2, 8, 10):
@@ -80,6 +86,17 @@ def _calls(node: ast.AST, source: Source) -> Iterator[str]:
         given = [_value(each) for each in (*node.args, *(keyword.value for keyword in node.keywords))]
         if not all(isinstance(each, str) and each.lower() in _CODECS for each in given):
             yield "decodes text by an unusual codec"
+
+
+def _is_constant(call: ast.Call) -> bool:
+    """Whether a call works on nothing but what is written there, a word of some length among it."""
+    given: list[ast.AST] = [*call.args, *(keyword.value for keyword in call.keywords)]
+    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Constant):
+        given.append(call.func.value)
+    nodes = [node for part in given for node in ast.walk(part)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    texts = [node for node in nodes if isinstance(node, ast.Constant) and len(str(node.value)) >= 6]
+    return bool(texts) and all(hasattr(builtins, node.id) for node in names)
 
 
 def _only_deletes(node: ast.Call) -> bool:
@@ -167,7 +184,8 @@ def _many(source: Source) -> Iterator[tuple[str, str]]:
         yield "many lengths", "tells inputs apart by their length"
     if len(places) + len(exact) >= 2:
         yield "many places", "tells inputs apart by single characters"
-    if len(numbers) >= 6:
+    large = [number for number in numbers if number > _LONG_LENGTH and not 200 <= number < 600]
+    if len(numbers) >= 6 or len(large) >= 2:
         yield "many numbers", f"compares with {len(numbers)} different numbers, as a table would"
 
 
@@ -243,5 +261,6 @@ def _is_place(node: ast.expr) -> bool:
         index = node.slice
         if isinstance(index, ast.Slice):
             return any(part is not None for part in (index.lower,))
-        return type(_value(index)) is int and _value(index) != 0
+        one_letter = isinstance(_value(index), str) and len(str(_value(index))) == 1
+        return one_letter or (type(_value(index)) is int and _value(index) != 0)
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "count"

@@ -126,6 +126,16 @@ class Literals:
             elif isinstance(node, ast.keyword) and node.arg and string(node.value) is not None:
                 yield node.arg, string(node.value) or ""
 
+    def anchored(self) -> Iterator[tuple[str, str]]:
+        """What `startswith` and `endswith` look for, each with the method's name."""
+        for text in self.texts:
+            call: ast.AST | None = self._parents.get(text.node)
+            if isinstance(call, ast.Tuple):
+                call = self._parents.get(call)
+            name = getattr(call.func, "attr", "") if isinstance(call, ast.Call) else ""
+            if name in ("startswith", "endswith"):
+                yield name, text.value
+
     def comments(self) -> Iterator[str]:
         """What stands behind `#`."""
         try:
@@ -152,12 +162,14 @@ class Literals:
         func = call.func
         if isinstance(func, ast.Attribute):
             return func.attr in _LOOKING or isinstance(func.value, ast.Dict) or self._is_of_module(func)
+        if isinstance(func, ast.Name) and self._is_of_module(func):
+            return True
         name = getattr(func, "id", "")
         builtin = hasattr(builtins, name) and name != "print"
         return builtin or self._is_own_call(call) or name in _LOOKING
 
-    def _is_of_module(self, func: ast.Attribute) -> bool:
-        root: ast.expr = func
+    def _is_of_module(self, func: ast.expr) -> bool:
+        root = func
         while isinstance(root, ast.Attribute):
             root = root.value
         origins = Access(self._source, self._around).origins(root) if isinstance(root, ast.Name) else []
@@ -187,7 +199,7 @@ class Literals:
     def _parts(self, text: Text) -> list[str]:
         parent = self._parents.get(text.node)
         split = isinstance(parent, ast.Attribute) and parent.attr in _SPLITTING
-        if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute):
+        if isinstance(parent, ast.Call):
             split = self._is_of_module(parent.func)
         return [text.value, *text.value.split()] if split else [text.value]
 
