@@ -308,3 +308,13 @@ def test_repeats_that_differ_show_the_noisy_step() -> None:
     (finding,) = diagnose(bench.evaluation, artifacts=[]).findings
     assert (finding.step, finding.level, finding.confidence) == ("sort", "param", 0.8)
     assert finding.evidence.startswith("2 of 3 runs of this case pass")
+
+
+def test_only_train_cases_are_run_again() -> None:
+    bench = Bench()
+    nodeid = both_wrong(bench, 1)
+    hidden = bench.evaluation.cases[nodeid].model_copy(update={"split": "val"})
+    bench.evaluation.cases[nodeid] = hidden
+    found, world = look(bench, lambda one: True, split=None)
+    assert len(found.findings) == 1
+    assert world.asked == []

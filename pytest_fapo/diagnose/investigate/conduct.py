@@ -53,6 +53,8 @@ def _worth_it(attribution: Attribution) -> bool:
     failure = attribution.failure
     if failure.view is None or attribution.finding.category == "infrastructure":
         return False
+    if failure.case.split != "train":
+        return False  # what single other cases would need is nobody's business
     if attribution.finding.source == "hook":
         return False
     if attribution.unsure or attribution.other is not None:
