@@ -106,7 +106,8 @@ class Closing:
     def _describe(self, summary: Summary, loop: Loop) -> None:
         summary.candidates = [candidate_line(attempt) for attempt in loop.memory.attempts]
         summary.accepted = len(loop.memory.accepted)
-        summary.rejected = len(loop.memory.attempts) - summary.accepted
+        summary.merged = sum(bool(attempt.verdict.kept) for attempt in loop.memory.attempts)
+        summary.rejected = len(loop.memory.attempts) - summary.accepted - summary.merged
         summary.holdout_looks = loop.memory.looks
         if not loop.best.failing():
             return

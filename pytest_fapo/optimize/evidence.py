@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
@@ -20,6 +19,7 @@ from pytest_fapo.models import (
     Repair,
     Verdict,
 )
+from pytest_fapo.optimize.sources import pipeline_sources
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.reading import TraceView
 
@@ -87,7 +87,7 @@ def make_evidence(
         memory=visible(attempts),
         parent=best.candidate,
         together=_together(cluster, best.evaluation, diagnosis, store),
-        sources=_sources(store, settings),
+        sources=pipeline_sources(store, settings),
         demonstrations=settings.demonstrations,
         max_demonstrations=settings.max_demonstrations,
         creatable=store.creatable(),
@@ -180,20 +180,3 @@ def _labels(finding: object, step: str, evaluation: Evaluation) -> dict[str, obj
     trace = evaluation.trace_of(item) if item is not None else None
     output = next((each.output for each in trace.steps if each.key == step), None) if trace else None
     return {"expected": case.expected_steps.get(step) if case is not None else None, "actual": output}
-
-
-def _sources(store: ArtifactStore, settings: Settings) -> dict[str, str]:
-    """The Python files that hold editable functions or traced steps, as of the best tree."""
-    paths = {artifact.path for artifact in store.all("structure")} if store.scope.structure else set()
-    for pattern in settings.steps:
-        module = pattern.split(":", 1)[0].replace(".", "/")
-        paths |= {f"{head}{module}{tail}" for head in ("", "src/") for tail in (".py", "/__init__.py")}
-    found = {}
-    for path in sorted(paths):
-        content = store.files.get(path)
-        place = store.root / Path(path)
-        if content is None and place.is_file():
-            content = place.read_bytes()
-        if content is not None:
-            found[path] = content.decode("utf-8", errors="replace")
-    return found

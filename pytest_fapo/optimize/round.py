@@ -185,7 +185,7 @@ def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
     update = {
         "accepted": False,
         "kept": together.candidate.id,
-        "reason": f"{_WON}; its edits are in {together.candidate.id}",
+        "reason": f"{_WON} and went into {together.candidate.id}",
     }
     return replace(judged, verdict=judged.verdict.model_copy(update=update))
 

@@ -24,7 +24,7 @@ def outcome(attempt: Attempt) -> str:
     if attempt.verdict.accepted:
         return f"accepted: {_gain(attempt)}"
     if attempt.verdict.kept:
-        return one_line(f"kept: {attempt.verdict.reason}")
+        return one_line(f"merged: {attempt.verdict.reason}")
     if not attempt.candidate.edits:
         return one_line(f"failed: {attempt.verdict.reason or 'no reason recorded'}")
     blocking = [problem for problem in attempt.review.problems if problem.blocks]

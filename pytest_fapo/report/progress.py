@@ -142,7 +142,7 @@ class Progress:
         """A candidate has its verdict: the one line about it."""
         if attempt.verdict.accepted:
             self._standing.accepted += 1
-        else:
+        elif not attempt.verdict.kept:
             self._standing.rejected += 1
         self._standing.trying = self._standing.stage = ""
         self._write(candidate_parts(attempt), indent=3)

@@ -113,10 +113,11 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _tried(summary: Summary) -> str:
-    total = summary.accepted + summary.rejected
+    total = summary.accepted + summary.merged + summary.rejected
     if not total:
         return ""
-    return f"{count(total, 'candidate')}: {summary.accepted} accepted, {summary.rejected} rejected"
+    merged = f", {summary.merged} merged" if summary.merged else ""
+    return f"{count(total, 'candidate')}: {summary.accepted} accepted{merged}, {summary.rejected} rejected"
 
 
 def _levels(summary: Summary) -> str:

@@ -74,6 +74,8 @@ class Summary(Record):
     candidates: list[str] = Field(default_factory=list)
     """The line of each candidate, in order."""
     accepted: int = 0
+    merged: int = 0
+    """Candidates that won and went into another, which was accepted in their place."""
     rejected: int = 0
     spending: Spending = Field(default_factory=Spending)
     """All calls of the run, the optimizer's among them."""
