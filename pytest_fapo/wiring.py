@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fapo.config import PROVIDERS
-from pytest_fapo.diagnose import Reader
 from pytest_fapo.diagnose.reader import LLMReader, make_reader
 from pytest_fapo.evaluate import child_args
 from pytest_fapo.gate import policy_of
@@ -37,7 +36,7 @@ def make_request(
     run: RunDirectory,
     snapshot: Snapshot,
     proposers: Sequence[Proposer],
-    reader: Reader | None = None,
+    reader: LLMReader | None = None,
     reviewer: LLMReviewer | None = None,
     out: Output,
 ) -> OptimizeRequest:

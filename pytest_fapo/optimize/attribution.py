@@ -43,6 +43,7 @@ class Attribution:
 
     def _diagnose(self, best: Best) -> Diagnosis:
         store = self._request.snapshot.store.with_files(best.files)
+        reader = self._request.reader.with_files(best.files) if self._request.reader is not None else None
 
         def intervene(interventions: Sequence[Intervention]) -> Mapping[int, Outcome | None]:
             try:
@@ -54,7 +55,7 @@ class Attribution:
         found = diagnose(
             best.evaluation,
             artifacts=store.all(),
-            reader=self._request.reader,
+            reader=reader,
             intervene=intervene,
             limit=self._request.settings.interventions,
             extra=[self._from_hooks],
@@ -62,6 +63,8 @@ class Attribution:
         self._request.run.log(
             "diagnosis",
             best=best.candidate,
+            interventions=found.interventions,
+            unread=list(reader.problems) if reader is not None else [],
             clusters=[cluster.model_dump(mode="json", exclude={"findings"}) for cluster in found.clusters],
         )
         return found

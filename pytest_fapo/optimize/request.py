@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
-from pytest_fapo.diagnose import Reader
+from pytest_fapo.diagnose.reader import LLMReader
 from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import LEVELS, Evaluation, Level
 from pytest_fapo.optimize.budget import Budget
@@ -48,7 +48,7 @@ class OptimizeRequest:
     policy: GatePolicy = field(default_factory=GatePolicy)
     reviewer: LLMReviewer | None = None
     """Reads each candidate in a fresh context."""
-    reader: Reader | None = None
+    reader: LLMReader | None = None
     """Reads the failures that the rules leave unsure."""
     hooks: Hooks = field(default_factory=Hooks)
     stand_in: str = ""
