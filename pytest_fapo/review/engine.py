@@ -35,6 +35,6 @@ def review(
         changes = [change_of(edit, subject) for edit in candidate.edits]
         subject = replace(subject, changes=changes)
         problems = [problem for check in FIRST_CHECKS for problem in check(subject)]
-        if not any(problem.check == "size" for problem in problems):
+        if not any(problem.check in ("size", "syntax") for problem in problems):
             problems += [problem for check in CHECKS for problem in check(subject)]
     return Review(problems=problems)

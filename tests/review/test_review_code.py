@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 
 import pytest
 from support.attacks import HONEST_END, IMPORTS, MEMORISING, REACHING, SIGNATURES
@@ -322,3 +323,22 @@ def test_messages_never_quote_a_hidden_case(desk: DeskCode) -> None:
         if case.split != "train":
             assert word.casefold() not in words(result).casefold()
             assert case.id not in words(result)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = " + "+".join("1" * 1 for _ in range(4000)),
+        "x = " + "-" * 900 + "1",
+        "x = ticket" + ".strip()" * 1500,
+        "x = ticket\n" + "x = x + x + x + x\n" * 300 + "if x == 'rotterdam':\n    return {}",
+        "\n".join(f"v{n} = " + " + ".join(f"v{n - 1 - k}" for k in range(min(n, 12))) for n in range(1, 150)),
+        "if " + " and ".join(f"('a{n}' in ticket or 'b{n}' in ticket)" for n in range(200)) + ":\n    pass",
+        "import re\nre.search('(a+)+$', ticket)\nre.search('rotter.*.*.*.*.*dam', ticket)",
+        "x = '" + "$%" * 9000 + "'",
+    ],
+)
+def test_hostile_code_is_answered_in_a_moment(desk: DeskCode, body: str) -> None:
+    start = time.perf_counter()
+    assert desk.sort(body + "\n" + textwrap.dedent(HONEST_END)).verdict in ("pass", "warn", "block")
+    assert time.perf_counter() - start < 5

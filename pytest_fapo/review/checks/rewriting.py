@@ -24,17 +24,23 @@ from pytest_fapo.review.leakage import sentences
 from pytest_fapo.review.subject import Change, Subject
 
 
+def readable(subject: Subject) -> Iterator[ReviewProblem]:
+    """Each new source is that of one function, and can be read without harm."""
+    for change in subject.changes:
+        if change.artifact.kind == "function" and change.after.strip():
+            try:
+                parse_source(change.after, _own_name(change))
+            except NotAFunction as reason:
+                message = f"The new source of {change.address} {reason}."
+                yield ReviewProblem(check="syntax", message=message, address=change.address)
+
+
 def rewriting(subject: Subject) -> Iterator[ReviewProblem]:
     """Everything that is checked about code before it runs."""
     changes = [change for change in subject.changes if change.artifact.kind == "function"]
     singling: Singling | None = None
     for change in changes:
-        try:
-            code = _code_change(change, changes, subject)
-        except NotAFunction as reason:
-            message = f"The new source of {change.address} {reason}."
-            yield ReviewProblem(check="syntax", message=message, address=change.address)
-            continue
+        code = _code_change(change, changes, subject)
         for found in code_problems(code):
             message = f"{change.address}: {found.message}."
             yield ReviewProblem(
@@ -52,7 +58,7 @@ def rewriting(subject: Subject) -> Iterator[ReviewProblem]:
 
 
 def _code_change(change: Change, changes: Sequence[Change], subject: Subject) -> CodeChange:
-    """Raises: NotAFunction."""
+    """The change with what is known around it; its source was found readable before."""
     after = parse_source(change.after, _own_name(change))
     others = [
         _before(other)

@@ -6,7 +6,7 @@ import ast
 
 from pytest_fapo.review.code.scopes import Scopes
 
-_DEEP = 4
+_DEEP = 3
 _LONGEST = 100_000
 _PLAIN_METHODS = frozenset(
     ("lower", "upper", "title", "casefold", "swapcase", "capitalize", "strip", "lstrip", "rstrip", "replace")
@@ -53,13 +53,16 @@ class _Folding:
         return string(bindings[0], self._scopes, self._depth + 1)
 
     def _operation(self, node: ast.BinOp) -> str | None:
-        left, right = self.text(node.left), self.text(node.right)
-        if isinstance(node.op, ast.Add) and left is not None and right is not None:
-            return left + right
-        if isinstance(node.op, ast.Mult) and left is not None and isinstance(node.right, ast.Constant):
+        left = self.text(node.left)
+        if left is None:
+            return None
+        if isinstance(node.op, ast.Add):
+            right = self.text(node.right)
+            return left + right if right is not None and len(left) + len(right) < _LONGEST else None
+        if isinstance(node.op, ast.Mult) and isinstance(node.right, ast.Constant):
             times = node.right.value
             return left * times if isinstance(times, int) and len(left) * times < _LONGEST else None
-        if isinstance(node.op, ast.Mod) and left is not None:
+        if isinstance(node.op, ast.Mod):
             given = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
             return _filled(left.split("%s"), [self.text(each) for each in given])
         return None

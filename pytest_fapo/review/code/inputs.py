@@ -22,11 +22,18 @@ class Inputs:
     def __init__(self, source: Source, around: Around) -> None:
         self._scopes = source.scopes
         self._around = around
+        self._known: dict[ast.AST, bool] = {}
 
     def reach(self, node: ast.AST, depth: int = 0) -> bool:
         """Whether the value of `node` may hold text of the parameters; True where that is not sure."""
         if depth > _DEEP:
             return True
+        if node not in self._known:
+            self._known[node] = False  # while it is being followed, it adds nothing to itself
+            self._known[node] = self._reach(node, depth)
+        return self._known[node]
+
+    def _reach(self, node: ast.AST, depth: int) -> bool:
         if isinstance(node, ast.Name):
             return self._name(node, depth)
         if isinstance(node, ast.Call):

@@ -6,17 +6,18 @@ import ast
 
 from pytest_fapo.review.code.scopes import Scopes
 
-_DEEP = 4
+_DEEP = 3
+_MOST = 8
 
 
 def origin(node: ast.AST, scopes: Scopes, depth: int = 0) -> str:
     """The expression with what its own names stand for, so that `open(path)` is not any `open(path)`."""
-    known: dict[str, str] = {}
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and each.id not in known:
-            known[each.id] = _meaning(each, scopes, depth)
+    names = {each.id: each for each in ast.walk(node) if isinstance(each, ast.Name)}
+    known = {name: _meaning(each, scopes, depth) for name, each in list(names.items())[:_MOST]}
     meanings = [f"{name}={meaning}" for name, meaning in sorted(known.items()) if meaning]
     text = ast.unparse(node)
+    if len(names) > _MOST:
+        text += " and more"
     return f"{text} where {'; '.join(meanings)}" if meanings else text
 
 
@@ -24,7 +25,7 @@ def _meaning(node: ast.Name, scopes: Scopes, depth: int) -> str:
     bindings = scopes.bindings(node)
     if bindings is None:
         return ""
-    if depth >= _DEEP:
+    if depth >= _DEEP or len(bindings) > _MOST:
         return "?"
     texts = set()
     for value in bindings:

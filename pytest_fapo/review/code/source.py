@@ -12,6 +12,8 @@ from pytest_fapo.review.code.scopes import Scopes
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+DEEPEST = 120
+"""Levels of nesting; deeper code would exhaust the stack of whoever reads it."""
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=]", re.M)
 
 
@@ -50,6 +52,16 @@ class Source:
         return found
 
 
+def _depth(tree: ast.AST) -> int:
+    """How many levels of expressions and statements lie in one another."""
+    level: list[ast.AST] = [tree]
+    depth = 0
+    while level:
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        depth += 1
+    return depth
+
+
 def parse_source(text: str, name: str) -> Source:
     """Parse the source of the function `name` (without its class).
 
@@ -66,6 +78,8 @@ def parse_source(text: str, name: str) -> Source:
         raise NotAFunction(f"does not parse (line {error.lineno}: {error.msg})") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise NotAFunction(f"does not parse ({str(error) or type(error).__name__})") from None
+    if _depth(tree) > DEEPEST:
+        raise NotAFunction("is nested too deeply for a reader")
     *before, last = tree.body or [ast.Pass()]
     if not isinstance(last, (ast.FunctionDef, ast.AsyncFunctionDef)):
         raise NotAFunction(f"does not end with the function {name}")
