@@ -1,7 +1,8 @@
 """The policy `strict`: the targeted failures shrink, and nothing that passed before fails anywhere.
 
 With repeats, a test on a case counts as passing before only where it passed every time; it is broken where it
-now passes in at most half of its repeats. What passed sometimes is flaky: it is no gain and no loss.
+now passes in at most half of its repeats. What passed sometimes is flaky: by itself it is no gain and no
+loss; that all of it together has become steadier counts where chance does not explain it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 
 from pytest_fapo.gate.metrics import fallen_metric, objective_differences
 from pytest_fapo.gate.policy import GatePolicy
+from pytest_fapo.gate.steadying import steadied
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import count, fail, verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
@@ -47,7 +49,8 @@ def _train(before: Evaluation, after: Evaluation, found: list[Unit], policy: Gat
     if broken:
         return f"{count(len(broken), 'train test')} that passed before {fail(len(broken))} now"
     steady = [unit for unit in train if not unit.flaky]
-    if sum(objective_differences(policy, before, after, steady)) <= _EQUAL:
+    rises = sum(objective_differences(policy, before, after, steady)) > _EQUAL
+    if not rises and (policy.objective is not None or not steadied(train)):
         return f"{_score(policy, 'train')} did not rise"
     return fallen_metric(policy, before, after, found, ["train"])
 

@@ -6,6 +6,7 @@ from collections import Counter
 
 from pytest_fapo.gate.metrics import objective_differences
 from pytest_fapo.gate.policy import GatePolicy
+from pytest_fapo.gate.steadying import steadied
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import verdict
 from pytest_fapo.models import Candidate, Evaluation, Verdict
@@ -20,7 +21,7 @@ def judge_targets(
     if policy.objective is not None:
         gained = sum(objective_differences(policy, before, after, targets)) > 0
     else:
-        gained = any(unit.fixed for unit in targets)
+        gained = any(unit.fixed for unit in targets) or (policy.name == "strict" and steadied(found))
     if gained:
         if after.dropped_at != "targeted":
             return None

@@ -211,3 +211,13 @@ def test_a_graded_objective_must_rise_and_tests_must_not_break() -> None:
     assert "'brevity' on val fell" in judge_cases(candidate("t0"), before, worse, policy=policy).reason
     broken = evaluation({**results, "t1": "-"}, graded(t0=0.6, t1=0.5, v0=0.9))
     assert not judge_cases(candidate("t0"), before, broken, policy=policy).accepted
+
+
+def test_answers_that_have_become_steady_are_a_gain_under_strict() -> None:
+    varying = {f"t{number}": "+-+" for number in range(12)}
+    steady = {f"t{number}": "+++" for number in range(12)}
+    fixed = {f"t{number}": "+++" for number in range(20, 30)}
+    before = evaluation({**varying, **fixed, "v0": "+++"})
+    assert judge_cases(candidate("t0"), before, evaluation({**steady, **fixed, "v0": "+++"})).accepted
+    few = evaluation({**varying, **{f"t{number}": "+++" for number in range(4)}, **fixed, "v0": "+++"})
+    assert not judge_cases(candidate("t0"), before, few).accepted

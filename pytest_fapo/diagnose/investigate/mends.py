@@ -36,8 +36,18 @@ def mends_of(failure: Failure) -> list[Mend]:
     """The best mend for each step that may be at fault, in the order in which the steps ended."""
     if failure.view is None:
         return []
-    found = (_mend(failure, step) for step in failure.view.steps)
-    return [mend for mend in found if mend is not None]
+    found = [mend for step in failure.view.steps if (mend := _mend(failure, step)) is not None]
+    return [
+        mend
+        for mend in found
+        if mend.source != "oracle" or not any(_inside(other.step, mend.step) for other in found)
+    ]
+
+
+def _inside(inner: StepView, outer: StepView) -> bool:
+    """Whether a step ran within another, whose output is then only made of its own: putting the right answer
+    there would prove nothing."""
+    return outer.step.index < inner.step.index and inner.order < outer.order
 
 
 def known_right(failure: Failure) -> set[str]:
