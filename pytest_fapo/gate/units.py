@@ -47,14 +47,6 @@ class Unit:
         return self.after - self.before
 
 
-def first_nodeid(item: ItemResult) -> str:
-    """Node id of the item's first repeat."""
-    if item.repeat == 1:
-        return item.nodeid
-    head, mark, tail = item.nodeid.rpartition(f"~r{item.repeat}")
-    return head + tail if mark else item.nodeid
-
-
 def units(before: Evaluation, after: Evaluation, nodeids: Iterable[str] | None = None) -> list[Unit]:
     """The units of `before`, with their results in both evaluations.
 
@@ -67,7 +59,7 @@ def units(before: Evaluation, after: Evaluation, nodeids: Iterable[str] | None =
     for nodeid in before.items if nodeids is None else nodeids:
         item = before.items.get(nodeid)
         if item is not None:
-            groups.setdefault(first_nodeid(item), []).append(item)
+            groups.setdefault(item.first_nodeid, []).append(item)
     return [
         _unit(sorted(items, key=lambda item: item.repeat), after)
         for items in groups.values()
