@@ -130,7 +130,10 @@ def serving(server: Server) -> Iterator[Server]:
             except OSError:
                 pass  # the client was killed; that is what some tests are about
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Listener(ThreadingHTTPServer):
+        request_queue_size = 128  # many cases of several candidates knock at once
+
+    httpd = Listener(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
