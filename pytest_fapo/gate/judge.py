@@ -36,13 +36,8 @@ def judge_cases(
     Returns:
         A verdict whose `accepted` means: fit to be proven on the whole suite.
     """
-    used = set(candidate.demonstrations)
-    ids = [
-        nodeid
-        for nodeid, item in before.items.items()
-        if not (item.split == "train" and item.case_id in used)
-    ]
-    found = units(before, after, ids)
+    before = before.not_counting(candidate.demonstrations)  # what a prompt quotes proves nothing
+    found = units(before, after)
     rejected = judge_targets(candidate, before, after, found, policy)
     if rejected is not None:
         return rejected

@@ -17,7 +17,7 @@ def judge_targets(
 ) -> Verdict | None:
     """A rejection where nothing that the candidate targets became better; None where something did."""
     wanted = set(candidate.targets)
-    targets = [unit for unit in found if wanted & set(unit.nodeids)]
+    targets = [unit for unit in of(found, "train") if wanted & set(unit.nodeids)]
     if policy.objective is not None:
         gained = sum(objective_differences(policy, before, after, targets)) > 0
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -117,6 +117,18 @@ class Evaluation(Record):
         items = self.in_split(split)
         total = sum(item.weight for item in items)
         return sum(item.weight for item in items if item.passed) / total if total else None
+
+    def not_counting(self, case_ids: Collection[str]) -> Evaluation:
+        """The same with these cases' train items in no split: guarded like any test, and in no score."""
+        if not case_ids:
+            return self
+        items = {
+            nodeid: item.model_copy(update={"split": None})
+            if item.split == "train" and item.case_id in case_ids
+            else item
+            for nodeid, item in self.items.items()
+        }
+        return self.model_copy(update={"items": items})
 
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None

@@ -63,7 +63,8 @@ class Closing:
         )
         if outcome.interrupted:
             stop = Stop("interrupted")
-        summary = self._summary(stop, outcome.best, reference)
+        summary = self._summary(stop, outcome.best, reference.not_counting(outcome.best.quoted))
+        summary.quoted = sorted(outcome.best.quoted)
         if outcome.writing != "written":
             summary.exit_code = self._exit_code(stop, Best(reference))
         self._describe(summary, loop)

@@ -100,14 +100,14 @@ class Round:
         if together is not None:
             found.append((together, None))
             if together.verdict.accepted:
-                self._accept(together, result)
+                self._accept(together, best, result)
                 parts = set(together.candidate.merges)
                 return [(_kept(each, together, parts), proposed) for each, proposed in found]
         for winner in winners:
             proven = winner if winner.proven else self._trial.prove(winner.prepared, best)
             found = [(proven if each is winner else each, proposed) for each, proposed in found]
             if proven.verdict.accepted:
-                self._accept(proven, result)
+                self._accept(proven, best, result)
                 return [(_postponed(each, proven, winners), proposed) for each, proposed in found]
         return found
 
@@ -125,10 +125,12 @@ class Round:
         named = self._named(candidate, memory, best)
         return self._trial.prove(self._reviewing.prepare(named, best), best)
 
-    def _accept(self, judged: Judged, result: RoundResult) -> None:
+    def _accept(self, judged: Judged, best: Best, result: RoundResult) -> None:
         assert judged.evaluation is not None
         assert judged.prepared.files is not None
-        result.best = Best(judged.evaluation, judged.candidate.id, judged.prepared.files)
+        quoted = best.quoted | frozenset(judged.candidate.demonstrations)
+        evaluation = judged.evaluation.not_counting(quoted)
+        result.best = Best(evaluation, judged.candidate.id, judged.prepared.files, quoted)
 
     # --- the rest -------------------------------------------------------------------------------------
 

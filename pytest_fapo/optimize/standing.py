@@ -25,6 +25,8 @@ class Best:
     """Id of the accepted candidate; empty for the user's own tree."""
     files: dict[str, bytes] = field(default_factory=dict)
     """All that differs from the user's files."""
+    quoted: frozenset[str] = frozenset()
+    """Ids of the train cases that its prompts quote as examples; they count in no train score."""
 
     def scores(self) -> dict[Split, float | None]:
         return {split: self.evaluation.score(split) for split in SPLITS}

@@ -78,7 +78,8 @@ class Trial:
         self._stop_on_budget(after)
         verdict = self._verdict(prepared, best, after)
         if verdict.accepted:
-            verdict = judge_suite(best.evaluation, after, policy=self._request.policy)
+            counting = best.evaluation.not_counting(prepared.candidate.demonstrations)
+            verdict = judge_suite(counting, after, policy=self._request.policy)
         if verdict.accepted:
             verdict = self._confirmed(prepared.candidate, best, after, verdict)
         if verdict.accepted:

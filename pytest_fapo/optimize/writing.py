@@ -151,7 +151,7 @@ class Writer:
         if not judge_suite(self._reference, evaluation, policy=self._request.policy).accepted:
             request.file.write("What you chose does not pass without the rest: nothing is written.\n")
             return None
-        return Best(evaluation, best.candidate, files)
+        return Best(evaluation.not_counting(best.quoted), best.candidate, files, best.quoted)
 
     def _read_line(self, question: str) -> str:
         try:

@@ -99,6 +99,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Tried", _tried(summary)),
         ("Levels", _levels(summary)),
         ("Ceiling", summary.ceiling),
+        ("Quoted", _quoted(summary)),
         ("Held-out", _looks(summary)),
         ("LLM calls", _calls(summary)),
         ("Tokens", tokens(spending) if used else ""),
@@ -123,6 +124,13 @@ def _tried(summary: Summary) -> str:
 def _levels(summary: Summary) -> str:
     """Said where there is more than one level to speak of."""
     return "; ".join(summary.levels) if len(summary.levels) > 1 else ""
+
+
+def _quoted(summary: Summary) -> str:
+    if not summary.quoted:
+        return ""
+    cases = count(len(summary.quoted), "train case")
+    return f"{cases} stand in prompts as examples and count in no score: {listing(summary.quoted, most=4)}"
 
 
 def _looks(summary: Summary) -> str:

@@ -84,6 +84,8 @@ class Summary(Record):
     duration: float = 0.0
     """Seconds."""
     run_directory: str = ""
+    quoted: list[str] = Field(default_factory=list)
+    """Ids of the train cases that prompts quote as examples now; they count in no score."""
     levels: list[str] = Field(default_factory=list)
     """Why each level was left, cheapest first."""
     ceiling: str = ""

@@ -221,3 +221,16 @@ def test_answers_that_have_become_steady_are_a_gain_under_strict() -> None:
     assert judge_cases(candidate("t0"), before, evaluation({**steady, **fixed, "v0": "+++"})).accepted
     few = evaluation({**varying, **{f"t{number}": "+++" for number in range(4)}, **fixed, "v0": "+++"})
     assert not judge_cases(candidate("t0"), before, few).accepted
+
+
+def test_quoted_cases_count_in_no_score_and_are_guarded_all_the_same() -> None:
+    quoting = candidate("t0", "t1").model_copy(update={"demonstrations": ["t0"]})
+    before = evaluation({"t0": "-", "t1": "-", "t2": "+", "v0": "+"})
+    alone = judge_cases(quoting, before, evaluation({"t0": "+", "t1": "-", "t2": "+", "v0": "+"}))
+    assert not alone.accepted, "that the quoted case itself passes proves nothing"
+    verdict = judge_cases(quoting, before, evaluation({"t0": "+", "t1": "+", "t2": "+", "v0": "+"}))
+    assert verdict.accepted
+    assert verdict.fixed == ["test[t1]"]
+    assert (verdict.splits["train"].before, verdict.splits["train"].after) == (0.5, 1.0)
+    passing = evaluation({"t0": "+", "t1": "-", "t2": "+"}).not_counting(["t0"])
+    assert not judge_suite(passing, evaluation({"t0": "-", "t1": "+", "t2": "+"})).accepted
