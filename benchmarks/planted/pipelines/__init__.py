@@ -14,10 +14,24 @@ from benchmarks.planted.pipelines import (
     routing,
     services,
     summaries,
+    unseen,
 )
 from benchmarks.planted.spec import Planted
 
-_SHAPES = (classify, grading, extract, retrieval, ranking, hops, agents, services, routing, summaries, coding)
+_SHAPES = (
+    classify,
+    grading,
+    extract,
+    retrieval,
+    ranking,
+    hops,
+    agents,
+    services,
+    routing,
+    summaries,
+    coding,
+    unseen,
+)
 PLANTED: tuple[Planted, ...] = tuple(planted for shape in _SHAPES for planted in shape.PLANTED)
 
 QUICK = ("intents", "invoices", "orders", "policies", "scouts", "library", "minutes", "amounts")
