@@ -118,7 +118,8 @@ class Closing:
         summary.levels = [str(left) for left in loop.ladder.left.values()]
         summary.ceiling = _ceiling(diagnosis, self._request.levels)
         if all(name == "playbook" for name in self._request.settings.optimizer):
-            summary.llm_could_try = [cluster.label for cluster in diagnosis.clusters]
+            levels = self._request.levels
+            summary.llm_could_try = [each.label for each in diagnosis.clusters if each.level in levels]
 
     def _apply(self, summary: Summary, outcome: WriteOutcome) -> None:
         summary.writing = outcome.writing
