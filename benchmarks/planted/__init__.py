@@ -11,7 +11,7 @@ from functools import cache
 
 from benchmarks.planted import rows_compare, rows_leaks, rows_noise, rows_repair
 from benchmarks.planted.lab import Lab, laboratory
-from benchmarks.planted.pipelines import chosen
+from benchmarks.planted.pipelines import HARMED, chosen, named
 from benchmarks.planted.table import Figure, show
 
 Row = Callable[[Lab, bool], Sequence[Figure]]
@@ -32,11 +32,11 @@ def _helpful(lab: Lab, quick: bool) -> Sequence[Figure]:
 
 
 def _hidden(lab: Lab, quick: bool) -> Sequence[Figure]:
-    return [rows_repair.hidden(workshop(lab), lab, [] if quick else chosen(quick=True))]
+    return [rows_repair.hidden(workshop(lab), lab, [] if quick else named(HARMED))]
 
 
 def _noise(lab: Lab, quick: bool) -> Sequence[Figure]:
-    return [rows_noise.noise(lab, 2 if quick else 40)]
+    return [rows_noise.noise(lab, 1 if quick else 40)]
 
 
 def _leaks(lab: Lab, quick: bool) -> Sequence[Figure]:
@@ -46,7 +46,7 @@ def _leaks(lab: Lab, quick: bool) -> Sequence[Figure]:
 def _joint(lab: Lab, quick: bool) -> Sequence[Figure]:
     """Both comparisons with GEPA: the second needs the runs of the first."""
     figure, runs = rows_compare.joint(lab, 2 if quick else 20)
-    return [figure, rows_compare.calls(lab, 1 if quick else 8, runs)]
+    return [figure, rows_compare.calls(lab, 0 if quick else 8, runs)]
 
 
 @cache

@@ -79,6 +79,8 @@ def _ratio(runs: Sequence[Compared]) -> float:
 
 
 def _told(name: str, runs: Sequence[Compared]) -> str:
+    if not runs:
+        return f"{name}: left out"
     count = len(runs)
     ours, theirs = sum(one.calls for one in runs), sum(one.rival_calls for one in runs)
     there = sum(one.val == 1.0 for one in runs), sum(one.rival_val == 1.0 for one in runs)
