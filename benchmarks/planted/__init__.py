@@ -45,7 +45,7 @@ def _leaks(lab: Lab, quick: bool) -> Sequence[Figure]:
 
 def _joint(lab: Lab, quick: bool) -> Sequence[Figure]:
     """Both comparisons with GEPA: the second needs the runs of the first."""
-    figure, runs = rows_compare.joint(lab, 2 if quick else 20)
+    figure, runs = rows_compare.joint(lab, 1 if quick else 20)
     return [figure, rows_compare.calls(lab, 0 if quick else 8, runs)]
 
 

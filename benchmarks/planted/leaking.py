@@ -104,8 +104,8 @@ def _line(form: str) -> Style:
 
 
 STYLES: tuple[tuple[str, Style], ...] = (
-    ("whole notes", _line("Note: {note} -> {bin}")),
     ("ticket numbers", _line("Ticket {ticket} belongs to {bin}.")),
+    ("whole notes", _line("Note: {note} -> {bin}")),
     ("examples", _line("Example\nNote: {note}\nAnswer: {bin}\n")),
     ("conditions", _line('If the note mentions "ticket {ticket}", answer {bin}.')),
     ("beginnings", _line("Notes that begin with {start} go to {bin}.")),

@@ -36,7 +36,7 @@ _SHAPES = (
 )
 PLANTED: tuple[Planted, ...] = tuple(planted for shape in _SHAPES for planted in shape.PLANTED)
 
-QUICK = ("intents", "orders", "policies", "amounts")
+QUICK = ("intents", "orders", "amounts")
 """Of every level: what `--quick` looks at."""
 HARMED = ("intents", "invoices", "orders", "policies", "scouts", "library", "minutes", "amounts")
 """One of most shapes: where destructive, useless and flaky optimizers are let loose."""
