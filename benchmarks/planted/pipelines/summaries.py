@@ -88,7 +88,7 @@ def _headlines() -> Planted:
         if row is None:
             return "No story"
         rules = rules_of(ask, row)
-        brief = cues.says(rules, r"\b(at most|up to|no more than|not more than|maximum|max\.?|fewer than|less than|"
+        brief = cues.says(rules, r"\b(at most|up to|more than|maximum|max\.?|fewer than|less than|"
                           r"limit\w*|within|under)\b[^.\n]{0,20}\b(\d+|\w+) words?|\b\d+ words? (or (less|fewer)|at most)")  # fmt: skip
         head = str(row.facts["head"])
         return (
