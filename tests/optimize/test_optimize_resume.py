@@ -16,7 +16,7 @@ from support.teams import (
     BAD_PROMPT,
     GOOD_PROMPT,
     LIGHT_APP,
-    PYPROJECT,
+    SIDE_BY_SIDE,
     MakeProject,
     Project,
     Server,
@@ -84,7 +84,7 @@ def test_killed_at_random_moments(project: MakeProject, server: Server, seed: in
     made = project(
         {
             "app/pipeline.py": LIGHT_APP,
-            "pyproject.toml": PYPROJECT.replace("openai:opt", "playbook"),
+            "pyproject.toml": SIDE_BY_SIDE.replace("openai:opt", "playbook"),
             "cases.jsonl": "\n".join(json.dumps(case) for case in teams_cases(12)),
         }
     )

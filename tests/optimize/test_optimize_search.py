@@ -12,7 +12,7 @@ import pytest
 from support.teams import (
     ADDRESS,
     GOOD_PROMPT,
-    PYPROJECT,
+    SIDE_BY_SIDE,
     MakeProject,
     Project,
     Server,
@@ -99,7 +99,7 @@ def two_steps(tmp_path: Path) -> Iterator[Project]:
         "app/prompts/tone.md": "Ticket: {ticket}\nWhich tone has it?\n",
         "cases.jsonl": "\n".join(json.dumps(case) for case in cases),
         "test_teams.py": TWO_TESTS,
-        "pyproject.toml": PYPROJECT.replace('"openai:opt"', '"playbook"'),
+        "pyproject.toml": SIDE_BY_SIDE.replace('"openai:opt"', '"playbook"'),
     }
     root = tmp_path / "project"
     root.mkdir()
@@ -175,7 +175,7 @@ def library(tmp_path: Path) -> Iterator[Project]:
         assert run.output == case.expected
     """
     scope = 'params = ["app/settings.py::TOP_K = 1..8"]\nprompts = ["app/prompts/find.md"]'
-    settings = PYPROJECT.replace('"openai:opt"', '"playbook"')
+    settings = SIDE_BY_SIDE.replace('"openai:opt"', '"playbook"')
     files = {
         "app/client.py": CLIENT,
         "app/settings.py": "# How much is retrieved.\nTOP_K = 1  # was enough for the demo\n",

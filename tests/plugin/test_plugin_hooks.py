@@ -117,7 +117,6 @@ def project(tmp_path: Path) -> Iterator[Project]:
         test = (root / "test_teams.py").read_text().replace("cases.jsonl", "cases.tickets")
         settings = (root / "pyproject.toml").read_text()
         settings = settings.replace('"openai:opt"', '"house:Be kind."')
-        settings = settings.replace("[tool.fapo.scope]", "parallel = 1\n[tool.fapo.scope]")
         made.write(
             {
                 "cases.tickets": "\n".join(rows),

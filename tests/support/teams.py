@@ -201,9 +201,13 @@ pythonpath = ["."]
 [tool.fapo]
 steps = ["app.pipeline:*"]
 optimizer = ["openai:opt"]
+parallel = 1
 [tool.fapo.scope]
 prompts = ["app/prompts/*.md"]
 """
+
+
+SIDE_BY_SIDE = PYPROJECT.replace("parallel = 1\n", "")
 
 
 def teams_cases(count: int = 30) -> list[dict[str, Any]]:
