@@ -158,6 +158,8 @@ class Settings(_Section):
     """Examples that one prompt may hold."""
     parallel: int = Field(default=2, ge=1, le=16)
     """Candidates evaluated side by side."""
+    holdout_looks: int = Field(default=30, ge=1)
+    """How often one run may ask the held-out cases; each look wears them out a little."""
     interventions: int = Field(default=24, ge=0)
     """Cases that one diagnosis may run again with a step's output replaced."""
     command: CommandSettings = Field(default_factory=CommandSettings)

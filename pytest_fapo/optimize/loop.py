@@ -25,6 +25,7 @@ from pytest_fapo.optimize.round import Round
 from pytest_fapo.optimize.standing import Best, Memory
 from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.report import Progress
+from pytest_fapo.report.words import count
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,9 @@ class Loop:
         limit = self._request.max_candidates
         if limit is not None and self.memory.evaluated >= limit:
             return Stop("budget", f"--fapo-max-candidates={limit} is used up")
+        looks = self._request.settings.holdout_looks
+        if self.memory.looks >= looks:
+            return Stop("budget", f"the held-out cases were asked {count(looks, 'time')} (holdout_looks)")
         exhausted = self._request.budget.exhausted()
         return Stop("budget", exhausted) if exhausted else None
 

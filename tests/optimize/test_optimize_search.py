@@ -132,6 +132,17 @@ def test_one_after_the_other_leads_to_the_same_files(two_steps: Project) -> None
     assert "2 accepted" in result.text
 
 
+def test_the_held_out_cases_are_asked_so_often_and_no_more(two_steps: Project) -> None:
+    settings = two_steps.root / "pyproject.toml"
+    limits = "parallel = 1\nholdout_looks = 1\n[tool.fapo.scope]"
+    settings.write_text(settings.read_text().replace("[tool.fapo.scope]", limits))
+    result = two_steps.optimize()
+    assert result.code == 1, result.text
+    assert "a budget is used up: the held-out cases were asked 1 time (holdout_looks)" in result.text
+    assert "asked 1 time\n" in result.text
+    assert "1 accepted" in result.text
+
+
 RETRIEVAL = """
 from app.client import PROMPTS, ask
 from app.settings import TOP_K

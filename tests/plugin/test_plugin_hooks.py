@@ -169,3 +169,40 @@ def test_a_broken_guard_ends_the_run(project: Project, hook: str, said: str) -> 
     assert said in result.text
     assert "your files are untouched" in result.text
     assert project.prompt == before
+
+
+@pytest.mark.slow
+def test_a_client_of_the_projects_own_is_asked(project: Project) -> None:
+    """The model's name is the project's, and so is the way to it; the answers are those of one server."""
+    settings = project.root / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("house:Be kind.", "gateway:opt"))
+    (project.root / "gateway.py").write_text(GATEWAY)
+    project.env["OPENAI_API_KEY"] = ""
+    project.env["GATEWAY_KEY"] = "sk-gateway-1234567890"
+    result = project.optimize("-p", "gateway")
+    assert "gateway:opt" in (project.run_directory / "journal.jsonl").read_text(), result.text
+    assert "try 1" not in result.text
+    assert result.code == 0, result.text
+    assert project.prompt == GOOD_PROMPT
+
+
+GATEWAY = """
+import os
+
+from pytest_fapo.llm.openai_client import OpenAIClient
+
+
+class Gateway(OpenAIClient):
+    provider = "gateway"
+
+    def key(self):
+        return os.environ["GATEWAY_KEY"]
+
+
+def pytest_fapo_llm_client(spec, settings):
+    provider, _, model = spec.partition(":")
+    if provider == "gateway":
+        from pytest_fapo.config import ProviderSettings
+
+        return Gateway(model, settings.llm.get("openai", ProviderSettings()))
+"""
