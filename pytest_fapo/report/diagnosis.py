@@ -44,6 +44,9 @@ def render_diagnosis(
     terminal.line((_headline(diagnosis, evaluation), "bold"))
     if stand_in:
         terminal.line((f"The offline stand-in {stand_in} answered, not a real model.", "yellow"))
+    if diagnosis.interventions:
+        runs = count(diagnosis.interventions, "run")
+        terminal.line((f"{runs} of cases with a step's output replaced went into this.", "dim"))
     if diagnosis.clusters:
         terminal.line("")
         terminal.show(_table(diagnosis.clusters, terminal))
@@ -99,6 +102,8 @@ def _show_cluster(number: int, cluster: Cluster, terminal: Terminal) -> None:
         _fact(terminal, "example", finding.nodeid)
         for line in _explanation(finding.explanation):
             terminal.labelled("", (line, "red"), column=_LABEL_WIDTH)
+    if cluster.also:
+        _fact(terminal, "together", f"{listing(cluster.also)} went wrong too: only edits of all show")
     _fact(terminal, "artifacts", listing(cluster.artifacts, most=4))
     _fact(terminal, "fix", one_line(cluster.suggested_fix))
 
