@@ -34,6 +34,7 @@ class Source:
     _candidates: Iterator[Candidate] | None = None
     _evidence: Evidence | None = None
     _given: int = 0
+    _unjudged: int = 0
     _waiting: bool = False
 
     def next(
@@ -45,29 +46,37 @@ class Source:
             ProposalFailed: the proposer could not propose.
             BudgetExceeded: asking it would go past a budget.
         """
-        if self.ended or self._waiting:
-            return None
-        if self._candidates is None:
-            self._evidence, self._given = evidence(self.cluster, self.level), 0
-            self._candidates = iter(self.proposer.propose(self._evidence))
+        while not (self.ended or self._waiting):
+            if self._candidates is None:
+                self._evidence, self._given = evidence(self.cluster, self.level), 0
+                self._candidates = iter(self.proposer.propose(self._evidence))
+            candidate = self._next_new(known)
+            if candidate is not None:
+                assert self._evidence is not None
+                return Proposed(candidate, self.cluster, self.proposer, self._evidence, self.level)
+            self._candidates = None
+            self.ended, self._waiting = self._given == 0, self._unjudged > 0
+        return None
+
+    def _next_new(self, known: Callable[[Candidate], bool]) -> Candidate | None:
+        assert self._candidates is not None
         try:
             for candidate in self._candidates:
                 if not known(candidate):
                     self._given += 1
-                    assert self._evidence is not None
-                    return Proposed(candidate, self.cluster, self.proposer, self._evidence, self.level)
-        except (ProposalFailed, CacheMiss) as error:
+                    self._unjudged += 1
+                    return candidate
+        except CacheMiss as error:
             self.ended = True
-            if isinstance(error, CacheMiss):
-                raise ProposalFailed(str(error), proposer=self.proposer.name, again=False) from None
+            raise ProposalFailed(str(error), proposer=self.proposer.name, again=False) from None
+        except ProposalFailed:
+            self.ended = True
             raise
-        self._candidates = None
-        self.ended, self._waiting = self._given == 0, self._given > 0
         return None
 
     def judged(self) -> None:
         """The verdicts on what it gave are in the memory: it may be asked again."""
-        self._waiting = False
+        self._waiting, self._unjudged = False, 0
 
 
 @dataclass

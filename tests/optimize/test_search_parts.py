@@ -280,6 +280,26 @@ def test_a_batch_takes_one_of_each_cluster_before_the_second_of_any() -> None:
     assert failed == []
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_proposer_with_one_idea_at_a_time_is_asked_again_after_each_verdict(size: int) -> None:
+    class Slow(Scripted):
+        """Like a model that is asked for one proposal per request."""
+
+        asked = 0
+
+        def propose(self, evidence: Evidence) -> Iterator[Candidate]:
+            self.asked += 1
+            if self.asked <= 3:
+                yield candidate(f"idea {self.asked}", technique=f"idea {self.asked}")
+
+    made = gathering([Slow("slow", {})], ["a"], [])
+    found = []
+    while batch := made.batch(size):
+        found += texts([*batch])
+        made.judged()
+    assert found == ["idea 1", "idea 2", "idea 3"]
+
+
 def test_the_next_proposer_is_asked_when_the_first_has_nothing_more() -> None:
     failed: list[str] = []
     made = gathering([Scripted("one", {}), Scripted("two", {"a": 1})], ["a"], failed)
