@@ -11,7 +11,7 @@ from pytest_fapo.models import Artifact, Finding, Level
 from pytest_fapo.reading import FieldMap, StepView
 from pytest_fapo.reading.values import mentions, texts_in, whole_text
 
-_BY_CODE = ("content", "label", "format", "empty", "cascade", "missing-input")
+_BY_CODE = ("content", "label", "format", "empty", "cascade", "missing-input", "requirement")
 _OF_MODELS: set[Role] = {"temperature", "top_p", "max_tokens", "model"}
 
 
@@ -30,6 +30,14 @@ class Scene:
     def roles(self) -> set[Role]:
         """What the linked parameters are for."""
         return roles_of(self.linked)
+
+    @property
+    def has_own_param(self) -> bool:
+        """Whether a parameter is linked whose name tells nothing of its role: no rule about depths, limits
+        and the like can then say that it is not what is wrong."""
+        return any(
+            artifact.level == "param" and role_of(artifact.address) is None for artifact in self.linked
+        )
 
     @property
     def scope_has_params(self) -> bool:
@@ -63,7 +71,7 @@ def settled_level(finding: Finding, scene: Scene) -> Level:
     if finding.category == "empty" and "turns" in scene.roles:
         return "param"
     if finding.level == "structure" and finding.category in _BY_CODE and _is_code(scene):
-        return "param" if scene.roles - _OF_MODELS else "structure"
+        return "param" if scene.roles - _OF_MODELS or scene.has_own_param else "structure"
     if finding.level == "param" and not _is_code(scene) and scene.scope_has_params:
         return "param" if scene.roles & {"temperature", "top_p"} else "prompt"
     return finding.level
@@ -84,7 +92,7 @@ def _of_retrieval(finding: Finding, scene: Scene) -> Level:
         return finding.level
     if ("threshold" in scene.roles and _found_fewer(scene)) or scene.roles & {"length", "turns"}:
         return "param"
-    if "depth" in scene.roles and not _deep_enough(scene):
+    if scene.has_own_param or ("depth" in scene.roles and not _deep_enough(scene)):
         return "param"
     return "structure" if scene.roles or scene.scope_has_functions else finding.level
 

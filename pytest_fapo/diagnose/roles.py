@@ -38,9 +38,13 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 
 def role_of(name: str) -> Role | None:
     """The role of a parameter's or an argument's name, in any spelling; None for an unknown one."""
-    last = re.split(r"[.:]", name)[-1]
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).replace("-", "_").lower()
-    return next((role for role, pattern in _ROLES if pattern.search(snake)), None)
+    last = snake(re.split(r"[.:]", name)[-1])
+    return next((role for role, pattern in _ROLES if pattern.search(last)), None)
+
+
+def snake(name: str) -> str:
+    """A name in lower case with underscores, whatever it was spelled like."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
 def roles_of(artifacts: list[Artifact]) -> set[Role]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_fapo.diagnose.links.functions import called_in
-from pytest_fapo.diagnose.roles import role_of
+from pytest_fapo.diagnose.links.naming import last_name, reads
+from pytest_fapo.diagnose.roles import role_of, snake
 from pytest_fapo.models import Artifact
 from pytest_fapo.reading import StepView, TraceView
 
@@ -49,15 +49,16 @@ def _sources(step: str, functions: Sequence[Artifact]) -> list[str]:
 
 
 def _named(param: Artifact, sources: Iterable[str]) -> bool:
-    name = re.split(r"[.:]", param.address)[-1]
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", source) for source in sources)
+    return any(reads(source, last_name(param.address)) for source in sources)
 
 
 def _at_work(param: Artifact, used: Sequence[StepView]) -> bool:
     """Whether the parameter's value shows under a name of its role in what the step was given or sent."""
     role, value = role_of(param.address), _value(param)
-    if role is None or value is None or not used:
+    if value is None or not used:
         return False
+    if role is None:
+        return any(_has_named(step.step.inputs, snake(last_name(param.address)), value) for step in used)
     if role == "model":
         return any(call.model == value for step in used for call in step.calls)
     if any(_has(step.step.inputs, role, value) for step in used):
@@ -74,6 +75,14 @@ def _has(given: Any, role: str, value: Any) -> bool:
     return isinstance(given, Mapping) and any(
         role_of(str(name)) == role and type(found) is type(value) and found == value
         for name, found in given.items()
+    )
+
+
+def _has_named(given: Any, name: str, value: Any) -> bool:
+    """Whether an argument of a parameter's own name has its value."""
+    return isinstance(given, Mapping) and any(
+        snake(str(each)) == name and type(found) is type(value) and found == value
+        for each, found in given.items()
     )
 
 

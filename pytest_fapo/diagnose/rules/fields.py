@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.diagnose.blame import Blame, blame_fields, is_code, value_category
 from pytest_fapo.diagnose.failure import Failure, excerpt, shown
+from pytest_fapo.diagnose.rules.following import follows_from_answer
 from pytest_fapo.models import Finding
 from pytest_fapo.reading import StepView
 from pytest_fapo.reading.values import alike, is_blank, mentions, normal, texts_in
@@ -74,7 +75,7 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
             )
         if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
             return wrong_value(failure, blame, asked)
-        if _only_handed_on(failure, blame, asked):
+        if _only_handed_on(failure, blame, asked) and not follows_from_answer(failure, blame, asked):
             return _of_what_it_was_given(failure, blame, asked)
     return failure.finding(
         "content",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from pytest_fapo.diagnose.blame import Blame, blame_fields
@@ -17,11 +19,19 @@ TOLD = 0.7
 
 def not_given(failure: Failure) -> Finding | None:
     """A value that the answering step was not given, though in passing cases it is: blamed on the step that
-    lost it, or on the one that finds it elsewhere."""
+    lost it, or on the one that finds it elsewhere.
+
+    Where that step asks a model, it is its answer that lacks the value, which is a matter of its prompt;
+    unless its code has others look for the value, shows the model a part only of what it was given, or takes
+    a part only of what the model named.
+    """
     found = _question(failure)
     if found is None or failure.view is None:
         return None
     name, expected, asked = found
+    if _withheld(failure, name, asked, expected):
+        words = f"{shown(expected)} stood in what {asked.key} was given and not in what it sent"
+        return _finding(failure, asked, name, expected, asked, words, confidence=0.75, by_model=False)
     given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
     if not _values(expected) or given:
         return None
@@ -47,17 +57,50 @@ def _finding(
     words: str,
     *,
     confidence: float,
+    by_model: bool | None = None,
 ) -> Finding:
+    if by_model is None:
+        by_model = bool(step.calls) and not _has_finder(failure, step) and not _is_limited(failure, step)
     return failure.finding(
-        "retrieval",
+        "content" if by_model else "retrieval",
         step,
         f"{words}, so {asked.key} could not answer right; where cases pass, it is told",
         confidence=confidence,
-        level="param",
+        level="prompt" if by_model else "param",
         field=name,
         expected=expected,
         actual=step.output,
     )
+
+
+def _has_finder(failure: Failure, step: StepView) -> bool:
+    """Whether steps without a model ran inside of a step, and gave texts that the step passed on or used."""
+    assert failure.view is not None
+    inner = [other for other in failure.view.steps if other.step.parent == step.step.index]
+    return any(not other.calls and isinstance(other.output, list) for other in inner)
+
+
+def _withheld(failure: Failure, name: str, asked: StepView, expected: Any) -> bool:
+    """Whether the step's own code kept a value from its model, which in passing cases sees it."""
+    if not _tells(whole_text(asked.step.inputs), expected) or _tells(asked.messages_text, expected):
+        return False
+    return _share(failure, name, ("sent", name, asked.key), partial(_sent, asked.key)) >= TOLD
+
+
+def _sent(key: str, reading: Reading, value: Any) -> bool:
+    step = reading.view.by_key(key)
+    return step is not None and _tells(step.messages_text, value)
+
+
+def _is_limited(failure: Failure, step: StepView) -> bool:
+    """Whether the step's code took a fixed number of the entries that its model named."""
+    if not isinstance(step.output, list) or not step.answer:
+        return False
+    lines = step.answer.strip().splitlines()
+    named = lines if len(lines) > 1 else re.split(r"[\s,;]+", step.answer.strip())
+    others = [reading.view.by_key(step.key) for reading in failure.fields.readings]
+    lengths = {len(other.output) for other in others if other and isinstance(other.output, list)}
+    return len(named) > len(step.output) and lengths == {len(step.output)}
 
 
 def _question(failure: Failure) -> tuple[str, Any, StepView] | None:
