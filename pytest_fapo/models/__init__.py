@@ -13,6 +13,7 @@ from pytest_fapo.models.base import (
     Split,
     canonical_json,
     files_digest,
+    json_or_text,
     text_digest,
 )
 from pytest_fapo.models.candidates import (
@@ -72,5 +73,6 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "files_digest",
+    "json_or_text",
     "text_digest",
 ]

@@ -67,6 +67,16 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def json_or_text(value: Any) -> Any:
+    """A text that is JSON as its data; anything else as it is. Models give tools their arguments like that."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
 def files_digest(files: Mapping[str, bytes]) -> str:
     """Name of a patch: a hash over the paths and contents that it gives."""
     body = sorted((path, text_digest(content)) for path, content in files.items())

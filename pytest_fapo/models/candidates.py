@@ -161,6 +161,8 @@ class Verdict(Record):
     inert: bool = False
     kept: str = ""
     """Id of the accepted candidate that this one's edits went into; it won its cases too."""
+    postponed: bool = False
+    """It won its cases beside another winner, and is tried again on the tree that this one has made."""
     policy: str = "strict"
     effect: float | None = None
     """The paired difference of the train scores, -1 to 1, where the policy estimates it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import JsonValue
 
-from pytest_fapo.models.base import Record, canonical_json
+from pytest_fapo.models.base import Record, canonical_json, json_or_text
 
 if TYPE_CHECKING:
     from pytest_fapo.models.traces import LLMCall
@@ -144,7 +144,7 @@ def _in_messages(messages: Sequence[Any]) -> Iterator[_Seen]:
             continue
         kind, role, content = message.get("type"), message.get("role"), message.get("content")
         if kind in ("function_call", "custom_tool_call"):  # OpenAI responses
-            arguments = _parsed(message.get("arguments", message.get("input")))
+            arguments = json_or_text(message.get("arguments", message.get("input")))
             yield _Seen(_text(message.get("call_id")), _text(message.get("name")), arguments)
         elif kind in ("function_call_output", "custom_tool_call_output"):
             yield _Seen(_text(message.get("call_id")), result=_told(message.get("output")), is_result=True)
@@ -154,7 +154,7 @@ def _in_messages(messages: Sequence[Any]) -> Iterator[_Seen]:
         for call in message.get("tool_calls") or ():
             if isinstance(call, dict):
                 function = call.get("function") or call.get("custom") or {}
-                arguments = _parsed(function.get("arguments", function.get("input")))
+                arguments = json_or_text(function.get("arguments", function.get("input")))
                 yield _Seen(_text(call.get("id")), _text(function.get("name")), arguments)
         if isinstance(content, list):
             yield from _in_blocks(content)
@@ -180,15 +180,6 @@ def _told(content: Any) -> Any:
         if all(isinstance(text, str) for text in texts):
             return "".join(texts)
     return content
-
-
-def _parsed(arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments
 
 
 def _text(value: Any) -> str:

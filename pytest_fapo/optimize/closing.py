@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pytest_fapo.artifacts import edits_between
 from pytest_fapo.evaluate import Mismatch
 from pytest_fapo.gate import newly_failing, newly_passing, of_split
 from pytest_fapo.llm.ledger import read_spending
@@ -129,12 +130,8 @@ class Closing:
         if outcome.note:
             summary.stop_detail = " ".join(filter(None, [summary.stop_detail, outcome.note]))
         if outcome.best.files:
-            snapshot = self._request.snapshot
-            final = snapshot.store.with_files(outcome.best.files)
-            before = {artifact.address: artifact.text for artifact in snapshot.store.all()}
-            summary.artifacts = [
-                artifact.address for artifact in final.all() if before.get(artifact.address) != artifact.text
-            ]
+            edits = edits_between(self._request.snapshot.store, outcome.best.files)
+            summary.artifacts = [edit.address for edit in edits]
 
     def _finish(self, summary: Summary) -> Summary:
         run = self._request.run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from functools import lru_cache
 
 from pytest_fapo.models import Candidate, text_digest
 
@@ -17,6 +18,7 @@ def fingerprint(candidate: Candidate) -> str:
     return text_digest(json.dumps(parts))
 
 
+@lru_cache(maxsize=1024)  # every new candidate is compared with all earlier ones
 def _core(address: str, text: str) -> str:
     path, _, name = address.partition("::")
     if name and path.endswith(".py"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
@@ -73,13 +73,12 @@ class Evaluator:
         Returns:
             one evaluation per candidate, in order; none has looked at the held-out cases.
         """
-        slots: list[Callable[[], Evaluation]] = []
-        for slot, (candidate, files) in enumerate(works):
-            stages = self._case_stages(candidate, parent)
-            total = len({nodeid for stage in stages for nodeid in stage.nodeids or ()})
-            slots.append(lambda s=slot, f=files, g=stages, t=total: self._evaluate(f, g, t, slot=s))  # type: ignore[misc]
-        with ThreadPoolExecutor(max_workers=len(slots), thread_name_prefix="fapo-evaluate") as pool:
-            futures = [pool.submit(run) for run in slots]
+        with ThreadPoolExecutor(max_workers=len(works), thread_name_prefix="fapo-evaluate") as pool:
+            futures = []
+            for slot, (candidate, files) in enumerate(works):
+                stages = self._case_stages(candidate, parent)
+                total = len({nodeid for stage in stages for nodeid in stage.nodeids or ()})
+                futures.append(pool.submit(self._evaluate, files, stages, total, slot=slot))
             try:
                 return [future.result() for future in futures]
             except BaseException:

@@ -15,6 +15,7 @@ from pytest_fapo.models import (
     Evaluation,
     Evidence,
     EvidenceCase,
+    Finding,
     Level,
     Repair,
     Verdict,
@@ -173,10 +174,9 @@ def _together(
     return found
 
 
-def _labels(finding: object, step: str, evaluation: Evaluation) -> dict[str, object]:
+def _labels(finding: Finding, step: str, evaluation: Evaluation) -> dict[str, object]:
     """What the further step should have given, and what it gave."""
-    nodeid = getattr(finding, "nodeid", "")
-    case, item = evaluation.cases.get(nodeid), evaluation.items.get(nodeid)
+    case, item = evaluation.cases.get(finding.nodeid), evaluation.items.get(finding.nodeid)
     trace = evaluation.trace_of(item) if item is not None else None
     output = next((each.output for each in trace.steps if each.key == step), None) if trace else None
     return {"expected": case.expected_steps.get(step) if case is not None else None, "actual": output}

@@ -151,7 +151,7 @@ class Loop:
             failed=self._failed,
         )
         while self._waiting:
-            renewed = self._renewed(self._waiting.popleft(), clusters)
+            renewed = self._again(self._waiting.popleft().candidate, clusters)
             if renewed is not None:
                 gathering.repairs.append(renewed)
         return gathering
@@ -219,9 +219,6 @@ class Loop:
         cluster = failing[targets[0]]
         evidence = self._evidence(cluster, candidate.level)
         return Proposed(renewed, cluster, proposers[candidate.proposer], evidence, candidate.level)
-
-    def _renewed(self, proposed: Proposed, clusters: list[Cluster]) -> Proposed | None:
-        return self._again(proposed.candidate, clusters)
 
     def _fits(self, candidate: Candidate) -> bool:
         """Whether the texts that the edits were made for are still there."""

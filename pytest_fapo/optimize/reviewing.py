@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_fapo.errors import ArtifactError, CacheMiss
-from pytest_fapo.models import Candidate, Case, Level, Review, ReviewProblem, files_digest
+from pytest_fapo.models import Candidate, Case, Review, ReviewProblem, files_digest
 from pytest_fapo.optimize.proposals import Proposed
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
@@ -87,14 +87,9 @@ class Reviewing:
                 candidate, self._with(checked, [ReviewProblem(check="scope", message=str(error))])
             )
         if proposed is not None and request.reviewer is not None:
-            artifacts = [artifact for level in _levels(candidate) for artifact in store.all(level)]
-            opinion = request.reviewer.review(candidate, artifacts=artifacts, cluster=proposed.cluster)
+            opinion = request.reviewer.review(candidate, artifacts=store.all(), cluster=proposed.cluster)
             checked = self._with(checked, opinion.problems)
         return Prepared(candidate, checked, files=None if checked.verdict == "block" else files)
 
     def _with(self, checked: Review, problems: Sequence[ReviewProblem]) -> Review:
         return Review(problems=[*checked.problems, *problems]) if problems else checked
-
-
-def _levels(candidate: Candidate) -> Sequence[Level]:
-    return ("prompt", "param", "structure") if candidate.level == "structure" else ("prompt", "param")

@@ -148,7 +148,7 @@ class Round:
             self.pool.add(attempt, best.evaluation, judged.evaluation)
         if proposed is None or attempt.verdict.accepted or attempt.verdict.kept:
             return
-        if attempt.verdict.reason.startswith(_WON):
+        if attempt.verdict.postponed:
             result.waiting.append(replace(proposed, candidate=attempt.candidate))
             return
         mended = self._repair(judged, attempt, proposed, best, evidence)
@@ -178,16 +178,13 @@ class Round:
         return mended.model_copy(update={"repairs": candidate.id})
 
 
-_WON = "wins its cases"
-
-
 def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
     if judged.candidate.id not in parts:
         return judged
     update = {
         "accepted": False,
         "kept": together.candidate.id,
-        "reason": f"{_WON} and went into {together.candidate.id}",
+        "reason": f"wins its cases and went into {together.candidate.id}",
     }
     return replace(judged, verdict=judged.verdict.model_copy(update=update))
 
@@ -196,9 +193,10 @@ def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> J
     if judged is accepted or judged not in winners or judged.proven:
         return judged
     winner = accepted.candidate
-    if judged.candidate.cluster == winner.cluster:
-        reason = f"mends its cases too, and no more of them than {winner.id}"
+    other_cause = judged.candidate.cluster != winner.cluster
+    if other_cause:
+        reason = f"wins its cases too; it is tried again on top of {winner.id}"
     else:
-        reason = f"{_WON} too; it is tried again on top of {winner.id}"
-    update = {"accepted": False, "reason": reason}
+        reason = f"mends its cases too, and no more of them than {winner.id}"
+    update = {"accepted": False, "reason": reason, "postponed": other_cause}
     return replace(judged, verdict=judged.verdict.model_copy(update=update))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.evaluate import check_loaded
@@ -27,8 +27,9 @@ class Judged:
     """None where it was blocked, or its verdict was on record."""
     proven: bool = False
     """Whether the whole suite and the held-out cases were asked, or it lost before."""
-    spent: Attempt | None = None
-    """Holds spending and duration; the final attempt is made of it by `Trial.attempt`."""
+    spending: Spending = field(default_factory=Spending)
+    duration: float = 0.0
+    """Seconds."""
 
     @property
     def candidate(self) -> Candidate:
@@ -93,12 +94,14 @@ class Trial:
             what the memory keeps of it.
         """
         prepared, verdict, run = judged.prepared, judged.verdict, self._request.run
-        fields = {"candidate": prepared.candidate, "review": prepared.review, "verdict": verdict}
-        attempt = (
-            judged.spent.model_copy(update=fields)
-            if judged.spent is not None
-            else Attempt(candidate=prepared.candidate, review=prepared.review, verdict=verdict)
-        ).model_copy(update={"revised": prepared.revised})
+        attempt = Attempt(
+            candidate=prepared.candidate,
+            review=prepared.review,
+            verdict=verdict,
+            revised=prepared.revised,
+            spending=judged.spending,
+            duration=judged.duration,
+        )
         key = (prepared.tree, prepared.candidate.digest)
         recorded = self._known.get(key)
         if recorded is None or recorded.verdict != verdict:
@@ -174,7 +177,13 @@ class Trial:
         attempt = self._known.get((prepared.tree, prepared.candidate.digest))
         if attempt is None:
             return None
-        known = Judged(prepared, attempt.verdict, proven=not attempt.verdict.kept, spent=attempt)
+        known = Judged(
+            prepared,
+            attempt.verdict,
+            proven=not attempt.verdict.kept,
+            spending=attempt.spending,
+            duration=attempt.duration,
+        )
         if not attempt.verdict.accepted:
             return known
         evaluation = self._request.run.load_evaluation(f"candidates/{prepared.tree}.json")
@@ -190,14 +199,14 @@ class Trial:
         *,
         proven: bool,
     ) -> Judged:
-        spent = Attempt(
-            candidate=prepared.candidate,
-            review=prepared.review,
-            verdict=verdict,
+        return Judged(
+            prepared,
+            verdict,
+            after,
+            proven,
             spending=self._request.budget.spending() - before,
             duration=round(time.monotonic() - started, 3),
         )
-        return Judged(prepared, verdict, after, proven, spent)
 
 
 def _unusable(after: Evaluation) -> Verdict | None:

@@ -11,6 +11,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+from pydantic import JsonValue
+
 MAX_TEXT = 100_000
 """Characters of one text that are looked at; what is longer is cut."""
 
@@ -99,6 +101,18 @@ def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
             yield from texts_in(inner, depth + 1)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         yield str(value)
+
+
+def strings_in(value: JsonValue) -> Iterator[str]:
+    """Every string of JSON data, keys left out; numbers are none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings_in(part)
 
 
 def whole_text(value: Any) -> str:

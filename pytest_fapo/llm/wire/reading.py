@@ -10,7 +10,7 @@ from typing import Any
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.wire.bodies import Event, decoded_body, events_of, is_event_stream
 from pytest_fapo.llm.wire.streams import assemble, ended_well
-from pytest_fapo.models import ToolCall, Usage
+from pytest_fapo.models import ToolCall, Usage, json_or_text
 
 _FINISH = {
     "end_turn": "stop",
@@ -122,7 +122,7 @@ def _openai_call(call: Mapping[str, Any]) -> ToolCall:
     function = call.get("function") or call.get("custom") or {}
     arguments = function.get("arguments", function.get("input"))
     return ToolCall(
-        id=str(call.get("id") or ""), name=str(function.get("name") or ""), arguments=_parsed(arguments)
+        id=str(call.get("id") or ""), name=str(function.get("name") or ""), arguments=json_or_text(arguments)
     )
 
 
@@ -148,7 +148,7 @@ def _read_response(value: Mapping[str, Any]) -> Reading:
             texts += [part.get("text") or "" for part in parts if part.get("type") == "output_text"]
             refusals += [part.get("refusal") or "" for part in parts if part.get("type") == "refusal"]
         elif kind in ("function_call", "custom_tool_call"):
-            arguments = _parsed(item.get("arguments", item.get("input")))
+            arguments = json_or_text(item.get("arguments", item.get("input")))
             calls.append(
                 ToolCall(id=str(item.get("call_id") or ""), name=str(item.get("name")), arguments=arguments)
             )
@@ -212,15 +212,6 @@ def _text_of(content: Any) -> str | None:
     if isinstance(content, list):  # some compatible servers answer in parts
         return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
     return content if isinstance(content, str) else None
-
-
-def _parsed(arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments
 
 
 def _openai_usage(usage: Any) -> Usage:

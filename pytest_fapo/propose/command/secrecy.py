@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from pydantic import JsonValue
-
 from pytest_fapo.models import Case
+from pytest_fapo.reading.values import strings_in
 
 _PREFIX = 12
 """So many characters of an input tell it from other text; a shorter one is not searched for."""
@@ -33,12 +32,12 @@ class Secrecy:
     def __init__(self, cases: Sequence[Case], editable: Sequence[str]) -> None:
         self._editable = frozenset(editable)
         hidden = [case for case in cases if case.split != "train"]
-        shown = {text for case in cases if case.split == "train" for text in _strings(case.inputs)}
+        shown = {text for case in cases if case.split == "train" for text in strings_in(case.inputs)}
         self._lines = _case_lines(cases)
         self._unplaced = any(_PLACE.match(case.origin) is None for case in hidden)
         self._texts: dict[str, set[str]] = {}
         for case in hidden:
-            for text in set(_strings(case.inputs)) - shown:
+            for text in set(strings_in(case.inputs)) - shown:
                 for form in _forms(text):
                     if len(form) >= _PREFIX:
                         self._texts.setdefault(form[:_PREFIX], set()).add(form)
@@ -100,14 +99,3 @@ def _forms(text: str) -> set[str]:
     """How a text may stand in a file: bare, and in JSON or Python source."""
     written = {json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
     return {text, text.strip(), repr(text)[1:-1], *written}
-
-
-def _strings(value: JsonValue) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _strings(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part)

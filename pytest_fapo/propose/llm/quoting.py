@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-
-from pydantic import JsonValue
+from collections.abc import Sequence
 
 from pytest_fapo.models import Edit, Evidence
+from pytest_fapo.reading.values import strings_in
 
 _SHORTEST = 4
 
@@ -17,7 +16,7 @@ def quoted_cases(edits: Sequence[Edit], evidence: Evidence) -> list[str]:
     added = _plain("\n".join(_added(edit) for edit in edits))
     found = []
     for item in evidence.cases:
-        text = _plain(max(_strings(item.case.inputs), key=len, default=""))
+        text = _plain(max(strings_in(item.case.inputs), key=len, default=""))
         if item.case.split == "train" and len(text) >= _SHORTEST and _holds(added, text):
             found.append(item.case.id)
     return list(dict.fromkeys(found))
@@ -34,14 +33,3 @@ def _holds(text: str, part: str) -> bool:
 
 def _plain(text: str) -> str:
     return " ".join(text.replace('\\"', '"').replace("\\n", " ").casefold().split())
-
-
-def _strings(value: JsonValue) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from _strings(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part)

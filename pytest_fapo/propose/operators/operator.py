@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from pytest_fapo.propose.operators.errors import OperatorError
 from pytest_fapo.propose.operators.target import find_target
 
 
-class Operator(Record):
+class Operator(Record, ABC):
     """A known way to build a better step, applied to one function.
 
     The function keeps its name, signature, decorators and docstring.
@@ -44,6 +45,6 @@ class Operator(Record):
         """Words of the generated code's comment that stand in no other operator's."""
         return f"# {self.operator}:"
 
+    @abstractmethod
     def build(self, draft: Draft) -> list[Edit]:
-        """Write the code; overridden by each operator."""
-        raise NotImplementedError
+        """Write the code."""
