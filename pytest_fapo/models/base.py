@@ -68,7 +68,7 @@ def canonical_json(value: Any) -> str:
 
 
 def json_or_text(value: Any) -> Any:
-    """A text that is JSON as its data; anything else as it is. Models give tools their arguments like that."""
+    """A text that is JSON as its data; anything else as it is. Models give tool arguments like that."""
     if not isinstance(value, str):
         return value
     try:
