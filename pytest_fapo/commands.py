@@ -67,7 +67,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
     from pytest_fapo.optimize.resume import check_unchanged
     from pytest_fapo.session import prepare_folder
-    from pytest_fapo.wiring import make_proposers, readers_of
+    from pytest_fapo.wiring import gate_policy, make_proposers, readers_of
 
     runs = prepare_folder(config.rootpath / ".fapo") / "runs"
     summary = None
@@ -75,6 +75,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run = resumable(runs)
         summary = finish_writing(run)
     snapshot = Snapshot.take(config.rootpath, session.settings.scope)
+    gate_policy(config, session.settings)
     proposers, readers = make_proposers(config, session), readers_of(session)
     if option.fapo_resume:
         if summary is None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fapo.config import PROVIDERS
+from pytest_fapo.config import PROVIDERS, Settings
 from pytest_fapo.diagnose.reader import LLMReader, make_reader
 from pytest_fapo.evaluate import child_args
-from pytest_fapo.gate import policy_of
+from pytest_fapo.gate import GatePolicy, policy_of
 from pytest_fapo.llm import CallContext, optimizer_calls
 from pytest_fapo.llm.clients import add_client_factory
 from pytest_fapo.models import Evaluation
@@ -61,7 +61,7 @@ def make_request(
         target=option.fapo_target or settings.target,
         max_candidates=option.fapo_max_candidates,
         level=option.fapo_level,
-        policy=policy_of(settings, name=option.fapo_policy, target=option.fapo_target or settings.target),
+        policy=gate_policy(config, settings),
         reader=reader,
         reviewer=reviewer,
         hooks=PluginHooks(config.hook),
@@ -71,6 +71,16 @@ def make_request(
         tty=out.tty,
         color=out.color,
     )
+
+
+def gate_policy(config: pytest.Config, settings: Settings) -> GatePolicy:
+    """The policy that options and settings name.
+
+    Raises:
+        ConfigError: it lacks what it needs.
+    """
+    option = config.option
+    return policy_of(settings, name=option.fapo_policy, target=option.fapo_target or settings.target)
 
 
 def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer]:

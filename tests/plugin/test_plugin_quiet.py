@@ -104,6 +104,16 @@ def test_optimizing_without_a_scope_says_what_to_write(pytester: pytest.Pytester
     result.stderr.fnmatch_lines(["*[[]tool.fapo.scope[]] is empty*"])
 
 
+def test_a_policy_without_its_target_is_found_before_the_first_test(pytester: pytest.Pytester) -> None:
+    pytester.makefile(".toml", pyproject='[tool.fapo.scope]\nprompts = ["p.md"]\n')
+    pytester.makefile(".md", p="Sort.")
+    pytester.makepyfile("def test_plain(): assert False")
+    result = pytester.runpytest_subprocess("--fapo-optimize", "--fapo-policy=target")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the policy 'target' needs a target: give --fapo-target=0.9*"])
+    assert "1 failed" not in result.stdout.str()
+
+
 def test_bad_cases_are_one_line_at_collection(pytester: pytest.Pytester) -> None:
     (pytester.path / "cases.jsonl").write_text('{"id": "a", "inputs": 1}\n{"id": "a", "inputs": 2}\n')
     pytester.makepyfile(
