@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
     from pytest_fapo.diagnose.reader import LLMReader
-    from pytest_fapo.models import Evaluation
+    from pytest_fapo.models import Evaluation, GateResult
     from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
     from pytest_fapo.report import Summary
@@ -42,6 +42,18 @@ class Prepared:
         """Of a resumed run whose files are written already."""
 
 
+class Done:
+    """What a session has come to: what summaries, annotations and reports are made of."""
+
+    def __init__(self, baseline: Evaluation) -> None:
+        self.baseline = baseline
+        """What this session's tests gave."""
+        self.gate: GateResult | None = None
+        self.summary: Summary | None = None
+        self.run: RunDirectory | None = None
+        """Of an optimization."""
+
+
 def quieten(config: pytest.Config) -> None:
     """Failing cases are what these commands work on: no traceback of each, unless the user asks for it."""
     option = config.option
@@ -57,11 +69,21 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     Raises:
         FapoError: an option, a setting, the scope or a proposer cannot be used.
     """
-    quieten(config)
     option = config.option
+    _check_together(option)
+    if _needs_cases(option):
+        quieten(config)
     optimizing = option.fapo_optimize or option.fapo_resume
-    if optimizing and option.collectonly:
-        raise ConfigError("--fapo-optimize needs the tests to run: leave --collect-only out")
+    if _needs_cases(option) and option.collectonly and not option.fapo_diagnose:
+        raise ConfigError(f"{_command(option)} needs the tests to run: leave --collect-only out")
+    if option.fapo_gate or option.fapo_update_baseline:
+        from pytest_fapo.gate_command import prepare_gate
+
+        prepare_gate(config, session)
+    if option.fapo_review and not hasattr(config, "workerinput"):
+        from pytest_fapo.review_command import prepare_review
+
+        prepare_review(config, session)
     if hasattr(config, "workerinput") or not optimizing:
         return
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
@@ -88,26 +110,88 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
-    """Diagnose or optimize what the tests have shown, and set the session's exit status."""
+    """Do what was asked for after the tests, and set the session's exit status."""
     option = pytest_session.config.option
     out = Output(pytest_session.config)
+    done = Done(session.evaluation(exit_code=int(pytest_session.exitstatus)))
+    if option.fapo_gate or option.fapo_update_baseline:
+        from pytest_fapo.gate_command import finish_gate
+
+        done.gate = finish_gate(pytest_session, session, done.baseline, out)
+    elif _needs_cases(option):
+        _work_on_failures(pytest_session, session, done, out)
+    _publish(pytest_session, session, done, out)
+
+
+def _work_on_failures(pytest_session: pytest.Session, session: FapoSession, done: Done, out: Output) -> None:
+    """Diagnose, optimize or review."""
+    option, baseline = pytest_session.config.option, done.baseline
     if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         # Interrupted, nothing collected, or an internal error: pytest has said which.
         out.file.write("\nfapo: the tests did not run to their end; nothing was tried, nothing was changed\n")
         return
-    baseline = session.evaluation(exit_code=int(pytest_session.exitstatus))
     try:
         if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
             _diagnose(pytest_session.config, session, baseline, out)
             return
         _check_complete(pytest_session, session, baseline)
-        pytest_session.exitstatus = _optimize(pytest_session.config, session, baseline, out)
+        if option.fapo_review:
+            from pytest_fapo.review_command import review_changes
+
+            pytest_session.exitstatus = review_changes(pytest_session.config, session, baseline, out)
+            return
+        done.summary = _optimize(pytest_session.config, session, baseline, out)
+        done.run = pytest_session.config.stash[COMMAND_KEY].run
+        pytest_session.exitstatus = done.summary.exit_code
     except KeyboardInterrupt:
-        out.file.write("\nfapo: interrupted; go on with: pytest --fapo-resume\n")
+        again = "--fapo-review" if option.fapo_review else "--fapo-resume"
+        out.file.write(f"\nfapo: interrupted; go on with: pytest {again}\n")
         pytest_session.exitstatus = pytest.ExitCode.INTERRUPTED
     except FapoError as error:
         out.file.write(f"\nfapo: {error}\nfapo: your files are untouched\n")
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
+
+
+def _publish(pytest_session: pytest.Session, session: FapoSession, done: Done, out: Output) -> None:
+    """Summaries, annotations and reports for others; one that cannot be written fails the session."""
+    from pytest_fapo.publishing import publish
+
+    try:
+        publish(pytest_session.config, session, done, out)
+    except FapoError as error:
+        out.file.write(f"\nfapo: {error}\n")
+        pytest_session.exitstatus = int(pytest_session.exitstatus) or 1
+
+
+def _needs_cases(option: Any) -> bool:
+    """Whether failing cases are what the command works on; a report alone leaves a plain run as it is."""
+    return any(getattr(option, name) for name, _ in _EXCLUSIVE) or bool(option.fapo_diagnose)
+
+
+_EXCLUSIVE = (
+    ("fapo_resume", "--fapo-resume"),
+    ("fapo_optimize", "--fapo-optimize"),
+    ("fapo_gate", "--fapo-gate"),
+    ("fapo_update_baseline", "--fapo-update-baseline"),
+    ("fapo_review", "--fapo-review"),
+)
+
+
+def _command(option: Any) -> str:
+    return next((name for attribute, name in _EXCLUSIVE if getattr(option, attribute)), "--fapo-diagnose")
+
+
+def _check_together(option: Any) -> None:
+    """Commands that would contradict each other are refused; resume implies optimize.
+
+    Raises:
+        ConfigError: names both.
+    """
+    given = [name for attribute, name in _EXCLUSIVE if getattr(option, attribute)]
+    if "--fapo-resume" in given and "--fapo-optimize" in given:
+        given.remove("--fapo-optimize")
+    if len(given) > 1:
+        raise ConfigError(f"{given[0]} and {given[1]} are two commands: give one of them")
 
 
 def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> None:
@@ -143,7 +227,7 @@ def _reader(config: pytest.Config, session: FapoSession, out: Output) -> LLMRead
         return None
 
 
-def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> int:
+def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> Summary:
     from pytest_fapo.optimize import optimize
     from pytest_fapo.report import Progress, render_summary
     from pytest_fapo.wiring import make_request
@@ -170,7 +254,7 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
         with progress:
             summary = optimize(request, progress)
     render_summary(summary, out.file, tty=out.tty, color=out.color)
-    return summary.exit_code
+    return summary
 
 
 def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evaluation) -> None:

@@ -165,6 +165,15 @@ class Settings(_Section):
     command: CommandSettings = Field(default_factory=CommandSettings)
     imports: list[str] = Field(default_factory=list)
     """Modules that rewritten code may import, beside those that its file or the review's list has."""
+    baseline: str = "fapo-baseline.json"
+    """File (relative to the rootdir) against which `--fapo-gate` compares."""
+    snapshots: str = "fapo-snapshots"
+    """Folder (relative to the rootdir) of the Markdown snapshots that are written with the baseline; empty
+    for none."""
+    min_score: dict[str, float] = Field(default_factory=dict)
+    """Floors of `--fapo-gate`: what to score and the least it may be, such as `{"pipeline" = 0.9}`."""
+    cache_files: list[str] = Field(default_factory=list)
+    """Exported caches (relative to the rootdir) that are read below the local one."""
     trace_limit: int = Field(default=20_000, ge=100)
     """Bytes of JSON kept of one recorded value."""
     max_prompt_chars: int = Field(default=20_000, ge=100)

@@ -12,6 +12,8 @@ def add_options(parser: pytest.Parser) -> None:
     """Add the group `fapo` to pytest's command line."""
     group = parser.getgroup("fapo", "LLM pipelines: diagnose and tune (pytest-fapo)")
     _add_commands(group)
+    _add_gate(group)
+    _add_outputs(group)
     _add_running(group)
     _add_budgets(group)
     group.addoption(
@@ -66,6 +68,71 @@ def _add_commands(group: pytest.OptionGroup) -> None:
     )
 
 
+def _add_gate(group: pytest.OptionGroup) -> None:
+    add = group.addoption
+    add(
+        "--fapo-gate",
+        action="store_true",
+        help="For CI: fail when accuracy fell against the committed fapo-baseline.json. Exit code 10 when it "
+        "fell, 11 when that could not be judged.",
+    )
+    add(
+        "--fapo-update-baseline",
+        action="store_true",
+        help="After a run of all cases: write fapo-baseline.json and the snapshots, to be committed.",
+    )
+    add(
+        "--fapo-min-score",
+        action="append",
+        default=None,
+        metavar="[NAME=]SHARE",
+        help="With --fapo-gate: a floor, such as 0.9 for every pipeline, answer=0.9 for one, val=0.9 for a "
+        "split, tag:refunds=0.8 for a group, metric:brevity=0.7 for a metric. May be given several times.",
+    )
+
+
+def _add_outputs(group: pytest.OptionGroup) -> None:
+    add = group.addoption
+    add(
+        "--fapo-review",
+        action="store_true",
+        help="Go through the changes that an earlier run left as a patch, one by one: accept, reject, edit. "
+        "What you accept is proven together, then written.",
+    )
+    add(
+        "--fapo-run",
+        default=None,
+        metavar="RUN",
+        help="With --fapo-review: which run (see `fapo runs`); default: the newest that left a patch.",
+    )
+    add(
+        "--fapo-report",
+        default=None,
+        metavar="PATH",
+        help="Write an HTML report of this session, one file that opens without a network. Runs of "
+        "--fapo-optimize also keep one in their run directory.",
+    )
+    add(
+        "--fapo-summary",
+        default=None,
+        metavar="PATH",
+        help="Write a Markdown summary for a pull request. On GitHub Actions the job's summary gets it too.",
+    )
+    add(
+        "--fapo-annotations",
+        choices=["auto", "github", "off"],
+        default="auto",
+        help="Print annotations that GitHub shows beside the prompt or the case concerned: always (github), "
+        "never (off), or where GITHUB_ACTIONS is set (auto).",
+    )
+    add(
+        "--fapo-code-quality",
+        default=None,
+        metavar="PATH",
+        help="Write the same as a Code Quality report, which GitLab shows in the merge request.",
+    )
+
+
 def _add_running(group: pytest.OptionGroup) -> None:
     add = group.addoption
     add(
@@ -74,6 +141,14 @@ def _add_running(group: pytest.OptionGroup) -> None:
         default="auto",
         help="LLM answers: replay recorded ones and ask for new ones (auto), ask anew and record (refresh), "
         "never touch the network (only: for CI), neither read nor record (off).",
+    )
+    add(
+        "--fapo-cache-file",
+        action="append",
+        default=None,
+        metavar="PATH",
+        help="Read recorded answers from this file (see `fapo cache export`) where the local cache has none. "
+        "It is never written. May be given several times.",
     )
     add(
         "--fapo-concurrency",

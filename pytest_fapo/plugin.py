@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from pytest_fapo.session import FapoSession, Run
 
 
+_COMMANDS = (
+    "fapo_diagnose",
+    "fapo_optimize",
+    "fapo_resume",
+    "fapo_gate",
+    "fapo_update_baseline",
+    "fapo_review",
+    "fapo_report",
+    "fapo_summary",
+    "fapo_code_quality",
+)
+"""Options that ask for more than running the tests."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
 
@@ -184,7 +198,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _wanted(config: pytest.Config) -> bool:
     """Whether an option asks for more than running the tests."""
     option = config.option
-    return bool(option.fapo_diagnose or option.fapo_optimize or option.fapo_resume)
+    return any(getattr(option, name) for name in _COMMANDS)
 
 
 def _session(config: pytest.Config) -> FapoSession:

@@ -16,6 +16,7 @@ from pytest_fapo.models.base import (
     json_or_text,
     text_digest,
 )
+from pytest_fapo.models.baselines import Baseline, CaseBaseline, PipelineBaseline, passed_share
 from pytest_fapo.models.candidates import (
     Artifact,
     ArtifactKind,
@@ -32,6 +33,7 @@ from pytest_fapo.models.cases import Case
 from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding, Intervention
 from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending
 from pytest_fapo.models.evidence import Evidence, EvidenceCase, Repair
+from pytest_fapo.models.gate_results import GateProblem, GateProblemKind, GateResult, Regression, SplitScore
 from pytest_fapo.models.tool_uses import ToolError, ToolUse
 from pytest_fapo.models.traces import LLMCall, Step, ToolCall, Trace, Usage
 
@@ -41,8 +43,10 @@ __all__ = [
     "Artifact",
     "ArtifactKind",
     "Attempt",
+    "Baseline",
     "Candidate",
     "Case",
+    "CaseBaseline",
     "Category",
     "Cluster",
     "Diagnosis",
@@ -52,18 +56,24 @@ __all__ = [
     "Evidence",
     "EvidenceCase",
     "Finding",
+    "GateProblem",
+    "GateProblemKind",
+    "GateResult",
     "Intervention",
     "ItemResult",
     "LLMCall",
     "Level",
     "Outcome",
+    "PipelineBaseline",
     "Record",
+    "Regression",
     "Repair",
     "Review",
     "ReviewProblem",
     "Spending",
     "Split",
     "SplitChange",
+    "SplitScore",
     "Step",
     "ToolCall",
     "ToolError",
@@ -74,5 +84,6 @@ __all__ = [
     "canonical_json",
     "files_digest",
     "json_or_text",
+    "passed_share",
     "text_digest",
 ]

@@ -1,0 +1,69 @@
+"""What `fapo-baseline.json` holds: how each case fared when the baseline was last updated."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field
+
+from pytest_fapo.models.base import Record, Split
+
+
+class CaseBaseline(Record):
+    """One case: its verdicts, and enough of its run to say where a later one first differs."""
+
+    items: dict[str, str] = Field(default_factory=dict)
+    """Node id (of the first repeat) to `passed`, `failed`, `error`, `skipped`, `xfailed`, `xpassed`, or with
+    repeats `2 of 3`: so many of them passed."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    """Graded metric to its mean over items and repeats."""
+    tags: list[str] = Field(default_factory=list)
+    weight: float = 1.0
+    output: str = ""
+    """The pipeline's output as JSON, shortened; for messages only."""
+    steps: list[list[str]] = Field(default_factory=list)
+    """Step key and digest of its output, in the order of the trace."""
+    calls: str = ""
+    """Digest over the cache keys of the case's LLM calls: equal as long as the same questions are asked."""
+
+
+class PipelineBaseline(Record):
+    """All cases of one pipeline."""
+
+    models: list[str] = Field(default_factory=list)
+    """Names of the models that answered, sorted."""
+    repeats: int = 1
+    scores: dict[Split, float] = Field(default_factory=dict)
+    """Weighted share of passing items per split, 0 to 1."""
+    cases: dict[Split, dict[str, CaseBaseline]] = Field(default_factory=dict)
+    """By split and case id."""
+
+
+class Baseline(Record):
+    """The whole file."""
+
+    format: int
+    """`baseline.FORMAT` of the version that wrote it."""
+    plugin: str
+    """Version of pytest-fapo that wrote it."""
+    artifacts: dict[str, str] = Field(default_factory=dict)
+    """Address to digest of every artifact in `[tool.fapo.scope]` as it was evaluated."""
+    pipelines: dict[str, PipelineBaseline] = Field(default_factory=dict)
+
+
+def passed_share(result: str) -> float | None:
+    """Share of an item's repeats that passed, 0 to 1; None for a result that takes part in no score.
+
+    Args:
+        result: a value of `CaseBaseline.items`.
+
+    Raises:
+        ValueError: it is none of the words.
+    """
+    repeated = re.fullmatch(r"(\d+) of ([1-9]\d*)", result)
+    if repeated:
+        return min(1.0, int(repeated[1]) / int(repeated[2]))
+    known = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "error": 0.0, "skipped": None, "xfailed": None}
+    if result not in known:
+        raise ValueError(f"{result!r} is none of {', '.join(known)} or '2 of 3'")
+    return known[result]
