@@ -215,6 +215,15 @@ class Settings(_Section):
             return None if named == "off" else named
         return next((name for name in self.optimizer if name.startswith(("openai:", "anthropic:"))), None)
 
+    def is_record(self, path: str) -> bool:
+        """Whether a file holds what earlier runs gave: the baseline, a snapshot, an exported cache.
+
+        Args:
+            path: relative to the rootdir, POSIX.
+        """
+        files = [PurePosixPath(name) for name in (self.baseline, self.snapshots, *self.cache_files) if name]
+        return any(file in (PurePosixPath(path), *PurePosixPath(path).parents) for file in files)
+
     @field_validator("redact")
     @classmethod
     def _patterns_compile(cls, patterns: list[str]) -> list[str]:

@@ -101,7 +101,11 @@ def test_it_reaches_neither_the_tree_nor_the_cache_nor_hidden_cases(project: Age
     assert (seen["environ"], seen["memory"]) == ("PermissionError", "PermissionError")
     assert seen["copy app/prompts/sort.md"] == PROMPT_TEXT
     assert "my money is gone since yesterday" in seen["copy cases/tickets.jsonl"]
-    assert not {name for name in seen if name.startswith(("copy .", "copy fapo-baseline", "copy notes"))}
+    assert not {
+        name
+        for name in seen
+        if name.startswith(("copy .", "copy fapo-baseline", "copy fapo-snapshots", "copy notes"))
+    }
 
 
 LANDLOCK_ALONE = f"""

@@ -66,6 +66,8 @@ def test_a_candidate_has_the_highest_level_of_its_edits(desk: DeskCode) -> None:
         "conftest.py::pipeline",
         "cases/tickets.jsonl",
         "pyproject.toml::tool.fapo.target",
+        "fapo-baseline.json::plugin",
+        "fapo-snapshots/desk.md",
     ],
 )
 def test_what_judges_is_not_edited(desk: DeskCode, address: str) -> None:

@@ -53,6 +53,7 @@ FILES = {
     "tests/test_sort.py": "def test_sort():\n    assert True\n",
     "README.md": "Sorts tickets.\n",
     "fapo-baseline.json": '{"items": {"t1": true, "v1": false}}\n',
+    "fapo-snapshots/pipeline.md": "The val case v1 gave shipping\n",
     "notes/seen.txt": "Somebody pasted: the courier never rang my bell\n",
     ".env": "SECRET=env-secret\n",
     ".fapo/cache/answers.txt": "cache-secret\n",

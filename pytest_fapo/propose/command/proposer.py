@@ -129,7 +129,8 @@ class CommandProposer(ProposerDefaults):
         with own_folder() as own:
             folder = own / "project"
             folder.mkdir()
-            secrecy = Secrecy(self._cases, sorted({artifact.path for artifact in evidence.artifacts}))
+            paths = sorted({artifact.path for artifact in evidence.artifacts})
+            secrecy = Secrecy(self._cases, paths, self._settings.is_record)
             copied = make_copy(self._root, folder, store.files, secrecy)
             if start:
                 _lay(folder, store.render(start))

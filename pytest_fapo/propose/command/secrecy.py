@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from pytest_fapo.models import Case
@@ -27,9 +27,16 @@ class Secrecy:
     Args:
         cases: of all splits.
         editable: paths in the scope.
+        is_record: whether a path holds what earlier runs gave on all splits; withheld whole.
     """
 
-    def __init__(self, cases: Sequence[Case], editable: Sequence[str]) -> None:
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        editable: Sequence[str],
+        is_record: Callable[[str], bool] = lambda path: False,
+    ) -> None:
+        self._is_record = is_record
         self._editable = frozenset(editable)
         hidden = [case for case in cases if case.split != "train"]
         shown = {text for case in cases if case.split == "train" for text in strings_in(case.inputs)}
@@ -44,6 +51,8 @@ class Secrecy:
 
     def filtered(self, path: str, content: bytes) -> bytes | None:
         """What may be shown of a file; None for nothing."""
+        if self._is_record(path):
+            return None
         if path in self._lines:
             kept = self._train_lines(path, content)
             return kept if kept is None or not self._holds_hidden(kept) else None

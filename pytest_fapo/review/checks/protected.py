@@ -10,7 +10,7 @@ from pytest_fapo.models import Case, ReviewProblem
 from pytest_fapo.review.subject import Subject
 
 _TESTS = re.compile(r"(.*/)?(conftest|test_[^/]*|[^/]*_test)\.pyi?")
-_RUN = re.compile(r"(.*/)?(pytest\.ini|\.?pytest\.toml|tox\.ini|setup\.cfg|fapo-baseline\.json|\.coveragerc)")
+_RUN = re.compile(r"(.*/)?(pytest\.ini|\.?pytest\.toml|tox\.ini|setup\.cfg|\.coveragerc)")
 _RUN_TABLES = ("tool.pytest", "tool.fapo", "build-system", "tool.coverage", "project")
 _HOOKS = re.compile(r"(pytest_|test_|__)\w*")
 
@@ -25,6 +25,8 @@ def protected(subject: Subject) -> Iterator[ReviewProblem]:
             what = "is a test file"
         elif _RUN.fullmatch(path) or (path.endswith("pyproject.toml") and name.startswith(_RUN_TABLES)):
             what = "belongs to the settings of the test run"
+        elif subject.settings.is_record(path):
+            what = "is what the merge gate compares with"
         elif any(path == file or path.endswith(f"/{file}") or file.endswith(f"/{path}") for file in files):
             what = "holds the cases"
         elif not edit.before and path.endswith(".py") and _HOOKS.fullmatch(name.rpartition(".")[2]):
