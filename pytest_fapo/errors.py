@@ -15,6 +15,10 @@ class CaseError(FapoError):
     """A case file cannot be used; the message names the file and, where known, the line."""
 
 
+class CacheFileError(FapoError):
+    """An exported cache cannot be read or written; the message names the file and, where known, the line."""
+
+
 class ArtifactError(FapoError):
     """An artifact cannot be found, read or edited; the message names its address."""
 

@@ -13,33 +13,63 @@ if TYPE_CHECKING:
     from pytest_fapo.llm.cache import Cache
     from pytest_fapo.llm.capture import Capture
     from pytest_fapo.llm.context import CallContext
+    from pytest_fapo.llm.layers import LayeredCache, layered_cache, local_cache, project_cache
     from pytest_fapo.llm.offline import OfflineModel, OfflineRequest, offline_model
     from pytest_fapo.llm.recorded import Recorded
     from pytest_fapo.llm.scope import Ledger, optimizer_calls
+    from pytest_fapo.llm.stats import CacheStats, cache_stats, clear_cache
+    from pytest_fapo.llm.travelling import ExportResult, ImportResult, export_cache, import_cache
+    from pytest_fapo.llm.used_keys import note_used_keys, used_keys
 
 __all__ = [
     "Cache",
+    "CacheStats",
     "CallContext",
     "Capture",
+    "ExportResult",
+    "ImportResult",
+    "LayeredCache",
     "Ledger",
     "OfflineModel",
     "OfflineRequest",
     "Recorded",
+    "cache_stats",
+    "clear_cache",
+    "export_cache",
+    "import_cache",
+    "layered_cache",
+    "local_cache",
+    "note_used_keys",
     "offline_model",
     "optimizer_calls",
+    "project_cache",
+    "used_keys",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
         "Cache": "cache",
+        "CacheStats": "stats",
         "CallContext": "context",
         "Capture": "capture",
+        "ExportResult": "travelling",
+        "ImportResult": "travelling",
+        "LayeredCache": "layers",
         "Ledger": "scope",
         "OfflineModel": "offline",
         "OfflineRequest": "offline",
         "Recorded": "recorded",
+        "cache_stats": "stats",
+        "clear_cache": "stats",
+        "export_cache": "travelling",
+        "import_cache": "travelling",
+        "layered_cache": "layers",
+        "local_cache": "layers",
+        "note_used_keys": "used_keys",
         "offline_model": "offline",
         "optimizer_calls": "scope",
+        "project_cache": "layers",
+        "used_keys": "used_keys",
     },
 )

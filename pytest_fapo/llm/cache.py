@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -58,6 +59,17 @@ class Cache:
         with store.lock:
             store.set(key, text, retry=True)
 
+    def put_all(self, answers: Iterable[tuple[str, Recorded]]) -> None:
+        """Keep many answers, all or none of them."""
+        store = self._open()
+        with store.lock, store.transact(retry=True):
+            for key, recorded in answers:
+                store.set(key, recorded.to_text(), retry=True)
+
+    def exists(self) -> bool:
+        """Whether there is a cache on disk; asking does not make one."""
+        return (self.folder / "cache.db").is_file()
+
     def __len__(self) -> int:
         store = self._open()
         with store.lock:
@@ -69,11 +81,18 @@ class Cache:
         with store.lock:
             return sorted(key for key in store.iterkeys() if key)
 
+    def recorded_between(self) -> tuple[float, float] | None:
+        """When the first and the last answer were recorded, in epoch seconds; None without any."""
+        store = self._open()
+        with store.lock:
+            return store.times()
+
     def clear(self) -> None:
-        """Forget every answer."""
+        """Forget every answer, and give the space on disk back."""
         store = self._open()
         with store.lock:
             store.clear(retry=True)
+            store.shrink()
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from typing import Any
 
 import diskcache
@@ -86,6 +87,17 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         # journal_mode is a property of the file; these two belong to the connection
         connection.execute("PRAGMA synchronous = 1")
         connection.execute("PRAGMA cache_size = 8192")
+
+    def times(self) -> tuple[float, float] | None:
+        """When the oldest and the newest row were stored, in epoch seconds; None without rows."""
+        first, last = self._con.execute("SELECT MIN(store_time), MAX(store_time) FROM Cache").fetchone()
+        return (float(first), float(last)) if isinstance(first, float) and isinstance(last, float) else None
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the file system; not while another process uses it."""
+        with suppress(sqlite3.OperationalError):
+            self._con.execute("VACUUM")
+            self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close the connection; the next use opens another."""

@@ -21,6 +21,8 @@ class Recorded:
     chunks: tuple[bytes, ...]
     http_version: bytes = b"HTTP/1.1"
     reason: bytes = b""
+    imported: bool = False
+    """Whether it came in a file of somebody's, and so may be anything."""
 
     @property
     def body(self) -> bytes:
@@ -38,19 +40,15 @@ class Recorded:
 
     def to_text(self) -> str:
         """As JSON text."""
-        return json.dumps(
-            {
-                "status": self.status,
-                "http_version": self.http_version.decode("latin-1"),
-                "reason": self.reason.decode("latin-1"),
-                "headers": [
-                    [name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers
-                ],
-                "chunks": [_chunk_to_json(chunk) for chunk in self.chunks],
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        value = {
+            "status": self.status,
+            "http_version": self.http_version.decode("latin-1"),
+            "reason": self.reason.decode("latin-1"),
+            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
+            "chunks": [chunk_to_json(chunk) for chunk in self.chunks],
+            **({"imported": True} if self.imported else {}),
+        }
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_text(cls, text: str) -> Recorded:
@@ -66,9 +64,10 @@ class Recorded:
                 headers=tuple(
                     (name.encode("latin-1"), value.encode("latin-1")) for name, value in data["headers"]
                 ),
-                chunks=tuple(_chunk_from_json(chunk) for chunk in data["chunks"]),
+                chunks=tuple(chunk_from_json(chunk) for chunk in data["chunks"]),
                 http_version=data["http_version"].encode("latin-1"),
                 reason=data["reason"].encode("latin-1"),
+                imported="imported" in data,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a recorded answer: {error!r}") from None
@@ -79,14 +78,20 @@ def keepable_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[byte
     return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() not in _DROPPED)
 
 
-def _chunk_to_json(chunk: bytes) -> str | dict[str, str]:
+def chunk_to_json(chunk: bytes) -> str | dict[str, str]:
+    """A piece of a body as JSON: text where it is text, else base64."""
     try:
         return chunk.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(chunk).decode()}
 
 
-def _chunk_from_json(chunk: Any) -> bytes:
+def chunk_from_json(chunk: Any) -> bytes:
+    """What `chunk_to_json` gave.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is neither.
+    """
     if isinstance(chunk, str):
         return chunk.encode()
     return base64.b64decode(chunk["base64"], validate=True)

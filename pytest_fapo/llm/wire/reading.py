@@ -53,7 +53,7 @@ def is_complete(api: str, recorded: Recorded, *, exhausted: bool) -> bool:
     if not exhausted:
         return False
     if "json" in recorded.header("content-type"):
-        value = _json_of(recorded)
+        value = json_of(recorded)
         return value is not None and not _error_of(value)
     return True
 
@@ -74,14 +74,15 @@ def _value_of(api: str, recorded: Recorded) -> Any:
     if is_event_stream(recorded):
         body = decoded_body(recorded) or b""
         return assemble(api, [event for event in events_of(body) if not _is_done(event)])
-    return _json_of(recorded)
+    return json_of(recorded)
 
 
 def _is_done(event: Event) -> bool:
     return event.data.strip() == "[DONE]"
 
 
-def _json_of(recorded: Recorded) -> Any:
+def json_of(recorded: Recorded) -> Any:
+    """The JSON in a body; None where it is none."""
     body = decoded_body(recorded)
     if body is None:
         return None

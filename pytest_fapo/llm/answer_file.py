@@ -1,0 +1,236 @@
+"""Exported caches: one JSON file, one answer a line, sorted; read without ever being loaded as a whole.
+
+    {"format":"fapo-answers 1",
+    "0a3f…":{"status":200,"headers":{"content-type":"application/json"},"body":"{…}"},
+    "0b77…":{…},
+    "end":true}
+
+The last line tells a whole file from one that was cut off, and lets every answer's line end alike, so that
+two branches that add answers merge without a conflict of commas.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pytest_fapo.errors import CacheFileError
+from pytest_fapo.llm.answer_lines import ANSWER_BYTES, BadLine, read_answer, split_line, to_line
+from pytest_fapo.llm.recorded import Recorded
+
+FILE_BYTES = 512 * 2**20
+ANSWERS = 500_000
+"""Limits of what is read: a file of a stranger must not fill the memory."""
+
+_MARK = b'{"format":"fapo-answers '
+_HEAD = _MARK + b'1",'
+_TAIL = b'"end":true}'
+
+
+class _Place(NamedTuple):
+    line: int
+    offset: int
+    length: int
+
+
+class AnswerFile:
+    """The answers in an exported cache, read-only. Threads, processes and forks may share it.
+
+    Args:
+        path: the file.
+        check: look at every answer now; else at each only when it is asked for.
+
+    Raises:
+        CacheFileError: it is no exported cache, or holds something that no export has written; the message
+            names file and line.
+    """
+
+    def __init__(self, path: Path, *, check: bool = True) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = _open(path)
+        try:
+            self._places = dict(self._index(self._file, check))
+        except BaseException:
+            self.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def keys(self) -> list[str]:
+        """All keys, sorted."""
+        return sorted(self._places)
+
+    def get(self, key: str) -> Recorded | None:
+        """The answer under `key`, if there is one.
+
+        Raises:
+            CacheFileError: the file was changed since it was opened, or that answer cannot be used.
+        """
+        place = self._places.get(key)
+        if place is None:
+            return None
+        try:
+            found, text = split_line(self._bytes_at(place))
+            if found != key:
+                raise BadLine("the file was changed while it was in use")
+            return read_answer(text)
+        except BadLine as error:
+            raise _bad(self.path, place.line, str(error)) from None
+
+    def close(self) -> None:
+        """Close the file; no answer can be read any more."""
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _bytes_at(self, place: _Place) -> bytes:
+        with self._lock:
+            if self._file is None:
+                raise CacheFileError(f"{self.path} is closed")
+            if hasattr(os, "pread"):  # a forked child has the same file position
+                return os.pread(self._file.fileno(), place.length, place.offset)
+            self._file.seek(place.offset)
+            return self._file.read(place.length)
+
+    def _index(self, file: BinaryIO, check: bool) -> Iterator[tuple[str, _Place]]:
+        lines: dict[str, int] = {}
+        for place, line in _body(self.path, file):
+            try:
+                key, text = split_line(line)
+                if key in lines:
+                    raise BadLine(f"the same question is answered in line {lines[key]}; keep one of them")
+                if len(lines) == ANSWERS:
+                    raise BadLine(f"more than {ANSWERS} answers are not read")
+                if check:
+                    read_answer(text)
+            except BadLine as error:
+                raise _bad(self.path, place.line, str(error)) from None
+            lines[key] = place.line
+            yield key, place
+
+
+def write_answers(path: Path, answers: Iterable[tuple[str, Recorded]]) -> int:
+    """Write an exported cache, all or nothing.
+
+    Args:
+        path: where; an earlier export is replaced, another file is not.
+        answers: sorted by key, each passed `portable`.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        CacheFileError: it cannot be written there, or would be too large to be read again.
+    """
+    target = path.resolve()
+    try:
+        _check_target(path, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                size = _write(path, file, answers)
+            os.chmod(name, _mode_of(target))
+            os.replace(name, target)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise CacheFileError(f"{path} cannot be written: {error.strerror or error}") from None
+    return size
+
+
+def _write(path: Path, file: BinaryIO, answers: Iterable[tuple[str, Recorded]]) -> int:
+    size = file.write(_HEAD + b"\n")
+    for key, answer in answers:
+        size += file.write(to_line(key, answer) + b"\n")
+        if size > FILE_BYTES - 100:
+            limit = FILE_BYTES // 2**20
+            raise CacheFileError(f"{path} would be larger than {limit} MiB; nothing was written")
+    return size + file.write(_TAIL + b"\n")
+
+
+def _check_target(path: Path, target: Path) -> None:
+    if target.is_dir():
+        raise CacheFileError(f"{path} is a folder; give the name of a file, such as {path / 'answers.json'}")
+    if target.exists():
+        with target.open("rb") as file:
+            begin = file.read(len(_MARK))
+        if begin not in (b"", _MARK):
+            raise CacheFileError(
+                f"{path} exists and is no exported cache; it was left as it is. Give another name"
+            )
+
+
+def _mode_of(target: Path) -> int:
+    """The file's permissions, or those of a new one: mkstemp's are the user's alone."""
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if path.exists() and not path.is_file():
+            raise CacheFileError(f"{path} is no file")
+        size = path.stat().st_size
+        if size > FILE_BYTES:
+            raise CacheFileError(f"{path} is larger than {FILE_BYTES // 2**20} MiB; it was not read")
+        return path.open("rb")
+    except FileNotFoundError:
+        raise CacheFileError(
+            f"{path} does not exist; `fapo cache export {path}` writes it from the answers recorded here"
+        ) from None
+    except OSError as error:
+        raise CacheFileError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def _body(path: Path, file: BinaryIO) -> Iterator[tuple[_Place, bytes]]:
+    """The lines between head and tail, with their places."""
+    head = file.readline(len(_HEAD) + 100)
+    _check_head(path, head.rstrip(b"\r\n"))
+    offset, number = len(head), 1
+    while True:
+        raw = file.readline(ANSWER_BYTES + 1)
+        number += 1
+        line = raw.rstrip(b"\r\n")
+        if line == _TAIL:
+            if file.read(100).strip():
+                raise _bad(path, number + 1, "nothing may follow the end")
+            return
+        if not raw:
+            raise CacheFileError(
+                f"{path} is cut off after line {number - 1}; get the whole file, or export again"
+            )
+        if len(raw) > ANSWER_BYTES:
+            raise _bad(path, number, f"the line is longer than {ANSWER_BYTES // 2**20} MiB")
+        yield _Place(number, offset, len(line)), line
+        offset += len(raw)
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    if head == _HEAD:
+        return
+    if head.startswith(_MARK):
+        raise CacheFileError(
+            f"{path} was written by a later version of pytest-fapo; update pytest-fapo, or export it again"
+        )
+    raise CacheFileError(
+        f"{path} is no exported cache: its first line is not {_HEAD.decode()}; "
+        f"`fapo cache export` writes such files"
+    )
+
+
+def _bad(path: Path, line: int, words: str) -> CacheFileError:
+    return CacheFileError(f"{path}, line {line}: {words}")
