@@ -22,7 +22,9 @@ KEY = re.compile("[0-9a-f]{64}")
 _LINE = re.compile(rb'"([0-9a-f]{64})":(\{.*\}),')
 _FIELDS = {"status", "headers", "body"}
 # What a terminal, an editor or a review page would act on instead of showing it.
-_INVISIBLE = re.compile("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+_INVISIBLE = re.compile(
+    "[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 class BadLine(ValueError):
