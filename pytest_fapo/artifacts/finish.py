@@ -40,8 +40,7 @@ def finish(journal: Path) -> Json | None:
     for file in files:
         with contextlib.suppress(OSError):
             os.unlink(file["staged"])
-    if not result["written"]:
-        _remove_folders(files)
+    _remove_folders(files)
     save(journal, {"state": "done", "result": result, "files": []})
     return result
 
@@ -135,8 +134,10 @@ def _place(file: Json, content: Content) -> None:
     target, staged = Path(file["target"]), Path(file["staged"])
     if current(file) == content:
         return
-    if content is None:
-        target.unlink()
+    if content is None:  # moved aside first, so that it can be put back as it was
+        with contextlib.suppress(FileNotFoundError):  # as below
+            os.replace(target, staged)
+        _sync_folder(target.parent)
         return
     if not staged.exists() or staged.read_bytes() != content:
         stage(file, content)
@@ -149,10 +150,10 @@ def _place(file: Json, content: Content) -> None:
 
 
 def _remove_folders(files: list[Json]) -> None:
-    """Take away the folders that were made for new files; those that hold something by now stay."""
+    """Take away the folders of files that are not there; those that hold something else stay."""
     for file in files:
-        for folder in file.get("folders", []):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            for folder in file.get("folders", []) if current(file) is None else []:
                 os.rmdir(folder)
 
 

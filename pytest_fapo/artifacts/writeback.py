@@ -9,7 +9,7 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,21 @@ class WriteResult(Record):
     """What became of a write-back. Where there are conflicts, nothing was written."""
 
     written: list[str] = Field(default_factory=list)
-    """Relative paths of the files that hold the patch now and did not before."""
+    """Relative paths of the files that hold what was asked for now and did not before (or are removed)."""
     conflicts: dict[str, str] = Field(default_factory=dict)
     """Relative path to the reason why its file was left alone."""
 
 
 def write_back(
-    root: Path, files: Mapping[str, bytes], *, expected: Mapping[str, str], journal: Path
+    root: Path,
+    files: Mapping[str, bytes | None],
+    *,
+    expected: Mapping[str, str],
+    journal: Path,
+    folders: Mapping[str, Sequence[str]] | None = None,
+    since: str = "the run began",
 ) -> WriteResult:
-    """Write `files` below `root`, all or none.
+    """Write and remove `files` below `root`, all or none.
 
     The new contents are staged beside their targets; once the journal says "committed", a detached process
     renames them into place, and does so even when this one is killed. Mode, owner (where permitted),
@@ -40,26 +46,34 @@ def write_back(
 
     Args:
         root: folder that the paths are relative to.
-        files: new contents by relative POSIX path.
+        files: new contents by relative POSIX path; None removes the file.
         expected: SHA-256 (hex) of each file as it was when the run began; a path that is missing here,
             or whose hash is empty, must not exist yet.
         journal: file for the record of the write, outside the files; what it holds of an earlier,
             interrupted write is finished first.
+        folders: by the path of a file that is removed, the folders (relative, innermost first) that go with
+            it where nothing else is in them.
+        since: the moment that `expected` is of, as a conflict names it.
 
     Raises:
         ArtifactError: the journal cannot be written, or is not one of ours.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     recover(journal)
-    conflicts = _conflicts(root, files, expected)
-    entries = [_entry(root, path, content) for path, content in files.items() if path not in conflicts]
+    conflicts = _conflicts(root, files, expected, since)
+    left = folders or {}
+    entries = [
+        _entry(root, path, content, left.get(path, ()))
+        for path, content in files.items()
+        if path not in conflicts
+    ]
     entries = [entry for entry in entries if entry["old"] != entry["new"]]
     if conflicts or not entries:
         return WriteResult(conflicts=conflicts)
     try:
         with _helper(journal) as outcome:
             finisher.save(journal, {"state": "staging", "files": entries})
-            conflicts = _stage(entries) or _conflicts(root, files, expected)
+            conflicts = _stage(entries) or _conflicts(root, files, expected, since)
             if not conflicts:
                 finisher.save(journal, {"state": "committed", "files": entries})
     except OSError as error:
@@ -94,8 +108,12 @@ def recover(journal: Path, root: Path | None = None) -> WriteResult | None:
 # --- before writing ------------------------------------------------------------------------------------
 
 
-def _conflicts(root: Path, files: Mapping[str, bytes], expected: Mapping[str, str]) -> dict[str, str]:
-    reasons = {path: _objection(root, path, content, expected.get(path)) for path, content in files.items()}
+def _conflicts(
+    root: Path, files: Mapping[str, bytes | None], expected: Mapping[str, str], since: str
+) -> dict[str, str]:
+    reasons = {
+        path: _objection(root, path, content, expected.get(path), since) for path, content in files.items()
+    }
     seen: dict[Path, str] = {}
     for path in files:
         target = (root / path).resolve()
@@ -105,13 +123,13 @@ def _conflicts(root: Path, files: Mapping[str, bytes], expected: Mapping[str, st
     return {path: reason for path, reason in reasons.items() if reason}
 
 
-def _objection(root: Path, path: str, content: bytes, expected: str | None) -> str:
+def _objection(root: Path, path: str, content: bytes | None, expected: str | None, since: str) -> str:
     """Why this file must be left alone; empty where it may be written."""
     target = (root / path).resolve()
     if not target.is_relative_to(root.resolve()):
         return "a link that leads out of the project"
     if not target.exists():
-        return "deleted since the run began" if expected else ""
+        return f"deleted since {since}" if expected and content is not None else ""
     if not target.is_file():
         return "not a regular file"
     try:
@@ -121,22 +139,24 @@ def _objection(root: Path, path: str, content: bytes, expected: str | None) -> s
     if data == content:
         return ""
     if not expected:
-        return "created since the run began"
+        return f"created since {since}"
     if hashlib.sha256(data).hexdigest() != expected:
-        return "changed since the run began"
+        return f"changed since {since}"
     if not target.stat().st_mode & 0o222 or not os.access(target, os.W_OK):
         return "read-only"
     return "" if os.access(target.parent, os.W_OK | os.X_OK) else "its folder is read-only"
 
 
-def _entry(root: Path, path: str, content: bytes) -> dict[str, Any]:
+def _entry(root: Path, path: str, content: bytes | None, folders: Sequence[str]) -> dict[str, Any]:
     target = (root / path).resolve()
     entry: dict[str, Any] = {"path": path, "target": str(target)}
     entry["staged"] = str(target.with_name(f".fapo-{secrets.token_hex(6)}"))
     old = finisher.current(entry)
     entry["old"] = None if old is None else base64.b64encode(old).decode()
-    entry["new"] = base64.b64encode(content).decode()
-    entry["folders"] = _missing_folders(target)
+    entry["new"] = None if content is None else base64.b64encode(content).decode()
+    # Folders that stand there for this file alone: those made for a new one, or for one that is removed.
+    left = [str((root / folder).resolve()) for folder in folders]
+    entry["folders"] = _missing_folders(target) if content is not None else left
     return entry
 
 

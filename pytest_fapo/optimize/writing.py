@@ -11,9 +11,12 @@ from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.results import mark_written, save_result
 from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import Change, Writing, choose
+
+PATCH = "changes.patch"
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Writer:
         self._request = request
         self._evaluator = evaluator
         self._reference = reference
+        self._accepted: list[Attempt] = []
         self._chosen: Best | None = None
         self._unanswered = False
 
@@ -71,10 +75,11 @@ class Writer:
         if not best.files:
             return WriteOutcome("nothing", best)
         if unproven:
-            self._save(best.files)
+            self._save_patch(best.files)
             return WriteOutcome("nothing", Best(self._reference))
+        self._accepted = accepted
         try:
-            return self._carry_out(best, accepted, interrupted)
+            return self._carry_out(best, interrupted)
         except KeyboardInterrupt:
             return self._broken_off(best)
 
@@ -83,21 +88,21 @@ class Writer:
         journal = self._request.run.write_journal
         result = recover(journal) if journal.is_file() else None
         if self._chosen is not None and result is not None and result.written:
-            return WriteOutcome("written", self._chosen, self._save(self._chosen.files))
-        return WriteOutcome("patch", best, self._save(best.files), interrupted=True)
+            return WriteOutcome("written", self._chosen, shown(self._request.run.path / PATCH))
+        return WriteOutcome("patch", best, self._save(best), interrupted=True)
 
-    def _carry_out(self, best: Best, accepted: list[Attempt], interrupted: bool) -> WriteOutcome:
+    def _carry_out(self, best: Best, interrupted: bool) -> WriteOutcome:
         mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
         if mode == "ask":
             try:
-                chosen = self._ask(best, accepted)
+                chosen = self._ask(best)
             except EOFError:
                 note = "nobody was there to answer --fapo-write=ask"
-                return WriteOutcome("patch", best, self._save(best.files), note=note)
+                return WriteOutcome("patch", best, self._save(best), note=note)
             if chosen is None:
-                return WriteOutcome("declined", best, self._save(best.files))
+                return WriteOutcome("declined", best, self._save(best))
             best = chosen
-        patch = self._save(best.files)
+        patch = self._save(best)
         if mode == "never":
             return WriteOutcome("never", best, patch)
         if mode == "patch":
@@ -109,25 +114,33 @@ class Writer:
         self._chosen = best
         # A file that the patch creates is expected not to be there.
         expected = {path: request.snapshot.hashes.get(path, "") for path in best.files}
+        mark_written(request.run, best.files)
         try:
             result = write_back(
                 request.root, best.files, expected=expected, journal=request.run.write_journal
             )
         except ArtifactError as error:
+            mark_written(request.run, {})
             return WriteOutcome("conflict", best, patch, note=str(error))
         if result.conflicts:
+            mark_written(request.run, {})
             conflicts = [f"{path}: {reason}" for path, reason in result.conflicts.items()]
             return WriteOutcome("conflict", best, patch, conflicts=conflicts)
         return WriteOutcome("written", best, patch)
 
-    def _save(self, files: Mapping[str, bytes]) -> str:
+    def _save(self, best: Best) -> str:
+        """What `fapo apply` and `--fapo-review` go by, and the same as a patch."""
         request = self._request
-        path = request.run.save_text("changes.patch", unified_diff(request.root, files))
-        return shown(path)
+        save_result(request.run, request.snapshot, best.files, self._accepted, sorted(best.quoted))
+        return self._save_patch(best.files)
+
+    def _save_patch(self, files: Mapping[str, bytes]) -> str:
+        request = self._request
+        return shown(request.run.save_text(PATCH, unified_diff(request.root, files)))
 
     # --- ask ------------------------------------------------------------------------------------------
 
-    def _ask(self, best: Best, accepted: list[Attempt]) -> Best | None:
+    def _ask(self, best: Best) -> Best | None:
         """The part of the patch that the user wants, proven; None where nothing is left of it.
 
         Raises:
@@ -135,7 +148,7 @@ class Writer:
         """
         request = self._request
         edits = edits_between(request.snapshot.store, best.files)
-        changes = [self._change(edit, accepted) for edit in edits]
+        changes = [self._change(edit) for edit in edits]
         wanted = {
             change.title
             for change in choose(changes, self._read_line, request.file, tty=request.tty, color=request.color)
@@ -160,10 +173,10 @@ class Writer:
             self._unanswered = True
             raise
 
-    def _change(self, edit: Edit, accepted: list[Attempt]) -> Change:
+    def _change(self, edit: Edit) -> Change:
         attempts = [
             attempt
-            for attempt in accepted
+            for attempt in self._accepted
             if any(other.address == edit.address for other in attempt.candidate.edits)
         ]
         files = self._request.snapshot.render([edit])

@@ -1,0 +1,170 @@
+"""A run's changes written later and taken back: exact bytes, all or none."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from support.teams import ADDRESS, BAD_PROMPT, GOOD_PROMPT, MakeProject
+
+from pytest_fapo.config import Scope
+from pytest_fapo.errors import FapoError
+from pytest_fapo.models import Edit
+from pytest_fapo.optimize import RunDirectory, Snapshot
+from pytest_fapo.optimize.results import apply_run, load_result, save_result, undo_run, write_part
+
+BEFORE = {
+    "app/prompts/sort.md": b"Sort.\r\nTicket: {ticket}\r\n",
+    "app/texts.py": b"TONE = 'kind'  # \xe4 in Latin-1\n".replace(b"\xe4", "ä".encode()),
+    "app/other.md": b"not in the scope\n",
+}
+EDITS = [
+    Edit(address="app/prompts/sort.md", before="Sort.\nTicket: {ticket}\n", after="Sort well.\n{ticket}\n"),
+    Edit(address="app/texts.py::TONE", before="kind", after="brief"),
+    Edit(address="app/prompts/new/style.md", before="", after="Be brief.\n"),
+]
+NEW = "app/prompts/new/style.md"
+
+
+class Made:
+    """A small project and a run that has proven three edits of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "project"
+        for path, content in BEFORE.items():
+            (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / path).write_bytes(content)
+        self.run = RunDirectory.create(self.root / ".fapo" / "runs")
+        scope = Scope(prompts=["app/prompts/**/*.md", "app/texts.py::TONE"])
+        snapshot = Snapshot.take(self.root, scope)
+        self.after = snapshot.render(EDITS)
+        save_result(self.run, snapshot, self.after, [])
+        self.run.log("finished", stop="target", writing="patch")
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in self.root.rglob("*")
+            if path.is_file() and ".fapo" not in path.parts
+        }
+
+    def events(self) -> list[str]:
+        return [event["event"] for event in self.run.events()]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    return Made(tmp_path)
+
+
+def test_apply_writes_the_whole_patch_and_undo_takes_it_back_to_the_byte(made: Made) -> None:
+    (made.root / "app/texts.py").chmod(0o640)
+    applied = apply_run(made.root, made.run)
+    assert sorted(applied.written) == sorted(made.after)
+    assert made.files() == {**BEFORE, **made.after}
+    assert b"Sort well.\r\n" in made.files()["app/prompts/sort.md"]
+    undone = undo_run(made.root, made.run)
+    assert sorted(undone.written) == sorted(made.after)
+    assert made.files() == BEFORE
+    assert not (made.root / NEW).parent.exists(), "the folder was made for the new file alone"
+    assert stat.S_IMODE((made.root / "app/texts.py").stat().st_mode) == 0o640
+    assert made.events() == ["finished", "applied", "undone"]
+
+
+def test_doing_it_twice_does_nothing_more(made: Made) -> None:
+    assert undo_run(made.root, made.run).written == []
+    apply_run(made.root, made.run)
+    again = apply_run(made.root, made.run)
+    assert (again.written, again.conflicts) == ([], {})
+    assert made.files() == {**BEFORE, **made.after}
+    undo_run(made.root, made.run)
+    assert undo_run(made.root, made.run).written == []
+    assert sorted(apply_run(made.root, made.run).written) == sorted(made.after)
+
+
+def test_files_edited_since_are_named_and_nothing_is_touched(made: Made) -> None:
+    (made.root / "app/texts.py").write_bytes(b"TONE = 'mine'\n")
+    result = apply_run(made.root, made.run)
+    assert result.conflicts == {"app/texts.py": "changed since the run began"}
+    assert made.files() == {**BEFORE, "app/texts.py": b"TONE = 'mine'\n"}
+    assert not load_result(made.run).written
+    (made.root / "app/texts.py").write_bytes(BEFORE["app/texts.py"])
+    apply_run(made.root, made.run)
+    (made.root / NEW).write_bytes(b"Be loud.\n")
+    (made.root / "app/prompts/sort.md").unlink()
+    expected = made.files()
+    result = undo_run(made.root, made.run)
+    assert result.conflicts == {
+        NEW: "changed since it was written",
+        "app/prompts/sort.md": "deleted since it was written",
+    }
+    assert made.files() == expected
+
+
+def test_a_folder_that_got_other_files_stays(made: Made) -> None:
+    apply_run(made.root, made.run)
+    (made.root / NEW).with_name("mine.md").write_bytes(b"mine")
+    undo_run(made.root, made.run)
+    assert made.files() == {**BEFORE, "app/prompts/new/mine.md": b"mine"}
+
+
+def test_a_part_is_written_then_another_and_undo_takes_all_back(made: Made) -> None:
+    sort, tone = "app/prompts/sort.md", "app/texts.py"
+    write_part(made.root, made.run, {sort: b"edited by a person\n"}, {sort: "edited"})
+    assert [edit.address for edit in load_result(made.run).open] == [NEW, "app/texts.py::TONE"]
+    decided = load_result(made.run).decided
+    write_part(made.root, made.run, {tone: made.after[tone]}, {**decided, "app/texts.py::TONE": "accepted"})
+    assert made.files() == {**BEFORE, sort: b"edited by a person\n", tone: made.after[tone]}
+    assert [edit.address for edit in load_result(made.run).open] == [NEW]
+    undo_run(made.root, made.run)
+    assert made.files() == BEFORE
+    assert len(load_result(made.run).open) == 3
+
+
+def test_a_part_in_conflict_settles_nothing(made: Made) -> None:
+    (made.root / "app/texts.py").write_bytes(b"TONE = 'mine'\n")
+    outcome = write_part(
+        made.root, made.run, {"app/texts.py": b"TONE = 'x'\n"}, {"app/texts.py::TONE": "edited"}
+    )
+    assert list(outcome.conflicts) == ["app/texts.py"]
+    assert load_result(made.run).decided == {}
+
+
+def test_links_are_written_through_and_kept(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    prompt = made.root / "app/prompts/sort.md"
+    real = made.root / "shared.md"
+    prompt.rename(real)
+    prompt.symlink_to(os.path.relpath(real, prompt.parent))
+    apply_run(made.root, made.run)
+    assert prompt.is_symlink()
+    assert real.read_bytes() == made.after["app/prompts/sort.md"]
+    undo_run(made.root, made.run)
+    assert prompt.is_symlink()
+    assert real.read_bytes() == BEFORE["app/prompts/sort.md"]
+
+
+def test_a_run_without_changes_says_so(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path)
+    with pytest.raises(FapoError, match="left no proven change: it did not come to its end"):
+        apply_run(tmp_path, run)
+    run.log("finished", stop="unproven", writing="nothing")
+    with pytest.raises(FapoError, match="did not pass the final proof"):
+        undo_run(tmp_path, run)
+    (run.path / "result.json").write_text('{"files": [1]}')
+    with pytest.raises(FapoError, match="not written by this version"):
+        apply_run(tmp_path, run)
+
+
+def test_what_a_run_wrote_is_taken_back(project: MakeProject) -> None:
+    made = project()
+    before = made.snapshot()
+    assert made.optimize().code == 0
+    assert made.prompt == GOOD_PROMPT
+    run = RunDirectory(made.run_directory)
+    edit = load_result(run).edits[0]
+    assert (edit.address, edit.before, edit.candidates) == (ADDRESS, BAD_PROMPT, ["c1"])
+    assert undo_run(made.root, run).written == [ADDRESS]
+    assert made.snapshot() == before
