@@ -45,7 +45,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Where a stand-in model is configured, let SDK clients be made before any key is set."""
+    """Where a stand-in model is configured or nothing is ever sent, let SDK clients be made without a key."""
+    if early_config.known_args_namespace.fapo_cache == "only":
+        from pytest_fapo.session.offline_keys import fill_in_keys
+
+        fill_in_keys()
+        return
     path = project_file(early_config.inipath, early_config.rootpath)
     if not path.is_file():
         return
@@ -73,6 +78,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """xdist: all workers count in one file, that of the run or that of the limits alone."""
     option = node.config.option
+    if option.fapo_cache_file:
+        from pytest_fapo.session.cache_files import named_files
+
+        node.workerinput["fapo_cache_files"] = [str(path) for path in named_files(node.config)]
     if _wanted(node.config) or any(
         limit is not None for limit in (option.fapo_max_calls, option.fapo_budget, option.fapo_time_limit)
     ):
@@ -172,6 +181,9 @@ class Recording:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """After everything that pytest itself prints: diagnose or optimize, as asked."""
     result = yield
+    used = session.config.stash.get(SESSION_KEY, None)
+    if used is not None and not hasattr(session.config, "workerinput"):
+        used.note_used_keys(session)
     if _wanted(session.config) and not hasattr(session.config, "workerinput"):
         from pytest_fapo.commands import finish
 

@@ -56,6 +56,7 @@ def make_request(
         cwd=_relative(config.invocation_params.dir, config.rootpath),
         cache_folder=plan.cache_folder,
         cache_mode=plan.mode,
+        cache_files=plan.cache_files,
         guard=option.fapo_guard,
         write=option.fapo_write or ("patch" if under_ci else "auto"),
         target=option.fapo_target or settings.target,

@@ -45,6 +45,8 @@ class EvaluationRequest(Record):
     """The folder that the tests run in, relative to the tree's root."""
     cache_folder: str | None = None
     cache_mode: CacheMode = "auto"
+    cache_files: list[str] = Field(default_factory=list)
+    """Exported caches that are read below the local one, absolute paths."""
     spend_file: str = ""
     """Where the child notes what it spends; its `Evaluation.spending` is what was added to this file."""
     allotment: Allotment = Field(default_factory=Allotment)

@@ -13,9 +13,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.config import CacheMode
-from pytest_fapo.llm.cache import Cache
 from pytest_fapo.llm.endpoints import api_of, plausible
 from pytest_fapo.llm.exchange import Desk, Exchange
+from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.question import read_question
 from pytest_fapo.llm.scope import Ledger
 from pytest_fapo.llm.transport import AIOHTTP_NAMES, NAMES, Library, transports_of
@@ -41,19 +41,22 @@ class Capture:
         offline: answers what would otherwise be sent.
         ledger: the budget of the pipelines' calls.
         redactor: learns the credentials that requests carry, beside the recorder's own.
+        remedy: what to do about a question without an answer under `only`, a sentence.
     """
 
     def __init__(
         self,
         *,
-        cache: Cache | None,
+        cache: Answers | None,
         mode: CacheMode,
         endpoints: Sequence[str] = (),
         offline: OfflineModel | None = None,
         ledger: Ledger | None = None,
         redactor: Redactor | None = None,
+        remedy: str | None = None,
     ) -> None:
         self._desk = Desk(cache=cache, mode=mode, offline=offline, ledger=ledger)
+        self._desk.remedy = remedy or self._desk.remedy
         self._endpoints = tuple(endpoints)
         self._redactor = redactor
         self._installed: ExitStack | None = None

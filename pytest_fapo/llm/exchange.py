@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pytest_fapo.config import CacheMode
 from pytest_fapo.errors import CacheMiss, CallStopped, FapoError
-from pytest_fapo.llm.cache import Cache
 from pytest_fapo.llm.flights import Flight, Flights
+from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.question import Question
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.scope import OPTIMIZER, Ledger
@@ -30,21 +30,25 @@ _QUOTED = 80
 class Desk:
     """What all requests of one process share."""
 
-    cache: Cache | None
+    cache: Answers | None
     mode: CacheMode
     offline: OfflineModel | None = None
     ledger: Ledger | None = None
+    remedy: str = "Run once with --fapo-cache=auto to record it."
+    """What to do about a question without an answer under `only`."""
     flights: Flights = field(default_factory=Flights)
     refreshed: set[str] = field(default_factory=set)
     """Keys asked anew in this session under `refresh`."""
     problems: list[str] = field(default_factory=list)
     """What went wrong with the cache, in words; calls go on without it."""
 
-    def look_up(self, key: str) -> Recorded | None:
+    def look_up(self, key: str, *, own: bool = False) -> Recorded | None:
+        """The recorded answer; with `own`, only one that was recorded here and came in no file."""
         if self.cache is None or self.mode == "off" or (self.mode == "refresh" and key not in self.refreshed):
             return None
         try:
-            return self.cache.get(key)
+            found = self.cache.get(key)
+            return None if found is not None and found.imported and own else found
         except (FapoError, OSError, sqlite3.Error) as error:
             self._complain(error)
             return None
@@ -77,9 +81,12 @@ class Exchange:
         scope = OPTIMIZER.get()
         self.ledger = scope.ledger if scope is not None else desk.ledger
         self.offline = desk.offline if scope is None else None
+        # What the optimizer is told may become code: nobody's file may answer in its place.
+        self._own = scope is not None
         self.occurrence = recorder.occurrence(question.digest)
         fingerprint = self.offline.fingerprint if self.offline else ""
-        self.key = question.key(self.occurrence, fingerprint, recorder.sample())
+        self._sample = recorder.sample()
+        self.key = question.key(self.occurrence, fingerprint, self._sample)
         for secret in question.secrets:
             recorder.redactor.add_secret(secret)
         self._asked = self._describe_request()
@@ -106,7 +113,7 @@ class Exchange:
             return waited.answer
         if self._given is not None:
             return written(self.question.api, self.question.body, self._given)
-        found = self.desk.look_up(self.key)
+        found = self._recorded()
         if found is not None:
             return found
         if self.desk.mode == "only":
@@ -118,7 +125,18 @@ class Exchange:
             return flight
         self._flight = flight
         # It may have been answered between the look into the cache and here.
-        return self.desk.look_up(self.key)
+        return self.desk.look_up(self.key, own=self._own)
+
+    def _recorded(self) -> Recorded | None:
+        """The recorded answer; under `only` also what the provider said before the stand-in had to answer."""
+        found = self.desk.look_up(self.key, own=self._own)
+        if found is None and self.desk.mode == "only" and self.offline is not None:
+            key = self.question.key(self.occurrence, "", self._sample)
+            found = self.desk.look_up(key)
+            if found is not None:
+                self.key = key
+                self._asked = self._asked.model_copy(update={"key": key})
+        return found
 
     def admit(self) -> None:
         """Ask the budget; to be called right before sending.
@@ -238,5 +256,5 @@ class Exchange:
         return (
             f"--fapo-cache=only: no recorded answer to {question.method} {question.path}"
             f" (model {question.model or 'not named'}{sample}): {words!r}."
-            " Run once with --fapo-cache=auto to record it."
+            f" {self.desk.remedy}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 PLACEHOLDER_KEY = "offline-stand-in"
-"""What the provider's key variables hold while the project's stand-in answers; it is nobody's key."""
+"""What the provider's key variables hold while only a stand-in or the cache answers; it is nobody's key."""
 
 
 def key_in(variable: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from pytest_fapo.errors import FapoError
 from pytest_fapo.llm.answer_file import AnswerFile
 from pytest_fapo.llm.cache import Cache
 from pytest_fapo.llm.recorded import Recorded
@@ -40,11 +42,17 @@ class LayeredCache:
 
     def get(self, key: str) -> Recorded | None:
         """The answer under `key`; None where no layer has one that can be used."""
-        found = self.local.get(key) if self.local is not None else None
+        found, broken = None, None
+        try:
+            found = self.local.get(key) if self.local is not None else None
+        except (FapoError, OSError, sqlite3.Error) as error:
+            broken = error
         for layer in self.layers:
             if found is not None:
                 break
             found = layer.get(key)
+        if found is None and broken is not None:
+            raise broken
         return found
 
     def put(self, key: str, recorded: Recorded) -> None:

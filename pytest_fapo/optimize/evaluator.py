@@ -186,6 +186,7 @@ class Evaluator:
             cwd=request.cwd,
             cache_folder=str(request.cache_folder),
             cache_mode="only" if final else mode,
+            cache_files=[str(path) for path in request.cache_files],
             # Without a cache there is no free final proof: each evaluation is then as good as one.
             fresh=final or mode == "off",
             spend_file=str(request.budget.spend_file),

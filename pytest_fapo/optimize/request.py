@@ -39,6 +39,8 @@ class OptimizeRequest:
     """Working directory of the session, relative to `root`."""
     cache_folder: Path
     cache_mode: CacheMode
+    cache_files: Sequence[Path] = ()
+    """Exported caches below the local one."""
     guard: GuardMode = "all"
     write: WriteMode = "auto"
     target: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_fapo.llm import Ledger
+    from pytest_fapo.llm.layers import Answers
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,12 @@ class CapturePlan:
     max_cost: float | None = None
     deadline: float | None = None
     """Epoch seconds."""
+    cache_files: tuple[Path, ...] = ()
+    """Exported caches below the local one, the first on top."""
+    files_checked: bool = False
+    """Whether somebody has looked at every answer in them."""
+    missing_files: tuple[Path, ...] = ()
+    """Those that the settings name and that do not exist."""
     own_folder: Path | None = None
     """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
@@ -56,6 +64,8 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         max_calls=allotment.get("max_calls"),
         max_cost=allotment.get("max_cost"),
         deadline=allotment.get("deadline"),
+        cache_files=tuple(map(Path, request.get("cache_files") or ())),
+        files_checked=True,
     )
 
 
@@ -77,7 +87,7 @@ class Capturing:
         plan: CapturePlan,
         redactions: Sequence[Callable[[str], str | None]] = (),
     ) -> None:
-        from pytest_fapo.llm import Cache, Capture
+        from pytest_fapo.llm import Capture
         from pytest_fapo.trace import Redactor, StepTracer
 
         self._steps = settings.steps
@@ -89,18 +99,15 @@ class Capturing:
             from pytest_fapo.llm import offline_model
 
             offline = offline_model(settings.offline.model)
-        cache = None
-        if plan.mode != "off":
-            prepare_folder(plan.cache_folder.parent)
-            cache = Cache(plan.cache_folder)
-        self._cache = cache
+        self._cache = opened_cache(plan)
         self.capture = Capture(
-            cache=cache,
+            cache=self._cache,
             mode=plan.mode,
             endpoints=settings.endpoints,
             offline=offline,
             ledger=ledger(plan),
             redactor=self.redactor,
+            remedy=_remedy(plan),
         )
 
     def warnings(self) -> list[str]:
@@ -116,6 +123,37 @@ class Capturing:
         self.tracer.uninstall()
         if self._cache is not None:
             self._cache.close()
+
+
+def opened_cache(plan: CapturePlan) -> Answers | None:
+    """The recorded answers of a plan; None where there are and will be none.
+
+    Raises:
+        CacheFileError: an exported cache cannot be used.
+    """
+    if plan.mode == "off":
+        return None
+    from pytest_fapo.llm import Cache, layered_cache
+
+    local: Cache | None = Cache(plan.cache_folder)
+    if plan.mode == "only" and local is not None and not local.exists():
+        local = None  # nothing can be in it, and nothing is to be written
+    else:
+        prepare_folder(plan.cache_folder.parent)
+    if not plan.cache_files:
+        return local
+    return layered_cache(local, plan.cache_files, check=not plan.files_checked)
+
+
+def _remedy(plan: CapturePlan) -> str:
+    """What to do about a question that nothing recorded answers."""
+    record = "Run once with --fapo-cache=auto to record it"
+    files = [*plan.cache_files, *plan.missing_files]
+    if not files:
+        return f"{record}."
+    name = os.path.relpath(files[0])
+    missing = "".join(f" {os.path.relpath(path)} does not exist." for path in plan.missing_files)
+    return f"{record}, then renew the file that travels: fapo cache export {name}.{missing}"
 
 
 def offline_applies(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""Placeholder keys, so that SDK clients can be made while a stand-in model answers. Standard library only."""
+"""Placeholder keys: SDK clients can be made where nothing reaches a provider. Standard library only."""
 
 from __future__ import annotations
 
@@ -25,9 +25,14 @@ def set_placeholder_keys(pyproject: Path) -> None:
         return
     names = offline.get("unless_env", _KEYS)
     if isinstance(names, list | tuple) and not any(key_given(str(name)) for name in names):
-        for name in _KEYS:
-            if not os.environ.get(name):
-                os.environ[name] = PLACEHOLDER_KEY
+        fill_in_keys()
+
+
+def fill_in_keys() -> None:
+    """Set a placeholder for each provider key that is missing."""
+    for name in _KEYS:
+        if not os.environ.get(name):
+            os.environ[name] = PLACEHOLDER_KEY
 
 
 def key_given(name: str) -> bool:

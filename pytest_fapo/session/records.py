@@ -78,6 +78,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         "item": result.model_dump(mode="json"),
         "case": notes.case.model_dump(mode="json") if notes.case else None,
         "trace": new_trace.model_dump(mode="json") if new_trace else None,
+        "further_keys": notes.further_keys,
     }
 
 

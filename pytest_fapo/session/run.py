@@ -31,6 +31,8 @@ class ItemNotes:
     feedback: list[str] = field(default_factory=list)
     trace: Trace | None = None
     """Of a test that calls its pipeline itself."""
+    further_keys: list[str] = field(default_factory=list)
+    """Cache keys of LLM calls that the test made beside its run's, as a model that judges the answer."""
 
 
 class Run:

@@ -12,6 +12,7 @@ import pytest
 from pytest_fapo.config import PROVIDERS, Settings, load_settings
 from pytest_fapo.errors import ConfigError, PipelineError
 from pytest_fapo.models import Evaluation
+from pytest_fapo.session.cache_files import cache_files
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.executor import Executor
@@ -22,6 +23,7 @@ from pytest_fapo.session.replacing import child_replacements
 from pytest_fapo.session.run import Run
 from pytest_fapo.session.sampling import child_sample
 from pytest_fapo.session.spending import spending_of
+from pytest_fapo.session.used_answers import note_session
 from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
 from pytest_fapo.trace import Recorder
 from pytest_fapo.trace.redact import REDACTED
@@ -57,7 +59,8 @@ class FapoSession:
             repeats=options.fapo_repeats or self.settings.repeats,
         )
         self._taken = Evaluation()
-        self.plan = child_plan(config) or plan or default_plan(config)
+        self._further_keys: dict[str, list[str]] = {}
+        self.plan = child_plan(config) or plan or default_plan(config, self.settings)
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
         self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
@@ -194,8 +197,15 @@ class FapoSession:
     def take(self, line: str) -> dict[str, Any]:
         """Take in a record that this process or an xdist worker has packed."""
         record = unpack(line)
-        self._taken.take(record)
+        item = self._taken.take(record)
+        if record["further_keys"]:
+            self._further_keys[item.nodeid] = record["further_keys"]
         return record
+
+    def note_used_keys(self, pytest_session: pytest.Session) -> None:
+        """Note for exports which recorded answers this session's cases used."""
+        if self.plan.mode != "off" and child_plan(self.config) is None:
+            note_session(pytest_session, self._taken, self._further_keys)
 
     def evaluation(self, exit_code: int = 0) -> Evaluation:
         calls = (call for trace in self._taken.traces.values() for call in trace.llm_calls)
@@ -236,9 +246,14 @@ def _redaction(implementation: Any) -> Callable[[str], str | None]:
     return redact
 
 
-def default_plan(config: pytest.Config) -> CapturePlan:
-    """The plan of a plain session: answers in the project's cache, limits as the options say."""
+def default_plan(config: pytest.Config, settings: Settings) -> CapturePlan:
+    """The plan of a plain session: answers in the project's cache, limits as the options say.
+
+    Raises:
+        CacheFileError: an exported cache that an option names does not exist.
+    """
     options = config.option
+    files, missing = cache_files(config, settings) if options.fapo_cache != "off" else ((), ())
     limit = options.fapo_time_limit
     spend_file = getattr(config, "workerinput", {}).get("fapo_spend_file")
     return CapturePlan(
@@ -248,4 +263,6 @@ def default_plan(config: pytest.Config) -> CapturePlan:
         max_calls=options.fapo_max_calls,
         max_cost=options.fapo_budget,
         deadline=time.time() + limit if limit is not None else None,
+        cache_files=files,
+        missing_files=missing,
     )

@@ -243,6 +243,11 @@ class Recorder:
             llm_calls=calls,
         )
 
+    def call_keys(self) -> list[str]:
+        """The cache keys of the LLM calls so far."""
+        with self._lock:
+            return [opened.call.key for opened in self._calls]
+
     def json(self, value: Any) -> JsonValue:
         """`value` as it is recorded."""
         return to_json(value, limit=self.limit, redactor=self.redactor)
