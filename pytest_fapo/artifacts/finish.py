@@ -152,8 +152,10 @@ def _place(file: Json, content: Content) -> None:
 def _remove_folders(files: list[Json]) -> None:
     """Take away the folders of files that are not there; those that hold something else stay."""
     for file in files:
-        with contextlib.suppress(OSError):
-            for folder in file.get("folders", []) if current(file) is None else []:
+        if os.path.lexists(file["target"]):
+            continue
+        for folder in file.get("folders", []):
+            with contextlib.suppress(OSError):
                 os.rmdir(folder)
 
 

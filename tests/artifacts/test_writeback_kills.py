@@ -141,3 +141,64 @@ def test_a_kill_right_after_the_commit_still_gives_all_new(tmp_path: Path) -> No
     assert result is not None
     assert result.written == [*NAMES, MADE]
     assert (tmp_path / "project" / MADE).read_bytes() == b"1" * SIZE
+
+
+DIES_AT = """
+import hashlib, os, signal, subprocess, sys
+from pathlib import Path
+from pytest_fapo.artifacts import write_back
+
+def no_process(*arguments, **options):
+    raise OSError("no process to be had")
+
+subprocess.Popen = no_process
+left = int(sys.argv[3])
+def counted(function):
+    def call(*arguments, **options):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return call
+os.replace, os.rmdir, os.unlink = counted(os.replace), counted(os.rmdir), counted(os.unlink)
+
+root = Path(sys.argv[1])
+write_back(
+    root,
+    {"a.md": b"old a", "made/by/it.md": None, "b.md": None},
+    expected={
+        name: hashlib.sha256((root / name).read_bytes()).hexdigest()
+        for name in ("a.md", "made/by/it.md", "b.md")
+    },
+    journal=Path(sys.argv[2]),
+    folders={"made/by/it.md": ["made/by", "made"]},
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_removal_killed_at_every_step_is_whole_afterwards(tmp_path: Path) -> None:
+    ends = set()
+    for step in range(1, 40):
+        root, journal = tmp_path / str(step), tmp_path / f"{step}.json"
+        before = {"a.md": b"new a", "made/by/it.md": b"made", "b.md": b"b"}
+        for name, content in before.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        command = [sys.executable, "-c", DIES_AT, str(root), str(journal), str(step)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        result = recover(journal)
+        now = {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.md")}
+        whole = result is not None and bool(result.written)
+        assert now == ({"a.md": b"old a"} if whole else before), f"killed at step {step}"
+        assert not list(root.rglob(".fapo-*"))
+        assert (root / "made").exists() is not whole
+        ends.add(whole)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    else:
+        raise AssertionError("it never came to its end")
+    assert ends == {False, True}
