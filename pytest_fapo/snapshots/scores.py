@@ -1,0 +1,65 @@
+"""The scores of a pipeline's baseline, per split, tag and metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from pytest_fapo.models import SPLITS, CaseBaseline, PipelineBaseline, passed_share
+from pytest_fapo.snapshots.markdown import code, table
+
+
+class _Score(NamedTuple):
+    cases: int
+    share: float
+
+
+def scores_table(pipeline: PipelineBaseline) -> str:
+    """The table: weighted share of passing items per split and tag, mean of each graded metric."""
+    rows: list[list[str]] = []
+    for split in SPLITS:
+        cases = pipeline.cases.get(split, {})
+        if split in pipeline.scores:
+            rows.append([split, str(len(cases)), _percent(pipeline.scores[split])])
+    everything = list(_cases(pipeline))
+    for tag in sorted({tag for case in everything for tag in case.tags}):
+        found = _share(case for case in everything if tag in case.tags)
+        if found is not None:
+            rows.append([f"tag {code(tag)}", str(found.cases), _percent(found.share)])
+    for metric in sorted({name for case in everything for name in case.scores}):
+        found = _mean(everything, lambda case, name=metric: case.scores.get(name))  # type: ignore[misc]
+        if found is not None:
+            rows.append([f"metric {code(metric)}", str(found.cases), f"{found.share:.4g}"])
+    return table(["Group", "Cases", "Score"], rows, numbers=2)
+
+
+def _cases(pipeline: PipelineBaseline) -> Iterator[CaseBaseline]:
+    for split in SPLITS:
+        yield from pipeline.cases.get(split, {}).values()
+
+
+def _share(cases: Iterable[CaseBaseline]) -> _Score | None:
+    counted, total, passed = 0, 0.0, 0.0
+    for case in cases:
+        shares = [share for share in map(passed_share, case.items.values()) if share is not None]
+        counted += bool(shares)
+        total += case.weight * len(shares)
+        passed += case.weight * sum(shares)
+    return _Score(counted, passed / total) if total else None
+
+
+def _mean(cases: Iterable[CaseBaseline], value: Callable[[CaseBaseline], float | None]) -> _Score | None:
+    counted, total, summed = 0, 0.0, 0.0
+    for case in cases:
+        found = value(case)
+        if found is not None:
+            counted, total, summed = counted + 1, total + case.weight, summed + case.weight * found
+    return _Score(counted, summed / total) if total else None
+
+
+def _percent(share: float) -> str:
+    """With one decimal; never 100 for less than all, nor 0 for more than none."""
+    text = f"{share * 100:.1f}"
+    if share < 1 and text == "100.0":
+        return "99.9 %"
+    return "0.1 %" if share > 0 and text == "0.0" else f"{text} %"
