@@ -160,6 +160,9 @@ def _write(path: Path, file: BinaryIO, answers: Iterable[tuple[str, Recorded]]) 
 
 
 def _check_target(path: Path, target: Path) -> None:
+    nearest = next(folder for folder in target.parents if folder.exists())
+    if not nearest.is_dir():
+        raise CacheFileError(f"{path} cannot be written: {nearest} is no folder")
     if target.is_dir():
         raise CacheFileError(f"{path} is a folder; give the name of a file, such as {path / 'answers.json'}")
     if target.exists():

@@ -20,6 +20,7 @@ ANSWER_BYTES = 32 * 2**20
 KEY = re.compile("[0-9a-f]{64}")
 
 _LINE = re.compile(rb'"([0-9a-f]{64})":(\{.*\}),')
+_BEGIN = re.compile(rb'"[^"]*":\{')
 _FIELDS = {"status", "headers", "body"}
 # What a terminal, an editor or a review page would act on instead of showing it.
 _INVISIBLE = re.compile(
@@ -63,14 +64,14 @@ def read_answer(text: bytes) -> Recorded:
         BadLine: no answer that could have been recorded.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text.decode())
     except (ValueError, RecursionError) as error:
-        raise BadLine(f"the answer is not JSON ({_short(str(error))})") from None
+        raise BadLine(f"the answer is not JSON ({_short(error)})") from None
     if not isinstance(value, dict) or set(value) != _FIELDS:
         raise BadLine("an answer has the fields status, headers and body, and no others")
     status = value["status"]
     if type(status) is not int or not 200 <= status <= 299:
-        raise BadLine(f"status {_short(repr(status))} is none of 200 to 299; only good answers are recorded")
+        raise BadLine(f"status {_short(status)} is none of 200 to 299; only good answers are recorded")
     return Recorded(
         status=status, headers=_headers(value["headers"]), chunks=_chunks(value["body"]), imported=True
     )
@@ -81,11 +82,11 @@ def _headers(value: Any) -> tuple[tuple[bytes, bytes], ...]:
         raise BadLine("headers is not an object of names and texts")
     for name, content in value.items():
         if name not in TRAVELLING_HEADERS:
-            raise BadLine(f"a recorded answer has no header {_short(repr(name))}")
+            raise BadLine(f"a recorded answer has no header {_short(name)}")
         if not isinstance(content, str) or len(content) > HEADER_CHARACTERS or not _printable(content):
             raise BadLine(f"the header {name!r} is not a short printable text")
         if name == "content-type" and not CONTENT_TYPE.fullmatch(content):
-            raise BadLine(f"the content type {_short(repr(content))} is not one that can be replayed")
+            raise BadLine(f"the content type {_short(content)} is not one that can be replayed")
     return tuple((name.encode(), content.encode()) for name, content in value.items())
 
 
@@ -113,10 +114,12 @@ def _printable(text: str) -> bool:
 def _what_is(line: bytes) -> str:
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
         return "a merge conflict is not resolved; take both sides' lines, or export the cache again"
-    if not line.startswith(b'"') or not line.endswith(b"},"):
+    if not _BEGIN.match(line) or not line.endswith(b"},"):
         return "expected one answer on this line; was the file reformatted? Export the cache again"
     return "the key is not 64 hexadecimal digits"
 
 
-def _short(text: str, limit: int = 60) -> str:
-    return ascii(text)[1:-1] if len(text) <= limit else ascii(text[:limit])[1:-1] + "…"
+def _short(value: object, limit: int = 60) -> str:
+    """For a message: without anything that a terminal would act on."""
+    text = ascii(str(value))[1:-1] if isinstance(value, Exception) else ascii(value)
+    return text if len(text) <= limit else f"{text[:limit]}…"
