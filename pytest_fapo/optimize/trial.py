@@ -105,7 +105,7 @@ class Trial:
         key = (prepared.tree, prepared.candidate.digest)
         recorded = self._known.get(key)
         if recorded is None or recorded.verdict != verdict:
-            if verdict.accepted and judged.evaluation is not None:
+            if judged.wins and judged.evaluation is not None:
                 run.save_evaluation(f"candidates/{prepared.tree}.json", judged.evaluation)
             run.log("judged", tree=prepared.tree, attempt=attempt.model_dump(mode="json"))
             self._known[key] = attempt

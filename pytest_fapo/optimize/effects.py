@@ -1,0 +1,187 @@
+"""What a finished run knows of one of its changes: the ideas behind it, and its effect on every case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+
+from pydantic import JsonValue
+
+from pytest_fapo.models import Attempt, Cluster, Evaluation, ItemResult
+from pytest_fapo.optimize.results import EditMade
+from pytest_fapo.optimize.run_directory import RunDirectory
+from pytest_fapo.report.changes import CaseEffect, Effect, EffectKind, Idea
+
+_ORDER: tuple[EffectKind, ...] = ("broken", "fixed", "changed")
+
+
+class History:
+    """A run's candidates with their evaluations, read from its folder when they are asked for.
+
+    Args:
+        run: a finished run.
+    """
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._load = lru_cache(maxsize=4)(run.load_evaluation)
+
+    def ideas(self, edit: EditMade) -> list[Idea]:
+        """Why an artifact was changed: one idea for each candidate that had a part in it, in order."""
+        return [self._idea(attempt) for attempt in self._parts(edit)]
+
+    def effect(self, edit: EditMade) -> Effect:
+        """What those candidates did to the tests that they were measured on."""
+        pairs: dict[str, _Pair] = {}
+        known = False
+        for attempt in self._parts(edit):
+            before, after = self._tree(attempt.candidate.parent), self._tree(attempt.candidate.id)
+            if before is not None and after is not None:
+                known = True
+                _compare(before, after, pairs)
+        rows = [row for nodeid, pair in pairs.items() if (row := pair.row(nodeid)) is not None]
+        rows.sort(key=lambda row: (_ORDER.index(row.kind), row.split or "~", row.nodeid))
+        beside = {other.address for attempt in self._parts(edit) for other in attempt.candidate.edits} - {
+            edit.address
+        }
+        return Effect(rows=rows, same=len(pairs) - len(rows), together=sorted(beside), known=known)
+
+    # --- candidates -----------------------------------------------------------------------------------
+
+    def _parts(self, edit: EditMade) -> list[Attempt]:
+        found: dict[str, Attempt] = {}
+        for candidate in edit.candidates:
+            found.update(
+                (part.candidate.id, part)
+                for part in self._unmerged(candidate)
+                if any(other.address == edit.address for other in part.candidate.edits)
+            )
+        return list(found.values())
+
+    def _unmerged(self, candidate: str) -> Iterator[Attempt]:
+        """The candidate, or in place of a merge those that were put together."""
+        attempt = self._attempts.get(candidate)
+        if attempt is None:
+            return
+        parts = [self._attempts.get(name) for name in attempt.candidate.merges]
+        if not parts or None in parts:
+            yield attempt
+            return
+        for name in attempt.candidate.merges:
+            yield from self._unmerged(name)
+
+    @cached_property
+    def _attempts(self) -> dict[str, Attempt]:
+        return {attempt.candidate.id: attempt for _, attempt in self._run.attempts()}
+
+    @cached_property
+    def _trees(self) -> dict[str, str]:
+        return {attempt.candidate.id: tree for tree, attempt in self._run.attempts()}
+
+    def _tree(self, candidate: str) -> Evaluation | None:
+        """The evaluation of a candidate's tree; of the user's own where the id is empty."""
+        if not candidate:
+            return self._load("reference.json")
+        return self._load(f"candidates/{self._trees.get(candidate, '')}.json")
+
+    # --- why ------------------------------------------------------------------------------------------
+
+    def _idea(self, attempt: Attempt) -> Idea:
+        candidate = attempt.candidate
+        idea = Idea(candidate=candidate.id, hypothesis=candidate.hypothesis, failing=len(candidate.targets))
+        cluster = self._clusters.get((candidate.parent, candidate.cluster))
+        finding = None
+        if cluster is not None:
+            finding = min(
+                (each for each in cluster.findings if each.nodeid in candidate.targets),
+                key=lambda each: (-each.confidence, len(each.explanation), each.nodeid),
+                default=None,
+            )
+            idea.cause = cluster.label
+        example = finding.nodeid if finding is not None else min(candidate.targets, default="")
+        idea.example, idea.evidence = example, finding.evidence if finding is not None else ""
+        before = self._tree(candidate.parent)
+        if before is not None and example in before.items:
+            idea.explanation = before.items[example].explanation
+            idea.inputs = before.cases[example].inputs if example in before.cases else None
+        return idea
+
+    @cached_property
+    def _clusters(self) -> dict[tuple[str, str], Cluster]:
+        """By the candidate whose tree was diagnosed, and the cluster's id."""
+        found = {}
+        for event in self._run.events():
+            for entry in event.get("clusters", []) if event.get("event") == "diagnosis" else []:
+                try:
+                    cluster = Cluster.model_validate(entry)
+                except ValueError:
+                    continue  # another version's: the change is shown without its cause
+                found[(str(event.get("best", "")), cluster.id)] = cluster
+        return found
+
+
+# --- effects -----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Pair:
+    """The repeats of one test before the change and after it."""
+
+    before: list[ItemResult] = field(default_factory=list)
+    after: list[ItemResult] = field(default_factory=list)
+    old: JsonValue = None
+    new: JsonValue = None
+
+    def row(self, nodeid: str) -> CaseEffect | None:
+        """None where nothing is different."""
+        first, last = _share(self.before), _share(self.after)
+        if first == last and self.old == self.new:
+            return None
+        kind: EffectKind = "fixed" if last > first else "broken" if last < first else "changed"
+        return CaseEffect(
+            nodeid=nodeid,
+            kind=kind,
+            case_id=self.before[0].case_id or "",
+            split=self.before[0].split,
+            before=self.old,
+            after=self.new,
+            share_before=first,
+            share_after=last,
+        )
+
+
+def _compare(before: Evaluation, after: Evaluation, pairs: dict[str, _Pair]) -> None:
+    """Add what differs between two evaluations; what differed before keeps its first side."""
+    olds, news = _grouped(before), _grouped(after)
+    for nodeid, new in news.items():
+        old = olds.get(nodeid)
+        if old is None or old[0].split == "holdout":
+            continue
+        pair = _Pair(old, new, _given(before, old[0]), _given(after, new[0]))
+        known = pairs.get(nodeid)
+        if known is None:
+            pairs[nodeid] = pair
+        elif pair.row(nodeid) is not None:
+            unchanged = known.row(nodeid) is None
+            pairs[nodeid] = pair if unchanged else _Pair(known.before, new, known.old, pair.new)
+
+
+def _grouped(evaluation: Evaluation) -> dict[str, list[ItemResult]]:
+    groups: dict[str, list[ItemResult]] = {}
+    for item in evaluation.items.values():
+        if item.counts:
+            groups.setdefault(item.first_nodeid, []).append(item)
+    return groups
+
+
+def _share(items: list[ItemResult]) -> float:
+    return sum(item.passed for item in items) / len(items)
+
+
+def _given(evaluation: Evaluation, item: ItemResult) -> JsonValue:
+    """The pipeline's output; where it gave none, or there is none, how the test failed."""
+    trace = evaluation.trace_of(item)
+    if trace is not None and not trace.error:
+        return trace.output
+    return item.explanation

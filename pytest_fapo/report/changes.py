@@ -1,0 +1,64 @@
+"""What a person is shown of one change, as data: the ideas behind it and what it did to every case."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from pytest_fapo.models import Record, Split
+
+EffectKind = Literal["fixed", "broken", "changed"]
+
+
+class Idea(Record):
+    """One candidate that went into a change."""
+
+    candidate: str
+    """Its id."""
+    hypothesis: str
+    cause: str = ""
+    """What the failures that it aimed at have in common."""
+    evidence: str = ""
+    """What speaks for that cause, in one sentence."""
+    failing: int = 0
+    """How many failing tests it aimed at."""
+    example: str = ""
+    """Node id of one of them."""
+    inputs: JsonValue = None
+    """Of the example's case."""
+    explanation: str = ""
+    """pytest's own words on the example."""
+
+
+class CaseEffect(Record):
+    """One test whose result or output is another one since the change."""
+
+    nodeid: str
+    """Of the first repeat."""
+    kind: EffectKind
+    case_id: str = ""
+    """Empty for a test without a case."""
+    split: Split | None = None
+    before: JsonValue = None
+    """The pipeline's output on the tree before; the failure's explanation where it gave none."""
+    after: JsonValue = None
+    share_before: float = 0.0
+    """Share of the repeats that pass, 0 to 1."""
+    share_after: float = 0.0
+
+
+class Effect(Record):
+    """What a change did, as its candidates were measured: train and val cases, and tests without a case."""
+
+    rows: list[CaseEffect] = Field(default_factory=list)
+    """Broken ones first, then fixed, then those whose output alone changed."""
+    same: int = 0
+    """Tests with equal result and equal output."""
+    together: list[str] = Field(default_factory=list)
+    """Addresses that were changed by the same candidates: the effect is that of all."""
+    known: bool = True
+    """False where the run has no evaluation of it (any more)."""
+
+    def of_kind(self, kind: EffectKind) -> list[CaseEffect]:
+        return [row for row in self.rows if row.kind == kind]
