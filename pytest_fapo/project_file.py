@@ -25,8 +25,17 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is not TOML, or not UTF-8.
     """
+    return parse_toml(path.read_text(encoding="utf-8"))
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The document that a text is.
+
+    Raises:
+        ValueError: it is not TOML.
+    """
     if sys.version_info >= (3, 11):
         import tomllib
     else:  # pragma: no cover - the branch depends on the interpreter
         import tomli as tomllib
-    return tomllib.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return,unused-ignore]
+    return tomllib.loads(text)  # type: ignore[no-any-return,unused-ignore]

@@ -1,0 +1,124 @@
+"""`fapo cache`: the recorded answers counted, forgotten, written to a file and read from one."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_fapo.cli.console import Console
+from pytest_fapo.cli.exit_codes import NOTHING_DONE, OK
+from pytest_fapo.cli.project import find_root
+from pytest_fapo.errors import ConfigError
+from pytest_fapo.report.words import count
+
+if TYPE_CHECKING:
+    from pytest_fapo.llm import CacheStats
+
+_COLUMN = 10
+
+
+def stats(options: argparse.Namespace, console: Console) -> int:
+    """`fapo cache stats`."""
+    from pytest_fapo.llm import cache_stats, local_cache
+
+    cache = local_cache(find_root())
+    found = cache_stats(cache)
+    if options.json:
+        moments = {
+            name: moment.isoformat() if moment is not None else None
+            for name, moment in (("oldest", found.oldest), ("newest", found.newest))
+        }
+        console.json({**asdict(found), **moments})
+    elif not found.answers:
+        console.line(f"No answer is recorded in {cache.folder}.")
+    else:
+        _show(found, cache.folder, console)
+    return OK
+
+
+def _show(found: CacheStats, folder: Path, console: Console) -> None:
+    facts = [
+        ("answers", f"{found.answers:,}"),
+        ("size", _size(found.bytes)),
+        ("models", _counted(found.models)),
+        ("APIs", _counted(found.apis)),
+        ("stand-in", f"{found.offline:,} were given by the offline stand-in" if found.offline else ""),
+        ("imported", f"{found.imported:,} came in a file" if found.imported else ""),
+        ("oldest", f"{found.oldest.astimezone():%Y-%m-%d %H:%M}" if found.oldest else ""),
+        ("newest", f"{found.newest.astimezone():%Y-%m-%d %H:%M}" if found.newest else ""),
+        ("folder", str(folder)),
+    ]
+    for label, text in facts:
+        if text:
+            console.terminal.labelled(label, text, column=_COLUMN)
+
+
+def _counted(names: dict[str, int]) -> str:
+    return ", ".join(f"{name or 'unknown'} {number:,}" for name, number in names.items())
+
+
+def _size(size: int) -> str:
+    if size < 1_000_000:
+        return f"{size / 1000:,.1f} kB"
+    return f"{size / 1_000_000:,.1f} MB"
+
+
+def clear(options: argparse.Namespace, console: Console) -> int:
+    """`fapo cache clear`."""
+    from pytest_fapo.llm import clear_cache, local_cache
+
+    cache = local_cache(find_root())
+    if not cache.exists() or not len(cache):
+        console.line(f"No answer is recorded in {cache.folder}.")
+        return NOTHING_DONE
+    question = f"Forget {count(len(cache), 'answer')} in {cache.folder}? They must be paid for again."
+    try:
+        if not options.yes and not console.confirm(question, default=False):
+            console.line("Nothing was forgotten.")
+            return NOTHING_DONE
+    except EOFError:
+        raise ConfigError("nobody was there to answer; `fapo cache clear --yes` does not ask") from None
+    console.line(f"Forgot {count(clear_cache(cache), 'answer')}.")
+    return OK
+
+
+def export(options: argparse.Namespace, console: Console) -> int:
+    """`fapo cache export PATH`."""
+    from pytest_fapo.config import load_settings
+    from pytest_fapo.llm import export_cache, project_cache, used_keys
+    from pytest_fapo.trace import Redactor
+
+    root = find_root()
+    settings = load_settings(None, root)
+    keys = None if options.all else used_keys(root / ".fapo")
+    cache = project_cache(root, settings.cache_files)
+    try:
+        done = export_cache(cache, Path(options.path), keys=keys, redact=Redactor(settings.redact))
+    finally:
+        cache.close()
+    which = "all that are recorded" if keys is None else "those that the cases used when they last ran"
+    console.line(f"{options.path}: {count(done.answers, 'answer')}, {which}; {_size(done.bytes)}.")
+    if keys is not None and done.answers < len(keys):
+        missing = count(len(keys) - done.answers, "answer")
+        console.line((f"{missing} more were used and are recorded no longer; run pytest again.", "yellow"))
+    if done.redacted:
+        told = count(done.redacted, "answer")
+        console.line((f"A credential, or what `redact` matches, was taken out of {told}.", "yellow"))
+    for sentence in done.left_out:
+        console.line((sentence, "yellow"))
+    return OK
+
+
+def import_(options: argparse.Namespace, console: Console) -> int:
+    """`fapo cache import PATH`."""
+    from pytest_fapo.llm import import_cache, local_cache
+    from pytest_fapo.session.capturing import prepare_folder
+
+    root = find_root()
+    prepare_folder(root / ".fapo")
+    done = import_cache(local_cache(root), Path(options.path))
+    known = f"; {done.known:,} were known and stay as they are" if done.known else ""
+    console.line(f"{options.path}: {count(done.added, 'new answer')}{known}.")
+    return OK if done.added else NOTHING_DONE

@@ -1,0 +1,207 @@
+"""How the project runs its tests now: pytest's settings, its test folder, its conftest files."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_fapo.errors import ConfigError
+from pytest_fapo.project_file import read_toml
+
+PROJECT_FILE = "pyproject.toml"
+_INI_SECTIONS = (
+    ("pytest.ini", "pytest"),
+    (".pytest.ini", "pytest"),
+    ("tox.ini", "pytest"),
+    ("setup.cfg", "tool:pytest"),
+)
+_PARENTS_FILES = ("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What `fapo init` must fit in with."""
+
+    root: Path
+    document: dict[str, Any]
+    """pyproject.toml; empty where there is none."""
+    pytest_file: str
+    """The file with pytest's settings; empty where there are none."""
+    pythonpath: tuple[str, ...]
+    importlib_mode: bool
+    tests: str
+    """Folder of the tests, relative to the root."""
+    conftest: str
+    """The conftest.py that the fixture goes to, relative to the root; it need not exist."""
+
+    @property
+    def has_settings(self) -> bool:
+        return "fapo" in self.document.get("tool", {})
+
+    @property
+    def can_set_pythonpath(self) -> bool:
+        """Whether pytest's settings are, or can be, in pyproject.toml."""
+        return self.pytest_file in ("", PROJECT_FILE)
+
+    @property
+    def needs_pytest_table(self) -> bool:
+        """Whether a folder above would make itself pytest's rootdir unless this project has settings."""
+        if self.pytest_file:
+            return False
+        return any(
+            (parent / name).exists() for parent in self.root.parents for name in _PARENTS_FILES
+        ) or any("pytest" in _tool(parent / PROJECT_FILE) for parent in self.root.parents)
+
+    def finds(self, import_root: str) -> bool:
+        """Whether modules below a folder of the project can be imported in its tests as things are."""
+        if import_root in self.pythonpath:
+            return True
+        return not self.importlib_mode and import_root in {
+            self._prepended(path) for path in self._conftests()
+        }
+
+    def _conftests(self) -> list[str]:
+        """Those that pytest loads before any test of ours."""
+        return [
+            path
+            for path in ("conftest.py", self.conftest)
+            if path == self.conftest or (self.root / path).exists()
+        ]
+
+    def _prepended(self, path: str) -> str:
+        """The folder that pytest puts on `sys.path` for a conftest.py: the first one that is no package."""
+        parts = path.split("/")[:-1]
+        while parts and (self.root.joinpath(*parts) / "__init__.py").exists():
+            parts.pop()
+        return "/".join(parts) or "."
+
+
+def read_layout(root: Path) -> Layout:
+    """Look at the files in the project's folder.
+
+    Raises:
+        ConfigError: pyproject.toml or another settings file cannot be read.
+    """
+    document = _document(root / PROJECT_FILE)
+    file, options = _pytest_options(root, document)
+    tests = _test_folder(root, _listed(options.get("testpaths")))
+    conftest = "conftest.py" if (root / "conftest.py").exists() else f"{tests}/conftest.py"
+    return Layout(
+        root=root,
+        document=document,
+        pytest_file=file,
+        pythonpath=tuple(str(Path(entry).as_posix()) for entry in _listed(options.get("pythonpath"))),
+        importlib_mode="importlib" in " ".join(_listed(options.get("addopts"))),
+        tests=tests,
+        conftest=conftest,
+    )
+
+
+def fixtures_of(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Name and file of every fixture that the project's conftest files define."""
+    for path in paths:
+        if path.rpartition("/")[2] == "conftest.py":
+            for node in _functions(root / path):
+                for decorator in node.decorator_list:
+                    call = decorator.func if isinstance(decorator, ast.Call) else decorator
+                    if ast.unparse(call).rpartition(".")[2] == "fixture":
+                        yield _fixture_name(decorator) or node.name, path
+
+
+def is_installed(module: str, root: Path) -> bool:
+    """Whether this interpreter finds the project's module wherever it runs (an editable install)."""
+    code = (
+        "import importlib.util, sys\n"
+        "spec = importlib.util.find_spec(sys.argv[1])\n"
+        "places = [*(spec.submodule_search_locations or ()), spec.origin or ''] if spec else []\n"
+        "print(*places, sep='\\n')\n"
+    )
+    top = module.partition(".")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code, top], cwd="/", capture_output=True, text=True, check=False, timeout=60
+    )
+    found = [Path(line).resolve() for line in done.stdout.splitlines() if line.startswith("/")]
+    return done.returncode == 0 and any(path.is_relative_to(root.resolve()) for path in found)
+
+
+def _document(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return read_toml(path)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _tool(path: Path) -> dict[str, Any]:
+    try:
+        return dict(read_toml(path).get("tool", {}))
+    except (ValueError, OSError, TypeError):
+        return {}
+
+
+def _pytest_options(root: Path, document: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The file that pytest takes its settings from, and what stands there, in pytest's own order."""
+    for name in ("pytest.toml", ".pytest.toml"):
+        if (root / name).is_file():
+            return name, dict(_document(root / name).get("pytest", {}))
+    for name, section in _INI_SECTIONS[:2]:
+        if (root / name).is_file():
+            return name, _ini(root / name, section) or {}
+    table = document.get("tool", {}).get("pytest", {})
+    if table:
+        return PROJECT_FILE, dict(table.get("ini_options", table))
+    for name, section in _INI_SECTIONS[2:]:
+        options = _ini(root / name, section)
+        if options is not None:
+            return name, options
+    return "", {}
+
+
+def _ini(path: Path, section: str) -> dict[str, Any] | None:
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return dict(parser[section]) if parser.has_section(section) else None
+
+
+def _listed(value: Any) -> list[str]:
+    if isinstance(value, str):
+        try:
+            return shlex.split(value)
+        except ValueError:
+            return value.split()
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _test_folder(root: Path, testpaths: list[str]) -> str:
+    """The first folder that pytest looks into; where it is not there yet, it is made."""
+    named = [Path(name) for name in testpaths if not set("*?[") & set(name)]
+    named = [path for path in named if not path.is_absolute() and ".." not in path.parts and path.parts]
+    folders = named or [Path("tests"), Path("test")]
+    there = next((folder for folder in folders if (root / folder).is_dir()), None)
+    return (there or (named[0] if named and not named[0].suffix else Path("tests"))).as_posix()
+
+
+def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+
+
+def _fixture_name(decorator: ast.expr) -> str:
+    for keyword in decorator.keywords if isinstance(decorator, ast.Call) else []:
+        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+            return str(keyword.value.value)
+    return ""
