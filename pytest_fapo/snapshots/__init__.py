@@ -7,13 +7,15 @@ request that changes a prompt shows the change where a person reads it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from pytest_fapo.models import Artifact, Baseline, Evaluation, GateProblem
 from pytest_fapo.snapshots import folder as files
-from pytest_fapo.snapshots.page import Page
+from pytest_fapo.snapshots.page import Page, foreign_prompts
 from pytest_fapo.snapshots.stale import staleness
-from pytest_fapo.snapshots.state import FORMAT, UnreadableState, read_state
+from pytest_fapo.snapshots.state import FORMAT, State, UnreadableState, read_state
 from pytest_fapo.trace import Redactor
 
 __all__ = ["FORMAT", "check", "render", "write"]
@@ -42,16 +44,7 @@ def render(
         redactor: what keeps credentials and private texts out of the record.
         root: folder of the project, whose place on this machine is nobody's business.
     """
-    page = Page(
-        pipeline,
-        evaluation=evaluation,
-        baseline=baseline,
-        artifacts=artifacts,
-        sample=sample,
-        redactor=redactor,
-        root=root,
-    )
-    return page.text
+    return _Pages(evaluation, baseline, artifacts, redactor, root).of(pipeline, sample).text
 
 
 def write(
@@ -68,30 +61,31 @@ def write(
     The sample case of a snapshot stays as long as it is a train case, so that a new case with a lower id
     changes nothing.
 
+    Args:
+        folder: of the snapshots; made where it is not there.
+        evaluation: of this session.
+        baseline: as it is written in the same session.
+        artifacts: every editable artifact of the project.
+        redactor: as in `render`.
+        root: as in `render`.
+
     Returns:
         The files that were written or removed; what is up to date is left alone.
 
     Raises:
         ConfigError: a file cannot be written.
     """
+    pages = _Pages(evaluation, baseline, artifacts, redactor, root)
     names = files.file_names(baseline.pipelines)
-    changed = []
-    for pipeline, name in names.items():
-        text = render(
-            pipeline,
-            evaluation=evaluation,
-            baseline=baseline,
-            artifacts=artifacts,
-            sample=_sample(files.read(folder / name)),
-            redactor=redactor,
-            root=root,
-        )
-        if files.write_file(folder / name, text):
-            changed.append(folder / name)
-    for path in files.others(folder, names.values()):
-        path.unlink()
-        changed.append(path)
-    return changed
+    changed = [
+        folder / name
+        for pipeline, name in names.items()
+        if files.write_file(folder / name, pages.of(pipeline, _state(files.read(folder / name)).sample).text)
+    ]
+    left = files.others(folder, names.values())
+    for path in left:
+        files.remove(path)
+    return [*changed, *left]
 
 
 def check(
@@ -111,42 +105,62 @@ def check(
         evaluation: of this session.
         baseline: the committed one.
         artifacts: every editable artifact as it is now.
-        redactor: as in `write`.
+        redactor: as in `render`.
         root: folder that the paths in the messages are relative to.
 
     Raises:
         ConfigError: a file cannot be read.
     """
-    problems = []
+    pages = _Pages(evaluation, baseline, artifacts, redactor, root)
     names = files.file_names(baseline.pipelines)
-    for pipeline, name in names.items():
-        text = files.read(folder / name)
-        if text is None:
-            problems.append(
-                _problem(folder / name, f"the snapshot of pipeline {pipeline!r} is missing", root)
-            )
-            continue
-        page = Page(
-            pipeline,
-            evaluation=evaluation,
-            baseline=baseline,
-            artifacts=artifacts,
-            sample=_sample(text),
-            redactor=redactor,
-            root=root,
-        )
-        reason = staleness(text, page)
+    texts = {pipeline: files.read(folder / name) for pipeline, name in names.items()}
+    states = {pipeline: _state(text) for pipeline, text in texts.items()}
+    problems = []
+    for pipeline, text in texts.items():
+        reason = "there is none yet"
+        if text is not None:
+            others = {address for name in states if name != pipeline for address in states[name].artifacts}
+            reason = staleness(text, pages.of(pipeline, states[pipeline].sample), others)
         if reason:
-            problems.append(_problem(folder / name, f"the snapshot is out of date: {reason}", root))
+            message = f"the snapshot of pipeline {pipeline!r} is out of date: {reason}"
+            problems.append(_problem(folder / names[pipeline], message, root))
     left = files.others(folder, names.values())
     return [*problems, *(_problem(path, "its pipeline is not in the baseline", root) for path in left)]
 
 
-def _sample(text: str | None) -> str:
+@dataclass(frozen=True)
+class _Pages:
+    """Makes the pages of one session."""
+
+    evaluation: Evaluation
+    baseline: Baseline
+    artifacts: Sequence[Artifact]
+    redactor: Redactor | None
+    root: Path | None
+
+    @cached_property
+    def _foreign(self) -> dict[str, set[str]]:
+        return foreign_prompts(self.evaluation, self.baseline.pipelines, self.artifacts)
+
+    def of(self, pipeline: str, sample: str) -> Page:
+        return Page(
+            pipeline,
+            evaluation=self.evaluation,
+            baseline=self.baseline,
+            artifacts=self.artifacts,
+            foreign=self._foreign[pipeline],
+            sample=sample,
+            redactor=self.redactor,
+            root=self.root,
+        )
+
+
+def _state(text: str | None) -> State:
+    """What a snapshot was made from; empty where it does not say."""
     try:
-        return read_state(text or "").sample
+        return read_state(text or "")
     except UnreadableState:
-        return ""
+        return State()
 
 
 def _problem(path: Path, message: str, root: Path | None) -> GateProblem:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.models import text_digest
+from pytest_fapo.snapshots.state import HEAD
 
-MARK = "<!-- pytest-fapo snapshot, format "
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?<![.-])")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|readme|index)(\..*)?", re.I)
 
@@ -66,13 +66,25 @@ def write_file(path: Path, text: str) -> bool:
     return True
 
 
+def remove(path: Path) -> None:
+    """Remove a snapshot.
+
+    Raises:
+        ConfigError: it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be removed: {error.strerror or error}") from None
+
+
 def others(folder: Path, names: Iterable[str]) -> list[Path]:
     """Snapshots in the folder that are none of `names`; files that are no snapshots are not ours."""
     if not folder.is_dir():
         return []
     known = set(names)
     found = (path for path in sorted(folder.glob("*.md")) if path.name not in known)
-    return [path for path in found if MARK in (read(path) or "")]
+    return [path for path in found if HEAD in (read(path) or "")]
 
 
 def _is_plain(name: str) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from pytest_fapo.models import Artifact, Baseline, Case, Evaluation, text_digest
-from pytest_fapo.snapshots.asked import Asked, asked_in, shown, used_prompts
+from pytest_fapo.models import Artifact, Baseline, Case, Evaluation, canonical_json, text_digest
+from pytest_fapo.snapshots.asked import Asked, asked_in
+from pytest_fapo.snapshots.blocks import blocks, stands_in
 from pytest_fapo.snapshots.markdown import code, fenced, table
 from pytest_fapo.snapshots.masking import Mask
+from pytest_fapo.snapshots.messages import parts_of
 from pytest_fapo.snapshots.samples import Runs
 from pytest_fapo.snapshots.scores import scores_table
 from pytest_fapo.snapshots.state import Asking, State, state_comment
-from pytest_fapo.snapshots.steps import step_tree
+from pytest_fapo.snapshots.steps import StepGraph, step_paths
 from pytest_fapo.trace import Redactor
 
 _COMPARED_CALLS = 200
 """Calls of the sample case whose digests are kept."""
+_LOOKED_AT = 50
+"""Traces in which a pipeline's prompts are looked for."""
 
 
 class Page:
@@ -28,6 +32,7 @@ class Page:
         evaluation: of this session.
         baseline: has the scores.
         artifacts: of all levels, as they were evaluated.
+        foreign: addresses of prompts that only other pipelines use.
         sample: id of the case whose prompts were shown so far; empty for the first by id.
         redactor: takes credentials and private texts out of prompts that no case asked for.
         root: folder of the project.
@@ -40,76 +45,108 @@ class Page:
         evaluation: Evaluation,
         baseline: Baseline,
         artifacts: Sequence[Artifact],
+        foreign: Collection[str] = (),
         sample: str = "",
         redactor: Redactor | None = None,
         root: Path | None = None,
     ) -> None:
         self.pipeline = pipeline
-        self.runs = Runs(evaluation, pipeline)
-        self.sample = self.runs.sample(sample)
+        self._runs = Runs(evaluation, pipeline)
+        self.sample = self._runs.sample(sample)
         self.scores = scores_table(baseline.pipelines[pipeline])
-        self.steps = step_tree(self.runs.traces.values())
         self._redact = redactor or Redactor()
-        self._prompts = [artifact for artifact in artifacts if artifact.level == "prompt"]
-        self._params = [artifact for artifact in artifacts if artifact.level == "param"]
+        self._artifacts = [artifact for artifact in artifacts if artifact.address not in foreign]
+        self._prompts = [artifact for artifact in self._artifacts if artifact.level == "prompt"]
         self._root = root
-        self.calls = self._calls()
-        self._used = used_prompts(self.calls, self._prompts)
-        self.state = State(
-            pipeline,
-            self.sample,
-            _digests(artifacts),
-            [Asking(each.step, each.question, each.answer) for each in self.calls[:_COMPARED_CALLS]],
+
+    @cached_property
+    def calls(self) -> list[Asked]:
+        """The sample case's calls, in the order in which they were made."""
+        trace = self._runs.traces.get(self.sample)
+        if trace is None:
+            return []
+        templates = [self._redact(artifact.text) for artifact in self._prompts]
+        known = [*templates, *_inputs_of(self._runs.cases.get(self.sample))]
+        return asked_in(trace, Mask(known, templates, self._root))
+
+    @cached_property
+    def blocks(self) -> list[str]:
+        """The prompts of the sample case, each as Markdown."""
+        return blocks(self.calls, self._prompts)
+
+    @cached_property
+    def state(self) -> State:
+        """What the page is made from."""
+        trace = self._runs.traces.get(self.sample)
+        paths = sorted(set(step_paths(trace).values())) if trace is not None else []
+        return State(
+            pipeline=self.pipeline,
+            sample=self.sample,
+            steps=text_digest(canonical_json(paths))[:8],
+            artifacts=_digests(self._artifacts),
+            calls=[Asking(each.step, each.question, each.answer) for each in self.calls[:_COMPARED_CALLS]],
         )
 
     @property
     def text(self) -> str:
         """The whole file."""
+        graph = StepGraph(self._runs.traces.values())
         sections = [
             f"# {code(self.pipeline)}\n",
-            "What this pipeline asks, and how well it does. Written with the baseline by "
-            "`pytest --fapo-update-baseline`; do not edit.\n",
+            "What this pipeline asks its models, and how well it does. Written with the baseline by "
+            "`pytest --fapo-update-baseline`; not to be edited.\n",
             f"## Scores\n\n{self.scores}",
-            f"## Steps\n\n{self.steps}" if self.steps else "",
-            f"## Parameters\n\n{self._parameters()}" if self._params else "",
-            self._rendered(),
-            self._others(),
+            _section("Steps", graph.as_list(), graph.as_diagram()),
+            _section("Parameters", self._parameters()),
+            _section(f"Prompts, as sent for case {code(self.sample)}", *self.blocks),
+            _section(self._title_of_others(), *self._others()),
             state_comment(self.state),
         ]
         return "\n".join(section for section in sections if section)
 
-    def _calls(self) -> list[Asked]:
-        trace = self.runs.traces.get(self.sample)
-        if trace is None:
-            return []
-        templates = [self._redact(artifact.text) for artifact in self._prompts]
-        known = [*templates, *_inputs_of(self.runs.cases.get(self.sample))]
-        return asked_in(trace, Mask(known, templates, self._root))
-
     def _parameters(self) -> str:
-        rows = [[code(artifact.address), code(self._value(artifact))] for artifact in self._params]
-        return table(["Parameter", "Value"], rows)
+        params = [artifact for artifact in self._artifacts if artifact.level == "param"]
+        rows = [[code(artifact.address), code(self._value(artifact))] for artifact in params]
+        return table(["Parameter", "Value"], rows) if rows else ""
 
     def _value(self, artifact: Artifact) -> str:
         name = artifact.name.rpartition(".")[2]
         return "[redacted]" if Redactor.names_credential(name) else self._redact(artifact.text)
 
-    def _rendered(self) -> str:
-        if not self.calls:
-            return ""
-        return f"## Prompts, as sent for case {code(self.sample)}\n\n{shown(self.calls, self._prompts)}"
+    def _title_of_others(self) -> str:
+        return f"Prompts not sent for case {code(self.sample)}" if self.calls else "Prompts, as they stand"
 
-    def _others(self) -> str:
+    def _others(self) -> list[str]:
         """Prompts that the sample case does not need: other cases may."""
-        others = [artifact for artifact in self._prompts if artifact.address not in self._used]
-        if not others:
-            return ""
-        title = f"not sent for case {code(self.sample)}" if self.calls else "as they stand"
-        blocks = [
+        texts = [part.text for each in self.calls for part in each.parts]
+        return [
             f"### {code(artifact.address)}\n\n{fenced(self._redact(artifact.text).strip(chr(10)))}"
-            for artifact in others
+            for artifact in self._prompts
+            if not stands_in(artifact, texts)
         ]
-        return f"## Prompts {title}\n\n" + "\n".join(blocks)
+
+
+def foreign_prompts(
+    evaluation: Evaluation, pipelines: Collection[str], artifacts: Sequence[Artifact]
+) -> dict[str, set[str]]:
+    """By pipeline: addresses of the prompts that others of the pipelines send, and it does not."""
+    if len(pipelines) < 2:
+        return {name: set() for name in pipelines}
+    prompts = [artifact for artifact in artifacts if artifact.level == "prompt"]
+    used = {name: _used(Runs(evaluation, name), prompts) for name in pipelines}
+    return {name: set().union(*used.values()) - used[name] for name in pipelines}
+
+
+def _used(runs: Runs, prompts: Sequence[Artifact]) -> set[str]:
+    looked_at = list(runs.traces.values())[:_LOOKED_AT]
+    texts = [part.text for trace in looked_at for call in trace.llm_calls for part in parts_of(call)]
+    return {artifact.address for artifact in prompts if stands_in(artifact, texts)}
+
+
+def _section(title: str, *bodies: str) -> str:
+    """A section without the bodies that are empty; empty where all are."""
+    full = [body for body in bodies if body]
+    return "\n".join([f"## {title}\n", *full]) if full else ""
 
 
 def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
@@ -122,11 +159,11 @@ def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
         else:
             found[artifact.address] = text_digest(artifact.text)[:8]
     for path, texts in functions.items():
-        found[f"{path} (functions)"] = text_digest(json.dumps(sorted(texts)))[:8]
+        found[f"{path} (functions)"] = text_digest(canonical_json(sorted(texts)))[:8]
     return found
 
 
 def _inputs_of(case: Case | None) -> list[str]:
     if case is None:
         return []
-    return [case.inputs if isinstance(case.inputs, str) else json.dumps(case.inputs, ensure_ascii=False)]
+    return [case.inputs if isinstance(case.inputs, str) else canonical_json(case.inputs)]

@@ -2,60 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from pytest_fapo.snapshots.asked import Asked
 from pytest_fapo.snapshots.page import Page
 from pytest_fapo.snapshots.state import State, UnreadableState, read_state
 
 
-def staleness(text: str, page: Page) -> str:
+def staleness(text: str, page: Page, elsewhere: Collection[str] = ()) -> str:
     """Why the snapshot is out of date, as the end of a sentence; empty where it is not.
 
     What a model answers may vary from run to run and makes nothing stale. A prompt is compared as long as
     all answers that came before it are those that the snapshot was made with; the files are compared always.
 
     Args:
-        text: of the file.
+        text: of the file, its lines ended by `\\n`.
         page: made afresh for the same sample case.
+        elsewhere: addresses that stand in other pipelines' snapshots.
     """
     try:
         state = read_state(text)
     except UnreadableState as problem:
         return str(problem)
-    changed = _differing(state, page.state)
+    changed = _changed(state, page.state, elsewhere)
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         return f"{', '.join(changed[:3])}{more} changed since it was written"
-    if page.scores not in text.replace("\r\n", "\n"):
+    if page.scores not in text:
         return "its scores are not those of the baseline"
+    if not page.sample:
+        return ""  # no case ran to compare with; that is the gate's own business
     if state.sample != page.sample:
-        if not page.sample:
-            return ""  # no case ran to compare with; that is the gate's own business
         return f"its sample case {state.sample!r} is no longer among the train cases"
-    return _asked_otherwise(state, page.calls)
+    return _asked_otherwise(state, page) or _shown_otherwise(state, page, text)
 
 
-def _differing(state: State, now: State) -> list[str]:
+def _changed(state: State, now: State, elsewhere: Collection[str]) -> list[str]:
+    """Addresses whose content differs, is new or is gone.
+
+    Which prompts belong to which pipeline is known from what its cases asked, and may vary with the answers.
+    """
     both = {*state.artifacts, *now.artifacts}
-    return sorted(each for each in both if state.artifacts.get(each) != now.artifacts.get(each))
+    return sorted(
+        address
+        for address in both
+        if state.artifacts.get(address) != now.artifacts.get(address)
+        and not (address not in state.artifacts and address in elsewhere)
+    )
 
 
-def _asked_otherwise(state: State, calls: Sequence[Asked]) -> str:
+def _asked_otherwise(state: State, page: Page) -> str:
     recorded = {call.question for call in state.calls}
     answered = {(call.question, call.answer) for call in state.calls}
-    determined = True
-    for each in calls[: len(state.calls)]:
-        before = [other for other in calls if other.end <= each.call.start]
-        if not all((other.question, other.answer) in answered for other in before):
-            determined = False
-        elif each.question not in recorded:
+    for each in page.calls[: len(state.calls)]:
+        before = [other for other in page.calls if other is not each and other.end <= each.call.start]
+        as_before = all((other.question, other.answer) in answered for other in before)
+        if as_before and each.question not in recorded:
             where = f"step {each.step!r}" if each.step else "the pipeline"
             return f"{where} asks its model something else than it shows"
-    if (
-        determined
-        and len(calls) < len(state.calls)
-        and all((each.question, each.answer) in answered for each in calls)
-    ):
-        return f"it shows {len(state.calls)} questions, and the pipeline asks {len(calls)}"
+    return ""
+
+
+def _shown_otherwise(state: State, page: Page, text: str) -> str:
+    """What else must be the same where all questions and answers are."""
+    if len(state.calls) != len(page.state.calls) or set(state.calls) != set(page.state.calls):
+        return ""
+    if state.steps != page.state.steps:
+        return f"case {page.sample!r} goes through other steps than it shows"
+    if any(block not in text for block in page.blocks):
+        return "its text was changed by hand or by a merge"
     return ""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 FORMAT = 1
 """Version of the file's format."""
 
-_HEAD = "<!-- pytest-fapo snapshot, format "
-_COMMENT = re.compile(rf"{_HEAD}(\d+)\n(.*\n)?-->\s*", re.S)
+HEAD = "<!-- pytest-fapo snapshot, format "
+_COMMENT = re.compile(rf"{HEAD}(\d+)\n(.*\n)?-->\s*", re.S)
+_CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,11 @@ class Asking:
 class State:
     """What a snapshot was made from."""
 
-    pipeline: str
-    sample: str
+    pipeline: str = ""
+    sample: str = ""
     """Id of the case whose prompts are shown; empty where there is none."""
+    steps: str = ""
+    """Digest of which steps the sample case went through."""
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """Address to digest; the functions of a file together under the file's path."""
     calls: Sequence[Asking] = ()
@@ -41,9 +44,9 @@ class UnreadableState(ValueError):
 
 def state_comment(state: State) -> str:
     """The comment, one thing a line, so that two branches that changed two prompts merge."""
-    lines = [f"{_HEAD}{FORMAT}", f"pipeline {_quoted(state.pipeline)}"]
+    lines = [f"{HEAD}{FORMAT}", f"pipeline {_quoted(state.pipeline)}"]
     if state.sample:
-        lines.append(f"sample {_quoted(state.sample)}")
+        lines.append(f"sample {_quoted(state.sample)} {state.steps}")
     lines += [f"artifact {_quoted(address)} {digest}" for address, digest in sorted(state.artifacts.items())]
     lines += [f"call {_quoted(call.step)} {call.question} {call.answer}" for call in state.calls]
     return "\n".join([*lines, "-->", ""])
@@ -52,43 +55,48 @@ def state_comment(state: State) -> str:
 def read_state(text: str) -> State:
     """What stands in the comment of a snapshot.
 
+    Args:
+        text: of the file, its lines ended by `\\n`.
+
     Raises:
         UnreadableState: there is none, or it was written by another version.
     """
-    text = text.replace("\r\n", "\n")
     # the last one: a prompt may quote another
-    found = _COMMENT.fullmatch(text, max(0, text.rfind("\n" + _HEAD) + 1))
+    found = _COMMENT.fullmatch(text, max(0, text.rfind(f"\n{HEAD}") + 1))
     if found is None:
         raise UnreadableState("its last lines are not those of a snapshot")
     if int(found[1]) != FORMAT:
-        raise UnreadableState(f"it has format {found[1]}, and this version writes {FORMAT}")
-    names: dict[str, str] = {}
+        raise UnreadableState(f"it has format {found[1]}, and this version reads {FORMAT}")
+    pipeline, sample, steps = "", "", ""
     artifacts: dict[str, str] = {}
     calls: list[Asking] = []
     for line in (found[2] or "").splitlines():
-        kind, name, rest = _line(line)
-        if kind == "artifact" and len(rest) == 1:
-            artifacts[name] = rest[0]
-        elif kind == "call" and len(rest) == 2:
-            calls.append(Asking(name, *rest))
-        elif kind in ("pipeline", "sample") and not rest:
-            names[kind] = name
-        else:
-            raise UnreadableState(f"{line.strip()[:60]!r} does not belong into its last lines")
-    return State(names.get("pipeline", ""), names.get("sample", ""), artifacts, calls)
+        match _line(line):
+            case ("pipeline", name):
+                pipeline = name
+            case ("sample", name, digest):
+                sample, steps = name, digest
+            case ("artifact", name, digest):
+                artifacts[name] = digest
+            case ("call", name, question, answer):
+                calls.append(Asking(name, question, answer))
+            case _:
+                raise UnreadableState(f"{line.strip()[:60]!r} does not belong into its last lines")
+    return State(pipeline, sample, steps, artifacts, calls)
 
 
-def _line(line: str) -> tuple[str, str, list[str]]:
+def _line(line: str) -> list[str]:
+    """The kind of a line, the name in it and its digests; empty for none of ours."""
+    if line.startswith(_CONFLICT):
+        raise UnreadableState("it holds the marks of a merge conflict")
     kind, _, rest = line.partition(" ")
     try:
         name, end = json.JSONDecoder().raw_decode(rest)
     except ValueError:
-        name, end = None, 0
-    if not isinstance(name, str):
-        raise UnreadableState(f"{line.strip()[:60]!r} does not belong into its last lines")
-    return kind, name, rest[end:].split()
+        return []
+    return [kind, name, *rest[end:].split()] if isinstance(name, str) else []
 
 
 def _quoted(text: str) -> str:
     """As JSON, without what would end the comment."""
-    return json.dumps(text, ensure_ascii=True).replace("-->", "--\\u003e").replace("--!", "--\\u0021")
+    return json.dumps(text, ensure_ascii=True).replace("->", "-\\u003e").replace("-!", "-\\u0021")

@@ -1,58 +1,89 @@
-"""The steps of a pipeline as its cases went through them, put together into one tree."""
+"""The steps of a pipeline as its cases went through them, put together into one graph."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from pytest_fapo.models import Step, Trace
-from pytest_fapo.snapshots.markdown import code
+from pytest_fapo.models import Step, Trace, canonical_json, text_digest
+from pytest_fapo.snapshots.markdown import code, fenced
 
 _DEPTH = 12
-Path = tuple[str, ...]
+_RESERVED = (
+    "end",
+    "graph",
+    "flowchart",
+    "subgraph",
+    "direction",
+    "style",
+    "class",
+    "classdef",
+    "click",
+    "default",
+)
+"""Words of Mermaid's own."""
+StepPath = tuple[str, ...]
+"""Names of steps, the outermost first."""
 
 
 @dataclass
-class Node:
+class _Node:
     """A step of one name below one other."""
 
-    path: Path
+    path: StepPath
     models: set[str] = field(default_factory=set)
-    """Names of the models that it asked itself."""
     places: list[float] = field(default_factory=list)
     """Where among the steps of a trace it came first, 0 to 1."""
+    runs: int = 0
+    """Traces in which it ran."""
+    given: dict[StepPath, int] = field(default_factory=dict)
+    """Traces in which it was given another step's output, by that step."""
 
     @property
     def place(self) -> float:
         return round(sum(self.places) / len(self.places), 2)
 
 
-def step_paths(trace: Trace) -> dict[int, Path]:
-    """By index of the step: the names from the outermost step down to it, recursion left out."""
+class StepGraph:
+    """Which steps there are, what they call, and whose output goes where.
+
+    Args:
+        traces: of cases of one pipeline.
+    """
+
+    def __init__(self, traces: Iterable[Trace]) -> None:
+        nodes: dict[StepPath, _Node] = {}
+        for trace in traces:
+            _take(trace, nodes)
+        self._nodes = _ordered(nodes)
+
+    def as_list(self) -> str:
+        """A nested list: each step with the models that it asks and the steps whose output it gets."""
+        return "".join(f"{_line(node, self._sources(node))}\n" for node in self._nodes)
+
+    def as_diagram(self) -> str:
+        """A Mermaid flowchart of what goes where; empty where nothing does."""
+        edges = [
+            f"  {_box(source)} --> {_box(node.path)}"
+            for node in self._nodes
+            for source in self._sources(node)
+        ]
+        return fenced("\n".join(["flowchart LR", *edges]), "mermaid") if edges else ""
+
+    def _sources(self, node: _Node) -> list[StepPath]:
+        """Steps whose output it usually gets, in the order of the list."""
+        return [other.path for other in self._nodes if node.given.get(other.path, 0) * 2 > node.runs]
+
+
+def step_paths(trace: Trace) -> dict[int, StepPath]:
+    """By index of the step: the names from the outermost step down to it; a recursion counts once."""
     by_index = {step.index: step for step in trace.steps}
     return {step.index: _path(step, by_index) for step in trace.steps}
 
 
-def step_tree(traces: Iterable[Trace]) -> str:
-    """The tree as a nested list, each step with the models that it asks; empty without steps.
-
-    Steps under one other stand in the order in which they usually begin.
-    """
-    nodes: dict[Path, Node] = {}
-    for trace in traces:
-        paths = step_paths(trace)
-        first: set[Path] = set()
-        for step in trace.steps:
-            node = nodes.setdefault(paths[step.index], Node(paths[step.index]))
-            node.models.update(call.model for call in trace.calls_of(step) if call.model)
-            if node.path not in first:
-                first.add(node.path)
-                node.places.append(step.index / len(trace.steps))
-    lines = [_line(node) for node in _ordered(nodes)]
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def _path(step: Step, by_index: dict[int, Step]) -> Path:
+def _path(step: Step, by_index: dict[int, Step]) -> StepPath:
     names: list[str] = []
     current: Step | None = step
     while current is not None and len(names) < _DEPTH:
@@ -62,13 +93,42 @@ def _path(step: Step, by_index: dict[int, Step]) -> Path:
     return tuple(reversed(names))
 
 
-def _ordered(nodes: dict[Path, Node]) -> list[Node]:
-    children: dict[Path, list[Node]] = {}
+def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
+    paths = step_paths(trace)
+    outputs: dict[str, StepPath] = {}
+    linked: set[tuple[StepPath, StepPath]] = set()
+    met: set[StepPath] = set()
+    for step in trace.steps:
+        path = paths[step.index]
+        node = nodes.setdefault(path, _Node(path))
+        node.models.update(call.model for call in trace.calls_of(step) if call.model)
+        if path not in met:
+            met.add(path)
+            node.runs += 1
+            node.places.append(step.index / len(trace.steps))
+        linked.update((path, outputs[text]) for text in _telling(step.inputs) if text in outputs)
+        # a later step with the same output is the nearer source
+        outputs.update((text, path) for text in _telling([step.output]))
+    for path, source in linked:
+        if path[: len(source)] != source:  # a step that is passed what its own caller gave says nothing
+            nodes[path].given[source] = nodes[path].given.get(source, 0) + 1
+
+
+def _telling(inputs: Any) -> Iterator[str]:
+    """The values of a step's inputs that cannot be equal to another by chance."""
+    values = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, list) else ()
+    for value in values:
+        if isinstance(value, (str, list, dict)) and len(value) >= (3 if isinstance(value, str) else 1):
+            yield canonical_json(value)
+
+
+def _ordered(nodes: dict[StepPath, _Node]) -> list[_Node]:
+    children: dict[StepPath, list[_Node]] = {}
     for node in nodes.values():
         children.setdefault(node.path[:-1], []).append(node)
-    ordered: list[Node] = []
+    ordered: list[_Node] = []
 
-    def visit(path: Path) -> None:
+    def visit(path: StepPath) -> None:
         for node in sorted(children.get(path, []), key=lambda node: (node.place, node.path)):
             ordered.append(node)
             visit(node.path)
@@ -77,11 +137,21 @@ def _ordered(nodes: dict[Path, Node]) -> list[Node]:
     return ordered
 
 
-def _line(node: Node) -> str:
-    asks = ", ".join(code(model) for model in sorted(node.models))
-    return "  " * (len(node.path) - 1) + f"- {code(node.path[-1])}" + (f" asks {asks}" if asks else "")
+def _line(node: _Node, sources: Sequence[StepPath]) -> str:
+    words = []
+    if sources:
+        words.append(f"gets the output of {', '.join(code(path[-1]) for path in sources)}")
+    if node.models:
+        words.append(f"asks {', '.join(map(code, sorted(node.models)))}")
+    return (
+        "  " * (len(node.path) - 1) + f"- {code(node.path[-1])}" + (f": {'; '.join(words)}" if words else "")
+    )
 
 
-def owners(trace: Trace) -> dict[int, Step]:
-    """By index of an LLM call: the step that made it."""
-    return {index: step for step in trace.steps for index in step.llm_calls}
+def _box(path: StepPath) -> str:
+    """A node of the flowchart, under a name that is the same whatever other steps there are."""
+    name = path[-1]
+    if len(path) == 1 and re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and name.lower() not in _RESERVED:
+        return name
+    label = "".join(each if each.isalnum() or each in " _.-" else f"#{ord(each)};" for each in name)
+    return f'step_{text_digest(canonical_json(path))[:8]}["{label}"]'
