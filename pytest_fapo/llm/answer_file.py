@@ -76,11 +76,11 @@ class AnswerFile:
         place = self._places.get(key)
         if place is None:
             return None
+        line = self._bytes_at(place)
         try:
-            found, text = split_line(self._bytes_at(place))
-            if found != key:
+            if not line.startswith(f'"{key}":'.encode()):
                 raise BadLine("the file was changed while it was in use")
-            return read_answer(text)
+            return read_answer(split_line(line)[1])
         except BadLine as error:
             raise _bad(self.path, place.line, str(error)) from None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.llm import Cache, Capture
+from pytest_fapo.llm import Cache, Capture, layered_cache
+from pytest_fapo.llm.layers import Answers
 from pytest_fapo.models import LLMCall, Step
 from pytest_fapo.trace import Recorder, recording
 
@@ -21,12 +22,22 @@ class Lab:
         self._current: ExitStack | None = None
         self.recorder = Recorder(pipeline="pipeline", case_id="case")
 
-    def capture(self, mode: Any = "auto", *, cached: bool = True, **settings: Any) -> Capture:
-        """Replace the installed capture by a new one, as a new session would."""
+    def capture(
+        self, mode: Any = "auto", *, cached: bool = True, files: Sequence[Path] = (), **settings: Any
+    ) -> Capture:
+        """Replace the installed capture by a new one, as a new session would.
+
+        Args:
+            mode: the cache's.
+            cached: whether there is a local cache.
+            files: exported caches below it.
+            settings: of `Capture`.
+        """
         if self._current is not None:
             self._current.close()
         self._current = self._stack.enter_context(ExitStack())
-        cache = Cache(self.folder) if cached else None
+        local = Cache(self.folder) if cached else None
+        cache: Answers | None = layered_cache(local, files) if files else local
         if cache is not None:
             self._current.callback(cache.close)
         capture = Capture(cache=cache, mode=mode, **settings)
