@@ -1,8 +1,8 @@
 """Processor time of many starts of pytest, each a fork of one interpreter that has loaded pytest alone.
 
 A whole interpreter's start takes ten times as long as what is to be measured, and varies by more. So pytest
-and its own plugins are loaded once, as they would be in any case, and each fork then starts pytest. Run in the
-project's folder, in an interpreter that has loaded nothing of the plugin:
+and its own plugins are loaded once, as they would be in any case, and each fork then starts pytest. Run in
+the project's folder, in an interpreter that has loaded nothing of the plugin:
 `python -m benchmarks._starts ROUNDS "SWITCHES" "SWITCHES"`.
 """
 
