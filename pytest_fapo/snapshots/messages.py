@@ -71,7 +71,7 @@ def _parts(message: Any) -> Iterator[Part]:
         yield Part("tool", _text(message.get("output")))
         return
     if "role" not in message:
-        yield Part("user", _piece(message))
+        yield Part("assistant" if _NOT_TEXT.get(str(kind)) == "thinking" else "user", _piece(message))
         return
     role = str(message["role"])
     yield from _of_content(role, message.get("content"))
