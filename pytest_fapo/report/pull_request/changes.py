@@ -1,0 +1,54 @@
+"""Changed prompts, parameters and functions: the diff, why, and what it did to the cases."""
+
+from __future__ import annotations
+
+import difflib
+
+from pytest_fapo.report.markdown import code, details, fenced, prose
+from pytest_fapo.report.pull_request.record import ArtifactChange, PullRequest
+from pytest_fapo.report.pull_request.size import Size
+from pytest_fapo.report.pull_request.tables import effect_table
+
+_CONTEXT = 3
+
+
+def change_parts(data: PullRequest, size: Size) -> list[str]:
+    """A part for each change, then the effect on the cases of all of them together."""
+    if not data.changes:
+        return []
+    against = f" against {code(data.base)}" if data.base else ""
+    parts = [f"### What changed{against}"]
+    parts += [_change(change, size) for change in data.changes]
+    return parts
+
+
+def effect_parts(data: PullRequest, size: Size) -> list[str]:
+    """Which cases have another verdict or output than before."""
+    parts = [
+        effect_table("Broken", data.broken, size, folded=False),
+        effect_table("Fixed", data.fixed, size, folded=True),
+        effect_table("Another output, same result", data.changed, size, folded=True),
+    ]
+    shown = [part for part in parts if part]
+    return ["### Effect per case", *shown] if shown else []
+
+
+def _change(change: ArtifactChange, size: Size) -> str:
+    """The address and why in the open; the diff folded."""
+    added, removed, diff = _diff(change)
+    lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
+    if change.why:
+        told = "; ".join(prose(why, most=600) for why in change.why[:5])
+        origin = f" ({prose(change.origin)})" if change.origin else ""
+        lines.append(f"Why: {told}{origin}")
+    lines.append(details("Diff", fenced(diff, "diff", lines=size.lines)))
+    return "\n\n".join(lines)
+
+
+def _diff(change: ArtifactChange) -> tuple[int, int, str]:
+    """How many lines were added and removed, and the unified diff without its file names."""
+    before, after = change.before.split("\n"), change.after.split("\n")
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
+    added = sum(line.startswith("+") for line in lines)
+    removed = sum(line.startswith("-") for line in lines)
+    return added, removed, "\n".join(lines)

@@ -1,0 +1,67 @@
+"""What a pull request is shown, as data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_fapo.models import Diagnosis, Evaluation, GateResult, Record, Split
+from pytest_fapo.report.summary import Summary
+
+PageKind = Literal["gate", "update", "optimize", "diagnose", "plain"]
+
+
+class ArtifactChange(Record):
+    """A changed prompt, parameter or function: what changed, why, and who says so."""
+
+    address: str
+    path: str
+    """File of the artifact, relative to the rootdir, POSIX."""
+    line: int = 1
+    """First changed line in the file as it is now, from 1."""
+    before: str
+    after: str
+    why: list[str] = Field(default_factory=list)
+    """The hypothesis of the candidate, or the subjects of the commits that changed the file."""
+    origin: str = ""
+    """Where `why` comes from: `c3, by playbook`, or `commits`."""
+
+
+class Difference(Record):
+    """One item whose verdict or output is another than before."""
+
+    nodeid: str
+    split: Split | None = None
+    before: str
+    """`passed`, `failed`, `2 of 3` …"""
+    after: str
+    output_before: str = ""
+    """The pipeline's output as JSON, shortened."""
+    output_after: str = ""
+    step: str = ""
+    """Key of the first step whose output differs; empty where none is known."""
+
+
+class PullRequest(Record):
+    """Everything that the Markdown page says of one session."""
+
+    kind: PageKind
+    evaluation: Evaluation
+    """What this session's tests gave."""
+    gate: GateResult | None = None
+    branch: GateResult | None = None
+    """The same tests compared with the base branch's baseline, where that is another than this branch's."""
+    base: str = ""
+    """Name of what `branch` and `changes` compare with: `main`."""
+    summary: Summary | None = None
+    diagnosis: Diagnosis | None = None
+    changes: list[ArtifactChange] = Field(default_factory=list)
+    fixed: list[Difference] = Field(default_factory=list)
+    broken: list[Difference] = Field(default_factory=list)
+    changed: list[Difference] = Field(default_factory=list)
+    """The same verdict and another output."""
+    notes: list[str] = Field(default_factory=list)
+    """What else a person should know, a sentence each."""
+    report: str = ""
+    """Path of the HTML report, where one was written."""

@@ -1,0 +1,157 @@
+"""Tables of scores, regressions and effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_fapo.models import SPLITS, Evaluation, GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.report.markdown import code, details, fenced, prose, table
+from pytest_fapo.report.pull_request.record import Difference
+from pytest_fapo.report.pull_request.size import Size
+from pytest_fapo.report.summary import SplitResult
+from pytest_fapo.report.words import count, percents
+
+
+def score_table(scores: Sequence[SplitScore], size: Size) -> str:
+    """Scores before and after per split, tag group and metric; empty where there are none."""
+    if not scores:
+        return ""
+    pipelines = len({row.pipeline for row in scores}) > 1
+    floors = any(row.floor is not None for row in scores)
+    header = ["pipeline"] * pipelines + ["group", "cases", "before", "after", "change"] + ["floor"] * floors
+    rows = []
+    for row in scores[: size.rows]:
+        before, after, change = _values(row)
+        cells = [code(row.pipeline, most=60)] * pipelines
+        cells += [_group(row.group), f"{row.cases:,}", before, after, change]
+        cells += [_floor(row)] * floors
+        rows.append(cells)
+    first = 2 if pipelines else 1
+    shown = table(header, rows, right=range(first, len(header)))
+    return shown + _rest(len(scores), size.rows, "row")
+
+
+def _values(row: SplitScore) -> tuple[str, str, str]:
+    difference = None if row.before is None or row.after is None else row.after - row.before
+    if row.group.startswith("metric:"):
+        change = "" if difference is None else f"{difference:+.4g}"
+        return _number(row.before), _number(row.after), change
+    before, after = percents(row.before, row.after)
+    return before, after, "" if difference is None else _points(difference)
+
+
+def _points(difference: float) -> str:
+    if not difference:
+        return "±0"
+    text = f"{difference * 100:+.1f}"
+    return text if text.strip("+-0.") else ("+<0.1" if difference > 0 else "−<0.1")
+
+
+def _floor(row: SplitScore) -> str:
+    if row.floor is None:
+        return ""
+    shown = _number(row.floor) if row.group.startswith("metric:") else percents(row.floor, None)[0]
+    missed = row.after is None or row.after < row.floor
+    return f"**{shown} missed**" if missed else shown
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _group(group: str) -> str:
+    kind, _, name = group.partition(":")
+    return f"{kind} {code(name, most=60)}" if name else prose(group, most=60)
+
+
+def run_table(splits: Sequence[SplitResult]) -> str:
+    """Scores of an optimization."""
+    if not splits:
+        return ""
+    rows = []
+    for row in splits:
+        before, after = percents(row.before, row.after)
+        rows.append([row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}"])
+    return table(["split", "tests", "before", "after", "fixed", "broken"], rows, right=range(1, 6))
+
+
+def plain_scores(evaluation: Evaluation) -> str:
+    """Scores of a session that is compared with nothing."""
+    rows = [
+        [split, f"{len(items):,}", f"{sum(item.passed for item in items):,}", percents(score, None)[0]]
+        for split in SPLITS
+        if (items := evaluation.in_split(split)) and (score := evaluation.score(split)) is not None
+    ]
+    return table(["split", "tests", "passing", "score"], rows, right=range(1, 4)) if rows else ""
+
+
+def regression_parts(gate: GateResult, size: Size) -> list[str]:
+    """The regressions as a table, and pytest's own words for them folded."""
+    if not gate.regressions:
+        return []
+    rows = [_regression(regression, size) for regression in gate.regressions[: size.rows]]
+    title = "### Passed before, not now"
+    if not any(regression.fails for regression in gate.regressions):
+        title += f" (no single case decides under `{gate.policy}`)"
+    header = ["test", "split", "result", "output before", "output now", "first different step"]
+    shown = table(header, rows) + _rest(len(gate.regressions), size.rows, "test")
+    words = "\n\n".join(
+        f"{code(regression.nodeid, most=200)}\n\n{fenced(regression.explanation, lines=size.lines // 10 + 5)}"
+        for regression in gate.regressions[: size.rows]
+        if regression.explanation
+    )
+    return [title, shown, *([details("What pytest says of them", words)] if words else [])]
+
+
+def _regression(regression: Regression, size: Size) -> list[str]:
+    step = code(regression.step, most=60)
+    if regression.step and regression.step_output:
+        step = f"{step}: {code(regression.step_output, most=size.cell)}"
+    if regression.prompt:
+        step = f"{step} ({code(regression.prompt, most=80)})"
+    return [
+        code(regression.nodeid, most=200),
+        regression.split or "",
+        f"{prose(regression.result_before)} → {prose(regression.result_after)}",
+        code(regression.output_before, most=size.cell),
+        code(regression.output_after, most=size.cell),
+        step,
+    ]
+
+
+def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
+    """What the gate has to say beside the regressions; what fails comes first."""
+    ordered = sorted(problems, key=lambda problem: not problem.fails)
+    lines = []
+    for problem in ordered[: size.rows]:
+        place = f" ({code(problem.path)})" if problem.path else ""
+        command = f" To do: {code(problem.command)}" if problem.command else ""
+        lines.append(
+            f"- {'❌' if problem.fails else 'ℹ️'} {prose(problem.message, most=1_000)}{place}{command}"
+        )
+    return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
+
+
+def effect_table(title: str, effects: Sequence[Difference], size: Size, *, folded: bool) -> str:
+    """One table of cases with their outputs; empty where there are none."""
+    if not effects:
+        return ""
+    rows = [
+        [
+            code(effect.nodeid, most=200),
+            effect.split or "",
+            f"{prose(effect.before)} → {prose(effect.after)}",
+            code(effect.output_before, most=size.cell),
+            code(effect.output_after, most=size.cell),
+            code(effect.step, most=60),
+        ]
+        for effect in effects[: size.rows]
+    ]
+    header = ["test", "split", "result", "output before", "output now", "first different step"]
+    body = table(header, rows) + _rest(len(effects), size.rows, "test")
+    name = f"{title}: {count(len(effects), 'test')}"
+    return details(name, body) if folded else f"**{name}**\n\n{body}"
+
+
+def _rest(total: int, shown: int, noun: str) -> str:
+    return f"\n\n… and {count(total - shown, f'more {noun}')}." if total > shown else ""
