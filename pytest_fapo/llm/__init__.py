@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from pytest_fapo.llm.cache import Cache
     from pytest_fapo.llm.capture import Capture
     from pytest_fapo.llm.context import CallContext
+    from pytest_fapo.llm.keys_in_use import note_used_keys, used_keys
     from pytest_fapo.llm.layers import LayeredCache, layered_cache, local_cache, project_cache
     from pytest_fapo.llm.offline import OfflineModel, OfflineRequest, offline_model
     from pytest_fapo.llm.recorded import Recorded
     from pytest_fapo.llm.scope import Ledger, optimizer_calls
     from pytest_fapo.llm.stats import CacheStats, cache_stats, clear_cache
     from pytest_fapo.llm.travelling import ExportResult, ImportResult, export_cache, import_cache
-    from pytest_fapo.llm.used_keys import note_used_keys, used_keys
 
 __all__ = [
     "Cache",
@@ -66,10 +66,10 @@ __getattr__ = lazy_names(
         "import_cache": "travelling",
         "layered_cache": "layers",
         "local_cache": "layers",
-        "note_used_keys": "used_keys",
+        "note_used_keys": "keys_in_use",
         "offline_model": "offline",
         "optimizer_calls": "scope",
         "project_cache": "layers",
-        "used_keys": "used_keys",
+        "used_keys": "keys_in_use",
     },
 )
