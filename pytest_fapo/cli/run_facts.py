@@ -31,8 +31,11 @@ class RunFacts(Record):
     cost: float = 0.0
     """USD of the calls whose model has a known price."""
     unpriced_models: list[str] = Field(default_factory=list)
+    stand_in: str = ""
+    """Name of the offline model that answered in place of a real one."""
     writing: str = ""
-    """What became of the files, one of `report.Writing`; `applied` and `undone` where that was done later."""
+    """What became of the files, one of `report.Writing`; `applied`, `undone` or `reviewed` where that came
+    later."""
 
 
 def summary_of(run: RunDirectory) -> Summary | None:
@@ -64,6 +67,7 @@ def facts_of(run: RunDirectory) -> RunFacts:
     facts.calls = summary.spending.calls
     facts.cost = summary.spending.cost
     facts.unpriced_models = summary.spending.unpriced_models
+    facts.stand_in = summary.stand_in
     facts.writing = written_later(run) or summary.writing
     return facts
 

@@ -13,11 +13,8 @@ from pytest_fapo.optimize.finding import find_run, runs_of
 from pytest_fapo.report.words import money, percents
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pytest_fapo.models import Attempt
     from pytest_fapo.optimize import RunDirectory
-    from pytest_fapo.report.terminal import Terminal
 
 _STOPS = {
     "target": "target reached",
@@ -38,26 +35,21 @@ def list_runs(options: argparse.Namespace, console: Console) -> int:
     elif not runs:
         console.line(f"No run in {root} yet; `pytest --fapo-optimize` makes one.")
     else:
-        console.terminal.show(_table(runs, console.terminal))
+        for number, row in enumerate(_table(runs)):
+            console.verbatim((row, "" if number else "dim"))
     return OK
 
 
-def _table(runs: list[RunFacts], terminal: Terminal) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if terminal.width >= 90 else 0))
-    table.show_edge = False
+def _table(runs: list[RunFacts]) -> list[str]:
+    """The lines, the header first; a run's name says when it began."""
     splits = [split for split in ("train", "val", "holdout") if any(split in run.scores for run in runs)]
-    for name in ("run", "began", "stopped", "accepted", *splits, "cost", "files"):
-        table.add_column(name, justify="right" if name == "cost" else "left", no_wrap=name == "run")
+    rows = [("run", "stopped", "accepted", *splits, "cost", "files")]
     for run in runs:
-        began = run.began.replace("T", " ")[:16]
         accepted = f"{run.accepted} of {run.tried}" if run.tried else "–"
         scores = [_change(run, split) for split in splits]
-        cells = (run.id, began, _stopped(run), accepted, *scores, _cost(run), _files(run))
-        table.add_row(*(terminal.text(cell) for cell in cells))
-    return table
+        rows.append((run.id, _stopped(run), accepted, *scores, _cost(run), _files(run)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _stopped(run: RunFacts) -> str:
@@ -71,6 +63,8 @@ def _files(run: RunFacts) -> str:
 def _cost(run: RunFacts) -> str:
     if run.state == "unreadable" or not run.stop:
         return "–"
+    if run.stand_in:
+        return "free"
     more = "+ ?" if run.unpriced_models else ""
     return " ".join(filter(None, [money(run.cost) if run.cost or not more else "", more])) or "?"
 
@@ -79,7 +73,8 @@ def _change(run: RunFacts, split: str) -> str:
     before, after = run.scores.get(split, [None, None])
     if before is None and after is None:
         return "–"
-    return " → ".join(percents(before, after))
+    first, last = percents(before, after)
+    return f"{first.removesuffix(' %')} → {last}"
 
 
 def show_run(options: argparse.Namespace, console: Console) -> int:

@@ -54,7 +54,7 @@ def _decide(survey: Survey, options: argparse.Namespace, console: Console) -> Re
     """The files to write, and all that is to be said about them."""
     layout = survey.layout
     function = _named(survey, options.pipeline) if options.pipeline else _choose(survey, options, console)
-    subject = subject_of(function, {module.name: module for module in survey.modules})
+    subject = subject_of(function, survey.by_name)
     fixture = "pipeline" if "pipeline" not in survey.fixtures else "llm_pipeline"
     folders = survey.missing_on_path(function)
     labelled = find_labelled(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from pytest_fapo.cli.init.functions import CallGraph, Function
+import re
+from collections.abc import Mapping
 
+from pytest_fapo.cli.init.fixture import subject_of
+from pytest_fapo.cli.init.functions import CallGraph, Function
+from pytest_fapo.cli.init.sources import SourceModule
+
+_CLIENTS = re.compile(r"llm|client|model|provider|openai|anthropic|completion|gateway|backend", re.I)
 _LIKELY = ("pipeline", "answer", "handle", "process", "run", "ask", "respond", "reply", "chat", "generate")
 
 
-def pipeline_candidates(graph: CallGraph) -> list[Function]:
+def pipeline_candidates(graph: CallGraph, modules: Mapping[str, SourceModule]) -> list[Function]:
     """The functions below which a model is asked, the likeliest first.
 
-    That is one which no other work of the application calls, which case inputs fit, and below which most
+    That is one which case inputs fit, which no other work of the application calls, and below which most
     calls lie.
+
+    Args:
+        graph: the application's functions.
+        modules: its modules by name.
     """
     reaching = graph.reaching()
     called = {
@@ -28,7 +38,7 @@ def pipeline_candidates(graph: CallGraph) -> list[Function]:
     return sorted(
         candidates,
         key=lambda function: (
-            not function.fits,
+            bool(subject_of(function, modules).left_to_do),
             function.is_entry,
             function.target in called,
             function.is_private,
@@ -43,11 +53,11 @@ def pipeline_candidates(graph: CallGraph) -> list[Function]:
 def step_patterns(graph: CallGraph, pipeline: Function) -> list[str]:
     """Entries of the setting `steps`: the pipeline and what it calls on the way to a model.
 
-    A function that several of them use to ask (`llm.ask`) is no step of its own, or every failure would be
-    blamed on it. Where such a one stands among the steps they are named one by one, else by their module.
+    What they only use to ask (`llm.ask`) is no step of its own, or every failure would be blamed on it. Where
+    such a one stands among the steps they are named one by one, else by their module.
     """
     way = way_to_models(graph, pipeline)
-    helpers = {target for target in way if target != pipeline.target and _serves_several(graph, target, way)}
+    helpers = {target for target in way if target != pipeline.target and _only_asks(graph, target)}
     steps = [graph.functions[target] for target in sorted(way - helpers)]
     apart = {_place(graph.functions[target]) for target in helpers}
     return sorted({step.target if _place(step) in apart else f"{_place(step)}*" for step in steps})
@@ -58,9 +68,11 @@ def way_to_models(graph: CallGraph, pipeline: Function) -> set[str]:
     return (graph.below(pipeline.target) & set(graph.reaching())) | {pipeline.target}
 
 
-def _serves_several(graph: CallGraph, target: str, way: set[str]) -> bool:
-    callers = [caller for caller in way if target in graph.calls[caller]]
-    return target in graph.asking and len(callers) > 1
+def _only_asks(graph: CallGraph, target: str) -> bool:
+    """Whether a function asks a model for whoever calls it, and so is no piece of work by itself."""
+    callers = [caller for caller, called in graph.calls.items() if target in called]
+    module = graph.functions[target].module.name.rpartition(".")[2]
+    return target in graph.asking and (len(callers) > 1 or bool(_CLIENTS.search(module)))
 
 
 def _place(function: Function) -> str:

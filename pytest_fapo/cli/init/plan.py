@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,9 @@ def _with_pythonpath(text: str, layout: Layout, pythonpath: Sequence[str]) -> st
     table = document["tool"]["pytest"]
     table = table.get("ini_options", table)
     table["pythonpath"] = [*layout.pythonpath, *pythonpath]
-    return tomlkit.dumps(document)
+    changed = tomlkit.dumps(document)
+    whole_windows = text.count("\n") == text.count("\r\n")
+    return re.sub(r"(?<!\r)\n", "\r\n", changed) if whole_windows else changed
 
 
 def _check(text: str, layout: Layout, addition: str) -> None:

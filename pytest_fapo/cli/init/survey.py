@@ -45,8 +45,12 @@ class Survey:
         return cls(layout, paths, modules, CallGraph(modules))
 
     @cached_property
+    def by_name(self) -> dict[str, SourceModule]:
+        return {module.name: module for module in self.modules}
+
+    @cached_property
     def candidates(self) -> list[Function]:
-        return pipeline_candidates(self.graph)
+        return pipeline_candidates(self.graph, self.by_name)
 
     @cached_property
     def prompts(self) -> PromptTexts:
