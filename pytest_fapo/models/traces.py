@@ -75,6 +75,11 @@ class LLMCall(Record):
     duration: float = 0.0
     """Seconds."""
 
+    @property
+    def answered(self) -> bool:
+        """Whether a whole answer came that is no error."""
+        return self.error is None and self.status is not None and self.status < 300
+
 
 class Step(Record):
     """One traced span inside a pipeline."""

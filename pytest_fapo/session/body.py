@@ -36,7 +36,7 @@ def watched_body(session: FapoSession, item: pytest.Item) -> Iterator[None]:
 def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
     if notes.execution is not None:
         notes.execution.done.wait()
-        notes.further_keys = recorder.call_keys()
+        notes.further_keys = recorder.answered_keys()
     else:
         trace = recorder.trace(inputs=bound.case.inputs)
         notes.trace = trace if trace.steps or trace.llm_calls else None

@@ -27,7 +27,7 @@ def note_session(
     cases: dict[str, set[str]] = {}
     for trace in evaluation.traces.values():
         used = cases.setdefault(f"{trace.pipeline}::{trace.case_id}", set())
-        used.update(call.key for call in trace.llm_calls)
+        used.update(call.key for call in trace.llm_calls if call.answered)
     for nodeid, keys in further.items():
         item = evaluation.items[nodeid]
         cases.setdefault(f"{item.pipeline}::{item.case_id}", set()).update(keys)

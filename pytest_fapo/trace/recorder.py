@@ -243,10 +243,10 @@ class Recorder:
             llm_calls=calls,
         )
 
-    def call_keys(self) -> list[str]:
-        """The cache keys of the LLM calls so far."""
+    def answered_keys(self) -> list[str]:
+        """The cache keys of the LLM calls so far that were answered well."""
         with self._lock:
-            return [opened.call.key for opened in self._calls]
+            return [opened.call.key for opened in self._calls if opened.call.answered]
 
     def json(self, value: Any) -> JsonValue:
         """`value` as it is recorded."""
