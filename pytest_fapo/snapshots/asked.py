@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_fapo.models import LLMCall, Trace, canonical_json, text_digest
+from pytest_fapo.models import LLMCall, Step, Trace, canonical_json, text_digest
 from pytest_fapo.snapshots.masking import Answer, Mask
 from pytest_fapo.snapshots.messages import Part, parts_of, said
 from pytest_fapo.snapshots.steps import StepPath, step_paths
@@ -25,7 +25,7 @@ class Asked:
     @property
     def step(self) -> str:
         """The path in words."""
-        return " › ".join(self.path)
+        return " > ".join(self.path)
 
     @cached_property
     def question(self) -> str:
@@ -50,14 +50,28 @@ def asked_in(trace: Trace, mask: Mask) -> list[Asked]:
     made: list[Asked] = []
     answers: list[tuple[float, Answer]] = []
     paths = step_paths(trace)
-    owners = {index: paths[step.index] for step in trace.steps for index in step.llm_calls}
+    owners = {index: step for step in trace.steps for index in step.llm_calls}
     for index, call in sorted(enumerate(trace.llm_calls), key=lambda pair: (pair[1].start, pair[0])):
-        path = owners.get(index, ())
+        owner = owners.get(index)
+        path = paths[owner.index] if owner is not None else ()
         raw = parts_of(call)
         before = [answer for end, answer in answers if end <= call.start]
         made.append(Asked(path, call, [Part(role, mask(text, before)) for role, text in raw]))
-        answers.append((made[-1].end, Answer(path[-1] if path else "", call, raw)))
+        answers.append((made[-1].end, Answer(_giver(trace, owner, call), call, raw)))
     return [each for number, each in enumerate(made) if not _was_repeated(each, made[number + 1 :])]
+
+
+def _giver(trace: Trace, owner: Step | None, call: LLMCall) -> str:
+    """Name of the step that gives a call's answer: the outermost that passes it on as it is."""
+    by_index = {step.index: step for step in trace.steps}
+    answer = (call.answer or "").strip()
+    step = owner
+    while step is not None and step.parent in by_index:
+        outer = by_index[step.parent]
+        if not isinstance(outer.output, str) or outer.output.strip() != answer:
+            break
+        step = outer
+    return step.name if step is not None else ""
 
 
 def _was_repeated(each: Asked, later: Sequence[Asked]) -> bool:

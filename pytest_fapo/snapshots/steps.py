@@ -65,8 +65,9 @@ class StepGraph:
 
     def as_diagram(self) -> str:
         """A Mermaid flowchart of what goes where; empty where nothing does."""
+        names = [node.path[-1] for node in self._nodes]
         edges = [
-            f"  {_box(source)} --> {_box(node.path)}"
+            f"  {_box(source, names)} --> {_box(node.path, names)}"
             for node in self._nodes
             for source in self._sources(node)
         ]
@@ -95,8 +96,8 @@ def _path(step: Step, by_index: dict[int, Step]) -> StepPath:
 
 def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
     paths = step_paths(trace)
-    outputs: dict[str, StepPath] = {}
-    linked: set[tuple[StepPath, StepPath]] = set()
+    givers: dict[str, list[StepPath]] = {}
+    links: set[tuple[StepPath, StepPath]] = set()
     met: set[StepPath] = set()
     for step in trace.steps:
         path = paths[step.index]
@@ -106,12 +107,24 @@ def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
             met.add(path)
             node.runs += 1
             node.places.append(step.index / len(trace.steps))
-        linked.update((path, outputs[text]) for text in _telling(step.inputs) if text in outputs)
-        # a later step with the same output is the nearer source
-        outputs.update((text, path) for text in _telling([step.output]))
-    for path, source in linked:
-        if path[: len(source)] != source:  # a step that is passed what its own caller gave says nothing
-            nodes[path].given[source] = nodes[path].given.get(source, 0) + 1
+        for text in _telling(step.inputs):
+            links.update((path, source) for source in _source(path, givers.get(text, [])))
+        for text in _telling([step.output]):
+            givers.setdefault(text, []).append(path)
+    for path, source in links:
+        nodes[path].given[source] = nodes[path].given.get(source, 0) + 1
+
+
+def _source(path: StepPath, givers: Sequence[StepPath]) -> list[StepPath]:
+    """Of the steps that gave a value the nearest to one that got it: not those that it runs in, and rather
+    a step than the helper within it."""
+    outside = [giver for giver in givers if path[: len(giver)] != giver]
+    outermost = [
+        giver
+        for giver in outside
+        if not any(other != giver and giver[: len(other)] == other for other in outside)
+    ]
+    return outermost[-1:]
 
 
 def _telling(inputs: Any) -> Iterator[str]:
@@ -148,10 +161,11 @@ def _line(node: _Node, sources: Sequence[StepPath]) -> str:
     )
 
 
-def _box(path: StepPath) -> str:
-    """A node of the flowchart, under a name that is the same whatever other steps there are."""
+def _box(path: StepPath, names: Sequence[str]) -> str:
+    """A node of the flowchart: its plain name where Mermaid takes it and no other step has it."""
     name = path[-1]
-    if len(path) == 1 and re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) and name.lower() not in _RESERVED:
+    plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in _RESERVED
+    if plain and names.count(name) == 1:
         return name
     label = "".join(each if each.isalnum() or each in " _.-" else f"#{ord(each)};" for each in name)
     return f'step_{text_digest(canonical_json(path))[:8]}["{label}"]'

@@ -143,6 +143,22 @@ def test_calls_of_a_helper_are_told_by_who_called_it() -> None:
     assert "- `handle`\n  - `sort`\n    - `ask`\n  - `answer`\n    - `ask`\n" in text
 
 
+def test_a_value_comes_from_the_step_that_passed_its_helpers_answer_on() -> None:
+    steps: list[dict[str, Any]] = [
+        {"name": "handle", "output": "Dear customer"},
+        {"name": "sort", "parent": "handle", "output": "refund"},
+        {"name": "ask", "parent": "sort", "calls": [call("Sort it", "refund ")], "output": "refund"},
+        {"name": "answer", "parent": "handle", "inputs": {"team": "refund"}, "output": "Dear customer"},
+        asking("write", "For the team refund, as it says.", "Dear customer") | {"parent": "answer"},
+        {"name": "check", "parent": "handle", "inputs": {"reply": "Dear customer"}},
+    ]
+    prompt = "For the team {team}, as it says."
+    text = page(Made().run("T-1", steps), artifacts(reply=prompt))
+    assert "For the team ⟨answer of sort⟩, as it says." in text
+    assert "  - `answer`: gets the output of `sort`\n" in text
+    assert "flowchart LR\n  sort --> answer\n  answer --> check\n```" in text
+
+
 def test_nothing_of_a_held_out_case_is_shown_but_the_score() -> None:
     made = desk(cases=())
     for split in SPLITS[1:]:
