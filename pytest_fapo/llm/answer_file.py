@@ -101,19 +101,22 @@ class AnswerFile:
             return self._file.read(place.length)
 
     def _index(self, file: BinaryIO, check: bool) -> Iterator[tuple[str, _Place]]:
-        lines: dict[str, int] = {}
+        seen: dict[str, tuple[int, int]] = {}
         for place, line in _body(self.path, file):
             try:
                 key, text = split_line(line)
-                if key in lines:
-                    raise BadLine(f"the same question is answered in line {lines[key]}; keep one of them")
-                if len(lines) == ANSWERS:
+                first, content = seen.get(key, (0, 0))
+                if first and content == hash(line):
+                    continue  # both sides of a merge had added it
+                if first:
+                    raise BadLine(f"the same question is answered in line {first}; keep one of them")
+                if len(seen) == ANSWERS:
                     raise BadLine(f"more than {ANSWERS} answers are not read")
                 if check:
                     read_answer(text)
             except BadLine as error:
                 raise _bad(self.path, place.line, str(error)) from None
-            lines[key] = place.line
+            seen[key] = (place.line, hash(line))
             yield key, place
 
 

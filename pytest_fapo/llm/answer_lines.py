@@ -113,9 +113,9 @@ def _printable(text: str) -> bool:
 
 def _what_is(line: bytes) -> str:
     if line.startswith((b"<<<<<<<", b"=======", b">>>>>>>", b"|||||||")):
-        return "a merge conflict is not resolved; take both sides' lines, or export the cache again"
+        return "a merge conflict is not resolved; keep the answers of both sides"
     if not _BEGIN.match(line) or not line.endswith(b"},"):
-        return "expected one answer on this line; was the file reformatted? Export the cache again"
+        return "expected one answer on this line; was the file reformatted? Restore it, or export again"
     return "the key is not 64 hexadecimal digits"
 
 

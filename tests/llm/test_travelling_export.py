@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -247,6 +248,34 @@ def test_rows_of_strangers_are_passed_over(cache: Cache, tmp_path: Path) -> None
     cache.put("no key of ours\n", _answer())
     cache.put(_key(1), _answer())
     assert export_cache(cache, tmp_path / "a.json").answers == 1
+
+
+def test_branches_that_add_answers_merge(cache: Cache, tmp_path: Path) -> None:
+    path = tmp_path / "answers.json"
+
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    def commit(*numbers: int) -> None:
+        export_cache(cache, path, keys=list(map(_key, numbers)))
+        git("commit", "-aqm", "more")
+
+    for number in range(40):
+        cache.put(_key(number), _answer(str(number)))
+    (tmp_path / ".gitattributes").write_text("answers.json merge=union\n")
+    export_cache(cache, path, keys=[_key(0)])
+    git("init", "-qb", "main")
+    git("add", ".gitattributes", "answers.json")
+    git("commit", "-qm", "one")
+    git("switch", "-qc", "theirs")
+    commit(*range(25))
+    git("switch", "-q", "main")
+    commit(0, *range(15, 40))
+    git("merge", "-q", "theirs")
+    with closing(layered_cache(None, [path])) as merged:
+        assert merged.keys() == cache.keys()
+    json.loads(path.read_text(encoding="utf-8"))
 
 
 # --- import, figures, clear -----------------------------------------------------------------------------

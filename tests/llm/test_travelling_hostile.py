@@ -70,7 +70,7 @@ _BODIES: list[tuple[str, str]] = [
     ("  " + _line(), "line 2: expected one answer on this line"),
     (_line("A" * 64), "line 2: the key is not 64 hexadecimal digits"),
     (_line("../../etc/passwd"), "line 2: the key is not 64 hexadecimal digits"),
-    (_line() + "\n" + _line(), "line 3: the same question is answered in line 2"),
+    (_line() + "\n" + _line(body="2"), "line 3: the same question is answered in line 2"),
     (f'"{A}":{{"status":200,}},', "line 2: the answer is not JSON"),
     (f'"{A}":{{"x":{_DEEP}}},', "line 2: the answer is not JSON"),
     (f'"{A}":{{"status":{"9" * 10_000},"headers":{{}},"body":""}},', "line 2: "),

@@ -109,7 +109,7 @@ def test_a_file_with_a_merge_conflict_stops_the_run_in_one_sentence(
     path.write_text("".join(lines))
     result = recorded.pytest("-q")
     assert result.code not in (0, 1)
-    assert f"{path}, line 4: a merge conflict is not resolved; take both sides' lines" in result.text
+    assert f"{path}, line 4: a merge conflict is not resolved; keep the answers of both sides" in result.text
     assert "Traceback" not in result.text
     assert server.task_requests == []
 
