@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_fapo.llm.cache import Cache
     from pytest_fapo.llm.capture import Capture
     from pytest_fapo.llm.context import CallContext
-    from pytest_fapo.llm.keys_in_use import note_used_keys, used_keys
+    from pytest_fapo.llm.keys_in_use import has_redacting_hook, note_used_keys, used_keys
     from pytest_fapo.llm.layers import LayeredCache, layered_cache, local_cache, project_cache
     from pytest_fapo.llm.offline import OfflineModel, OfflineRequest, offline_model
     from pytest_fapo.llm.recorded import Recorded
@@ -36,6 +36,7 @@ __all__ = [
     "cache_stats",
     "clear_cache",
     "export_cache",
+    "has_redacting_hook",
     "import_cache",
     "layered_cache",
     "local_cache",
@@ -63,6 +64,7 @@ __getattr__ = lazy_names(
         "cache_stats": "stats",
         "clear_cache": "stats",
         "export_cache": "travelling",
+        "has_redacting_hook": "keys_in_use",
         "import_cache": "travelling",
         "layered_cache": "layers",
         "local_cache": "layers",

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _NAME = "used-keys.json"
 _FORMAT = 1
@@ -22,23 +23,41 @@ def used_keys(folder: Path) -> list[str] | None:
     Returns:
         None where that is not known: no session with cases has ended yet.
     """
-    cases = _read(folder / _NAME)
+    cases = _cases(_read(folder))
     return sorted({key for keys in cases.values() for key in keys}) if cases else None
 
 
-def note_used_keys(folder: Path, cases: Mapping[str, Iterable[str]], *, whole: bool) -> None:
+def has_redacting_hook(folder: Path) -> bool:
+    """Whether the project's last session kept texts out of records with the hook `pytest_fapo_redact`, which
+    an export outside of pytest cannot ask.
+
+    Args:
+        folder: the project's `.fapo`.
+    """
+    return _read(folder).get("redacting_hook") is True
+
+
+def note_used_keys(
+    folder: Path, cases: Mapping[str, Iterable[str]], *, whole: bool, redacting_hook: bool = False
+) -> None:
     """Note what the cases of an ended session have used. Never fails: an export can do without.
 
     Args:
         folder: the project's `.fapo`; nothing is noted where it does not exist.
         cases: the case (with its pipeline) to the keys of its LLM calls.
         whole: whether all of the project's cases ran; else the others keep what is noted of them.
+        redacting_hook: whether the project keeps texts out of records with a hook.
     """
     if not cases or not folder.is_dir():
         return
-    kept = {} if whole else _read(folder / _NAME)
+    kept = {} if whole else _cases(_read(folder))
     noted = {**kept, **{name: sorted(set(keys)) for name, keys in cases.items()}}
-    text = json.dumps({"format": _FORMAT, "cases": dict(sorted(noted.items()))}, indent=1)
+    document = {
+        "format": _FORMAT,
+        "redacting_hook": redacting_hook,
+        "cases": dict(sorted(noted.items())),
+    }
+    text = json.dumps(document, indent=1)
     with suppress(OSError):
         handle, name = tempfile.mkstemp(prefix=f"{_NAME}.", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -46,12 +65,17 @@ def note_used_keys(folder: Path, cases: Mapping[str, Iterable[str]], *, whole: b
         os.replace(name, folder / _NAME)
 
 
-def _read(path: Path) -> dict[str, list[str]]:
+def _read(folder: Path) -> dict[str, Any]:
     """What is noted; nothing where the file is missing or of another form."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["format"] != _FORMAT:
-            return {}
+        document = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) and document.get("format") == _FORMAT else {}
+
+
+def _cases(document: Mapping[str, Any]) -> dict[str, list[str]]:
+    try:
         return {str(name): [str(key) for key in keys] for name, keys in document["cases"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return {}

@@ -31,7 +31,13 @@ def note_session(
     for nodeid, keys in further.items():
         item = evaluation.items[nodeid]
         cases.setdefault(f"{item.pipeline}::{item.case_id}", set()).update(keys)
-    note_used_keys(session.config.rootpath / ".fapo", cases, whole=_whole(session))
+    config = session.config
+    note_used_keys(
+        config.rootpath / ".fapo",
+        cases,
+        whole=_whole(session),
+        redacting_hook=bool(config.hook.pytest_fapo_redact.get_hookimpls()),
+    )
 
 
 def _whole(session: pytest.Session) -> bool:

@@ -20,7 +20,7 @@ from support.teams import (
     teams_cases,
 )
 
-from pytest_fapo.llm import export_cache, project_cache, used_keys
+from pytest_fapo.llm import export_cache, has_redacting_hook, project_cache, used_keys
 
 FILES = {
     "pyproject.toml": PYPROJECT.replace("[tool.fapo]", '[tool.fapo]\ncache_files = ["ci/answers.json"]', 1)
@@ -192,7 +192,11 @@ def test_what_is_no_longer_in_use_is_not_exported(tmp_path: Path, server: Server
     (made.root / "cases.jsonl").write_text("".join(lines[:10]))
     made.pytest("-q", "--fapo-cache=off")
     assert len(used_keys(made.root / ".fapo") or ()) == CASES  # of a part: nothing is forgotten
+    assert not has_redacting_hook(made.root / ".fapo")
+    hook = "\ndef pytest_fapo_redact(text):\n    return None\n"
+    (made.root / "conftest.py").write_text((made.root / "conftest.py").read_text() + hook)
     made.pytest("-q")
+    assert has_redacting_hook(made.root / ".fapo")
     assert len(used_keys(made.root / ".fapo") or ()) == 10
     assert _export(made) == 10
     (made.root / ".fapo" / "used-keys.json").write_text('{"format": 1, "cases": [7]}')
