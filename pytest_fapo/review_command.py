@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_fapo.errors import ConfigError
+from pytest_fapo.stash import COMMAND_KEY
 
 if TYPE_CHECKING:
     from pytest_fapo.models import Evaluation
@@ -20,7 +24,14 @@ def prepare_review(config: pytest.Config, session: FapoSession) -> None:
     Raises:
         FapoError: there is no such run, it left no patch, or files have changed since.
     """
-    raise ConfigError("--fapo-review is not there yet")
+    from pytest_fapo.patch_review import find_reviewable
+    from pytest_fapo.wiring import gate_policy
+
+    gate_policy(config, session.settings)
+    name = config.option.fapo_run
+    if name is not None and not name.strip():
+        raise ConfigError("--fapo-run is empty: give the id of a run, see `fapo runs`")
+    config.stash[COMMAND_KEY] = find_reviewable(session.root, session.settings.scope, name)
 
 
 def review_changes(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> int:
@@ -29,4 +40,16 @@ def review_changes(config: pytest.Config, session: FapoSession, baseline: Evalua
     Returns:
         the exit code.
     """
-    return 1
+    from pytest_fapo.optimize import RunDirectory
+    from pytest_fapo.patch_review import review_patch
+    from pytest_fapo.wiring import make_request
+
+    reviewable = config.stash[COMMAND_KEY]
+    session.activate()
+    with tempfile.TemporaryDirectory(prefix="fapo-review-") as folder:
+        run = RunDirectory(Path(folder))
+        session.plan = replace(session.plan, spend_file=run.spend_file)
+        request = make_request(
+            config, session, baseline, run=run, snapshot=reviewable.snapshot, proposers=[], out=out
+        )
+        return review_patch(reviewable, request)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from pytest_fapo.artifacts import WriteResult, edits_between, recover, write_back
 from pytest_fapo.errors import FapoError
-from pytest_fapo.models import Attempt, Record
+from pytest_fapo.models import Attempt, Edit, Record
 from pytest_fapo.optimize.resume import finish_writing
 from pytest_fapo.optimize.run_directory import RunDirectory
 from pytest_fapo.optimize.snapshot import Snapshot
@@ -57,6 +57,10 @@ class EditMade(Record):
     after: str
     candidates: list[str] = Field(default_factory=list)
     """Ids of the accepted candidates that changed it, in order."""
+
+    def as_edit(self, text: str | None = None) -> Edit:
+        """The edit, with another text where one is given."""
+        return Edit(address=self.address, before=self.before, after=self.after if text is None else text)
 
 
 class RunResult(Record):

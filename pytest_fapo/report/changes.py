@@ -7,8 +7,10 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from pytest_fapo.models import Record, Split
+from pytest_fapo.report.diffs import TextChange
 
 EffectKind = Literal["fixed", "broken", "changed"]
+Answer = Literal["accept", "reject", "skip"]
 
 
 class Idea(Record):
@@ -19,8 +21,6 @@ class Idea(Record):
     hypothesis: str
     cause: str = ""
     """What the failures that it aimed at have in common."""
-    evidence: str = ""
-    """What speaks for that cause, in one sentence."""
     failing: int = 0
     """How many failing tests it aimed at."""
     example: str = ""
@@ -39,6 +39,7 @@ class CaseEffect(Record):
     kind: EffectKind
     case_id: str = ""
     """Empty for a test without a case."""
+    pipeline: str = ""
     split: Split | None = None
     before: JsonValue = None
     """The pipeline's output on the tree before; the failure's explanation where it gave none."""
@@ -46,6 +47,11 @@ class CaseEffect(Record):
     share_before: float = 0.0
     """Share of the repeats that pass, 0 to 1."""
     share_after: float = 0.0
+
+    @property
+    def run(self) -> tuple[str, str]:
+        """Equal for tests that look at one run of a pipeline; a test without a case stands for itself."""
+        return (self.pipeline, self.case_id) if self.case_id else ("", self.nodeid)
 
 
 class Effect(Record):
@@ -62,3 +68,16 @@ class Effect(Record):
 
     def of_kind(self, kind: EffectKind) -> list[CaseEffect]:
         return [row for row in self.rows if row.kind == kind]
+
+
+class ReviewedChange(Record):
+    """One change that waits for a person's word."""
+
+    address: str
+    files: list[TextChange]
+    ideas: list[Idea] = Field(default_factory=list)
+    effect: Effect = Field(default_factory=Effect)
+    edited: bool = False
+    """The person wrote another text: the effect is that of the text as it was proposed."""
+    answer: Answer | None = None
+    """What the person said last."""

@@ -1,0 +1,89 @@
+"""What was accepted, evaluated together: the whole suite and the held-out cases, as for any candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from pytest_fapo.errors import FapoError
+from pytest_fapo.evaluate import reproduced
+from pytest_fapo.gate import judge_suite
+from pytest_fapo.models import Candidate, Edit, Evaluation, Verdict
+from pytest_fapo.optimize import OptimizeRequest
+from pytest_fapo.optimize.budget import refusal
+from pytest_fapo.optimize.evaluator import Evaluator
+from pytest_fapo.report import Progress
+
+
+@dataclass(frozen=True)
+class Proven:
+    """The accepted changes' verdict with the evaluations that it compares."""
+
+    before: Evaluation
+    after: Evaluation
+    verdict: Verdict
+
+
+class Proof:
+    """Judges what a person accepted; a context manager.
+
+    Args:
+        request: what this session's tests gave, policy, limits.
+    """
+
+    def __init__(self, request: OptimizeRequest) -> None:
+        self._request = request
+        self._progress = Progress(request.file, tty=request.tty, verbosity=-1, color=request.color)
+        self._evaluator = Evaluator(request, self._progress)
+        self._reference: Evaluation | None = None
+
+    def __enter__(self) -> Proof:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._evaluator.__exit__(kind, error, trace)
+
+    def judge(self, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
+        """Evaluate the files on everything that has to be proven, and ask the gate.
+
+        Raises:
+            FapoError: a copy of the project does not give this session's results, or a budget is used up.
+        """
+        with self._progress:
+            before = self._before()
+            after = self._evaluator.proof(files, before)
+            _check_budget(after)
+        candidate = Candidate(
+            id="review",
+            edits=list(edits),
+            hypothesis="accepted by a person",
+            proposer="person",
+            technique="review",
+        )
+        verdict = judge_suite(before, after, policy=self._request.policy)
+        if verdict.accepted:
+            verdict = self._request.hooks.gate(candidate, before, after, verdict)
+        return Proven(before, after, verdict)
+
+    def _before(self) -> Evaluation:
+        """The user's own tree, evaluated in a copy as the patched one is."""
+        if self._reference is None:
+            evaluation = self._evaluator.reference()
+            _check_budget(evaluation)
+            mismatch = reproduced(self._request.baseline, evaluation, self._request.root)
+            if mismatch is not None:
+                raise FapoError(
+                    f"a copy of the project does not give the results of this run, so nothing can be proven: "
+                    f"{mismatch.reason}"
+                )
+            self._reference = evaluation
+        return self._reference
+
+
+def _check_budget(evaluation: Evaluation) -> None:
+    reason = refusal(evaluation)
+    if reason:
+        raise FapoError(f"what you accepted could not be proven: {reason}")

@@ -1,0 +1,146 @@
+"""`--fapo-review` on the terminal: a change with its reasons, its diff and what it did to every case."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from pytest_fapo.report.changes import CaseEffect, Effect, EffectKind, Idea, ReviewedChange
+from pytest_fapo.report.diffs import View, best_view, show_diff
+from pytest_fapo.report.terminal import Terminal
+from pytest_fapo.report.values import difference
+from pytest_fapo.report.words import count, listing, one_line
+
+_COLUMN = 10
+_SHOWN = 3
+"""Cases of each kind that are shown before the question."""
+_MOST_LOST = 20
+_WORDS: dict[EffectKind, tuple[str, str]] = {
+    "broken": ("broken", "bold red"),
+    "fixed": ("fixed", "green"),
+    "changed": ("changed", "yellow"),
+}
+
+
+def show_change(
+    change: ReviewedChange, terminal: Terminal, view: View | None, *, number: int, total: int
+) -> None:
+    """Write everything that a person needs to judge one change.
+
+    Args:
+        change: what is asked about.
+        terminal: where to.
+        view: how the diff is shown; None for what suits it.
+        number: its place among `total`, from 1.
+        total: how many changes there are.
+    """
+    terminal.line("")
+    terminal.line((f"Change {number} of {total}: {change.address}", "bold"))
+    terminal.line("")
+    for idea in change.ideas:
+        _show_idea(idea, terminal)
+    for file in change.files:
+        show_diff(file, terminal, view or best_view(file, terminal))
+    terminal.line("")
+    show_effect(change.effect, terminal, edited=change.edited)
+
+
+def show_effect(effect: Effect, terminal: Terminal, *, edited: bool = False, every: bool = False) -> None:
+    """Write what the change did.
+
+    Args:
+        effect: as measured.
+        terminal: where to.
+        edited: whether it is that of another text than the one shown.
+        every: all cases in place of the first few of each kind.
+    """
+    if not effect.known:
+        terminal.labelled(
+            "Effect", "not on record; it is measured before anything is written", column=_COLUMN
+        )
+        return
+    terminal.labelled("Effect", _sentence(effect, edited), column=_COLUMN)
+    for kind in _WORDS:
+        rows = effect.of_kind(kind)
+        for row in rows if every else rows[:_SHOWN]:
+            _show_row(row, terminal)
+    left = sum(max(0, len(effect.of_kind(kind)) - _SHOWN) for kind in _WORDS)
+    if left and not every:
+        terminal.labelled("", (f"and {left:,} more: c shows them all", "dim"), column=_COLUMN)
+
+
+def _show_idea(idea: Idea, terminal: Terminal) -> None:
+    terminal.labelled("Why", one_line(idea.hypothesis), (f" ({idea.candidate})", "dim"), column=_COLUMN)
+    if idea.cause:
+        where = f", in {count(idea.failing, 'failing test')}" if idea.failing else ""
+        terminal.labelled("Seen", f"{one_line(idea.cause)}{where}", column=_COLUMN)
+    if idea.example:
+        inputs = "" if idea.inputs is None else json.dumps(idea.inputs, ensure_ascii=False)
+        terminal.labelled("", f"{_name(idea.example)}  {one_line(inputs, most=200)}".rstrip(), column=_COLUMN)
+    lines = [line.rstrip()[:200] for line in idea.explanation.splitlines() if line.strip()]
+    for line in lines[:3]:
+        terminal.labelled("", (f"  {line}", "red"), column=_COLUMN)
+    terminal.line("")
+
+
+def _sentence(effect: Effect, edited: bool) -> str:
+    numbers = Counter(row.kind for row in effect.rows)
+    outputs = count(numbers["changed"], "other output")
+    text = f"{count(numbers['fixed'], 'test')} fixed, {numbers['broken']} broken, {outputs} changed"
+    text += f", {effect.same:,} the same (train, val and tests without a case)"
+    if effect.together:
+        text += f"; measured together with {listing(effect.together)}"
+    if edited:
+        text += ". That is of the text as it was proposed; yours is measured before anything is written"
+    return text
+
+
+def _show_row(row: CaseEffect, terminal: Terminal) -> None:
+    word, style = _WORDS[row.kind]
+    name = row.case_id if row.case_id and row.kind == "changed" else _name(row.nodeid)
+    split = f" ({row.split})" if row.split else ""
+    share = ""
+    if {row.share_before, row.share_after} - {0.0, 1.0}:
+        share = f"passes {row.share_before:.0%} → {row.share_after:.0%} of the time; "
+    what = difference(row.before, row.after, most=max(60, terminal.width - 40))
+    if row.before == row.after:
+        what = "the same output"
+    terminal.line(
+        " " * _COLUMN,
+        (f"{word:<8}", style),
+        (f"{name}{split}  ", "bold"),
+        share + what,
+        indent=_COLUMN + 8,
+    )
+
+
+def _name(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2] or nodeid
+
+
+def show_help(keys: Sequence[tuple[str, str]], terminal: Terminal) -> None:
+    """Write what may be answered."""
+    terminal.line("")
+    for key, meaning in keys:
+        terminal.labelled(f"  {key}", meaning, column=6)
+
+
+def show_lost(rows: Sequence[CaseEffect], others: Sequence[str], hidden: int, terminal: Terminal) -> None:
+    """Write which tests a refused choice of changes broke.
+
+    Args:
+        rows: those whose outputs are known.
+        others: node ids of the rest.
+        hidden: how many held-out tests broke; they are not named.
+        terminal: where to.
+    """
+    for row in rows[:_MOST_LOST]:
+        _show_row(row, terminal)
+    for nodeid in others[: max(0, _MOST_LOST - len(rows))]:
+        terminal.line(" " * _COLUMN, ("broken  ", "bold red"), nodeid)
+    left = len(rows) + len(others) - _MOST_LOST
+    if left > 0:
+        terminal.line(" " * _COLUMN + f"and {count(left, 'more test')}")
+    if hidden:
+        terminal.line(" " * _COLUMN, ("broken  ", "bold red"), count(hidden, "held-out test"))
