@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from pydantic import JsonValue
 
-from pytest_fapo.models import Attempt, Cluster, Evaluation, ItemResult
+from pytest_fapo.models import Attempt, Evaluation, ItemResult
 from pytest_fapo.optimize.results import EditMade
 from pytest_fapo.optimize.run_directory import RunDirectory
 from pytest_fapo.report.changes import CaseEffect, Effect, EffectKind, Idea
@@ -40,12 +41,10 @@ class History:
             if before is not None and after is not None:
                 known = True
                 _compare(before, after, pairs)
-        rows = [row for nodeid, pair in pairs.items() if (row := pair.row(nodeid)) is not None]
-        rows.sort(key=lambda row: (_ORDER.index(row.kind), row.split or "~", row.nodeid))
         beside = {other.address for attempt in self._parts(edit) for other in attempt.candidate.edits} - {
             edit.address
         }
-        return Effect(rows=rows, same=len(pairs) - len(rows), together=sorted(beside), known=known)
+        return _effect(pairs).model_copy(update={"together": sorted(beside), "known": known})
 
     # --- candidates -----------------------------------------------------------------------------------
 
@@ -89,39 +88,57 @@ class History:
 
     def _idea(self, attempt: Attempt) -> Idea:
         candidate = attempt.candidate
-        idea = Idea(candidate=candidate.id, hypothesis=candidate.hypothesis, failing=len(candidate.targets))
-        cluster = self._clusters.get((candidate.parent, candidate.cluster))
-        finding = None
-        if cluster is not None:
-            finding = min(
-                (each for each in cluster.findings if each.nodeid in candidate.targets),
-                key=lambda each: (-each.confidence, len(each.explanation), each.nodeid),
-                default=None,
-            )
-            idea.cause = cluster.label
-        example = finding.nodeid if finding is not None else min(candidate.targets, default="")
-        idea.example, idea.evidence = example, finding.evidence if finding is not None else ""
         before = self._tree(candidate.parent)
-        if before is not None and example in before.items:
-            idea.explanation = before.items[example].explanation
-            idea.inputs = before.cases[example].inputs if example in before.cases else None
+        known = before.items if before is not None else {}
+        idea = Idea(
+            candidate=candidate.id,
+            hypothesis=candidate.hypothesis,
+            cause=self._causes.get((candidate.parent, candidate.cluster), ""),
+            failing=len(candidate.targets),
+            # The one that is quickest to read, of those that say why they fail.
+            example=min(
+                (nodeid for nodeid in candidate.targets if nodeid in known),
+                key=lambda nodeid: (len(known[nodeid].explanation) or sys.maxsize, nodeid),
+                default=min(candidate.targets, default=""),
+            ),
+        )
+        if before is not None and idea.example in known:
+            idea.explanation = known[idea.example].explanation
+            case = before.cases.get(idea.example)
+            idea.inputs = case.inputs if case is not None else None
         return idea
 
     @cached_property
-    def _clusters(self) -> dict[tuple[str, str], Cluster]:
-        """By the candidate whose tree was diagnosed, and the cluster's id."""
-        found = {}
-        for event in self._run.events():
-            for entry in event.get("clusters", []) if event.get("event") == "diagnosis" else []:
-                try:
-                    cluster = Cluster.model_validate(entry)
-                except ValueError:
-                    continue  # another version's: the change is shown without its cause
-                found[(str(event.get("best", "")), cluster.id)] = cluster
-        return found
+    def _causes(self) -> dict[tuple[str, str], str]:
+        """What failures had in common, by the candidate whose tree was diagnosed and the cluster's id."""
+        return {
+            (str(event.get("best", "")), str(cluster.get("id", ""))): str(cluster.get("label", ""))
+            for event in self._run.events()
+            if event.get("event") == "diagnosis"
+            for cluster in event.get("clusters", [])
+        }
 
 
 # --- effects -----------------------------------------------------------------------------------------------
+
+
+def effect_between(before: Evaluation, after: Evaluation) -> Effect:
+    """What is different in the second of two evaluations; held-out cases are left out."""
+    pairs: dict[str, _Pair] = {}
+    _compare(before, after, pairs)
+    return _effect(pairs)
+
+
+def _effect(pairs: dict[str, _Pair]) -> Effect:
+    rows = [row for nodeid, pair in pairs.items() if (row := pair.row(nodeid)) is not None]
+    shown = {row.run for row in rows if row.kind != "changed"}
+    for row in [row for row in rows if row.kind == "changed"]:
+        # Several tests may look at one output: it is one change, and none beside a result that changed.
+        if row.run in shown:
+            rows.remove(row)
+        shown.add(row.run)
+    rows.sort(key=lambda row: (_ORDER.index(row.kind), row.split or "~", row.nodeid))
+    return Effect(rows=rows, same=sum(pair.row(nodeid) is None for nodeid, pair in pairs.items()))
 
 
 @dataclass
@@ -143,6 +160,7 @@ class _Pair:
             nodeid=nodeid,
             kind=kind,
             case_id=self.before[0].case_id or "",
+            pipeline=self.before[0].pipeline or "",
             split=self.before[0].split,
             before=self.old,
             after=self.new,
