@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo import hookspecs, options
+from pytest_fapo import hookspecs, options, plain_imports
 from pytest_fapo.case_loading.decorator import MARK
 from pytest_fapo.errors import FapoError
 from pytest_fapo.project_file import project_file
@@ -36,6 +36,7 @@ _COMMANDS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    plain_imports.install()
     options.add_options(parser)
 
 

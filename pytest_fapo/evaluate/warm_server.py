@@ -6,6 +6,7 @@ orders a child. For each child two lines are answered: its process id, and its e
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -26,6 +27,8 @@ def serve(orders: int, answers: int) -> int:
     _load(json.loads(lines.readline()))
     if len(os.listdir("/proc/self/task")) > 1:
         return _UNFIT  # a module has started threads; those do not survive a fork
+    gc.collect()
+    gc.freeze()  # else each child's collections walk, and so copy, all that was loaded
     here = os.getcwd()
     for line in lines:
         order = json.loads(line)

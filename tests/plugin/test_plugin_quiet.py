@@ -52,6 +52,21 @@ def test_marking_a_test_imports_no_sdk(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
+def test_asserts_in_our_own_modules_are_not_rewritten(pytester: pytest.Pytester) -> None:
+    """As pytest would do with those of any plugin installed from a wheel, at each start if it must."""
+    pytester.makeconftest("import pytest; pytest.register_assert_rewrite('pytest_fapo.session', 'theirs')")
+    pytester.makepyfile(
+        theirs="",
+        test_loaders="""
+        import pytest_fapo.session, theirs
+        def test_loaders():
+            assert type(pytest_fapo.session.__loader__).__name__ == "SourceFileLoader"
+            assert type(theirs.__loader__).__name__ == "AssertionRewritingHook"
+        """,
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
