@@ -117,7 +117,8 @@ def import_(options: argparse.Namespace, console: Console) -> int:
     from pytest_fapo.session.capturing import prepare_folder
 
     root = find_root()
-    prepare_folder(root / ".fapo")
+    if Path(options.path).exists():
+        prepare_folder(root / ".fapo")
     done = import_cache(local_cache(root), Path(options.path))
     known = f"; {done.known:,} were known and stay as they are" if done.known else ""
     console.line(f"{options.path}: {count(done.added, 'new answer')}{known}.")

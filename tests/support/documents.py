@@ -125,8 +125,9 @@ class Scenario:
 
     def _run(self, command: str) -> tuple[int, str]:
         words = shlex.split(command)
-        if words[0] == "pytest":
-            words = [sys.executable, "-m", *words]
+        module = {"pytest": "pytest", "fapo": "pytest_fapo"}.get(words[0])
+        if module is not None:
+            words = [sys.executable, "-m", module, *words[1:]]
         done = subprocess.run(
             words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
         )
