@@ -10,7 +10,7 @@ from pytest_fapo.snapshots.asked import Asked
 from pytest_fapo.snapshots.markdown import code, fenced
 from pytest_fapo.snapshots.messages import Part
 from pytest_fapo.snapshots.steps import StepPath
-from pytest_fapo.snapshots.templates import placeholder_values, shortened
+from pytest_fapo.snapshots.templates import shortened, stands_in
 
 _SHOWN = 4
 """Different calls of one step that are shown; an agent may make hundreds."""
@@ -42,9 +42,9 @@ def blocks(calls: Sequence[Asked], prompts: Sequence[Artifact]) -> list[str]:
     return found
 
 
-def stands_in(artifact: Artifact, texts: Sequence[str]) -> bool:
+def was_sent(prompt: Artifact, texts: Sequence[str]) -> bool:
     """Whether a prompt's text is a part of one of the texts."""
-    return any(placeholder_values(artifact.text, text) is not None for text in texts)
+    return any(stands_in(prompt.text, text) for text in texts)
 
 
 def _common(paths: Sequence[StepPath]) -> int:
@@ -79,7 +79,7 @@ def _begins_with(parts: Sequence[Part], start: Sequence[Part]) -> int:
 
 def _label(part: Part, prompts: Sequence[Artifact]) -> str:
     role = f"**{part.role}**" if re.fullmatch(r"\w+", part.role) else code(part.role)
-    sources = [code(artifact.address) for artifact in prompts if stands_in(artifact, [part.text])]
+    sources = [code(artifact.address) for artifact in prompts if was_sent(artifact, [part.text])]
     return role + (f", from {' and '.join(sources)}" if sources else "") + ":"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -64,8 +65,15 @@ class Mask:
     def __init__(self, known: Iterable[str], templates: Sequence[str], root: Path | None = None) -> None:
         self._known = "\n".join(known)
         self._templates = templates
-        folders = [("project", root), ("temporary files", Path(tempfile.gettempdir())), ("home", Path.home())]
-        self._folders = [(f"⟨{name}⟩", str(path)) for name, path in folders if path and len(path.parts) > 1]
+        self._folders = [
+            (name, re.compile(rf"(?<![\w./-]){re.escape(str(folder))}(?![\w.-]){rest}"))
+            for name, folder, rest in (
+                ("project", root, ""),
+                ("temporary file", Path(tempfile.gettempdir()), r"(?:[\w./-]*[\w/-])?"),
+                ("home", Path("~").expanduser() if "HOME" in os.environ else None, ""),
+            )
+            if folder is not None and len(folder.parts) > 1
+        ]
 
     def __call__(self, text: str, answers: Sequence[Answer] = ()) -> str:
         """`text` with marks in place of what an earlier answer or the moment of the run put there.
@@ -74,9 +82,7 @@ class Mask:
             answers: of the calls before this one, in order.
         """
         text = self._quoted_answers(text, answers)
-        for mark, folder in self._folders:
-            text = re.sub(rf"{re.escape(folder)}(?![\w.-])", mark, text)
-        for name, pattern in _VOLATILE:
+        for name, pattern in (*self._folders, *_VOLATILE):
             text = pattern.sub(lambda found, name=name: self._unless_known(found[0], name), text)  # type: ignore[misc]
         return text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pytest_fapo.models import Artifact, Baseline, Case, Evaluation, canonical_json, text_digest
 from pytest_fapo.snapshots.asked import Asked, asked_in
-from pytest_fapo.snapshots.blocks import blocks, stands_in
+from pytest_fapo.snapshots.blocks import blocks, was_sent
 from pytest_fapo.snapshots.markdown import code, fenced, table
 from pytest_fapo.snapshots.masking import Mask
 from pytest_fapo.snapshots.messages import parts_of
@@ -122,7 +122,7 @@ class Page:
         return [
             f"### {code(artifact.address)}\n\n{fenced(self._redact(artifact.text).strip(chr(10)))}"
             for artifact in self._prompts
-            if not stands_in(artifact, texts)
+            if not was_sent(artifact, texts)
         ]
 
 
@@ -140,7 +140,7 @@ def foreign_prompts(
 def _used(runs: Runs, prompts: Sequence[Artifact]) -> set[str]:
     looked_at = list(runs.traces.values())[:_LOOKED_AT]
     texts = [part.text for trace in looked_at for call in trace.llm_calls for part in parts_of(call)]
-    return {artifact.address for artifact in prompts if stands_in(artifact, texts)}
+    return {artifact.address for artifact in prompts if was_sent(artifact, texts)}
 
 
 def _section(title: str, *bodies: str) -> str:

@@ -6,11 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pytest_fapo.artifacts import front_matter
+
 _PLACEHOLDER = re.compile(
-    r"\{\{\s*[\w.]+[^{}]*\}\}|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]|\{[A-Za-z_][\w.\[\]]*(![rsa])?(:[^{}]*)?\}"
+    r"\{%.*?%\}|\{#.*?#\}|\{\{\s*[\w.]+[^{}]*\}\}|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]|\{[A-Za-z_][\w.\[\]]*(![rsa])?(:[^{}]*)?\}",
+    re.S,
 )
 _ENOUGH = 12
 """Characters of literal text; less is found by chance."""
+_MOST = 0.6
+"""Share of a prompt's paragraphs by which it is known although it was changed on its way."""
 _VALUE = 1_500
 """Characters of what was put into a placeholder that are shown whole."""
 _MESSAGE = 8_000
@@ -25,13 +30,14 @@ class Span(NamedTuple):
 
 
 def placeholder_values(template: str, message: str) -> list[Span] | None:
-    """What stands in the message at the template's placeholders; None where the template is not in it.
+    """What stands in the message at the template's placeholders; None where the template is not in it word
+    for word.
 
     Args:
-        template: a prompt with placeholders of any usual kind, or with none.
+        template: a prompt with placeholders of any usual kind, or with none; its front matter is left out.
         message: what was sent.
     """
-    literals = [_unescaped(part) for part in _PLACEHOLDER.split(template.strip())[:: _PLACEHOLDER.groups + 1]]
+    literals = _literals(template)
     if sum(len(literal.strip()) for literal in literals) < _ENOUGH:
         return None
     at = message.find(literals[0])
@@ -49,6 +55,19 @@ def placeholder_values(template: str, message: str) -> list[Span] | None:
     return spans
 
 
+def stands_in(template: str, message: str) -> bool:
+    """Whether a prompt was sent: word for word, or most of its paragraphs however they are wrapped."""
+    if placeholder_values(template, message) is not None:
+        return True
+    paragraphs = [
+        _squeezed(part) for literal in _literals(template) for part in re.split(r"\n\s*\n", literal)
+    ]
+    telling = [paragraph for paragraph in paragraphs if len(paragraph) >= _ENOUGH]
+    sent = _squeezed(message)
+    found = sum(len(paragraph) for paragraph in telling if paragraph in sent)
+    return bool(telling) and found >= _MOST * sum(map(len, telling))
+
+
 def shortened(message: str, templates: Sequence[str]) -> str:
     """The message without the middle of long values; the words of a prompt are never left out."""
     known = [spans for template in templates if (spans := placeholder_values(template, message)) is not None]
@@ -64,5 +83,12 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit * 3 // 4]}\n⟨left out⟩\n{text[-limit // 4 :]}"
 
 
-def _unescaped(literal: str) -> str:
-    return literal.replace("{{", "{").replace("}}", "}").replace("$$", "$")
+def _literals(template: str) -> list[str]:
+    """The parts between the placeholders: one more than there are of these."""
+    body = front_matter(template)[1].strip()
+    parts = _PLACEHOLDER.split(body)[:: _PLACEHOLDER.groups + 1]
+    return [part.replace("{{", "{").replace("}}", "}").replace("$$", "$") for part in parts]
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,36 @@ def test_the_moment_of_the_run_is_left_out_and_the_projects_own_dates_stay(tmp_p
         "Today is ⟨date⟩, ⟨time⟩. Run ⟨id⟩ in ⟨project⟩/data. Bought on 2025-03-01. Sale until 1 May 2030."
         in text
     )
+
+
+def test_folders_of_this_machine_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/users/zoe")
+    monkeypatch.setattr(tempfile, "tempdir", "/scratch")
+    prompt = f"See {tmp_path}/a.txt, {tmp_path}2/a.txt, /scratch/x-81/b.txt, /users/zoe/c and /scratch/kept."
+    made = Made().run("T-1", [asking("act", prompt, "ok")])
+    text = page(made, [*artifacts(reply="It lies in /scratch/kept.")], root=tmp_path)
+    assert f"See ⟨project⟩/a.txt, {tmp_path}2/a.txt, ⟨temporary file⟩, ⟨home⟩/c and /scratch/kept." in text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sent"),
+    [
+        ("---\nname: act\n---\nYou act for a shop.\n", "You act for a shop."),
+        (
+            "You act for a shop.\n\n{% for x in y %}\n- {{ x }}\n{% endfor %}\n",
+            "You act for a shop.\n\n- one",
+        ),
+        (
+            "You act for a shop. You\nare kind to everybody.\n",
+            "  You act for a shop. You are kind to everybody.",
+        ),
+        ('You act for $shop. Say {{"a": %(value)s}}.\n', 'You act for Kettle. Say {"a": 5}.'),
+    ],
+)
+def test_a_prompt_is_known_in_the_form_in_which_it_is_sent(prompt: str, sent: str) -> None:
+    text = page(Made().run("T-1", [asking("act", sent, "ok")]), artifacts(reply=prompt))
+    assert "**user**, from `app/reply.md`:" in text
+    assert "### `app/reply.md`" not in text
 
 
 def test_an_agents_later_calls_show_what_is_new() -> None:
