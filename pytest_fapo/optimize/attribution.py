@@ -8,6 +8,7 @@ from pytest_fapo.diagnose import diagnose
 from pytest_fapo.errors import EvaluationError
 from pytest_fapo.models import Diagnosis, Evaluation, Finding, Intervention, ItemResult, Outcome
 from pytest_fapo.optimize.evaluator import Evaluator
+from pytest_fapo.optimize.reporting import save_diagnosis
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
 
@@ -36,7 +37,9 @@ class Attribution:
         if best.candidate in self._of:
             return self._of[best.candidate]
         artifacts = self._request.snapshot.store.with_files(best.files).all()
-        return diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
+        found = diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
+        save_diagnosis(self._request.run, best.candidate, found)
+        return found
 
     def _from_hooks(self, evaluation: Evaluation, item: ItemResult) -> Finding | None:
         return self._request.hooks.attribute(item, evaluation.cases[item.nodeid], evaluation.trace_of(item))
@@ -67,4 +70,5 @@ class Attribution:
             unread=list(reader.problems) if reader is not None else [],
             clusters=[cluster.model_dump(mode="json", exclude={"findings"}) for cluster in found.clusters],
         )
+        save_diagnosis(self._request.run, best.candidate, found)
         return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import CacheMiss
 from pytest_fapo.models import Attempt, Candidate, Cluster, Evidence, Level
+from pytest_fapo.optimize.case_effects import save_effects
 from pytest_fapo.optimize.evidence import make_repair
 from pytest_fapo.optimize.merging import merged
 from pytest_fapo.optimize.pool import Pool
@@ -146,6 +147,7 @@ class Round:
         result.attempts.append((attempt, proposed))
         if judged.evaluation is not None:
             self.pool.add(attempt, best.evaluation, judged.evaluation)
+            save_effects(self._request.run, attempt.candidate.id, best.evaluation, judged.evaluation)
         if proposed is None or attempt.verdict.accepted or attempt.verdict.kept:
             return
         if attempt.verdict.postponed:

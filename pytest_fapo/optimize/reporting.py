@@ -1,0 +1,116 @@
+"""A run directory read back as what the HTML report shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pytest_fapo.models import Attempt, Diagnosis, Evaluation
+from pytest_fapo.optimize.case_effects import load_effects
+from pytest_fapo.optimize.run_directory import RunDirectory
+from pytest_fapo.report import Summary
+from pytest_fapo.report.html import ReportData, SpendPoint, Tried
+
+
+def load_run(run: RunDirectory, baseline: Evaluation | None = None) -> ReportData:
+    """What a run has left, whether it came to its end or not.
+
+    Args:
+        run: its directory.
+        baseline: what the session's own tests gave; shown where the run did not get as far as its copy's.
+    """
+    events = list(run.events())
+    began = _began(events)
+    judged = _judged(events)
+    accepted = [(attempt, tree) for attempt, tree, _ in judged.values() if attempt.verdict.accepted]
+    before, after = run.load_evaluation("reference.json") or baseline, None
+    if accepted:
+        after = run.load_evaluation(f"candidates/{accepted[-1][1]}.json")
+    return ReportData(
+        title=run.path.parents[2].name if len(run.path.parents) > 2 else run.path.name,
+        kind="optimize",
+        before=before,
+        after=after,
+        attempts=[
+            Tried(attempt, None if at is None else at - began, load_effects(run, attempt.candidate.id))
+            for attempt, _, at in judged.values()
+        ],
+        diagnoses=_diagnoses(run, ["", *(attempt.candidate.id for attempt, _ in accepted)]),
+        spending=_spending(run.spend_file, began),
+        summary=_summary(run),
+        began=began or None,
+    )
+
+
+def save_diagnosis(run: RunDirectory, tree: str, diagnosis: Diagnosis) -> None:
+    """Keep a tree's diagnosis whole; the journal has its clusters only."""
+    run.save_text(_diagnosis_name(tree), diagnosis.model_dump_json(exclude={"findings"}))
+
+
+def _diagnosis_name(tree: str) -> str:
+    return f"diagnoses/{tree or 'original'}.json"
+
+
+def _diagnoses(run: RunDirectory, trees: list[str]) -> dict[str, Diagnosis]:
+    found = {}
+    for tree in trees:
+        try:
+            text = (run.path / _diagnosis_name(tree)).read_bytes()
+            found[tree] = Diagnosis.model_validate_json(text)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _began(events: list[dict[str, Any]]) -> float:
+    return next((float(event.get("time", 0)) for event in events), 0.0)
+
+
+def _judged(events: list[dict[str, Any]]) -> dict[str, tuple[Attempt, str, float | None]]:
+    """By candidate: the last word on it, its tree, and when it was said; in the order of the proposals."""
+    found: dict[str, tuple[Attempt, str, float | None]] = {}
+    for event in events:
+        if event.get("event") not in ("judged", "proposal-failed"):
+            continue
+        attempt = Attempt.model_validate(event["attempt"])
+        found[attempt.candidate.id] = (attempt, str(event.get("tree", "")), event.get("time"))
+    return dict(sorted(found.items(), key=lambda pair: _number(pair[0])))
+
+
+def _number(candidate: str) -> int:
+    digits = "".join(char for char in candidate if char.isdigit())
+    return int(digits) if digits else 0
+
+
+def _summary(run: RunDirectory) -> Summary | None:
+    try:
+        return Summary.model_validate_json((run.path / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _spending(path: Path, began: float) -> list[SpendPoint]:
+    """The spend file summed up, one point a second at most; answers from the cache carry no time."""
+    points: list[SpendPoint] = []
+    at, calls, hits, cost = 0.0, 0, 0, 0.0
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError:
+        return points
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        kind = entry.get("event")
+        at = max(at, float(entry.get("time") or 0) - began) if entry.get("time") else at
+        calls += kind == "sent"
+        hits += kind == "hit"
+        cost += float(entry.get("cost") or 0) if kind == "done" else 0
+        point = SpendPoint(at, calls, hits, cost)
+        if points and at - points[-1].at < 0.25:
+            points[-1] = SpendPoint(points[-1].at, calls, hits, cost)
+        else:
+            points.append(point)
+    return points

@@ -1,0 +1,166 @@
+"""The candidates of a run: what a list of them shows at once, and a pack with the rest of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pytest_fapo.models import SPLITS, Attempt
+from pytest_fapo.report.attempts import outcome, what
+from pytest_fapo.report.html.data import CaseEffect, ReportData, Tried
+from pytest_fapo.report.html.embedding import clipped_text, packed
+from pytest_fapo.report.html.rows import CaseRow
+from pytest_fapo.report.words import cost, duration
+
+State = Literal["accepted", "merged", "rejected", "blocked", "failed"]
+
+_EDIT = 200_000
+_LIMITS = (600, 200, 60, 0)
+
+
+def state(attempt: Attempt) -> State:
+    """What became of a candidate, in one word."""
+    if attempt.verdict.accepted:
+        return "accepted"
+    if attempt.verdict.kept:
+        return "merged"
+    if not attempt.candidate.edits:
+        return "failed"
+    if any(problem.blocks for problem in attempt.review.problems):
+        return "blocked"
+    return "rejected"
+
+
+def candidate_list(data: ReportData, rows: Sequence[CaseRow]) -> list[dict[str, Any]]:
+    """One entry a candidate, without texts that may be long; cases by their number."""
+    causes = _causes(data)
+    numbers = {nodeid: row.number for row in rows for nodeid in row.tests}
+    entries = []
+    for tried in data.attempts:
+        verdict = tried.attempt.verdict
+        mends, breaks = (
+            sorted({numbers[nodeid] for nodeid in nodeids if nodeid in numbers})
+            for nodeids in (verdict.fixed, verdict.broken)
+        )
+        entries.append({**_entry(tried, causes), "mends": mends, "breaks": breaks})
+    return entries
+
+
+def candidate_packs(data: ReportData, rows: Sequence[CaseRow], *, budget: int) -> list[str]:
+    """Edits, reviews and the effect on every case; one pack a candidate.
+
+    Args:
+        data: the report's.
+        rows: all cases; effects refer to them by number.
+        budget: characters that all packs may have together; outputs are cut shorter until they fit.
+    """
+    places = {nodeid: (row.number, pair.name) for row in rows for nodeid, pair in row.tests.items()}
+    packs: list[str] = []
+    for limit in _LIMITS:
+        packs = [packed(_detail(tried, places, limit)) for tried in data.attempts]
+        if sum(map(len, packs)) <= budget:
+            break
+    return packs
+
+
+def _causes(data: ReportData) -> dict[tuple[str, str], str]:
+    """Tree and cluster id to the cluster's label."""
+    return {
+        (tree, cluster.id): cluster.label
+        for tree, diagnosis in data.diagnoses.items()
+        for cluster in diagnosis.clusters
+    }
+
+
+def _entry(tried: Tried, causes: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    attempt = tried.attempt
+    candidate, verdict = attempt.candidate, attempt.verdict
+    scores = {
+        split: [verdict.splits[split].before, verdict.splits[split].after]
+        for split in SPLITS
+        if split in verdict.splits
+    }
+    return {
+        "id": candidate.id,
+        "parent": candidate.parent,
+        "merges": candidate.merges,
+        "repairs": candidate.repairs,
+        "kept": verdict.kept,
+        "what": what(candidate) or candidate.proposer,
+        "step": candidate.step,
+        "level": candidate.level,
+        "proposer": candidate.proposer,
+        "cause": causes.get((candidate.parent, candidate.cluster), ""),
+        "state": state(attempt),
+        "outcome": clipped_text(outcome(attempt), _LIMITS[0]),
+        "stage": verdict.stage,
+        "scores": scores,
+        "fixed": len(verdict.fixed),
+        "broken": len(verdict.broken) + verdict.broken_hidden,
+        "calls": attempt.spending.calls,
+        "hits": attempt.spending.cache_hits,
+        "cost": cost(attempt.spending),
+        "time": duration(attempt.duration),
+    }
+
+
+def _detail(tried: Tried, places: Mapping[str, tuple[int, str]], limit: int) -> dict[str, Any]:
+    attempt = tried.attempt
+    candidate, verdict = attempt.candidate, attempt.verdict
+    return {
+        "hypothesis": clipped_text(candidate.hypothesis, 10 * _LIMITS[0]),
+        "targets": len(candidate.targets),
+        "quoted": candidate.demonstrations,
+        "revised": attempt.revised,
+        "edits": [
+            [edit.address, clipped_text(edit.before, _EDIT), clipped_text(edit.after, _EDIT)]
+            for edit in candidate.edits
+        ],
+        "problems": [
+            [problem.check, clipped_text(problem.message, 10 * _LIMITS[0]), problem.address, problem.blocks]
+            for problem in attempt.review.problems
+        ],
+        "reason": clipped_text(verdict.reason, 10 * _LIMITS[0]),
+        "policy": verdict.policy,
+        "effect": verdict.effect,
+        "interval": verdict.interval,
+        "p": verdict.p_value,
+        "hidden": verdict.broken_hidden,
+        "inert": verdict.inert,
+        "effects": _effects(tried, places, limit),
+    }
+
+
+def _effects(tried: Tried, places: Mapping[str, tuple[int, str]], limit: int) -> list[list[Any]]:
+    """Kind, case, test, output and explanation of each item on which the candidate had an effect."""
+    known = {effect.nodeid: effect for effect in tried.effects}
+    verdict = tried.attempt.verdict
+    kinds = {nodeid: _kind(effect) for nodeid, effect in known.items()}
+    kinds.update(dict.fromkeys(verdict.fixed, "fixed"))
+    kinds.update(dict.fromkeys(verdict.broken, "broken"))
+    kinds.update({nodeid: "noise" for nodeid in verdict.flaky if nodeid in kinds})
+    order = ("broken", "fixed", "noise", "changed")
+    return [
+        _effect(nodeid, kinds[nodeid], known.get(nodeid), places, limit)
+        for nodeid in sorted(kinds, key=lambda nodeid: order.index(kinds[nodeid]))
+    ]
+
+
+def _kind(effect: CaseEffect) -> str:
+    passed = ("passed", "xpassed")
+    if effect.before in passed and effect.after not in passed:
+        return "broken"
+    return "fixed" if effect.after in passed and effect.before not in passed else "changed"
+
+
+def _effect(
+    nodeid: str,
+    kind: str,
+    effect: CaseEffect | None,
+    places: Mapping[str, tuple[int, str]],
+    limit: int,
+) -> list[Any]:
+    number, test = places.get(nodeid, (-1, nodeid))
+    output = clipped_text(effect.output, limit) if effect is not None and limit else ""
+    why = clipped_text(effect.explanation, limit) if effect is not None and limit else ""
+    return [kind, number, test, output, why]

@@ -1,0 +1,210 @@
+"""What a case's own page shows, in packs that the browser opens one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_fapo.models import Finding, ItemResult, LLMCall, Step, Trace
+from pytest_fapo.report.html.data import ReportData
+from pytest_fapo.report.html.embedding import clipped, clipped_text, packed
+from pytest_fapo.report.html.rows import CaseRow, TestPair, traces_of
+
+PER_PACK = 20
+"""Cases in one pack: small enough to open in a moment, large enough to compress well."""
+_MOST_REPEATS = 10
+_LIMITS = (20_000, 4_000, 1_000, 250)
+_EXPLANATION = 4_000
+
+
+def case_packs(data: ReportData, rows: Sequence[CaseRow], *, budget: int) -> list[str]:
+    """The details of all cases, `PER_PACK` in each pack.
+
+    Args:
+        data: the report's.
+        rows: in order.
+        budget: characters that all packs may have together; texts are cut shorter until they fit.
+    """
+    findings = _findings(data)
+    packs: list[str] = []
+    for limit in _LIMITS:
+        packs, size = [], 0
+        for start in range(0, len(rows), PER_PACK):
+            group = rows[start : start + PER_PACK]
+            packs.append(packed([_detail(data, row, findings, limit) for row in group]))
+            size += len(packs[-1])
+            if size > budget and limit != _LIMITS[-1]:
+                break
+        if size <= budget:
+            break
+    return packs
+
+
+def _findings(data: ReportData) -> dict[str, list[tuple[str, Finding]]]:
+    """By node id: the tree (its candidate's id) and what was found there, first and last tree only."""
+    found: dict[str, list[tuple[str, Finding]]] = {}
+    trees = list(data.diagnoses)
+    for tree in dict.fromkeys([*trees[:1], *trees[-1:]]):
+        diagnosis = data.diagnoses[tree]
+        clustered = [finding for cluster in diagnosis.clusters for finding in cluster.findings]
+        for finding in [*clustered, *diagnosis.infrastructure]:
+            found.setdefault(finding.nodeid, []).append((tree, finding))
+    return found
+
+
+def _detail(
+    data: ReportData, row: CaseRow, findings: dict[str, list[tuple[str, Finding]]], limit: int
+) -> dict[str, Any]:
+    case = row.case
+    found = [pair for nodeid in row.tests for pair in findings.get(nodeid, [])]
+    return {
+        "inputs": clipped(case.inputs, limit),
+        "expected": clipped(case.expected, limit),
+        "steps": clipped(case.expected_steps, limit),
+        "metadata": clipped(case.metadata, limit),
+        "origin": case.origin,
+        "weight": case.weight,
+        "tests": [_test(pair) for pair in row.tests.values()],
+        "found": [_found(tree, finding, limit) for tree, finding in found],
+        "gate": _gate_words(data, row, limit),
+        "runs": _runs(data, row, limit),
+    }
+
+
+def _test(pair: TestPair) -> dict[str, Any]:
+    return {
+        "name": pair.name,
+        "nodeid": pair.nodeid,
+        "before": [_item(item) for item in pair.before],
+        "after": [_item(item) for item in pair.after],
+        "said": pair.said_before,
+    }
+
+
+def _item(item: ItemResult) -> dict[str, Any]:
+    return {
+        "outcome": item.outcome,
+        "why": clipped_text(item.explanation, _EXPLANATION),
+        "scores": {name: round(value, 4) for name, value in item.scores.items()},
+        "feedback": clipped(item.feedback, _EXPLANATION),
+    }
+
+
+def _found(tree: str, finding: Finding, limit: int) -> dict[str, Any]:
+    return {
+        "tree": tree,
+        "step": finding.step,
+        "category": finding.category,
+        "level": finding.level,
+        "confidence": finding.confidence,
+        "evidence": clipped_text(finding.evidence, limit),
+        "source": finding.source,
+    }
+
+
+def _gate_words(data: ReportData, row: CaseRow, limit: int) -> list[dict[str, Any]]:
+    """What the gate says of the case: the baseline file keeps a shortened output and no trace."""
+    if data.gate is None:
+        return []
+    return [
+        {
+            "test": regression.nodeid,
+            "before": clipped_text(regression.output_before, limit),
+            "after": clipped_text(regression.output_after, limit),
+            "step": regression.step,
+            "output": clipped_text(regression.step_output, limit),
+        }
+        for regression in data.gate.regressions
+        if regression.nodeid in row.tests
+    ]
+
+
+# --- traces -------------------------------------------------------------------------------------------
+
+
+def _runs(data: ReportData, row: CaseRow, limit: int) -> list[dict[str, Any]]:
+    """One entry a repeat: the trace of each side, and whether they are the same but for their timing."""
+    pairs = list(row.tests.values())
+    only = data.after if data.after is not None else data.before
+    after = traces_of(only, [pair.after for pair in pairs])
+    before = traces_of(data.before if only is data.after else None, [pair.before for pair in pairs])
+    runs = []
+    for repeat in sorted({*before, *after})[:_MOST_REPEATS]:
+        old, new = before.get(repeat), after.get(repeat)
+        same = old is not None and new is not None and _untimed(old) == _untimed(new)
+        runs.append(
+            {
+                "repeat": repeat,
+                "same": same,
+                "before": _trace(old, limit) if old is not None and not same else None,
+                "after": _trace(new, limit) if new is not None else None,
+            }
+        )
+    return runs
+
+
+def _untimed(trace: Trace) -> tuple[Any, ...]:
+    steps = [(step.key, step.parent, step.inputs, step.output, step.error) for step in trace.steps]
+    calls = [(call.key, call.answer, call.error) for call in trace.llm_calls]
+    return trace.output, trace.error, steps, calls
+
+
+def _trace(trace: Trace, limit: int) -> dict[str, Any]:
+    return {
+        "output": clipped(trace.output, limit),
+        "error": clipped_text(trace.error or "", limit),
+        "duration": round(trace.duration, 4),
+        "steps": [_step(trace, step, limit) for step in trace.steps],
+        "calls": [_call(call, limit) for call in trace.llm_calls],
+        "loose": _loose_calls(trace),
+    }
+
+
+def _loose_calls(trace: Trace) -> list[int]:
+    """Calls that were made outside every step."""
+    inside = {index for step in trace.steps for index in step.llm_calls}
+    return [index for index in range(len(trace.llm_calls)) if index not in inside]
+
+
+def _step(trace: Trace, step: Step, limit: int) -> dict[str, Any]:
+    return {
+        "key": step.key,
+        "depth": _depth(trace, step),
+        "inputs": clipped(step.inputs, limit),
+        "output": clipped(step.output, limit),
+        "error": clipped_text(step.error or "", limit),
+        "replaced": step.replaced,
+        "start": round(step.start, 4),
+        "duration": round(step.duration, 4),
+        "calls": step.llm_calls,
+    }
+
+
+def _depth(trace: Trace, step: Step) -> int:
+    depth, parent = 0, step.parent
+    while parent is not None and depth < len(trace.steps):
+        depth, parent = depth + 1, trace.steps[parent].parent
+    return depth
+
+
+def _call(call: LLMCall, limit: int) -> dict[str, Any]:
+    return {
+        "model": call.model,
+        "api": call.api,
+        "parameters": clipped(call.parameters, limit),
+        "messages": [clipped(message, limit) for message in call.messages],
+        "offered": call.offered,
+        "answer": None if call.answer is None else clipped_text(call.answer, limit),
+        "tools": [
+            {"name": tool.name, "arguments": clipped(tool.arguments, limit)} for tool in call.tool_calls
+        ],
+        "finish": call.finish_reason,
+        "refusal": call.refusal,
+        "error": call.error,
+        "status": call.status,
+        "tokens": [call.usage.input_tokens, call.usage.output_tokens],
+        "hit": call.cache_hit,
+        "offline": call.offline,
+        "start": round(call.start, 4),
+        "duration": round(call.duration, 4),
+    }

@@ -1,0 +1,111 @@
+"""What the table of cases knows of every case without opening its pack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pytest_fapo.models import Trace
+from pytest_fapo.report.html.case_details import PER_PACK
+from pytest_fapo.report.html.data import ReportData
+from pytest_fapo.report.html.embedding import clipped_text
+from pytest_fapo.report.html.rows import CaseRow, traces_of, two_sided
+from pytest_fapo.report.words import one_line
+
+_SEARCHED = 300
+"""Characters of a case's inputs and output that are shown in the table and searched."""
+
+
+def case_index(data: ReportData, rows: Sequence[CaseRow]) -> dict[str, Any]:
+    """The table's columns; names that many cases share are listed once and referred to by number."""
+    splits, tags, pipelines, steps = _Names(), _Names(), _Names(), _Names()
+    failing_step = _failing_steps(data)
+    cases = []
+    for row in rows:
+        pairs = list(row.tests.values())
+        step = next((failing_step[nodeid] for nodeid in row.tests if failing_step.get(nodeid)), "")
+        output, changed = _outputs(data, row)
+        cases.append(
+            [
+                row.case.id,
+                pipelines.number(row.pipeline),
+                splits.number(row.case.split),
+                [tags.number(tag) for tag in row.case.tags],
+                row.status(),
+                _passed([pair.result_before for pair in pairs]),
+                _passed([pair.result_after for pair in pairs]),
+                steps.number(step) if step else -1,
+                int(changed),
+                clipped_text(_plain(row.case.inputs), _SEARCHED),
+                clipped_text(output, _SEARCHED),
+            ]
+        )
+    return {
+        "per": PER_PACK,
+        "splits": splits.all,
+        "tags": tags.all,
+        "pipelines": pipelines.all,
+        "steps": steps.all,
+        "rows": cases,
+    }
+
+
+class _Names:
+    """Texts in the order in which they first came, each once."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, name: str) -> int:
+        if name not in self._numbers:
+            self._numbers[name] = len(self.all)
+            self.all.append(name)
+        return self._numbers[name]
+
+
+def _passed(results: list[str]) -> list[int] | None:
+    """How many tests passed, of how many; None where none of them was run."""
+    counted = [result for result in results if result not in ("", "skipped")]
+    return [sum(result == "passed" for result in counted), len(counted)] if counted else None
+
+
+def _outputs(data: ReportData, row: CaseRow) -> tuple[str, bool]:
+    """The last output as text, and whether it is another one than before."""
+    pairs = list(row.tests.values())
+    last = data.after if data.after is not None else data.before
+    after = traces_of(last, [pair.after for pair in pairs])
+    text = _said(next(iter(after.values()), None))
+    if two_sided(data):
+        before = traces_of(data.before, [pair.before for pair in pairs])
+        changed = any(_said(before[number]) != _said(after[number]) for number in before if number in after)
+        return text, changed
+    gate = data.gate
+    return text, gate is not None and not row.tests.keys().isdisjoint(gate.changed_outputs)
+
+
+def _said(trace: Trace | None) -> str:
+    if trace is None:
+        return ""
+    return trace.error or _plain(trace.output)
+
+
+def _plain(value: Any) -> str:
+    """A value on one line; a mapping's only value without its name."""
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    if isinstance(value, str):
+        return one_line(value[: 2 * _SEARCHED])
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _failing_steps(data: ReportData) -> dict[str, str]:
+    """Node id to the step that is at fault, of the last tree where it was asked."""
+    found: dict[str, str] = {}
+    for diagnosis in data.diagnoses.values():
+        for cluster in diagnosis.clusters:
+            found.update({finding.nodeid: finding.step for finding in cluster.findings})
+    if data.gate is not None:
+        found.update({each.nodeid: each.step for each in data.gate.regressions if each.step})
+    return found

@@ -1,0 +1,75 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pytest_fapo.models import Attempt, Diagnosis, Evaluation, GateResult, Record
+from pytest_fapo.report.summary import Summary
+
+Kind = Literal["optimize", "gate", "plain", "diagnose"]
+
+
+class CaseEffect(Record):
+    """What a candidate changed for one item: its verdict, or what the pipeline gave."""
+
+    nodeid: str
+    """Of the first repeat."""
+    before: str
+    """Outcome on the candidate's parent."""
+    after: str
+    """Outcome with the candidate."""
+    output: str = ""
+    """The pipeline's output with the candidate, as JSON, shortened; empty where it is the parent's."""
+    explanation: str = ""
+    """pytest's own words where the item fails with the candidate, shortened."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One candidate in the report."""
+
+    attempt: Attempt
+    at: float | None = None
+    """When it was judged, seconds since the run began."""
+    effects: Sequence[CaseEffect] = ()
+    """What is known beyond the node ids in the verdict; empty where it was not run."""
+
+
+@dataclass(frozen=True)
+class SpendPoint:
+    """What was spent up to one moment of a run."""
+
+    at: float
+    """Seconds since the run began."""
+    calls: int
+    """Requests sent so far."""
+    cache_hits: int
+    cost: float
+    """USD."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything that a report shows; what a session does not have is left out.
+
+    A plain, diagnosing or gate run has only `after`: what its tests gave. An optimization has `before`, the
+    user's tree, and `after`, the best tree; where nothing was accepted it has only `before`.
+    """
+
+    title: str
+    """Name of the project."""
+    kind: Kind
+    before: Evaluation | None = None
+    after: Evaluation | None = None
+    attempts: Sequence[Tried] = ()
+    """In the order in which they were proposed."""
+    diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
+    """Where the trees failed, by the accepted candidate's id; the user's own tree is the empty one."""
+    spending: Sequence[SpendPoint] = ()
+    gate: GateResult | None = None
+    summary: Summary | None = None
+    began: float | None = None
+    """Epoch seconds; shown in UTC."""
