@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -45,6 +46,8 @@ class Cache:
                 text = store.get(key, retry=True)
             except BadRow:
                 return None
+            except sqlite3.Error as error:
+                raise self._damaged(error) from error
         if text is None:
             return None
         try:
@@ -61,8 +64,7 @@ class Cache:
 
     def put_all(self, answers: Iterable[tuple[str, Recorded]]) -> None:
         """Keep many answers, all or none of them."""
-        store = self._open()
-        with store.lock, store.transact(retry=True):
+        with self._whole() as store, store.transact(retry=True):
             for key, recorded in answers:
                 store.set(key, recorded.to_text(), retry=True)
 
@@ -71,26 +73,22 @@ class Cache:
         return (self.folder / "cache.db").is_file()
 
     def __len__(self) -> int:
-        store = self._open()
-        with store.lock:
+        with self._whole() as store:
             return len(store)
 
     def keys(self) -> list[str]:
         """All keys, sorted."""
-        store = self._open()
-        with store.lock:
+        with self._whole() as store:
             return sorted(key for key in store.iterkeys() if key)
 
     def recorded_between(self) -> tuple[float, float] | None:
         """When the first and the last answer were recorded, in epoch seconds; None without any."""
-        store = self._open()
-        with store.lock:
+        with self._whole() as store:
             return store.times()
 
     def clear(self) -> None:
         """Forget every answer, and give the space on disk back."""
-        store = self._open()
-        with store.lock:
+        with self._whole() as store:
             store.clear(retry=True)
             store.shrink()
 
@@ -100,6 +98,25 @@ class Cache:
         if store is not None:
             with store.lock:
                 store.close()
+
+    @contextmanager
+    def _whole(self) -> Iterator[TextStore]:
+        """The store, for what concerns all of its rows.
+
+        Raises:
+            ConfigError: the database is damaged.
+        """
+        store = self._open()
+        try:
+            with store.lock:
+                yield store
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: sqlite3.Error) -> ConfigError:
+        if isinstance(error, sqlite3.OperationalError):  # locked, read-only, no space left
+            return ConfigError(f"the cache in {self.folder} cannot be used ({error})")
+        return ConfigError(f"the cache in {self.folder} is damaged ({error}); delete that folder")
 
     def _open(self) -> TextStore:
         if self._store is None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from support import llm_shapes as shapes
 
-from pytest_fapo.errors import CacheFileError
+from pytest_fapo.errors import CacheFileError, ConfigError
 from pytest_fapo.llm import (
     Cache,
     Recorded,
@@ -325,6 +325,19 @@ def test_figures_and_clearing(cache: Cache, tmp_path: Path) -> None:
     assert clear_cache(cache) == 5
     import_cache(cache, tmp_path / "a.json")
     assert cache_stats(cache).imported == 1
+
+
+def test_a_damaged_cache_is_said(cache: Cache, tmp_path: Path) -> None:
+    for number in range(200):
+        cache.put(_key(number), _answer("x" * 500))
+    cache.close()
+    database = cache.folder / "cache.db"
+    content = bytearray(database.read_bytes())
+    content[80_000:] = b"\x07" * (len(content) - 80_000)
+    database.write_bytes(content)
+    for use in (cache_stats, clear_cache, lambda cache: export_cache(cache, tmp_path / "a.json")):
+        with pytest.raises(ConfigError, match=r"the cache in .* is damaged \(.*\); delete that folder"):
+            use(Cache(cache.folder))
 
 
 def test_clearing_gives_the_space_back(cache: Cache) -> None:
