@@ -15,7 +15,7 @@ from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
     from pytest_fapo.diagnose.reader import LLMReader
-    from pytest_fapo.models import Evaluation, GateResult
+    from pytest_fapo.models import Diagnosis, Evaluation, GateResult
     from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
     from pytest_fapo.report import Summary
@@ -52,6 +52,8 @@ class Done:
         self.summary: Summary | None = None
         self.run: RunDirectory | None = None
         """Of an optimization."""
+        self.diagnosis: Diagnosis | None = None
+        """Of `--fapo-diagnose`."""
 
 
 def quieten(config: pytest.Config) -> None:
@@ -132,7 +134,7 @@ def _work_on_failures(pytest_session: pytest.Session, session: FapoSession, done
         return
     try:
         if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
-            _diagnose(pytest_session.config, session, baseline, out)
+            done.diagnosis = _diagnose(pytest_session.config, session, baseline, out)
             return
         _check_complete(pytest_session, session, baseline)
         if option.fapo_review:
@@ -194,7 +196,7 @@ def _check_together(option: Any) -> None:
         raise ConfigError(f"{given[0]} and {given[1]} are two commands: give one of them")
 
 
-def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> None:
+def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> Diagnosis:
     from pytest_fapo.optimize import RunDirectory, Snapshot, diagnose_baseline
     from pytest_fapo.report import Progress, render_diagnosis
     from pytest_fapo.wiring import make_request
@@ -212,6 +214,7 @@ def _diagnose(config: pytest.Config, session: FapoSession, baseline: Evaluation,
         with progress:
             diagnosis = diagnose_baseline(request, progress)
     render_diagnosis(diagnosis, baseline, out.file, tty=out.tty, color=out.color)
+    return diagnosis
 
 
 def _reader(config: pytest.Config, session: FapoSession, out: Output) -> LLMReader | None:

@@ -159,10 +159,15 @@ class Recording:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @pytest.hookimpl(tryfirst=True)  # before pytest's JUnit XML takes the properties
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         line = getattr(report, "fapo", None)
         if line is not None:
             record = _session(self._config).take(line)
+            if getattr(self._config.option, "xmlpath", None):
+                from pytest_fapo.publishing.junit import case_properties
+
+                report.user_properties += case_properties(record)
             self._config.hook.pytest_fapo_item(record=record)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -181,6 +186,12 @@ class Recording:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """After everything that pytest itself prints: diagnose or optimize, as asked."""
+    if session.config.stash.get(SESSION_KEY, None) is not None and getattr(
+        session.config.option, "xmlpath", None
+    ):
+        from pytest_fapo.publishing.junit import add_suite_properties
+
+        add_suite_properties(session.config, _session(session.config))
     result = yield
     used = session.config.stash.get(SESSION_KEY, None)
     if used is not None and not hasattr(session.config, "workerinput"):
@@ -211,7 +222,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _wanted(config: pytest.Config) -> bool:
     """Whether an option asks for more than running the tests."""
     option = config.option
-    return any(getattr(option, name) for name in _COMMANDS)
+    return any(getattr(option, name) for name in _COMMANDS) or option.fapo_annotations == "github"
 
 
 def _session(config: pytest.Config) -> FapoSession:

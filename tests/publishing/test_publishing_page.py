@@ -182,7 +182,7 @@ def test_runs_say_what_was_proven() -> None:
         candidates=["c1 sort — accepted: train 50 % → 90 %"],
     )
     text, read = page(PullRequest(kind="optimize", evaluation=evaluation(), summary=summary))
-    assert text.startswith("## ✅ 1 change proven: 4 fixed\n")
+    assert text.startswith("## ✅ 1 change proven: 4 tests fixed\n")
     assert "git apply .fapo/runs/1/changes.patch" in read.open
     assert ["train", "10", "50 %", "90 %", "4", "0"] in read.rows
     assert "c1 sort — accepted" in read.folded

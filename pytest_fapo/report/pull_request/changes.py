@@ -47,8 +47,14 @@ def _change(change: ArtifactChange, size: Size) -> str:
 
 def _diff(change: ArtifactChange) -> tuple[int, int, str]:
     """How many lines were added and removed, and the unified diff without its file names."""
-    before, after = change.before.split("\n"), change.after.split("\n")
+    before, after = _lines(change.before), _lines(change.after)
     lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
     added = sum(line.startswith("+") for line in lines)
     removed = sum(line.startswith("-") for line in lines)
     return added, removed, "\n".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The text's lines; one that lacks its line break at the end is not the same as one that has it."""
+    lines = text.split("\n")
+    return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]} (no line break at the end)"]

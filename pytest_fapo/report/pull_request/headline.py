@@ -51,7 +51,8 @@ def _of_run(data: PullRequest) -> tuple[str, str]:
     if summary.writing == "nothing":
         return "", "No change was made"
     mark = BAD if summary.broken else GOOD
-    return mark, f"{count(len(summary.artifacts or summary.files), 'change')} proven: {summary.fixed:,} fixed"
+    changes = count(len(summary.artifacts or summary.files), "change")
+    return mark, f"{changes} proven: {count(summary.fixed, 'test')} fixed"
 
 
 def _failing(evaluation: Evaluation) -> str:

@@ -90,5 +90,6 @@ def _run(data: PullRequest, size: Size) -> list[str]:
 
 def _last_line(data: PullRequest) -> str:
     report = f"HTML report: {code(data.report)}." if data.report else ""
-    found = " ".join(filter(None, [spent(data.evaluation), report]))
+    calls = "" if data.summary is not None else spent(data.evaluation)  # a run's own facts have them
+    found = " ".join(filter(None, [calls, report]))
     return f"<sub>{found}</sub>" if found else ""

@@ -1,0 +1,182 @@
+"""From what a session has come to, to what a pull request is shown."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.errors import FapoError
+from pytest_fapo.models import Attempt, Baseline, Evaluation, GateResult
+from pytest_fapo.publishing.blame import with_prompts
+from pytest_fapo.publishing.branch import Base, Repository
+from pytest_fapo.publishing.changes import changes_of_run, changes_since, hypotheses, run_attempts
+from pytest_fapo.publishing.effects import Effects, effects
+from pytest_fapo.report.pull_request import ArtifactChange, PageKind, PullRequest
+
+if TYPE_CHECKING:
+    from pytest_fapo.commands import Done
+    from pytest_fapo.session import FapoSession
+
+_NO_BASE = (
+    "What this branch changes is not shown: {branch} is not in this clone. Let the checkout fetch the "
+    "history (GitHub: fetch-depth: 0, GitLab: GIT_DEPTH: 0)."
+)
+
+
+def kind_of(option: Any) -> PageKind:
+    """What the session was asked to do."""
+    if option.fapo_gate:
+        return "gate"
+    if option.fapo_update_baseline:
+        return "update"
+    if option.fapo_optimize or option.fapo_resume:
+        return "optimize"
+    return "diagnose" if option.fapo_diagnose else "plain"
+
+
+class Gathering:
+    """Puts a page's data together.
+
+    Args:
+        session: the plugin's session.
+        done: what it has come to.
+        environment: of this process.
+    """
+
+    def __init__(self, session: FapoSession, done: Done, environment: Mapping[str, str] = os.environ) -> None:
+        self._session = session
+        self._done = done
+        self._environment = environment
+        self._repository = Repository(session.root)
+        self.store = ArtifactStore(session.root, session.settings.scope)
+
+    def page(self, kind: PageKind) -> PullRequest:
+        """The data of this session's page."""
+        done = self._done
+        data = PullRequest(
+            kind=kind,
+            evaluation=done.baseline,
+            gate=done.gate,
+            summary=done.summary,
+            diagnosis=done.diagnosis,
+        )
+        if kind == "optimize":
+            self._add_run(data)
+        elif kind != "diagnose":
+            self._add_branch(data)
+        return data
+
+    # --- an optimization ------------------------------------------------------------------------------
+
+    def _add_run(self, data: PullRequest) -> None:
+        run, summary = self._done.run, self._done.summary
+        if run is None or summary is None or summary.writing == "nothing":
+            return
+        judged = run.attempts()
+        data.changes = changes_of_run([attempt for _, attempt in judged], summary.artifacts)
+        trees = [tree for tree, attempt in judged if attempt.verdict.accepted]
+        before = run.load_evaluation("reference.json") or self._done.baseline
+        after = run.load_evaluation(f"candidates/{trees[-1]}.json") if trees else None
+        if after is not None:
+            found = _compared(_as_baseline(before), _as_baseline(after), named=("train",))
+            data.broken, data.fixed, data.changed = found
+
+    # --- a branch -------------------------------------------------------------------------------------
+
+    def _add_branch(self, data: PullRequest) -> None:
+        base = self._repository.base(self._environment)
+        committed = self._read(self._baseline_path)
+        if base is None:
+            self._say_no_base(data)
+            earlier = committed
+        else:
+            data.base = base.name
+            data.changes = self._changes(base)
+            content = self._repository.content(base.commit, self._session.settings.baseline)
+            earlier = self._parsed(content) or committed
+        if earlier is None or not data.evaluation.cases:
+            self._blame(data)
+            return
+        if data.gate is None or earlier != committed:
+            data.branch = self._judged(earlier, data.evaluation)
+        self._blame(data)
+        found = _compared(earlier, _as_baseline(data.evaluation), named=())
+        data.broken = found.broken if data.branch is not None else []  # else they are the gate's regressions
+        data.fixed, data.changed = found.fixed, found.changed
+
+    def _blame(self, data: PullRequest) -> None:
+        """Name the changed prompt behind each regression."""
+        changed = {change.address for change in data.changes}
+        if not changed:
+            return
+        try:
+            artifacts = self.store.all()
+        except FapoError:
+            return  # the remark stays on the case
+        for name in ("gate", "branch"):
+            result: GateResult | None = getattr(data, name)
+            if result is not None:
+                setattr(data, name, with_prompts(result, data.evaluation, artifacts, changed))
+
+    def _changes(self, base: Base) -> list[ArtifactChange]:
+        changes = changes_since(base, self._repository, self.store)
+        return hypotheses(changes, self._attempts()) if changes else []
+
+    def _attempts(self) -> list[Attempt]:
+        return run_attempts(self._session.root / ".fapo" / "runs")
+
+    def _say_no_base(self, data: PullRequest) -> None:
+        names = ("GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_MERGE_REQUEST_DIFF_BASE_SHA")
+        branch = next((self._environment[name] for name in names if self._environment.get(name)), "")
+        if branch:
+            data.notes.append(_NO_BASE.format(branch=branch))
+
+    # --- baselines ------------------------------------------------------------------------------------
+
+    @property
+    def _baseline_path(self) -> Path:
+        return self._session.root / self._session.settings.baseline
+
+    def _read(self, path: Path) -> Baseline | None:
+        if not path.is_file():
+            return None
+        from pytest_fapo.baseline import read_baseline
+
+        try:
+            return read_baseline(path)
+        except FapoError:
+            return None  # the gate has said why
+
+    def _parsed(self, content: bytes | None) -> Baseline | None:
+        if content is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="fapo-base-") as folder:
+            path = Path(folder) / "fapo-baseline.json"
+            path.write_bytes(content)
+            return self._read(path)
+
+    def _judged(self, earlier: Baseline, evaluation: Evaluation) -> GateResult | None:
+        """For its scores before and after; whether the merge is let through is the gate's own question."""
+        from pytest_fapo.baseline import artifact_digests
+        from pytest_fapo.gate import GatePolicy
+        from pytest_fapo.merge_gate import judge
+
+        try:
+            digests = artifact_digests(self.store)
+        except FapoError:
+            digests = {}
+        return judge(evaluation, earlier, policy=GatePolicy(), floors=[], current_artifacts=digests)
+
+
+def _as_baseline(evaluation: Evaluation) -> Baseline:
+    from pytest_fapo.baseline import make_baseline
+
+    return make_baseline(evaluation, artifacts={})
+
+
+def _compared(before: Baseline, after: Baseline, *, named: tuple[Any, ...]) -> Effects:
+    return effects(before, after, splits=named)

@@ -1,0 +1,105 @@
+"""What plain, diagnosing and optimizing sessions leave for others, and where."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from support.branch_project import ADDRESS, CHATTY_PROMPT, FILES, BranchProject
+from support.teams import Server, make_project, serving
+
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "step.md"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> BranchProject:
+    project = BranchProject(tmp_path)
+    project.write({ADDRESS: CHATTY_PROMPT})
+    return project
+
+
+@pytest.mark.slow
+def test_a_plain_session_leaves_what_it_is_asked_for(project: BranchProject, tmp_path: Path) -> None:
+    code, text = project.pytest("-q", **GITHUB)
+    assert code == 1, text
+    assert "::error" not in text
+    assert not (tmp_path / "step.md").exists()
+    code, text = project.pytest(
+        "-q",
+        "--fapo-summary=out/page.md",
+        "--fapo-code-quality=out/cq.json",
+        "--fapo-report=out/r.html",
+        **GITHUB,
+    )
+    assert code == 1, text
+    page = (tmp_path / "out" / "page.md").read_text(encoding="utf-8")
+    assert page.startswith("## 6 of 9 tests on cases fail\n")
+    assert (tmp_path / "step.md").read_text(encoding="utf-8") == page
+    assert len(json.loads((tmp_path / "out" / "cq.json").read_text())) == 6
+    assert (tmp_path / "out" / "r.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    assert text.count("\n::error file=cases.jsonl,line=") == 6
+    assert f"fapo: summary for a pull request: {tmp_path / 'out' / 'page.md'}\n" in text
+
+
+def test_annotations_can_be_had_anywhere_and_nowhere(project: BranchProject) -> None:
+    code, text = project.pytest("-q", "--fapo-annotations=github")
+    assert code == 1
+    assert text.count("\n::error file=cases.jsonl,line=") == 6
+    code, text = project.pytest("-q", "--fapo-annotations=off", "--fapo-diagnose", **GITHUB)
+    assert "::error" not in text
+
+
+def test_a_diagnosis_tells_its_causes(project: BranchProject, tmp_path: Path) -> None:
+    code, text = project.pytest("-q", "--fapo-diagnose", **GITHUB)
+    assert code == 1, text
+    page = (tmp_path / "step.md").read_text(encoding="utf-8")
+    assert page.startswith("## Diagnosis: 6 of 9 tests on cases fail, for 1 cause\n")
+    assert "| sort: the right answer in the wrong form for team | `sort` | format | prompt | 2 |" in page
+
+
+def test_a_file_that_cannot_be_written_fails_the_session_and_no_other_file(
+    project: BranchProject, tmp_path: Path
+) -> None:
+    project.write({ADDRESS: FILES[ADDRESS], "blocked": "a file, no folder"})
+    code, text = project.pytest("-q", "--fapo-summary=blocked/page.md", "--fapo-code-quality=cq.json")
+    assert code == 1, text
+    assert "--fapo-summary: " in text
+    assert "page.md cannot be written: " in text
+    assert "Traceback" not in text
+    assert json.loads((tmp_path / "cq.json").read_text()) == []
+    code, text = project.pytest("-q", "--fapo-summary=/dev/stdout")
+    assert code == 0, text
+    assert "## All 9 tests on cases pass" in text
+
+
+def test_a_step_that_is_full_already_gets_only_what_fits(project: BranchProject, tmp_path: Path) -> None:
+    full = "x" * (1024 * 1024 - 300)
+    (tmp_path / "step.md").write_text(full)
+    code, text = project.pytest("-q", "--fapo-diagnose", **GITHUB)
+    assert code == 1, text
+    written = (tmp_path / "step.md").read_bytes()
+    assert len(written) <= 1024 * 1024
+    assert b"## Diagnosis: 6 of 9" in written
+    assert b"left out" in written
+
+
+@pytest.mark.slow
+def test_a_run_tells_what_it_has_proven(tmp_path: Path) -> None:
+    with serving(Server()) as server:
+        project = make_project(tmp_path, server)
+        project.env = {**GITHUB, "GITHUB_WORKSPACE": os.fspath(tmp_path)}
+        result = project.optimize("-q", "--fapo-write=patch", "--fapo-summary=page.md")
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert page.startswith("## ✅ 1 change proven: 30 tests fixed\n"), result.text
+    assert "| train | 18 | 0 % | 100 % | 18 | 0 |" in page
+    assert "**`app/prompts/sort.md`** (+1 −1)" in page
+    assert "Why: it must answer plainly (c1 by openai:opt)" in page
+    assert "+Which team? Reply with one lower-case word" in page
+    assert "Fixed: 18 tests" in page  # of train; the others' cases are not named
+    assert (project.run_directory / "report.html").is_file()
+    assert (
+        "::notice file=app/prompts/sort.md,line=1,title=Proven change of app/prompts/sort.md::" in result.text
+    )
+    assert (tmp_path / "step.md").read_text(encoding="utf-8") == page
