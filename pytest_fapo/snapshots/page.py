@@ -150,17 +150,9 @@ def _section(title: str, *bodies: str) -> str:
 
 
 def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
-    """Address to digest; functions are many, so those of a file have one together."""
-    functions: dict[str, list[list[str]]] = {}
-    found: dict[str, str] = {}
-    for artifact in artifacts:
-        if artifact.kind == "function":
-            functions.setdefault(artifact.path, []).append([artifact.address, artifact.text])
-        else:
-            found[artifact.address] = text_digest(artifact.text)[:8]
-    for path, texts in functions.items():
-        found[f"{path} (functions)"] = text_digest(canonical_json(sorted(texts)))[:8]
-    return found
+    """Address to digest of what the page shows: a function is not shown, only what it makes of the prompts."""
+    shown = [artifact for artifact in artifacts if artifact.level != "structure"]
+    return {artifact.address: text_digest(artifact.text)[:8] for artifact in shown}
 
 
 def _inputs_of(case: Case | None) -> list[str]:

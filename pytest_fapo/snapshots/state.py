@@ -34,7 +34,7 @@ class State:
     steps: str = ""
     """Digest of which steps the sample case went through."""
     artifacts: Mapping[str, str] = field(default_factory=dict)
-    """Address to digest; the functions of a file together under the file's path."""
+    """Address to digest of the prompts and parameters."""
     calls: Sequence[Asking] = ()
 
 

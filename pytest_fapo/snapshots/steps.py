@@ -45,6 +45,11 @@ class _Node:
     def place(self) -> float:
         return round(sum(self.places) / len(self.places), 2)
 
+    @property
+    def usual_givers(self) -> set[StepPath]:
+        """Steps whose output it gets in most of its runs."""
+        return {path for path, count in self.given.items() if count * 2 > self.runs}
+
 
 class StepGraph:
     """Which steps there are, what they call, and whose output goes where.
@@ -74,8 +79,13 @@ class StepGraph:
         return fenced("\n".join(["flowchart LR", *edges]), "mermaid") if edges else ""
 
     def _sources(self, node: _Node) -> list[StepPath]:
-        """Steps whose output it usually gets, in the order of the list."""
-        return [other.path for other in self._nodes if node.given.get(other.path, 0) * 2 > node.runs]
+        """Steps whose output it usually gets, in the order of the list; without those from which a step
+        around it got it already."""
+        around = [
+            other for other in self._nodes if other is not node and node.path[: len(other.path)] == other.path
+        ]
+        known = {path for other in around for path in other.usual_givers}
+        return [other.path for other in self._nodes if other.path in node.usual_givers - known]
 
 
 def step_paths(trace: Trace) -> dict[int, StepPath]:

@@ -180,13 +180,14 @@ def test_a_value_comes_from_the_step_that_passed_its_helpers_answer_on() -> None
         {"name": "sort", "parent": "handle", "output": "refund"},
         {"name": "ask", "parent": "sort", "calls": [call("Sort it", "refund ")], "output": "refund"},
         {"name": "answer", "parent": "handle", "inputs": {"team": "refund"}, "output": "Dear customer"},
-        asking("write", "For the team refund, as it says.", "Dear customer") | {"parent": "answer"},
+        asking("write", "For the team refund, as it says.", "Dear customer")
+        | {"parent": "answer", "inputs": {"team": "refund"}},
         {"name": "check", "parent": "handle", "inputs": {"reply": "Dear customer"}},
     ]
     prompt = "For the team {team}, as it says."
     text = page(Made().run("T-1", steps), artifacts(reply=prompt))
     assert "For the team ⟨answer of sort⟩, as it says." in text
-    assert "  - `answer`: gets the output of `sort`\n" in text
+    assert "  - `answer`: gets the output of `sort`\n    - `write`: asks `small`\n" in text
     assert "flowchart LR\n  sort --> answer\n  answer --> check\n```" in text
 
 
