@@ -150,7 +150,7 @@ def _section(title: str, *bodies: str) -> str:
 
 
 def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
-    """Address to digest of what the page shows: a function is not shown, only what it makes of the prompts."""
+    """Address to digest of what the page shows; of a function it shows only what that makes of prompts."""
     shown = [artifact for artifact in artifacts if artifact.level != "structure"]
     return {artifact.address: text_digest(artifact.text)[:8] for artifact in shown}
 
