@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from pytest_fapo.errors import CacheFileError
-from pytest_fapo.llm.answer_lines import ANSWER_BYTES, BadLine, read_answer, split_line, to_line
+from pytest_fapo.llm.answer_lines import ANSWER_BYTES, BadLine, read_answer, split_line
 from pytest_fapo.llm.recorded import Recorded
 
 FILE_BYTES = 512 * 2**20
@@ -120,12 +120,12 @@ class AnswerFile:
             yield key, place
 
 
-def write_answers(path: Path, answers: Iterable[tuple[str, Recorded]]) -> int:
+def write_lines(path: Path, lines: Iterable[bytes]) -> int:
     """Write an exported cache, all or nothing.
 
     Args:
         path: where; an earlier export is replaced, another file is not.
-        answers: sorted by key, each passed `portable`.
+        lines: as `to_line` gives them, sorted.
 
     Returns:
         The file's size in bytes.
@@ -140,7 +140,7 @@ def write_answers(path: Path, answers: Iterable[tuple[str, Recorded]]) -> int:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                size = _write(path, file, answers)
+                size = _write(path, file, lines)
             os.chmod(name, _mode_of(target))
             os.replace(name, target)
         except BaseException:
@@ -152,10 +152,10 @@ def write_answers(path: Path, answers: Iterable[tuple[str, Recorded]]) -> int:
     return size
 
 
-def _write(path: Path, file: BinaryIO, answers: Iterable[tuple[str, Recorded]]) -> int:
+def _write(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> int:
     size = file.write(_HEAD + b"\n")
-    for key, answer in answers:
-        size += file.write(to_line(key, answer) + b"\n")
+    for line in lines:
+        size += file.write(line + b"\n")
         if size > FILE_BYTES - 100:
             limit = FILE_BYTES // 2**20
             raise CacheFileError(f"{path} would be larger than {limit} MiB; nothing was written")

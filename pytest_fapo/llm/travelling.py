@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pytest_fapo.errors import CacheFileError
-from pytest_fapo.llm.answer_file import AnswerFile, write_answers
-from pytest_fapo.llm.answer_lines import KEY
+from pytest_fapo.llm.answer_file import AnswerFile, write_lines
+from pytest_fapo.llm.answer_lines import ANSWER_BYTES, KEY, to_line
 from pytest_fapo.llm.cache import Cache
 from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.portable import NotPortable, portable
@@ -64,11 +65,11 @@ def export_cache(
     recorded = cache.keys() if keys is None else sorted(set(keys).intersection(cache.keys()))
     wanted = [key for key in recorded if KEY.fullmatch(key)]
     export = _Export(cache, redact or Redactor())
-    answers = export.answers(wanted)
-    first = next(answers, None)
+    lines = export.lines(wanted)
+    first = next(lines, None)
     if first is None:
         raise CacheFileError(_nothing(path, export.left_out))
-    size = write_answers(path, _chained(first, answers))
+    size = write_lines(path, chain([first], lines))
     return ExportResult(export.count, size, export.redacted, tuple(export.left_out))
 
 
@@ -97,26 +98,25 @@ class _Export:
         self.redacted = 0
         self.left_out: list[str] = []
 
-    def answers(self, keys: Collection[str]) -> Iterator[tuple[str, Recorded]]:
+    def lines(self, keys: Iterable[str]) -> Iterator[bytes]:
+        """The lines of the answers that there are, in the order of the keys."""
         for key in keys:
             found = self._cache.get(key)
             if found is None:
                 continue
             try:
-                ready = portable(found, self._redact)
+                yield self._line(key, found)
             except NotPortable as error:
                 self.left_out.append(f"the answer {key[:12]}… was left out: {error}")
-                continue
-            self.count += 1
-            self.redacted += ready.redacted
-            yield key, ready.answer
 
-
-def _chained(
-    first: tuple[str, Recorded], rest: Iterator[tuple[str, Recorded]]
-) -> Iterator[tuple[str, Recorded]]:
-    yield first
-    yield from rest
+    def _line(self, key: str, found: Recorded) -> bytes:
+        ready = portable(found, self._redact)
+        line = to_line(key, ready.answer)
+        if len(line) >= ANSWER_BYTES:
+            raise NotPortable(f"it is larger than {ANSWER_BYTES // 2**20} MiB")
+        self.count += 1
+        self.redacted += ready.redacted
+        return line
 
 
 def _nothing(path: Path, left_out: list[str]) -> str:

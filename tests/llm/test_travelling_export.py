@@ -186,6 +186,17 @@ def test_an_answer_that_cannot_be_looked_into_is_left_out(cache: Cache, tmp_path
     assert not (tmp_path / "a.json").exists()
 
 
+def test_an_answer_too_large_to_be_read_again_is_left_out(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pytest_fapo.llm.travelling.ANSWER_BYTES", 2**20)
+    cache.put(_key(1), _answer("x" * 2**20))
+    cache.put(_key(2), _answer())
+    result = export_cache(cache, tmp_path / "a.json")
+    assert (result.answers, len(result.left_out)) == (1, 1)
+    assert result.left_out[0].endswith("was left out: it is larger than 1 MiB")
+
+
 # --- which answers, and where ---------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
 import re
 import zipfile
 from contextlib import closing
@@ -171,6 +172,33 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
     path = _file(tmp_path, _line())
     path.chmod(0)
     assert "cannot be read: Permission denied" in _refusal(path)
+
+
+def test_whatever_is_done_to_a_file_it_gives_answers_or_a_sentence(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    stream = ["data: 1\n\n", {"base64": "/w=="}, "ü"]
+    good = _file(tmp_path, _line(A, body="é{}"), _line(B, body=stream)).read_bytes()
+    path = tmp_path / "mutated.json"
+    refusals = []
+    for _ in range(400):
+        content = bytearray(good)
+        for _ in range(chance.randint(1, 3)):
+            start = chance.randrange(len(content))
+            end = start + chance.choice((0, 1, 1, 5, 80))
+            content[start:end] = chance.choice(
+                (b"", b"\x00", b"\xff", b'"', b"\n", b"}", b"9", b"[[", good[:90])
+            )
+        path.write_bytes(content)
+        try:
+            with closing(AnswerFile(path)) as file:
+                for key in file.keys():  # noqa: SIM118
+                    found = file.get(key)
+                    assert found is not None
+                    assert 200 <= found.status <= 299
+        except CacheFileError as error:
+            refusals.append(str(error))
+    assert 200 < len(refusals) < 400
+    assert all(refusal.isprintable() for refusal in refusals)
 
 
 def test_a_bad_file_imports_nothing(tmp_path: Path) -> None:
