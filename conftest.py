@@ -1,8 +1,14 @@
-"""For the whole repository: pytest's own tool for testing plugins."""
+"""For the whole repository: pytest's own tool for testing plugins, and how the tests are dealt to workers."""
 
 from __future__ import annotations
 
 import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 pytest_plugins = ["pytester"]
 
@@ -10,3 +16,25 @@ pytest_plugins = ["pytester"]
 # annotations and summaries are not its own.
 for _name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB_", "CI_"))]:
     del os.environ[_name]
+
+_SHARED = re.compile(r'^@pytest\.fixture\(.*scope="module"', re.M)
+
+
+@cache
+def _shares_fixtures(path: str) -> bool:
+    return bool(_SHARED.search(Path(__file__).parent.joinpath(path).read_text(encoding="utf-8")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each test to the next free worker; a file whose tests share what takes long to make, to one of them."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Dealer(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if _shares_fixtures(path) else nodeid
+
+    return Dealer(config, log)
