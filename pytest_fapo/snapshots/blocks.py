@@ -87,5 +87,5 @@ def _settings(call: LLMCall) -> str:
     words = [code(call.model or call.api)]
     words += [code(f"{name}={canonical_json(value)}") for name, value in sorted(call.parameters.items())]
     if call.offered:
-        words.append(f"with the tools {' '.join(map(code, call.offered))}")
+        words.append(f"with the tools {', '.join(map(code, call.offered))}")
     return "Asks " + ", ".join(words)

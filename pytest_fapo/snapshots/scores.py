@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from statistics import fmean
 from typing import NamedTuple
 
 from pytest_fapo.models import SPLITS, CaseBaseline, PipelineBaseline, passed_share
@@ -27,9 +28,8 @@ def scores_table(pipeline: PipelineBaseline) -> str:
         if found is not None:
             rows.append([f"tag {code(tag)}", str(found.cases), _percent(found.share)])
     for metric in sorted({name for case in everything for name in case.scores}):
-        found = _mean(everything, lambda case, name=metric: case.scores.get(name))  # type: ignore[misc]
-        if found is not None:
-            rows.append([f"metric {code(metric)}", str(found.cases), f"{found.share:.4g}"])
+        values = [case.scores[metric] for case in everything if metric in case.scores]
+        rows.append([f"metric {code(metric)}", str(len(values)), f"{fmean(values):.4g}"])
     return table(["Group", "Cases", "Score"], rows, numbers=2)
 
 
@@ -46,15 +46,6 @@ def _share(cases: Iterable[CaseBaseline]) -> _Score | None:
         total += case.weight * len(shares)
         passed += case.weight * sum(shares)
     return _Score(counted, passed / total) if total else None
-
-
-def _mean(cases: Iterable[CaseBaseline], value: Callable[[CaseBaseline], float | None]) -> _Score | None:
-    counted, total, summed = 0, 0.0, 0.0
-    for case in cases:
-        found = value(case)
-        if found is not None:
-            counted, total, summed = counted + 1, total + case.weight, summed + case.weight * found
-    return _Score(counted, summed / total) if total else None
 
 
 def _percent(share: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 from support.handmade import call
 from support.snapshot_samples import REPLY, SORT, Made, artifacts, asking, baseline_of, desk, param
 
-from pytest_fapo.models import SPLITS, Artifact
+from pytest_fapo.models import SPLITS, Artifact, CaseBaseline
 from pytest_fapo.snapshots import render
 from pytest_fapo.trace import Redactor
 
@@ -39,6 +39,16 @@ def test_it_shows_scores_steps_and_prompts_of_the_first_train_case() -> None:
     assert "Ticket: The pan of order T-2 is broken.\n```" in prompts
     assert "T-10" not in text
     assert "Check this reply" in section(text, "Prompts not sent for case `T-2`")
+
+
+def test_scores_are_weighted_by_case_and_metrics_are_not() -> None:
+    made = Made().run("T-1", [], weight=3.0, tags=["a"]).run("T-2", [], passed=False, tags=["a", "b|c"])
+    baseline = baseline_of(made.evaluation)
+    for case, brevity in zip(baseline.pipelines["desk"].cases["train"].values(), (0.5, 0.25)):
+        case.scores["brevity"] = brevity
+    baseline.pipelines["desk"].cases["train"]["T-3"] = CaseBaseline(items={"t[T-3]": "skipped"}, tags=["a"])
+    text = render("desk", evaluation=made.evaluation, baseline=baseline, artifacts=[])
+    assert "| tag `a` | 2 | 75.0 % |\n| tag `b\\|c` | 1 | 0.0 % |\n| metric `brevity` | 2 | 0.375 |" in text
 
 
 def test_one_changed_line_of_a_prompt_changes_that_line_and_its_digests() -> None:
