@@ -44,7 +44,7 @@ def test_it_shows_scores_steps_and_prompts_of_the_first_train_case() -> None:
 def test_scores_are_weighted_by_case_and_metrics_are_not() -> None:
     made = Made().run("T-1", [], weight=3.0, tags=["a"]).run("T-2", [], passed=False, tags=["a", "b|c"])
     baseline = baseline_of(made.evaluation)
-    for case, brevity in zip(baseline.pipelines["desk"].cases["train"].values(), (0.5, 0.25)):
+    for case, brevity in zip(baseline.pipelines["desk"].cases["train"].values(), (0.5, 0.25), strict=True):
         case.scores["brevity"] = brevity
     baseline.pipelines["desk"].cases["train"]["T-3"] = CaseBaseline(items={"t[T-3]": "skipped"}, tags=["a"])
     text = render("desk", evaluation=made.evaluation, baseline=baseline, artifacts=[])
