@@ -284,6 +284,7 @@ def test_no_prompt_breaks_out_of_its_block() -> None:
     ]
     fences = [token.content for token in tokens if token.type == "fence" and token.info == "text"]
     assert sum("# Heading\n<!-- x --> --> <script>" in content for content in fences) == 3
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
     assert "\u202e" not in text
     assert "\x1b" not in text
     html = [token.content for token in tokens if token.type == "html_block"]
