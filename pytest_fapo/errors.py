@@ -19,6 +19,16 @@ class CacheFileError(FapoError):
     """An exported cache cannot be read or written; the message names the file and, where known, the line."""
 
 
+class BaselineError(FapoError):
+    """The baseline cannot be used; the message names the file and, where known, the line."""
+
+    def __init__(self, message: str, *, kind: str = "stale-format", line: int = 0) -> None:
+        super().__init__(message)
+        self.kind = kind
+        """`missing-baseline` or `stale-format`."""
+        self.line = line
+
+
 class ArtifactError(FapoError):
     """An artifact cannot be found, read or edited; the message names its address."""
 

@@ -21,8 +21,11 @@ class CaseBaseline(Record):
     weight: float = 1.0
     output: str = ""
     """The pipeline's output as JSON, shortened; for messages only."""
+    output_digest: str = ""
+    """Of the whole output where `output` is cut; else empty."""
     steps: list[list[str]] = Field(default_factory=list)
-    """Step key and digest of its output, in the order of the trace."""
+    """Step key and digest of its output, a step after those inside it: the first that differs from a later
+    run's is then the innermost."""
     calls: str = ""
     """Digest over the cache keys of the case's LLM calls: equal as long as the same questions are asked."""
 

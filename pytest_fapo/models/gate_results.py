@@ -10,8 +10,9 @@ from pytest_fapo.models.base import Record, Split
 
 GateProblemKind = Literal[
     "regression",  # policy strict: a case that passed in the baseline fails
-    "worse",  # policy paired: the paired test says worse, or does not exclude it
-    "floor",  # a --fapo-min-score is missed
+    "worse",  # policy paired: the paired test says worse
+    "too-few-cases",  # policy paired: no loss could show, however large
+    "floor",  # a --fapo-min-score is missed, or under policy target the target
     "metric",  # a guarded metric fell
     "test",  # a test without a case fails
     "missing-baseline",
@@ -75,7 +76,7 @@ class SplitScore(Record):
 
     pipeline: str
     group: str
-    """`train`, `val`, `holdout`; `tag:<name>`; `metric:<name>`."""
+    """`all`, `train`, `val`, `holdout`; `tag:<name>`; `metric:<name>`."""
     cases: int
     before: float | None
     """0 to 1 for shares of passing items; in the metric's own unit for metrics; None without a baseline."""

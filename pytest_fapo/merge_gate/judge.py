@@ -1,0 +1,102 @@
+"""The question of the merge gate: has accuracy fallen against the baseline?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from pytest_fapo.gate import GatePolicy
+from pytest_fapo.merge_gate.floors import Floor
+from pytest_fapo.merge_gate.metrics import metric_problems
+from pytest_fapo.merge_gate.pairs import Comparison, compare
+from pytest_fapo.merge_gate.policies import Fall, paired_problems, target_problems
+from pytest_fapo.merge_gate.problems import floor_problems, remarks, unjudged
+from pytest_fapo.merge_gate.regressions import output_changed, regression
+from pytest_fapo.merge_gate.scores import score_rows
+from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
+
+PARTIAL = {
+    "missing-baseline",
+    "stale-format",
+    "missing-cases",
+    "empty",
+    "cache-miss",
+    "lost-worker",
+    "interrupted",
+}
+"""Problems that leave something out: what is computed from the rest proves nothing."""
+_LOSSES = {"regression", "worse", "floor", "metric"}
+
+
+def judge(
+    evaluation: Evaluation,
+    baseline: Baseline,
+    *,
+    policy: GatePolicy,
+    floors: Sequence[Floor] = (),
+    current_artifacts: Mapping[str, str] | None = None,
+) -> GateResult:
+    """Compare an evaluation of all cases with the baseline.
+
+    Args:
+        evaluation: of the tree as it is.
+        baseline: the committed one.
+        policy: how to decide; see `merge_gate.policies`.
+        floors: the least that scores may be, whatever they were.
+        current_artifacts: what `baseline.artifact_digests` gives for the tree as it is; None: not compared.
+
+    Returns:
+        the answer; `undecided` where something is missing, since what was not compared is not let through.
+    """
+    found = compare(evaluation, baseline)
+    rows = score_rows(evaluation, baseline, floors)
+    figures: Fall | None = None
+    problems = unjudged(evaluation, found)
+    if policy.name == "paired":
+        worse, figures = paired_problems(found, policy)
+        problems += worse
+    elif policy.name == "target":
+        problems += target_problems(rows, policy)
+    problems += metric_problems(found, policy)
+    problems += floor_problems(rows, floors)
+    problems += remarks(evaluation, baseline, found, current_artifacts)
+    # What could not be asked is no regression: the gate says that it could not judge.
+    regressed = [pair for pair in found.pairs if pair.unit.broken and not pair.refused]
+    result = GateResult(
+        policy=policy.name,
+        verdict="passed",
+        regressions=[regression(pair, evaluation, fails=policy.name == "strict") for pair in regressed],
+        fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed],
+        still_failing=_still_failing(found),
+        new_cases=found.new_cases,
+        changed_outputs=[
+            pair.group.name
+            for pair in found.pairs
+            if pair.unit.difference == 0 and output_changed(pair, evaluation)
+        ],
+        scores=rows,
+        effect=figures.effect if figures else None,
+        interval=figures.interval if figures else None,
+        p_value=figures.chance if figures else None,
+    )
+    return with_problems(result, problems)
+
+
+def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateResult:
+    """The result with further problems, and the verdict that follows from all of them."""
+    made = result.model_copy(update={"problems": [*result.problems, *problems]})
+    kinds = {problem.kind for problem in made.failures}
+    certain = any(each.fails for each in made.regressions)
+    verdict = "passed"
+    if certain or (kinds & _LOSSES and not kinds & PARTIAL):
+        verdict = "fell"
+    elif kinds - {"test"}:
+        verdict = "undecided"
+    return made.model_copy(update={"verdict": verdict})
+
+
+def _still_failing(found: Comparison) -> list[str]:
+    return [
+        pair.group.name
+        for pair in found.pairs
+        if pair.unit.before == 0.0 and not pair.unit.fixed and not pair.refused
+    ]

@@ -1,0 +1,109 @@
+"""What is compared: a test on a case, in the baseline and now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pytest_fapo.baseline import ItemGroup, item_groups
+from pytest_fapo.gate.units import Unit
+from pytest_fapo.models import Baseline, CaseBaseline, Evaluation, Split, passed_share
+
+_REPEATED = re.compile(r"(\d+) of (\d+)")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One test on one case that has a verdict in the baseline."""
+
+    group: ItemGroup
+    """As it ran now."""
+    case: CaseBaseline
+    result_before: str
+    unit: Unit
+    passes: tuple[int, int]
+    """Repeats that passed, before and now."""
+    repeats: tuple[int, int]
+    """Repeats that counted, before and now; what was skipped now counts as not passed."""
+
+    @property
+    def pipeline(self) -> str:
+        return self.group.pipeline
+
+    @property
+    def result_after(self) -> str:
+        return self.group.result
+
+    @property
+    def refused(self) -> str:
+        """As of `ItemGroup`: a test that could not ask its model says nothing of accuracy."""
+        return self.group.refused
+
+
+@dataclass
+class Comparison:
+    """An evaluation laid beside a baseline."""
+
+    pairs: list[Pair]
+    new: list[ItemGroup]
+    """Tests on cases without a verdict in the baseline."""
+    new_cases: list[str]
+    """`pipeline::case id` of cases that the baseline does not know."""
+    missing: list[str]
+    """Node ids that have a verdict in the baseline and were not run."""
+
+    @property
+    def pipelines(self) -> list[str]:
+        return sorted({pair.pipeline for pair in self.pairs})
+
+
+def compare(evaluation: Evaluation, baseline: Baseline) -> Comparison:
+    """Find the baseline's verdict of every test on a case; a case may have changed its split."""
+    known = {
+        (pipeline, nodeid): (case, result)
+        for pipeline, _, _, case in baseline_cases(baseline)
+        for nodeid, result in case.items.items()
+    }
+    cases = {(pipeline, case_id) for pipeline, _, case_id, _ in baseline_cases(baseline)}
+    found = Comparison([], [], [], [])
+    ran = set()
+    for group in item_groups(evaluation):
+        key = (group.pipeline, group.name)
+        ran.add(key)
+        before = known.get(key)
+        if before is None or passed_share(before[1]) is None:
+            found.new.append(group)
+        else:
+            found.pairs.append(_pair(group, *before))
+        if (group.pipeline, group.case_id) not in cases:
+            found.new_cases.append(f"{group.pipeline}::{group.case_id}")
+    found.new_cases = sorted(set(found.new_cases))
+    found.missing = sorted(nodeid for pipeline, nodeid in known if (pipeline, nodeid) not in ran)
+    return found
+
+
+def baseline_cases(baseline: Baseline) -> Iterator[tuple[str, Split, str, CaseBaseline]]:
+    """Pipeline, split, case id and record of every case."""
+    for name, pipeline in baseline.pipelines.items():
+        for split, cases in pipeline.cases.items():
+            for case_id, case in cases.items():
+                yield name, split, case_id, case
+
+
+def _pair(group: ItemGroup, case: CaseBaseline, result: str) -> Pair:
+    repeated = _REPEATED.fullmatch(result)
+    passed, counted = (
+        (int(repeated[1]), int(repeated[2])) if repeated else (int(passed_share(result) or 0), 1)
+    )
+    counting = group.counting or group.items
+    passes = sum(item.passed for item in group.counting)
+    unit = Unit(
+        nodeids=tuple(item.nodeid for item in group.items),
+        split=group.first.split,
+        weight=group.first.weight,
+        before=min(passed, counted) / counted,
+        after=passes / len(counting),
+        case=f"{group.pipeline}::{group.case_id}",
+    )
+    return Pair(group, case, result, unit, (min(passed, counted), passes), (counted, len(counting)))

@@ -1,0 +1,144 @@
+"""What keeps the gate from judging, missed floors, and what it only says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pytest_fapo.baseline import calls_digest
+from pytest_fapo.merge_gate.floors import Floor
+from pytest_fapo.merge_gate.pairs import Comparison
+from pytest_fapo.merge_gate.scores import concerns
+from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateProblemKind, SplitScore
+
+UPDATE = "pytest --fapo-update-baseline"
+_EQUAL = 1e-9
+
+
+def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
+    """Why no judgement is possible; empty where it is."""
+    problems = []
+    refused = [pair.group.name for pair in found.pairs if pair.refused == "CacheMiss"]
+    refused += [group.name for group in found.new if group.refused == "CacheMiss"]
+    limited = [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]
+    if not evaluation.complete:
+        reason = evaluation.stopped or "not every test has a result"
+        problems.append(
+            GateProblem(kind="interrupted", message=f"the tests did not run to their end: {reason}")
+        )
+    if not found.pairs and not found.new:
+        problems.append(
+            GateProblem(kind="empty", message="no test on a case was run: there is nothing to judge")
+        )
+    elif not found.pairs and not found.missing:
+        message = "the baseline has no verdict on any case: there is nothing to compare with"
+        problems.append(GateProblem(kind="empty", message=message, command=UPDATE))
+    if found.missing and (found.pairs or found.new):
+        problems.append(_missing(found.missing))
+    if refused:
+        message = (
+            f"{_count(len(refused), 'test')} asked a model something that no recorded answer is for "
+            f"({_some(refused)}); record the answers once and commit or pass on the exported cache"
+        )
+        command = "pytest --fapo-update-baseline && fapo cache export"
+        problems.append(GateProblem(kind="cache-miss", message=message, command=command))
+    if limited:
+        message = f"{_count(len(limited), 'test')} went past a limit of calls or cost ({_some(limited)})"
+        problems.append(GateProblem(kind="interrupted", message=message))
+    return problems
+
+
+def _missing(nodeids: Sequence[str]) -> GateProblem:
+    verb = "was" if len(nodeids) == 1 else "were"
+    return GateProblem(
+        kind="missing-cases",
+        message=f"{_count(len(nodeids), 'test')} of the baseline {verb} not run "
+        f"({_some(nodeids)}); run all of them, or, where they were removed or renamed on purpose, update "
+        f"the baseline",
+        command=UPDATE,
+    )
+
+
+def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[GateProblem]:
+    """Floors that are missed, and those that nothing is measured against."""
+    problems = []
+    for floor in floors:
+        mine = [row for row in rows if concerns(floor, row.pipeline, row.group)]
+        if not any(row.after is not None for row in mine):
+            problems.append(_unknown(floor, rows))
+        problems += [
+            GateProblem(kind="floor", message=_missed(row, floor))
+            for row in mine
+            if row.after is not None and row.after < floor.share - _EQUAL
+        ]
+    return problems
+
+
+def _missed(row: SplitScore, floor: Floor) -> str:
+    assert row.after is not None
+    if floor.kind == "metric":
+        return f"pipeline {row.pipeline!r}: {row.group} is {row.after:.4g}, its floor is {floor.share:.4g}"
+    what = "its score" if row.group == "all" else row.group
+    return f"pipeline {row.pipeline!r}: {what} is {row.after:.1%}, its floor is {floor.share:.1%}"
+
+
+def _unknown(floor: Floor, rows: Sequence[SplitScore]) -> GateProblem:
+    scored = [row for row in rows if row.after is not None]
+    known = sorted({row.pipeline for row in scored} | {row.group for row in scored} - {"all"})
+    return GateProblem(
+        kind="empty",
+        message=f"the floor {floor.name!r} is for nothing that was scored; there are: "
+        + (", ".join(known) or "no scores"),
+    )
+
+
+def remarks(
+    evaluation: Evaluation, baseline: Baseline, found: Comparison, artifacts: Mapping[str, str] | None
+) -> list[GateProblem]:
+    """What is said and does not fail: prompts that changed, cases without a baseline."""
+    problems = []
+    changed = changed_artifacts(baseline, artifacts) if artifacts is not None else []
+    if changed:
+        message = f"{_some(changed)} changed since the baseline was written, and the baseline was not updated"
+        problems.append(_said("stale-baseline", message))
+    elif other := _other_questions(evaluation, found):
+        message = (
+            f"{_count(len(other), 'case')} asked the models something else than when the baseline was "
+            f"written ({_some(other)}), and the baseline was not updated"
+        )
+        problems.append(_said("stale-baseline", message))
+    if found.new:
+        failing = sum(any(item.counts and not item.passed for item in group.items) for group in found.new)
+        names = found.new_cases or [group.name for group in found.new]
+        what = _count(len(names), "case" if found.new_cases else "test")
+        verb = "has" if len(names) == 1 else "have"
+        message = f"{what} {verb} no verdict in the baseline yet ({_some(names)})"
+        message += f"; {failing} of the tests on them fail" if failing else ""
+        problems.append(_said("new-cases", message))
+    return problems
+
+
+def changed_artifacts(baseline: Baseline, artifacts: Mapping[str, str]) -> list[str]:
+    """Addresses whose text differs from the evaluated one, is new, or is gone."""
+    both = {*baseline.artifacts, *artifacts}
+    return sorted(name for name in both if baseline.artifacts.get(name) != artifacts.get(name))
+
+
+def _other_questions(evaluation: Evaluation, found: Comparison) -> list[str]:
+    cases: dict[str, None] = {}
+    for pair in found.pairs:
+        trace = evaluation.trace_of(pair.group.first)
+        if trace is not None and pair.case.calls and pair.case.calls != calls_digest([trace]):
+            cases[pair.unit.case] = None
+    return list(cases)
+
+
+def _said(kind: GateProblemKind, message: str) -> GateProblem:
+    return GateProblem(kind=kind, message=message, command=UPDATE, fails=False)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _some(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")

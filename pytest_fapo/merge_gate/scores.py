@@ -1,0 +1,133 @@
+"""The table of scores: each pipeline as a whole, per split, tag group and metric, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from statistics import fmean
+from typing import NamedTuple
+
+from pytest_fapo.baseline import ItemGroup, item_groups
+from pytest_fapo.merge_gate.floors import ALL, Floor
+from pytest_fapo.merge_gate.pairs import baseline_cases
+from pytest_fapo.models import SPLITS, Baseline, CaseBaseline, Evaluation, Split, SplitScore, passed_share
+
+
+class _Before(NamedTuple):
+    split: Split
+    case: CaseBaseline
+
+
+class _After(NamedTuple):
+    group: ItemGroup
+    tags: tuple[str, ...]
+
+
+def score_rows(
+    evaluation: Evaluation, baseline: Baseline | None, floors: Iterable[Floor]
+) -> list[SplitScore]:
+    """One row per group of each pipeline.
+
+    Args:
+        evaluation: now; may hold cases that the baseline does not know.
+        baseline: None where there is none.
+        floors: put on the rows that they are for.
+    """
+    before: dict[str, list[_Before]] = {}
+    for name, split, _, case in baseline_cases(baseline) if baseline is not None else ():
+        before.setdefault(name, []).append(_Before(split, case))
+    after: dict[str, list[_After]] = {}
+    for group in item_groups(evaluation):
+        case_now = evaluation.cases.get(group.first.nodeid)
+        tags = tuple(case_now.tags) if case_now else ()
+        after.setdefault(group.pipeline, []).append(_After(group, tags))
+    limits = list(floors)
+    rows: list[SplitScore] = []
+    for name in sorted({*before, *after}):
+        rows += _rows(name, before.get(name, []), after.get(name, []), limits)
+    return rows
+
+
+def _rows(name: str, before: list[_Before], after: list[_After], floors: list[Floor]) -> Iterator[SplitScore]:
+    splits = [
+        split
+        for split in SPLITS
+        if any(each.split == split for each in before) or any(each.group.split == split for each in after)
+    ]
+    tags = {tag for each in before for tag in each.case.tags} | {tag for each in after for tag in each.tags}
+    metrics = {metric for each in before for metric in each.case.scores}
+    metrics |= {metric for each in after for item in each.group.items for metric in item.scores}
+    groups = ["all", *splits, *(f"tag:{tag}" for tag in sorted(tags))]
+    for group in groups:
+        chosen = [each for each in before if _is_in(group, each.split, each.case.tags)]
+        now = [each for each in after if _is_in(group, each.group.split, each.tags)]
+        yield _row(name, group, now, _share_before(chosen), _share_after(now), floors)
+    for metric in sorted(metrics):
+        was = [each.case.scores[metric] for each in before if metric in each.case.scores]
+        values, scored = _metric_after(metric, after)
+        mean = fmean(values) if values else None
+        yield _row(name, f"metric:{metric}", scored, fmean(was) if was else None, mean, floors)
+
+
+def _row(
+    name: str,
+    group: str,
+    now: list[_After],
+    before: float | None,
+    after: float | None,
+    floors: list[Floor],
+) -> SplitScore:
+    limits = [floor.share for floor in floors if concerns(floor, name, group)]
+    cases = len({each.group.case_id for each in now})
+    return SplitScore(
+        pipeline=name,
+        group=group,
+        cases=cases,
+        before=before,
+        after=after,
+        floor=max(limits) if limits else None,
+    )
+
+
+def concerns(floor: Floor, pipeline: str, group: str) -> bool:
+    """Whether a floor is for this row."""
+    if floor.kind in ("tag", "metric"):
+        return floor.name == group
+    if floor.kind == "split" or (not floor.kind and floor.name in SPLITS):
+        return floor.subject == group
+    return group == "all" and floor.subject in (ALL, pipeline)
+
+
+def _is_in(group: str, split: Split, tags: Iterable[str]) -> bool:
+    kind, _, tag = group.partition(":")
+    return tag in tags if kind == "tag" else group in ("all", split)
+
+
+def _share_before(cases: list[_Before]) -> float | None:
+    found = [
+        (share, each.case.weight)
+        for each in cases
+        for result in each.case.items.values()
+        if (share := passed_share(result)) is not None
+    ]
+    return _mean(found)
+
+
+def _share_after(groups: list[_After]) -> float | None:
+    return _mean([(float(item.passed), item.weight) for each in groups for item in each.group.counting])
+
+
+def _mean(shares: list[tuple[float, float]]) -> float | None:
+    total = sum(weight for _, weight in shares)
+    return sum(share * weight for share, weight in shares) / total if total else None
+
+
+def _metric_after(metric: str, groups: list[_After]) -> tuple[list[float], list[_After]]:
+    """The metric's mean per case, and where it was scored."""
+    values: dict[str, list[float]] = {}
+    scored = []
+    for each in groups:
+        found = [item.scores[metric] for item in each.group.items if metric in item.scores]
+        if found:
+            values.setdefault(each.group.case_id, []).extend(found)
+            scored.append(each)
+    return [fmean(found) for found in values.values()], scored
