@@ -172,9 +172,11 @@ def _still_open(summary: Summary) -> str:
 
 
 def next_command(summary: Summary) -> str:
-    """What to type next; empty where the patch's command above already says it."""
+    """What to type next."""
     if summary.next_command:
         return summary.next_command
+    if summary.writing in _UNTOUCHED:
+        return "pytest --fapo-review goes through it change by change"
     if patch_command(summary):
         return ""
     if summary.writing == "written":

@@ -10,6 +10,7 @@ from pytest_fapo.report.words import one_line
 
 _KEPT = 12
 """Characters of a common beginning that are shown before the first difference."""
+_NONE = "nothing"
 
 
 def difference(before: JsonValue, after: JsonValue, *, most: int = 120) -> str:
@@ -21,20 +22,21 @@ def difference(before: JsonValue, after: JsonValue, *, most: int = 120) -> str:
         most: characters of the line.
     """
     if not (isinstance(before, dict) and isinstance(after, dict)):
-        return _both(before, after, most)
-    keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
+        return _both(_text(before), _text(after), most)
+    first = {key: _text(value) for key, value in before.items()}
+    second = {key: _text(value) for key, value in after.items()}
+    keys = [key for key in dict.fromkeys([*first, *second]) if first.get(key) != second.get(key)]
     shown = keys[:3]
     room = max(24, most // max(1, len(shown)) - 2)
-    parts = [
-        f"{one_line(key, most=24)}: " + _both(before.get(key), after.get(key), room - min(24, len(key)) - 2)
-        for key in shown
-    ]
+    parts = []
+    for key in shown:
+        name = one_line(key, most=24)
+        parts.append(f"{name}: {_both(first.get(key, _NONE), second.get(key, _NONE), room - len(name) - 2)}")
     more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
     return ", ".join(parts) + more
 
 
-def _both(before: JsonValue, after: JsonValue, room: int) -> str:
-    first, second = _text(before), _text(after)
+def _both(first: str, second: str, room: int) -> str:
     half = max(8, (room - 3) // 2)
     if min(len(first), len(second)) > half:
         common = next(
