@@ -35,7 +35,8 @@ def pytest_fapo_item(record: dict[str, Any]) -> None:
 
     Args:
         record: JSON data: `item` (an `ItemResult`), `case` (a `Case` or None) and `trace` (a `Trace`, or None
-            where the item has none or another item of the same run has already brought it).
+            where the item has none or another item of the same run has already brought it);
+            `further_keys`, the cache keys of LLM calls that the test made beside its run.
     """
 
 

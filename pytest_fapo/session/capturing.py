@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -135,10 +134,10 @@ def opened_cache(plan: CapturePlan) -> Answers | None:
         return None
     from pytest_fapo.llm import Cache, layered_cache
 
-    local: Cache | None = Cache(plan.cache_folder)
-    if plan.mode == "only" and local is not None and not local.exists():
-        local = None  # nothing can be in it, and nothing is to be written
-    else:
+    folder = Cache(plan.cache_folder)
+    # Under `only` nothing is written, and nothing can be in a cache that is not there.
+    local = folder if plan.mode != "only" or folder.exists() else None
+    if local is not None:
         prepare_folder(plan.cache_folder.parent)
     if not plan.cache_files:
         return local
@@ -151,9 +150,14 @@ def _remedy(plan: CapturePlan) -> str:
     files = [*plan.cache_files, *plan.missing_files]
     if not files:
         return f"{record}."
-    name = os.path.relpath(files[0])
-    missing = "".join(f" {os.path.relpath(path)} does not exist." for path in plan.missing_files)
-    return f"{record}, then renew the file that travels: fapo cache export {name}.{missing}"
+    missing = "".join(f" {_shown(path)} does not exist." for path in plan.missing_files)
+    return f"{record}, then renew the file that travels: fapo cache export {_shown(files[0])}.{missing}"
+
+
+def _shown(path: Path) -> str:
+    """A path as its user would type it, where he stands above it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def offline_applies(settings: Settings) -> bool:
