@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from pytest_fapo.cli.init.sources import SourceModule
 
@@ -24,7 +24,6 @@ _BY_LIBRARY = {
     "dspy": re.compile(r"^(?:self\.\w+|predict|program|dspy\.\w+\(.*\))$"),
     "openai": re.compile(r"^openai\.ChatCompletion\.a?create$"),
 }
-_ENDPOINT = re.compile(r"/(?:chat/completions|completions|responses|embeddings|messages)/?$")
 _POSTS = re.compile(r"(?:^|\.)(?:post|request|stream|urlopen|send)$")
 UNSEEN = {
     "requests": "requests",
@@ -37,38 +36,37 @@ UNSEEN = {
 """Libraries whose calls do not pass through httpx, so that they are neither recorded nor cached."""
 
 
-def asks_a_model(call: ast.Call, module: SourceModule, *, endpoints: bool) -> bool:
-    """Whether a call sends a request to a model, as far as its spelling tells.
+class Asking:
+    """Tells calls that send a request to a model from others, as far as their spelling tells.
 
     Args:
-        call: the call.
-        module: where it stands.
-        endpoints: whether the module spells out the path of a model's endpoint.
+        module: where the calls stand.
+        modules: the application's modules by name.
     """
-    name = dotted(call.func)
-    if _SDK_METHODS.search(name):
-        return True
-    head, _, rest = name.partition(".")
-    meant = module.imports.get(head, head)
-    full = f"{meant}.{rest}" if rest else meant
-    for library, pattern in _BY_LIBRARY.items():
-        if any(each.startswith(library) for each in module.libraries) and (
-            pattern.search(name) or (full.startswith(library) and pattern.search(full))
-        ):
+
+    def __init__(self, module: SourceModule, modules: Mapping[str, SourceModule]) -> None:
+        self._module = module
+        self._modules = modules
+
+    def __call__(self, call: ast.Call) -> bool:
+        name = dotted(call.func)
+        if _SDK_METHODS.search(name):
             return True
-    return endpoints and bool(_POSTS.search(name))
+        head, _, rest = name.partition(".")
+        meant = self._module.imports.get(head, head)
+        full = f"{meant}.{rest}" if rest else meant
+        libraries = self._libraries(meant)
+        for library, pattern in _BY_LIBRARY.items():
+            if any(each.startswith(library) for each in libraries) and (
+                pattern.search(name) or (full.startswith(library) and pattern.search(full))
+            ):
+                return True
+        return self._module.spells_an_endpoint and bool(_POSTS.search(name))
 
-
-def spells_an_endpoint(module: SourceModule) -> bool:
-    """Whether a text in the module ends like the URL of a model's endpoint."""
-    return any(_ENDPOINT.search(text) for text in texts_in(module.tree))
-
-
-def texts_in(tree: ast.AST) -> Iterator[str]:
-    """Every literal text, those inside of f-strings too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+    def _libraries(self, meant: str) -> frozenset[str]:
+        """What the module imports, and what the application's module imports that the object comes from."""
+        home = self._modules.get(meant.rpartition(".")[0])
+        return self._module.libraries | (home.libraries if home is not None else frozenset())
 
 
 def dotted(node: ast.expr) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from pytest_fapo.cli.init.asking_models import asks_a_model, dotted, spells_an_endpoint
+from pytest_fapo.cli.init.asking_models import Asking, dotted
 from pytest_fapo.cli.init.sources import SourceModule
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -100,6 +100,7 @@ class CallGraph:
         self.loose: list[str] = []
         """Places where a model is asked outside of every function."""
         modules = list(modules)
+        self._modules = {module.name: module for module in modules}
         for module in modules:
             for function in functions_of(module):
                 self.functions[function.target] = function
@@ -112,36 +113,35 @@ class CallGraph:
 
     def below(self, target: str) -> set[str]:
         """The function and everything that it calls, directly or not."""
-        seen, open_ = {target}, [target]
-        while open_:
-            for called in self.calls.get(open_.pop(), ()):
-                if called not in seen:
-                    seen.add(called)
-                    open_.append(called)
-        return seen
+        return _reachable(target, self.calls)
 
+    @cached_property
     def reaching(self) -> dict[str, set[str]]:
         """Target to the functions below it that ask a model, for those that have any."""
-        found = {target: self.below(target) & self.asking for target in self.functions}
-        return {target: asked for target, asked in found.items() if asked}
+        callers: dict[str, set[str]] = {}
+        for target, called in self.calls.items():
+            for each in called:
+                callers.setdefault(each, set()).add(target)
+        found: dict[str, set[str]] = {}
+        for target in sorted(self.asking):
+            for above in _reachable(target, callers):
+                found.setdefault(above, set()).add(target)
+        return found
 
     def _read(self, module: SourceModule) -> None:
-        endpoints = spells_an_endpoint(module)
+        asks = Asking(module, self._modules)
         inside: set[ast.AST] = set()
         for function in functions_of(module):
             nodes = list(ast.walk(function.node))
             inside.update(nodes)
             called = {found for node in nodes for found in self._meant(node, module, function.owner)}
             self.calls[function.target] = called - {function.target}
-            if any(
-                isinstance(each, ast.Call) and asks_a_model(each, module, endpoints=endpoints)
-                for each in nodes
-            ):
+            if any(isinstance(each, ast.Call) and asks(each) for each in nodes):
                 self.asking.add(function.target)
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.Call) or node in inside:
                 continue
-            if asks_a_model(node, module, endpoints=endpoints):
+            if asks(node):
                 self.loose.append(f"{module.path}:{node.lineno}")
 
     def _meant(self, node: ast.AST, module: SourceModule, owner: str) -> Iterator[str]:
@@ -168,6 +168,16 @@ class CallGraph:
             for method in ("__init__", "__call__", "forward"):
                 if f"{target}.{method}" in self.functions:
                     yield f"{target}.{method}"
+
+
+def _reachable(start: str, edges: Mapping[str, set[str]]) -> set[str]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        for each in edges.get(waiting.pop(), ()):
+            if each not in seen:
+                seen.add(each)
+                waiting.append(each)
+    return seen
 
 
 def functions_of(module: SourceModule) -> Iterator[Function]:

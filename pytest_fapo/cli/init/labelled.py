@@ -20,7 +20,7 @@ _PLACE = re.compile(
 )
 _EXPECTED = re.compile(
     r"expected|expected_(?:output|answer)|label|answer|output|category|class|intent|team|target|gold|"
-    r"ground_truth|reference|sentiment",
+    r"ground_truth|reference|sentiment|topic",
     re.I,
 )
 _TEXT = re.compile(

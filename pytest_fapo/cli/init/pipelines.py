@@ -23,7 +23,7 @@ def pipeline_candidates(graph: CallGraph, modules: Mapping[str, SourceModule]) -
         graph: the application's functions.
         modules: its modules by name.
     """
-    reaching = graph.reaching()
+    reaching = graph.reaching
     called = {
         target
         for caller in reaching
@@ -65,7 +65,7 @@ def step_patterns(graph: CallGraph, pipeline: Function) -> list[str]:
 
 def way_to_models(graph: CallGraph, pipeline: Function) -> set[str]:
     """The pipeline, and all functions below it that lead to a model."""
-    return (graph.below(pipeline.target) & set(graph.reaching())) | {pipeline.target}
+    return (graph.below(pipeline.target) & set(graph.reaching)) | {pipeline.target}
 
 
 def _only_asks(graph: CallGraph, target: str) -> bool:

@@ -16,6 +16,7 @@ _APART = re.compile(
     r"(?:^|/)(?:tests?|testing|docs?|examples?|benchmarks?|build|dist|migrations|notebooks?|env|venv)/"
 )
 _TESTS = re.compile(r"(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|setup|noxfile|fapo_stand_in)\.py$")
+_ENDPOINT = re.compile(r"/(?:chat/completions|completions|responses|embeddings|messages)/?$")
 _MOST_FILES = 20_000
 
 
@@ -52,6 +53,20 @@ class SourceModule:
     def libraries(self) -> frozenset[str]:
         """Top-level names of everything that the module imports."""
         return frozenset(name.split(".")[0] for name in self.imports.values())
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """Every literal text, those inside of f-strings too."""
+        return [
+            node.value
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+
+    @cached_property
+    def spells_an_endpoint(self) -> bool:
+        """Whether a text in the module ends like the URL of a model's endpoint."""
+        return any(_ENDPOINT.search(text) for text in self.texts)
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:

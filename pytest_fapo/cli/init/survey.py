@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.cli.init.asking_models import UNSEEN, spells_an_endpoint
+from pytest_fapo.cli.init.asking_models import UNSEEN
 from pytest_fapo.cli.init.functions import CallGraph, Function
 from pytest_fapo.cli.init.layout import Layout, fixtures_of, is_installed, read_layout
 from pytest_fapo.cli.init.pipelines import pipeline_candidates
@@ -76,7 +76,7 @@ class Survey:
         pytest-fapo cannot record."""
         used = {name for module in self.modules for name in module.imports.values()}
         asking = {
-            name for module in self.modules if spells_an_endpoint(module) for name in module.imports.values()
+            name for module in self.modules if module.spells_an_endpoint for name in module.imports.values()
         }
         return sorted(
             library

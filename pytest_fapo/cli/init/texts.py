@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fapo.artifacts.constants import Constant
-from pytest_fapo.cli.init.asking_models import texts_in
 from pytest_fapo.cli.init.functions import CallGraph, Function
 from pytest_fapo.cli.init.sources import SourceModule
 
@@ -67,12 +66,12 @@ def find_prompts(
     found.entries += _as_patterns([path for path in paths if _is_prompt_file(root, path)], paths)
     named = {Path(text).name for module in modules for text in _file_names(module)}
     found.read += _as_patterns([path for path in paths if _is_read(root, path, named)], paths)
-    asking = {graph.functions[target].module.path for target in graph.reaching()}
+    asking = {graph.functions[target].module.path for target in graph.reaching}
     for module in modules:
         good, stuck = _constants(module, asks=module.path in asking)
         found.entries += good
         found.stuck += stuck
-    for target in sorted(graph.reaching()):
+    for target in sorted(graph.reaching):
         found.stuck += _inside(graph.functions[target])
     return found
 
@@ -81,7 +80,7 @@ def find_prompts(
 
 
 def _file_names(module: SourceModule) -> Iterator[str]:
-    for text in texts_in(module.tree):
+    for text in module.texts:
         if 3 < len(text) < 200 and text.endswith(_SUFFIXES) and "\n" not in text:
             yield text
 
