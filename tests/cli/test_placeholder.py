@@ -1,4 +1,4 @@
-"""The placeholder fills in the form that a request asks for, so that code which reads it does not fall over."""
+"""The placeholder fills in the form that a request asks for, so that code which reads it works."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ FILLED = {
 }
 
 
-def answer(api: str = "chat.completions", text: str = "Hello", **body: Any) -> Any:
-    messages = [{"role": "user", "content": text}]
+def answer(api: str = "chat.completions", said: str = "Hello", **body: Any) -> Any:
+    messages = [{"role": "user", "content": said}]
     return reply(OfflineRequest(api=api, model="m", messages=messages, body=body))
 
 
@@ -81,11 +81,11 @@ def test_a_forced_tool_is_called(body: dict[str, Any]) -> None:
 
 def test_json_that_a_prompt_describes() -> None:
     text = 'Answer as JSON: {"team": "...", "reason": "..."}'
-    assert json.loads(answer(text=text)) == {"team": TEXT, "reason": TEXT}
+    assert json.loads(answer(said=text)) == {"team": TEXT, "reason": TEXT}
 
 
 def test_embeddings_are_vectors_and_endless_schemas_end() -> None:
     assert answer("embeddings") == [0.5, 0.5, 0.5, 0.5]
     endless = {"type": "object", "properties": {"next": {"$ref": "#/$defs/N"}}}
     schema = {**endless, "$defs": {"N": endless}}
-    assert json.loads(answer(text="x", response_format={"json_schema": {"schema": schema}}))["next"]
+    assert json.loads(answer(response_format={"json_schema": {"schema": schema}}))["next"]
