@@ -105,12 +105,15 @@ def _clean_json(text: str, redact: Redact) -> str | None:
         clean = _redacted(value, redact)
     except (ValueError, RecursionError):
         return None
-    return text if clean == value else json.dumps(clean, ensure_ascii=False)
+    return text if clean == value else json.dumps(clean)
 
 
 def _redacted(value: Any, redact: Redact) -> Any:
     if isinstance(value, str):
-        return redact(value)
+        text = redact(value)
+        # Arguments of tool calls, and answers in JSON, are texts that hold JSON, quotes escaped once more.
+        inner = _clean_json(text, redact) if text[:1] in ("{", "[") else None
+        return text if inner is None else inner
     if isinstance(value, list):
         return [_redacted(part, redact) for part in value]
     if isinstance(value, dict):

@@ -144,19 +144,23 @@ def test_a_credential_does_not_travel(
     for number, text in enumerate([f"your key is {secret}, keep it", "fine"]):
         cache.put(_key(number), _answer(text))
         cache.put(_key(number + 10), Recorded(200, STREAM, tuple(shapes.chat_stream(text))))
+    cache.put(_key(22), _answer(json.dumps({"tool": [json.dumps({"key": secret}), "\ud800"]})))
     cache.put(_key(20), Recorded(200, ((b"content-type", b"text/plain"),), (secret.encode(),)))
     cache.put(_key(21), _answer(headers=(*JSON, (b"x-request-id", secret.encode("latin-1")))))
     result = export_cache(cache, tmp_path / "a.json")
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     escaped = json.dumps(secret, ensure_ascii=False)[1:-1]
-    assert not any(form in text for form in (secret, escaped, json.dumps(escaped)[1:-1]))
+    twice = json.dumps(escaped)[1:-1]
+    assert not any(form in text for form in (secret, escaped, twice, json.dumps(twice)[1:-1]))
     document = json.loads(text)
     body = json.loads(document[_key(0)]["body"])
     assert body["choices"][0]["message"]["content"] == "your key is [redacted], keep it"
     assert json.loads(document[_key(1)]["body"]) == shapes.chat("fine")
     assert document[_key(21)]["headers"] == {"content-type": "application/json"}
-    assert result.answers + len(result.left_out) == 6
-    assert result.redacted + len(result.left_out) == 3
+    assert result.answers + len(result.left_out) == 7
+    assert result.redacted + len(result.left_out) == 4
+    inner = json.loads(json.loads(document[_key(22)]["body"])["choices"][0]["message"]["content"])
+    assert inner == {"tool": ['{"key": "[redacted]"}', "\ud800"]}
 
 
 def test_a_credential_spread_over_a_stream_is_left_out_and_said(cache: Cache, tmp_path: Path) -> None:
