@@ -186,9 +186,7 @@ class Recording:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """After everything that pytest itself prints: diagnose or optimize, as asked."""
-    if session.config.stash.get(SESSION_KEY, None) is not None and getattr(
-        session.config.option, "xmlpath", None
-    ):
+    if getattr(session.config.option, "xmlpath", None) and SESSION_KEY in session.config.stash:
         from pytest_fapo.publishing.junit import add_suite_properties
 
         add_suite_properties(session.config, _session(session.config))

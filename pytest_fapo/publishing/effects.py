@@ -43,6 +43,19 @@ def effects(before: Baseline, after: Baseline, *, splits: tuple[Split, ...] = ()
     return found
 
 
+def gone(before: Baseline, after: Baseline) -> list[str]:
+    """Node ids of tests on cases that only the earlier state has."""
+    left = set(_nodeids(after))
+    return [nodeid for nodeid in _nodeids(before) if nodeid not in left]
+
+
+def _nodeids(baseline: Baseline) -> Iterator[str]:
+    for pipeline in baseline.pipelines.values():
+        for cases in pipeline.cases.values():
+            for case in cases.values():
+                yield from case.items
+
+
 def _sort_in(found: Effects, before: CaseBaseline, after: CaseBaseline, split: Split) -> None:
     for effect in _of_case(before, after, split):
         share_before, share_after = passed_share(effect.before), passed_share(effect.after)

@@ -14,7 +14,7 @@ from pytest_fapo.models import Attempt, Baseline, Evaluation, GateResult
 from pytest_fapo.publishing.blame import with_prompts
 from pytest_fapo.publishing.branch import Base, Repository
 from pytest_fapo.publishing.changes import changes_of_run, changes_since, hypotheses, run_attempts
-from pytest_fapo.publishing.effects import Effects, effects
+from pytest_fapo.publishing.effects import effects, gone
 from pytest_fapo.report.pull_request import ArtifactChange, PageKind, PullRequest
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Gathering:
         before = run.load_evaluation("reference.json") or self._done.baseline
         after = run.load_evaluation(f"candidates/{trees[-1]}.json") if trees else None
         if after is not None:
-            found = _compared(_as_baseline(before), _as_baseline(after), named=("train",))
+            # Of the other splits the run counts what was fixed, and names nothing.
+            found = effects(_as_baseline(before), _as_baseline(after), splits=("train",))
             data.broken, data.fixed, data.changed = found
 
     # --- a branch -------------------------------------------------------------------------------------
@@ -90,21 +91,28 @@ class Gathering:
     def _add_branch(self, data: PullRequest) -> None:
         base = self._repository.base(self._environment)
         committed = self._read(self._baseline_path)
+        earlier, data.compared = committed, self._session.settings.baseline
         if base is None:
             self._say_no_base(data)
-            earlier = committed
         else:
             data.base = base.name
             data.changes = self._changes(base)
             content = self._repository.content(base.commit, self._session.settings.baseline)
-            earlier = self._parsed(content) or committed
-        if earlier is None or not data.evaluation.cases:
-            self._blame(data)
-            return
+            there = self._parsed(content)
+            if there is not None:
+                earlier, data.compared = there, f"the baseline of {base.name}"
+        if earlier is not None and data.evaluation.cases:
+            self._compare(data, earlier, committed)
+        self._blame(data)
+
+    def _compare(self, data: PullRequest, earlier: Baseline, committed: Baseline | None) -> None:
+        own = _as_baseline(data.evaluation)
+        if data.kind == "plain" and gone(earlier, own):
+            return  # a part of the cases says nothing of the scores of all
         if data.gate is None or earlier != committed:
             data.branch = self._judged(earlier, data.evaluation)
-        self._blame(data)
-        found = _compared(earlier, _as_baseline(data.evaluation), named=())
+            data.gone = gone(earlier, committed or own)
+        found = effects(earlier, own)
         data.broken = found.broken if data.branch is not None else []  # else they are the gate's regressions
         data.fixed, data.changed = found.fixed, found.changed
 
@@ -176,7 +184,3 @@ def _as_baseline(evaluation: Evaluation) -> Baseline:
     from pytest_fapo.baseline import make_baseline
 
     return make_baseline(evaluation, artifacts={})
-
-
-def _compared(before: Baseline, after: Baseline, *, named: tuple[Any, ...]) -> Effects:
-    return effects(before, after, splits=named)

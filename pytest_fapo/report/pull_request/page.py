@@ -15,7 +15,7 @@ from pytest_fapo.report.pull_request.tables import (
     run_table,
     score_table,
 )
-from pytest_fapo.report.words import one_line, percent
+from pytest_fapo.report.words import count, one_line, percent
 
 
 def pull_request_markdown(data: PullRequest, *, limit: int) -> str:
@@ -49,13 +49,20 @@ def _blocks(data: PullRequest, size: Size) -> list[str]:
 
 
 def _branch(branch: GateResult, data: PullRequest, size: Size) -> list[str]:
-    """The branch brings a baseline of its own: what it would do to the accuracy of its base."""
-    if data.gate is None:
-        return [score_table(branch.scores, size)]
-    return [
-        f"### The baseline changes with this branch: compared with that of {code(data.base)}",
-        score_table(branch.scores, size),
-    ]
+    """Scores compared with an earlier baseline; where the branch brings its own, what that gives up."""
+    before = f"Before: {prose(data.compared)}."
+    if data.gate is not None:
+        title = f"### The baseline changes with this branch: compared with {prose(data.compared)}"
+        return [title, score_table(branch.scores, size), _gone(data, size)]
+    return [score_table(branch.scores, size), before, _gone(data, size)]
+
+
+def _gone(data: PullRequest, size: Size) -> str:
+    if not data.gone:
+        return ""
+    names = "\n".join(data.gone)
+    tests = count(len(data.gone), "test")
+    return details(f"In {data.compared} and not any more: {tests}", fenced(names, lines=size.rows))
 
 
 def _causes(diagnosis: Diagnosis, size: Size) -> list[str]:

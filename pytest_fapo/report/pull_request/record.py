@@ -51,9 +51,13 @@ class PullRequest(Record):
     """What this session's tests gave."""
     gate: GateResult | None = None
     branch: GateResult | None = None
-    """The same tests compared with the base branch's baseline, where that is another than this branch's."""
+    """The same tests compared with an earlier baseline: that of the base branch, where it is another."""
     base: str = ""
-    """Name of what `branch` and `changes` compare with: `main`."""
+    """Name of what `changes` compares with: `main`."""
+    compared: str = ""
+    """What `branch` compares with, in words: `the baseline of main`."""
+    gone: list[str] = Field(default_factory=list)
+    """Node ids of tests on cases that the base's baseline has and the branch's own has not."""
     summary: Summary | None = None
     diagnosis: Diagnosis | None = None
     changes: list[ArtifactChange] = Field(default_factory=list)
