@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from support.ready_pytest import run_pytest as ready_pytest
+
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLE = REPOSITORY / "example_project"
 WORDINGS = REPOSITORY / "tests" / "example" / "prompts"
@@ -94,19 +96,14 @@ def run_pytest(copy: Path, *arguments: str) -> Outcome:
     environment = {name: value for name, value in os.environ.items() if name not in _DROPPED}
     environment["PYTHONPATH"] = str(REPOSITORY)
     report = copy.parent / f"{copy.name}.xml"
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"--junitxml={report}",
-        *arguments,
-    ]
-    done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, timeout=600)
+    done = ready_pytest(
+        ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments],
+        cwd=copy,
+        environment=environment,
+        timeout=600,
+    )
     passed = {
         str(case.get("name")): case.find("failure") is None and case.find("error") is None
         for case in (ET.parse(report).iter("testcase") if report.exists() else ())
     }
-    return Outcome(passed, done.stdout + done.stderr, done.returncode)
+    return Outcome(passed, done.text, done.code)

@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -21,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
+
+from support.ready_pytest import run_pytest
 
 BAD_PROMPT = "You sort tickets for a shop.\nTicket: {ticket}\nWhich team?\n"
 GOOD_PROMPT = (
@@ -265,16 +266,13 @@ class Project:
         return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
 
     def pytest(self, *arguments: str, timeout: float = 90, cwd: str = ".") -> Result:
-        done = subprocess.run(
-            self.command(*arguments),
+        done = run_pytest(
+            self.command(*arguments)[3:],
             cwd=self.root / cwd,
-            env=self.environment(),
-            capture_output=True,
-            text=True,
+            environment=self.environment(),
             timeout=timeout,
-            stdin=subprocess.DEVNULL,
         )
-        return Result(done.returncode, done.stdout + done.stderr)
+        return Result(done.code, done.text)
 
     def optimize(self, *arguments: str, **more: Any) -> Result:
         return self.pytest("--fapo-optimize", *arguments, **more)
