@@ -39,9 +39,8 @@ def difference(before: JsonValue, after: JsonValue, *, most: int = 120) -> str:
 def _both(first: str, second: str, room: int) -> str:
     half = max(8, (room - 3) // 2)
     if min(len(first), len(second)) > half:
-        common = next(
-            (place for place, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1]), 0
-        )
+        pairs = enumerate(zip(first, second, strict=False))
+        common = next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
         if common > _KEPT:
             first, second = ("…" + text[common - _KEPT // 2 :] for text in (first, second))
     return f"{one_line(first, most=half)} → {one_line(second, most=half)}"

@@ -13,6 +13,8 @@ from support.teams import BAD_PROMPT, Project
 from pytest_fapo.optimize import RunDirectory
 from pytest_fapo.optimize.results import load_result, undo_run
 
+pytestmark = pytest.mark.slow
+
 BEFORE = {SORT: BAD_PROMPT, TONE: "You are a helper.\n"}
 
 
