@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 
 from pytest_fapo import __version__
 
@@ -46,7 +47,7 @@ def _command(
     parser = commands.add_parser(
         name,
         help=help[0].lower() + help[1:].removesuffix("."),
-        description=f"{help} {more}".strip(),
+        description=textwrap.fill(f"{help} {more}".strip(), 80),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -10,6 +10,7 @@ from pytest_fapo.cli.exit_codes import OK
 from pytest_fapo.cli.project import find_root
 from pytest_fapo.cli.run_facts import RunFacts, facts_of, summary_of
 from pytest_fapo.optimize.finding import find_run, runs_of
+from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.report.words import money, percents
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def show_run(options: argparse.Namespace, console: Console) -> int:
 
         terminal = console.terminal
         render_summary(summary, console.file, tty=terminal.tty, color=terminal.color)
+        _show_report(run, console)
         _show_later(facts, console)
     elif facts.state == "unreadable":
         console.line("Its summary was written by another version of pytest-fapo; the files are in", indent=0)
@@ -132,6 +134,12 @@ def _show_attempts(run: RunDirectory, attempts: list[Attempt], console: Console,
             console.line(("   " + detail, "dim"), indent=5)
     if not attempts:
         console.line("No candidate was judged.")
+
+
+def _show_report(run: RunDirectory, console: Console) -> None:
+    report = run.path / "report.html"
+    if report.is_file():
+        console.terminal.labelled("Report", shown(report), column=12)
 
 
 def _show_later(facts: RunFacts, console: Console) -> None:

@@ -183,6 +183,11 @@ def test_labelled_rows_of_the_project_become_its_cases(folder: Folder) -> None:
     [
         ("pyproject.toml", "[tool\n", "pyproject.toml: not valid TOML"),
         (
+            "pyproject.toml",
+            "tool = { x = 1 }\n",
+            "these lines could not be added; add them yourself:\n\n[tool.",
+        ),
+        (
             "conftest.py",
             "def broken(:\n",
             "not valid Python in UTF-8; add the fixture yourself:\n\n@pytest.fixture",

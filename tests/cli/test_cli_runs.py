@@ -140,6 +140,7 @@ def test_show_tells_of_every_candidate(mail: Folder, run_name: str) -> None:
     assert said.out.startswith(f"Run {run_name}, began 20")
     assert "c1 sort_mail · " in said.out
     assert "Changed in your project: mailroom/prompts/sort.md." in said.out
+    assert f"Report      .fapo/runs/{run_name}/report.html" in said.out
     verbose = mail.fapo("show", run_name[:9], "-v").out
     assert "fixed: test_sorter.py::test_team[" in verbose
     assert "aims at " in verbose

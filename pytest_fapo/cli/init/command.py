@@ -133,7 +133,7 @@ def _choose(survey: Survey, options: argparse.Namespace, console: Console) -> Fu
     if candidates:
         console.line(("Which of these do the cases run through?", "bold"))
         for number, function in enumerate(candidates, 1):
-            console.line(f"  {number}  {function.target}  ({function.place})", indent=5)
+            console.terminal.labelled(f"  {number}", f"{function.target}  ({function.place})", column=5)
         question = "A number, or module:function [1] "
     else:
         console.line("No function was found that asks a language model.")

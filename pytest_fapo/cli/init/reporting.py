@@ -105,7 +105,7 @@ def tell_plan(report: Report, console: Console) -> None:
     console.line(("To be written", "bold"))
     width = max(len(file.path) for file in report.files) + 3
     for file in report.files:
-        console.line(f"  {file.path.ljust(width)}{file.what}", indent=width + 2)
+        console.terminal.labelled(f"  {file.path}", file.what, column=width + 2)
     console.line("")
 
 
@@ -129,7 +129,7 @@ def tell_next(report: Report, collected: Collected, console: Console) -> None:
         for line in collected.output.splitlines():
             console.verbatim(("    " + line, "dim"))
     for todo in _todos(report):
-        console.line(f"To do: {todo}", indent=7)
+        console.terminal.labelled("To do", todo, column=_COLUMN)
     console.line("")
     for command, what in _commands(report):
         console.terminal.labelled(command, what, column=41)
