@@ -51,8 +51,9 @@ def suite_properties(session: FapoSession, evaluation: Evaluation) -> list[tuple
     found += [
         ("fapo.llm_calls.sent", str(spending.calls)),
         ("fapo.llm_calls.recorded", str(spending.cache_hits)),
-        ("fapo.cost_usd", f"{spending.cost:.6g}"),
     ]
+    if not spending.unpriced_models:
+        found.append(("fapo.cost_usd", f"{spending.cost:.6g}"))
     return [(shown(name), shown(value)) for name, value in found + _baseline(session)]
 
 
