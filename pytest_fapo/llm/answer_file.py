@@ -120,6 +120,11 @@ class AnswerFile:
             yield key, place
 
 
+def is_exported_cache(content: bytes) -> bool:
+    """Whether a file that begins so is an exported cache, of whichever version."""
+    return content.startswith(_MARK)
+
+
 def write_lines(path: Path, lines: Iterable[bytes]) -> int:
     """Write an exported cache, all or nothing.
 
@@ -171,7 +176,7 @@ def _check_target(path: Path, target: Path) -> None:
     if target.exists():
         with target.open("rb") as file:
             begin = file.read(len(_MARK))
-        if begin not in (b"", _MARK):
+        if begin and not is_exported_cache(begin):
             raise CacheFileError(
                 f"{path} exists and is no exported cache; it was left as it is. Give another name"
             )

@@ -80,3 +80,9 @@ def test_the_copy_is_text_of_the_project_only(tmp_path: Path) -> None:
     copied = make_copy(root, own, {"app/new.py": b"new", "app/main.py": b"2"}, Secrecy([], []))
     assert copied.files == {"app/main.py": b"2", "app/new.py": b"new"}
     assert (own / "app/main.py").read_bytes() == b"2"
+
+
+def test_exported_caches_are_withheld_under_any_name() -> None:
+    content = b'{"format":"fapo-answers 1",\n"end":true}\n'
+    assert Secrecy([case(1, "train", TRAIN)], []).filtered("app/notes.md", content) is None
+    assert Secrecy([case(1, "train", TRAIN)], []).filtered("app/notes.md", content[5:]) is not None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
+from pytest_fapo.llm.answer_file import is_exported_cache
 from pytest_fapo.models import Case
 from pytest_fapo.reading.values import strings_in
 
@@ -51,7 +52,7 @@ class Secrecy:
 
     def filtered(self, path: str, content: bytes) -> bytes | None:
         """What may be shown of a file; None for nothing."""
-        if self._is_record(path):
+        if self._is_record(path) or is_exported_cache(content):
             return None
         if path in self._lines:
             kept = self._train_lines(path, content)
