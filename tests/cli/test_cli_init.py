@@ -143,6 +143,16 @@ def test_it_asks_which_function_and_whether_to_write(folder: Folder) -> None:
     assert settings(folder).steps == ["desk.pipeline:*"]
 
 
+def test_it_asks_for_prompts_that_it_did_not_find(folder: Folder) -> None:
+    folder.write({**SCRIPT_PROJECT, "words.md": "Be kind.\n"})
+    said = folder.fapo("init", typed="1\n../x.md\nword.md\nwords.md\n\ny\n")
+    assert said.code == 0
+    assert "it leads out of the project" in said.out
+    assert "did you mean 'words.md'?" in said.out
+    assert settings(folder).scope.prompts == ["words.md"]
+    assert settings(folder).scope.structure == []
+
+
 def test_nobody_to_answer_is_no_answer(folder: Folder) -> None:
     folder.write(FILES_PROJECT)
     before = folder.files()

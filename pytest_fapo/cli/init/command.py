@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_fapo.cli.console import Console
@@ -14,13 +13,12 @@ from pytest_fapo.cli.init.functions import Function
 from pytest_fapo.cli.init.labelled import Labelled, find_labelled
 from pytest_fapo.cli.init.pipelines import step_patterns, way_to_models
 from pytest_fapo.cli.init.plan import PlannedFile, plan_conftest, plan_settings, unused_name
+from pytest_fapo.cli.init.questions import ask_for_prompts, choose_pipeline, named_pipeline
 from pytest_fapo.cli.init.reporting import Report, tell_contents, tell_findings, tell_next, tell_plan
 from pytest_fapo.cli.init.survey import Survey
 from pytest_fapo.cli.init.verifying import collected
 from pytest_fapo.cli.project import find_top
 from pytest_fapo.errors import ConfigError
-
-_OFFERED = 9
 
 
 def init(options: argparse.Namespace, console: Console) -> int:
@@ -53,7 +51,13 @@ def init(options: argparse.Namespace, console: Console) -> int:
 def _decide(survey: Survey, options: argparse.Namespace, console: Console) -> Report:
     """The files to write, and all that is to be said about them."""
     layout = survey.layout
-    function = _named(survey, options.pipeline) if options.pipeline else _choose(survey, options, console)
+    asks = not (options.yes or options.dry_run)
+    if options.pipeline:
+        function: Function | None = named_pipeline(survey, options.pipeline)
+    else:
+        function = choose_pipeline(survey, console, asks=asks)
+    if asks and function is not None and not survey.prompts.entries:
+        survey.prompts.entries += ask_for_prompts(survey, console)
     subject = subject_of(function, survey.by_name)
     fixture = "pipeline" if "pipeline" not in survey.fixtures else "llm_pipeline"
     folders = survey.missing_on_path(function)
@@ -116,54 +120,3 @@ def _write(files: list[PlannedFile], root: Path) -> None:
     """What is new first: when something stops it, the files that were there are as they were."""
     for file in sorted(files, key=lambda each: not each.creates):
         file.write(root)
-
-
-# --- which function ------------------------------------------------------------------------------------
-
-
-def _choose(survey: Survey, options: argparse.Namespace, console: Console) -> Function | None:
-    """The pipeline: the likeliest candidate, or the one that the user names.
-
-    Raises:
-        EOFError: nobody answers.
-    """
-    candidates = survey.candidates[:_OFFERED]
-    if options.yes or options.dry_run or len(candidates) == 1:
-        return candidates[0] if candidates else None
-    if candidates:
-        console.line(("Which of these do the cases run through?", "bold"))
-        for number, function in enumerate(candidates, 1):
-            console.terminal.labelled(f"  {number}", f"{function.target}  ({function.place})", column=5)
-        question = "A number, or module:function [1] "
-    else:
-        console.line("No function was found that asks a language model.")
-        question = "The function to test, as module:function (nothing: a placeholder, to be replaced) "
-    while True:
-        answer = console.ask(question)
-        if not answer:
-            return candidates[0] if candidates else None
-        if answer.isdigit() and 1 <= int(answer) <= len(candidates):
-            return candidates[int(answer) - 1]
-        try:
-            return _named(survey, answer)
-        except ConfigError as error:
-            console.line(str(error))
-
-
-def _named(survey: Survey, target: str) -> Function:
-    """The function that the user means.
-
-    Raises:
-        ConfigError: there is none of that name; says which are near.
-    """
-    functions = survey.graph.functions
-    wanted = target if ":" in target else ":".join(target.rsplit(".", 1))
-    if wanted in functions:
-        return functions[wanted]
-    near = get_close_matches(wanted, functions, n=3, cutoff=0.5)
-    hint = (
-        f"; did you mean {' or '.join(near)}?"
-        if near
-        else "; give it as module:function, such as app.pipeline:answer"
-    )
-    raise ConfigError(f"there is no function {target} in {survey.layout.root}{hint}")
