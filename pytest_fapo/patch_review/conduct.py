@@ -162,8 +162,8 @@ class _Review:
         edits = self._reviewable.result.edits
         left = [edit.address for edit in edits if edit.address not in decided]
         if left:
-            command = f"pytest --fapo-review --fapo-run={self._reviewable.run.path.name}"
-            self._terminal.line(f"Left for later: {listing(left)}. Go on with: {command}")
+            self._terminal.line(f"Left for later: {listing(left)}. Go on with:")
+            self._terminal.verbatim(f"    pytest --fapo-review --fapo-run={self._reviewable.run.path.name}")
 
     def _exit_code(self, evaluation: Evaluation) -> int:
         return 0 if Best(evaluation).reaches(self._request.target) else 1

@@ -13,7 +13,7 @@ from pytest_fapo.report.review_screen import show_change, show_effect, show_help
 from pytest_fapo.report.terminal import Terminal
 from pytest_fapo.report.words import count, one_line
 
-QUESTION = "Accept this change? [y]es [n]o [e]dit [s]kip [q]uit, [d]iff [c]ases [b]ack [?] "
+QUESTION = "Accept? [y]es [n]o [e]dit [s]kip [d]iff [c]ases [b]ack [q]uit [?] "
 KEYS = (
     ("y", "accept: it goes into your files once everything that you accept has passed together"),
     ("n", "reject: it is not offered again"),

@@ -102,10 +102,10 @@ def _one_column(rows: Sequence[_Row], terminal: Terminal) -> None:
             for changed in waiting:
                 parts = _parts(changed, sign)
                 if parts is not None:
-                    terminal.verbatim((sign, _PLAIN[sign]), *parts)
+                    terminal.line((sign, _PLAIN[sign]), *parts, indent=1)
         waiting = []
         if row is not None:
-            terminal.verbatim(" ", row.new or "")
+            terminal.line(" ", row.new or "", indent=1)
 
 
 # --- two columns -------------------------------------------------------------------------------------------

@@ -103,9 +103,12 @@ def _show_row(row: CaseEffect, terminal: Terminal) -> None:
     share = ""
     if {row.share_before, row.share_after} - {0.0, 1.0}:
         share = f"passes {row.share_before:.0%} → {row.share_after:.0%} of the time; "
-    what = difference(row.before, row.after, most=max(60, terminal.width - 40))
-    if row.before == row.after:
+    if not row.case_id:  # there is no output, only how it failed
+        what = one_line(str(row.before if row.kind == "fixed" else row.after), most=200)
+    elif row.before == row.after:
         what = "the same output"
+    else:
+        what = difference(row.before, row.after, most=max(60, terminal.width - 40))
     terminal.line(
         " " * _COLUMN,
         (f"{word:<8}", style),

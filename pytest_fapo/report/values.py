@@ -11,6 +11,8 @@ from pytest_fapo.report.words import one_line
 _KEPT = 12
 """Characters of a common beginning that are shown before the first difference."""
 _NONE = "nothing"
+_KEY_ROOM = 36
+"""Characters that a key with its values should have."""
 
 
 def difference(before: JsonValue, after: JsonValue, *, most: int = 120) -> str:
@@ -26,8 +28,8 @@ def difference(before: JsonValue, after: JsonValue, *, most: int = 120) -> str:
     first = {key: _text(value) for key, value in before.items()}
     second = {key: _text(value) for key, value in after.items()}
     keys = [key for key in dict.fromkeys([*first, *second]) if first.get(key) != second.get(key)]
-    shown = keys[:3]
-    room = max(24, most // max(1, len(shown)) - 2)
+    shown = keys[: max(1, min(3, most // _KEY_ROOM))]
+    room = max(_KEY_ROOM, most // max(1, len(shown)) - 2)
     parts = []
     for key in shown:
         name = one_line(key, most=24)
