@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.ready_pytest import run_pytest
+
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=fence)[ ]*$", re.M | re.S)
@@ -125,9 +127,11 @@ class Scenario:
 
     def _run(self, command: str) -> tuple[int, str]:
         words = shlex.split(command)
-        module = {"pytest": "pytest", "fapo": "pytest_fapo"}.get(words[0])
-        if module is not None:
-            words = [sys.executable, "-m", module, *words[1:]]
+        if words[0] == "pytest":
+            ran = run_pytest(words[1:], cwd=self.folder, environment=self.environment, timeout=300)
+            return ran.code, ran.text
+        if words[0] == "fapo":
+            words = [sys.executable, "-m", "pytest_fapo", *words[1:]]
         done = subprocess.run(
             words, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=300
         )
