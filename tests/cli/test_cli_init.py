@@ -85,7 +85,7 @@ def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
     after = folder.files()
     for path, content in before.items():
         assert after[path].startswith(content) or path == "pyproject.toml", path
-    ran = folder.pytest("-q")
+    ran = folder.bare_pytest("-q")
     assert ran.code == 0, ran.out
     assert f"{passing} passed" in ran.out
     assert folder.fapo("init", "--yes").code == 1
@@ -227,7 +227,7 @@ def test_prompts_that_cannot_be_edited_are_named_with_what_to_do(folder: Folder)
 def test_an_app_that_cannot_be_imported_fails_its_cases_only(folder: Folder) -> None:
     folder.write({**FILES_PROJECT, "desk/llm.py": f"import nosuchmodule\n{ASK}"})
     assert folder.fapo("init", "--yes").code == 0
-    ran = folder.pytest("-q")
+    ran = folder.bare_pytest("-q")
     assert "1 passed, 3 errors" in ran.out
     assert "nosuchmodule" in ran.out
 
@@ -252,7 +252,7 @@ def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -
     assert "add `pythonpath = src` to its settings in pytest.ini" in said.out
     assert folder.read("pytest.ini") == "[pytest]\n"
     (folder.root / "pytest.ini").write_text("[pytest]\npythonpath = src\n")
-    assert "3 passed" in folder.pytest("-q").out
+    assert "3 passed" in folder.bare_pytest("-q").out
 
 
 def test_a_fixture_that_would_hide_ours_is_told(folder: Folder) -> None:
@@ -273,7 +273,7 @@ def test_pytests_settings_above_do_not_take_the_project_over(folder: Folder) -> 
     (folder.root.parent / "pytest.ini").write_text("[pytest]\n")
     folder.write({**SCRIPT_PROJECT, "setup.py": ""})
     assert folder.fapo("init", "--yes").code == 0
-    ran = folder.pytest()
+    ran = folder.bare_pytest()
     assert f"rootdir: {folder.root}" in ran.out
     assert "3 passed" in ran.out
 

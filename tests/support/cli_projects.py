@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.ready_pytest import run_pytest
 
 from pytest_fapo.cli import main
 from pytest_fapo.cli.init import command
@@ -246,17 +247,25 @@ class Folder:
         return Said(code, printed.out, printed.err)
 
     def pytest(self, *arguments: str) -> Said:
+        """Run `python -m pytest` here."""
+        environment = {**self._environment(), "COLUMNS": "100"}
+        done = run_pytest(arguments, cwd=self.root, environment=environment, timeout=90)
+        return Said(done.code, done.text)
+
+    def bare_pytest(self, *arguments: str) -> Said:
         """Run pytest here as its own program does: the current folder is not on `sys.path`."""
-        environment = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-        environment.pop("PYTHONPATH", None)
         code = "import sys, pytest; sys.path[:] = [p for p in sys.path if p]; sys.exit(pytest.console_main())"
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
             cwd=self.root,
-            env={**environment, **self.env, "COLUMNS": "100"},
+            env={**self._environment(), "COLUMNS": "100"},
             capture_output=True,
             text=True,
             timeout=90,
             check=False,
         )
         return Said(done.returncode, done.stdout, done.stderr)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in (*_DROPPED, "PYTHONPATH")}
+        return {**kept, **self.env}
