@@ -206,7 +206,7 @@ def test_never_writes_nothing_and_under_ci_a_patch_is_saved_that_git_applies(
     assert made.prompt == GOOD_PROMPT
 
 
-@pytest.mark.parametrize("arguments", ["-q --junitxml=out.xml", "-v -n2", "-p no:terminal"])
+@pytest.mark.parametrize("arguments", ["-v -n2", "-p no:terminal --junitxml=out.xml"])
 def test_it_works_with_pytests_own_options(project: MakeProject, server: Server, arguments: str) -> None:
     made = project()
     result = made.optimize(*arguments.split())
