@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class FapoError(Exception):
     """Base of the errors that a user can act on; the message is one clear sentence or two."""
@@ -22,10 +24,15 @@ class CacheFileError(FapoError):
 class BaselineError(FapoError):
     """The baseline cannot be used; the message names the file and, where known, the line."""
 
-    def __init__(self, message: str, *, kind: str = "stale-format", line: int = 0) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: Literal["missing-baseline", "stale-format"] = "stale-format",
+        line: int = 0,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
-        """`missing-baseline` or `stale-format`."""
         self.line = line
 
 

@@ -2,25 +2,75 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fapo.errors import ConfigError
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.baseline import artifact_digests, read_baseline
+from pytest_fapo.errors import BaselineError, FapoError
+from pytest_fapo.gate_endings import causes
+from pytest_fapo.gate_hooks import GateHooks
+from pytest_fapo.gate_update import check_selection, update_baseline
+from pytest_fapo.merge_gate import PARTIAL, Floor, floors_of, judge, old_failure, with_problems
+from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
+from pytest_fapo.report import render_gate
+from pytest_fapo.stash import GATE_KEY
+from pytest_fapo.wiring import gate_policy
 
 if TYPE_CHECKING:
-    from pytest_fapo.models import Evaluation, GateResult
+    from pytest_fapo.gate import GatePolicy
+    from pytest_fapo.models import Artifact
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
+
+FELL = 10
+"""Exit code: accuracy fell."""
+UNDECIDED = 11
+"""Exit code: that could not be judged, or the baseline could not be written."""
+
+
+@dataclass
+class PreparedGate:
+    """What is known before the first test."""
+
+    policy: GatePolicy
+    floors: list[Floor]
+    hooks: GateHooks
+    baseline: Baseline | None = None
+    artifacts: list[Artifact] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
 
 
 def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
     """Before the first test; also in xdist workers.
 
     Raises:
-        FapoError: an option, a setting or the baseline cannot be used.
+        FapoError: an option, a setting or the scope cannot be used. A baseline that cannot be used is no
+            mistake on the command line: then no test is run, and the gate says why.
     """
-    raise ConfigError("--fapo-gate is not there yet")
+    settings, option = session.settings, config.option
+    policy = gate_policy(config, settings)
+    floors = floors_of(settings.min_score, option.fapo_min_score)
+    baseline, problem = None, None
+    try:
+        baseline = read_baseline(config.rootpath / settings.baseline)
+    except BaselineError as error:
+        problem = error
+    if option.fapo_update_baseline:
+        check_selection(config)
+        hooks = GateHooks(config, lambda pipeline, nodeid, repeat: "recorded as failing")
+    else:
+        repeats = option.fapo_repeats or settings.repeats
+        hooks = GateHooks(config, old_failure(baseline, policy, repeats), blocked=problem)
+    config.pluginmanager.register(hooks, "fapo-gate")
+    prepared = PreparedGate(policy, floors, hooks, baseline)
+    if not hasattr(config, "workerinput"):
+        store = ArtifactStore(config.rootpath, settings.scope)
+        prepared.artifacts = store.all()
+        prepared.digests = artifact_digests(store)
+    config.stash[GATE_KEY] = prepared
 
 
 def finish_gate(
@@ -28,4 +78,122 @@ def finish_gate(
 ) -> GateResult | None:
     """Judge, or write the baseline; print what came of it; set the exit status. Runs however the session
     ended: what could not be judged is not let through."""
-    return None
+    prepared: PreparedGate = pytest_session.config.stash[GATE_KEY]
+    status = int(pytest_session.exitstatus)
+    found = causes(pytest_session, session, evaluation, prepared.hooks)
+    pytest_session.exitstatus = UNDECIDED
+    try:
+        if pytest_session.config.option.fapo_update_baseline:
+            written = update_baseline(pytest_session.config, session, evaluation, prepared, found, out)
+            if written:
+                pytest_session.exitstatus = status
+            return None
+        result = _judged(session, evaluation, prepared, found)
+    except FapoError as error:
+        out.file.write(f"\nfapo: {error}\n")
+        return None
+    verbosity = getattr(pytest_session.config.option, "verbose", 0)
+    render_gate(result, out.file, tty=out.tty, color=out.color, verbosity=verbosity)
+    pytest_session.exitstatus = _exit_status(result, status)
+    return result
+
+
+def _judged(
+    session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, found: list[GateProblem]
+) -> GateResult:
+    name = session.settings.baseline
+    if prepared.baseline is None:
+        problem = prepared.hooks.blocked
+        assert problem is not None
+        return _unreadable(problem, prepared.policy, name)
+    result = judge(
+        evaluation,
+        prepared.baseline,
+        policy=prepared.policy,
+        floors=prepared.floors,
+        current_artifacts=prepared.digests,
+    )
+    if found:
+        evaluation.complete, evaluation.stopped = False, found[0].message
+    said = [problem for problem in result.problems if not (found and problem.kind in _CONSEQUENCES)]
+    result = with_problems(result.model_copy(update={"problems": found}), said)
+    if not any(problem.kind in PARTIAL for problem in result.failures):
+        result = with_problems(result, _stale_snapshots(session, evaluation, prepared, prepared.baseline))
+    result = with_problems(result, _plain_failures(evaluation))
+    return _with_prompts(result, evaluation, prepared).model_copy(update={"baseline": name})
+
+
+_CONSEQUENCES = ("missing-cases", "empty", "too-few-cases")
+"""Not said where a run that did not come to its end explains them."""
+
+
+def _unreadable(error: BaselineError, policy: GatePolicy, name: str) -> GateResult:
+    problem = GateProblem(
+        kind=error.kind,
+        message=str(error),
+        command="pytest --fapo-update-baseline",
+        path=name,
+        line=error.line,
+    )
+    return GateResult(policy=policy.name, verdict="undecided", baseline=name, problems=[problem])
+
+
+def _stale_snapshots(
+    session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, baseline: Baseline
+) -> list[GateProblem]:
+    if not session.settings.snapshots:
+        return []
+    from pytest_fapo.snapshots import check
+
+    return check(
+        session.root / session.settings.snapshots,
+        evaluation,
+        baseline,
+        prepared.artifacts,
+        redactor=session.activate().redactor,
+        root=session.root,
+    )
+
+
+def _plain_failures(evaluation: Evaluation) -> list[GateProblem]:
+    return [
+        GateProblem(
+            kind="test",
+            message=f"{item.nodeid} fails, a test without a case",
+            path=item.nodeid.split("::")[0],
+        )
+        for item in evaluation.items.values()
+        if item.case_id is None and item.counts and not item.passed
+    ]
+
+
+def _with_prompts(result: GateResult, evaluation: Evaluation, prepared: PreparedGate) -> GateResult:
+    """The regressions with the changed artifact that the first differing step uses, where one is known."""
+    assert prepared.baseline is not None
+    before = prepared.baseline.artifacts
+    changed = [
+        each for each in prepared.artifacts if before.get(each.address) != prepared.digests[each.address]
+    ]
+    if not changed or not result.regressions:
+        return result
+    from pytest_fapo.diagnose.links import artifacts_of_step
+    from pytest_fapo.reading import TraceView
+
+    regressions, known = [], {}
+    for each in result.regressions:
+        item = evaluation.items.get(each.nodeid)
+        trace = evaluation.trace_of(item) if item is not None else None
+        key = (each.pipeline, each.step)
+        if trace is not None and key not in known:
+            known[key] = artifacts_of_step(each.step, [TraceView(trace)], changed) if each.step else []
+        address = next(iter(known.get(key, [])), "")
+        regressions.append(each.model_copy(update={"prompt": address}))
+    return result.model_copy(update={"regressions": regressions})
+
+
+def _exit_status(result: GateResult, status: int) -> int:
+    if result.verdict == "fell":
+        return FELL
+    if result.verdict == "undecided":
+        return UNDECIDED
+    return status

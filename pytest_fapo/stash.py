@@ -15,5 +15,8 @@ SESSION_KEY = pytest.StashKey[Any]()
 RESULT_KEY = pytest.StashKey[Any]()
 """On an item: its record in the making."""
 
+GATE_KEY = pytest.StashKey[Any]()
+"""On the config: what `--fapo-gate` or `--fapo-update-baseline` has prepared before the tests ran."""
+
 COMMAND_KEY = pytest.StashKey[Any]()
 """On the config: what `--fapo-optimize` has prepared before the tests ran."""

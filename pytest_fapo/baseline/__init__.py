@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytest_fapo.baseline.digests import artifact_digests
 from pytest_fapo.baseline.file import read_baseline, write_baseline
 from pytest_fapo.baseline.make import FORMAT, make_baseline
-from pytest_fapo.baseline.results import ItemGroup, item_groups
+from pytest_fapo.baseline.results import ItemGroup, group_name, item_groups
 from pytest_fapo.baseline.runs import (
     calls_digest,
     first_difference,
@@ -21,6 +21,7 @@ __all__ = [
     "artifact_digests",
     "calls_digest",
     "first_difference",
+    "group_name",
     "item_groups",
     "make_baseline",
     "output_digest",

@@ -57,11 +57,20 @@ def item_groups(evaluation: Evaluation) -> Iterator[ItemGroup]:
     groups: dict[str, ItemGroup] = {}
     for item in evaluation.items.values():
         if item.case_id is not None:
-            name = item.first_nodeid
+            name = group_name(item.nodeid, item.repeat)
             groups.setdefault(name, ItemGroup(name)).items.append(item)
     for group in groups.values():
         group.items.sort(key=lambda item: item.repeat)
         yield group
+
+
+def group_name(nodeid: str, repeat: int) -> str:
+    """Node id of the first repeat of a test on a case, as it is without xdist.
+
+    Under `--dist loadgroup` xdist writes the name of a group behind the node id.
+    """
+    bare = nodeid[: nodeid.rfind("]") + 1] or nodeid
+    return ItemResult(nodeid=bare, outcome="passed", repeat=repeat).first_nodeid
 
 
 def first_trace(evaluation: Evaluation, groups: list[ItemGroup]) -> Trace | None:

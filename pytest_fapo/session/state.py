@@ -184,11 +184,20 @@ class FapoSession:
     def begin(self, item: pytest.Item) -> ItemState:
         state = ItemState()
         bound = bound_case(item)
+        earlier = item.stash.get(RESULT_KEY, None)
+        if bound is not None and earlier is not None and earlier.notes.execution is not None:
+            self._run_again(bound, earlier.notes.execution)
         if bound is not None:
             state.notes.case, state.notes.pipeline = bound.case, bound.pipeline
             state.notes.repeat = bound.repeat
         item.stash[RESULT_KEY] = state
         return state
+
+    def _run_again(self, bound: BoundCase, execution: Execution) -> None:
+        """An item that begins once more (a rerun) gets a run of its own, not the one that it has judged."""
+        if self._executions.get(bound.run_key) is execution:
+            del self._executions[bound.run_key]
+            self._traced.discard(execution.trace_id)
 
     def packed_record(self, item: pytest.Item) -> str:
         """The finished item's record as one line of JSON."""

@@ -1,0 +1,181 @@
+"""The merge gate on the terminal: the verdict, a line per regression, the scores, what to type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TextIO
+
+from pydantic import JsonValue
+
+from pytest_fapo.models import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.report.terminal import Terminal
+from pytest_fapo.report.values import difference
+from pytest_fapo.report.words import count, one_line, percents
+
+_LINES = 40
+"""Regressions and rows of scores that are shown unless `-v` asks for all."""
+_STYLES = {"passed": "bold green", "fell": "bold red", "undecided": "bold yellow"}
+_RECORDS = {"stale-snapshot"}
+
+
+def render_gate(
+    result: GateResult,
+    file: TextIO,
+    *,
+    tty: bool = False,
+    color: bool = False,
+    verbosity: int = 0,
+    width: int | None = None,
+) -> None:
+    """Write the gate's answer; never raises because of the terminal.
+
+    Args:
+        result: the answer.
+        file: where to write.
+        tty: whether lines are folded to the terminal's width.
+        color: whether ANSI colours may be written.
+        verbosity: pytest's; from 1 on, everything is listed.
+        width: columns; asked of the terminal where not given.
+    """
+    terminal = Terminal(file, tty=tty, color=color, width=width)
+    most = _LINES if verbosity < 1 else len(result.regressions) + len(result.scores)
+    terminal.line("")
+    terminal.line((f"fapo: {_headline(result)}", _STYLES[result.verdict]))
+    _problems(terminal, [each for each in result.failures if each.kind != "test"], "")
+    _regressions(terminal, result, most)
+    rows = _rows(result.scores, verbosity)
+    if rows:
+        terminal.line("")
+        _table(terminal, rows[:most])
+        _rest(terminal, len(rows), most)
+    said = [each for each in result.problems if not each.fails]
+    _problems(terminal, [*(each for each in result.failures if each.kind == "test"), *said], "dim")
+    _counts(terminal, result)
+    wanted = [each.command for each in _ordered(result) if each.command and each.command not in each.message]
+    for command in dict.fromkeys(wanted):
+        terminal.verbatim("    ", (command, "bold"))
+
+
+def _headline(result: GateResult) -> str:
+    against = f" against {result.baseline}" if result.baseline else ""
+    if result.verdict == "fell":
+        lost = sum(each.fails for each in result.regressions)
+        if lost:
+            verb = "passes" if lost == 1 else "pass"
+            return f"accuracy fell{against}: {count(lost, 'test')} that passed no longer {verb}"
+        return f"accuracy fell{against}"
+    kinds = {problem.kind for problem in result.failures}
+    if kinds and kinds <= _RECORDS:
+        return f"accuracy holds{against}, but what is committed is out of date"
+    if result.verdict == "undecided":
+        return "accuracy could not be judged, so nothing is let through"
+    return f"accuracy holds{against}"
+
+
+def _problems(terminal: Terminal, problems: Sequence[GateProblem], style: str) -> None:
+    for problem in problems:
+        terminal.line("  ", (one_line(problem.message), style), indent=4)
+
+
+def _regressions(terminal: Terminal, result: GateResult, most: int) -> None:
+    if not result.regressions:
+        return
+    terminal.line("")
+    if not any(each.fails for each in result.regressions):
+        terminal.line(("Passed before, not now (no single case decides):", "dim"))
+    for each in result.regressions[:most]:
+        terminal.line("  ", (each.nodeid, "bold"), "  ", _change(each), (_step(each), "dim"), indent=4)
+    _rest(terminal, len(result.regressions), most)
+
+
+def _change(regression: Regression) -> str:
+    if not regression.output_before and not regression.output_after:
+        return f"{regression.result_before} → {regression.result_after}"
+    if regression.output_before == regression.output_after:
+        said = one_line(regression.explanation, most=100)
+        return f"the same output, {regression.result_after}" + (f": {said}" if said else "")
+    return difference(_value(regression.output_before), _value(regression.output_after), most=100)
+
+
+def _value(text: str) -> JsonValue:
+    try:
+        return json.loads(text)  # type: ignore[no-any-return]
+    except ValueError:
+        return text  # cut
+
+
+def _step(regression: Regression) -> str:
+    if not regression.step:
+        return ""
+    uses = f" ({regression.prompt})" if regression.prompt else ""
+    return f"  first differs in step {regression.step}{uses}"
+
+
+def _rows(scores: Sequence[SplitScore], verbosity: int) -> list[SplitScore]:
+    """Tag groups are shown where they changed or have a floor; a pipeline of one split needs no sum."""
+    splits: dict[str, int] = {}
+    for row in scores:
+        if row.group != "all" and ":" not in row.group:
+            splits[row.pipeline] = splits.get(row.pipeline, 0) + 1
+    return [
+        row
+        for row in scores
+        if verbosity > 0
+        or row.floor is not None
+        or (
+            (splits.get(row.pipeline, 0) > 1 if row.group == "all" else True)
+            and not (row.group.startswith("tag:") and row.before == row.after)
+        )
+    ]
+
+
+def _table(terminal: Terminal, rows: Sequence[SplitScore]) -> None:
+    floors = any(row.floor is not None for row in rows)
+    pipelines = len({row.pipeline for row in rows}) > 1
+    header = ["", "cases", "baseline", "now", *(["floor"] if floors else [])]
+    cells = [header]
+    for row in rows:
+        name = f"{row.pipeline} {row.group}" if pipelines else row.group
+        cells.append([one_line(name, most=40), f"{row.cases:,}", *_values(row)][: len(header)])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    for number, line in enumerate(cells):
+        first, *rest = line
+        text = "   ".join(
+            [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(rest, widths[1:], strict=True))]
+        )
+        terminal.line("  ", (text.rstrip(), "dim" if not number else ""))
+
+
+def _values(row: SplitScore) -> list[str]:
+    if row.group.startswith("metric:"):
+        return ["–" if value is None else f"{value:.4g}" for value in (row.before, row.after)] + [
+            "" if row.floor is None else f"{row.floor:.4g}"
+        ]
+    before, after = percents(row.before, row.after)
+    return [before, after, "" if row.floor is None else percents(row.floor, None)[0]]
+
+
+def _rest(terminal: Terminal, number: int, most: int) -> None:
+    if number > most:
+        terminal.line((f"  … and {number - most:,} more (-v shows all)", "dim"))
+
+
+def _counts(terminal: Terminal, result: GateResult) -> None:
+    parts = [
+        f"{count(len(result.fixed), 'test')} fixed" if result.fixed else "",
+        f"{len(result.still_failing):,} failing as in the baseline" if result.still_failing else "",
+        f"{len(result.changed_outputs):,} with another output and the same verdict"
+        if result.changed_outputs
+        else "",
+    ]
+    text = ", ".join(filter(None, parts))
+    if result.policy == "paired" and result.p_value is not None and result.effect is not None:
+        figures = f"paired difference {100 * result.effect:+.1f} points, p = {result.p_value:.2g}"
+        text = f"{text}; {figures}" if text else figures
+    if text:
+        terminal.line(("  " + text, "dim"))
+
+
+def _ordered(result: GateResult) -> list[GateProblem]:
+    return [*result.failures, *(problem for problem in result.problems if not problem.fails)]
