@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pytest_fapo.artifacts import ArtifactStore, edits_between
-from pytest_fapo.errors import ArtifactError
-from pytest_fapo.models import Artifact, Attempt, Edit
+from pytest_fapo.errors import ArtifactError, FapoError
+from pytest_fapo.models import Artifact, Attempt, Edit, canonical_json
+from pytest_fapo.optimize import RunDirectory
+from pytest_fapo.optimize.effects import History
+from pytest_fapo.optimize.results import load_result
 from pytest_fapo.publishing.branch import Base, Repository
 from pytest_fapo.publishing.places import first_difference
-from pytest_fapo.report.pull_request import ArtifactChange
+from pytest_fapo.report.changes import CaseEffect
+from pytest_fapo.report.pull_request import ArtifactChange, Difference
 
 _COMMITS = 5
+_CHARS = 400
 
 
 def changes_since(base: Base, repository: Repository, store: ArtifactStore) -> list[ArtifactChange]:
@@ -35,36 +40,51 @@ def changes_since(base: Base, repository: Repository, store: ArtifactStore) -> l
     return changes
 
 
-def changes_of_run(attempts: Sequence[Attempt], addresses: Sequence[str]) -> list[ArtifactChange]:
-    """What the accepted attempts of a run have changed, first text to last.
+def changes_of_run(run: RunDirectory, addresses: Collection[str]) -> list[ArtifactChange]:
+    """What a run has proven, each change with its hypotheses and what it did to the cases. Held-out cases
+    are in none of it.
 
     Args:
-        attempts: all of the run, in order.
+        run: its directory.
         addresses: the artifacts that were written or saved.
     """
-    accepted = [attempt for attempt in attempts if attempt.verdict.accepted]
+    history = History(run)
+    try:
+        edits = load_result(run).edits
+    except FapoError:
+        return []
     changes = []
-    for address in addresses:
-        steps = [
-            (edit, attempt.candidate)
-            for attempt in accepted
-            for edit in attempt.candidate.edits
-            if edit.address == address
-        ]
-        if steps:
-            candidates = [candidate for _, candidate in steps]
-            origin = ", ".join(dict.fromkeys(f"{each.id} by {each.proposer}" for each in candidates))
-            changes.append(
-                ArtifactChange(
-                    address=address,
-                    path=address.partition("::")[0],
-                    before=steps[0][0].before,
-                    after=steps[-1][0].after,
-                    why=list(dict.fromkeys(each.hypothesis for each in candidates)),
-                    origin=origin,
-                )
+    for edit in edits:
+        if edit.address in addresses:
+            ideas, effect = history.ideas(edit), history.effect(edit)
+            change = ArtifactChange(
+                address=edit.address,
+                path=edit.address.partition("::")[0],
+                before=edit.before,
+                after=edit.after,
+                why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
+                origin=", ".join(idea.candidate for idea in ideas),
+                together=effect.together,
             )
+            for kind in ("broken", "fixed", "changed"):
+                setattr(change, kind, [_difference(row) for row in effect.of_kind(kind)])
+            changes.append(change)
     return changes
+
+
+def _difference(row: CaseEffect) -> Difference:
+    return Difference(
+        nodeid=row.nodeid,
+        split=row.split,
+        before=_result(row.share_before),
+        after=_result(row.share_after),
+        output_before=canonical_json(row.before)[:_CHARS],
+        output_after=canonical_json(row.after)[:_CHARS],
+    )
+
+
+def _result(share: float) -> str:
+    return {0.0: "failed", 1.0: "passed"}.get(share, f"{share:.0%} passed")
 
 
 def hypotheses(changes: Sequence[ArtifactChange], attempts: Sequence[Attempt]) -> list[ArtifactChange]:
@@ -149,8 +169,6 @@ def _change(store: ArtifactStore, edit: Edit, why: list[str], origin: str) -> Ar
 
 def run_attempts(runs: Path) -> list[Attempt]:
     """Judged attempts of this checkout's runs, oldest run first."""
-    from pytest_fapo.optimize import RunDirectory
-
     if not runs.is_dir():
         return []
     folders = sorted((path for path in runs.iterdir() if path.is_dir()), key=lambda path: path.name)

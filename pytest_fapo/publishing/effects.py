@@ -18,13 +18,12 @@ class Effects(NamedTuple):
     """The same verdict and another output."""
 
 
-def effects(before: Baseline, after: Baseline, *, splits: tuple[Split, ...] = ()) -> Effects:
+def effects(before: Baseline, after: Baseline) -> Effects:
     """Compare the cases that are in both.
 
     Args:
         before: the earlier state.
         after: the later one.
-        splits: those whose cases may be named; all where empty.
     """
     found = Effects([], [], [])
     for name, pipeline in sorted(after.pipelines.items()):
@@ -35,8 +34,6 @@ def effects(before: Baseline, after: Baseline, *, splits: tuple[Split, ...] = ()
             for case_id, case in cases.items()
         }
         for split, cases in pipeline.cases.items():
-            if splits and split not in splits:
-                continue
             for case_id, case in cases.items():
                 if case_id in known:
                     _sort_in(found, known[case_id], case, split)

@@ -74,17 +74,8 @@ class Gathering:
 
     def _add_run(self, data: PullRequest) -> None:
         run, summary = self._done.run, self._done.summary
-        if run is None or summary is None or summary.writing == "nothing":
-            return
-        judged = run.attempts()
-        data.changes = changes_of_run([attempt for _, attempt in judged], summary.artifacts)
-        trees = [tree for tree, attempt in judged if attempt.verdict.accepted]
-        before = run.load_evaluation("reference.json") or self._done.baseline
-        after = run.load_evaluation(f"candidates/{trees[-1]}.json") if trees else None
-        if after is not None:
-            # Of the other splits the run counts what was fixed, and names nothing.
-            found = effects(_as_baseline(before), _as_baseline(after), splits=("train",))
-            data.broken, data.fixed, data.changed = found
+        if run is not None and summary is not None and summary.writing != "nothing":
+            data.changes = changes_of_run(run, summary.artifacts)
 
     # --- a branch -------------------------------------------------------------------------------------
 

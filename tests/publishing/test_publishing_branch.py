@@ -11,8 +11,9 @@ from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Scope
 from pytest_fapo.models import Attempt, Candidate, Edit, Review, Verdict
 from pytest_fapo.publishing.branch import Repository
-from pytest_fapo.publishing.changes import changes_of_run, changes_since, hypotheses
+from pytest_fapo.publishing.changes import changes_since, hypotheses
 from pytest_fapo.publishing.places import Places
+from pytest_fapo.report.pull_request import ArtifactChange
 
 SCOPE = Scope(
     prompts=["app/prompts/*.md", "app/texts.py::*_PROMPT"], params=["app/texts.py::TOP_K"], structure=[]
@@ -139,7 +140,7 @@ def test_the_line_of_a_constant_is_where_it_stands(tmp_path: Path) -> None:
     assert places.of_artifact("app/texts.py::GONE_PROMPT") == ("app/texts.py", 0)
 
 
-def attempt(name: str, before: str, after: str, *, accepted: bool = True) -> Attempt:
+def attempt(name: str, before: str, after: str) -> Attempt:
     candidate = Candidate(
         id=name,
         edits=[Edit(address=ADDRESS, before=before, after=after)],
@@ -147,24 +148,13 @@ def attempt(name: str, before: str, after: str, *, accepted: bool = True) -> Att
         proposer="playbook",
         technique="labels",
     )
-    return Attempt(candidate=candidate, review=Review(), verdict=Verdict(accepted=accepted, reason=""))
-
-
-def test_a_runs_changes_go_from_the_first_text_to_the_last() -> None:
-    attempts = [
-        attempt("c1", "one", "two"),
-        attempt("c2", "two", "bad", accepted=False),
-        attempt("c3", "two", "three"),
-    ]
-    (change,) = changes_of_run(attempts, [ADDRESS, "never/edited.md"])
-    assert (change.before, change.after) == ("one", "three")
-    assert change.why == ["because of c1", "because of c3"]
-    assert change.origin == "c1 by playbook, c3 by playbook"
+    return Attempt(candidate=candidate, review=Review(), verdict=Verdict(accepted=True, reason=""))
 
 
 def test_a_text_that_a_run_of_this_checkout_made_has_its_hypothesis() -> None:
-    (change,) = changes_of_run([attempt("c9", "one", "three")], [ADDRESS])
-    told = change.model_copy(update={"why": ["Better prompt"], "origin": "commits"})
+    told = ArtifactChange(
+        address=ADDRESS, path=ADDRESS, before="one", after="three", why=["Better prompt"], origin="commits"
+    )
     (explained,) = hypotheses([told], [attempt("c3", "two", "three"), attempt("c4", "x", "other")])
     assert (explained.why, explained.origin) == (["because of c3"], "c3 by playbook")
     assert hypotheses([told], [attempt("c4", "x", "other")]) == [told]

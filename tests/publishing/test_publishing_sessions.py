@@ -95,9 +95,11 @@ def test_a_run_tells_what_it_has_proven(tmp_path: Path) -> None:
     assert page.startswith("## ✅ 1 change proven: 30 tests fixed\n"), result.text
     assert "| train | 18 | 0 % | 100 % | 18 | 0 |" in page
     assert "**`app/prompts/sort.md`** (+1 −1)" in page
-    assert "Why: it must answer plainly (c1 by openai:opt)" in page
+    assert "Why: it must answer plainly (c1)" in page
     assert "+Which team? Reply with one lower-case word" in page
-    assert "Fixed: 18 tests" in page  # of train; the others' cases are not named
+    assert "Effect: fixed: 24" in page  # held-out cases are in no effect
+    assert "Fixed: 24 tests" in page
+    assert '`{"team":"billing","ticket":"my money is gone (order 1000)"}`' in page
     assert (project.run_directory / "report.html").is_file()
     assert (
         "::notice file=app/prompts/sort.md,line=1,title=Proven change of app/prompts/sort.md::" in result.text

@@ -42,7 +42,24 @@ def _change(change: ArtifactChange, size: Size) -> str:
         origin = f" ({prose(change.origin)})" if change.origin else ""
         lines.append(f"Why: {told}{origin}")
     lines.append(details("Diff", fenced(diff, "diff", lines=size.lines)))
-    return "\n\n".join(lines)
+    return "\n\n".join([*lines, *_effect(change, size)])
+
+
+def _effect(change: ArtifactChange, size: Size) -> list[str]:
+    """What a run has measured of this one change."""
+    kinds = {
+        "broken": change.broken,
+        "fixed": change.fixed,
+        "another output with the same result": change.changed,
+    }
+    counted = ", ".join(f"{name}: {len(found):,}" for name, found in kinds.items() if found)
+    if not counted:
+        return []
+    beside = f" (measured with {', '.join(map(code, change.together))})" if change.together else ""
+    tables = [
+        effect_table(name.capitalize(), found, size, folded=name != "broken") for name, found in kinds.items()
+    ]
+    return [f"Effect: {counted}{beside}", *(table for table in tables if table)]
 
 
 def _diff(change: ArtifactChange) -> tuple[int, int, str]:

@@ -12,6 +12,21 @@ from pytest_fapo.report.summary import Summary
 PageKind = Literal["gate", "update", "optimize", "diagnose", "plain"]
 
 
+class Difference(Record):
+    """One item whose verdict or output is another than before."""
+
+    nodeid: str
+    split: Split | None = None
+    before: str
+    """`passed`, `failed`, `2 of 3` …"""
+    after: str
+    output_before: str = ""
+    """The pipeline's output as JSON, shortened."""
+    output_after: str = ""
+    step: str = ""
+    """Key of the first step whose output differs; empty where none is known."""
+
+
 class ArtifactChange(Record):
     """A changed prompt, parameter or function: what changed, why, and who says so."""
 
@@ -26,21 +41,12 @@ class ArtifactChange(Record):
     """The hypothesis of the candidate, or the subjects of the commits that changed the file."""
     origin: str = ""
     """Where `why` comes from: `c3, by playbook`, or `commits`."""
-
-
-class Difference(Record):
-    """One item whose verdict or output is another than before."""
-
-    nodeid: str
-    split: Split | None = None
-    before: str
-    """`passed`, `failed`, `2 of 3` …"""
-    after: str
-    output_before: str = ""
-    """The pipeline's output as JSON, shortened."""
-    output_after: str = ""
-    step: str = ""
-    """Key of the first step whose output differs; empty where none is known."""
+    broken: list[Difference] = Field(default_factory=list)
+    fixed: list[Difference] = Field(default_factory=list)
+    changed: list[Difference] = Field(default_factory=list)
+    """Tests with the same result and another output; all three where a run has measured this change."""
+    together: list[str] = Field(default_factory=list)
+    """Addresses that were changed with it: what was measured is the effect of all."""
 
 
 class PullRequest(Record):
