@@ -41,19 +41,18 @@ def server(running: Server) -> Server:
 
 
 @pytest.fixture(scope="module")
-def answers(running: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a plain run of the project left, exported."""
+def committed(running: Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The project's files after a run that wrote its baseline and an export."""
     made = make_project(tmp_path_factory.mktemp("recorded"), running, FILES)
-    assert "fapo: 30 calls, 0 from the cache" in made.pytest("-q").text
+    assert "fapo: 30 calls, 0 from the cache" in made.pytest("-q", "--fapo-update-baseline").text
     assert _export(made) == CASES
-    return made.root / "ci" / "answers.json"
+    return {name: content.decode() for name, content in made.snapshot().items()}
 
 
 @pytest.fixture
-def recorded(tmp_path: Path, server: Server, answers: Path) -> Project:
+def recorded(tmp_path: Path, server: Server, committed: dict[str, str]) -> Project:
     """The project as another machine has it: with the exported answers, without a `.fapo`."""
-    files = {**FILES, "ci/answers.json": answers.read_text(encoding="utf-8")}
-    return make_project(tmp_path / "there", server, files)
+    return make_project(tmp_path / "there", server, committed)
 
 
 def _export(project: Project) -> int:
@@ -70,6 +69,18 @@ def test_another_machine_replays_it_and_writes_nothing(recorded: Project, server
     assert server.task_requests == []
     assert recorded.snapshot() == before
     assert not (recorded.root / ".fapo").exists()
+
+
+def test_the_gate_judges_from_the_file(recorded: Project, server: Server) -> None:
+    recorded.env["OPENAI_API_KEY"] = ""
+    before = recorded.snapshot()
+    result = recorded.pytest("--fapo-gate", "--fapo-cache=only")
+    assert (result.code, server.task_requests) == (0, [])
+    assert f"0 calls, {CASES} from the cache" in result.text
+    assert recorded.snapshot() == before
+    assert not (recorded.root / ".fapo").exists()
+    recorded.write({"app/prompts/sort.md": GOOD_PROMPT})
+    assert recorded.pytest("--fapo-gate", "--fapo-cache=only").code == 11
 
 
 def test_workers_and_folders_find_the_file_that_the_option_names(
