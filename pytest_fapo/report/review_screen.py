@@ -99,7 +99,8 @@ def _sentence(effect: Effect, edited: bool) -> str:
 def _show_row(row: CaseEffect, terminal: Terminal) -> None:
     word, style = _WORDS[row.kind]
     name = row.case_id if row.case_id and row.kind == "changed" else _name(row.nodeid)
-    split = f" ({row.split})" if row.split else ""
+    fails = "still fails" if row.kind == "changed" and not row.share_after else ""
+    notes = ", ".join(filter(None, [row.split, fails]))
     share = ""
     if {row.share_before, row.share_after} - {0.0, 1.0}:
         share = f"passes {row.share_before:.0%} → {row.share_after:.0%} of the time; "
@@ -112,7 +113,7 @@ def _show_row(row: CaseEffect, terminal: Terminal) -> None:
     terminal.line(
         " " * _COLUMN,
         (f"{word:<8}", style),
-        (f"{name}{split}  ", "bold"),
+        (f"{name}{f' ({notes})' if notes else ''}  ", "bold"),
         share + what,
         indent=_COLUMN + 8,
     )
