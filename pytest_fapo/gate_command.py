@@ -13,7 +13,7 @@ from pytest_fapo.errors import BaselineError, FapoError
 from pytest_fapo.gate_endings import causes
 from pytest_fapo.gate_hooks import GateHooks
 from pytest_fapo.gate_update import check_selection, update_baseline
-from pytest_fapo.merge_gate import PARTIAL, Floor, floors_of, judge, old_failure, with_problems
+from pytest_fapo.merge_gate import Floor, floors_of, judge, old_failure, with_problems
 from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
 from pytest_fapo.report import render_gate
 from pytest_fapo.stash import GATE_KEY
@@ -117,7 +117,7 @@ def _judged(
         evaluation.complete, evaluation.stopped = False, found[0].message
     said = [problem for problem in result.problems if not (found and problem.kind in _CONSEQUENCES)]
     result = with_problems(result.model_copy(update={"problems": found}), said)
-    if not any(problem.kind in PARTIAL for problem in result.failures):
+    if not result.partial:
         result = with_problems(result, _stale_snapshots(session, evaluation, prepared, prepared.baseline))
     result = with_problems(result, _plain_failures(evaluation))
     return _with_prompts(result, evaluation, prepared).model_copy(update={"baseline": name})

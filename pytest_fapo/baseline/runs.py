@@ -8,12 +8,29 @@ from pytest_fapo.models import Step, Trace, canonical_json, text_digest
 
 OUTPUT_CHARS = 240
 """Of the JSON of an output; the rest is cut off."""
+_CUTS = (160, 80, 40, 20)
+"""Characters that the texts in an output may keep, tried in this order."""
 
 
 def shown(value: object) -> str:
-    """A value as JSON on one line, cut after `OUTPUT_CHARS`."""
+    """A value as JSON on one line of at most `OUTPUT_CHARS`: long texts in it are cut, so that as much as
+    possible stays readable as JSON; where that is not enough, the line is."""
     text = canonical_json(value)
+    for most in _CUTS:
+        if len(text) <= OUTPUT_CHARS:
+            return text
+        text = canonical_json(_with_short_texts(value, most))
     return text if len(text) <= OUTPUT_CHARS else text[: OUTPUT_CHARS - 1] + "…"
+
+
+def _with_short_texts(value: object, most: int) -> object:
+    if isinstance(value, str):
+        return value if len(value) <= most else value[: most - 1] + "…"
+    if isinstance(value, dict):
+        return {key: _with_short_texts(each, most) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_short_texts(each, most) for each in value]
+    return value
 
 
 def output_of(trace: Trace) -> str:

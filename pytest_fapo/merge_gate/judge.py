@@ -14,16 +14,6 @@ from pytest_fapo.merge_gate.regressions import output_changed, regression
 from pytest_fapo.merge_gate.scores import score_rows
 from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
 
-PARTIAL = {
-    "missing-baseline",
-    "stale-format",
-    "missing-cases",
-    "empty",
-    "cache-miss",
-    "lost-worker",
-    "interrupted",
-}
-"""Problems that leave something out: what is computed from the rest proves nothing."""
 _LOSSES = {"regression", "worse", "floor", "metric"}
 
 
@@ -87,7 +77,7 @@ def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateRe
     kinds = {problem.kind for problem in made.failures}
     certain = any(each.fails for each in made.regressions)
     verdict = "passed"
-    if certain or (kinds & _LOSSES and not kinds & PARTIAL):
+    if certain or (kinds & _LOSSES and not made.partial):
         verdict = "fell"
     elif kinds - {"test"}:
         verdict = "undecided"

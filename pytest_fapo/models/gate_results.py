@@ -27,6 +27,16 @@ GateProblemKind = Literal[
     "new-cases",  # cases without a baseline; said, and no failure
 ]
 
+_PARTIAL = {
+    "missing-baseline",
+    "stale-format",
+    "missing-cases",
+    "empty",
+    "cache-miss",
+    "lost-worker",
+    "interrupted",
+}
+
 
 class GateProblem(Record):
     """One thing that the gate has to say beside the regressions."""
@@ -109,6 +119,11 @@ class GateResult(Record):
     interval: tuple[float, float] | None = None
     p_value: float | None = None
     """`paired`: one-sided, of the hypothesis that nothing fell."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether something was left out: what is computed from the rest proves nothing."""
+        return any(problem.kind in _PARTIAL for problem in self.failures)
 
     @property
     def failures(self) -> list[GateProblem]:

@@ -15,8 +15,9 @@ from pytest_fapo.report.words import count, one_line, percents
 
 _LINES = 40
 """Regressions and rows of scores that are shown unless `-v` asks for all."""
-_STYLES = {"passed": "bold green", "fell": "bold red", "undecided": "bold yellow"}
 _RECORDS = {"stale-snapshot"}
+_LAST = {"test", *_RECORDS}
+"""Said below the scores."""
 
 
 def render_gate(
@@ -41,20 +42,32 @@ def render_gate(
     terminal = Terminal(file, tty=tty, color=color, width=width)
     most = _LINES if verbosity < 1 else len(result.regressions) + len(result.scores)
     terminal.line("")
-    terminal.line((f"fapo: {_headline(result)}", _STYLES[result.verdict]))
-    _problems(terminal, [each for each in result.failures if each.kind != "test"], "")
+    terminal.line((f"fapo: {_headline(result)}", _style(result)))
+    _problems(terminal, [each for each in result.failures if each.kind not in _LAST], "")
     _regressions(terminal, result, most)
-    rows = _rows(result.scores, verbosity)
+    whole = not result.partial
+    rows = _rows(result.scores, verbosity) if whole else []
     if rows:
         terminal.line("")
         _table(terminal, rows[:most])
         _rest(terminal, len(rows), most)
-    said = [each for each in result.problems if not each.fails]
-    _problems(terminal, [*(each for each in result.failures if each.kind == "test"), *said], "dim")
-    _counts(terminal, result)
-    wanted = [each.command for each in _ordered(result) if each.command and each.command not in each.message]
+    _problems(terminal, [each for each in result.failures if each.kind in _LAST], "")
+    said = [each for each in result.problems if not each.fails and whole]
+    _problems(terminal, said, "dim")
+    if whole:
+        _counts(terminal, result)
+    reasons = [*result.failures, *said]
+    wanted = [each.command for each in reasons if each.command and each.command not in each.message]
+    if wanted and result.verdict == "fell" and whole:
+        terminal.line("  If the new results are what you want:")
     for command in dict.fromkeys(wanted):
         terminal.verbatim("    ", (command, "bold"))
+
+
+def _style(result: GateResult) -> str:
+    if result.verdict == "passed":
+        return "bold green" if not result.failures else "bold yellow"
+    return "bold red" if result.verdict == "fell" else "bold yellow"
 
 
 def _headline(result: GateResult) -> str:
@@ -66,11 +79,14 @@ def _headline(result: GateResult) -> str:
             return f"accuracy fell{against}: {count(lost, 'test')} that passed no longer {verb}"
         return f"accuracy fell{against}"
     kinds = {problem.kind for problem in result.failures}
-    if kinds and kinds <= _RECORDS:
-        return f"accuracy holds{against}, but what is committed is out of date"
-    if result.verdict == "undecided":
+    if result.verdict == "undecided" and not kinds <= {"test", *_RECORDS}:
         return "accuracy could not be judged, so nothing is let through"
-    return f"accuracy holds{against}"
+    parts = [f"accuracy holds{against}"]
+    if kinds & _RECORDS:
+        parts.append("but what is committed with it is out of date")
+    if "test" in kinds:
+        parts.append("but other tests fail")
+    return ", ".join(parts).replace("date, but", "date, and")
 
 
 def _problems(terminal: Terminal, problems: Sequence[GateProblem], style: str) -> None:
@@ -93,8 +109,9 @@ def _change(regression: Regression) -> str:
     if not regression.output_before and not regression.output_after:
         return f"{regression.result_before} → {regression.result_after}"
     if regression.output_before == regression.output_after:
+        # Equal as far as they are kept: then pytest's words say more.
         said = one_line(regression.explanation, most=100)
-        return f"the same output, {regression.result_after}" + (f": {said}" if said else "")
+        return f"{regression.result_before} → {regression.result_after}" + (f": {said}" if said else "")
     return difference(_value(regression.output_before), _value(regression.output_after), most=100)
 
 
@@ -175,7 +192,3 @@ def _counts(terminal: Terminal, result: GateResult) -> None:
         text = f"{text}; {figures}" if text else figures
     if text:
         terminal.line(("  " + text, "dim"))
-
-
-def _ordered(result: GateResult) -> list[GateProblem]:
-    return [*result.failures, *(problem for problem in result.problems if not problem.fails)]
