@@ -12,10 +12,8 @@ two branches that add answers merge without a conflict of commas.
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,9 +25,9 @@ FILE_BYTES = 512 * 2**20
 ANSWERS = 500_000
 """Limits of what is read: a file of a stranger must not fill the memory."""
 
-_MARK = b'{"format":"fapo-answers '
-_HEAD = _MARK + b'1",'
-_TAIL = b'"end":true}'
+MARK = b'{"format":"fapo-answers '
+HEAD = MARK + b'1",'
+TAIL = b'"end":true}'
 
 
 class _Place(NamedTuple):
@@ -122,73 +120,7 @@ class AnswerFile:
 
 def is_exported_cache(content: bytes) -> bool:
     """Whether a file that begins so is an exported cache, of whichever version."""
-    return content.startswith(_MARK)
-
-
-def write_lines(path: Path, lines: Iterable[bytes]) -> int:
-    """Write an exported cache, all or nothing.
-
-    Args:
-        path: where; an earlier export is replaced, another file is not.
-        lines: as `to_line` gives them, sorted.
-
-    Returns:
-        The file's size in bytes.
-
-    Raises:
-        CacheFileError: it cannot be written there, or would be too large to be read again.
-    """
-    target = path.resolve()
-    try:
-        _check_target(path, target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                size = _write(path, file, lines)
-            os.chmod(name, _mode_of(target))
-            os.replace(name, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
-    except OSError as error:
-        raise CacheFileError(f"{path} cannot be written: {error.strerror or error}") from None
-    return size
-
-
-def _write(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> int:
-    size = file.write(_HEAD + b"\n")
-    for line in lines:
-        size += file.write(line + b"\n")
-        if size > FILE_BYTES - 100:
-            limit = FILE_BYTES // 2**20
-            raise CacheFileError(f"{path} would be larger than {limit} MiB; nothing was written")
-    return size + file.write(_TAIL + b"\n")
-
-
-def _check_target(path: Path, target: Path) -> None:
-    nearest = next(folder for folder in target.parents if folder.exists())
-    if not nearest.is_dir():
-        raise CacheFileError(f"{path} cannot be written: {nearest} is no folder")
-    if target.is_dir():
-        raise CacheFileError(f"{path} is a folder; give the name of a file, such as {path / 'answers.json'}")
-    if target.exists():
-        with target.open("rb") as file:
-            begin = file.read(len(_MARK))
-        if begin and not is_exported_cache(begin):
-            raise CacheFileError(
-                f"{path} exists and is no exported cache; it was left as it is. Give another name"
-            )
-
-
-def _mode_of(target: Path) -> int:
-    """The file's permissions, or those of a new one: mkstemp's are the user's alone."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+    return content.startswith(MARK)
 
 
 def _open(path: Path) -> BinaryIO:
@@ -209,14 +141,14 @@ def _open(path: Path) -> BinaryIO:
 
 def _body(path: Path, file: BinaryIO) -> Iterator[tuple[_Place, bytes]]:
     """The lines between head and tail, with their places."""
-    head = file.readline(len(_HEAD) + 100)
+    head = file.readline(len(HEAD) + 100)
     _check_head(path, head.rstrip(b"\r\n"))
     offset, number = len(head), 1
     while True:
         raw = file.readline(ANSWER_BYTES + 1)
         number += 1
         line = raw.rstrip(b"\r\n")
-        if line == _TAIL:
+        if line == TAIL:
             if file.read(100).strip():
                 raise _bad(path, number + 1, "nothing may follow the end")
             return
@@ -231,14 +163,14 @@ def _body(path: Path, file: BinaryIO) -> Iterator[tuple[_Place, bytes]]:
 
 
 def _check_head(path: Path, head: bytes) -> None:
-    if head == _HEAD:
+    if head == HEAD:
         return
-    if head.startswith(_MARK):
+    if head.startswith(MARK):
         raise CacheFileError(
             f"{path} was written by a later version of pytest-fapo; update pytest-fapo, or export it again"
         )
     raise CacheFileError(
-        f"{path} is no exported cache: its first line is not {_HEAD.decode()}; "
+        f"{path} is no exported cache: its first line is not {HEAD.decode()}; "
         f"`fapo cache export` writes such files"
     )
 

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from pytest_fapo.errors import CacheFileError
-from pytest_fapo.llm.answer_file import AnswerFile, write_lines
+from pytest_fapo.llm.answer_file import AnswerFile
 from pytest_fapo.llm.answer_lines import ANSWER_BYTES, KEY, to_line
+from pytest_fapo.llm.answer_writing import write_lines
 from pytest_fapo.llm.cache import Cache
 from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.portable import NotPortable, portable
