@@ -32,7 +32,8 @@ def verdict(
     """
     seen = [unit for unit in found if unit.split in ("train", "val")]
     fixed = [unit.name for unit in seen if unit.fixed]
-    broken = [unit.name for unit in seen if unit.broken]
+    # What was dropped before its turn did not break; what is missing from a whole evaluation did.
+    broken = [unit.name for unit in seen if unit.broken and (not after.dropped_at or _ran(unit, after))]
     return Verdict(
         accepted=not reason,
         reason=reason or _gain(fixed, broken),
@@ -43,6 +44,10 @@ def verdict(
         policy=policy,
         flaky=[unit.name for unit in seen if unit.flaky and unit.difference],
     )
+
+
+def _ran(unit: Unit, after: Evaluation) -> bool:
+    return any(nodeid in after.items for nodeid in unit.nodeids)
 
 
 def _gain(fixed: Sequence[str], broken: Sequence[str]) -> str:
