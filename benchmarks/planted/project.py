@@ -72,12 +72,11 @@ class Project:
 
     def pytest(self, *arguments: str, timeout: float = 300) -> Ran:
         """Run pytest in the folder, as its user would."""
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_plugin(), *arguments]
         try:
             done = subprocess.run(
-                command,
+                self.command(*arguments),
                 cwd=self.root,
-                env=self._environment(),
+                env=self.environment(),
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -87,7 +86,12 @@ class Project:
             return Ran(-1, f"pytest did not end within {timeout:.0f} s")
         return Ran(done.returncode, done.stdout + done.stderr)
 
-    def _environment(self) -> dict[str, str]:
+    def command(self, *arguments: str) -> list[str]:
+        """How pytest is started."""
+        return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_plugin(), *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """Variables of that process."""
         kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
         return {
             **kept,

@@ -1,0 +1,149 @@
+"""`pytest --fapo-gate` over many cached cases: a real project, the real SDK, a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.planted.project import Project
+from benchmarks.planted.server import Server, serving
+from benchmarks.planted.talk import Ask, Say
+
+CASES = 1_000
+_NAME = "speed"
+_FILES = {
+    "pyproject.toml": """\
+[tool.pytest.ini_options]
+pythonpath = ["."]
+
+[tool.fapo]
+steps = ["app.pipeline:*"]
+
+[tool.fapo.scope]
+prompts = ["app/prompts/*.md"]
+""",
+    "conftest.py": """\
+import pytest
+from app.pipeline import answer
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    return answer
+""",
+    "app/__init__.py": "",
+    "app/prompts/sort.md": "Sort this message of a customer into one topic. Answer with the topic only.\n",
+    "app/prompts/draft.md": "Write a short reply to this message of a customer. Be polite and exact.\n",
+    "app/prompts/check.md": "Read this reply of ours and correct what is wrong or impolite in it.\n",
+    "app/pipeline.py": """\
+from pathlib import Path
+
+from openai import OpenAI
+
+PROMPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "prompts").glob("*.md")}
+client = OpenAI()
+
+
+def ask(prompt, text):
+    messages = [{"role": "system", "content": PROMPTS[prompt]}, {"role": "user", "content": text}]
+    return client.chat.completions.create(model="task", messages=messages).choices[0].message.content
+
+
+def sort(message):
+    return ask("sort", message)
+
+
+def draft(message, topic):
+    return ask("draft", f"{topic}: {message}")
+
+
+def check(reply):
+    return ask("check", reply)
+
+
+def answer(message):
+    topic = sort(message)
+    return {"topic": topic, "reply": check(draft(message, topic))}
+""",
+    "tests/test_answer.py": """\
+import pytest_fapo as fapo
+
+
+@fapo.cases("cases.jsonl")
+def test_topic(case, run):
+    assert run.output["topic"] == case.expected["topic"]
+""",
+}
+
+
+@dataclass(frozen=True)
+class Gated:
+    """One run of the gate."""
+
+    seconds: float
+    megabytes: float
+    """The most that was resident at once."""
+
+
+def gated(folder: Path, *, cases: int = CASES, rounds: int = 3) -> list[Gated]:
+    """Record the answers and the baseline once, then run the gate from the cache alone.
+
+    Raises:
+        RuntimeError: a run did not end as it must.
+    """
+    with serving() as server:
+        server.models[_NAME] = _answer
+        project = Project(folder, server.url(_NAME)).write(_FILES, [_case(number) for number in range(cases)])
+        recorded = project.pytest("--fapo-update-baseline")
+        if recorded.code not in (0, 1) or server.calls[_NAME] != 3 * cases:
+            raise RuntimeError(f"recording {cases} cases failed:\n{recorded.output[-3000:]}")
+        found = [_run(project, cases) for _ in range(rounds)]
+        _check_hermetic(server, cases)
+    return found
+
+
+def _answer(ask: Ask) -> Say:
+    """Right about nine topics of ten; replies of a usual length."""
+    if ask.text.startswith("Sort"):
+        number = int(ask.text.rpartition("#")[2])
+        return Say("billing" if number % 10 else "other")
+    return Say(f"Dear customer, {'thank you for writing to us. ' * 8}{ask.text[-200:]}")
+
+
+def _case(number: int) -> dict[str, object]:
+    return {
+        "id": f"S-{number}",
+        "inputs": {"message": f"{'My bill is wrong and nobody answers the telephone. ' * 4}#{number}"},
+        "expected": {"topic": "billing"},
+        "split": ("train", "val", "train", "holdout")[number % 4],
+    }
+
+
+def _run(project: Project, cases: int) -> Gated:
+    arguments = project.command("--fapo-gate", "--fapo-cache=only", "--tb=no")
+    begin = time.perf_counter()
+    with (project.root / "output.txt").open("wb") as output:
+        process = subprocess.Popen(
+            arguments,
+            cwd=project.root,
+            env=project.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - begin
+    said = (project.root / "output.txt").read_text(errors="replace")
+    if process.returncode != 0 or f"0 calls, {3 * cases:,} from the cache" not in said:
+        raise RuntimeError(f"the gate ended with {process.returncode}:\n{said[-3000:]}")
+    return Gated(seconds, used.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024))
+
+
+def _check_hermetic(server: Server, cases: int) -> None:
+    if server.calls[_NAME] != 3 * cases:
+        raise RuntimeError("the gate asked the server, though it had all answers")
