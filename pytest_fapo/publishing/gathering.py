@@ -92,7 +92,8 @@ class Gathering:
             there = self._parsed(content)
             if there is not None:
                 earlier, data.compared = there, f"the baseline of {base.name}"
-        if earlier is not None and data.evaluation.cases:
+        judged = data.gate is None or data.gate.verdict != "undecided"
+        if earlier is not None and data.evaluation.cases and judged:
             self._compare(data, earlier, committed)
         self._blame(data)
 

@@ -121,8 +121,28 @@ def test_other_verdicts(verdict: Any, start: str) -> None:
     gate = GateResult(policy="strict", verdict=verdict, problems=[said, problem], fixed=["a"])
     text, read = page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))
     assert text.startswith(start)
-    assert read.open.index("❌ there is no baseline To do: pytest -q") < read.open.index("3 cases are new")
+    assert read.open.index("❌ there is no baseline. To do: pytest -q") < read.open.index("3 cases are new")
     assert "Fixed: 1." in text
+
+
+def test_a_branch_that_gives_tests_up_is_not_told_that_all_is_well() -> None:
+    gate = GateResult(policy="strict", verdict="passed")
+    data = PullRequest(
+        kind="gate", evaluation=evaluation(), gate=gate, branch=gate, compared="the baseline of main"
+    )
+    assert page(data)[0].startswith("## ✅ Accuracy holds\n")
+    data.broken = [Difference(nodeid="t.py::test[a]", before="passed", after="failed")]
+    data.gone = ["t.py::test[b]"]
+    text, read = page(data)
+    assert text.startswith("## ⚠️ The gate passes, but this branch's own baseline gives up 2 tests\n")
+    assert "### Effect per case, compared with the baseline of main" in text
+    assert "t.py::test[b]" in read.folded
+
+
+def test_scores_of_cases_that_could_not_be_asked_are_not_shown() -> None:
+    rows = [SplitScore(pipeline="answer", group="val", cases=4, before=1.0, after=0.0)]
+    gate = GateResult(policy="strict", verdict="undecided", scores=rows)
+    assert "100 %" not in page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))[0]
 
 
 def test_a_changed_prompt_shows_what_why_and_its_effect() -> None:

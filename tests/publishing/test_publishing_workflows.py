@@ -108,7 +108,7 @@ class Team:
         outcome = Outcome(0, "", self.folder / f"run-{branch}")
         for step in job["steps"]:
             if "uses" in step:
-                self._use(step, outcome.folder)
+                self._use(step, outcome.folder, outcome.text)
             elif outcome.code == 0 and not step["run"].startswith(INSTALL):
                 variables = {
                     "CI": "true",
@@ -122,7 +122,7 @@ class Team:
         outcome.step_summary = summary.read_text(encoding="utf-8")
         return outcome
 
-    def _use(self, step: dict[str, Any], folder: Path) -> None:
+    def _use(self, step: dict[str, Any], folder: Path, said: str) -> None:
         name = step["uses"].partition("@")[0]
         assert name in ("actions/checkout", "actions/setup-python", "actions/upload-artifact")
         if name == "actions/checkout":
@@ -131,7 +131,7 @@ class Team:
         if name == "actions/upload-artifact":
             assert step["if"] == "always()"
             for path in step["with"]["path"].split():
-                assert (folder / path).is_file(), path
+                assert (folder / path).is_file(), f"{path}: {said}"
 
     def gitlab(self, branch: str) -> Outcome:
         """Run the job on the branch of a merge request."""
@@ -149,7 +149,7 @@ class Team:
         done = self._shell(script, folder, variables)
         reports = job["artifacts"]["reports"].values()
         for path in [*job["artifacts"]["paths"], *reports]:
-            assert (folder / path).is_file(), path
+            assert (folder / path).is_file(), f"{path}: {done.stdout}{done.stderr}"
         return Outcome(done.returncode, done.stdout + done.stderr, folder)
 
     def _shell(
@@ -241,6 +241,7 @@ def test_a_branch_that_lowers_the_baseline_shows_it(team: Team) -> None:
     outcome = team.github("lower")
     assert outcome.code == 0, outcome.text
     page = outcome.step_summary
+    assert page.startswith("## ⚠️ The gate passes, but this branch's own baseline gives up 6 tests\n")
     assert "### The baseline changes with this branch: compared with the baseline of main\n" in page
     assert "| train | 3 | 100 % | 33 % | -66.7 |" in page
     assert "**Broken: 6 tests**" in page

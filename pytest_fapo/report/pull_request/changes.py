@@ -30,7 +30,8 @@ def effect_parts(data: PullRequest, size: Size) -> list[str]:
         effect_table("Another output, same result", data.changed, size, folded=True),
     ]
     shown = [part for part in parts if part]
-    return ["### Effect per case", *shown] if shown else []
+    compared = f", compared with {prose(data.compared)}" if data.compared else ""
+    return [f"### Effect per case{compared}", *shown] if shown else []
 
 
 def _change(change: ArtifactChange, size: Size) -> str:

@@ -31,7 +31,9 @@ def pull_request_markdown(data: PullRequest, *, limit: int) -> str:
 def _blocks(data: PullRequest, size: Size) -> list[str]:
     blocks = [heading(data), *sentences(data)]
     if data.gate is not None:
-        blocks += [problem_list(data.gate.problems, size), score_table(data.gate.scores, size)]
+        blocks.append(problem_list(data.gate.problems, size))
+        if data.gate.verdict != "undecided":  # else a case that could not be asked would count as failing
+            blocks.append(score_table(data.gate.scores, size))
         blocks += regression_parts(data.gate, size)
     elif data.summary is not None:
         blocks.append(run_table(data.summary.splits))

@@ -34,14 +34,19 @@ def score_table(scores: Sequence[SplitScore], size: Size) -> str:
 def _values(row: SplitScore) -> tuple[str, str, str]:
     difference = None if row.before is None or row.after is None else row.after - row.before
     if row.group.startswith("metric:"):
-        change = "" if difference is None else f"{difference:+.4g}"
+        change = "" if difference is None else _amount(difference)
         return _number(row.before), _number(row.after), change
     before, after = percents(row.before, row.after)
     return before, after, "" if difference is None else _points(difference)
 
 
+def _amount(difference: float) -> str:
+    """In the metric's own unit; a baseline keeps six decimals of it."""
+    return "±0" if abs(difference) < 1e-6 else f"{difference:+.4g}"
+
+
 def _points(difference: float) -> str:
-    if not difference:
+    if abs(difference) < 1e-9:
         return "±0"
     text = f"{difference * 100:+.1f}"
     return text if text.strip("+-0.") else ("+<0.1" if difference > 0 else "−<0.1")
@@ -126,9 +131,8 @@ def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
     for problem in ordered[: size.rows]:
         place = f" ({code(problem.path)})" if problem.path else ""
         command = f" To do: {code(problem.command)}" if problem.command else ""
-        lines.append(
-            f"- {'❌' if problem.fails else 'ℹ️'} {prose(problem.message, most=1_000)}{place}{command}"
-        )
+        mark, message = "❌" if problem.fails else "ℹ️", prose(problem.message.rstrip("."), most=1_000)
+        lines.append(f"- {mark} {message}{place}.{command}")
     return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
 
 
