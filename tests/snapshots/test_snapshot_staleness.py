@@ -210,6 +210,17 @@ def test_line_ends_of_windows_change_nothing(folder: Make) -> None:
     assert made.problems(desk()) == []
 
 
+def test_a_formatter_of_tables_changes_nothing(folder: Make) -> None:
+    made = folder(desk())
+    text = made.page.read_text(encoding="utf-8")
+    wider = text.replace("| Group | Cases | Score |", "| Group      | Cases |   Score |")
+    wider = wider.replace("| --- | ---: | ---: |", "| ---------- | ----: | ------: |")
+    wider = wider.replace("| train | 2 | 100.0 % |", "| train      |     2 | 100.0 % |")
+    assert wider.count("  ") > 5
+    made.page.write_text(wider, encoding="utf-8")
+    assert made.problems(desk()) == []
+
+
 def test_a_sample_case_that_is_gone(folder: Make) -> None:
     made = folder(desk())
     assert (
