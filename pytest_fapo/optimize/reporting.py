@@ -33,14 +33,24 @@ def load_run(run: RunDirectory, baseline: Evaluation | None = None) -> ReportDat
         before=before,
         after=after,
         attempts=[
-            Tried(attempt, None if at is None else at - began, load_effects(run, attempt.candidate.id))
-            for attempt, _, at in judged.values()
+            _tried(run, attempt, None if at is None else at - began) for attempt, _, at in judged.values()
         ],
         diagnoses=_diagnoses(run, ["", *(attempt.candidate.id for attempt, _ in accepted)]),
-        spending=_spending(run.spend_file, began),
+        spending=_spending(run.spend_file, began, _ended(events)),
         summary=_summary(run),
         began=began or None,
     )
+
+
+def _tried(run: RunDirectory, attempt: Attempt, at: float | None) -> Tried:
+    """A verdict names as broken what a candidate that was dropped early was not run on; that is left out."""
+    effects = load_effects(run, attempt.candidate.id)
+    if effects:
+        seen = {effect.nodeid for effect in effects}
+        broken = [nodeid for nodeid in attempt.verdict.broken if nodeid in seen]
+        verdict = attempt.verdict.model_copy(update={"broken": broken})
+        attempt = attempt.model_copy(update={"verdict": verdict})
+    return Tried(attempt, at, effects)
 
 
 def save_diagnosis(run: RunDirectory, tree: str, diagnosis: Diagnosis) -> None:
@@ -67,6 +77,10 @@ def _began(events: list[dict[str, Any]]) -> float:
     return next((float(event.get("time", 0)) for event in events), 0.0)
 
 
+def _ended(events: list[dict[str, Any]]) -> float:
+    return max((float(event.get("time", 0)) for event in events), default=0.0)
+
+
 def _judged(events: list[dict[str, Any]]) -> dict[str, tuple[Attempt, str, float | None]]:
     """By candidate: the last word on it, its tree, and when it was said; in the order of the proposals."""
     found: dict[str, tuple[Attempt, str, float | None]] = {}
@@ -90,7 +104,7 @@ def _summary(run: RunDirectory) -> Summary | None:
         return None
 
 
-def _spending(path: Path, began: float) -> list[SpendPoint]:
+def _spending(path: Path, began: float, ended: float) -> list[SpendPoint]:
     """The spend file summed up, one point a second at most; answers from the cache carry no time."""
     points: list[SpendPoint] = []
     at, calls, hits, cost = 0.0, 0, 0, 0.0
@@ -113,4 +127,6 @@ def _spending(path: Path, began: float) -> list[SpendPoint]:
             points[-1] = SpendPoint(points[-1].at, calls, hits, cost)
         else:
             points.append(point)
+    if points and ended - began > points[-1].at:
+        points.append(SpendPoint(ended - began, calls, hits, cost))
     return points

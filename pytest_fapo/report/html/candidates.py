@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pytest_fapo.models import SPLITS, Attempt
 from pytest_fapo.report.attempts import outcome, what
 from pytest_fapo.report.html.data import CaseEffect, ReportData, Tried
-from pytest_fapo.report.html.embedding import clipped_text, packed
+from pytest_fapo.report.html.embedding import NAME, clipped_text, packed
 from pytest_fapo.report.html.rows import CaseRow
 from pytest_fapo.report.words import cost, duration
 
@@ -86,11 +86,10 @@ def _entry(tried: Tried, causes: Mapping[tuple[str, str], str]) -> dict[str, Any
         "merges": candidate.merges,
         "repairs": candidate.repairs,
         "kept": verdict.kept,
-        "what": what(candidate) or candidate.proposer,
-        "step": candidate.step,
+        "what": clipped_text(what(candidate) or candidate.proposer, NAME),
         "level": candidate.level,
         "proposer": candidate.proposer,
-        "cause": causes.get((candidate.parent, candidate.cluster), ""),
+        "cause": clipped_text(causes.get((candidate.parent, candidate.cluster), ""), NAME),
         "state": state(attempt),
         "outcome": clipped_text(outcome(attempt), _LIMITS[0]),
         "stage": verdict.stage,
@@ -113,11 +112,20 @@ def _detail(tried: Tried, places: Mapping[str, tuple[int, str]], limit: int) -> 
         "quoted": candidate.demonstrations,
         "revised": attempt.revised,
         "edits": [
-            [edit.address, clipped_text(edit.before, _EDIT), clipped_text(edit.after, _EDIT)]
+            [
+                clipped_text(edit.address, NAME),
+                clipped_text(edit.before, _EDIT),
+                clipped_text(edit.after, _EDIT),
+            ]
             for edit in candidate.edits
         ],
         "problems": [
-            [problem.check, clipped_text(problem.message, 10 * _LIMITS[0]), problem.address, problem.blocks]
+            [
+                problem.check,
+                clipped_text(problem.message, 10 * _LIMITS[0]),
+                problem.address[:NAME],
+                problem.blocks,
+            ]
             for problem in attempt.review.problems
         ],
         "reason": clipped_text(verdict.reason, 10 * _LIMITS[0]),
@@ -140,10 +148,15 @@ def _effects(tried: Tried, places: Mapping[str, tuple[int, str]], limit: int) ->
     kinds.update(dict.fromkeys(verdict.broken, "broken"))
     kinds.update({nodeid: "noise" for nodeid in verdict.flaky if nodeid in kinds})
     order = ("broken", "fixed", "noise", "changed")
-    return [
-        _effect(nodeid, kinds[nodeid], known.get(nodeid), places, limit)
-        for nodeid in sorted(kinds, key=lambda nodeid: order.index(kinds[nodeid]))
-    ]
+    found = []
+    listed: set[int] = set()
+    for nodeid in sorted(kinds, key=lambda nodeid: order.index(kinds[nodeid])):
+        number = places.get(nodeid, (-1, ""))[0]
+        if kinds[nodeid] == "changed" and number in listed:
+            continue  # its output is shown already
+        listed.add(number)
+        found.append(_effect(nodeid, kinds[nodeid], known.get(nodeid), places, limit))
+    return found
 
 
 def _kind(effect: CaseEffect) -> str:
@@ -161,6 +174,7 @@ def _effect(
     limit: int,
 ) -> list[Any]:
     number, test = places.get(nodeid, (-1, nodeid))
+    test = clipped_text(test, NAME)
     output = clipped_text(effect.output, limit) if effect is not None and limit else ""
     why = clipped_text(effect.explanation, limit) if effect is not None and limit else ""
     return [kind, number, test, output, why]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_fapo.models import Finding, ItemResult, LLMCall, Step, Trace
 from pytest_fapo.report.html.data import ReportData
-from pytest_fapo.report.html.embedding import clipped, clipped_text, packed
+from pytest_fapo.report.html.embedding import NAME, clipped, clipped_text, packed
 from pytest_fapo.report.html.rows import CaseRow, TestPair, traces_of
 
 PER_PACK = 20
@@ -62,7 +62,7 @@ def _detail(
         "expected": clipped(case.expected, limit),
         "steps": clipped(case.expected_steps, limit),
         "metadata": clipped(case.metadata, limit),
-        "origin": case.origin,
+        "origin": clipped_text(case.origin, NAME),
         "weight": case.weight,
         "tests": [_test(pair) for pair in row.tests.values()],
         "found": [_found(tree, finding, limit) for tree, finding in found],
@@ -73,8 +73,8 @@ def _detail(
 
 def _test(pair: TestPair) -> dict[str, Any]:
     return {
-        "name": pair.name,
-        "nodeid": pair.nodeid,
+        "name": clipped_text(pair.name, NAME),
+        "nodeid": clipped_text(pair.nodeid, NAME),
         "before": [_item(item) for item in pair.before],
         "after": [_item(item) for item in pair.after],
         "said": pair.said_before,
@@ -85,7 +85,7 @@ def _item(item: ItemResult) -> dict[str, Any]:
     return {
         "outcome": item.outcome,
         "why": clipped_text(item.explanation, _EXPLANATION),
-        "scores": {name: round(value, 4) for name, value in item.scores.items()},
+        "scores": {clipped_text(name, NAME): round(value, 4) for name, value in item.scores.items()},
         "feedback": clipped(item.feedback, _EXPLANATION),
     }
 
@@ -93,7 +93,7 @@ def _item(item: ItemResult) -> dict[str, Any]:
 def _found(tree: str, finding: Finding, limit: int) -> dict[str, Any]:
     return {
         "tree": tree,
-        "step": finding.step,
+        "step": clipped_text(finding.step, NAME),
         "category": finding.category,
         "level": finding.level,
         "confidence": finding.confidence,
@@ -108,10 +108,10 @@ def _gate_words(data: ReportData, row: CaseRow, limit: int) -> list[dict[str, An
         return []
     return [
         {
-            "test": regression.nodeid,
+            "test": clipped_text(regression.nodeid, NAME),
             "before": clipped_text(regression.output_before, limit),
             "after": clipped_text(regression.output_after, limit),
-            "step": regression.step,
+            "step": clipped_text(regression.step, NAME),
             "output": clipped_text(regression.step_output, limit),
         }
         for regression in data.gate.regressions
@@ -168,7 +168,7 @@ def _loose_calls(trace: Trace) -> list[int]:
 
 def _step(trace: Trace, step: Step, limit: int) -> dict[str, Any]:
     return {
-        "key": step.key,
+        "key": clipped_text(step.key, NAME),
         "depth": _depth(trace, step),
         "inputs": clipped(step.inputs, limit),
         "output": clipped(step.output, limit),
@@ -189,18 +189,18 @@ def _depth(trace: Trace, step: Step) -> int:
 
 def _call(call: LLMCall, limit: int) -> dict[str, Any]:
     return {
-        "model": call.model,
+        "model": clipped_text(call.model, NAME),
         "api": call.api,
         "parameters": clipped(call.parameters, limit),
         "messages": [clipped(message, limit) for message in call.messages],
-        "offered": call.offered,
+        "offered": clipped(call.offered, NAME),
         "answer": None if call.answer is None else clipped_text(call.answer, limit),
         "tools": [
             {"name": tool.name, "arguments": clipped(tool.arguments, limit)} for tool in call.tool_calls
         ],
         "finish": call.finish_reason,
-        "refusal": call.refusal,
-        "error": call.error,
+        "refusal": clipped_text(call.refusal or "", limit),
+        "error": clipped_text(call.error or "", limit),
         "status": call.status,
         "tokens": [call.usage.input_tokens, call.usage.output_tokens],
         "hit": call.cache_hit,

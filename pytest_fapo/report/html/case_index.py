@@ -9,7 +9,7 @@ from typing import Any
 from pytest_fapo.models import Trace
 from pytest_fapo.report.html.case_details import PER_PACK
 from pytest_fapo.report.html.data import ReportData
-from pytest_fapo.report.html.embedding import clipped_text
+from pytest_fapo.report.html.embedding import NAME, clipped_text
 from pytest_fapo.report.html.rows import CaseRow, traces_of, two_sided
 from pytest_fapo.report.words import one_line
 
@@ -28,7 +28,7 @@ def case_index(data: ReportData, rows: Sequence[CaseRow]) -> dict[str, Any]:
         output, changed = _outputs(data, row)
         cases.append(
             [
-                row.case.id,
+                clipped_text(row.case.id, NAME),
                 pipelines.number(row.pipeline),
                 splits.number(row.case.split),
                 [tags.number(tag) for tag in row.case.tags],
@@ -37,8 +37,8 @@ def case_index(data: ReportData, rows: Sequence[CaseRow]) -> dict[str, Any]:
                 _passed([pair.result_after for pair in pairs]),
                 steps.number(step) if step else -1,
                 int(changed),
-                clipped_text(_plain(row.case.inputs), _SEARCHED),
-                clipped_text(output, _SEARCHED),
+                one_line(_plain(row.case.inputs), most=_SEARCHED),
+                one_line(output, most=_SEARCHED),
             ]
         )
     return {
@@ -59,6 +59,7 @@ class _Names:
         self._numbers: dict[str, int] = {}
 
     def number(self, name: str) -> int:
+        name = clipped_text(name, NAME)
         if name not in self._numbers:
             self._numbers[name] = len(self.all)
             self.all.append(name)
@@ -88,7 +89,7 @@ def _outputs(data: ReportData, row: CaseRow) -> tuple[str, bool]:
 def _said(trace: Trace | None) -> str:
     if trace is None:
         return ""
-    return trace.error or _plain(trace.output)
+    return _plain(trace.error or trace.output)
 
 
 def _plain(value: Any) -> str:

@@ -12,6 +12,8 @@ import json
 from typing import Any
 
 _ESCAPES = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
+NAME = 300
+"""Characters of an id, a step or a tag; longer ones are cut."""
 _LEVEL = 6
 _ROOM = 5  # a whole value may have so many times the characters that one text in it may have
 

@@ -12,7 +12,7 @@ from pytest_fapo.report.html.candidates import candidate_list, candidate_packs
 from pytest_fapo.report.html.case_details import case_packs
 from pytest_fapo.report.html.case_index import case_index
 from pytest_fapo.report.html.data import ReportData
-from pytest_fapo.report.html.embedding import content_hash, script_json
+from pytest_fapo.report.html.embedding import clipped_text, content_hash, script_json
 from pytest_fapo.report.html.figures import failures, score_chart, score_rows, spend_chart, tag_rows
 from pytest_fapo.report.html.headline import KINDS, headline_of
 from pytest_fapo.report.html.rows import case_rows, other_tests, two_sided
@@ -37,6 +37,7 @@ _SCRIPTS = (
     "static/candidates.js",
     "static/main.js",
 )
+_TEXT = 2_000
 _CASE_BUDGET = 16_000_000
 _CANDIDATE_BUDGET = 7_000_000
 """Characters; with the page itself they stay below the 30 MB that a browser opens in a moment."""
@@ -69,7 +70,7 @@ def render(data: ReportData) -> str:
     style, script = _joined(_STYLES), _joined(_SCRIPTS, between=";\n")
     index: dict[str, Any] = {
         "kind": data.kind,
-        "title": data.title,
+        "title": clipped_text(data.title, 200),
         "two": two_sided(data),
         "sided": two_sided(data) or data.gate is not None,
         "cases": case_index(data, rows),
@@ -91,15 +92,15 @@ def render(data: ReportData) -> str:
             style=Markup(style),
             script=Markup(script),
             index=Markup(script_json(index)),
-            case_packs=case_packs(data, rows, budget=_CASE_BUDGET),
-            candidate_packs=candidate_packs(data, rows, budget=_CANDIDATE_BUDGET),
+            case_packs=map(Markup, case_packs(data, rows, budget=_CASE_BUDGET)),
+            candidate_packs=map(Markup, candidate_packs(data, rows, budget=_CANDIDATE_BUDGET)),
             candidates=index["candidates"],
             scores=score_rows(data, rows),
             tags=tag_rows(data, rows),
             sided=index["sided"],
             cases=len(rows),
             failures=failures(data),
-            candidate_nodes=candidate_tree(data.attempts),
+            rings=candidate_tree(data.attempts) if data.attempts else [],
             tests=other_tests(data),
             spend=index["spend"],
             uplot=UPLOT,
@@ -112,6 +113,11 @@ def _joined(names: tuple[str, ...], *, between: str = "\n") -> str:
     return between.join((_HERE / name).read_text(encoding="utf-8") for name in names)
 
 
+def _finished(value: Any) -> Any:
+    """Texts that are not the page's own: cut, with their control characters spelled out."""
+    return shown(clipped_text(value, _TEXT)) if type(value) is str else value
+
+
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     import jinja2
@@ -122,7 +128,7 @@ def _environment() -> Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: shown(value) if type(value) is str else value,
+        finalize=_finished,
     )
     environment.filters.update(percent=percent, money=money, count=count)
     return environment

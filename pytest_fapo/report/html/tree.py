@@ -1,4 +1,4 @@
-"""The candidates as a tree: each below the accepted one that it builds on."""
+"""The candidates as a tree: a trunk of accepted ones, each with what was tried on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_fapo.report.html.data import Tried
 
 @dataclass
 class Node:
-    """One candidate and those that build on it."""
+    """One candidate."""
 
     id: str
     state: State
@@ -20,28 +20,43 @@ class Node:
     outcome: str
     note: str = ""
     """How it is related to others, beside its parent."""
-    children: list[Node] = field(default_factory=list)
 
 
-def candidate_tree(attempts: Sequence[Tried]) -> list[Node]:
-    """The candidates on the user's own tree, with all that follows below them."""
-    nodes: dict[str, Node] = {}
-    roots: list[Node] = []
+@dataclass
+class Ring:
+    """One tree of the trunk: the user's own or an accepted candidate's."""
+
+    node: Node | None = None
+    """None for the user's own files."""
+    tried: list[Node] = field(default_factory=list)
+    """What was tried on it and not accepted itself."""
+
+
+def candidate_tree(attempts: Sequence[Tried]) -> list[Ring]:
+    """The trunk from the user's files to the last accepted candidate."""
+    rings = {"": Ring()}
+    last = ""
     for tried in attempts:
-        attempt = tried.attempt
-        candidate = attempt.candidate
-        node = Node(candidate.id, state(attempt), what(candidate), outcome(attempt), _note(tried))
-        above = nodes.get(candidate.parent)
-        (above.children if above is not None else roots).append(node)
-        nodes.setdefault(candidate.id, node)
-    return roots
+        candidate = tried.attempt.candidate
+        if tried.attempt.verdict.accepted:
+            aside = f"on {candidate.parent or 'your files'}" if candidate.parent != last else ""
+            rings[candidate.id] = Ring(_node(tried, aside))
+            last = candidate.id
+    for tried in attempts:
+        if not tried.attempt.verdict.accepted:
+            rings.get(tried.attempt.candidate.parent, rings[""]).tried.append(_node(tried))
+    return list(rings.values())
+
+
+def _node(tried: Tried, aside: str = "") -> Node:
+    attempt = tried.attempt
+    candidate = attempt.candidate
+    note = ", ".join(filter(None, [aside, _note(tried)]))
+    return Node(candidate.id, state(attempt), what(candidate), outcome(attempt), note)
 
 
 def _note(tried: Tried) -> str:
     candidate = tried.attempt.candidate
     if candidate.merges:
         return f"merges {' and '.join(candidate.merges)}"
-    if candidate.repairs:
-        return f"repairs {candidate.repairs}"
-    kept = tried.attempt.verdict.kept
-    return f"went into {kept}" if kept else ""
+    return f"repairs {candidate.repairs}" if candidate.repairs else ""

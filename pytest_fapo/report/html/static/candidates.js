@@ -3,7 +3,7 @@
 const candidatePlaces = new Map(report.candidates.map((each, place) => [each.id, place]));
 
 function candidateLink(id) {
-  return make("a", { href: `#candidate=${encodeURIComponent(id)}` }, id);
+  return make("a", { href: `#candidate=${addressed(id)}` }, id);
 }
 
 let stateShown = "";
@@ -16,7 +16,7 @@ function openCandidates() {
       stateShown = state;
       openCandidates();
       document.querySelector(`#candidate-filters [data-state="${state}"]`).focus();
-    } }, label[0].toUpperCase() + label.slice(1), make("span", null, number));
+    } }, label[0].toUpperCase() + label.slice(1), " ", make("span", null, number));
   show(document.getElementById("candidate-filters"),
     make("fieldset", { class: "chips" }, make("legend", { class: "unseen" }, "Verdict"), chip("", "All", report.candidates.length), [...counts].map(([state, number]) => chip(state, state, number))));
   const found = report.candidates.filter((each) => !stateShown || each.state === stateShown);
@@ -63,7 +63,7 @@ async function openCandidate(id) {
 }
 
 function candidateCrumbs(at) {
-  const step = (to, label, rel) => report.candidates[to] ? make("a", { href: `#candidate=${encodeURIComponent(report.candidates[to].id)}`, rel }, label) : make("span", { class: "dim" }, label);
+  const step = (to, label, rel) => report.candidates[to] ? make("a", { href: `#candidate=${addressed(report.candidates[to].id)}`, rel }, label) : make("span", { class: "dim" }, label);
   return make("nav", { class: "crumbs", "aria-label": "Candidates" },
     make("a", { href: "#candidates", rel: "up" }, "↑ All candidates"),
     make("span", { class: "steps" }, step(at - 1, "← Previous", "prev"), make("span", { class: "dim" }, `${at + 1} / ${report.candidates.length}`), step(at + 1, "Next →", "next")));
@@ -115,10 +115,10 @@ function effectsCard(each, detail) {
   const more = make("p");
   let shown = 0;
   const extend = () => {
-    shown += 100;
-    show(body, table("Effect on every case", columns, detail.effects.slice(0, shown).map(row)));
+    shown += 50;
+    show(body, table("Effect on every case", columns, detail.effects.slice(0, shown).map(row), "effects"));
     const left = detail.effects.length - shown;
-    show(more, left > 0 ? make("button", { type: "button", click: extend }, `Show ${Math.min(100, left)} more of ${left.toLocaleString("en")}`) : null);
+    show(more, left > 0 ? make("button", { type: "button", click: extend }, `Show ${Math.min(50, left)} more of ${left.toLocaleString("en")}`) : null);
   };
   extend();
   const number = (kind) => detail.effects.filter((effect) => effect[0] === kind).length;

@@ -56,7 +56,7 @@ function testsCard(detail) {
   };
   const columns = [{ label: "Test" }, ...(report.sided ? [{ label: "Before" }] : []), { label: report.sided ? "After" : "Result" }];
   const rows = detail.tests.map((test) => [make("span", { title: test.nodeid }, test.name), ...(report.sided ? [side(test.before, test.said)] : []), side(test.after, "")]);
-  return card("Tests", table("Tests of this case", columns, rows));
+  return card("Tests", table("Tests of this case", columns, rows, "tests"));
 }
 
 function dataCard(detail) {
@@ -93,9 +93,8 @@ function runCard(run, total) {
   return card(heading,
     run.same && make("p", { class: "hint" }, "Nothing is different before and after: the same steps, questions and outputs."),
     sides.before && sides.after && make("p", { class: "hint" }, legendBar("was", "before"), legendBar("is", "after"), "Light marks inside a bar: LLM calls."),
-    make("h3", null, "Output of the pipeline"),
     errors.some(Boolean) && make("div", { class: "sides" }, sideBySide("Error", ...errors, sides)),
-    make("div", { class: "sides" }, sideBySide("Output", ...get("output"), sides)),
+    make("div", { class: "sides" }, sideBySide("Output of the pipeline", ...get("output"), sides)),
     make("h3", null, "Steps"),
     timeline(run));
 }

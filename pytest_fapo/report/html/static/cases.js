@@ -1,6 +1,6 @@
 // The list of cases: filtered, sorted, paged; its state is in the address, so that it can be sent on.
 
-const PER_PAGE = 100;
+const PER_PAGE = 50;
 const STATUS = {
   broken: "broken",
   failing: "failing",
@@ -32,13 +32,13 @@ let listed = { ...NO_FILTER };
 
 const caseKeys = new Map();
 for (const each of cases) {
-  caseKeys.set(`${each.pipeline}::${each.id}`, each);
-  if (!caseKeys.has(each.id)) caseKeys.set(each.id, each);
+  caseKeys.set(whole(`${each.pipeline}::${each.id}`), each);
+  if (!caseKeys.has(whole(each.id))) caseKeys.set(whole(each.id), each);
 }
 
 function caseHash(each) {
-  const key = caseKeys.get(each.id) === each ? each.id : `${each.pipeline}::${each.id}`;
-  return `#case=${encodeURIComponent(key)}`;
+  const short = caseKeys.get(whole(each.id)) === each;
+  return `#case=${addressed(short ? each.id : `${each.pipeline}::${each.id}`)}`;
 }
 
 function caseLink(each, label) {
@@ -141,7 +141,7 @@ function showChips() {
     make("legend", { class: "unseen" }, "Result"),
     chips.filter(([status, , size]) => size || status === listed.status).map(([status, label, size]) =>
       make("button", { type: "button", "data-status": status, "aria-pressed": String(listed.status === status), click: () => relist({ status: listed.status === status ? "" : status }) },
-        label[0].toUpperCase() + label.slice(1), make("span", null, size.toLocaleString("en")))));
+        label[0].toUpperCase() + label.slice(1), " ", make("span", null, size.toLocaleString("en")))));
   if (focused !== undefined) document.querySelector(`#case-chips [data-status="${focused}"]`)?.focus();
 }
 

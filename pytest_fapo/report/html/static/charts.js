@@ -77,7 +77,7 @@ function scoreChart() {
     padding: [12, 12, 0, 0],
     scales: { x: { time: false, range: [-0.3, x.length - 0.7] }, y: { range: [low, 1.02] } },
     axes: [
-      axis({ grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50], values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "start" : chart.ids[tick - 1] || "")) }),
+      axis({ size: 32, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50], values: (_, ticks) => ticks.map((tick) => (tick === 0 ? "start" : chart.ids[tick - 1] || "")) }),
       axis({ size: 52, values: (_, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`) }),
     ],
     series: [{}, ...names.flatMap((name) => scoreSeries(name))],
@@ -89,7 +89,7 @@ function scoreChart() {
         readout.textContent = visible(scoreWords(chart, names, plot.cursor.idx));
       }],
       ready: [(plot) => plot.over.addEventListener("click", () => {
-        if (hovered > 0) location.hash = `candidate=${encodeURIComponent(chart.ids[hovered - 1])}`;
+        if (hovered > 0) location.hash = `candidate=${addressed(chart.ids[hovered - 1])}`;
       })],
     },
   });
@@ -150,7 +150,7 @@ function spendChart() {
     padding: [12, paid ? 0 : 12, 0, 0],
     scales: { x: { time: false }, y: { range: (_, low, high) => [0, high * 1.05 || 1] }, usd: { range: (_, low, high) => [0, high * 1.05 || 1] } },
     axes: [
-      axis({ grid: { show: false }, values: (_, ticks) => ticks.map(clock) }),
+      axis({ size: 32, grid: { show: false }, incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600], values: (_, ticks) => ticks.map(clock) }),
       axis({ size: 60, values: (_, ticks) => ticks.map((tick) => tick.toLocaleString("en")) }),
       ...(paid ? [axis({ side: 1, scale: "usd", size: 60, grid: { show: false }, values: (_, ticks) => ticks.map((tick) => `$${tick}`) })] : []),
     ],
@@ -165,11 +165,12 @@ function spendChart() {
       drawClear: [(plot) => acceptedLines(plot, spend.accepted)],
       setCursor: [(plot) => {
         const at = plot.cursor.idx;
-        readout.textContent = at === null || at === undefined ? "" :
+        readout.textContent = at === null || at === undefined ? "Point at the chart for figures." :
           `${clock(spend.at[at])}: ${counted(spend.calls[at], "call")} sent, ${spend.hits[at].toLocaleString("en")} from the cache${paid ? `, $${spend.cost[at].toFixed(4)}` : ""}`;
       }],
     },
   });
+  readout.textContent = "Point at the chart for figures.";
   keepDrawn(element, options, data);
   const columns = [{ label: "Candidate" }, { label: "Verdict" }, { label: "Calls sent", number: true }, { label: "From the cache", number: true }, { label: "Cost" }, { label: "Time", number: true }];
   const rows = report.candidates.map((each) => [candidateLink(each.id), each.state, each.calls.toLocaleString("en"), each.hits.toLocaleString("en"), each.cost, each.time]);

@@ -40,6 +40,15 @@ function draw(tag, attributes, ...children) {
   return element;
 }
 
+/** An id as it stands in an address, where half a character cannot be. */
+function addressed(id) {
+  return encodeURIComponent(whole(id));
+}
+
+function whole(text) {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
 function badge(word, kind) {
   return make("span", { class: `badge ${kind || word}` }, word);
 }
@@ -96,14 +105,14 @@ function show(element, ...children) {
  * A table: columns are `{label, number}`, rows are lists of cells (nodes or texts).
  * The first cell names its row.
  */
-function table(caption, columns, rows) {
+function table(caption, columns, rows, name) {
   const head = columns.map((column) => make("th", { scope: "col", class: column.number ? "number" : null }, column.label));
   const line = (cells) =>
     make("tr", null, cells.map((cell, place) =>
       place === 0
         ? make("th", { scope: "row" }, cell)
         : make("td", { class: columns[place].number ? "number" : null, "data-label": columns[place].label }, cell)));
-  return make("table", { class: "list" },
+  return make("table", { class: `list ${name || ""}` },
     make("caption", { class: "unseen" }, caption),
     make("thead", null, make("tr", null, head)),
     make("tbody", null, rows.map(line)));

@@ -9,7 +9,7 @@ async function route(event) {
   if (hash === "main") return;
   const [, name, value] = /^([a-z]*)[=?]?(.*)$/s.exec(hash) || [];
   const view = views.includes(name) ? name : "overview";
-  const title = await open(view, value);
+  const title = await open(view, value).catch((error) => unreadable(view, error));
   if (turn !== opened) return;
   for (const each of views) document.getElementById(`view-${each}`).hidden = each !== view;
   const tab = { case: "cases", candidate: "candidates" }[view] || view;
@@ -18,7 +18,8 @@ async function route(event) {
     else link.removeAttribute("aria-current");
     if (link.dataset.view === "cases") link.href = listHash();
   }
-  document.title = `${title} · ${report.title}`;
+  document.title = visible(`${title} · ${report.title}`);
+  document.documentElement.dataset.view = view;
   if (view === "overview" && !charted) drawCharts();
   if (event) {
     scrollTo({ top: 0, behavior: "instant" });
@@ -32,6 +33,13 @@ async function open(view, value) {
   if (view === "case") return openCase(decoded(value));
   if (view === "candidate") return openCandidate(decoded(value));
   return document.querySelector(`#view-${view} h1`).textContent;
+}
+
+/** A part that the browser cannot unpack, because it is too old or the file is damaged, says so. */
+function unreadable(view, error) {
+  const title = "This part of the report cannot be read";
+  show(document.getElementById(`view-${view}`), make("h1", { tabindex: "-1" }, title), make("p", null, `${error}. It needs a browser of 2023 or newer, and the file as it was written.`));
+  return title;
 }
 
 function decoded(value) {

@@ -114,7 +114,7 @@ function callRow(old, now, number, total, sole) {
   const both = old && now;
   const head = make("div", null,
     make("h3", null, total > 1 ? `LLM call ${number} of ${total}` : "LLM call"),
-    both && callFacts(old) !== callFacts(now) ? [make("p", { class: "dim" }, `before: ${callFacts(old)}`), make("p", { class: "dim" }, `after: ${callFacts(now)}`)] : make("p", { class: "dim" }, callFacts(now || old)));
+    both && callFacts(old) !== callFacts(now) ? [make("p", { class: "hint" }, `before: ${callFacts(old)}`), make("p", { class: "hint" }, `after: ${callFacts(now)}`)] : make("p", { class: "hint" }, callFacts(now || old)));
   const parts = [];
   const messages = [old, now].map((call) => (call ? call.messages.map(message) : []));
   for (let place = 0; place < Math.max(messages[0].length, messages[1].length); place++) {

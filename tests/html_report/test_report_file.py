@@ -1,0 +1,84 @@
+"""The file itself: it needs nothing but itself, and says when it cannot be written."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import re
+from pathlib import Path
+
+import pytest
+from support.report_pages import evaluation, gate, optimization
+
+import pytest_fapo.report.html.page as page_module
+from pytest_fapo.errors import FapoError
+from pytest_fapo.report.html import ReportData, write_report
+
+VENDORED = Path(page_module.__file__).parent / "vendor" / "uplot"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> str:
+    write_report(tmp_path / "deep" / "er" / "report.html", optimization())
+    return (tmp_path / "deep" / "er" / "report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_is_loaded(page: str) -> None:
+    assert not re.search(r"<(?:link|img|iframe|object|embed|base)\b", page)
+    assert not re.search(r"\bsrc\s*=\s*[\"']|@import|url\(", page)
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|WebSocket|sendBeacon|\beval\(|new Function", page)
+
+
+def test_policy_names_exactly_the_script_and_the_style_that_are_in_it(page: str) -> None:
+    found = re.search(r'Content-Security-Policy" content="([^"]+)"', page)
+    assert found is not None
+    policy = html.unescape(found[1])
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    for text in (script, style):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    body = page.replace(script, "").replace(style, "")
+    assert not re.search(r"<[a-z][^>]*\s(?:style|on[a-z]+)=", body)
+
+
+def test_equal_sessions_give_equal_files_and_a_report_is_replaced_whole(tmp_path: Path) -> None:
+    write_report(tmp_path / "one.html", gate())
+    (tmp_path / "two.html").write_text("an older and much longer report" * 100_000)
+    write_report(tmp_path / "two.html", gate())
+    assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.html", "two.html"]
+
+
+def test_a_report_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(FapoError, match=r"taken: the report cannot be written: .*directory"):
+        write_report(tmp_path / "taken", gate())
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_session_without_anything_gives_a_report_that_says_so(tmp_path: Path) -> None:
+    write_report(tmp_path / "none.html", ReportData(title="desk", kind="plain"))
+    assert "No test has run" in (tmp_path / "none.html").read_text(encoding="utf-8")
+    write_report(tmp_path / "broken.html", ReportData(title="desk", kind="optimize"))
+    assert "did not come to its end" in (tmp_path / "broken.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("passing", "says"),
+    [(8, "All 8 tests pass"), (7, "1 of 8 tests fails"), (0, "8 of 8 tests fail")],
+)
+def test_plain_runs_say_how_many_fail(tmp_path: Path, passing: int, says: str) -> None:
+    data = ReportData(title="desk", kind="plain", after=evaluation(8, lambda number: number < passing))
+    write_report(tmp_path / "report.html", data)
+    assert f'tabindex="-1">{says}</h1>' in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_charting_library_is_the_version_that_is_named_with_its_licence() -> None:
+    version = page_module.UPLOT
+    assert f"(v{version})" in (VENDORED / "uPlot.iife.min.js").read_text(encoding="utf-8")[:120]
+    assert f"uPlot {version}" in (VENDORED / "README.md").read_text(encoding="utf-8")
+    assert "MIT License" in (VENDORED / "LICENSE").read_text(encoding="utf-8")
