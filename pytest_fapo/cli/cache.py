@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_fapo.llm import CacheStats
 
 _COLUMN = 10
+_DEFAULT = "fapo-cache.json"
 
 
 def stats(options: argparse.Namespace, console: Console) -> int:
@@ -88,18 +89,20 @@ def export(options: argparse.Namespace, console: Console) -> int:
     """`fapo cache export PATH`."""
     from pytest_fapo.config import load_settings
     from pytest_fapo.llm import export_cache, project_cache, used_keys
+    from pytest_fapo.optimize.run_directory import shown
     from pytest_fapo.trace import Redactor
 
     root = find_root()
     settings = load_settings(None, root)
+    path = Path(options.path) if options.path else root / (*settings.cache_files, _DEFAULT)[0]
     keys = None if options.all else used_keys(root / ".fapo")
     cache = project_cache(root, settings.cache_files)
     try:
-        done = export_cache(cache, Path(options.path), keys=keys, redact=Redactor(settings.redact))
+        done = export_cache(cache, path, keys=keys, redact=Redactor(settings.redact))
     finally:
         cache.close()
     which = "all that are recorded" if keys is None else "those that the cases used when they last ran"
-    console.line(f"{options.path}: {count(done.answers, 'answer')}, {which}; {_size(done.bytes)}.")
+    console.line(f"{shown(path)}: {count(done.answers, 'answer')}, {which}; {_size(done.bytes)}.")
     if keys is not None and done.answers < len(keys):
         missing = count(len(keys) - done.answers, "answer")
         console.line((f"{missing} more were used and are recorded no longer; run pytest again.", "yellow"))

@@ -133,7 +133,12 @@ def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
         "cache:export",
         "Write recorded answers into one file, to be committed or given to CI.",
     )
-    export.add_argument("path", metavar="PATH", help="the file, such as fapo-cache.json")
+    export.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="the file; default: the first of the setting cache_files, else fapo-cache.json in the project",
+    )
     export.add_argument(
         "--all",
         action="store_true",

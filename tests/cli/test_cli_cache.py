@@ -26,6 +26,8 @@ def test_answers_travel_to_another_project(asked: Folder) -> None:
     assert said.out.startswith("../answers.json: 3 answers, those that the cases used when they last ran; ")
     assert asked.fapo("cache", "export", "all.json", "--all").out.startswith("all.json: 4 answers, all that")
     assert json.loads(asked.read("answers.json"))
+    said = asked.fapo("cache", "export", cwd="tests")
+    assert (said.code, asked.read("fapo-cache.json")) == (0, asked.read("answers.json"))
     assert asked.fapo("cache", "clear", "--yes").out == "Forgot 4 answers.\n"
     assert "1 failed" in asked.pytest("-q", "--fapo-cache=only", "-x").out
     said = asked.fapo("cache", "import", "answers.json")
@@ -59,6 +61,8 @@ def test_clear_asks_first(asked: Folder) -> None:
     assert json.loads(asked.fapo("cache", "stats", "--json").out)["answers"] == 3
     assert asked.fapo("cache", "clear", typed="what\ny\n").code == 0
     assert json.loads(asked.fapo("cache", "stats", "--json").out)["answers"] == 0
+    said = asked.fapo("cache", "export", cwd="tests")
+    assert (said.code, asked.read("fapo-cache.json")) == (0, asked.read("answers.json"))
     assert asked.fapo("cache", "clear", "--yes").code == 1
 
 
