@@ -85,6 +85,8 @@ class Gated:
     """One run of the gate."""
 
     seconds: float
+    processor: float
+    """Seconds of processor time: on a busy machine less than those that passed."""
     megabytes: float
     """The most that was resident at once."""
 
@@ -141,7 +143,11 @@ def _run(project: Project, cases: int) -> Gated:
     said = (project.root / "output.txt").read_text(errors="replace")
     if process.returncode != 0 or f"0 calls, {3 * cases:,} from the cache" not in said:
         raise RuntimeError(f"the gate ended with {process.returncode}:\n{said[-3000:]}")
-    return Gated(seconds, used.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024))
+    return Gated(
+        seconds,
+        used.ru_utime + used.ru_stime,
+        used.ru_maxrss / (1024 if sys.platform == "linux" else 1024 * 1024),
+    )
 
 
 def _check_hermetic(server: Server, cases: int) -> None:
