@@ -20,13 +20,20 @@ class Output:
 
     def read_line(self, question: str) -> str:
         """Ask on the terminal. pytest's capture ends with the first question: no test runs any more, and a
-        capture that went on would swallow what is asked next."""
+        capture that went on would swallow what is asked next.
+
+        Raises:
+            EOFError: the input has ended, or there is none.
+        """
         manager = self._config.pluginmanager.get_plugin("capturemanager")
         if manager is not None:
             manager.suspend_global_capture(in_=True)
         self.file.write(question)
         self.file.flush()
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline() if sys.stdin is not None else ""
+        except (OSError, ValueError):
+            line = ""
         if not line:
             raise EOFError
         return line.rstrip("\n")

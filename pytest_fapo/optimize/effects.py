@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 from pydantic import JsonValue
 
 from pytest_fapo.models import Attempt, Evaluation, ItemResult
-from pytest_fapo.optimize.results import EditMade
 from pytest_fapo.optimize.run_directory import RunDirectory
+from pytest_fapo.optimize.run_result import EditMade
 from pytest_fapo.report.changes import CaseEffect, Effect, EffectKind, Idea
 
 _ORDER: tuple[EffectKind, ...] = ("broken", "fixed", "changed")

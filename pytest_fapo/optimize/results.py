@@ -1,176 +1,37 @@
-"""What a run has left, file by file, so that it can be written later and taken back: `result.json`."""
+"""A run's changes written later, and taken back: all files or none, whatever happens meanwhile."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
+import secrets
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePath
 
-from pydantic import Field
-
-from pytest_fapo.artifacts import WriteResult, edits_between, recover, write_back
+from pytest_fapo.artifacts import WriteResult, recover, write_back
 from pytest_fapo.errors import FapoError
-from pytest_fapo.models import Attempt, Edit, Record
+from pytest_fapo.models import Record
 from pytest_fapo.optimize.resume import finish_writing
 from pytest_fapo.optimize.run_directory import RunDirectory
-from pytest_fapo.optimize.snapshot import Snapshot
+from pytest_fapo.optimize.run_result import (
+    Decision,
+    FileChange,
+    RunResult,
+    digest,
+    load_result,
+    marked,
+    store_result,
+)
 
-NAME = "result.json"
-Decision = Literal["accepted", "edited", "rejected"]
+__all__ = ["apply_run", "load_result", "settled_result", "undo_run", "write_part"]
 
-
-class FileChange(Record):
-    """One file of the project: before the run, and with everything that the run accepted."""
-
-    before: str | None = None
-    """Base64 of the bytes; None where there was no such file."""
-    after: str
-    """Base64 of the bytes."""
-    folders: list[str] = Field(default_factory=list)
-    """Folders (relative, POSIX) that did not exist either, innermost first."""
-    written: str = ""
-    """SHA-256 (hex) of what the run has put into the project's file; empty where it has put nothing there.
-    It is set before the file is written, so a killed write may have left the file as it was."""
-
-    @property
-    def old(self) -> bytes | None:
-        return None if self.before is None else base64.b64decode(self.before)
-
-    @property
-    def new(self) -> bytes:
-        return base64.b64decode(self.after)
-
-    def stands(self, now: bytes | None) -> bool:
-        """Whether the project's file is as the run found it, or as the run has left it."""
-        return now == self.old or (now is not None and digest(now) == self.written)
+_PENDING = "pending-write.json"
 
 
-class EditMade(Record):
-    """One artifact's new text and whose idea it was."""
+class _Pending(Record):
+    """Lies in the run's folder while files are written; tells after a kill which result is true of them."""
 
-    address: str
-    before: str
-    """Empty where the artifact is new."""
-    after: str
-    candidates: list[str] = Field(default_factory=list)
-    """Ids of the accepted candidates that changed it, in order."""
-
-    def as_edit(self, text: str | None = None) -> Edit:
-        """The edit, with another text where one is given."""
-        return Edit(address=self.address, before=self.before, after=self.after if text is None else text)
-
-
-class RunResult(Record):
-    """Everything that a run has accepted and proven."""
-
-    files: dict[str, FileChange]
-    """By relative POSIX path."""
-    edits: list[EditMade] = Field(default_factory=list)
-    quoted: list[str] = Field(default_factory=list)
-    """Ids of the train cases that the new prompts quote as examples."""
-    decided: dict[str, Decision] = Field(default_factory=dict)
-    """What `--fapo-review` has settled, by address."""
-
-    @property
-    def written(self) -> bool:
-        """Whether the project's files hold any of it."""
-        return any(change.written for change in self.files.values())
-
-    @property
-    def open(self) -> list[EditMade]:
-        """What still waits for a word: nothing once the whole was written."""
-        if self.written and not self.decided:
-            return []
-        return [edit for edit in self.edits if edit.address not in self.decided]
-
-
-def digest(content: bytes) -> str:
-    """SHA-256 as hex."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def save_result(
-    run: RunDirectory,
-    snapshot: Snapshot,
-    files: Mapping[str, bytes],
-    accepted: Sequence[Attempt],
-    quoted: Sequence[str] = (),
-) -> None:
-    """Keep what a run has proven, before any of it is written.
-
-    Args:
-        run: its folder.
-        snapshot: the files as the run began with them.
-        files: new contents by relative POSIX path.
-        accepted: the attempts that led there, in order.
-        quoted: ids of the train cases that prompts quote now.
-    """
-    root = snapshot.store.root
-    changes = {
-        path: FileChange(
-            before=_packed(snapshot.files.get(path)),
-            after=base64.b64encode(content).decode(),
-            folders=[] if path in snapshot.files else _missing(root, path),
-        )
-        for path, content in files.items()
-    }
-    made = [
-        EditMade(
-            address=edit.address,
-            before=edit.before,
-            after=edit.after,
-            candidates=[
-                attempt.candidate.id
-                for attempt in accepted
-                if any(other.address == edit.address for other in attempt.candidate.edits)
-            ],
-        )
-        for edit in edits_between(snapshot.store, files)
-    ]
-    store_result(run, RunResult(files=changes, edits=made, quoted=sorted(quoted)))
-
-
-def load_result(run: RunDirectory) -> RunResult:
-    """What the run has left.
-
-    Raises:
-        FapoError: it left nothing, or nothing that this version can read.
-    """
-    try:
-        data = (run.path / NAME).read_bytes()
-    except OSError:
-        raise FapoError(f"run {run.path.name} left no proven change{_why(run)}") from None
-    try:
-        return RunResult.model_validate_json(data)
-    except ValueError:
-        raise FapoError(
-            f"{run.path / NAME}: not written by this version of pytest-fapo; its patch is beside it"
-        ) from None
-
-
-def store_result(run: RunDirectory, result: RunResult) -> None:
-    """Replace the run's `result.json` in one step."""
-    run.save_text(NAME, result.model_dump_json(indent=1))
-
-
-def mark_written(
-    run: RunDirectory, contents: Mapping[str, bytes], decided: Mapping[str, Decision] | None = None
-) -> None:
-    """Note what is about to be written into the project, or (with nothing) that it holds none of it.
-
-    Args:
-        run: its folder.
-        contents: by path, everything of the run that the project is going to hold.
-        decided: what a review has settled.
-    """
-    result = load_result(run)
-    for path, change in result.files.items():
-        change.written = digest(contents[path]) if path in contents else ""
-    result.decided = dict(decided or {})
-    store_result(run, result)
+    journal: str
+    """Name of the write's own journal: a helper of an earlier, killed write must not meet a later one's."""
+    before: RunResult
 
 
 def apply_run(root: Path, run: RunDirectory) -> WriteResult:
@@ -186,14 +47,11 @@ def apply_run(root: Path, run: RunDirectory) -> WriteResult:
     Raises:
         FapoError: the run left no proven change, or its records cannot be read.
     """
-    result = _settled(root, run)
+    result = settled_result(root, run)
     files = {path: change.new for path, change in result.files.items()}
     expected = {path: _expected(root, path, change) for path, change in result.files.items()}
-    mark_written(run, files)
-    outcome = write_back(root, files, expected=expected, journal=_journal(run))
-    if outcome.conflicts:
-        store_result(run, result)
-    elif outcome.written:
+    outcome = _write(root, run, result, marked(result, files), files, expected)
+    if outcome.written:
         run.log("applied", files=sorted(outcome.written))
     return outcome
 
@@ -211,19 +69,10 @@ def undo_run(root: Path, run: RunDirectory) -> WriteResult:
     Raises:
         FapoError: the run left no proven change, or its records cannot be read.
     """
-    result = _settled(root, run)
-    changes = {path: change for path, change in result.files.items() if change.written}
-    outcome = write_back(
-        root,
-        {path: change.old for path, change in changes.items()},
-        expected={path: change.written for path, change in changes.items()},
-        journal=_journal(run),
-        folders={path: change.folders for path, change in changes.items()},
-        since="it was written",
-    )
-    if outcome.conflicts:
-        return outcome
-    mark_written(run, {})
+    result = settled_result(root, run)
+    files = {path: change.old for path, change in result.files.items() if change.written}
+    expected = {path: result.files[path].written for path in files}
+    outcome = _write(root, run, result, marked(result, {}), files, expected, since="it was written")
     if outcome.written:
         run.log("undone", files=sorted(outcome.written))
     return outcome
@@ -240,34 +89,85 @@ def write_part(
         files: contents by relative POSIX path, each of a file that the run changed.
         decided: what is settled now, by address; it stays as it was where there are conflicts.
     """
-    result = _settled(root, run)
+    result = settled_result(root, run)
     kept = {path: content for path in result.files if (content := _held(root, path, result)) is not None}
     expected = {path: _expected(root, path, result.files[path]) for path in files}
-    mark_written(run, {**kept, **files}, decided)
-    outcome = write_back(root, files, expected=expected, journal=_journal(run))
-    if outcome.conflicts:
-        store_result(run, result)
-        return outcome
-    run.log("reviewed", files=sorted(outcome.written), decided=dict(decided))
+    after = marked(result, {**kept, **files}, decided)
+    outcome = _write(root, run, result, after, files, expected)
+    if not outcome.conflicts:
+        run.log("reviewed", files=sorted(outcome.written), decided=dict(decided))
     return outcome
+
+
+def settled_result(root: Path, run: RunDirectory) -> RunResult:
+    """What the run has left, once a write that was killed has come to its end.
+
+    Raises:
+        FapoError: it left no proven change, or its records cannot be read.
+    """
+    if run.write_journal.is_file():
+        recover(run.write_journal, root)
+    later = any(run.find(event) for event in ("applied", "undone", "reviewed"))
+    if not run.find("finished") and finish_writing(run) is None and not later:
+        # Killed before the run's writing began, or broken off in it: the project holds nothing of it.
+        store_result(run, marked(load_result(run), {}))
+    _decide(root, run)
+    return load_result(run)
 
 
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def _settled(root: Path, run: RunDirectory) -> RunResult:
-    """The run's result once a write that was killed has come to its end."""
-    for journal in (run.write_journal, _journal(run)):
-        if journal.is_file():
-            recover(journal, root)
-    if not run.find("finished"):
-        finish_writing(run)
-    return load_result(run)
+def _write(
+    root: Path,
+    run: RunDirectory,
+    before: RunResult,
+    after: RunResult,
+    files: Mapping[str, bytes | None],
+    expected: Mapping[str, str],
+    since: str = "the run began",
+) -> WriteResult:
+    """Write files, and with them the result that says so: both or neither."""
+    pending = _Pending(journal=f"write-{secrets.token_hex(4)}.json", before=before)
+    run.save_text(_PENDING, pending.model_dump_json())
+    store_result(run, after)
+    changes = before.files
+    folders: dict[str, Sequence[str]] = {path: changes[path].folders for path in files if files[path] is None}
+    try:
+        outcome = write_back(
+            root,
+            files,
+            expected=expected,
+            journal=run.path / pending.journal,
+            folders=folders,
+            since=since,
+        )
+    except BaseException:
+        _decide(root, run)
+        raise
+    _close(run, pending, kept=not outcome.conflicts)
+    return outcome
 
 
-def _journal(run: RunDirectory) -> Path:
-    """Of what is written after the run; the run's own tells `--fapo-resume` how the run ended."""
-    return run.path / "later-write.json"
+def _decide(root: Path, run: RunDirectory) -> None:
+    """After a write that was cut off: whichever result is true of the files."""
+    try:
+        pending = _Pending.model_validate_json((run.path / _PENDING).read_bytes())
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise FapoError(f"{run.path / _PENDING}: not written by this version of pytest-fapo") from error
+    journal = run.path / PurePath(pending.journal).name
+    outcome = recover(journal, root) if journal.is_file() else None
+    _close(run, pending, kept=outcome is not None and bool(outcome.written))
+
+
+def _close(run: RunDirectory, pending: _Pending, *, kept: bool) -> None:
+    """Keep the new result, or take the one from before."""
+    if not kept:
+        store_result(run, pending.before)
+    (run.path / _PENDING).unlink()
+    (run.path / pending.journal).unlink(missing_ok=True)
 
 
 def _expected(root: Path, path: str, change: FileChange) -> str:
@@ -290,30 +190,3 @@ def current(root: Path, path: str) -> bytes | None:
         return (root / path).read_bytes()
     except OSError:
         return None
-
-
-def _packed(content: bytes | None) -> str | None:
-    return None if content is None else base64.b64encode(content).decode()
-
-
-def _missing(root: Path, path: str) -> list[str]:
-    folders = [folder for folder in Path(path).parents if folder != Path(".")]
-    return [folder.as_posix() for folder in folders if not (root / folder).exists()]
-
-
-def _why(run: RunDirectory) -> str:
-    finished = run.find("finished")
-    if finished is None:
-        return ": it did not come to its end (go on with: pytest --fapo-resume)"
-    if finished.get("stop") == "unproven" or _stop(run) == "unproven":
-        return ": what it had accepted did not pass the final proof"
-    if (run.path / "changes.patch").is_file():
-        return " that this version can read; its patch is in its folder"
-    return ""
-
-
-def _stop(run: RunDirectory) -> str:
-    try:
-        return str(json.loads((run.path / "summary.json").read_text(encoding="utf-8")).get("stop"))
-    except (OSError, ValueError):
-        return ""

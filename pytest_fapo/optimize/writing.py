@@ -11,8 +11,8 @@ from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
-from pytest_fapo.optimize.results import mark_written, save_result
 from pytest_fapo.optimize.run_directory import shown
+from pytest_fapo.optimize.run_result import mark_written, save_result
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import Change, Writing, choose
 

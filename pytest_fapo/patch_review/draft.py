@@ -9,7 +9,7 @@ from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import Candidate, Case, Edit, Level, ReviewProblem
 from pytest_fapo.optimize import OptimizeRequest
 from pytest_fapo.optimize.effects import History
-from pytest_fapo.optimize.results import Decision, EditMade
+from pytest_fapo.optimize.run_result import Decision, EditMade
 from pytest_fapo.patch_review.reviewable import Reviewable
 from pytest_fapo.report.changes import Effect, Idea, ReviewedChange
 from pytest_fapo.report.diffs import TextChange

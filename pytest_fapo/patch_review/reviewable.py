@@ -9,7 +9,8 @@ from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError, FapoError
 from pytest_fapo.optimize import RunDirectory, Snapshot
 from pytest_fapo.optimize.finding import find_run, runs_of
-from pytest_fapo.optimize.results import EditMade, RunResult, current, load_result
+from pytest_fapo.optimize.results import current, settled_result
+from pytest_fapo.optimize.run_result import EditMade, RunResult
 from pytest_fapo.report.words import listing
 
 
@@ -66,10 +67,10 @@ def find_reviewable(root: Path, scope: Scope, name: str | None = None) -> Review
 def _run(root: Path, name: str | None) -> tuple[RunDirectory, RunResult]:
     if name is not None:
         run = find_run(root, name)
-        return run, load_result(run)
+        return run, settled_result(root, run)
     for run in reversed(runs_of(root)):
         try:
-            result = load_result(run)
+            result = settled_result(root, run)
         except FapoError:
             continue
         if result.open:

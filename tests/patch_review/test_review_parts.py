@@ -14,7 +14,8 @@ from pytest_fapo.config import Scope, Settings
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Edit, Evaluation
 from pytest_fapo.optimize import Budget, OptimizeRequest, RunDirectory, Snapshot
-from pytest_fapo.optimize.results import apply_run, load_result, save_result, undo_run, write_part
+from pytest_fapo.optimize.results import apply_run, load_result, undo_run, write_part
+from pytest_fapo.optimize.run_result import save_result
 from pytest_fapo.patch_review import Reviewable, find_reviewable
 from pytest_fapo.patch_review.dialogue import Dialogue, tally
 from pytest_fapo.patch_review.draft import Draft

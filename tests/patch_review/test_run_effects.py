@@ -21,7 +21,7 @@ from pytest_fapo.models import (
 )
 from pytest_fapo.optimize import RunDirectory
 from pytest_fapo.optimize.effects import History, effect_between
-from pytest_fapo.optimize.results import EditMade
+from pytest_fapo.optimize.run_result import EditMade
 
 SORT, TONE = "app/sort.md", "app/tone.md"
 Result = tuple[Split | None, bool, JsonValue]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,14 @@ from pytest_fapo.config import Scope
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Edit
 from pytest_fapo.optimize import RunDirectory, Snapshot
-from pytest_fapo.optimize.results import apply_run, load_result, save_result, undo_run, write_part
+from pytest_fapo.optimize.results import (
+    apply_run,
+    load_result,
+    settled_result,
+    undo_run,
+    write_part,
+)
+from pytest_fapo.optimize.run_result import save_result
 
 BEFORE = {
     "app/prompts/sort.md": b"Sort.\r\nTicket: {ticket}\r\n",
@@ -130,6 +140,49 @@ def test_a_part_in_conflict_settles_nothing(made: Made) -> None:
     )
     assert list(outcome.conflicts) == ["app/texts.py"]
     assert load_result(made.run).decided == {}
+
+
+CUT_OFF = """
+import os, signal, sys
+from pathlib import Path
+from pytest_fapo.artifacts import finish
+from pytest_fapo.optimize import RunDirectory
+from pytest_fapo.optimize.results import apply_run, undo_run
+
+root, run, action, state = Path(sys.argv[1]), RunDirectory(Path(sys.argv[2])), sys.argv[3], sys.argv[4]
+save = finish.save
+def save_and_die(journal, record):
+    if state == "before" : os.kill(os.getpid(), signal.SIGKILL)
+    save(journal, record)
+    if record["state"] == state: os.kill(os.getpid(), signal.SIGKILL)
+finish.save = save_and_die
+{"apply": apply_run, "undo": undo_run}[action](root, run)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", ["before", "staging", "committed"])
+def test_a_kill_leaves_a_result_that_is_true_of_the_files(made: Made, state: str) -> None:
+    def cut_off(action: str) -> None:
+        command = [sys.executable, "-c", CUT_OFF, str(made.root), str(made.run.path), action, state]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    cut_off("apply")
+    result = settled_result(made.root, made.run)
+    assert result.written == (state == "committed") == (made.files() != BEFORE)
+    assert bool(result.open) != result.written
+    apply_run(made.root, made.run)
+    assert made.files() == {**BEFORE, **made.after}
+    cut_off("undo")
+    result = settled_result(made.root, made.run)
+    assert result.written == (state != "committed") == (made.files() != BEFORE)
+    undo_run(made.root, made.run)
+    assert made.files() == BEFORE
+    assert not [
+        path for path in made.root.rglob("*") if path.name.startswith((".fapo-", "pending", "write-"))
+    ]
 
 
 def test_links_are_written_through_and_kept(tmp_path: Path) -> None:

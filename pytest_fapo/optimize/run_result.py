@@ -1,0 +1,204 @@
+"""What a run has left, file by file: `result.json`, from which it is written later and taken back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_fapo.artifacts import edits_between
+from pytest_fapo.errors import FapoError
+from pytest_fapo.models import Attempt, Edit, Record
+from pytest_fapo.optimize.run_directory import RunDirectory
+from pytest_fapo.optimize.snapshot import Snapshot
+
+NAME = "result.json"
+Decision = Literal["accepted", "edited", "rejected"]
+
+
+class FileChange(Record):
+    """One file of the project: before the run, and with everything that the run accepted."""
+
+    before: str | None = None
+    """Base64 of the bytes; None where there was no such file."""
+    after: str
+    """Base64 of the bytes."""
+    folders: list[str] = Field(default_factory=list)
+    """Folders (relative, POSIX) that did not exist either, innermost first."""
+    written: str = ""
+    """SHA-256 (hex) of what the run has put into the project's file; empty where it has put nothing there.
+    It is set before the file is written, so a killed write may have left the file as it was."""
+
+    @property
+    def old(self) -> bytes | None:
+        return None if self.before is None else base64.b64decode(self.before)
+
+    @property
+    def new(self) -> bytes:
+        return base64.b64decode(self.after)
+
+    def stands(self, now: bytes | None) -> bool:
+        """Whether the project's file is as the run found it, or as the run has left it."""
+        return now == self.old or (now is not None and digest(now) == self.written)
+
+
+class EditMade(Record):
+    """One artifact's new text and whose idea it was."""
+
+    address: str
+    before: str
+    """Empty where the artifact is new."""
+    after: str
+    candidates: list[str] = Field(default_factory=list)
+    """Ids of the accepted candidates that changed it, in order."""
+
+    def as_edit(self, text: str | None = None) -> Edit:
+        """The edit, with another text where one is given."""
+        return Edit(address=self.address, before=self.before, after=self.after if text is None else text)
+
+
+class RunResult(Record):
+    """Everything that a run has accepted and proven."""
+
+    files: dict[str, FileChange]
+    """By relative POSIX path."""
+    edits: list[EditMade] = Field(default_factory=list)
+    quoted: list[str] = Field(default_factory=list)
+    """Ids of the train cases that the new prompts quote as examples."""
+    decided: dict[str, Decision] = Field(default_factory=dict)
+    """What `--fapo-review` has settled, by address."""
+
+    @property
+    def written(self) -> bool:
+        """Whether the project's files hold any of it."""
+        return any(change.written for change in self.files.values())
+
+    @property
+    def open(self) -> list[EditMade]:
+        """What still waits for a word: nothing once the whole was written."""
+        if self.written and not self.decided:
+            return []
+        return [edit for edit in self.edits if edit.address not in self.decided]
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 as hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def save_result(
+    run: RunDirectory,
+    snapshot: Snapshot,
+    files: Mapping[str, bytes],
+    accepted: Sequence[Attempt],
+    quoted: Sequence[str] = (),
+) -> None:
+    """Keep what a run has proven, before any of it is written.
+
+    Args:
+        run: its folder.
+        snapshot: the files as the run began with them.
+        files: new contents by relative POSIX path.
+        accepted: the attempts that led there, in order.
+        quoted: ids of the train cases that prompts quote now.
+    """
+    root = snapshot.store.root
+    changes = {
+        path: FileChange(
+            before=_packed(snapshot.files.get(path)),
+            after=base64.b64encode(content).decode(),
+            folders=[] if path in snapshot.files else _missing(root, path),
+        )
+        for path, content in files.items()
+    }
+    made = [
+        EditMade(
+            address=edit.address,
+            before=edit.before,
+            after=edit.after,
+            candidates=[
+                attempt.candidate.id
+                for attempt in accepted
+                if any(other.address == edit.address for other in attempt.candidate.edits)
+            ],
+        )
+        for edit in edits_between(snapshot.store, files)
+    ]
+    store_result(run, RunResult(files=changes, edits=made, quoted=sorted(quoted)))
+
+
+def load_result(run: RunDirectory) -> RunResult:
+    """What the run has left.
+
+    Raises:
+        FapoError: it left nothing, or nothing that this version can read.
+    """
+    try:
+        data = (run.path / NAME).read_bytes()
+    except OSError:
+        raise FapoError(f"run {run.path.name} left no proven change{_why(run)}") from None
+    try:
+        return RunResult.model_validate_json(data)
+    except ValueError:
+        raise FapoError(
+            f"{run.path / NAME}: not written by this version of pytest-fapo; its patch is beside it"
+        ) from None
+
+
+def store_result(run: RunDirectory, result: RunResult) -> None:
+    """Replace the run's `result.json` in one step."""
+    run.save_text(NAME, result.model_dump_json(indent=1))
+
+
+def marked(
+    result: RunResult, contents: Mapping[str, bytes], decided: Mapping[str, Decision] | None = None
+) -> RunResult:
+    """The result once the project holds some of it.
+
+    Args:
+        result: as it was.
+        contents: by path, everything of the run that the project is going to hold; nothing when undone.
+        decided: what a review has settled.
+    """
+    files = {
+        path: change.model_copy(update={"written": digest(contents[path]) if path in contents else ""})
+        for path, change in result.files.items()
+    }
+    return result.model_copy(update={"files": files, "decided": dict(decided or {})})
+
+
+def mark_written(run: RunDirectory, contents: Mapping[str, bytes]) -> None:
+    """Note what the run is about to write into the project, or (with nothing) that it holds none of it."""
+    store_result(run, marked(load_result(run), contents))
+
+
+def _packed(content: bytes | None) -> str | None:
+    return None if content is None else base64.b64encode(content).decode()
+
+
+def _missing(root: Path, path: str) -> list[str]:
+    folders = [folder for folder in Path(path).parents if folder != Path(".")]
+    return [folder.as_posix() for folder in folders if not (root / folder).exists()]
+
+
+def _why(run: RunDirectory) -> str:
+    finished = run.find("finished")
+    if finished is None:
+        return ": it did not come to its end (go on with: pytest --fapo-resume)"
+    if finished.get("stop") == "unproven" or _stop(run) == "unproven":
+        return ": what it had accepted did not pass the final proof"
+    if (run.path / "changes.patch").is_file():
+        return " that this version can read; its patch is in its folder"
+    return ""
+
+
+def _stop(run: RunDirectory) -> str:
+    try:
+        return str(json.loads((run.path / "summary.json").read_text(encoding="utf-8")).get("stop"))
+    except (OSError, ValueError):
+        return ""
