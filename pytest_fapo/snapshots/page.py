@@ -56,7 +56,12 @@ class Page:
         self.scores = scores_table(baseline.pipelines[pipeline])
         self._redact = redactor or Redactor()
         self._artifacts = [artifact for artifact in artifacts if artifact.address not in foreign]
-        self._prompts = [artifact for artifact in self._artifacts if artifact.level == "prompt"]
+        # as the traces have them
+        self._prompts = [
+            artifact.model_copy(update={"text": self._redact(artifact.text)})
+            for artifact in self._artifacts
+            if artifact.level == "prompt"
+        ]
         self._root = root
 
     @cached_property
@@ -65,7 +70,7 @@ class Page:
         trace = self._runs.traces.get(self.sample)
         if trace is None:
             return []
-        templates = [self._redact(artifact.text) for artifact in self._prompts]
+        templates = [artifact.text for artifact in self._prompts]
         known = [*templates, *_inputs_of(self._runs.cases.get(self.sample))]
         return asked_in(trace, Mask(known, templates, self._root))
 
@@ -120,7 +125,7 @@ class Page:
         """Prompts that the sample case does not need: other cases may."""
         texts = [part.text for each in self.calls for part in each.parts]
         return [
-            f"### {code(artifact.address)}\n\n{fenced(self._redact(artifact.text).strip(chr(10)))}"
+            f"### {code(artifact.address)}\n\n{fenced(artifact.text.strip(chr(10)))}"
             for artifact in self._prompts
             if not was_sent(artifact, texts)
         ]

@@ -239,6 +239,14 @@ def test_parameters_are_shown_and_credentials_not() -> None:
     assert "The key of the shop is [redacted] and [redacted]" in text
 
 
+def test_a_prompt_of_which_words_are_redacted_is_known_all_the_same() -> None:
+    prompt = "You speak for Zoe and nobody else. The ticket: {ticket}"
+    steps = [asking("act", "You speak for [redacted] and nobody else. The ticket: it broke", "ok")]
+    text = page(Made().run("T-1", steps), artifacts(reply=prompt), redactor=Redactor(["Zoe"]))
+    assert "**user**, from `app/reply.md`:" in text
+    assert "### `app/reply.md`" not in text
+
+
 def test_a_long_value_is_cut_and_the_prompts_own_words_are_not() -> None:
     long = "\n".join(f"line {number} of a long document" for number in range(500))
     prompt = f"Answer from this document.\n{{document}}\n{'Be brief. ' * 300}End of the prompt."
