@@ -10,6 +10,7 @@ import pytest
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.baseline import artifact_digests, read_baseline
 from pytest_fapo.errors import BaselineError, FapoError
+from pytest_fapo.gate import GatePolicy, policy_of
 from pytest_fapo.gate_endings import causes
 from pytest_fapo.gate_hooks import GateHooks
 from pytest_fapo.gate_update import check_selection, update_baseline
@@ -17,10 +18,8 @@ from pytest_fapo.merge_gate import Floor, floors_of, judge, old_failure, with_pr
 from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
 from pytest_fapo.report import render_gate
 from pytest_fapo.stash import GATE_KEY
-from pytest_fapo.wiring import gate_policy
 
 if TYPE_CHECKING:
-    from pytest_fapo.gate import GatePolicy
     from pytest_fapo.models import Artifact
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
@@ -51,7 +50,9 @@ def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
             mistake on the command line: then no test is run, and the gate says why.
     """
     settings, option = session.settings, config.option
-    policy = gate_policy(config, settings)
+    # Not by way of wiring, which loads all of the optimizer.
+    target = option.fapo_target or settings.target
+    policy = policy_of(settings, name=option.fapo_policy, target=target)
     floors = floors_of(settings.min_score, option.fapo_min_score)
     baseline, problem = None, None
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import comb
 
-SUMS = 200_000
+SUMS = 50_000
 """The distribution is worked out in full while it has no more than so many different values."""
 DRAWS = 20_000
 """Else so many sums are drawn, from a seed that is always the same."""
