@@ -60,7 +60,7 @@ class Gathering:
         data = PullRequest(
             kind=kind,
             evaluation=done.baseline,
-            gate=done.gate,
+            gate=_in_order(done.gate),
             summary=done.summary,
             diagnosis=done.diagnosis,
         )
@@ -83,6 +83,10 @@ class Gathering:
         base = self._repository.base(self._environment)
         committed = self._read(self._baseline_path)
         earlier, data.compared = committed, self._session.settings.baseline
+        if data.kind == "update":
+            own = _as_baseline(data.evaluation)
+            data.written = committed is not None and committed.pipelines == own.pipelines
+            earlier = None  # the file is the new one already
         if base is None:
             self._say_no_base(data)
         else:
@@ -170,6 +174,14 @@ class Gathering:
         except FapoError:
             digests = {}
         return judge(evaluation, earlier, policy=GatePolicy(), floors=[], current_artifacts=digests)
+
+
+def _in_order(gate: GateResult | None) -> GateResult | None:
+    """The result with its regressions in one order, whatever order the tests ran in."""
+    if gate is None:
+        return None
+    ordered = sorted(gate.regressions, key=lambda each: (not each.fails, each.nodeid))
+    return gate.model_copy(update={"regressions": ordered})
 
 
 def _as_baseline(evaluation: Evaluation) -> Baseline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -26,12 +25,15 @@ class Reader(HTMLParser):
         self.rows: list[list[str]] = []
         self.folded = ""
         self.open = ""
+        self.prose = ""
+        self._code = 0
         self._depth = 0
         self._cell = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self._depth += tag == "details"
+        self._code += tag in ("code", "pre")
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
@@ -40,6 +42,7 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._depth -= tag == "details"
+        self._code -= tag in ("code", "pre")
         self._cell &= tag not in ("td", "th")
 
     def handle_data(self, data: str) -> None:
@@ -47,6 +50,8 @@ class Reader(HTMLParser):
             self.folded += data
         else:
             self.open += data
+        if not self._code:
+            self.prose += data
         if self._cell:
             self.rows[-1][-1] += data
 
@@ -161,7 +166,7 @@ def test_a_changed_prompt_shows_what_why_and_its_effect() -> None:
     data.fixed = [Difference(nodeid="t.py::test[f]", before="failed", after="passed", output_after='"x"')]
     data.changed = [Difference(nodeid="t.py::test[c]", before="passed", after="passed", step="classify")]
     text, read = page(data)
-    assert "### What changed against `main`" in text
+    assert "### What changed against main\n" in text
     assert "app/prompts/sort.md (+2 −1)" in read.open
     assert "Why: the label is never defined (c3 by playbook)" in read.open
     assert "-two\n+three\n+four" in read.folded
@@ -181,13 +186,13 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
     data.notes = [EVIL]
     data.changes = [ArtifactChange(address=EVIL, path="x", before=EVIL, after="", why=[EVIL], origin=EVIL)]
     data.broken = [Difference(nodeid=EVIL, before=EVIL, after=EVIL, output_before=EVIL)]
-    text, read = page(data)
+    _, read = page(data)
     assert {"script", "img", "h1"} & set(read.tags) == set()
     assert read.tags.count("details") == 2
     assert {len(row) for row in read.rows} == {6}
     assert read.open.count("alert(1)") >= 12
-    outside_code = re.sub(r"(`+).*?\1|<code>.*?</code>|^```.*?^```", "", text, flags=re.S | re.M)
-    assert "@admin" not in outside_code
+    assert "@\u2060admin" in read.prose
+    assert "@admin" not in read.prose
 
 
 def test_runs_say_what_was_proven() -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from support.branch_project import ADDRESS, CHATTY_PROMPT, FILES, BranchProject
+from support.branch_project import ADDRESS, CHATTY_PROMPT, FILES, BranchProject, case_lines
 from support.teams import Server, make_project, serving
 
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "step.md"}
@@ -57,6 +57,39 @@ def test_a_diagnosis_tells_its_causes(project: BranchProject, tmp_path: Path) ->
     page = (tmp_path / "step.md").read_text(encoding="utf-8")
     assert page.startswith("## Diagnosis: 6 of 9 tests on cases fail, for 1 cause\n")
     assert "| sort: the right answer in the wrong form for team | `sort` | format | prompt | 2 |" in page
+
+
+@pytest.mark.slow
+def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_path: Path) -> None:
+    project.write({ADDRESS: FILES[ADDRESS]})
+    code, text = project.pytest("-q", "--fapo-update-baseline", "--fapo-summary=first.md")
+    assert code == 0, text
+    first = (tmp_path / "first.md").read_text(encoding="utf-8")
+    assert first.startswith("## Baseline updated: all 9 tests on cases pass\n")
+    assert "Effect" not in first
+    project.begin()
+    project.write({ADDRESS: CHATTY_PROMPT, "cases.jsonl": case_lines(10)})
+    code, text = project.pytest("-q", "--fapo-gate", "-n", "2", "--fapo-summary=gate.md", **GITHUB)
+    assert code == 10, text
+    page = (tmp_path / "gate.md").read_text(encoding="utf-8")
+    assert page.startswith("## ❌ Accuracy fell: 6 tests")
+    assert page.index("test_team[t01]") < page.index("test_team[t02]") < page.index("test_team[t04]")
+    assert '`sort`: `"Dear customer, billing!"` (`app/prompts/sort.md`)' in page
+    assert text.count(f"\n::error file={ADDRESS},line=2,title=Passed before%2C not now::") == 6
+    assert "\n::error file=fapo-snapshots/pipeline.md,title=Merge gate%3A stale snapshot::" in text
+    assert "\n::notice file=cases.jsonl,line=10,title=New case::t10 " in text
+    code, text = project.pytest("-q", "--fapo-update-baseline", "--fapo-summary=next.md")
+    assert code == 0, text
+    page = (tmp_path / "next.md").read_text(encoding="utf-8")
+    assert page.startswith("## Baseline updated: 7 of 10 tests on cases fail\n")
+    assert "| train | 4 | 100 % | 25 % | -75.0 |" in page
+    assert "**Broken: 6 tests**" in page
+    project.write({"test_first.py": "def test_first(): assert 0\n", ADDRESS: FILES[ADDRESS]})
+    code, text = project.pytest(
+        "-q", "--fapo-update-baseline", "-x", "--fapo-summary=not.md", "test_first.py", "."
+    )
+    page = (tmp_path / "not.md").read_text(encoding="utf-8")
+    assert page.startswith("## ⚠️ The baseline was not updated\n"), text
 
 
 def test_a_file_that_cannot_be_written_fails_the_session_and_no_other_file(

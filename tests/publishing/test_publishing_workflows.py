@@ -232,7 +232,7 @@ def test_a_prompt_without_its_answers_is_not_let_through(team: Team) -> None:
     outcome = team.github("unasked")
     assert outcome.code == 11, outcome.text
     assert outcome.step_summary.startswith("## ⚠️ Accuracy could not be judged\n")
-    assert "### What changed against `main`" in outcome.step_summary
+    assert "### What changed against main\n" in outcome.step_summary
     assert "+Be friendly." in outcome.step_summary
 
 

@@ -16,7 +16,7 @@ def change_parts(data: PullRequest, size: Size) -> list[str]:
     """A part for each change, then the effect on the cases of all of them together."""
     if not data.changes:
         return []
-    against = f" against {code(data.base)}" if data.base else ""
+    against = f" against {prose(data.base)}" if data.base else ""
     parts = [f"### What changed{against}"]
     parts += [_change(change, size) for change in data.changes]
     return parts

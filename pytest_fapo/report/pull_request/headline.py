@@ -32,7 +32,9 @@ def _verdict(data: PullRequest) -> tuple[str, str]:
             f", for {causes}" if data.diagnosis.clusters else ""
         )
     if data.kind == "update":
-        return "", f"Baseline: {_failing(data.evaluation)}"
+        if not data.written:
+            return UNSURE, "The baseline was not updated"
+        return "", f"Baseline updated: {_failing(data.evaluation)}"
     return "", _failing(data.evaluation).capitalize()
 
 

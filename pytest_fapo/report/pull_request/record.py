@@ -60,6 +60,8 @@ class PullRequest(Record):
     """The same tests compared with an earlier baseline: that of the base branch, where it is another."""
     base: str = ""
     """Name of what `changes` compares with: `main`."""
+    written: bool = True
+    """Whether `--fapo-update-baseline` has written the baseline."""
     compared: str = ""
     """What `branch` compares with, in words: `the baseline of main`."""
     gone: list[str] = Field(default_factory=list)
