@@ -68,7 +68,7 @@ def _body(each: Asked, earlier: Sequence[Asked], prompts: Sequence[Artifact], ti
         lines += ["Goes on from a prompt above, with:", ""]
     for part in each.parts[known:]:
         shown = shortened(part.text, [artifact.text for artifact in prompts])
-        lines += [_label(part, prompts), "", fenced(shown.strip("\n"))]
+        lines += [_label(part, prompts), "", fenced(shown)]
     return "\n".join(lines)
 
 

@@ -13,10 +13,10 @@ def fenced(text: str, language: str = "text") -> str:
 
     Line breaks of any kind become `\\n`; characters that a terminal or a page would obey instead of show
     (controls, changes of the writing direction) are spelt out. White space at the end of a line is left out,
-    since editors and hooks take it out of files.
+    since editors and hooks take it out of files; so are empty lines around the text.
     """
     body = _UNPRINTABLE.sub(_spelt, text.replace("\r\n", "\n").replace("\r", "\n"))
-    body = "\n".join(line.rstrip() for line in body.split("\n"))
+    body = "\n".join(line.rstrip() for line in body.split("\n")).strip("\n")
     fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
     return f"{fence}{language}\n{body}\n{fence}\n"
 

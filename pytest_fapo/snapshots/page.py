@@ -125,7 +125,7 @@ class Page:
         """Prompts that the sample case does not need: other cases may."""
         texts = [part.text for each in self.calls for part in each.parts]
         return [
-            f"### {code(artifact.address)}\n\n{fenced(artifact.text.strip(chr(10)))}"
+            f"### {code(artifact.address)}\n\n{fenced(artifact.text)}"
             for artifact in self._prompts
             if not was_sent(artifact, texts)
         ]
