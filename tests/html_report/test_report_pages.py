@@ -58,6 +58,7 @@ def test_case_is_opened_by_its_link_with_what_its_first_differing_step_was_asked
     assert "temperature 0" in steps.nth(2).inner_text()
 
 
+@pytest.mark.slow
 def test_cases_are_filtered_searched_sorted_and_paged_and_the_address_says_how(open_report: Open) -> None:
     report = open_report(optimization(120), "#cases")
     page = report.page
@@ -173,6 +174,7 @@ def test_colours_follow_the_system_until_the_reader_chooses(open_report: Open, s
     assert page.evaluate(paper) == dark
 
 
+@pytest.mark.slow
 def test_texts_stand_out_enough_from_what_is_behind_them(open_report: Open) -> None:
     for scheme in ("light", "dark"):
         report = open_report(optimization(), color_scheme=scheme)
@@ -211,6 +213,7 @@ _CONTRAST = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_nothing_is_wider_than_a_phone(open_report: Open) -> None:
     report = open_report(optimization(), viewport={"width": 390, "height": 844}, has_touch=True)
     for view in ("#overview", "#candidates", "#candidate=c2", "#cases", "#case=t-0001"):

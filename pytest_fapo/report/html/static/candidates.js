@@ -118,7 +118,7 @@ function effectsCard(each, detail) {
     shown += 50;
     show(body, table("Effect on every case", columns, detail.effects.slice(0, shown).map(row), "effects"));
     const left = detail.effects.length - shown;
-    show(more, left > 0 ? make("button", { type: "button", click: extend }, `Show ${Math.min(50, left)} more of ${left.toLocaleString("en")}`) : null);
+    show(more, left > 0 ? make("button", { type: "button", click: extend }, left > 50 ? `Show 50 more of ${left.toLocaleString("en")}` : `Show the last ${left}`) : null);
   };
   extend();
   const number = (kind) => detail.effects.filter((effect) => effect[0] === kind).length;

@@ -18,7 +18,7 @@ async function openCase(key) {
     dataCard(detail),
     foundCard(detail, each),
     gateCard(detail),
-    detail.runs.map((run) => runCard(run, detail.runs.length)),
+    detail.runs.map((run) => runCard(run, detail.runs.length, faultOf(detail, each))),
     !detail.runs.length && make("section", { class: "card" }, make("h2", null, "Trace"), make("p", { class: "hint" }, "The pipeline was not traced for this case.")));
   return each.id;
 }
@@ -85,7 +85,13 @@ function gateCard(detail) {
   ]));
 }
 
-function runCard(run, total) {
+/** The step that the gate or the diagnosis names, where the case fails. */
+function faultOf(detail, each) {
+  if (each.status === "passing" || each.status === "fixed") return "";
+  return [...detail.gate, ...[...detail.found].reverse()].map((found) => found.step).find(Boolean) || "";
+}
+
+function runCard(run, total, fault) {
   const sides = { before: run.before, after: run.after, sole: run.same || !report.two };
   const get = (name) => [run.before?.[name], run.after?.[name]];
   const heading = total > 1 ? `Run ${run.repeat} of ${total}` : "Trace";
@@ -96,7 +102,7 @@ function runCard(run, total) {
     errors.some(Boolean) && make("div", { class: "sides" }, sideBySide("Error", ...errors, sides)),
     make("div", { class: "sides" }, sideBySide("Output of the pipeline", ...get("output"), sides)),
     make("h3", null, "Steps"),
-    timeline(run));
+    timeline(run, fault));
 }
 
 function legendBar(name, label) {

@@ -27,13 +27,14 @@ function stepState(pair, sides) {
   return null;
 }
 
-function timeline(run) {
+/** The first step that differs is open, or the one that is known to be at fault. */
+function timeline(run, fault) {
   const { before, after } = run;
   const sides = { before, after, sole: run.same || !report.two };
   const pairs = pairedSteps(before, after);
   const whole = Math.max(0.001, before ? before.duration : 0, after ? after.duration : 0, ...pairs.flatMap((pair) => [pair.before, pair.after].filter(Boolean).map((step) => step.start + step.duration)));
-  const first = pairs.find((pair) => stepState(pair, sides));
-  const rows = pairs.map((pair) => stepRow(pair, sides, whole, pair === first || pairs.length === 1));
+  const first = pairs.find((pair) => stepState(pair, sides)) || pairs.find((pair) => pair.key === fault);
+  const rows = pairs.map((pair) => stepRow(pair, sides, whole, pair === first));
   const loose = looseCalls(sides);
   if (!rows.length && !loose) return make("p", { class: "hint" }, "No step was traced.");
   return make("div", { class: "timeline" }, rows, loose);
@@ -42,7 +43,7 @@ function timeline(run) {
 function stepRow(pair, sides, whole, open) {
   const step = pair.after || pair.before;
   const state = stepState(pair, sides);
-  const row = make("details", { open: open && Boolean(state) },
+  const row = make("details", { open },
     make("summary", null,
       make("span", { class: `step-name depth-${Math.min(3, step.depth)}` }, make("span", null, pair.key)),
       bars(pair, sides, whole),
