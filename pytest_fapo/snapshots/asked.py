@@ -39,25 +39,32 @@ class Asked:
         return _short(said(self.call))
 
     @property
-    def end(self) -> float:
-        """When it was answered, in seconds since the trace began."""
-        return self.call.start + self.call.duration
+    def answer_is_known(self) -> bool:
+        """Whether equal digests mean equal answers: of vectors, pictures and sounds no text is recorded."""
+        return self.call.answer is not None or bool(said(self.call)) or self.call.cache_hit
+
+
+def may_know(call: LLMCall, other: LLMCall) -> bool:
+    """Whether what `call` asks may depend on what `other` was answered; a stream is read while it lasts."""
+    if other.streamed and other.start < call.start:
+        return True
+    return other is not call and other.start + other.duration <= call.start
 
 
 def asked_in(trace: Trace, mask: Mask) -> list[Asked]:
     """The calls of a trace in the order in which they were made; without those that failed and were made
     again."""
     made: list[Asked] = []
-    answers: list[tuple[float, Answer]] = []
+    answers: list[tuple[LLMCall, Answer]] = []
     paths = step_paths(trace)
     owners = {index: step for step in trace.steps for index in step.llm_calls}
     for index, call in sorted(enumerate(trace.llm_calls), key=lambda pair: (pair[1].start, pair[0])):
         owner = owners.get(index)
         path = paths[owner.index] if owner is not None else ()
         raw = parts_of(call)
-        before = [answer for end, answer in answers if end <= call.start]
+        before = [answer for other, answer in answers if may_know(call, other)]
         made.append(Asked(path, call, [Part(role, mask(text, before)) for role, text in raw]))
-        answers.append((made[-1].end, Answer(_giver(trace, owner, call), call, raw)))
+        answers.append((call, Answer(_giver(trace, owner, call), call, raw)))
     return [each for number, each in enumerate(made) if not _was_repeated(each, made[number + 1 :])]
 
 

@@ -49,8 +49,8 @@ def parts_of(call: LLMCall) -> list[Part]:
 
 def said(call: LLMCall) -> str:
     """What the model answered, as one text that is equal for answers with equal effect."""
-    words = [call.answer or "", call.refusal or "", call.error or ""]
-    return "\n".join([*words, *(_asked(tool) for tool in call.tool_calls)])
+    words = [call.answer, call.refusal, call.error, *(_asked(tool) for tool in call.tool_calls)]
+    return "\n".join(word for word in words if word)
 
 
 def _asked(tool: ToolCall) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from pytest_fapo.snapshots.asked import may_know
 from pytest_fapo.snapshots.page import Page
 from pytest_fapo.snapshots.state import State, UnreadableState, read_state
 
@@ -55,9 +56,11 @@ def _asked_otherwise(state: State, page: Page) -> str:
     recorded = {call.question for call in state.calls}
     answered = {(call.question, call.answer) for call in state.calls}
     for each in page.calls[: len(state.calls)]:
-        before = [other for other in page.calls if other is not each and other.end <= each.call.start]
-        as_before = all((other.question, other.answer) in answered for other in before)
-        if as_before and each.question not in recorded:
+        before = [other for other in page.calls if may_know(each.call, other.call)]
+        as_shown = all(
+            (other.question, other.answer) in answered and other.answer_is_known for other in before
+        )
+        if as_shown and each.question not in recorded:
             where = f"step {each.step!r}" if each.step else "the pipeline"
             return f"{where} asks its model something else than it shows"
     return ""
@@ -65,7 +68,8 @@ def _asked_otherwise(state: State, page: Page) -> str:
 
 def _shown_otherwise(state: State, page: Page, text: str) -> str:
     """What else must be the same where all questions and answers are."""
-    if len(state.calls) != len(page.state.calls) or set(state.calls) != set(page.state.calls):
+    same = len(state.calls) == len(page.state.calls) and set(state.calls) == set(page.state.calls)
+    if not same or not all(each.answer_is_known for each in page.calls):
         return ""
     if state.steps != page.state.steps:
         return f"case {page.sample!r} goes through other steps than it shows"

@@ -129,6 +129,30 @@ def test_a_later_question_is_compared_only_while_the_answers_before_it_are_the_s
     assert made.reason(desk(sort=SORT.replace("mail", "post"), team="billing"), []) != ""
 
 
+def test_answers_of_which_no_text_is_recorded_may_differ(folder: Make) -> None:
+    def searched(passages: str, **embedded: Any) -> Made:
+        steps = [
+            {"name": "search", "calls": [call("my question", None, api="embeddings", **embedded)]},
+            asking("answer", f"From these: {passages}", "ok"),
+        ]
+        return Made().run("T-1", steps)
+
+    made = folder(searched("a, b"))
+    assert made.reason(searched("b, a")) == ""
+    assert "asks its model something else" in made.reason(searched("b, a", cache_hit=True))
+
+
+def test_a_question_asked_while_another_answer_streams_in_may_depend_on_it(folder: Make) -> None:
+    def talking(words: str, question: str) -> Made:
+        first = call("Talk", words, streamed=True, start=1.0, duration=5.0)
+        second = call(question, "ok", start=2.0, duration=1.0)
+        return Made().run("T-1", [{"name": "talk", "calls": [first]}, {"name": "act", "calls": [second]}])
+
+    made = folder(talking("left", "Go left"))
+    assert made.reason(talking("right", "Go right")) == ""
+    assert "step 'act' asks its model something else" in made.reason(talking("left", "Go right"))
+
+
 def test_another_model_or_temperature_is_noticed(folder: Make) -> None:
     def one(**settings: Any) -> Made:
         return Made().run("T-1", [{"name": "sort", "calls": [call("Sort this", "refund", **settings)]}])
