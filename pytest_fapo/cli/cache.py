@@ -14,7 +14,7 @@ from pytest_fapo.errors import ConfigError
 from pytest_fapo.report.words import count
 
 if TYPE_CHECKING:
-    from pytest_fapo.llm import CacheStats
+    from pytest_fapo.llm import CacheStats, ExportResult
 
 _COLUMN = 10
 _DEFAULT = "fapo-cache.json"
@@ -88,7 +88,7 @@ def clear(options: argparse.Namespace, console: Console) -> int:
 def export(options: argparse.Namespace, console: Console) -> int:
     """`fapo cache export PATH`."""
     from pytest_fapo.config import load_settings
-    from pytest_fapo.llm import export_cache, project_cache, used_keys
+    from pytest_fapo.llm import export_cache, has_redacting_hook, project_cache, used_keys
     from pytest_fapo.optimize.run_directory import shown
     from pytest_fapo.trace import Redactor
 
@@ -103,15 +103,30 @@ def export(options: argparse.Namespace, console: Console) -> int:
         cache.close()
     which = "all that are recorded" if keys is None else "those that the cases used when they last ran"
     console.line(f"{shown(path)}: {count(done.answers, 'answer')}, {which}; {_size(done.bytes)}.")
-    if keys is not None and done.answers < len(keys):
-        missing = count(len(keys) - done.answers, "answer")
-        console.line((f"{missing} more were used and are recorded no longer; run pytest again.", "yellow"))
-    if done.redacted:
-        told = count(done.redacted, "answer")
-        console.line((f"A credential, or what `redact` matches, was taken out of {told}.", "yellow"))
-    for sentence in done.left_out:
+    for sentence in _warnings(done, keys, shown(path), has_redacting_hook(root / ".fapo")):
         console.line((sentence, "yellow"))
+    if path.resolve() not in [(root / name).resolve() for name in settings.cache_files]:
+        told = path.resolve().relative_to(root) if path.resolve().is_relative_to(root) else path
+        console.line(f'To read it: cache_files = ["{told.as_posix()}"] in [tool.fapo], or --fapo-cache-file.')
     return OK
+
+
+def _warnings(done: ExportResult, keys: list[str] | None, path: str, hook: bool) -> list[str]:
+    """What the file lacks or what somebody has to look at before it is shared."""
+    missing = 0 if keys is None else len(keys) - done.answers - len(done.left_out)
+    sentences = list(done.left_out)
+    if missing > 0:
+        answers = count(missing, "answer")
+        sentences.append(f"{answers} that the cases used can be found no longer; run pytest again.")
+    if done.redacted:
+        answers = count(done.redacted, "answer")
+        sentences.append(f"A credential, or what `redact` matches, was taken out of {answers}.")
+    if hook:
+        sentences.append(
+            "The project's hook pytest_fapo_redact was not asked: an export runs outside of pytest. "
+            f"Look through {path} before you share it."
+        )
+    return sentences
 
 
 def import_(options: argparse.Namespace, console: Console) -> int:

@@ -76,6 +76,6 @@ def written_later(run: RunDirectory) -> str:
     """`applied`, `undone` or `reviewed`, whichever happened last to the run's patch; else empty."""
     last = ""
     for event in run.events():
-        if event.get("event") in ("applied", "undone", "reviewed"):
+        if event.get("event") in ("applied", "undone", "reviewed") and event.get("files"):
             last = str(event["event"])
     return last

@@ -25,6 +25,11 @@ _STOPS = {
     "no-failures": "no failures",
 }
 _FILES = {"patch": "patch only", "declined": "declined", "never": "patch only", "nothing": "no change"}
+_LATER = {
+    "applied": "Since then its patch was written into the project (`fapo apply`).",
+    "undone": "Since then its changes were taken back (`fapo undo`).",
+    "reviewed": "Since then what a review let through was written into the project (`pytest --fapo-review`).",
+}
 
 
 def list_runs(options: argparse.Namespace, console: Console) -> int:
@@ -143,7 +148,6 @@ def _show_report(run: RunDirectory, console: Console) -> None:
 
 
 def _show_later(facts: RunFacts, console: Console) -> None:
-    if facts.writing == "applied":
-        console.line(("Since then its patch was written into the project (`fapo apply`).", "bold"))
-    elif facts.writing == "undone":
-        console.line(("Since then its changes were taken back (`fapo undo`).", "bold"))
+    told = _LATER.get(facts.writing)
+    if told is not None:
+        console.line((told, "bold"))

@@ -7,7 +7,7 @@ import json
 import pytest
 from support.cli_projects import SCRIPT_PROJECT, Folder
 
-from pytest_fapo.llm import local_cache
+from pytest_fapo.llm import Recorded, local_cache
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_answers_travel_to_another_project(asked: Folder) -> None:
     assert json.loads(asked.read("answers.json"))
     said = asked.fapo("cache", "export", cwd="tests")
     assert (said.code, asked.read("fapo-cache.json")) == (0, asked.read("answers.json"))
+    assert 'cache_files = ["fapo-cache.json"]' in said.out
     assert asked.fapo("cache", "clear", "--yes").out == "Forgot 4 answers.\n"
     assert "1 failed" in asked.pytest("-q", "--fapo-cache=only", "-x").out
     said = asked.fapo("cache", "import", "answers.json")
@@ -37,9 +38,11 @@ def test_answers_travel_to_another_project(asked: Folder) -> None:
     assert "3 passed" in asked.pytest("-q", "--fapo-cache=only").out
 
 
-def answer_of(folder: Folder):  # type: ignore[no-untyped-def]  # a record of the cache
+def answer_of(folder: Folder) -> Recorded:
     cache = local_cache(folder.root)
-    return cache.get(cache.keys()[0])
+    found = cache.get(cache.keys()[0])
+    assert found is not None
+    return found
 
 
 def test_what_is_counted(asked: Folder) -> None:
@@ -72,3 +75,23 @@ def test_nothing_is_made_where_nothing_was_recorded(folder: Folder) -> None:
     said = folder.fapo("cache", "import", "nosuch.json")
     assert (said.code, "nosuch.json" in said.err) == (1, True)
     assert list(folder.root.glob("*")) == []
+
+
+def test_an_export_says_what_it_lacks(asked: Folder) -> None:
+    asked.write({"conftest.py": "def pytest_fapo_redact(text):\n    return None\n"})
+    settings = asked.read("pyproject.toml").replace(
+        "[tool.fapo]\n", '[tool.fapo]\ncache_files = ["c/x.json"]\n'
+    )
+    (asked.root / "pyproject.toml").write_text(settings)
+    (asked.root / "c").mkdir()
+    assert "3 passed" in asked.pytest("-q").out
+    cache = local_cache(asked.root)
+    answers = [(key, found) for key in cache.keys()[1:] if (found := cache.get(key)) is not None]
+    cache.clear()
+    cache.put_all(answers)
+    cache.close()
+    said = asked.fapo("cache", "export")
+    assert said.out.startswith("c/x.json: 2 answers")
+    assert "1 answer that the cases used can be found no longer; run pytest again." in said.out
+    assert "pytest_fapo_redact was not asked" in said.out
+    assert "To read it" not in said.out

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 from support.cli_projects import ASK, Folder
 
+from pytest_fapo.cli import main
 from pytest_fapo.optimize import RunDirectory
 
 BEFORE = "Which team is this mail for: billing or delivery?\n"
@@ -193,6 +195,7 @@ def test_undo_and_apply_give_the_exact_bytes(mail: Folder) -> None:
     assert "mailroom/prompts/sort.md." in said.out
     assert path.read_bytes() == BEFORE.encode()
     assert mail.fapo("runs").out.endswith("undone\n")
+    assert "taken back (`fapo undo`)" in mail.fapo("show", "last").out
     assert mail.fapo("undo", "last").code == 1
     assert mail.fapo("apply", "last").code == 0
     assert path.read_bytes() == tuned
@@ -267,6 +270,11 @@ def test_as_a_program(folder: Folder) -> None:
         )
         assert done.returncode == code, done.stderr
         assert text in done.stdout + done.stderr
+
+
+def test_it_is_installed_as_a_script() -> None:
+    found = [each for each in entry_points(group="console_scripts") if each.name == "fapo"]
+    assert [each.load() for each in found] == [main]
 
 
 def test_a_reader_that_goes_away_is_no_error(mail: Folder) -> None:
