@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from support.ready_pytest import plugin_path
 from support.ready_pytest import run_pytest as ready_pytest
 
 REPOSITORY = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ class Outcome:
 def run_pytest(copy: Path, *arguments: str) -> Outcome:
     """Run pytest in a copy of the example, with no key, and as if not under CI."""
     environment = {name: value for name, value in os.environ.items() if name not in _DROPPED}
-    environment["PYTHONPATH"] = str(REPOSITORY)
+    environment |= plugin_path()
     report = copy.parent / f"{copy.name}.xml"
     done = ready_pytest(
         ["-q", "-p", "no:cacheprovider", f"--junitxml={report}", *arguments],

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.ready_pytest import run_pytest
+from support.ready_pytest import plugin_path, run_pytest
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -104,7 +104,7 @@ class Scenario:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT}
-        self.environment |= {"COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(REPOSITORY)}
+        self.environment |= {"COLUMNS": "100", "NO_COLOR": "1", **plugin_path()}
 
     def play(self, block: Block) -> None:
         """Write the block's file, or run its session and compare what is printed."""
