@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.models import text_digest
-from pytest_fapo.snapshots.state import HEAD
+from pytest_fapo.snapshots.state import is_snapshot
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?<![.-])")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|readme|index)(\..*)?", re.I)
@@ -84,7 +84,7 @@ def others(folder: Path, names: Iterable[str]) -> list[Path]:
         return []
     known = set(names)
     found = (path for path in sorted(folder.glob("*.md")) if path.name not in known)
-    return [path for path in found if HEAD in (read(path) or "")]
+    return [path for path in found if is_snapshot(read(path) or "")]
 
 
 def _is_plain(name: str) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 FORMAT = 1
 """Version of the file's format."""
 
-HEAD = "<!-- pytest-fapo snapshot, format "
-_COMMENT = re.compile(rf"{HEAD}(\d+)\n(.*\n)?-->\s*", re.S)
+_HEAD = "<!-- pytest-fapo snapshot, format "
+_COMMENT = re.compile(rf"{_HEAD}(\d+)\n(.*\n)?-->\s*", re.S)
 _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 
@@ -44,7 +44,7 @@ class UnreadableState(ValueError):
 
 def state_comment(state: State) -> str:
     """The comment, one thing a line, so that two branches that changed two prompts merge."""
-    lines = [f"{HEAD}{FORMAT}", f"pipeline {_quoted(state.pipeline)}"]
+    lines = [f"{_HEAD}{FORMAT}", f"pipeline {_quoted(state.pipeline)}"]
     if state.sample:
         lines.append(f"sample {_quoted(state.sample)} {state.steps}")
     lines += [f"artifact {_quoted(address)} {digest}" for address, digest in sorted(state.artifacts.items())]
@@ -61,8 +61,7 @@ def read_state(text: str) -> State:
     Raises:
         UnreadableState: there is none, or it was written by another version.
     """
-    # the last one: a prompt may quote another
-    found = _COMMENT.fullmatch(text, max(0, text.rfind(f"\n{HEAD}") + 1))
+    found = _comment(text)
     if found is None:
         raise UnreadableState("its last lines are not those of a snapshot")
     if int(found[1]) != FORMAT:
@@ -83,6 +82,16 @@ def read_state(text: str) -> State:
             case _:
                 raise UnreadableState(f"{line.strip()[:60]!r} does not belong into its last lines")
     return State(pipeline, sample, steps, artifacts, calls)
+
+
+def is_snapshot(text: str) -> bool:
+    """Whether the text ends as a snapshot of any version does."""
+    return _comment(text) is not None
+
+
+def _comment(text: str) -> re.Match[str] | None:
+    # the last one: a prompt may quote another
+    return _COMMENT.fullmatch(text, max(0, text.rfind(f"\n{_HEAD}") + 1))
 
 
 def _line(line: str) -> list[str]:

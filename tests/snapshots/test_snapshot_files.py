@@ -57,7 +57,8 @@ def test_only_what_changed_is_written(tmp_path: Path) -> None:
 
 def test_a_renamed_pipeline_leaves_no_snapshot_and_other_files_stay(tmp_path: Path) -> None:
     put(tmp_path, desk())
-    (tmp_path / "notes.md").write_text("ours", encoding="utf-8")
+    quoting = f"It ends so:\n{(tmp_path / 'desk.md').read_text(encoding='utf-8')}\nand that is all.\n"
+    (tmp_path / "notes.md").write_text(quoting, encoding="utf-8")
     renamed = Made().run("T-1", [asking("sort", "Sort it", "x")], pipeline="post")
     assert put(tmp_path, renamed) == ["post.md", "desk.md"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.md", "post.md"]
