@@ -80,6 +80,7 @@ def test_hostile_text_is_shown_and_runs_nothing(open_report: Open) -> None:
     page.wait_for_selector("#view-case h1:focus")
     for summary in page.locator(".timeline summary").all()[1:]:
         summary.click()
+    page.wait_for_selector(".timeline > details:last-child .inside")
     text = report.text()
     for attack in ATTACKS[:7]:
         assert attack in text, attack

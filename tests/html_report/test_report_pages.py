@@ -55,6 +55,7 @@ def test_case_is_opened_by_its_link_with_what_its_first_differing_step_was_asked
     assert page.locator(".timeline mark.come").first.inner_text().strip().startswith("Answer with one word")
     assert "\nUser, the same before and after\n" in f"\n{inside}\n"
     steps.nth(2).locator("summary").click()
+    steps.nth(2).locator(".inside").wait_for()
     assert "temperature 0" in steps.nth(2).inner_text()
 
 

@@ -19,6 +19,13 @@ KINDS = {
 }
 
 
+_BESIDE = {
+    "test": "A test without a case fails.",
+    "stale-snapshot": "A committed snapshot is out of date.",
+    "stale-baseline": "The committed baseline is out of date.",
+}
+
+
 @dataclass
 class Headline:
     """The top of the page."""
@@ -54,10 +61,13 @@ def headline_of(data: ReportData) -> Headline:
 def _of_gate(gate: GateResult) -> Headline:
     if gate.verdict == "passed":
         found = Headline("good", "Accuracy holds")
+    elif gate.verdict == "undecided" and {problem.kind for problem in gate.failures} <= _BESIDE.keys():
+        found = Headline("unsure", "Accuracy holds, but the gate does not pass")
     elif gate.verdict == "undecided":
         found = Headline("unsure", "Accuracy could not be judged")
     else:
         found = Headline("bad", "Accuracy fell")
+    found.sentences += [_BESIDE[kind] for kind in _BESIDE if kind in {each.kind for each in gate.failures}]
     lost = sum(regression.fails for regression in gate.regressions)
     if lost:
         verb = "passes" if lost == 1 else "pass"

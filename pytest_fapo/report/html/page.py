@@ -31,6 +31,8 @@ _SCRIPTS = (
     "static/dom.js",
     "static/differences.js",
     "static/charts.js",
+    "static/score_chart.js",
+    "static/spend_chart.js",
     "static/cases.js",
     "static/trace.js",
     "static/case.js",

@@ -12,13 +12,32 @@ function openCandidates() {
   const counts = new Map();
   for (const each of report.candidates) counts.set(each.state, (counts.get(each.state) || 0) + 1);
   const chip = (state, label, number) =>
-    make("button", { type: "button", "aria-pressed": String(stateShown === state), "data-state": state, click: () => {
-      stateShown = state;
-      openCandidates();
-      document.querySelector(`#candidate-filters [data-state="${state}"]`).focus();
-    } }, label[0].toUpperCase() + label.slice(1), " ", make("span", null, number));
-  show(document.getElementById("candidate-filters"),
-    make("fieldset", { class: "chips" }, make("legend", { class: "unseen" }, "Verdict"), chip("", "All", report.candidates.length), [...counts].map(([state, number]) => chip(state, state, number))));
+    make(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(stateShown === state),
+        "data-state": state,
+        click: () => {
+          stateShown = state;
+          openCandidates();
+          document.querySelector(`#candidate-filters [data-state="${state}"]`).focus();
+        },
+      },
+      label[0].toUpperCase() + label.slice(1),
+      " ",
+      make("span", null, number),
+    );
+  show(
+    document.getElementById("candidate-filters"),
+    make(
+      "fieldset",
+      { class: "chips" },
+      make("legend", { class: "unseen" }, "Verdict"),
+      chip("", "All", report.candidates.length),
+      [...counts].map(([state, number]) => chip(state, state, number)),
+    ),
+  );
   const found = report.candidates.filter((each) => !stateShown || each.state === stateShown);
   show(document.getElementById("candidates-table"), make("div", { class: "rows" }, candidatesTable(found)));
 }
@@ -27,46 +46,119 @@ function candidatesTable(found) {
   const splits = report.scores ? Object.keys(report.scores.splits) : [];
   const score = (each, split) => {
     const change = each.scores[split];
-    return make("td", { class: change ? "number" : "number dim empty", "data-label": split }, change ? percent(change[1]) : "–", change && make("div", { class: `tags ${change[1] < change[0] ? "bad" : change[1] > change[0] ? "good" : ""}` }, points(...change)));
+    return make(
+      "td",
+      { class: change ? "number" : "number dim empty", "data-label": split },
+      change ? percent(change[1]) : "–",
+      change &&
+        make(
+          "div",
+          { class: `tags ${change[1] < change[0] ? "bad" : change[1] > change[0] ? "good" : ""}` },
+          points(...change),
+        ),
+    );
   };
-  const head = ["Candidate", "Verdict", "Change", ...splits, "Fixed", "Broken"].map((label, place) => make("th", { scope: "col", class: place > 2 ? "number" : null }, label));
+  const head = ["Candidate", "Verdict", "Change", ...splits, "Fixed", "Broken"].map((label, place) =>
+    make("th", { scope: "col", class: place > 2 ? "number" : null }, label),
+  );
   const rows = found.map((each) =>
-    make("tr", null,
-      make("th", { scope: "row" }, candidateLink(each.id), each.parent && make("div", { class: "tags" }, `on ${each.parent}`)),
+    make(
+      "tr",
+      null,
+      make(
+        "th",
+        { scope: "row" },
+        candidateLink(each.id),
+        each.parent && make("div", { class: "tags" }, `on ${each.parent}`),
+      ),
       make("td", null, badge(each.state)),
-      make("td", { class: "text" }, make("span", null, each.what), make("div", { class: "tags said" }, each.outcome)),
+      make(
+        "td",
+        { class: "text" },
+        make("span", null, each.what),
+        make("div", { class: "tags said" }, each.outcome),
+      ),
       splits.map((split) => score(each, split)),
-      make("td", { class: `number ${each.fixed ? "good" : "dim"}`, "data-label": "fixed" }, each.fixed.toLocaleString("en")),
-      make("td", { class: `number ${each.broken ? "bad" : "dim"}`, "data-label": "broken" }, each.broken.toLocaleString("en"))));
-  return make("table", null, make("caption", { class: "unseen" }, "Candidates"), make("thead", null, make("tr", null, head)), make("tbody", null, rows));
+      make(
+        "td",
+        { class: `number ${each.fixed ? "good" : "dim"}`, "data-label": "fixed" },
+        each.fixed.toLocaleString("en"),
+      ),
+      make(
+        "td",
+        { class: `number ${each.broken ? "bad" : "dim"}`, "data-label": "broken" },
+        each.broken.toLocaleString("en"),
+      ),
+    ),
+  );
+  return make(
+    "table",
+    null,
+    make("caption", { class: "unseen" }, "Candidates"),
+    make("thead", null, make("tr", null, head)),
+    make("tbody", null, rows),
+  );
 }
 
 async function openCandidate(id) {
   const at = candidatePlaces.get(id);
   const place = document.getElementById("view-candidate");
-  if (at === undefined) {
-    show(place, make("h1", { tabindex: "-1" }, "No such candidate"), make("p", null, `This report has no candidate ${id}. `, make("a", { href: "#candidates" }, "All candidates")));
-    return "No such candidate";
-  }
+  if (at === undefined) return showNowhere(place, "candidate", id, "#candidates");
   const each = report.candidates[at];
   const detail = await unpack(`candidate-${at}`);
-  show(place,
+  const edits = detail.edits.map((edit) => editDifference(...edit));
+  show(
+    place,
     candidateCrumbs(at),
     make("h1", { tabindex: "-1" }, `${each.id}: ${each.what}`),
-    make("p", { class: "labels" }, badge(each.state), make("span", null, `level ${each.level}`), make("span", null, `by ${each.proposer}`), relations(each)),
-    make("section", { class: "card", "aria-label": "Hypothesis" }, make("h2", null, "Hypothesis"), make("p", { dir: "auto" }, detail.hypothesis), make("p", { class: "hint" }, [each.cause && `Cause: ${each.cause}.`, detail.targets ? `Meant to mend ${counted(detail.targets, "failing test")}.` : "", detail.quoted.length ? `Quotes ${counted(detail.quoted.length, "train case")} as examples: ${detail.quoted.join(", ")}.` : ""].filter(Boolean).join(" "))),
+    make(
+      "p",
+      { class: "labels" },
+      badge(each.state),
+      make("span", null, `level ${each.level}`),
+      make("span", null, `by ${each.proposer}`),
+      relations(each),
+    ),
+    hypothesisCard(each, detail),
     verdictCard(each, detail),
-    make("section", { class: "card", "aria-label": "Changes" }, make("h2", null, "Changes"), detail.edits.length ? detail.edits.map((edit) => editDifference(...edit)) : make("p", { class: "hint" }, "The proposer gave no edit.")),
+    card("Changes", edits.length ? edits : make("p", { class: "hint" }, "The proposer gave no edit.")),
     reviewCard(detail),
-    effectsCard(each, detail));
+    effectsCard(each, detail),
+  );
   return `${each.id} ${each.what}`;
 }
 
+function hypothesisCard(each, detail) {
+  const facts = [
+    each.cause && `Cause: ${each.cause}.`,
+    detail.targets && `Meant to mend ${counted(detail.targets, "failing test")}.`,
+    detail.quoted.length &&
+      `Quotes ${counted(detail.quoted.length, "train case")} as examples: ${detail.quoted.join(", ")}.`,
+  ];
+  return card(
+    "Hypothesis",
+    make("p", { dir: "auto" }, detail.hypothesis),
+    make("p", { class: "hint" }, facts.filter(Boolean).join(" ")),
+  );
+}
+
 function candidateCrumbs(at) {
-  const step = (to, label, rel) => report.candidates[to] ? make("a", { href: `#candidate=${addressed(report.candidates[to].id)}`, rel }, label) : make("span", { class: "dim" }, label);
-  return make("nav", { class: "crumbs", "aria-label": "Candidates" },
+  const step = (to, label, rel) =>
+    report.candidates[to]
+      ? make("a", { href: `#candidate=${addressed(report.candidates[to].id)}`, rel }, label)
+      : make("span", { class: "dim" }, label);
+  return make(
+    "nav",
+    { class: "crumbs", "aria-label": "Candidates" },
     make("a", { href: "#candidates", rel: "up" }, "↑ All candidates"),
-    make("span", { class: "steps" }, step(at - 1, "← Previous", "prev"), make("span", { class: "dim" }, `${at + 1} / ${report.candidates.length}`), step(at + 1, "Next →", "next")));
+    make(
+      "span",
+      { class: "steps" },
+      step(at - 1, "← Previous", "prev"),
+      make("span", { class: "dim" }, `${at + 1} / ${report.candidates.length}`),
+      step(at + 1, "Next →", "next"),
+    ),
+  );
 }
 
 function relations(each) {
@@ -80,36 +172,77 @@ function relations(each) {
 }
 
 function verdictCard(each, detail) {
-  const rows = Object.entries(each.scores).map(([split, [before, after]]) => [split, percent(before), percent(after), make("span", { class: after < before ? "bad" : after > before ? "good" : "dim" }, points(before, after))]);
+  const rows = Object.entries(each.scores).map(([split, [before, after]]) => [
+    split,
+    percent(before),
+    percent(after),
+    make("span", { class: after < before ? "bad" : after > before ? "good" : "dim" }, points(before, after)),
+  ]);
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value * 100).toFixed(1)} points`;
   const facts = [
     each.stage && `Decided at the stage ${each.stage}.`,
     `Policy ${detail.policy}.`,
-    detail.effect !== null && `Effect on train ${signed(detail.effect)}${detail.interval ? `, 95 % interval ${signed(detail.interval[0])} to ${signed(detail.interval[1])}` : ""}${detail.p !== null ? `, p = ${detail.p.toPrecision(2)}` : ""}.`,
+    detail.effect !== null &&
+      `Effect on train ${signed(detail.effect)}${detail.interval ? `, 95 % interval ${signed(detail.interval[0])} to ${signed(detail.interval[1])}` : ""}${detail.p !== null ? `, p = ${detail.p.toPrecision(2)}` : ""}.`,
     detail.hidden ? `${counted(detail.hidden, "held-out test")} newly broken.` : "",
     `${counted(each.calls, "call")} sent, ${each.hits.toLocaleString("en")} from the cache, ${each.time}.`,
   ].filter(Boolean);
-  return make("section", { class: "card", "aria-label": "Verdict" }, make("h2", null, "Verdict"),
+  return card(
+    "Verdict",
     make("p", null, badge(each.state), " ", detail.reason),
-    rows.length ? table("Scores with this candidate", [{ label: "Split" }, { label: "Before", number: true }, { label: "After", number: true }, { label: "Change", number: true }], rows) : make("p", { class: "hint" }, "No score was measured."),
-    make("p", { class: "hint" }, facts.join(" ")));
+    rows.length
+      ? table(
+          "Scores with this candidate",
+          [
+            { label: "Split" },
+            { label: "Before", number: true },
+            { label: "After", number: true },
+            { label: "Change", number: true },
+          ],
+          rows,
+        )
+      : make("p", { class: "hint" }, "No score was measured."),
+    make("p", { class: "hint" }, facts.join(" ")),
+  );
 }
 
 function reviewCard(detail) {
-  const items = detail.problems.map(([check, text, address, blocks]) => make("li", null, badge(blocks ? "blocks" : "remark", blocks ? "broken" : "changed"), " ", make("strong", null, check), " ", make("span", { dir: "auto" }, text), address && make("span", { class: "dim" }, ` ${address}`)));
-  return make("section", { class: "card", "aria-label": "Review" }, make("h2", null, "Review"),
+  const items = detail.problems.map(([check, text, address, blocks]) =>
+    make(
+      "li",
+      null,
+      badge(blocks ? "blocks" : "remark", blocks ? "broken" : "changed"),
+      " ",
+      make("strong", null, check),
+      " ",
+      make("span", { dir: "auto" }, text),
+      address && make("span", { class: "dim" }, ` ${address}`),
+    ),
+  );
+  return card(
+    "Review",
     items.length ? make("ul", { class: "problems" }, items) : make("p", { class: "dim" }, "No objection."),
-    detail.revised && make("p", { class: "hint" }, "The candidate was revised once after a review had blocked it."));
+    detail.revised &&
+      make("p", { class: "hint" }, "The candidate was revised once after a review had blocked it."),
+  );
 }
 
 function effectsCard(each, detail) {
   const labels = { broken: "broken", fixed: "fixed", noise: "noise", changed: "other output" };
-  const columns = [{ label: "Case" }, { label: "Effect" }, { label: "Test" }, { label: "Output and reason with this candidate" }];
+  const columns = [
+    { label: "Case" },
+    { label: "Effect" },
+    { label: "Test" },
+    { label: "Output and reason with this candidate" },
+  ];
   const row = ([kind, number, test, output, why]) => [
     number >= 0 ? caseLink(cases[number]) : test,
     badge(labels[kind], kind),
     number >= 0 ? test : "",
-    [output && make("code", { class: "cut", dir: "auto" }, output), why && make("pre", { class: "data why", dir: "auto" }, why)],
+    [
+      output && make("code", { class: "cut", dir: "auto" }, output),
+      why && make("pre", { class: "data why", dir: "auto" }, why),
+    ],
   ];
   const body = make("div", { class: "scroll" });
   const more = make("p");
@@ -118,12 +251,32 @@ function effectsCard(each, detail) {
     shown += 50;
     show(body, table("Effect on every case", columns, detail.effects.slice(0, shown).map(row), "effects"));
     const left = detail.effects.length - shown;
-    show(more, left > 0 ? make("button", { type: "button", click: extend }, left > 50 ? `Show 50 more of ${left.toLocaleString("en")}` : `Show the last ${left}`) : null);
+    show(
+      more,
+      left > 0
+        ? make(
+            "button",
+            { type: "button", click: extend },
+            left > 50 ? `Show 50 more of ${left.toLocaleString("en")}` : `Show the last ${left}`,
+          )
+        : null,
+    );
   };
   extend();
   const number = (kind) => detail.effects.filter((effect) => effect[0] === kind).length;
-  const summary = Object.entries(labels).filter(([kind]) => number(kind)).map(([kind, label]) => `${number(kind).toLocaleString("en")} ${label}`).join(", ");
-  return make("section", { class: "card", "aria-label": "Effect on every case" }, make("h2", null, "Effect on every case"),
-    make("p", { class: "hint" }, summary ? `${summary}; all other tests gave the same, or were not run.` : "No test is known to have come out differently."),
-    detail.effects.length ? [body, more] : null);
+  const summary = Object.entries(labels)
+    .filter(([kind]) => number(kind))
+    .map(([kind, label]) => `${number(kind).toLocaleString("en")} ${label}`)
+    .join(", ");
+  return card(
+    "Effect on every case",
+    make(
+      "p",
+      { class: "hint" },
+      summary
+        ? `${summary}; all other tests gave the same, or were not run.`
+        : "No test is known to have come out differently.",
+    ),
+    detail.effects.length ? [body, more] : null,
+  );
 }

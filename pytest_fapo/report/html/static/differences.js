@@ -35,7 +35,8 @@ function commonPath(old, now, add) {
   for (let i = old.length - 1; i >= 0; i--) {
     for (let j = now.length - 1; j >= 0; j--) {
       const at = i * width + j;
-      length[at] = old[i] === now[j] ? length[at + width + 1] + 1 : Math.max(length[at + width], length[at + 1]);
+      length[at] =
+        old[i] === now[j] ? length[at + width + 1] + 1 : Math.max(length[at + width], length[at + 1]);
     }
   }
   let i = 0;
@@ -45,7 +46,10 @@ function commonPath(old, now, add) {
       add(" ", old[i]);
       i++;
       j++;
-    } else if (j >= now.length || (i < old.length && length[(i + 1) * width + j] >= length[i * width + j + 1])) {
+    } else if (
+      j >= now.length ||
+      (i < old.length && length[(i + 1) * width + j] >= length[i * width + j + 1])
+    ) {
       add("-", old[i++]);
     } else {
       add("+", now[j++]);
@@ -60,11 +64,14 @@ function words(text) {
 /** Both texts as nodes, with what only one of them has marked; plain where nearly all differs. */
 function markedWords(before, after) {
   const parts = listDifference(words(before), words(after));
-  const same = parts.filter((part) => part[0] === " ").reduce((sum, part) => sum + part[1].join("").trim().length, 0);
+  const same = parts
+    .filter((part) => part[0] === " ")
+    .reduce((sum, part) => sum + part[1].join("").trim().length, 0);
   if (same < 0.25 * Math.min(before.length, after.length)) return [[before], [after]];
   const side = (sign, name) =>
-    parts.filter((part) => part[0] === " " || part[0] === sign).map((part) =>
-      part[0] === " " ? part[1].join("") : make("mark", { class: name }, part[1].join("")));
+    parts
+      .filter((part) => part[0] === " " || part[0] === sign)
+      .map((part) => (part[0] === " " ? part[1].join("") : make("mark", { class: name }, part[1].join(""))));
   return [side("-", "gone"), side("+", "come")];
 }
 
@@ -74,7 +81,13 @@ function editDifference(address, before, after) {
   const parts = listDifference(lines(before), lines(after));
   const list = make("ol", { tabindex: "0", "aria-label": `Changes of ${address}` });
   const line = (kind, sign, content, spoken) =>
-    list.append(make("li", { class: kind, "data-sign": sign }, make("span", null, spoken && make("span", { class: "unseen" }, spoken), content)));
+    list.append(
+      make(
+        "li",
+        { class: kind, "data-sign": sign },
+        make("span", null, spoken && make("span", { class: "unseen" }, spoken), content),
+      ),
+    );
   const count = { "-": 0, "+": 0 };
   parts.forEach(([kind, pieces], place) => {
     if (kind === " ") return contextLines(pieces, place === 0, place === parts.length - 1, line);
@@ -82,13 +95,25 @@ function editDifference(address, before, after) {
     const twin = kind === "-" ? parts[place + 1] : parts[place - 1];
     const pairs = twin && twin[0] !== " " && twin[1].length === pieces.length ? twin[1] : null;
     pieces.forEach((piece, number) => {
-      const marked = pairs ? (kind === "-" ? markedWords(piece, pairs[number])[0] : markedWords(pairs[number], piece)[1]) : [piece];
+      const marked = pairs
+        ? kind === "-"
+          ? markedWords(piece, pairs[number])[0]
+          : markedWords(pairs[number], piece)[1]
+        : [piece];
       if (kind === "-") line("minus", "−", marked, "removed: ");
       else line("plus", "+", marked, "added: ");
     });
   });
-  const was = before === "" ? "new" : `${counted(count["+"], "line")} added, ${count["-"].toLocaleString("en")} removed`;
-  return make("article", { class: "diff" }, make("header", null, make("code", null, address), make("span", { class: "dim" }, was)), list);
+  const was =
+    before === ""
+      ? "new"
+      : `${counted(count["+"], "line")} added, ${count["-"].toLocaleString("en")} removed`;
+  return make(
+    "article",
+    { class: "diff" },
+    make("header", null, make("code", null, address), make("span", { class: "dim" }, was)),
+    list,
+  );
 }
 
 function contextLines(pieces, first, last, line) {
@@ -108,9 +133,12 @@ function readable(value) {
 
 function dataBlock(label, content, extra) {
   const empty = content.length === 0 || (content.length === 1 && content[0] === "");
-  return make("div", { class: `side ${extra || ""}` },
+  return make(
+    "div",
+    { class: `side ${extra || ""}` },
     make("p", { class: "label" }, label),
-    make("pre", { class: "data", dir: "auto" }, empty ? make("span", { class: "dim" }, "nothing") : content));
+    make("pre", { class: "data", dir: "auto" }, empty ? make("span", { class: "dim" }, "nothing") : content),
+  );
 }
 
 /** A value before and after: once where it is the same, else side by side with the differences marked. */

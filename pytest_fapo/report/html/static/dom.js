@@ -57,7 +57,8 @@ function badge(word, kind) {
 function percent(share) {
   if (share === null || share === undefined) return "–";
   let text = (share * 100).toFixed(0);
-  if ((share < 1 && Number(text) >= 100) || (share > 0 && Number(text) === 0)) text = share > 0.5 ? "99.9" : "0.1";
+  if ((share < 1 && Number(text) >= 100) || (share > 0 && Number(text) === 0))
+    text = share > 0.5 ? "99.9" : "0.1";
   return `${text} %`;
 }
 
@@ -87,7 +88,9 @@ function counted(number, noun, plural) {
 const unpacked = new Map();
 async function unpack(id) {
   if (!unpacked.has(id)) {
-    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (char) => char.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (char) =>
+      char.charCodeAt(0),
+    );
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     unpacked.set(id, await new Response(stream).json());
     if (unpacked.size > 30) unpacked.delete(unpacked.keys().next().value);
@@ -106,14 +109,43 @@ function show(element, ...children) {
  * The first cell names its row.
  */
 function table(caption, columns, rows, name) {
-  const head = columns.map((column) => make("th", { scope: "col", class: column.number ? "number" : null }, column.label));
+  const head = columns.map((column) =>
+    make("th", { scope: "col", class: column.number ? "number" : null }, column.label),
+  );
   const line = (cells) =>
-    make("tr", null, cells.map((cell, place) =>
-      place === 0
-        ? make("th", { scope: "row" }, cell)
-        : make("td", { class: columns[place].number ? "number" : null, "data-label": columns[place].label }, cell)));
-  return make("table", { class: `list ${name || ""}` },
+    make(
+      "tr",
+      null,
+      cells.map((cell, place) =>
+        place === 0
+          ? make("th", { scope: "row" }, cell)
+          : make(
+              "td",
+              { class: columns[place].number ? "number" : null, "data-label": columns[place].label },
+              cell,
+            ),
+      ),
+    );
+  return make(
+    "table",
+    { class: `list ${name || ""}` },
     make("caption", { class: "unseen" }, caption),
     make("thead", null, make("tr", null, head)),
-    make("tbody", null, rows.map(line)));
+    make("tbody", null, rows.map(line)),
+  );
+}
+
+function card(title, ...children) {
+  return make("section", { class: "card", "aria-label": title }, make("h2", null, title), children);
+}
+
+/** Says that an address names nothing in this report; gives the view's title. */
+function showNowhere(place, noun, name, all) {
+  const title = `No such ${noun}`;
+  show(
+    place,
+    make("h1", { tabindex: "-1" }, title),
+    make("p", null, `This report has no ${noun} ${name}. `, make("a", { href: all }, `All ${noun}s`)),
+  );
+  return title;
 }

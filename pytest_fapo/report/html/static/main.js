@@ -38,7 +38,11 @@ async function open(view, value) {
 /** A part that the browser cannot unpack, because it is too old or the file is damaged, says so. */
 function unreadable(view, error) {
   const title = "This part of the report cannot be read";
-  show(document.getElementById(`view-${view}`), make("h1", { tabindex: "-1" }, title), make("p", null, `${error}. It needs a browser of 2023 or newer, and the file as it was written.`));
+  show(
+    document.getElementById(`view-${view}`),
+    make("h1", { tabindex: "-1" }, title),
+    make("p", null, `${error}. It needs a browser of 2023 or newer, and the file as it was written.`),
+  );
   return title;
 }
 
@@ -98,7 +102,8 @@ function startTheme() {
 
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("input, select, textarea");
-  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || typing) return;
+  if (event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || typing)
+    return;
   const rel = { ArrowLeft: "prev", ArrowRight: "next", Escape: "up" }[event.key];
   const link = rel && document.querySelector(`main > section:not([hidden]) .crumbs a[rel="${rel}"]`);
   if (link) {
