@@ -185,11 +185,15 @@ def _listed(value: Any) -> list[str]:
 
 def _test_folder(root: Path, testpaths: list[str]) -> str:
     """The first folder that pytest looks into; where it is not there yet, it is made."""
-    named = [Path(name) for name in testpaths if not set("*?[") & set(name)]
-    named = [path for path in named if not path.is_absolute() and ".." not in path.parts and path.parts]
-    folders = named or [Path("tests"), Path("test")]
-    there = next((folder for folder in folders if (root / folder).is_dir()), None)
-    return (there or (named[0] if named and not named[0].suffix else Path("tests"))).as_posix()
+    named = [name for name in testpaths if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    for pattern in named or ["tests", "test"]:
+        found = sorted(path for path in root.glob(pattern) if path.is_dir() and path != root)
+        if found:
+            return found[0].relative_to(root).as_posix()
+    made = [
+        name for name in named if not set("*?[") & set(name) and not Path(name).suffix and Path(name).parts
+    ]
+    return Path(made[0]).as_posix() if made else "tests"
 
 
 def _functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
