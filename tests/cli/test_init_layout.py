@@ -34,7 +34,7 @@ INI = "[tool.pytest.ini_options]\n"
             "pyproject.toml",
             "p/a/t",
         ),
-        ({"pyproject.toml": f'{INI}testpaths = [".", "src"]\n', "tests/x.py": ""}, "pyproject.toml", "src"),
+        ({"pyproject.toml": f'{INI}testpaths = [".", "src"]\n', "tests/x.py": ""}, "pyproject.toml", "tests"),
         ({"pyproject.toml": '[tool.pytest]\ntestpaths = ["unit"]\n'}, "pyproject.toml", "unit"),
         (
             {"pytest.ini": "[pytest]\ntestpaths = a b\n", "b/x.py": "", "pyproject.toml": INI},
@@ -98,7 +98,7 @@ def test_fixtures_of_every_conftest(tmp_path: Path) -> None:
         tmp_path,
         {
             "conftest.py": "import pytest\n@pytest.fixture\ndef one(): ...\ndef no(): ...\n",
-            "a/conftest.py": "from pytest import fixture\n@fixture(name='two', scope='module')\ndef _two(): ...\n",
+            "a/conftest.py": "from pytest import fixture\n@fixture(name='two')\ndef _two(): ...\n",
             "b/conftest.py": "def broken(:\n",
         },
     )

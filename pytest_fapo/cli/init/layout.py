@@ -186,13 +186,13 @@ def _listed(value: Any) -> list[str]:
 def _test_folder(root: Path, testpaths: list[str]) -> str:
     """The first folder that pytest looks into; where it is not there yet, it is made."""
     named = [name for name in testpaths if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    if not all(Path(name).parts for name in named):
+        named = []  # it looks everywhere
     for pattern in named or ["tests", "test"]:
         found = sorted(path for path in root.glob(pattern) if path.is_dir() and path != root)
         if found:
             return found[0].relative_to(root).as_posix()
-    made = [
-        name for name in named if not set("*?[") & set(name) and not Path(name).suffix and Path(name).parts
-    ]
+    made = [name for name in named if not set("*?[") & set(name) and not Path(name).suffix]
     return Path(made[0]).as_posix() if made else "tests"
 
 
