@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.baseline.digests import artifact_digests
 from pytest_fapo.baseline.file import read_baseline, write_baseline
-from pytest_fapo.baseline.make import FORMAT, make_baseline
+from pytest_fapo.baseline.make import FORMAT, make_baseline, pipeline_traces
 from pytest_fapo.baseline.results import ItemGroup, group_name, item_groups
 from pytest_fapo.baseline.runs import (
     calls_digest,
@@ -26,6 +26,7 @@ __all__ = [
     "make_baseline",
     "output_digest",
     "output_of",
+    "pipeline_traces",
     "read_baseline",
     "shown",
     "step_digests",

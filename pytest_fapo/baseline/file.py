@@ -168,6 +168,7 @@ def _lines(baseline: Baseline) -> Iterator[str]:
 
 def _pipeline_lines(pipeline: PipelineBaseline) -> Iterator[str]:
     yield f'"models": {_json(pipeline.models)},'
+    yield f'"calls": {_json(pipeline.calls)},'
     yield f'"repeats": {pipeline.repeats},'
     scores = {split: pipeline.scores[split] for split in SPLITS if split in pipeline.scores}
     yield f'"scores": {_json(scores)},'

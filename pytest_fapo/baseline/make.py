@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 import pytest_fapo
@@ -37,7 +37,7 @@ def _pipeline(evaluation: Evaluation, groups: list[ItemGroup]) -> PipelineBaseli
     cases: dict[tuple[Split, str], list[ItemGroup]] = {}
     for group in groups:
         cases.setdefault((group.split, group.case_id), []).append(group)
-    traces = _traces(evaluation, groups)
+    traces = pipeline_traces(evaluation, groups)
     found: dict[Split, dict[str, CaseBaseline]] = {}
     for split in SPLITS:
         mine = sorted(case_id for each, case_id in cases if each == split)
@@ -45,6 +45,7 @@ def _pipeline(evaluation: Evaluation, groups: list[ItemGroup]) -> PipelineBaseli
             found[split] = {case_id: _case(evaluation, cases[split, case_id]) for case_id in mine}
     return PipelineBaseline(
         models=sorted({call.model for trace in traces for call in trace.llm_calls if call.model}),
+        calls=calls_digest(traces),
         repeats=max(len(group.items) for group in groups),
         scores={split: score for split in found if (score := _score(groups, split)) is not None},
         cases=found,
@@ -63,7 +64,6 @@ def _case(evaluation: Evaluation, groups: list[ItemGroup]) -> CaseBaseline:
         output=output_of(trace) if trace else "",
         output_digest=output_digest(trace) if trace else "",
         steps=step_digests(trace) if trace else [],
-        calls=calls_digest([trace] if trace else []),
     )
 
 
@@ -82,6 +82,7 @@ def _score(groups: list[ItemGroup], split: Split) -> float | None:
     return round(sum(item.weight for item in items if item.passed) / total, _DIGITS) if total else None
 
 
-def _traces(evaluation: Evaluation, groups: list[ItemGroup]) -> list[Trace]:
+def pipeline_traces(evaluation: Evaluation, groups: Iterable[ItemGroup]) -> list[Trace]:
+    """All runs that these tests looked at."""
     names = {item.trace_id for group in groups for item in group.items if item.trace_id}
     return [evaluation.traces[name] for name in names if name in evaluation.traces]

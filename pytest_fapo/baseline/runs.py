@@ -70,7 +70,7 @@ def first_difference(before: Sequence[Sequence[str]], trace: Trace) -> str:
 
 
 def calls_digest(traces: Iterable[Trace]) -> str:
-    """Digest over the questions that a case asked; empty where it asked none."""
+    """Digest over the questions that some runs asked; empty where they asked none."""
     keys = sorted(call.key for trace in traces for call in trace.llm_calls)
     return digest_of("\n".join(keys)) if keys else ""
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pytest_fapo.baseline import calls_digest
+from pytest_fapo.baseline import ItemGroup, calls_digest, item_groups, pipeline_traces
 from pytest_fapo.merge_gate.floors import Floor
 from pytest_fapo.merge_gate.pairs import Comparison
 from pytest_fapo.merge_gate.scores import concerns
-from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateProblemKind, SplitScore
+from pytest_fapo.models import (
+    Baseline,
+    Evaluation,
+    GateProblem,
+    GateProblemKind,
+    PipelineBaseline,
+    SplitScore,
+)
 
 UPDATE = "pytest --fapo-update-baseline"
 _EQUAL = 1e-9
@@ -100,10 +107,10 @@ def remarks(
     if changed:
         message = f"{_some(changed)} changed since the baseline was written, and the baseline was not updated"
         problems.append(_said("stale-baseline", message))
-    elif other := _other_questions(evaluation, found):
+    elif other := _other_questions(evaluation, baseline):
         message = (
-            f"{_count(len(other), 'case')} asked the models something else than when the baseline was "
-            f"written ({_some(other)}), and the baseline was not updated"
+            f"pipeline {_some(other)} asked its models something else than when the baseline was written, "
+            f"and the baseline was not updated"
         )
         problems.append(_said("stale-baseline", message))
     if found.new:
@@ -123,13 +130,25 @@ def changed_artifacts(baseline: Baseline, artifacts: Mapping[str, str]) -> list[
     return sorted(name for name in both if baseline.artifacts.get(name) != artifacts.get(name))
 
 
-def _other_questions(evaluation: Evaluation, found: Comparison) -> list[str]:
-    cases: dict[str, None] = {}
-    for pair in found.pairs:
-        trace = evaluation.trace_of(pair.group.first)
-        if trace is not None and pair.case.calls and pair.case.calls != calls_digest([trace]):
-            cases[pair.unit.case] = None
-    return list(cases)
+def _other_questions(evaluation: Evaluation, baseline: Baseline) -> list[str]:
+    """Pipelines whose LLM calls are not those of the baseline, where as many repeats were run."""
+    groups: dict[str, list[ItemGroup]] = {}
+    for group in item_groups(evaluation):
+        groups.setdefault(group.pipeline, []).append(group)
+    found = []
+    for name, mine in groups.items():
+        before = baseline.pipelines.get(name)
+        if before is None or not before.calls or before.repeats != max(len(each.items) for each in mine):
+            continue
+        if _cases(before) == {each.case_id for each in mine}:
+            now = calls_digest(pipeline_traces(evaluation, mine))
+            if now != before.calls:
+                found.append(name)
+    return found
+
+
+def _cases(pipeline: PipelineBaseline) -> set[str]:
+    return {case_id for cases in pipeline.cases.values() for case_id in cases}
 
 
 def _said(kind: GateProblemKind, message: str) -> GateProblem:

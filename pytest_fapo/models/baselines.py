@@ -26,8 +26,6 @@ class CaseBaseline(Record):
     steps: list[list[str]] = Field(default_factory=list)
     """Step key and digest of its output, a step after those inside it: the first that differs from a later
     run's is then the innermost."""
-    calls: str = ""
-    """Digest over the cache keys of the case's LLM calls: equal as long as the same questions are asked."""
 
 
 class PipelineBaseline(Record):
@@ -35,6 +33,9 @@ class PipelineBaseline(Record):
 
     models: list[str] = Field(default_factory=list)
     """Names of the models that answered, sorted."""
+    calls: str = ""
+    """Digest over the cache keys of all LLM calls: equal as long as the same questions are asked. Kept once,
+    so that a changed prompt changes the lines of those cases only that came out otherwise."""
     repeats: int = 1
     scores: dict[Split, float] = Field(default_factory=dict)
     """Weighted share of passing items per split, 0 to 1."""

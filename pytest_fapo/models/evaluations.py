@@ -133,12 +133,17 @@ class Evaluation(Record):
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None
 
-    def take(self, record: Mapping[str, Any]) -> ItemResult:
-        """Add a record of the hook `pytest_fapo_item`; a later one of its item (a rerun) replaces it."""
+    def take(self, record: Mapping[str, Any], trace: Trace | None = None) -> ItemResult:
+        """Add a record of the hook `pytest_fapo_item`; a later one of its item (a rerun) replaces it.
+
+        Args:
+            record: the record.
+            trace: its trace, where it is at hand and need not be read again.
+        """
         item = ItemResult.model_validate(record["item"])
         self.items[item.nodeid] = item
         if record.get("case"):
             self.cases[item.nodeid] = Case.model_validate(record["case"])
         if record.get("trace") and item.trace_id:
-            self.traces[item.trace_id] = Trace.model_validate(record["trace"])
+            self.traces[item.trace_id] = trace or Trace.model_validate(record["trace"])
         return item

@@ -31,8 +31,16 @@ class ItemNotes:
     feedback: list[str] = field(default_factory=list)
     trace: Trace | None = None
     """Of a test that calls its pipeline itself."""
+
     further_keys: list[str] = field(default_factory=list)
     """Cache keys of LLM calls that the test made beside its run's, as a model that judges the answer."""
+
+    @property
+    def made_trace(self) -> Trace | None:
+        """The trace of the item's run, or of what the test called itself."""
+        if self.execution is not None and self.execution.trace is not None:
+            return self.execution.trace
+        return self.trace
 
 
 class Run:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_fapo.llm import Ledger
+    from pytest_fapo.models import Trace
 
 
 class FapoSession:
@@ -67,6 +68,8 @@ class FapoSession:
         self._executions: dict[tuple[str, str, int], Execution] = {}
         self._started_groups: set[tuple[Any, ...]] = set()
         self._traced: set[str] = set()
+        self._made: dict[str, Trace | None] = {}
+        """Traces of this process whose records are under way to `take`."""
         self._capturing: Capturing | None = None
         self._optimizer_ledger: Ledger | None = None
         self._replacements = child_replacements(config)
@@ -201,12 +204,16 @@ class FapoSession:
 
     def packed_record(self, item: pytest.Item) -> str:
         """The finished item's record as one line of JSON."""
-        return pack(item_record(item, self.state_of(item), self._traced))
+        state = self.state_of(item)
+        record = item_record(item, state, self._traced)
+        if record["trace"] is not None and not hasattr(self.config, "workerinput"):
+            self._made[record["item"]["trace_id"]] = state.notes.made_trace
+        return pack(record)
 
     def take(self, line: str) -> dict[str, Any]:
         """Take in a record that this process or an xdist worker has packed."""
         record = unpack(line)
-        item = self._taken.take(record)
+        item = self._taken.take(record, self._made.pop(record["item"]["trace_id"], None))
         if record["further_keys"]:
             self._further_keys[item.nodeid] = record["further_keys"]
         return record

@@ -10,7 +10,7 @@ from support.judged import evaluation, trace
 
 from pytest_fapo.baseline import make_baseline, read_baseline, write_baseline
 from pytest_fapo.errors import BaselineError
-from pytest_fapo.models import Evaluation
+from pytest_fapo.models import Evaluation, LLMCall
 
 
 def written(folder: Path, made: Evaluation) -> str:
@@ -143,3 +143,12 @@ def test_names_of_xdist_groups_are_no_part_of_a_test() -> None:
         item.nodeid += "@group"
     case = make_baseline(made, artifacts={}).pipelines["answer"].cases["train"]["t1"]
     assert case.items == {"test_a.py::test[t1]": "2 of 2"}
+
+
+def test_a_changed_question_changes_no_line_of_a_case(tmp_path: Path) -> None:
+    one, other = evaluation({"t1": "+", "t2": "+"}), evaluation({"t1": "+", "t2": "+"})
+    for made, key in ((one, "k1"), (other, "k2")):
+        for each in made.traces.values():
+            each.llm_calls = [LLMCall(key=key, api="chat.completions", url="http://x", model="m")]
+    pairs = zip(written(tmp_path, one).splitlines(), written(tmp_path, other).splitlines(), strict=True)
+    assert [first.split(":")[0] for first, second in pairs if first != second] == ['"calls"']

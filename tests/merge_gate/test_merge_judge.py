@@ -10,7 +10,7 @@ from support.judged import evaluation, many
 from pytest_fapo.baseline import make_baseline
 from pytest_fapo.gate import GatePolicy
 from pytest_fapo.merge_gate import Floor, judge
-from pytest_fapo.models import Evaluation, GateResult
+from pytest_fapo.models import Evaluation, GateResult, LLMCall
 
 STRICT = GatePolicy()
 PAIRED = GatePolicy(name="paired")
@@ -125,6 +125,17 @@ def test_changed_artifacts_are_said() -> None:
     assert kinds(result) == ["stale-baseline"]
     assert result.problems[0].message.startswith("a.md changed since the baseline was written")
     assert not judged(one, one, artifacts={"a.md": "1"}, current_artifacts={"a.md": "1"}).problems
+
+
+def test_other_questions_are_said_where_no_artifact_shows_them() -> None:
+    one, other = evaluation({"t1": "+"}), evaluation({"t1": "+"})
+    for made, key in ((one, "k1"), (other, "k2")):
+        for each in made.traces.values():
+            each.llm_calls = [LLMCall(key=key, api="chat.completions", url="http://x")]
+    assert judged(one, one, current_artifacts={}).problems == []
+    (problem,) = judged(one, other, current_artifacts={}).problems
+    assert problem.message.startswith("pipeline answer asked its models something else")
+    assert not problem.fails
 
 
 def test_floors_hold_whatever_the_baseline_says() -> None:
