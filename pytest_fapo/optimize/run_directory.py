@@ -62,7 +62,11 @@ class RunDirectory:
     def log(self, event: str, **data: Any) -> None:
         """Append one event to the journal; it is on disk when this returns."""
         line = json.dumps({"event": event, "time": round(time.time(), 3), **data}, ensure_ascii=False)
-        with (self.path / _JOURNAL).open("ab") as file:
+        with (self.path / _JOURNAL).open("a+b") as file:
+            # A kill may have torn the last line: what comes now must not be glued to it.
+            file.seek(max(0, file.tell() - 1))
+            whole = file.read(1) in (b"", b"\n")
+            file.write(b"" if whole else b"\n")
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())

@@ -20,6 +20,7 @@ from pytest_fapo.report.terminal import Terminal
 from pytest_fapo.report.words import count, listing, one_line, percents
 
 _PROVE = "Prove and write what you accepted? [y]es / [n]o, write nothing "
+_ALL_THE_SAME = "Write it all the same? [y]es / [b]ack to the changes "
 _BACK = "[b]ack to the changes / [q]uit, write nothing "
 
 
@@ -59,9 +60,9 @@ class _Review:
                     if not self._decide(dialogue):
                         return self._nothing_written()
                     proven = self._prove(proof)
-                    if proven is not None:
+                    if proven is not None and self._worth_writing(proven):
                         return self._write(proven)
-                    if not self._asked(_BACK, yes="b", no="q"):
+                    if proven is None and not self._asked(_BACK, yes="b", no="q"):
                         return self._nothing_written()
         except EOFError:
             self._terminal.line("")
@@ -133,6 +134,17 @@ class _Review:
         named = {row.nodeid for row in lost}
         rest = [nodeid for nodeid in verdict.broken if nodeid not in named]
         show_lost(lost, rest, verdict.broken_hidden, self._terminal)
+
+    def _worth_writing(self, proven: Proven) -> bool:
+        """Whether it mends something, or the person wants it without that."""
+        if proven.gains:
+            return True
+        self._terminal.line("")
+        self._terminal.line(
+            ("Nothing breaks, but no test passes that failed before: ", "bold yellow"),
+            _scores(proven.before, proven.after) + ".",
+        )
+        return self._asked(_ALL_THE_SAME, yes="y", no="b")
 
     # --- writing --------------------------------------------------------------------------------------
 

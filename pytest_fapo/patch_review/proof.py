@@ -8,12 +8,13 @@ from types import TracebackType
 
 from pytest_fapo.errors import FapoError
 from pytest_fapo.evaluate import reproduced
-from pytest_fapo.gate import judge_suite
+from pytest_fapo.gate import judge_suite, newly_passing
 from pytest_fapo.models import Candidate, Edit, Evaluation, Verdict
 from pytest_fapo.optimize import OptimizeRequest
 from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.report import Progress
+from pytest_fapo.report.words import count
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Proven:
     before: Evaluation
     after: Evaluation
     verdict: Verdict
+
+    @property
+    def gains(self) -> bool:
+        """Whether a test passes that failed before."""
+        return bool(newly_passing(self.before, self.after, self.before.items))
 
 
 class Proof:
@@ -64,7 +70,7 @@ class Proof:
 
     def _against(self, before: Evaluation, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
         after = self._evaluator.proof(files, before)
-        _check_budget(after)
+        _check_answered(after)
         verdict = judge_suite(before, after, policy=self._request.policy)
         if verdict.accepted:
             candidate = Candidate(
@@ -83,7 +89,7 @@ class Proof:
 
     def _unpatched(self) -> Evaluation:
         evaluation = self._evaluator.reference()
-        _check_budget(evaluation)
+        _check_answered(evaluation)
         mismatch = reproduced(self._request.baseline, evaluation, self._request.root)
         if mismatch is not None:
             raise FapoError(
@@ -93,7 +99,11 @@ class Proof:
         return evaluation
 
 
-def _check_budget(evaluation: Evaluation) -> None:
+def _check_answered(evaluation: Evaluation) -> None:
+    """What a limit or the cache kept from its answers has proven nothing."""
     reason = refusal(evaluation)
+    missing = sum(item.error_type.rpartition(".")[2] == "CacheMiss" for item in evaluation.items.values())
+    if missing and not reason:
+        reason = f"{count(missing, 'test')} had no recorded answer; run it without --fapo-cache=only"
     if reason:
         raise FapoError(f"what you accepted could not be proven: {reason}")

@@ -135,6 +135,18 @@ def test_an_edited_text_is_reviewed_shown_again_and_proven(left: Project, tmp_pa
     assert prompts(left) == BEFORE
 
 
+def test_an_edit_that_mends_nothing_is_written_only_on_a_second_word(left: Project, tmp_path: Path) -> None:
+    editor = an_editor(tmp_path, "small letters", "two letters")
+    missing = scripted(left, "e\ny\nn\n", "--fapo-cache=only", EDITOR=editor)
+    assert missing.code == 1, missing.text
+    assert "could not be proven: 30 tests had no recorded answer" in missing.text
+    assert prompts(left) == BEFORE
+    weak = scripted(left, "e\ny\nn\nb\nq\nn\n", EDITOR=editor)
+    assert "Nothing breaks, but no test passes that failed before: train 0 % → 0 %" in weak.text
+    assert prompts(left) == BEFORE
+    assert load_result(RunDirectory(left.run_directory)).decided == {}
+
+
 def test_files_that_changed_since_are_left_out_and_named(left: Project) -> None:
     (left.root / SORT).write_text(BAD_PROMPT + "Mine.\n")
     result = scripted(left, "")

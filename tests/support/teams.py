@@ -23,6 +23,8 @@ from typing import Any, Protocol
 
 from support.ready_pytest import run_pytest
 
+from pytest_fapo.optimize import RunDirectory
+
 BAD_PROMPT = "You sort tickets for a shop.\nTicket: {ticket}\nWhich team?\n"
 GOOD_PROMPT = (
     "You sort tickets for a shop.\nTicket: {ticket}\nWhich team? "
@@ -282,8 +284,8 @@ class Project:
         return max((self.root / ".fapo" / "runs").iterdir())
 
     def journal(self) -> list[dict[str, Any]]:
-        lines = (self.run_directory / "journal.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        """The newest run's events; a line that a kill has torn is passed over, as a resumed run does."""
+        return list(RunDirectory(self.run_directory).events())
 
 
 @dataclass(frozen=True)
