@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from pytest_fapo.diagnose import artifacts_of_step
+from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.diagnose.links import artifacts_of_step
+from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import Artifact, Evaluation, GateResult
 from pytest_fapo.reading import TraceView
 
@@ -12,19 +14,20 @@ _VIEWS = 20
 
 
 def with_prompts(
-    gate: GateResult, evaluation: Evaluation, artifacts: Sequence[Artifact], changed: Collection[str]
+    gate: GateResult, evaluation: Evaluation, store: ArtifactStore, changed: Collection[str]
 ) -> GateResult:
     """The result with `Regression.prompt` where a changed artifact is known to matter.
 
     Args:
         gate: the gate's answer.
         evaluation: what it judged.
-        artifacts: of all levels, as they are.
+        store: the artifacts as they are.
         changed: addresses of those that the branch changed.
     """
-    concerned = [artifact for artifact in artifacts if artifact.address in changed]
-    if not concerned or not gate.regressions:
-        return gate
+    try:
+        concerned = [artifact for artifact in store.all() if artifact.address in changed]
+    except ArtifactError:
+        return gate  # its remarks stay on the cases
     known: dict[tuple[str, str], str] = {}
     told = []
     for regression in gate.regressions:

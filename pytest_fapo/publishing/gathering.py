@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Attempt, Baseline, Evaluation, GateResult
-from pytest_fapo.publishing.blame import with_prompts
 from pytest_fapo.publishing.branch import Base, Repository
-from pytest_fapo.publishing.changes import changes_of_run, changes_since, hypotheses, run_attempts
+from pytest_fapo.publishing.changes import changes_since, hypotheses
 from pytest_fapo.publishing.effects import effects, gone
 from pytest_fapo.report.pull_request import ArtifactChange, PageKind, PullRequest
 
@@ -75,6 +74,8 @@ class Gathering:
     def _add_run(self, data: PullRequest) -> None:
         run, summary = self._done.run, self._done.summary
         if run is not None and summary is not None and summary.writing != "nothing":
+            from pytest_fapo.publishing.runs import changes_of_run
+
             data.changes = changes_of_run(run, summary.artifacts)
 
     # --- a branch -------------------------------------------------------------------------------------
@@ -117,21 +118,24 @@ class Gathering:
         changed = {change.address for change in data.changes}
         if not changed:
             return
-        try:
-            artifacts = self.store.all()
-        except FapoError:
-            return  # the remark stays on the case
         for name in ("gate", "branch"):
             result: GateResult | None = getattr(data, name)
-            if result is not None:
-                setattr(data, name, with_prompts(result, data.evaluation, artifacts, changed))
+            if result is not None and result.regressions:
+                from pytest_fapo.publishing.blame import with_prompts
+
+                setattr(data, name, with_prompts(result, data.evaluation, self.store, changed))
 
     def _changes(self, base: Base) -> list[ArtifactChange]:
         changes = changes_since(base, self._repository, self.store)
         return hypotheses(changes, self._attempts()) if changes else []
 
     def _attempts(self) -> list[Attempt]:
-        return run_attempts(self._session.root / ".fapo" / "runs")
+        folder = self._session.root / ".fapo" / "runs"
+        if not folder.is_dir():
+            return []
+        from pytest_fapo.publishing.runs import run_attempts
+
+        return run_attempts(folder)
 
     def _say_no_base(self, data: PullRequest) -> None:
         names = ("GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_MERGE_REQUEST_DIFF_BASE_SHA")

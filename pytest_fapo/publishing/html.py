@@ -43,6 +43,15 @@ def write_reports(
     out.file.write(f"fapo: HTML report: {path or own}\n")
 
 
+def own_report(done: Done) -> str:
+    """Path of the report in the run directory as the user would type it; empty where there was no run."""
+    if done.run is None:
+        return ""
+    from pytest_fapo.optimize.run_directory import shown
+
+    return f"{shown(done.run.path)}/report.html"
+
+
 def _data(session: FapoSession, done: Done, kind: PageKind) -> ReportData:
     from pytest_fapo.report.html import ReportData
 

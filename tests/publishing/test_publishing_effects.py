@@ -128,7 +128,7 @@ def test_a_regression_points_at_the_changed_prompt_that_its_step_sends(tmp_path:
     result = gate(regression("sort"), regression("send"), regression(""))
 
     def prompts(*changed: str) -> list[str]:
-        told = with_prompts(result, evaluation(), store.all(), changed)
+        told = with_prompts(result, evaluation(), store, changed)
         return [each.prompt for each in told.regressions]
 
     assert prompts("sort.md", "other.md") == ["sort.md", "", ""]

@@ -24,11 +24,10 @@ def read(path: Path) -> tuple[Properties, dict[str, Properties]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_cases_and_suite_have_properties(tmp_path: Path, workers: str) -> None:
+def test_cases_and_suite_have_properties_under_xdist(tmp_path: Path) -> None:
     project = BranchProject(tmp_path)
     project.write({ADDRESS: CHATTY_PROMPT, "test_plain.py": "def test_plain(): pass\n"})
-    code, text = project.pytest("-q", "--junitxml=out.xml", "-n", workers, "--fapo-repeats=2")
+    code, text = project.pytest("-q", "--junitxml=out.xml", "-n", "2", "--fapo-repeats=2")
     assert code == 1, text
     suite, cases = read(tmp_path / "out.xml")
     failing = cases["test_team[t01~r2]"]

@@ -10,6 +10,9 @@ import pytest
 from support.branch_project import ADDRESS, CHATTY_PROMPT, FILES, BranchProject, case_lines
 from support.teams import Server, make_project, serving
 
+from pytest_fapo.errors import FapoError
+from pytest_fapo.publishing.destinations import append, room_in
+
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "step.md"}
 
 
@@ -43,17 +46,10 @@ def test_a_plain_session_leaves_what_it_is_asked_for(project: BranchProject, tmp
     assert f"fapo: summary for a pull request: {tmp_path / 'out' / 'page.md'}\n" in text
 
 
-def test_annotations_can_be_had_anywhere_and_nowhere(project: BranchProject) -> None:
-    code, text = project.pytest("-q", "--fapo-annotations=github")
-    assert code == 1
-    assert text.count("\n::error file=cases.jsonl,line=") == 6
-    code, text = project.pytest("-q", "--fapo-annotations=off", "--fapo-diagnose", **GITHUB)
-    assert "::error" not in text
-
-
 def test_a_diagnosis_tells_its_causes(project: BranchProject, tmp_path: Path) -> None:
-    code, text = project.pytest("-q", "--fapo-diagnose", **GITHUB)
+    code, text = project.pytest("-q", "--fapo-diagnose", "--fapo-annotations=off", **GITHUB)
     assert code == 1, text
+    assert "::error" not in text
     page = (tmp_path / "step.md").read_text(encoding="utf-8")
     assert page.startswith("## Diagnosis: 6 of 9 tests on cases fail, for 1 cause\n")
     assert "| sort: the right answer in the wrong form for team | `sort` | format | prompt | 2 |" in page
@@ -69,7 +65,7 @@ def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_pat
     assert "Effect" not in first
     project.begin()
     project.write({ADDRESS: CHATTY_PROMPT, "cases.jsonl": case_lines(10)})
-    code, text = project.pytest("-q", "--fapo-gate", "-n", "2", "--fapo-summary=gate.md", **GITHUB)
+    code, text = project.pytest("-q", "--fapo-gate", "--fapo-summary=gate.md", **GITHUB)
     assert code == 10, text
     page = (tmp_path / "gate.md").read_text(encoding="utf-8")
     assert page.startswith("## ❌ Accuracy fell: 6 tests")
@@ -102,20 +98,24 @@ def test_a_file_that_cannot_be_written_fails_the_session_and_no_other_file(
     assert "page.md cannot be written: " in text
     assert "Traceback" not in text
     assert json.loads((tmp_path / "cq.json").read_text()) == []
-    code, text = project.pytest("-q", "--fapo-summary=/dev/stdout")
-    assert code == 0, text
-    assert "## All 9 tests on cases pass" in text
 
 
-def test_a_step_that_is_full_already_gets_only_what_fits(project: BranchProject, tmp_path: Path) -> None:
-    full = "x" * (1024 * 1024 - 300)
-    (tmp_path / "step.md").write_text(full)
-    code, text = project.pytest("-q", "--fapo-diagnose", **GITHUB)
+def test_a_page_can_go_to_the_terminal_and_annotations_anywhere(project: BranchProject) -> None:
+    code, text = project.pytest("-q", "--fapo-summary=/dev/stdout", "--fapo-annotations=github")
     assert code == 1, text
-    written = (tmp_path / "step.md").read_bytes()
-    assert len(written) <= 1024 * 1024
-    assert b"## Diagnosis: 6 of 9" in written
-    assert b"left out" in written
+    assert "## 6 of 9 tests on cases fail" in text
+    assert text.count("\n::error file=cases.jsonl,line=") == 6
+
+
+def test_a_step_that_is_full_already_gets_only_what_fits(tmp_path: Path) -> None:
+    step = tmp_path / "step.md"
+    assert room_in(step) == 1024 * 1024
+    step.write_text("x" * (1024 * 1024 - 300))
+    append(step, "é" * (room_in(step) // 2))
+    assert step.stat().st_size == 1024 * 1024
+    assert room_in(step) == 0
+    with pytest.raises(FapoError, match=r"GITHUB_STEP_SUMMARY: .* cannot be written"):
+        append(tmp_path / "no" / "step.md", "page")
 
 
 @pytest.mark.slow

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fapo.errors import FapoError
-from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.publishing.destinations import COMMENT_BYTES, Destinations, append, room_in, write
 from pytest_fapo.publishing.gathering import Gathering, kind_of
-from pytest_fapo.publishing.html import write_reports
+from pytest_fapo.publishing.html import own_report, write_reports
 from pytest_fapo.publishing.places import Places
 from pytest_fapo.publishing.remarks import failing_remarks, gate_remarks, lowering_remarks, run_remarks
 from pytest_fapo.report.annotations import Annotation, github_lines
@@ -25,14 +24,8 @@ if TYPE_CHECKING:
     from pytest_fapo.terminal_output import Output
 
 
-def publish(config: pytest.Config, session: FapoSession, done: Done, out: Output) -> None:
-    """Write what the options and the CI's own variables ask for.
-
-    Args:
-        config: pytest's.
-        session: the plugin's session.
-        done: what it has come to.
-        out: pytest's terminal; says what was written, and carries GitHub's annotations.
+def publish_all(config: pytest.Config, session: FapoSession, done: Done, out: Output) -> None:
+    """See `publish`.
 
     Raises:
         FapoError: a file cannot be written; the others are.
@@ -44,7 +37,7 @@ def publish(config: pytest.Config, session: FapoSession, done: Done, out: Output
     if where.page or where.annotations or where.code_quality is not None:
         gathering = Gathering(session, done)
         data = gathering.page(kind)
-        data.report = config.option.fapo_report or (f"{shown(done.run.path)}/report.html" if done.run else "")
+        data.report = config.option.fapo_report or own_report(done)
         _try(lambda: _write_page(where, data, out), failed)
         remarks = _remarks(data, Places(session.root, gathering.store, os.environ))
         if where.annotations:
