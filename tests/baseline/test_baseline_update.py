@@ -74,7 +74,7 @@ def test_a_stopped_run_leaves_the_file_as_it_is(project: GatedProject) -> None:
 
 
 def test_what_other_paths_hold_is_not_forgotten(project: GatedProject) -> None:
-    other = TEST.replace("test_team", "test_other").replace("cases.jsonl", "other.jsonl")
+    other = TEST.replace("test_team", "test_other").replace('"cases.jsonl"', '"other.jsonl", split="train"')
     case = {"id": "o1", "inputs": {"text": "paid order"}, "expected": "billing", "split": "train"}
     project.write({"test_other.py": other, "other.jsonl": json.dumps(case)})
     assert project.update().code == 0
