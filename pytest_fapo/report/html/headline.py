@@ -51,8 +51,8 @@ def headline_of(data: ReportData) -> Headline:
     else:
         found = _of_tests(data)
     last = data.after if data.after is not None else data.before
-    if not found.facts and last is not None:
-        found.facts = _spent(last)
+    if data.summary is None and last is not None:
+        found.facts = [*found.facts, *_spent(last)]
     if data.began is not None:
         found.when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(data.began))
     return found
@@ -76,7 +76,6 @@ def _of_gate(gate: GateResult) -> Headline:
         )
     if gate.policy == "paired" and gate.effect is not None:
         found.sentences.append(_paired(gate, gate.effect))
-    found.command = next((problem.command for problem in gate.failures if problem.command), "")
     found.facts = [
         ("Policy", gate.policy),
         ("Baseline", gate.baseline),
