@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.desk_example import REPOSITORY, SPLITS, Outcome, copy_example, run_pytest
-from support.documents import absent, blocks
+from support.documents import Scenario, absent, blocks
 
 pytestmark = pytest.mark.slow
 EDITABLE = ["desk/prompts/triage.md", "desk/prompts/draft.md", "desk/prompts/finalize.md", "desk/texts.py"]
@@ -87,3 +89,10 @@ def test_the_readme_shows_this_run(optimized: Outcome) -> None:
     (shown,) = [tour.text for tour in tours if tour.text.startswith("$ pytest --fapo-optimize\n")]
     missing = absent(shown.partition("\n")[2], optimized.output)
     assert missing is None, f"README.md shows\n{missing}\nbut the run said\n{optimized.output[-6000:]}"
+
+
+def test_the_readme_shows_the_gate_on_it(project: Path, after: Outcome, tmp_path: Path) -> None:
+    tours = [block for block in blocks(REPOSITORY / "README.md") if block.kind == "tour"]
+    (shown,) = [tour for tour in tours if tour.text.startswith("$ pytest --fapo-update-baseline\n")]
+    scenario = Scenario(Path(shutil.copytree(project, tmp_path / "kept")))
+    scenario.play(replace(shown, kind="run", argument="exit 10"))
