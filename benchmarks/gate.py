@@ -24,7 +24,7 @@ MEGABYTES = 500
 
 def run(check: bool, quick: bool) -> int:
     """Simulated runs through the gate's own judgement, then one real project of a thousand cases."""
-    figures = [*_judgement(50 if quick else RUNS), *_speed(1 if quick else 3)]
+    figures = [*_judgement(50 if quick else RUNS), *_speed(2 if quick else 3)]
     show(figures)
     return int(check and not all(figure.holds for figure in figures))
 
