@@ -232,17 +232,36 @@ def test_an_app_that_cannot_be_imported_fails_its_cases_only(folder: Folder) -> 
     assert "nosuchmodule" in ran.out
 
 
-@pytest.mark.parametrize("where", ["environment", ".env"])
-def test_with_a_key_no_placeholder_answers(folder: Folder, where: str) -> None:
-    folder.write(FILES_PROJECT)
-    if where == ".env":
-        (folder.root / ".env").write_text("# keys\nexport ANTHROPIC_API_KEY=sk-1\n")
-    else:
-        folder.env["OPENAI_API_KEY"] = "sk-1"
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"environment": {"OPENAI_API_KEY": "sk-1"}},
+        {"environment": {"OPENAI_BASE_URL": "http://gateway.example/v1"}},
+        {
+            "environment": {"HOUSE_API_KEY": "1"},
+            "desk/llm.py": ASK + "\nKEY = os.environ.get('HOUSE_API_KEY')\n",
+        },
+        {".env": "# keys\nexport ANTHROPIC_API_KEY=sk-1\n"},
+        {"desk/llm.py": ASK.replace("http://models.invalid", "http://localhost:11434")},
+    ],
+    ids=["key", "gateway", "key of its own", ".env", "local server"],
+)
+def test_where_a_model_can_be_asked_no_placeholder_answers(folder: Folder, how: dict[str, Any]) -> None:
+    folder.env.update(how.get("environment", {}))
+    folder.write({**FILES_PROJECT, **{name: text for name, text in how.items() if name != "environment"}})
     said = folder.fapo("init", "--yes")
     assert said.code == 0
     assert "the first run asks the model" in said.out
     assert settings(folder).offline is None
+
+
+def test_a_key_that_only_the_code_names_ends_the_placeholder(folder: Folder) -> None:
+    code = ASK + "\nKEY = os.environ.get('HOUSE_API_KEY')\n"
+    folder.write({**FILES_PROJECT, "desk/llm.py": code, ".env": "HOUSE_API_KEY=\nOPENAI_API_KEY=  # none\n"})
+    assert folder.fapo("init", "--yes").code == 0
+    offline = settings(folder).offline
+    assert offline is not None
+    assert offline.unless_env == ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HOUSE_API_KEY"]
 
 
 def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -> None:

@@ -23,7 +23,7 @@ import os
 
 import httpx
 
-BASE = os.environ.get("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+BASE = os.environ.get("OPENAI_BASE_URL", "http://models.invalid/v1")
 TEMPERATURE = 0.7
 
 

@@ -99,7 +99,8 @@ def _found(survey: Survey, function: Function | None, fixture: str) -> Found:
         params=survey.params,
         structure=stuck if not prompts.entries else (),
         code=code,
-        placeholder=function is not None and bool(survey.candidates) and not survey.has_key,
+        placeholder=function is not None and bool(survey.candidates) and not survey.can_ask,
+        further_keys=survey.further_keys,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_fapo.cli.init.fixture import Subject
+from pytest_fapo.cli.init.keys import DEFAULT_KEYS
 
 OFFLINE = "pytest_fapo.llm.placeholder:reply"
 _SPLITS = ("train", "val", "holdout")
@@ -29,6 +30,8 @@ class Found:
     """Files with the steps' functions; offered, not allowed."""
     placeholder: bool = False
     """Whether something has to answer in the model's place for now."""
+    further_keys: Sequence[str] = ()
+    """Environment variables whose keys the code uses, beside those of OpenAI and Anthropic."""
 
 
 def settings(found: Found) -> str:
@@ -62,15 +65,21 @@ def settings(found: Found) -> str:
             "# Files whose functions may be rewritten; tried last.",
             f"# structure = {_list(found.code or ['app/pipeline.py'])}",
         ]
-    if found.placeholder:
-        lines += [
-            "",
-            "[tool.fapo.offline]",
-            "# Answers in the model's place while no key (OPENAI_API_KEY, ANTHROPIC_API_KEY) is set, so that",
-            "# the tests run at once. It is no model; set a key, or write a stand-in that knows more.",
-            f'model = "{OFFLINE}"',
-        ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_offline(found)]) + "\n"
+
+
+def _offline(found: Found) -> list[str]:
+    if not found.placeholder:
+        return []
+    keys = [*DEFAULT_KEYS, *found.further_keys]
+    return [
+        "",
+        "[tool.fapo.offline]",
+        f"# Answers in the model's place while no key ({', '.join(keys)}) is set,",
+        "# so that the tests run at once. It is no model; set a key, or write a stand-in that knows more.",
+        f'model = "{OFFLINE}"',
+        *([f"unless_env = {_list(keys)}"] if found.further_keys else []),
+    ]
 
 
 def _list(entries: Sequence[str], *, wrap: bool = False) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.cli.init.asking_models import UNSEEN
 from pytest_fapo.cli.init.functions import CallGraph, Function
+from pytest_fapo.cli.init.keys import DEFAULT_KEYS, can_ask, key_names
 from pytest_fapo.cli.init.layout import Layout, fixtures_of, is_installed, read_layout
 from pytest_fapo.cli.init.pipelines import pipeline_candidates
 from pytest_fapo.cli.init.sources import SourceModule, application_modules, project_paths
@@ -17,10 +17,6 @@ from pytest_fapo.cli.init.texts import PromptTexts, find_prompts
 from pytest_fapo.cli.init.values import find_params
 from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError
-from pytest_fapo.session.offline_keys import key_given
-
-_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-_KEY_LINE = re.compile(rb"^\s*(?:export\s+)?(?:OPENAI|ANTHROPIC)_API_KEY\s*=\s*\S", re.M)
 
 
 @dataclass(frozen=True)
@@ -88,14 +84,15 @@ class Survey:
         )
 
     @cached_property
-    def has_key(self) -> bool:
-        """Whether a key is set, here or in the project's `.env`."""
-        if any(key_given(name) for name in _KEYS):
-            return True
-        try:
-            return bool(_KEY_LINE.search((self.layout.root / ".env").read_bytes()))
-        except OSError:
-            return False
+    def can_ask(self) -> bool:
+        """Whether the model could be asked now; else something has to answer in its place."""
+        asking = {self.graph.functions[target].module.path for target in self.graph.asking}
+        return can_ask(self.layout.root, self.modules, asking)
+
+    @cached_property
+    def further_keys(self) -> list[str]:
+        """Environment variables of keys that the code names, beside those of OpenAI and Anthropic."""
+        return [name for name in key_names(self.modules) if name not in DEFAULT_KEYS]
 
     def missing_on_path(self, function: Function | None) -> list[str]:
         """Folders that pytest's `pythonpath` lacks to import a function's module."""
