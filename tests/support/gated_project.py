@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from support.ready_pytest import Finished, plugin_path, run_pytest
 
 RULES = "paid=billing\nbroken=warranty\nlate=delivery\n"
 WORDS = ("paid", "broken", "late", "lost")
@@ -62,14 +62,6 @@ prompts = ["*.md"]
 """
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of pytest gave."""
-
-    code: int
-    text: str
-
-
 @dataclass
 class GatedProject:
     """The project on disk, and pytest runs in it."""
@@ -83,24 +75,20 @@ class GatedProject:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text), encoding="utf-8", newline="")
 
-    def pytest(self, *arguments: str, cwd: str = ".") -> Outcome:
+    def pytest(self, *arguments: str, cwd: str = ".") -> Finished:
         dropped = {"CI", "PYTEST_ADDOPTS", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"}
         environment = {name: value for name, value in os.environ.items() if name not in dropped}
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", *arguments],
+        return run_pytest(
+            ["-q", *arguments],
             cwd=self.root / cwd,
-            env={**environment, "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1", **self.env},
-            capture_output=True,
-            text=True,
+            environment={**environment, **plugin_path(), "COLUMNS": "120", **self.env},
             timeout=60,
-            stdin=subprocess.DEVNULL,
         )
-        return Outcome(done.returncode, done.stdout + done.stderr)
 
-    def update(self, *arguments: str) -> Outcome:
+    def update(self, *arguments: str) -> Finished:
         return self.pytest("--fapo-update-baseline", *arguments)
 
-    def gate(self, *arguments: str) -> Outcome:
+    def gate(self, *arguments: str) -> Finished:
         return self.pytest("--fapo-gate", *arguments)
 
     @property
