@@ -97,8 +97,8 @@ class Gathering:
             there = self._parsed(content)
             if there is not None:
                 earlier, data.compared = there, f"the baseline of {base.name}"
-        judged = data.gate is None or data.gate.verdict != "undecided"
-        if earlier is not None and data.evaluation.cases and judged:
+        whole = data.gate is None or not data.gate.partial
+        if earlier is not None and data.evaluation.cases and whole:
             self._compare(data, earlier, committed)
         self._blame(data)
 

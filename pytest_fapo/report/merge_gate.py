@@ -42,7 +42,7 @@ def render_gate(
     terminal = Terminal(file, tty=tty, color=color, width=width)
     most = _LINES if verbosity < 1 else len(result.regressions) + len(result.scores)
     terminal.line("")
-    terminal.line((f"fapo: {_headline(result)}", _style(result)))
+    terminal.line((f"fapo: {gate_headline(result)}", _style(result)))
     _problems(terminal, [each for each in result.failures if each.kind not in _LAST], "")
     _regressions(terminal, result, most)
     whole = not result.partial
@@ -70,7 +70,8 @@ def _style(result: GateResult) -> str:
     return "bold red" if result.verdict == "fell" else "bold yellow"
 
 
-def _headline(result: GateResult) -> str:
+def gate_headline(result: GateResult) -> str:
+    """The verdict in words, for the terminal and for a pull request."""
     against = f" against {result.baseline}" if result.baseline else ""
     if result.verdict == "fell":
         lost = sum(each.fails for each in result.regressions)

@@ -107,7 +107,9 @@ def fallen(*regressions: Regression, **more: Any) -> PullRequest:
 
 def test_verdict_scores_and_regressions_come_in_this_order() -> None:
     text, read = page(fallen(regression(1), regression(2)))
-    assert text.startswith("## ❌ Accuracy fell: 2 tests on cases that passed do not pass any more\n")
+    assert text.startswith(
+        "## ❌ Accuracy fell against fapo-baseline.json: 2 tests that passed no longer pass\n"
+    )
     assert text.index("| group |") < text.index("| test |")
     assert read.rows[1][:5] == ["val", "40", "90 %", "88 %", "-2.5"]
     assert read.rows[2] == ["tag refunds", "9", "100 %", "50 %", "-50.0", "80 % missed"]
@@ -117,11 +119,14 @@ def test_verdict_scores_and_regressions_come_in_this_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "start"),
-    [("passed", "## ✅ Accuracy holds\n"), ("undecided", "## ⚠️ Accuracy could not be judged\n")],
+    ("verdict", "kind", "start"),
+    [
+        ("passed", "test", "## ⚠️ Accuracy holds, but other tests fail\n"),
+        ("undecided", "missing-baseline", "## ⚠️ Accuracy could not be judged, so nothing is let through\n"),
+    ],
 )
-def test_other_verdicts(verdict: Any, start: str) -> None:
-    problem = GateProblem(kind="missing-baseline", message="there is no baseline", command="pytest -q")
+def test_other_verdicts(verdict: Any, kind: Any, start: str) -> None:
+    problem = GateProblem(kind=kind, message="there is no baseline", command="pytest -q")
     said = GateProblem(kind="new-cases", message="3 cases are new", fails=False)
     gate = GateResult(policy="strict", verdict=verdict, problems=[said, problem], fixed=["a"])
     text, read = page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))
@@ -144,9 +149,19 @@ def test_a_branch_that_gives_tests_up_is_not_told_that_all_is_well() -> None:
     assert "t.py::test[b]" in read.folded
 
 
+def test_snapshots_that_are_out_of_date_are_not_told_as_an_open_question() -> None:
+    stale = GateProblem(kind="stale-snapshot", message="p.md is out of date", path="p.md")
+    rows = [SplitScore(pipeline="answer", group="val", cases=4, before=1.0, after=1.0)]
+    gate = GateResult(policy="strict", verdict="undecided", problems=[stale], scores=rows)
+    text, read = page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))
+    assert text.startswith("## ⚠️ Accuracy holds, but what is committed with it is out of date\n")
+    assert ["val", "4", "100 %", "100 %", "±0"] in read.rows
+
+
 def test_scores_of_cases_that_could_not_be_asked_are_not_shown() -> None:
     rows = [SplitScore(pipeline="answer", group="val", cases=4, before=1.0, after=0.0)]
-    gate = GateResult(policy="strict", verdict="undecided", scores=rows)
+    missed = GateProblem(kind="cache-miss", message="4 tests asked something new")
+    gate = GateResult(policy="strict", verdict="undecided", scores=rows, problems=[missed])
     assert "100 %" not in page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))[0]
 
 

@@ -68,7 +68,7 @@ def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_pat
     code, text = project.pytest("-q", "--fapo-gate", "--fapo-summary=gate.md", **GITHUB)
     assert code == 10, text
     page = (tmp_path / "gate.md").read_text(encoding="utf-8")
-    assert page.startswith("## ❌ Accuracy fell: 6 tests")
+    assert page.startswith("## ❌ Accuracy fell against fapo-baseline.json: 6 tests")
     assert page.index("test_team[t01]") < page.index("test_team[t02]") < page.index("test_team[t04]")
     assert '`sort`: `"Dear customer, billing!"` (`app/prompts/sort.md`)' in page
     assert text.count(f"\n::error file={ADDRESS},line=2,title=Passed before%2C not now::") == 6

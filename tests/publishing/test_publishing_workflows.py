@@ -196,7 +196,7 @@ def test_a_change_that_keeps_accuracy_passes(team: Team) -> None:
     outcome = team.github("harmless")
     assert outcome.code == 0, outcome.text
     assert "::error" not in outcome.text
-    assert outcome.step_summary.startswith("## ✅ Accuracy holds\n")
+    assert outcome.step_summary.startswith("## ✅ Accuracy holds against fapo-baseline.json\n")
     assert "| train | 3 | 100 % | 100 % | ±0 |" in outcome.step_summary
     assert "What changed" not in outcome.step_summary
 
@@ -211,11 +211,13 @@ def test_code_that_breaks_a_case_is_blocked_where_it_stands(team: Team) -> None:
         [("cases.jsonl", "4")],
         [("cases.jsonl", "7")],
     ]
-    assert github.step_summary.startswith("## ❌ Accuracy fell: 3 tests")
+    assert github.step_summary.startswith("## ❌ Accuracy fell against fapo-baseline.json: 3 tests")
     assert '`{"team":"invoices"' in github.step_summary
     gitlab = team.gitlab("broken")
     assert gitlab.code == 10, gitlab.text
-    assert gitlab.file("fapo-summary.md").startswith("## ❌ Accuracy fell: 3 tests")
+    assert gitlab.file("fapo-summary.md").startswith(
+        "## ❌ Accuracy fell against fapo-baseline.json: 3 tests"
+    )
     entries = json.loads(gitlab.file("gl-code-quality-report.json"))
     assert [entry["location"] for entry in entries if entry["severity"] == "major"] == [
         {"path": "cases.jsonl", "lines": {"begin": line}} for line in (1, 4, 7)
@@ -231,7 +233,7 @@ def test_code_that_breaks_a_case_is_blocked_where_it_stands(team: Team) -> None:
 def test_a_prompt_without_its_answers_is_not_let_through(team: Team) -> None:
     outcome = team.github("unasked")
     assert outcome.code == 11, outcome.text
-    assert outcome.step_summary.startswith("## ⚠️ Accuracy could not be judged\n")
+    assert outcome.step_summary.startswith("## ⚠️ Accuracy could not be judged, so nothing is let through\n")
     assert "### What changed against main\n" in outcome.step_summary
     assert "+Be friendly." in outcome.step_summary
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.models import Evaluation, GateResult
 from pytest_fapo.report.markdown import code, prose
+from pytest_fapo.report.merge_gate import gate_headline
 from pytest_fapo.report.pull_request.record import PullRequest
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
 from pytest_fapo.report.words import count, percent
@@ -39,15 +40,13 @@ def _verdict(data: PullRequest) -> tuple[str, str]:
 
 
 def _of_gate(gate: GateResult) -> tuple[str, str]:
+    """The terminal's own words, and a mark that is told from afar."""
+    words = prose(gate_headline(gate))
     if gate.verdict == "passed":
-        return GOOD, "Accuracy holds"
-    if gate.verdict == "undecided":
-        return UNSURE, "Accuracy could not be judged"
-    lost = sum(regression.fails for regression in gate.regressions)
-    if not lost:
-        return BAD, "Accuracy fell"
-    verb = "does" if lost == 1 else "do"
-    return BAD, f"Accuracy fell: {count(lost, 'test')} on cases that passed {verb} not pass any more"
+        mark = UNSURE if gate.failures else GOOD
+    else:
+        mark = BAD if gate.verdict == "fell" else UNSURE
+    return mark, words[:1].upper() + words[1:]
 
 
 def _of_run(data: PullRequest) -> tuple[str, str]:
@@ -88,9 +87,6 @@ def _with(sentence: str, command: str) -> str:
 
 
 def _gate_sentences(gate: GateResult) -> list[str]:
-    parts = [f"Policy `{gate.policy}`"]
-    if gate.baseline:
-        parts.append(f"against {code(gate.baseline)}")
     figures = (
         ("fixed", gate.fixed),
         ("still failing", gate.still_failing),
@@ -98,7 +94,7 @@ def _gate_sentences(gate: GateResult) -> list[str]:
         ("another output with the same result", gate.changed_outputs),
     )
     counted = ", ".join(f"{label}: {len(names):,}" for label, names in figures if names)
-    lines = [" ".join(parts) + "." + (f" {counted.capitalize()}." if counted else "")]
+    lines = [f"Policy `{gate.policy}`." + (f" {counted.capitalize()}." if counted else "")]
     if gate.effect is not None:
         lines.append(_effect(gate))
     return lines

@@ -32,7 +32,7 @@ def _blocks(data: PullRequest, size: Size) -> list[str]:
     blocks = [heading(data), *sentences(data)]
     if data.gate is not None:
         blocks.append(problem_list(data.gate.problems, size))
-        if data.gate.verdict != "undecided":  # else a case that could not be asked would count as failing
+        if not data.gate.partial:  # else a case that could not be asked would count as failing
             blocks.append(score_table(data.gate.scores, size))
         blocks += regression_parts(data.gate, size)
     elif data.summary is not None:
