@@ -274,6 +274,17 @@ def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -
     assert "3 passed" in folder.bare_pytest("-q").out
 
 
+def test_a_flat_project_with_setup_cfg_needs_no_setting(folder: Folder) -> None:
+    files = {name: text for name, text in FILES_PROJECT.items() if name != "pyproject.toml"}
+    folder.write({**files, "setup.cfg": "[tool:pytest]\ntestpaths = tests\n"})
+    before = folder.files()
+    assert folder.fapo("init", "--yes").code == 0
+    assert "from desk.pipeline import handle" in folder.read("conftest.py")
+    assert "in conftest.py, that" in folder.read("pyproject.toml")
+    assert before.items() <= folder.files().items()
+    assert "4 passed" in folder.bare_pytest("-q").out
+
+
 def test_a_fixture_that_would_hide_ours_is_told(folder: Folder) -> None:
     hiding = "import pytest\n\n\n@pytest.fixture\ndef run():\n    return 1\n"
     folder.write({**SCRIPT_PROJECT, "conftest.py": hiding})

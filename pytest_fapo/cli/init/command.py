@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_fapo.cli.console import Console
@@ -11,6 +12,7 @@ from pytest_fapo.cli.init.contents import Found, case_file, source_of_test
 from pytest_fapo.cli.init.fixture import Subject, fixture_source, subject_of
 from pytest_fapo.cli.init.functions import Function
 from pytest_fapo.cli.init.labelled import Labelled, find_labelled
+from pytest_fapo.cli.init.layout import Layout
 from pytest_fapo.cli.init.pipelines import step_patterns, way_to_models
 from pytest_fapo.cli.init.plan import PlannedFile, plan_conftest, plan_settings, unused_name
 from pytest_fapo.cli.init.questions import ask_for_prompts, choose_pipeline, named_pipeline
@@ -50,7 +52,6 @@ def init(options: argparse.Namespace, console: Console) -> int:
 
 def _decide(survey: Survey, options: argparse.Namespace, console: Console) -> Report:
     """The files to write, and all that is to be said about them."""
-    layout = survey.layout
     asks = not (options.yes or options.dry_run)
     if options.pipeline:
         function: Function | None = named_pipeline(survey, options.pipeline)
@@ -60,11 +61,11 @@ def _decide(survey: Survey, options: argparse.Namespace, console: Console) -> Re
         survey.prompts.entries += ask_for_prompts(survey, console)
     subject = subject_of(function, survey.by_name)
     fixture = "pipeline" if "pipeline" not in survey.fixtures else "llm_pipeline"
-    folders = survey.missing_on_path(function)
+    layout, folders = _place(survey, function)
     labelled = find_labelled(
         layout.root, survey.paths, subject.fields or (function.takes if function else ())
     )
-    found = _found(survey, function, fixture)
+    found = _found(survey, function, fixture, layout.conftest)
     pythonpath = folders if layout.can_set_pythonpath else []
     test = unused_name(layout, layout.tests, f"test_{subject.label}_cases", ".py", survey.paths)
     files = [
@@ -84,7 +85,18 @@ def _decide(survey: Survey, options: argparse.Namespace, console: Console) -> Re
     )
 
 
-def _found(survey: Survey, function: Function | None, fixture: str) -> Found:
+def _place(survey: Survey, function: Function | None) -> tuple[Layout, list[str]]:
+    """Where the fixture goes, and which folders pytest must be told of so that its import works.
+
+    pytest puts the folder of a conftest.py on `sys.path`: that saves a line in a file that is not ours.
+    """
+    layout, folders = survey.layout, survey.missing_on_path(function)
+    if folders == ["."] and not layout.can_set_pythonpath and not layout.importlib_mode:
+        return replace(layout, conftest="conftest.py"), []
+    return layout, folders
+
+
+def _found(survey: Survey, function: Function | None, fixture: str, conftest: str) -> Found:
     steps = step_patterns(survey.graph, function) if function is not None else []
     way = way_to_models(survey.graph, function) if function is not None else set()
     code = sorted({survey.graph.functions[target].module.path for target in way})
@@ -92,7 +104,7 @@ def _found(survey: Survey, function: Function | None, fixture: str) -> Found:
     stuck = sorted({text.path for text in prompts.stuck if text.path in code})
     return Found(
         fixture=fixture,
-        conftest=survey.layout.conftest,
+        conftest=conftest,
         steps=steps,
         prompts=prompts.entries,
         read=prompts.read,

@@ -14,7 +14,13 @@ DEFAULT_KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 """Without these the stand-in answers, unless the settings say otherwise."""
 _KEY = re.compile(r"[A-Z][A-Z0-9_]*_API_(?:KEY|TOKEN)")
 _OWN_SERVER = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal)\b")
-_SERVERS = ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_BASE_URL", "OLLAMA_HOST")
+_OTHER_WAYS = (
+    "ANTHROPIC_AUTH_TOKEN",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "ANTHROPIC_BASE_URL",
+    "OLLAMA_HOST",
+)
 
 
 def key_names(modules: Iterable[SourceModule]) -> list[str]:
@@ -32,12 +38,12 @@ def can_ask(root: Path, modules: Sequence[SourceModule], asking: Iterable[str]) 
         asking: paths of the modules that ask a model.
     """
     names = key_names(modules)
-    if any(key_given(name) for name in names) or any(os.environ.get(name) for name in _SERVERS):
+    if any(key_given(name) for name in names) or any(os.environ.get(name) for name in _OTHER_WAYS):
         return True
     wanted = set(asking)
     if any(_OWN_SERVER.match(text) for module in modules if module.path in wanted for text in module.texts):
         return True
-    either = "|".join((*names, *_SERVERS))
+    either = "|".join((*names, *_OTHER_WAYS))
     line = re.compile(rf"^[ \t]*(?:export[ \t]+)?(?:{either})[ \t]*=[ \t]*[^\s#]".encode(), re.M)
     try:
         return bool(line.search((root / ".env").read_bytes()))
