@@ -45,7 +45,10 @@ def render_update(update: BaselineUpdate, file: TextIO, *, tty: bool = False, co
     if update.snapshots:
         terminal.line("  ", f"snapshots: {listing(update.snapshots, most=5)}", indent=4)
     if update.written or update.snapshots:
-        terminal.line("  ", "commit them with the change that they belong to")
+        both = update.written + len(update.snapshots) > 1
+        terminal.line(
+            "  ", f"commit {'them' if both else 'it'} with the change behind {'them' if both else 'it'}"
+        )
 
 
 def _totals(baseline: Baseline) -> str:
