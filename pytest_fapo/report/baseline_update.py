@@ -45,10 +45,9 @@ def render_update(update: BaselineUpdate, file: TextIO, *, tty: bool = False, co
     if update.snapshots:
         terminal.line("  ", f"snapshots: {listing(update.snapshots, most=5)}", indent=4)
     if update.written or update.snapshots:
-        both = update.written + len(update.snapshots) > 1
-        terminal.line(
-            "  ", f"commit {'them' if both else 'it'} with the change behind {'them' if both else 'it'}"
-        )
+        several = update.written + len(update.snapshots) > 1
+        what, whose = ("them", "they belong") if several else ("it", "it belongs")
+        terminal.line("  ", f"commit {what} with the change that {whose} to")
 
 
 def _totals(baseline: Baseline) -> str:
