@@ -55,7 +55,7 @@ class Opened:
 
     def until(self, condition: str) -> None:
         """Wait; the page's own policy does not let it evaluate the condition itself."""
-        ends = time.monotonic() + 5
+        ends = time.monotonic() + 20
         while not self.page.evaluate(condition):
             assert time.monotonic() < ends, f"{condition} did not come true:\n{self.text()}"
             self.page.wait_for_timeout(20)
@@ -77,7 +77,7 @@ def open_report(browser: Any, tmp_path: Path) -> Iterator[Open]:
         path = tmp_path / "report.html"
         write_report(path, data)
         page = browser.new_context(**context).new_page()
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(20_000)
         opened.append(Opened(page, path))
         return opened[-1].go(view)
 
