@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.left_patch import NEW_SORT, NEW_TONE, SORT, TONE, TWO_PROMPTS, half_by_half
 from support.teams import (
-    MakeProject,
     Project,
     Server,
     make_project,
@@ -17,21 +16,8 @@ from support.teams import (
     serving,
 )
 
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with serving(Server()) as running:
-        yield running
-
-
-@pytest.fixture
-def project(tmp_path: Path, server: Server) -> MakeProject:
-    def make(files: Mapping[str, str] | None = None) -> Project:
-        root = tmp_path / "project"
-        root.mkdir()
-        return make_project(root, server, files)
-
-    return make
+from pytest_fapo.optimize import RunDirectory
+from pytest_fapo.optimize.results import undo_run
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +33,18 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, reviewed_server: Server)
     root = tmp_path_factory.mktemp("left") / "project"
     root.mkdir()
     made = make_project(root, reviewed_server, TWO_PROMPTS)
-    result = made.optimize("--fapo-write=patch")
+    before = made.snapshot()
+    result = made.optimize()
     assert "2 accepted" in result.text, result.text
+    assert made.prompt == NEW_SORT
+    undone = undo_run(root, RunDirectory(made.run_directory))
+    assert sorted(undone.written) == [SORT, TONE]
+    assert made.snapshot() == before, "undo gives back what a run itself has written"
     return made
 
 
 @pytest.fixture
 def left(tmp_path: Path, made_once: Project) -> Project:
-    """The project as the run has left it: nothing written, two changes in its patch."""
+    """The project with nothing written, and the run with two open changes."""
     root = Path(shutil.copytree(made_once.root, tmp_path / "project"))
     return Project(root, made_once.server)

@@ -136,6 +136,17 @@ def test_a_scope_that_lost_the_artifact_is_said(made: Made) -> None:
         find_reviewable(made.root, smaller)
 
 
+def test_changes_of_files_that_changed_since_are_left_out(made: Made) -> None:
+    (made.root / "app/texts.py").write_bytes(b"TONE = 'mine'\nTOP_K = 3\n")
+    reviewable = find_reviewable(made.root, SCOPE, made.run.path.name[:10])
+    assert [edit.address for edit in reviewable.edits] == [SORT, CLEAN]
+    assert reviewable.left_out == ["app/texts.py"]
+    (made.root / "app/sort.md").unlink()
+    (made.root / "app/steps.py").write_bytes(b"\n")
+    with pytest.raises(FapoError, match=r"app/sort.md, app/steps.py and app/texts.py changed since the run"):
+        made.reviewable()
+
+
 # --- what is written ---------------------------------------------------------------------------------------
 
 
