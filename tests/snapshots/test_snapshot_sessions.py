@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.ready_pytest import run_pytest
 
 FILES = {
     "pyproject.toml": """
@@ -94,12 +93,14 @@ class Shop:
 
     def pytest(self, *arguments: str, code: int = 0, **environment: str) -> str:
         kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        done = subprocess.run(
-            command, cwd=self.root, env=kept | environment, capture_output=True, text=True, timeout=120
+        done = run_pytest(
+            ["-q", "-p", "no:cacheprovider", *arguments],
+            cwd=self.root,
+            environment=kept | environment,
+            timeout=120,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        assert done.code == code, done.text
+        return done.text
 
     def update(self, *arguments: str) -> str:
         return self.pytest("--fapo-update-baseline", *arguments)

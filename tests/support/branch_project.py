@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-REPOSITORY = Path(__file__).parents[2]
+from support.ready_pytest import plugin_path, run_pytest
+
 GOOD_PROMPT = "Which team is this for: billing, shipping or other?\nReply with one word.\n"
 CHATTY_PROMPT = "Which team is this for: billing, shipping or other?\nBe friendly.\n"
 ADDRESS = "app/prompts/sort.md"
@@ -127,18 +127,14 @@ class BranchProject:
         kept = {
             name: value for name, value in os.environ.items() if name != "CI" and not name.startswith(foreign)
         }
-        return {**kept, "COLUMNS": "120", "PYTHONPATH": str(REPOSITORY), **more}
+        return {**kept, "COLUMNS": "120", **plugin_path(), **more}
 
     def pytest(self, *arguments: str, **variables: str) -> tuple[int, str]:
         """Run pytest in the project's folder; its exit code and everything that it printed."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-        done = subprocess.run(
-            command,
+        done = run_pytest(
+            ["-p", "no:cacheprovider", *arguments],
             cwd=self.folder,
-            env=self.environment(**variables),
-            capture_output=True,
-            text=True,
+            environment=self.environment(**variables),
             timeout=120,
-            stdin=subprocess.DEVNULL,
         )
-        return done.returncode, done.stdout + done.stderr
+        return done.code, done.text

@@ -6,10 +6,10 @@ import os
 import re
 import select
 import signal
-import subprocess
 import time
 from collections.abc import Sequence
 
+from support.ready_pytest import run_pytest
 from support.teams import BAD_PROMPT, LIGHT_APP, Project, Result, heed_ctrl_c, right_team
 
 SORT, TONE = "app/prompts/sort.md", "app/prompts/tone.md"
@@ -35,16 +35,14 @@ def half_by_half(prompt: str) -> str:
 
 def scripted(made: Project, answers: str, *options: str, **env: str) -> Result:
     """`pytest --fapo-review` with its answers on standard input."""
-    done = subprocess.run(
-        made.command("-q", "--fapo-review", *options),
+    done = run_pytest(
+        made.command("-q", "--fapo-review", *options)[3:],
         cwd=made.root,
-        env={**made.environment(), **env},
-        input=answers,
-        capture_output=True,
-        text=True,
+        environment={**made.environment(), **env},
         timeout=90,
+        typed=answers,
     )
-    return Result(done.returncode, done.stdout + done.stderr)
+    return Result(done.code, done.text)
 
 
 def on_terminal(made: Project, answers: Sequence[str], **env: str) -> Result:

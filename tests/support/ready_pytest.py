@@ -52,18 +52,32 @@ class Finished:
 
 
 def run_pytest(
-    arguments: Sequence[str], *, cwd: Path, environment: Mapping[str, str], timeout: float
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float,
+    typed: str = "",
 ) -> Finished:
-    """Run `python -m pytest` with nobody at the keyboard.
+    """Run `python -m pytest` without a terminal.
+
+    Args:
+        arguments: of pytest.
+        cwd: folder to run it in.
+        environment: all variables that it has.
+        timeout: in seconds.
+        typed: what it can read from standard input, then comes the end.
 
     Raises:
         subprocess.TimeoutExpired: after so many seconds; the process is killed.
     """
     if sys.platform != "linux" or _startup(environment) != _startup(os.environ):
-        return _started_anew(arguments, cwd, environment, timeout)
+        return _started_anew(arguments, cwd, environment, timeout, typed)
     order = {"arguments": list(arguments), "cwd": os.fspath(cwd), "environment": dict(environment)}
-    with tempfile.TemporaryFile() as output:
-        code = _server().run(order, output.fileno(), timeout)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as given:
+        given.write(typed.encode())
+        given.seek(0)
+        code = _server().run(order, [given.fileno(), output.fileno()], timeout)
         output.seek(0)
         text = output.read()
     if code is None:
@@ -81,7 +95,7 @@ def _startup(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _started_anew(
-    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float
+    arguments: Sequence[str], cwd: Path, environment: Mapping[str, str], timeout: float, typed: str
 ) -> Finished:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
@@ -89,7 +103,7 @@ def _started_anew(
         env=dict(environment),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
+        input=typed.encode(),
         timeout=timeout,
     )
     return Finished(done.returncode, done.stdout.decode("utf-8", "replace"))
@@ -116,11 +130,11 @@ class _Server:
         theirs.close()
         atexit.register(self.close)
 
-    def run(self, order: Mapping[str, object], output: int, timeout: float) -> int | None:
+    def run(self, order: Mapping[str, object], streams: list[int], timeout: float) -> int | None:
         """Exit code of one run; None where it took too long and was killed."""
         answers, theirs = os.pipe()
         try:
-            socket.send_fds(self._orders, [json.dumps(order).encode()], [output, theirs])
+            socket.send_fds(self._orders, [json.dumps(order).encode()], [*streams, theirs])
             os.close(theirs)
             process = _read_number(answers, timeout)
             if process is None:
@@ -158,7 +172,7 @@ def serve() -> None:
     orders = socket.socket(fileno=int(sys.argv[1]))
     _load()
     while True:
-        data, descriptors, _, _ = socket.recv_fds(orders, _LIMIT, 2)
+        data, descriptors, _, _ = socket.recv_fds(orders, _LIMIT, 3)
         if not data:
             return
         while _ended(os.WNOHANG):
@@ -191,12 +205,13 @@ def _load() -> None:
     gc.freeze()
 
 
-def _attend(order: dict[str, Any], output: int, answers: int) -> None:
+def _attend(order: dict[str, Any], given: int, output: int, answers: int) -> None:
     """Fork once more and tell the number of that process, then its exit code."""
     process = os.fork()
     if process == 0:
         os.close(answers)
-        _become_pytest(order, output)
+        _become_pytest(order, given, output)
+    os.close(given)
     os.close(output)
     os.write(answers, b"%*d" % (_NUMBER, process))
     _, status = os.waitpid(process, 0)
@@ -205,10 +220,12 @@ def _attend(order: dict[str, Any], output: int, answers: int) -> None:
     os._exit(0)
 
 
-def _become_pytest(order: dict[str, Any], output: int) -> NoReturn:
+def _become_pytest(order: dict[str, Any], given: int, output: int) -> NoReturn:
     """What `python -m pytest` is in a new interpreter."""
+    os.dup2(given, 0)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)
+    os.close(given)
     os.close(output)
     os.chdir(order["cwd"])
     os.environ.clear()
