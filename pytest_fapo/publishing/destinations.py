@@ -70,7 +70,8 @@ def write(path: Path, text: str, *, option: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():  # /dev/stdout
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            # A link or a device is written through, never replaced.
             path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
             return
         staged = path.with_name(f".{path.name}.{os.getpid()}")

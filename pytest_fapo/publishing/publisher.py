@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,7 +56,20 @@ def _write_page(where: Destinations, data: PullRequest, out: Output) -> None:
         write(where.summary, pull_request_markdown(data, limit=COMMENT_BYTES), option="--fapo-summary")
         out.file.write(f"fapo: summary for a pull request: {where.summary}\n")
     if where.step_summary is not None:
-        append(where.step_summary, pull_request_markdown(data, limit=room_in(where.step_summary)))
+        _add_to_step(where.step_summary, data, out)
+
+
+def _add_to_step(path: Path, data: PullRequest, out: Output) -> None:
+    """GitHub's own summary: nobody asked for it on the command line, so it fails nothing."""
+    room = room_in(path)
+    page = pull_request_markdown(data, limit=room)
+    if len(page.encode()) > room:
+        out.file.write("fapo: the summary of this step is full already\n")
+        return
+    try:
+        append(path, page)
+    except FapoError as error:
+        out.file.write(f"fapo: {error}\n")
 
 
 def _remarks(data: PullRequest, places: Places) -> list[Annotation]:

@@ -11,7 +11,7 @@ from support.branch_project import ADDRESS, CHATTY_PROMPT, FILES, BranchProject,
 from support.teams import Server, make_project, serving
 
 from pytest_fapo.errors import FapoError
-from pytest_fapo.publishing.destinations import append, room_in
+from pytest_fapo.publishing.destinations import append, room_in, write
 
 GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "step.md"}
 
@@ -100,11 +100,29 @@ def test_a_file_that_cannot_be_written_fails_the_session_and_no_other_file(
     assert json.loads((tmp_path / "cq.json").read_text()) == []
 
 
-def test_a_page_can_go_to_the_terminal_and_annotations_anywhere(project: BranchProject) -> None:
-    code, text = project.pytest("-q", "--fapo-summary=/dev/stdout", "--fapo-annotations=github")
+def test_githubs_own_file_fails_nothing(project: BranchProject, tmp_path: Path) -> None:
+    project.write({ADDRESS: FILES[ADDRESS]})
+    code, text = project.pytest("-q", "--fapo-diagnose", GITHUB_STEP_SUMMARY="no/step.md")
+    assert code == 0, text
+    assert "fapo: GITHUB_STEP_SUMMARY: no/step.md cannot be written: No such file" in text
+
+
+def test_annotations_can_be_had_anywhere(project: BranchProject) -> None:
+    code, text = project.pytest("-q", "--fapo-annotations=github")
     assert code == 1, text
-    assert "## 6 of 9 tests on cases fail" in text
     assert text.count("\n::error file=cases.jsonl,line=") == 6
+
+
+def test_a_file_is_written_whole_and_a_link_is_written_through(tmp_path: Path) -> None:
+    target, link = tmp_path / "target.md", tmp_path / "link.md"
+    target.write_text("old")
+    link.symlink_to(target)
+    write(link, "through the link", option="--fapo-summary")
+    assert link.is_symlink()
+    assert target.read_text() == "through the link"
+    write(target, "new", option="--fapo-summary")
+    assert target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.md", "target.md"]
 
 
 def test_a_step_that_is_full_already_gets_only_what_fits(tmp_path: Path) -> None:
