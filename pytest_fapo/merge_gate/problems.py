@@ -143,7 +143,7 @@ def _other_questions(evaluation: Evaluation, baseline: Baseline) -> list[str]:
         if _cases(before) == {each.case_id for each in mine}:
             now = calls_digest(pipeline_traces(evaluation, mine))
             if now != before.calls:
-                found.append(name)
+                found.append(repr(name))
     return found
 
 

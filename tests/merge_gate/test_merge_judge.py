@@ -134,7 +134,7 @@ def test_other_questions_are_said_where_no_artifact_shows_them() -> None:
             each.llm_calls = [LLMCall(key=key, api="chat.completions", url="http://x")]
     assert judged(one, one, current_artifacts={}).problems == []
     (problem,) = judged(one, other, current_artifacts={}).problems
-    assert problem.message.startswith("pipeline answer asked its models something else")
+    assert problem.message.startswith("pipeline 'answer' asked its models something else")
     assert not problem.fails
 
 

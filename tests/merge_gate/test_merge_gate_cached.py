@@ -1,0 +1,75 @@
+"""The gate over recorded answers: free, without a network, and closed where an answer is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.gated_project import PYPROJECT, gated_project
+
+APP = """
+from pathlib import Path
+import httpx
+
+PROMPT = Path(__file__).with_name("sort.md").read_text(encoding="utf-8")
+
+def sort(text):
+    body = {"model": "m", "messages": [{"role": "user", "content": PROMPT + text}]}
+    answer = httpx.post("http://127.0.0.1:9/v1/chat/completions", json=body)
+    return answer.json()["choices"][0]["message"]["content"]
+
+def handle(text):
+    return {"team": sort(text), "text": text}
+"""
+
+MODEL = """
+def reply(request):
+    prompt, _, text = request.messages[-1]["content"].partition("Ticket: ")
+    pairs = [line.split("=") for line in prompt.splitlines() if "=" in line]
+    return next((team for word, team in pairs if text.startswith(word)), "unknown")
+"""
+
+PROMPT = "Name the team that this ticket belongs to.\npaid=billing\nbroken=warranty\nlate=delivery\nTicket: "
+OFFLINE = '[tool.fapo.offline]\nmodel = "model:reply"\n'
+
+
+def test_recorded_answers_are_enough_and_a_missing_one_is_no_pass(tmp_path: Path) -> None:
+    project = gated_project(
+        tmp_path,
+        {
+            "app.py": APP,
+            "model.py": MODEL,
+            "rules.md": "",
+            "sort.md": PROMPT,
+            "pyproject.toml": PYPROJECT + OFFLINE,
+        },
+    )
+    assert project.update().code == 0
+    before = project.baseline.read_bytes()
+    done = project.gate("--fapo-cache=only")
+    assert done.code == 0
+    assert "0 calls, 12 from the cache" in done.text
+
+    project.write({"sort.md": PROMPT.replace("warranty", "repairs")})
+    done = project.gate("--fapo-cache=only", "-x")
+    assert done.code == 11
+    done = project.gate("--fapo-cache=only")
+    assert done.code == 11
+    assert "12 tests asked a model something that no recorded answer is for" in done.text
+    assert "fapo cache export" in done.text
+    assert "0 %" not in done.text.partition("fapo: accuracy")[2]
+    done = project.update("--fapo-cache=only")
+    assert done.code == 11
+    assert "12 tests could not ask their model" in done.text
+    assert project.baseline.read_bytes() == before
+
+    done = project.gate()
+    assert done.code == 10
+    line = next(line for line in done.text.splitlines() if "test_team[c01]" in line and "warranty" in line)
+    assert "first differs in step sort (sort.md)" in line
+
+    project.write({"sort.md": PROMPT, "app.py": APP.replace('"model": "m"', '"model": "n"')})
+    done = project.gate()
+    assert done.code == 0
+    assert (
+        "pipeline 'pipeline' asked its models something else than when the baseline was written" in done.text
+    )
