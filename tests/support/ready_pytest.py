@@ -29,6 +29,9 @@ LOADED = ("openai", "anthropic", "httpx", "pydantic", "rich.console", "diskcache
 _LIMIT = 1 << 20
 """Bytes of an order: arguments and environment."""
 
+_PATIENCE = 60.0
+"""Seconds that the server has for loading the SDKs, and a process for ending when it is killed."""
+
 _NUMBER = 12
 """Digits of a number that is answered."""
 
@@ -136,13 +139,14 @@ class _Server:
         try:
             socket.send_fds(self._orders, [json.dumps(order).encode()], [*streams, theirs])
             os.close(theirs)
-            process = _read_number(answers, timeout)
+            process = _read_number(answers, _PATIENCE)
             if process is None:
                 raise RuntimeError("the process that has loaded the SDKs does not answer")
             code = _read_number(answers, timeout)
             if code is None:
                 with suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
+                _read_number(answers, _PATIENCE)  # comes once it has ended
             return code
         finally:
             os.close(answers)
