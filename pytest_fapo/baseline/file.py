@@ -117,7 +117,7 @@ def write_baseline(path: Path, baseline: Baseline) -> bool:
         if path.is_file() and path.read_bytes() == content:
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        _replace(path.resolve(), content)  # a link stays one
     except OSError as error:
         raise BaselineError(f"{path.name} cannot be written: {error.strerror or error}") from None
     return True

@@ -12,7 +12,7 @@ from pytest_fapo.merge_gate.policies import Fall, paired_problems, target_proble
 from pytest_fapo.merge_gate.problems import floor_problems, remarks, unjudged
 from pytest_fapo.merge_gate.regressions import output_changed, regression
 from pytest_fapo.merge_gate.scores import score_rows
-from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
+from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult, SplitScore
 
 _LOSSES = {"regression", "worse", "floor", "metric"}
 
@@ -39,15 +39,11 @@ def judge(
     """
     found = compare(evaluation, baseline)
     rows = score_rows(evaluation, baseline, floors)
-    figures: Fall | None = None
     problems = unjudged(evaluation, found)
-    if policy.name == "paired":
-        worse, figures = paired_problems(found, policy)
-        problems += worse
-    elif policy.name == "target":
-        problems += target_problems(rows, policy)
-    problems += metric_problems(found, policy)
-    problems += floor_problems(rows, floors)
+    figures: Fall | None = None
+    if not problems:
+        losses, figures = _losses(found, rows, policy, floors)
+        problems += losses
     problems += remarks(evaluation, baseline, found, current_artifacts)
     # What could not be asked is no regression: the gate says that it could not judge.
     regressed = [pair for pair in found.pairs if pair.unit.broken and not pair.refused]
@@ -69,6 +65,19 @@ def judge(
         p_value=figures.chance if figures else None,
     )
     return with_problems(result, problems)
+
+
+def _losses(
+    found: Comparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
+) -> tuple[list[GateProblem], Fall | None]:
+    """What tells of a loss beside single regressions; asked of whole runs only."""
+    losses: list[GateProblem] = []
+    figures = None
+    if policy.name == "paired":
+        losses, figures = paired_problems(found, policy)
+    elif policy.name == "target":
+        losses = target_problems(rows, policy)
+    return [*losses, *metric_problems(found, policy), *floor_problems(rows, floors)], figures
 
 
 def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateResult:

@@ -130,6 +130,15 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["fapo-baseline.json"]
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "fapo-baseline.json"
+    link.symlink_to(tmp_path / "elsewhere" / "real.json")
+    write_baseline(link, make_baseline(evaluation({"t1": "+"}), artifacts={}))
+    assert link.is_symlink()
+    assert read_baseline(tmp_path / "elsewhere" / "real.json") == read_baseline(link)
+
+
 def test_two_tests_on_a_case_share_its_line(tmp_path: Path) -> None:
     made = evaluation({"t1": "+"})
     made.items |= evaluation({"t1": "-"}, test="test_a.py::test_other").items

@@ -99,6 +99,14 @@ def test_a_stopped_run_is_undecided_unless_it_has_lost_already() -> None:
     assert judged(before, lost, policy=PAIRED).verdict == "undecided"
 
 
+def test_floors_and_tests_say_nothing_of_a_part() -> None:
+    before = evaluation(many("t", "+", 20))
+    part = evaluation(many("t", "-", 12))
+    result = judged(before, part, policy=PAIRED, floors=[Floor("*", 0.9), Floor("val", 0.5)])
+    assert (result.verdict, kinds(result)) == ("undecided", ["missing-cases"])
+    assert result.p_value is None
+
+
 def test_a_case_without_a_recorded_answer_is_not_judged() -> None:
     after = evaluation({"t1": "+", "t2": "-"}, error_types={"t2": "CacheMiss"})
     result = judged(evaluation({"t1": "+", "t2": "+"}), after)
