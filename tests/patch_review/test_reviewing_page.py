@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from support.documents import REPOSITORY, Scenario, absent, blocks
+from support.ready_pytest import run_pytest
 
 DOCS = REPOSITORY / "docs"
 
@@ -18,22 +17,14 @@ def test_the_review_on_the_page_is_a_real_one(tmp_path: Path) -> None:
     for block in blocks(DOCS / "tutorial.md"):
         if block.kind == "file":
             scenario.play(block)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
 
     def answered(answers: str, *arguments: str) -> str:
-        done = subprocess.run(
-            [*command, *arguments],
-            cwd=tmp_path,
-            env=scenario.environment,
-            input=answers,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        return done.stdout + done.stderr
+        options = ["-q", "-p", "no:cacheprovider", *arguments]
+        environment = scenario.environment
+        return run_pytest(options, cwd=tmp_path, environment=environment, timeout=300, typed=answers).text
 
     before = (tmp_path / "mailroom/prompts/sort.md").read_bytes()
-    assert "--fapo-review" in answered("", "--fapo-optimize", "--fapo-write=patch")
+    assert "--fapo-review" in answered("", "--fapo-optimize", "--fapo-write=patch", "--fapo-max-candidates=1")
     assert (tmp_path / "mailroom/prompts/sort.md").read_bytes() == before
     (block,) = [block for block in blocks(DOCS / "reviewing.md") if block.kind == "review"]
     printed = answered("".join(f"{word}\n" for word in block.argument.split()), "--fapo-review")
