@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.desk_example import REPOSITORY, SPLITS, Outcome, copy_example, run_pytest
+from support.desk_example import (
+    REPOSITORY,
+    SPLITS,
+    Outcome,
+    copy_example,
+    run_pytest,
+    unit_tests_pass,
+)
 from support.documents import Scenario, absent, blocks
 
 pytestmark = pytest.mark.slow
@@ -48,6 +55,15 @@ def _attempts(project: Path) -> list[dict[str, Any]]:
     (journal,) = project.glob(".fapo/runs/*/journal.jsonl")
     events = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     return [event["attempt"] for event in events if event["event"] == "judged"]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_as_shipped_about_half_of_it_fails(before: Outcome, split: str) -> None:
+    assert 0.35 <= before.rate(split) <= 0.55, before.output[-2000:]
+
+
+def test_as_shipped_the_unit_tests_pass(before: Outcome) -> None:
+    unit_tests_pass(before)
 
 
 @pytest.mark.parametrize("split", SPLITS)
