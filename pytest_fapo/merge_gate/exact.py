@@ -16,8 +16,10 @@ from math import comb
 
 SUMS = 50_000
 """The distribution is worked out in full while it has no more than so many different values."""
-DRAWS = 20_000
+DRAWS = 5_000
 """Else so many sums are drawn, from a seed that is always the same."""
+_NEGLIGIBLE = 1e-18
+"""Sums less likely than this are left out: no p-value that matters changes, and far fewer sums are left."""
 _STEPS = 720_720
 """Each case's share counts in so many parts: shares of up to 16 repeats then add up without rounding."""
 
@@ -119,8 +121,9 @@ def _summed(strata: list[Distribution], observed: int) -> float:
                 after[value + more] = after.get(value + more, 0.0) + chance * likely
         if len(after) > SUMS:
             return _drawn(strata, observed)
-        reached = after
-    return sum(chance for value, chance in reached.items() if value <= observed)
+        reached = {value: chance for value, chance in after.items() if chance > _NEGLIGIBLE}
+    likely_sums = sum(chance for value, chance in reached.items() if value <= observed)
+    return max(likely_sums, _NEGLIGIBLE)
 
 
 def _drawn(strata: list[Distribution], observed: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from fractions import Fraction
 from math import comb
 
@@ -63,6 +64,20 @@ def test_nothing_to_compare() -> None:
     assert fall_test([]) == 1.0
     assert fall_test([once(1, 1), once(0, 0)]) == 1.0
     assert least_possible([once(1, 1)] * 4) == pytest.approx(1 / 16)
+
+
+def test_large_suites_with_repeats_are_quick() -> None:
+    draw = random.Random(3)
+
+    def passes() -> int:
+        return sum(draw.random() > 0.1 for _ in range(5))
+
+    cases = [[Table((passes(), passes()), (5, 5))] for _ in range(3_000)]
+    began = time.perf_counter()
+    unchanged = fall_test(cases)
+    assert time.perf_counter() - began < 5
+    assert 0.001 < unchanged < 0.999
+    assert fall_test([[Table((5, 0), (5, 5))] for _ in range(200)]) < 1e-12
 
 
 def test_weights_count() -> None:
