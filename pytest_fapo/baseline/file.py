@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from pydantic import ValidationError
 from pytest_fapo.baseline.make import FORMAT
 from pytest_fapo.errors import BaselineError
 from pytest_fapo.models import SPLITS, Baseline, CaseBaseline, PipelineBaseline, passed_share
+from pytest_fapo.whole_files import write_whole
 
 COMMAND = "pytest --fapo-update-baseline"
 _LIMIT = 256 * 2**20
@@ -116,32 +115,10 @@ def write_baseline(path: Path, baseline: Baseline) -> bool:
     try:
         if path.is_file() and path.read_bytes() == content:
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path.resolve(), content)  # a link stays one
+        write_whole(path, content, durable=True)
     except OSError as error:
         raise BaselineError(f"{path.name} cannot be written: {error.strerror or error}") from None
     return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def render_baseline(baseline: Baseline) -> str:

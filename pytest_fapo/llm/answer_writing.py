@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from pytest_fapo.errors import CacheFileError
 from pytest_fapo.llm.answer_file import FILE_BYTES, HEAD, MARK, TAIL, is_exported_cache
+from pytest_fapo.whole_files import whole_file
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> int:
@@ -29,17 +27,8 @@ def write_lines(path: Path, lines: Iterable[bytes]) -> int:
     target = path.resolve()
     try:
         _check_target(path, target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                size = _write(path, file, lines)
-            os.chmod(name, _mode_of(target))
-            os.replace(name, target)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        with whole_file(target) as file:
+            size = _write(path, file, lines)
     except OSError as error:
         raise CacheFileError(f"{path} cannot be written: {error.strerror or error}") from None
     return size
@@ -68,12 +57,3 @@ def _check_target(path: Path, target: Path) -> None:
             raise CacheFileError(
                 f"{path} exists and is no exported cache; it was left as it is. Give another name"
             )
-
-
-def _mode_of(target: Path) -> int:
-    """The file's permissions, or those of a new one: mkstemp's are the user's alone."""
-    if target.exists():
-        return target.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

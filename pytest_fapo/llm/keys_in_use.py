@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from pytest_fapo.whole_files import write_whole
 
 _NAME = "used-keys.json"
 _FORMAT = 1
@@ -59,10 +59,7 @@ def note_used_keys(
     }
     text = json.dumps(document, indent=1)
     with suppress(OSError):
-        handle, name = tempfile.mkstemp(prefix=f"{_NAME}.", dir=folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(name, folder / _NAME)
+        write_whole(folder / _NAME, f"{text}\n".encode())
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Attempt, Evaluation
+from pytest_fapo.whole_files import write_whole
 
 _JOURNAL = "journal.jsonl"
 
@@ -93,13 +94,7 @@ class RunDirectory:
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run whole: a kill leaves the old one or the new one."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        with staged.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(path)
+        write_whole(path, text.encode(), durable=True)
         return path
 
     def save_evaluation(self, name: str, evaluation: Evaluation) -> None:

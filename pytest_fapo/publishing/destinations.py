@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from pytest_fapo.errors import FapoError
 from pytest_fapo.report.pull_request import PageKind
+from pytest_fapo.whole_files import write_whole
 
 COMMENT_BYTES = 65_000
 """A comment on GitHub takes 65,536 characters; what is longer is refused as a whole."""
@@ -69,14 +69,7 @@ def write(path: Path, text: str, *, option: str) -> None:
         FapoError: it cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            # A link or a device is written through, never replaced.
-            path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-            return
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        staged.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
-        staged.replace(path)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise FapoError(f"{option}: {path} cannot be written: {error.strerror or error}") from None
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.models import text_digest
 from pytest_fapo.snapshots.state import is_snapshot
+from pytest_fapo.whole_files import write_whole
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(?<![.-])")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|readme|index)(\..*)?", re.I)
@@ -50,17 +48,7 @@ def write_file(path: Path, text: str) -> bool:
     if read(path) == text:
         return False
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(draft, path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-            os.replace(draft, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(draft)
-            raise
+        write_whole(path, text.encode())
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror or error}") from None
     return True
@@ -93,9 +81,3 @@ def _is_plain(name: str) -> bool:
 
 def _safe(name: str) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_]+', '-', name).strip('-')[:60] or 'pipeline'}-{text_digest(name)[:8]}.md"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

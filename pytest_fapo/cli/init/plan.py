@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pytest_fapo.cli.init.layout import PROJECT_FILE, Layout
 from pytest_fapo.config import Settings
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.project_file import parse_toml
+from pytest_fapo.whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,12 @@ class PlannedFile:
             OSError: it cannot be written, or was made meanwhile.
         """
         target = root / self.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if self.creates:
-            with target.open("xb") as file:
-                file.write(self.content)
+        if not self.creates:
+            write_whole(target, self.content)
             return
-        target = target.resolve()
-        staged = target.with_name(f".fapo-{os.getpid()}-{target.name}")
-        staged.write_bytes(self.content)
-        staged.chmod(target.stat().st_mode & 0o7777)
-        staged.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            file.write(self.content)
 
 
 def plan_settings(layout: Layout, found: Found, pythonpath: Sequence[str]) -> PlannedFile:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from pytest_fapo.models import Edit, Level, Record
+from pytest_fapo.whole_files import write_whole
 
 
 class Result(Record):
@@ -44,11 +44,7 @@ class Memo:
 
     def keep(self, digest: str, result: Result) -> None:
         """Keep a result; it is on disk, whole, when this returns."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(digest)
-        new = path.with_suffix(f".{os.getpid()}.tmp")
-        new.write_text(result.model_dump_json(), encoding="utf-8")
-        new.replace(path)
+        write_whole(self._path(digest), result.model_dump_json().encode())
 
     def _path(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"

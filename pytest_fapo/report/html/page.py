@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from pytest_fapo.report.html.rows import case_rows, other_tests, two_sided
 from pytest_fapo.report.html.tree import candidate_tree
 from pytest_fapo.report.terminal import shown
 from pytest_fapo.report.words import count, money, percent
+from pytest_fapo.whole_files import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -56,13 +56,9 @@ def write_report(path: Path, data: ReportData) -> None:
         FapoError: the file cannot be written.
     """
     page = render(data)
-    staged = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        staged.write_bytes(page.encode("utf-8", "backslashreplace"))
-        staged.replace(path)
+        write_whole(path, page.encode("utf-8", "backslashreplace"))
     except OSError as error:
-        staged.unlink(missing_ok=True)
         raise FapoError(f"{path}: the report cannot be written: {error.strerror or error}") from error
 
 
