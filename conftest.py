@@ -22,7 +22,9 @@ _SHARED = re.compile(r'^@pytest\.fixture\(.*scope="module"', re.M)
 
 @cache
 def _shares_fixtures(path: str) -> bool:
-    return bool(_SHARED.search(Path(__file__).parent.joinpath(path).read_text(encoding="utf-8")))
+    file = Path(__file__).parent / path
+    sources = [each for each in (file, file.with_name("conftest.py")) if each.is_file()]
+    return any(_SHARED.search(each.read_text(encoding="utf-8")) for each in sources)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -13,9 +13,13 @@ from pytest_fapo.report.html import ReportData, write_report
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A headless Chromium: the system's, else the one that playwright has installed."""
+    """A headless Chromium: the system's, else the one that playwright has installed.
+
+    Closed with the file: until then playwright's event loop runs in this thread, where no other test could run
+    one of its own.
+    """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as started:
         system = next(filter(None, map(shutil.which, _NAMES)), None)
