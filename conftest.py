@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,10 @@ pytest_plugins = ["pytester"]
 # annotations and summaries are not its own.
 for _name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB_", "CI_"))]:
     del os.environ[_name]
+
+if sys.dont_write_bytecode and "PYTEST_XDIST_WORKER" not in os.environ:
+    # The tests start hundreds of interpreters; where none may write bytecode, each would compile the plugin anew.
+    compileall.compile_dir(Path(__file__).parent / "pytest_fapo", quiet=2)
 
 _SHARED = re.compile(r'^@pytest\.fixture\(.*scope="module"', re.M)
 
