@@ -20,7 +20,7 @@ for _name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB
     del os.environ[_name]
 
 if sys.dont_write_bytecode and "PYTEST_XDIST_WORKER" not in os.environ:
-    # The tests start hundreds of interpreters; where none may write bytecode, each would compile the plugin anew.
+    # The tests start hundreds of interpreters; where none may write bytecode, each would compile the plugin.
     compileall.compile_dir(Path(__file__).parent / "pytest_fapo", quiet=2)
 
 _SHARED = re.compile(r'^@pytest\.fixture\(.*scope="module"', re.M)
