@@ -17,8 +17,8 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 def browser() -> Iterator[Any]:
     """A headless Chromium: the system's, else the one that playwright has installed.
 
-    Closed with the file: until then playwright's event loop runs in this thread, where no other test could run
-    one of its own.
+    Closed with the file: until then playwright runs an event loop in this thread, where no other test could
+    run one of its own.
     """
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with playwright.sync_playwright() as started:
