@@ -40,7 +40,7 @@ def write_reports(
                 raise FapoError(
                     f"the HTML report {place} cannot be written: {error.strerror or error}"
                 ) from None
-    out.file.write(f"fapo: HTML report: {path or own}\n")
+    out.file.write(f"fapo: HTML report: {path or own_report(done)}\n")
 
 
 def own_report(done: Done) -> str:

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
-import select
-import signal
 import sys
-import time
 from collections.abc import Sequence
 
 import pytest
-from support.teams import (
-    BAD_PROMPT,
-    LIGHT_APP,
-    MakeProject,
-    Project,
-    Result,
-    Server,
-    heed_ctrl_c,
-    proposal,
-    right_team,
-)
+from support.left_patch import NEW_SORT, NEW_TONE, SORT, TONE, TWO_PROMPTS, half_by_half, typed
+from support.teams import MakeProject, Project, Result, Server, proposal
 
 if sys.platform == "win32":  # pragma: no cover - there is no such terminal
     pytest.skip("needs a pseudo-terminal", allow_module_level=True)
 
-import pty
-
-SORT, TONE = "app/prompts/sort.md", "app/prompts/tone.md"
-TWO_PROMPTS = {
-    "app/pipeline.py": LIGHT_APP.replace(
-        'PROMPT = (Path(__file__).parent / "prompts" / "sort.md").read_text(encoding="utf-8")',
-        'FOLDER = Path(__file__).parent / "prompts"\n'
-        'PROMPT = (FOLDER / "tone.md").read_text() + (FOLDER / "sort.md").read_text()',
-    ),
-    TONE: "You are a helper.\n",
-}
-EDITS = [
-    proposal(BAD_PROMPT.replace("Which team?", "Which team, in small letters?"), SORT),
-    proposal("You are a helper of few words.\n", TONE),
-]
-
-
-def half_by_half(prompt: str) -> str:
-    """Billing needs the first edit, shipping the second, anything else both."""
-    team = right_team(prompt)
-    small, few = "small letters" in prompt, "few words" in prompt
-    obeys = {"billing": small, "shipping": few}.get(team, small and few)
-    return team if obeys else f"I think {team.title()}."
+EDITS = [proposal(NEW_SORT, SORT), proposal(NEW_TONE, TONE)]
 
 
 @pytest.fixture
@@ -61,28 +25,7 @@ def two_edits(project: MakeProject, server: Server) -> Project:
 
 def answering(made: Project, answers: Sequence[str]) -> Result:
     """Run on a terminal of its own; each answer is typed when the question stands there."""
-    process, terminal = pty.fork()
-    if process == 0:
-        heed_ctrl_c()
-        os.chdir(made.root)
-        command = made.command("--fapo-optimize", "--fapo-write=ask")
-        os.execvpe(command[0], command, {**made.environment(), "TERM": "xterm"})
-    text, asked, waiting = "", 0, list(answers)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.2)[0]:
-            try:
-                text += os.read(terminal, 65536).decode(errors="replace")
-            except OSError:  # the other end is closed
-                break
-        if waiting and text.count("[q]uit") > asked:
-            asked = text.count("[q]uit")
-            os.write(terminal, waiting.pop(0).encode())
-    else:
-        os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    os.close(terminal)
-    return Result(os.waitstatus_to_exitcode(status), re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text))
+    return typed(made, ["--fapo-optimize", "--fapo-write=ask"], answers, question="[q]uit")
 
 
 def changed(made: Project, before: dict[str, bytes]) -> set[str]:

@@ -46,7 +46,14 @@ def scripted(made: Project, answers: str, *options: str, **env: str) -> Result:
 
 
 def on_terminal(made: Project, answers: Sequence[str], **env: str) -> Result:
-    """The same on a pseudo-terminal of 130 columns; each answer is typed when a question stands there."""
+    """The same on a pseudo-terminal; each answer is typed when a question stands there."""
+    return typed(made, ["-q", "--fapo-review"], answers, question="[?]", **env)
+
+
+def typed(
+    made: Project, options: Sequence[str], answers: Sequence[str], *, question: str, **env: str
+) -> Result:
+    """pytest on a pseudo-terminal of 130 columns, answered each time that `question` is printed."""
     import fcntl
     import pty
     import struct
@@ -56,7 +63,7 @@ def on_terminal(made: Project, answers: Sequence[str], **env: str) -> Result:
     if process == 0:
         heed_ctrl_c()
         os.chdir(made.root)
-        command = made.command("-q", "--fapo-review")
+        command = made.command(*options)
         os.execvpe(command[0], command, {**made.environment(), "TERM": "xterm", **env})
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 130, 0, 0))
     text, asked, waiting = "", 0, list(answers)
@@ -67,8 +74,8 @@ def on_terminal(made: Project, answers: Sequence[str], **env: str) -> Result:
                 text += os.read(terminal, 65536).decode(errors="replace")
             except OSError:  # the other end is closed
                 break
-        if waiting and text.count("[?]") > asked:
-            asked = text.count("[?]")
+        if waiting and text.count(question) > asked:
+            asked = text.count(question)
             os.write(terminal, waiting.pop(0).encode())
     else:
         os.kill(process, signal.SIGKILL)
