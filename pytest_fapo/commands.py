@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_fapo.errors import ConfigError, FapoError
+from pytest_fapo.outcome import Done
 from pytest_fapo.stash import COMMAND_KEY
 from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
     from pytest_fapo.diagnose.reader import LLMReader
-    from pytest_fapo.models import Diagnosis, Evaluation, GateResult
+    from pytest_fapo.models import Diagnosis, Evaluation
     from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
     from pytest_fapo.report import Summary
@@ -40,20 +41,6 @@ class Prepared:
         self.reader, self.reviewer = readers
         self.summary = summary
         """Of a resumed run whose files are written already."""
-
-
-class Done:
-    """What a session has come to: what summaries, annotations and reports are made of."""
-
-    def __init__(self, baseline: Evaluation) -> None:
-        self.baseline = baseline
-        """What this session's tests gave."""
-        self.gate: GateResult | None = None
-        self.summary: Summary | None = None
-        self.run: RunDirectory | None = None
-        """Of an optimization."""
-        self.diagnosis: Diagnosis | None = None
-        """Of `--fapo-diagnose`."""
 
 
 def quieten(config: pytest.Config) -> None:

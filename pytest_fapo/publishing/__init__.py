@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_fapo.commands import Done
+    from pytest_fapo.outcome import Done
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
 

@@ -17,7 +17,7 @@ from pytest_fapo.publishing.effects import effects, gone
 from pytest_fapo.report.pull_request import ArtifactChange, PageKind, PullRequest
 
 if TYPE_CHECKING:
-    from pytest_fapo.commands import Done
+    from pytest_fapo.outcome import Done
     from pytest_fapo.session import FapoSession
 
 _NO_BASE = (

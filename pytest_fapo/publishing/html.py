@@ -11,7 +11,7 @@ from pytest_fapo.errors import FapoError
 from pytest_fapo.report.pull_request import PageKind
 
 if TYPE_CHECKING:
-    from pytest_fapo.commands import Done
+    from pytest_fapo.outcome import Done
     from pytest_fapo.report.html import Kind, ReportData
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output

@@ -20,7 +20,7 @@ from pytest_fapo.report.code_quality import code_quality_json
 from pytest_fapo.report.pull_request import PullRequest, pull_request_markdown
 
 if TYPE_CHECKING:
-    from pytest_fapo.commands import Done
+    from pytest_fapo.outcome import Done
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
 

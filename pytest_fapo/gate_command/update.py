@@ -15,7 +15,7 @@ from pytest_fapo.models import Baseline, Evaluation, GateProblem
 from pytest_fapo.report import BaselineUpdate, render_update
 
 if TYPE_CHECKING:
-    from pytest_fapo.gate_command import PreparedGate
+    from pytest_fapo.gate_command.prepared import PreparedGate
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
 

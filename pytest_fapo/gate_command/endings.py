@@ -9,7 +9,7 @@ import pytest
 from pytest_fapo.models import Evaluation, GateProblem
 
 if TYPE_CHECKING:
-    from pytest_fapo.gate_hooks import GateHooks
+    from pytest_fapo.gate_command.hooks import GateHooks
     from pytest_fapo.session import FapoSession
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,16 +10,16 @@ from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.baseline import artifact_digests, read_baseline
 from pytest_fapo.errors import BaselineError, FapoError
 from pytest_fapo.gate import GatePolicy, policy_of
-from pytest_fapo.gate_endings import causes
-from pytest_fapo.gate_hooks import GateHooks
-from pytest_fapo.gate_update import check_selection, update_baseline
-from pytest_fapo.merge_gate import Floor, floors_of, judge, old_failure, with_problems
+from pytest_fapo.gate_command.endings import causes
+from pytest_fapo.gate_command.hooks import GateHooks
+from pytest_fapo.gate_command.prepared import PreparedGate
+from pytest_fapo.gate_command.update import check_selection, update_baseline
+from pytest_fapo.merge_gate import floors_of, judge, old_failure, with_problems
 from pytest_fapo.models import Baseline, Evaluation, GateProblem, GateResult
 from pytest_fapo.report import render_gate
 from pytest_fapo.stash import GATE_KEY
 
 if TYPE_CHECKING:
-    from pytest_fapo.models import Artifact
     from pytest_fapo.session import FapoSession
     from pytest_fapo.terminal_output import Output
 
@@ -28,18 +27,6 @@ FELL = 10
 """Exit code: accuracy fell."""
 UNDECIDED = 11
 """Exit code: that could not be judged, or the baseline could not be written."""
-
-
-@dataclass
-class PreparedGate:
-    """What is known before the first test."""
-
-    policy: GatePolicy
-    floors: list[Floor]
-    hooks: GateHooks
-    baseline: Baseline | None = None
-    artifacts: list[Artifact] = field(default_factory=list)
-    digests: dict[str, str] = field(default_factory=dict)
 
 
 def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
