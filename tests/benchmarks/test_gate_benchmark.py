@@ -48,7 +48,7 @@ def test_a_gate_that_never_fires_or_always_does_misses_its_bars(monkeypatch: pyt
     monkeypatch.setattr(gate, "verdicts", lambda suite, policy, runs, drop=0.0: [_Says("fell")] * runs)
     assert {figure.holds for figure in gate._judgement(20) if "unchanged" in figure.name} == {False}
     monkeypatch.setattr(
-        gate, "gated", lambda folder, rounds: [Gated(11.0, 8.0, 501.0), Gated(9.0, 8.0, 400.0)]
+        gate, "gated", lambda folder, cases, rounds: [Gated(11.0, 8.0, 501.0), Gated(9.0, 8.0, 400.0)]
     )
     assert [(figure.result, figure.holds) for figure in gate._speed(2)] == [
         ("9.0 s", True),
