@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fapo.errors import FapoError
 from pytest_fapo.report.pull_request import PageKind
 
 if TYPE_CHECKING:
@@ -33,13 +32,7 @@ def write_reports(
     data = _data(session, done, kind)
     for place in (own, path):
         if place is not None:
-            try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                write_report(place, data)
-            except OSError as error:
-                raise FapoError(
-                    f"the HTML report {place} cannot be written: {error.strerror or error}"
-                ) from None
+            write_report(place, data)
     out.file.write(f"fapo: HTML report: {path or own_report(done)}\n")
 
 
