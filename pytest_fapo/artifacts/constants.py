@@ -51,13 +51,15 @@ def parse_module(data: bytes, path: str) -> Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source.text)
+        imports = _imports(tree)
+        found: dict[str, list[Constant]] = {}
+        for constant in _constants(tree.body, "", imports):
+            found.setdefault(constant.name, []).append(constant)
+    except (RecursionError, MemoryError):
+        raise ArtifactError(f"{path}: an expression in it is nested too deeply to be read") from None
     except (SyntaxError, ValueError) as error:
         where = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
         raise ArtifactError(f"{path}: {where}not valid Python: {error}") from None
-    imports = _imports(tree)
-    found: dict[str, list[Constant]] = {}
-    for constant in _constants(tree.body, "", imports):
-        found.setdefault(constant.name, []).append(constant)
     return Module(source, {name: _once(several) for name, several in found.items()}, tree)
 
 

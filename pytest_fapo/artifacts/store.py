@@ -24,6 +24,8 @@ from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import LEVELS, Artifact, Domain, Edit, Level
 from pytest_fapo.scope_entries import ScopeEntry
 
+LARGEST = 16 * 2**20
+"""Bytes of a file in which something can be edited: what is longer is data, and would be read many times."""
 _SETTING: dict[Level, str] = {"prompt": "prompts", "param": "params", "structure": "structure"}
 
 
@@ -283,15 +285,21 @@ class ArtifactStore:
         if path in self.files:
             return self.files[path]
         try:
-            return (self.root / path).read_bytes()
+            with (self.root / path).open("rb") as file:
+                content = file.read(LARGEST + 1)
         except OSError as error:
             raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from None
+        if len(content) > LARGEST:
+            raise ArtifactError(f"{path}: it is larger than {LARGEST >> 20} MB, too large to be edited")
+        return content
 
     def _near_entry(self, entry: ScopeEntry, level: Level) -> str:
         paths = find_paths(self.root, entry.path, self.files)
         if (self.root / entry.path).is_dir():
             ending = "/*.md" if level == "prompt" else "/*.py"
             return f": it is a folder; write {entry.path.rstrip('/') + ending!r} for the files in it"
+        if (self.root / entry.path).is_symlink():
+            return ": it is a link to something that is not there"
         if not paths:
             return _near(entry.path, all_paths(self.root)) + " (paths are relative to pyproject.toml)"
         names = [name for path in paths for name in self._names(Address(path, entry.name), level)]

@@ -8,7 +8,16 @@ from statistics import fmean
 import pytest_fapo
 from pytest_fapo.baseline.results import ItemGroup, first_trace, item_groups
 from pytest_fapo.baseline.runs import calls_digest, output_digest, output_of, step_digests
-from pytest_fapo.models import SPLITS, Baseline, CaseBaseline, Evaluation, PipelineBaseline, Split, Trace
+from pytest_fapo.models import (
+    SPLITS,
+    Baseline,
+    CaseBaseline,
+    Evaluation,
+    PipelineBaseline,
+    Split,
+    Trace,
+    weighted_mean,
+)
 
 FORMAT = 1
 """Of the file; a version that writes another one reads no older one."""
@@ -78,8 +87,8 @@ def _metrics(groups: list[ItemGroup]) -> dict[str, float]:
 
 def _score(groups: list[ItemGroup], split: Split) -> float | None:
     items = [item for group in groups if group.split == split for item in group.counting]
-    total = sum(item.weight for item in items)
-    return round(sum(item.weight for item in items if item.passed) / total, _DIGITS) if total else None
+    share = weighted_mean((item.weight, item.passed) for item in items)
+    return None if share is None else round(share, _DIGITS)
 
 
 def pipeline_traces(evaluation: Evaluation, groups: Iterable[ItemGroup]) -> list[Trace]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_fapo.models import Evaluation, ItemResult, Split, SplitChange
+from pytest_fapo.models import Evaluation, ItemResult, Split, SplitChange, weighted_mean
 
 
 def newly_failing(before: Evaluation, after: Evaluation, nodeids: Iterable[str]) -> list[str]:
@@ -36,10 +36,7 @@ def change(before: Evaluation, after: Evaluation, split: Split) -> SplitChange:
 
 
 def _share(items: list[ItemResult], evaluation: Evaluation) -> float | None:
-    total = sum(item.weight for item in items)
-    if not total:
-        return None
-    return sum(item.weight for item in items if _passed(evaluation, item.nodeid)) / total
+    return weighted_mean((item.weight, _passed(evaluation, item.nodeid)) for item in items)
 
 
 def _passed(evaluation: Evaluation, nodeid: str) -> bool:

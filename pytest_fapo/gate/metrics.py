@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import fsum
 from statistics import fmean
 
 from pytest_fapo.gate.policy import GatePolicy
@@ -85,9 +86,17 @@ def pass_differences(found: Sequence[Unit]) -> list[float]:
 
 
 def weighted(differences: Sequence[tuple[float, float]]) -> list[float]:
-    """Differences times their weights, so scaled that the mean of the result is the weighted mean."""
-    total = sum(weight for _, weight in differences)
-    return [value * weight * len(differences) / total for value, weight in differences] if total else []
+    """Differences times their weights, so scaled that the mean of the result is the weighted mean.
+
+    The result is the same when all weights are multiplied by one number, also in its last digits: equal
+    weights leave -1, 0 and 1 what they are, and it depends on that which interval is the right one.
+    """
+    largest = max((weight for _, weight in differences), default=0.0)
+    if not largest:
+        return []
+    shares = [weight / largest for _, weight in differences]
+    unit = fsum(shares) / len(shares)
+    return [round(value * share / unit, 12) for (value, _), share in zip(differences, shares, strict=True)]
 
 
 def _by_case(found: Iterable[Unit]) -> list[list[Unit]]:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb
+from math import comb, fsum
 
 SUMS = 50_000
 """The distribution is worked out in full while it has no more than so many different values."""
@@ -50,11 +50,14 @@ def fall_test(cases: Iterable[Sequence[Table]]) -> float:
     """
     observed = 0
     strata: list[Distribution] = []
+    cases = [list(tables) for tables in cases]
+    # Only how the weights compare may count, not the unit that they are given in.
+    largest = max((table.weight for tables in cases for table in tables), default=0.0) or 1.0
     for tables in cases:
         tests = [table for table in tables if table.runs[0] and table.runs[1]]
         if not tests:
             continue
-        weight = sum(table.weight for table in tests) / len(tests)
+        weight = fsum(table.weight / largest for table in tests) / len(tests)
         found = _together([_passes(table) for table in tests], weight)
         if len(found) > 1:
             strata.append(found)

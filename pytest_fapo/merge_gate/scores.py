@@ -9,7 +9,16 @@ from typing import NamedTuple
 from pytest_fapo.baseline import ItemGroup, item_groups
 from pytest_fapo.merge_gate.floors import ALL, Floor
 from pytest_fapo.merge_gate.pairs import baseline_cases
-from pytest_fapo.models import SPLITS, Baseline, CaseBaseline, Evaluation, Split, SplitScore, passed_share
+from pytest_fapo.models import (
+    SPLITS,
+    Baseline,
+    CaseBaseline,
+    Evaluation,
+    Split,
+    SplitScore,
+    passed_share,
+    weighted_mean,
+)
 
 
 class _Before(NamedTuple):
@@ -104,21 +113,16 @@ def _is_in(group: str, split: Split, tags: Iterable[str]) -> bool:
 
 def _share_before(cases: list[_Before]) -> float | None:
     found = [
-        (share, each.case.weight)
+        (each.case.weight, share)
         for each in cases
         for result in each.case.items.values()
         if (share := passed_share(result)) is not None
     ]
-    return _mean(found)
+    return weighted_mean(found)
 
 
 def _share_after(groups: list[_After]) -> float | None:
-    return _mean([(float(item.passed), item.weight) for each in groups for item in each.group.counting])
-
-
-def _mean(shares: list[tuple[float, float]]) -> float | None:
-    total = sum(weight for _, weight in shares)
-    return sum(share * weight for share, weight in shares) / total if total else None
+    return weighted_mean((item.weight, item.passed) for each in groups for item in each.group.counting)
 
 
 def _metric_after(metric: str, groups: list[_After]) -> tuple[list[float], list[_After]]:

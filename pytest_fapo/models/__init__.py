@@ -31,7 +31,7 @@ from pytest_fapo.models.candidates import (
 )
 from pytest_fapo.models.cases import Case
 from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding, Intervention
-from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending
+from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending, weighted_mean
 from pytest_fapo.models.evidence import Evidence, EvidenceCase, Repair
 from pytest_fapo.models.gate_results import GateProblem, GateProblemKind, GateResult, Regression, SplitScore
 from pytest_fapo.models.tool_uses import ToolError, ToolUse
@@ -86,4 +86,5 @@ __all__ = [
     "json_or_text",
     "passed_share",
     "text_digest",
+    "weighted_mean",
 ]

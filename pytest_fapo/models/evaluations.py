@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -114,9 +115,7 @@ class Evaluation(Record):
 
     def score(self, split: Split) -> float | None:
         """Weighted share of passing items of `split`, 0 to 1; None where the split has no item."""
-        items = self.in_split(split)
-        total = sum(item.weight for item in items)
-        return sum(item.weight for item in items if item.passed) / total if total else None
+        return weighted_mean((item.weight, item.passed) for item in self.in_split(split))
 
     def not_counting(self, case_ids: Collection[str]) -> Evaluation:
         """The same with these cases' train items in no split: guarded like any test, and in no score."""
@@ -147,3 +146,19 @@ class Evaluation(Record):
         if record.get("trace") and item.trace_id:
             self.traces[item.trace_id] = trace or Trace.model_validate(record["trace"])
         return item
+
+
+def weighted_mean(items: Iterable[tuple[float, float]]) -> float | None:
+    """Return the weighted mean; None where nothing has a weight.
+
+    All weights times one number give the same mean to the last digit: it is compared with targets and floors.
+
+    Args:
+        items: the weight of each and its value; True and False count as 1 and 0.
+    """
+    pairs = list(items)
+    largest = max((weight for weight, _ in pairs), default=0.0)
+    if not largest:
+        return None
+    total = math.fsum(weight / largest for weight, _ in pairs)
+    return round(math.fsum(weight / largest * value for weight, value in pairs) / total, 12)

@@ -39,7 +39,7 @@ class Snapshot:
     def of_whatever(cls, root: Path, scope: Scope) -> Snapshot:
         """The same, also of an empty scope: a diagnosis edits nothing."""
         store = ArtifactStore(root, scope)
-        files = {path: (root / path).read_bytes() for path in store.paths()}
+        files = {path: store.read(path) for path in store.paths()}
         return cls(store.with_files(files), files)
 
     @property

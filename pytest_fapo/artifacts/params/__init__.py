@@ -50,9 +50,14 @@ def find_values(data: bytes, path: str) -> tuple[Value, ...]:
     """
     ours = _OURS if PurePosixPath(path).name == "pyproject.toml" else ()
     reason = "settings of the tests and of this tool are not tuned"
+    try:
+        values = list(_format(path).values(data, path))
+    except RecursionError:
+        raise ArtifactError(f"{path}: it is nested too deeply to be read") from None
+    except ValueError as error:  # a number too long to be read, and whatever else a parser lets through
+        raise ArtifactError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
     return tuple(
-        Value(value.name, reason=reason) if value.name.startswith(ours) else value
-        for value in _format(path).values(data, path)
+        Value(value.name, reason=reason) if value.name.startswith(ours) else value for value in values
     )
 
 

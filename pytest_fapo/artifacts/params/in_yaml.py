@@ -87,8 +87,9 @@ def _places(source: SourceText, path: str) -> list[_Place]:
         import yaml
     except ImportError:
         raise ArtifactError(f"{path}: YAML needs PyYAML: pip install 'pytest-fapo[yaml]'") from None
-    loader = yaml.SafeLoader(source.text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(source.text)  # it refuses control characters already here
         root = loader.get_single_node()
         places = list(_walk(root, [], source.text, set())) if root is not None else []
     except yaml.YAMLError as error:
@@ -96,7 +97,8 @@ def _places(source: SourceText, path: str) -> list[_Place]:
             f"{path}: not valid YAML (one document): {' '.join(str(error).split())}"
         ) from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     counts = Counter(place.value.name for place in places)
     return [place for place in places if counts[place.value.name] == 1]
 
