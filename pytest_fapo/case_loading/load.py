@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from pytest_fapo.case_loading.fields import to_case
 from pytest_fapo.case_loading.read import PlacedRow, known_suffix, read_rows
 from pytest_fapo.case_loading.splits import assign_splits
 from pytest_fapo.errors import CaseError
-from pytest_fapo.models import SPLITS, Case
+from pytest_fapo.models import SPLITS, Case, canonical_json
 
 Loader = Callable[[Path], "Iterable[Any] | None"]
 """Reads files of a format that is not ours; None for a file that it does not know."""
@@ -41,7 +42,17 @@ def load_cases(
     cases = [case if has else next(unsplit) for case, has in zip(cases, given, strict=True)]
     if source.split not in SPLITS:
         _no_empty_split(cases, label)
-    return cases
+    label_set = _label_set(cases)
+    return [case.model_copy(update={"label_set": label_set}) for case in cases]
+
+
+def _label_set(cases: list[Case]) -> str:
+    """A name that two sources share where they give the same cases the same labels."""
+    labels = ([case.id, case.inputs, case.expected, dict(case.expected_steps)] for case in cases)
+    digest = hashlib.sha256()
+    for each in sorted(map(canonical_json, labels)):
+        digest.update(each.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:10]
 
 
 def _rows(

@@ -46,7 +46,7 @@ class Attribution:
         """Equal for items that look alike: what holds for some of them probably holds for all."""
         finding = self.finding
         other = self.other.step if self.other is not None else ""
-        return (finding.pipeline, finding.step, finding.category, finding.field, other)
+        return (finding.pipeline, finding.label_set, finding.step, finding.category, finding.field, other)
 
     def change(self, **fields: object) -> None:
         """Give the finding other values."""

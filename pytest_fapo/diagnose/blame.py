@@ -66,7 +66,7 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
     if key not in memo:
         other = told = 0
         for reading in failure.fields.readings:
-            expected = failure.fields.expected.get(name, {}).get(reading.case.id)
+            expected = failure.fields.expected.get(name, {}).get(reading.case.key)
             if not reading.passed or expected is None:
                 continue
             try:
@@ -82,7 +82,7 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
 def upstream(failure: Failure, step: StepView, name: str) -> Blame | None:
     """An earlier step whose wrong value of another field went into `step` and explains its failure."""
     for other in failure.fields.expected:
-        if other == name or failure.case.id not in failure.fields.expected[other]:
+        if other == name or failure.case.key not in failure.fields.expected[other]:
             continue
         blame = blame_field(failure, other)
         if blame is None or blame.step.order >= step.order:
@@ -113,9 +113,9 @@ def _explains(failure: Failure, cause: str, effect: str) -> bool:
 def _field_right(failure: Failure, reading: Reading, name: str) -> bool | None:
     """Whether a run ended with the right value; None where neither carrier nor text tells."""
     values = failure.fields.expected.get(name, {})
-    if reading.case.id not in values:
+    if reading.case.key not in values:
         return None
-    expected = values[reading.case.id]
+    expected = values[reading.case.key]
     for carrier in reversed(failure.fields.carriers.get(name, [])):
         try:
             return failure.fields.right(reading, carrier, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from pytest_fapo.diagnose.levels import Scene, settled_level
@@ -57,40 +58,44 @@ _EASE: dict[Category, float] = {
 too: while an output cannot be read, nothing else that is right about it shows."""
 
 
+_OF_NO_LABEL = frozenset({"exception", "tool", "truncated", "refusal", "cascade", "empty"})
+"""Causes that are the same whatever a test's labels are."""
+
+FieldMaps = Mapping[tuple[str, str], FieldMap]
+"""By pipeline and label set."""
+
+
 def make_clusters(
     findings: Sequence[Finding],
     *,
     items: Sequence[ItemResult],
-    maps: Mapping[str, FieldMap],
+    maps: FieldMaps,
     artifacts: Sequence[Artifact],
 ) -> list[Cluster]:
-    """Group findings by pipeline, step, category, level and field.
+    """Group findings by pipeline, step, category, level, field, and the labels that they speak of.
 
     Cheapest level first; there the cases in which one step alone is at fault, because an edit of it shows
     by itself; and there what promises most: many cases, sure of its cause, easily mended.
     """
-    links = {
-        place: _links(maps.get(place[0]), place[1], artifacts)
-        for place in {(finding.pipeline, finding.step) for finding in findings}
-    }
+    places = {_place(finding) for finding in findings}
+    links = {place: _links(maps.get(place[:2]), place[2], artifacts) for place in places}
     scenes = {
-        (pipeline, step): Scene(step, linked, artifacts, maps.get(pipeline))
-        for (pipeline, step), linked in links.items()
+        place: Scene(place[2], linked, artifacts, maps.get(place[:2])) for place, linked in links.items()
     }
-    levels: dict[tuple[str, str, Category, Level], Level] = {}
+    levels: dict[tuple[_Place, Category, Level], Level] = {}
     groups: dict[_Key, list[Finding]] = {}
     for finding in findings:
-        kind = (finding.pipeline, finding.step, finding.category, finding.level)
+        kind = (_place(finding), finding.category, finding.level)
         if kind not in levels:
-            levels[kind] = settled_level(finding, scenes[finding.pipeline, finding.step])
+            levels[kind] = settled_level(finding, scenes[kind[0]])
         settled = finding.model_copy(update={"level": levels[kind]})
         groups.setdefault(_key(settled), []).append(settled)
     weights = {item.nodeid: item.weight for item in items}
     clusters = []
     for group in groups.values():
-        linked = links[group[0].pipeline, group[0].step]
         solved = {finding.nodeid for finding in group}
-        addresses = [artifact.address for artifact in linked]
+        linked = (artifact for place in dict.fromkeys(map(_place, group)) for artifact in links[place])
+        addresses = list(dict.fromkeys(artifact.address for artifact in linked))
         clusters.append(_cluster(group, addresses, _score_with(solved, items)))
     clusters.sort(key=lambda cluster: _rank(cluster, weights))
     return [
@@ -110,12 +115,19 @@ def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[L
     return found
 
 
-_Key = tuple[str, str, Category, Level, str, tuple[str, ...]]
+_Place = tuple[str, str, str]
+_Key = tuple[str, str, str, Category, Level, str, tuple[str, ...]]
+
+
+def _place(finding: Finding) -> _Place:
+    return (finding.pipeline, finding.label_set, finding.step)
 
 
 def _key(finding: Finding) -> _Key:
+    speaks_of_none = finding.category in _OF_NO_LABEL and not finding.field and finding.expected is None
     return (
         finding.pipeline,
+        "" if speaks_of_none else finding.label_set,
         finding.step,
         finding.category,
         finding.level,
@@ -143,6 +155,7 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
         id="",
         label=f"{steps}: {_LABELS[first.category]}{about}",
         pipeline=first.pipeline,
+        label_set=Counter(finding.label_set for finding in group).most_common(1)[0][0],
         step=first.step,
         category=first.category,
         level=first.level,

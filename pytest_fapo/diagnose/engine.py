@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_fapo.diagnose.attribution import AttributeHook, Attribution
-from pytest_fapo.diagnose.clusters import ceilings, make_clusters
+from pytest_fapo.diagnose.clusters import FieldMaps, ceilings, make_clusters
 from pytest_fapo.diagnose.consulting import Reader, consult
 from pytest_fapo.diagnose.failure import Failure
 from pytest_fapo.diagnose.investigate import Intervene, investigate
@@ -83,40 +83,41 @@ def artifacts_of(
         for item in evaluation.items.values()
         if item.pipeline == pipeline and item.split == "train" and item.nodeid in evaluation.cases
     ]
-    fields = _field_maps(evaluation, items).get(pipeline)
-    views = [reading.view for reading in fields.readings] if fields is not None else []
+    maps = _field_maps(evaluation, items).values()
+    views = [reading.view for fields in maps for reading in fields.readings]
     return artifacts_of_step(step, views, artifacts)
 
 
-def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> dict[str, FieldMap]:
-    """One map per pipeline over its cases, each run of a case once; a run passed when all its items did."""
-    runs: dict[str, dict[tuple[str, int], tuple[Case, Trace, bool]]] = {}
+def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
+    """One map per pipeline and label set, each run once; a run passed when all its items of the set did."""
+    runs: dict[tuple[str, str], dict[tuple[str, int], tuple[Case, Trace, bool]]] = {}
     for item in items:
         trace = evaluation.trace_of(item)
         if trace is None:
             continue
         case = evaluation.cases[item.nodeid]
-        of_pipeline = runs.setdefault(item.pipeline or "", {})
-        before = of_pipeline.get((case.id, item.repeat))
+        mine = runs.setdefault((item.pipeline or "", case.label_set), {})
+        before = mine.get((case.id, item.repeat))
         passed = item.passed and (before is None or before[2])
-        of_pipeline[case.id, item.repeat] = (case, trace, passed)
-    return {pipeline: FieldMap.of(found.values()) for pipeline, found in runs.items()}
+        mine[case.id, item.repeat] = (case, trace, passed)
+    return {place: FieldMap.of(found.values()) for place, found in runs.items()}
 
 
 def _attribution(
-    evaluation: Evaluation, item: ItemResult, maps: dict[str, FieldMap], extra: Sequence[AttributeHook]
+    evaluation: Evaluation, item: ItemResult, maps: FieldMaps, extra: Sequence[AttributeHook]
 ) -> Attribution:
     failure = _failure(evaluation, item, maps)
     for hook in extra:
         finding = hook(evaluation, item)
         if finding is not None:
-            return Attribution(failure, finding.model_copy(update={"source": "hook"}))
+            own = {"source": "hook", "label_set": failure.case.label_set}
+            return Attribution(failure, finding.model_copy(update=own))
     return Attribution(failure, _by_rules(failure))
 
 
-def _failure(evaluation: Evaluation, item: ItemResult, maps: dict[str, FieldMap]) -> Failure:
+def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failure:
     case = evaluation.cases[item.nodeid]
-    fields = maps.get(item.pipeline or "") or FieldMap([])
+    fields = maps.get((item.pipeline or "", case.label_set)) or FieldMap([])
     trace = evaluation.trace_of(item)
     reading = None if trace is None else Reading(case, TraceView(trace, fields.helpers), passed=False)
     return Failure(item, case, reading, fields)

@@ -42,14 +42,14 @@ class Failure:
         return self.view.last_asking() or (self.view.steps[-1] if self.view.steps else None)
 
     def expected_value(self, name: str) -> Any:
-        return self.fields.expected.get(name, {}).get(self.case.id)
+        return self.fields.expected.get(name, {}).get(self.case.key)
 
     @cached_property
     def failing_fields(self) -> list[str]:
         """The expected fields that this failure is about, as far as explanation and output tell."""
         if self.reading is None:
             return []
-        own = [name for name, values in self.fields.expected.items() if self.case.id in values]
+        own = [name for name, values in self.fields.expected.items() if self.case.key in values]
         told = [name for name in own if self._explained(name)]
         if not told and read_requirement(self.assertion, self.case.expected) is not None:
             return []
@@ -109,6 +109,7 @@ class Failure:
             nodeid=self.item.nodeid,
             case_id=self.case.id,
             pipeline=self.item.pipeline or "",
+            label_set=self.case.label_set,
             step=name or (step.key if step is not None else ""),
             category=category,
             level=level,

@@ -18,5 +18,12 @@ class Case(Record):
     weight: float = 1.0
     expected_steps: dict[str, JsonValue] = Field(default_factory=dict)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    label_set: str = ""
+    """Names the labels of its source: equal for tests whose sources give the same cases the same labels."""
     origin: str = ""
     """Where the case was read, `file:line` where a line is known; for messages only."""
+
+    @property
+    def key(self) -> str:
+        """Return what tells the case from all others: another source may have its id with other labels."""
+        return f"{self.label_set}:{self.id}"

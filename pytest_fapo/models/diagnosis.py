@@ -15,6 +15,8 @@ class Finding(Record):
     nodeid: str
     case_id: str
     pipeline: str
+    label_set: str = ""
+    """That of the item's case."""
     step: str
     """The culprit's name; empty where the trace names none."""
     category: Category
@@ -41,6 +43,8 @@ class Cluster(Record):
     id: str
     label: str
     pipeline: str
+    label_set: str = ""
+    """Whose labels its findings speak of; where they speak of none, that of most of them."""
     step: str
     category: Category
     level: Level

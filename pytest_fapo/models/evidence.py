@@ -40,7 +40,7 @@ class Evidence(Record):
 
     cluster: Cluster
     cases: list[EvidenceCase]
-    """Every train item of the cluster's pipeline, failing and passing."""
+    """Every train item with the cluster's pipeline and labels, failing and passing."""
     artifacts: list[Artifact]
     """The artifacts that may be edited at `level`, with their texts as of the parent."""
     level: Level = "prompt"

@@ -82,7 +82,7 @@ def make_evidence(
     allowed = LEVELS[: LEVELS.index(level) + 1]
     return Evidence(
         cluster=cluster,
-        cases=train_evidence(best.evaluation, cluster.pipeline),
+        cases=cluster_cases(best.evaluation, cluster),
         artifacts=[artifact for each in allowed for artifact in store.all(each)],
         level=level,
         memory=visible(attempts),
@@ -94,6 +94,13 @@ def make_evidence(
         creatable=store.creatable(),
         escalation=escalation,
     )
+
+
+def cluster_cases(evaluation: Evaluation, cluster: Cluster) -> list[EvidenceCase]:
+    """Return the train cases of the cluster's own sources; other tests may say other things of the ids."""
+    sets = {cluster.label_set, *(finding.label_set for finding in cluster.findings)}
+    cases = train_evidence(evaluation, cluster.pipeline)
+    return [item for item in cases if item.case.label_set in sets]
 
 
 def make_repair(attempt: Attempt, before: Evaluation, after: Evaluation, pipeline: str) -> Repair:

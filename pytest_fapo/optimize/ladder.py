@@ -16,12 +16,12 @@ TECHNIQUES = 3
 CANDIDATES = 5
 """So many candidates of one proposer without gain, however alike their techniques are called."""
 
-Key = tuple[str, str, str, str]
-"""What makes two clusters of different diagnoses the same: pipeline, step, category and field."""
+Key = tuple[str, str, str, str, str]
+"""What makes two clusters of different diagnoses the same: pipeline, labels, step, category and field."""
 
 
 def key_of(cluster: Cluster) -> Key:
-    return (cluster.pipeline, cluster.step, cluster.category, cluster.field)
+    return (cluster.pipeline, cluster.label_set, cluster.step, cluster.category, cluster.field)
 
 
 def technique_of(candidate: Candidate) -> str:

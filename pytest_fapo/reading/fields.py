@@ -90,11 +90,11 @@ class FieldMap:
 
     @cached_property
     def expected(self) -> dict[str, dict[str, Any]]:
-        """Field -> case id -> expected value."""
+        """Field -> key of the case -> expected value."""
         found: dict[str, dict[str, Any]] = {}
         for reading in self.readings:
             for path, value in expected_fields(reading.case.expected).items():
-                found.setdefault(path, {})[reading.case.id] = value
+                found.setdefault(path, {})[reading.case.key] = value
         return found
 
     @cached_property
@@ -155,9 +155,9 @@ class FieldMap:
         orders: dict[str, list[int]] = defaultdict(list)
         wanted = self.expected[name]
         for reading in self.readings:
-            if reading.case.id not in wanted:
+            if reading.case.key not in wanted:
                 continue
-            value = wanted[reading.case.id]
+            value = wanted[reading.case.key]
             for step in reading.view.steps:
                 orders[step.key].append(step.order)
                 for path, leaf in output_leaves(_told(step)).items():

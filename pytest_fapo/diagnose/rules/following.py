@@ -50,7 +50,7 @@ def _by_answer(failure: Failure, name: str, key: str) -> _Groups:
     found: _Groups = defaultdict(list)
     for reading in failure.fields.readings:
         step = reading.view.by_key(key)
-        expected = failure.fields.expected.get(name, {}).get(reading.case.id)
+        expected = failure.fields.expected.get(name, {}).get(reading.case.key)
         if step is not None and step.answer and expected is not None:
             found[_said(step)].append((reading.passed, plain(expected)))
     return dict(found)

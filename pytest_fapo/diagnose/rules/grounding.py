@@ -154,7 +154,7 @@ def _says_so_elsewhere(failure: Failure, name: str, asked: StepView, said: str) 
             continue
         if reading.passed:
             return False
-        value = failure.fields.expected.get(name, {}).get(reading.case.id)
+        value = failure.fields.expected.get(name, {}).get(reading.case.key)
         like.append(not _was_given(reading, asked, value))
     return len(like) >= 4 and sum(like) >= 0.6 * len(like)
 
@@ -177,7 +177,7 @@ def _share(
         return memo[entry]
     verdicts = []
     for reading in failure.fields.readings:
-        value = failure.fields.expected.get(name, {}).get(reading.case.id)
+        value = failure.fields.expected.get(name, {}).get(reading.case.key)
         if reading.passed and _values(value):
             verdicts.append(told(reading, value))
     memo[entry] = sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0

@@ -106,7 +106,7 @@ def _told_elsewhere(failure: Failure, key: str, name: str) -> float:
 def _share_told(failure: Failure, key: str, name: str) -> float:
     told: list[bool] = []
     for reading in failure.fields.readings:
-        value = failure.fields.expected.get(name, {}).get(reading.case.id)
+        value = failure.fields.expected.get(name, {}).get(reading.case.key)
         step = reading.view.by_key(key)
         if reading.passed and step is not None and value:
             given = whole_text(reading.case.inputs)

@@ -39,8 +39,8 @@ def failing_groups(evidence: Evidence) -> list[CaseGroup]:
 def passing_groups(evidence: Evidence) -> list[CaseGroup]:
     """Cases that pass, for contrast: first those that an earlier attempt broke, then those whose expected
     answer takes part in a confusion of the cluster, one of each answer in turn."""
-    failing = {item.case.id for item in _train(evidence) if not item.passed}
-    groups = _by_case(evidence, lambda item: item.passed and item.case.id not in failing)
+    failing = {item.case.key for item in _train(evidence) if not item.passed}
+    groups = _by_case(evidence, lambda item: item.passed and item.case.key not in failing)
     broken = {nodeid for attempt in evidence.memory for nodeid in attempt.verdict.broken}
     warned = [group for group in groups if any(item.nodeid in broken for item in group.items)]
     confused = _confused_values(evidence)
@@ -62,7 +62,7 @@ def groups_of(items: Iterable[EvidenceCase]) -> list[CaseGroup]:
     cases: dict[str, list[EvidenceCase]] = {}
     for item in items:
         if item.case.split == "train":
-            cases.setdefault(item.case.id, []).append(item)
+            cases.setdefault(item.case.key, []).append(item)
     return [CaseGroup(case=group[0].case, items=tuple(group)) for group in cases.values()]
 
 
@@ -76,7 +76,7 @@ def _by_case(evidence: Evidence, keep: Callable[[EvidenceCase], bool]) -> list[C
     items: dict[str, list[EvidenceCase]] = {}
     for item in _train(evidence):
         if keep(item):
-            items.setdefault(item.case.id, []).append(item)
+            items.setdefault(item.case.key, []).append(item)
     return [
         CaseGroup(
             case=group[0].case,

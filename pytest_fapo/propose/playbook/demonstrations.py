@@ -49,7 +49,7 @@ def _chosen(view: View, most: int) -> list[tuple[Seen, str]]:
         for seen in view.seen
         if (answer := _answer(view, seen)) is not None and _short(view, seen)
     ]
-    rows.sort(key=lambda row: (len(view.main_texts()[row[0].case.id]), row[0].case.id))
+    rows.sort(key=lambda row: (len(view.main_texts()[row[0].case.key]), row[0].case.id))
     failing = [row for row in rows if row[0].targets]
     allowed = int(_SHARE * len(view.targets))
     confusions = _turns(failing, lambda row: (row[1], normal(row[0].answer)))[:allowed]
@@ -73,7 +73,7 @@ def _turns(rows: list[tuple[Seen, str]], key: Any) -> list[tuple[Seen, str]]:
 
 
 def _short(view: View, seen: Seen) -> bool:
-    return 0 < len(view.main_texts()[seen.case.id]) <= LONGEST
+    return 0 < len(view.main_texts()[seen.case.key]) <= LONGEST
 
 
 def _answer(view: View, seen: Seen) -> str | None:
@@ -97,7 +97,7 @@ def _answer(view: View, seen: Seen) -> str | None:
 def _candidate(view: View, chosen: list[tuple[Seen, str]]) -> Candidate | None:
     quoted = {seen.case.id for seen, _ in chosen}
     targets = [nodeid for seen in view.targets if seen.case.id not in quoted for nodeid in seen.targets]
-    lines = [f"{' '.join(view.main_texts()[seen.case.id].split())} → {answer}" for seen, answer in chosen]
+    lines = [f"{' '.join(view.main_texts()[seen.case.key].split())} → {answer}" for seen, answer in chosen]
     after = Document(view.artifact.text).with_section(TITLE, lines)
     if not targets or after == view.artifact.text:
         return None

@@ -45,7 +45,7 @@ class Sorting:
     def lexicon(self) -> Lexicon:
         texts = self.view.main_texts()
         return Lexicon(
-            {label: [texts[seen.case.id] for seen in found] for label, found in self.cases.items()}
+            {label: [texts[seen.case.key] for seen in found] for label, found in self.cases.items()}
         )
 
     @cached_property
@@ -163,7 +163,7 @@ def contrast_lines(sorting: Sorting, pairs: Sequence[tuple[str, str]], limit: in
     for right, wrong in pairs[:limit]:
         if right not in sorting.cases or wrong not in sorting.cases:
             continue
-        both = {label: [texts[seen.case.id] for seen in sorting.cases[label]] for label in (right, wrong)}
+        both = {label: [texts[seen.case.key] for seen in sorting.cases[label]] for label in (right, wrong)}
         urgent = [bool(seen.targets) for seen in sorting.cases[right]]
         chosen = Lexicon(both).cover(right, 5, urgent=urgent)
         if len(chosen) >= 2:

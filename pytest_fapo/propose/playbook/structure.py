@@ -134,12 +134,11 @@ class _Chooser:
 
     def _told_failures(self) -> list[str]:
         """How results begin that report a failure: the same word in all failing cases, in no passing one."""
-        passed = {case.case.id: case.passed for case in self._evidence.cases}
         begins: dict[bool, set[str]] = {True: set(), False: set()}
         for seen in self._view.seen:
             output = seen.step.output if seen.step is not None else None
             if isinstance(output, str):
-                begins[passed[seen.case.id]].add(_FIRST_WORD.split(output.strip())[0])
+                begins[seen.passed].add(_FIRST_WORD.split(output.strip())[0])
         told = begins[False] - begins[True]
         return sorted(word for word in told if _FAILURE.fullmatch(word))
 

@@ -101,7 +101,7 @@ class View:
         wanted = set(self.cluster.nodeids)
         found: dict[str, Seen] = {}
         for item in self.evidence.cases:
-            seen = found.setdefault(item.case.id, Seen(item.case))
+            seen = found.setdefault(item.case.key, Seen(item.case))
             seen.nodeids.append(item.nodeid)
             if not item.passed:
                 seen.failing.append(item.nodeid)
@@ -117,8 +117,11 @@ class View:
 
     @cached_property
     def fields(self) -> FieldMap:
+        """Where the fields that this cluster's labels name show."""
         return FieldMap(
-            Reading(seen.case, seen.view, seen.passed) for seen in self.seen if seen.view is not None
+            Reading(seen.case, seen.view, seen.passed)
+            for seen in self.seen
+            if seen.view is not None and seen.case.label_set == self.cluster.label_set
         )
 
     @property
@@ -159,7 +162,7 @@ class View:
     def _ends_in_a_value(self, seen: Seen) -> bool:
         last = seen.answer.strip().splitlines()[-1]
         return any(
-            seen.case.id in values and same(values[seen.case.id], last)
+            seen.case.key in values and same(values[seen.case.key], last)
             for values in self.fields.expected.values()
         )
 
@@ -206,12 +209,12 @@ class View:
         return seen.answer
 
     def expected(self, seen: Seen, name: str) -> Any:
-        return self.fields.expected.get(name, {}).get(seen.case.id)
+        return self.fields.expected.get(name, {}).get(seen.case.key)
 
     def labelled(self, name: str) -> list[Seen]:
         """The cases that say what a field should be."""
         values = self.fields.expected.get(name, {})
-        return [seen for seen in self.seen if seen.case.id in values]
+        return [seen for seen in self.seen if seen.case.key in values]
 
     def caption(self, name: str) -> str:
         """How rules call a field: its JSON key in quotes, or plain words."""
@@ -224,9 +227,9 @@ class View:
 
     def given(self, seen: Seen) -> dict[str, Any]:
         """What the step was given, by name: filled placeholders, its own arguments, the case's inputs."""
-        if seen.case.id not in self._given:
-            self._given[seen.case.id] = self._gather(seen)
-        return self._given[seen.case.id]
+        if seen.case.key not in self._given:
+            self._given[seen.case.key] = self._gather(seen)
+        return self._given[seen.case.key]
 
     @cached_property
     def _given(self) -> dict[str, dict[str, Any]]:
@@ -257,7 +260,7 @@ class View:
 
     def main_texts(self) -> dict[str, str]:
         """Case id -> the text that the case is about: its inputs, without short fields."""
-        return {seen.case.id: _prose(seen.case.inputs) or seen.text for seen in self.seen}
+        return {seen.case.key: _prose(seen.case.inputs) or seen.text for seen in self.seen}
 
     @cached_property
     def noun(self) -> str:

@@ -59,8 +59,8 @@ def _detail(
     found = [pair for nodeid in row.tests for pair in findings.get(nodeid, [])]
     return {
         "inputs": clipped(case.inputs, limit),
-        "expected": clipped(case.expected, limit),
-        "steps": clipped(case.expected_steps, limit),
+        "expected": clipped(row.labels(lambda each: each.expected), limit),
+        "steps": clipped(row.labels(lambda each: dict(each.expected_steps)), limit),
         "metadata": clipped(case.metadata, limit),
         "origin": clipped_text(case.origin, NAME),
         "weight": case.weight,

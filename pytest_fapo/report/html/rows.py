@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pytest_fapo.models import Case, Evaluation, GateResult, ItemResult, Trace
+from pydantic import JsonValue
+
+from pytest_fapo.models import Case, Evaluation, GateResult, ItemResult, Trace, canonical_json
 from pytest_fapo.report.html.data import ReportData
 
 Status = Literal["broken", "fixed", "better", "failing", "passing", "new", "skipped"]
@@ -23,6 +25,8 @@ class TestPair:
     after: list[ItemResult] = field(default_factory=list)
     said_before: str = ""
     """The baseline file's word, where only that is known."""
+    case: Case | None = None
+    """With the labels of the test's own source; None for a test without a case."""
 
     @property
     def name(self) -> str:
@@ -48,6 +52,14 @@ class CaseRow:
     """By node id of the first repeat."""
     number: int = 0
     """Place in the report's list of cases."""
+
+    def labels(self, read: Callable[[Case], JsonValue]) -> JsonValue:
+        """Return what the tests' sources say of the case; by test where they say different things."""
+        told = {pair.name: read(pair.case) for pair in self.tests.values() if pair.case is not None}
+        said = {name: value for name, value in told.items() if value not in (None, {})}
+        if len({canonical_json(value) for value in said.values()}) > 1:
+            return said
+        return next(iter(said.values()), read(self.case))
 
     def status(self) -> Status:
         """What became of the case, the worst news of its tests first."""
@@ -79,15 +91,15 @@ def result(items: list[ItemResult]) -> str:
 
 def case_rows(data: ReportData) -> list[CaseRow]:
     """All cases, in the order in which they ran."""
-    rows: dict[tuple[str, str], CaseRow] = {}
+    rows: dict[tuple[str, str, str], CaseRow] = {}
     for evaluation, is_after in _sides(data):
         for nodeid, item in evaluation.items.items():
             case = evaluation.cases.get(nodeid)
             if case is None:
                 continue
-            key = (item.pipeline or "", case.id)
+            key = (item.pipeline or "", case.id, canonical_json(case.inputs))
             row = rows.setdefault(key, CaseRow(item.pipeline or "", case, number=len(rows)))
-            pair = row.tests.setdefault(item.first_nodeid, TestPair(item.first_nodeid))
+            pair = row.tests.setdefault(item.first_nodeid, TestPair(item.first_nodeid, case=case))
             (pair.after if is_after else pair.before).append(item)
     found = list(rows.values())
     if data.gate is not None and data.before is None:

@@ -26,6 +26,8 @@ class Field(NamedTuple):
     key: str
     """Where it stands; all members of one list share a key."""
     value: str | int | float
+    label_set: str = ""
+    """Of an expected answer: which set of labels it is one of."""
 
     @property
     def words(self) -> Words:
@@ -37,11 +39,16 @@ class Field(NamedTuple):
 
 
 class Corpus:
-    """All cases, each once."""
+    """All cases, each once, with all labels that the tests' sources give it."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        self.cases = list({(case.id, str(case.inputs)): case for case in cases}.values())
-        self.fields = [field for case in self.cases for field in _fields(case)]
+        known: dict[tuple[str, str], Case] = {}
+        labels: list[Field] = []
+        for case in {(case.key, str(case.inputs)): case for case in cases}.values():
+            first = known.setdefault((case.id, str(case.inputs)), case)
+            labels += (field._replace(case=first) for field in _expected(case))
+        self.cases = list(known.values())
+        self.fields = [*(field for case in self.cases for field in _inputs(case)), *labels]
         self.inputs = [field for field in self.fields if field.role == "input"]
         self.expected = [field for field in self.fields if field.role != "input"]
         self.common_from = max(3, math.ceil(len(self.cases) * 0.02))
@@ -105,10 +112,10 @@ class Corpus:
     @cached_property
     def labels(self) -> set[Words]:
         """Expected values that are names of classes: prompts must be able to say them."""
-        by_key: dict[str, list[Words]] = defaultdict(list)
+        by_key: dict[tuple[str, str], list[Words]] = defaultdict(list)
         for field in self.expected:
             if field.words and len(field.words) <= LABEL_WORDS:
-                by_key[field.key].append(field.words)
+                by_key[field.label_set, field.key].append(field.words)
         return {label for values in by_key.values() for label in _labels_of(values)}
 
     @cached_property
@@ -135,13 +142,16 @@ def _labels_of(values: list[Words]) -> Iterator[Words]:
             yield value
 
 
-def _fields(case: Case) -> Iterator[Field]:
+def _inputs(case: Case) -> Iterator[Field]:
     for value, _ in _leaves(case.inputs, ""):
         yield Field(case, "input", "", value)
+
+
+def _expected(case: Case) -> Iterator[Field]:
     for value, key in _leaves(case.expected, ""):
-        yield Field(case, "expected answer", key, value)
+        yield Field(case, "expected answer", key, value, case.label_set)
     for value, key in _leaves(dict(case.expected_steps), "step"):
-        yield Field(case, "expected answer", key, value)
+        yield Field(case, "expected answer", key, value, case.label_set)
 
 
 def _leaves(value: JsonValue, key: str) -> Iterator[tuple[str | int | float, str]]:

@@ -25,7 +25,7 @@ def tables(view: View) -> Iterator[Advice]:
     mends = {
         nodeid
         for seen in view.targets
-        if any(_UNKNOWN.search(text) for text in _told(view, seen.case.id))
+        if any(_UNKNOWN.search(text) for text in _told(view, seen.case.key))
         for nodeid in seen.targets
     }
     found = _tables(view.evidence.sources.values()) if mends else {}
@@ -42,10 +42,10 @@ def tables(view: View) -> Iterator[Advice]:
         )
 
 
-def _told(view: View, case_id: str) -> Iterator[str]:
+def _told(view: View, key: str) -> Iterator[str]:
     """What went wrong in a case: pytest's explanation, and the errors of its steps."""
     for item in view.evidence.cases:
-        if item.case.id == case_id and not item.passed:
+        if item.case.key == key and not item.passed:
             yield item.explanation
             if item.trace is not None:
                 yield whole_text([item.trace.error, *(step.error for step in item.trace.steps)])

@@ -57,10 +57,10 @@ def demanded(view: View) -> list[Demand]:
     for seen in view.seen:
         for name in names:
             for phrase in phrases(view.expected(seen, name)):
-                found.setdefault((seen.case.id, phrase), Demand(seen, phrase))
+                found.setdefault((seen.case.key, phrase), Demand(seen, phrase))
         for demand in seen.demands:
             if demand.kind == "include" and isinstance(demand.value, str):
-                found.setdefault((seen.case.id, demand.value), Demand(seen, demand.value))
+                found.setdefault((seen.case.key, demand.value), Demand(seen, demand.value))
     return list(found.values())
 
 
@@ -105,7 +105,7 @@ def _phrase_lines(view: View, demands: list[Demand]) -> tuple[list[str], list[De
     """Phrases that recur: when are they due? Always, or by a rule."""
     cases: dict[str, set[str]] = defaultdict(set)
     for demand in demands:
-        cases[demand.phrase].add(demand.seen.case.id)
+        cases[demand.phrase].add(demand.seen.case.key)
     lines: list[str] = []
     done: set[str] = set()
     for phrase, ids in sorted(cases.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:MOST_PHRASES]:
@@ -132,7 +132,7 @@ def _conditional(condition: str, phrase: str) -> str:
 
 def _when(view: View, ids: set[str]) -> list[str]:
     """The conditions under which a phrase is due."""
-    targets = ["due" if seen.case.id in ids else "not" for seen in view.seen]
+    targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
     features = features_for(view, "", view.seen)
     simple = find_condition(features, targets, "due")
     if simple:
