@@ -58,7 +58,7 @@ class CaseRow:
         told = {pair.name: read(pair.case) for pair in self.tests.values() if pair.case is not None}
         said = {name: value for name, value in told.items() if value not in (None, {})}
         if len({canonical_json(value) for value in said.values()}) > 1:
-            return said
+            return dict(said)
         return next(iter(said.values()), read(self.case))
 
     def status(self) -> Status:
