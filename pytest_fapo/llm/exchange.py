@@ -16,7 +16,7 @@ from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.question import Question
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.scope import OPTIMIZER, Ledger
-from pytest_fapo.llm.wire import is_complete, messages_of, offered_tools, parameters_of, read, written
+from pytest_fapo.llm.wire import flaw, messages_of, offered_tools, parameters_of, read, written
 from pytest_fapo.models import LLMCall
 from pytest_fapo.trace import Recorder
 
@@ -179,10 +179,12 @@ class Exchange:
             exhausted: whether the body was read to its end.
             error: what broke the body off.
         """
-        whole = 200 <= answer.status < 300 and is_complete(self.question.api, answer, exhausted=exhausted)
+        good = 200 <= answer.status < 300
+        why = flaw(self.question.api, answer, exhausted=exhausted) if good else ""
+        whole = good and not why
         call = self._read(answer, cache_hit=False)
-        if not whole and call.error is None and (error is not None or exhausted):
-            words = self.recorder.describe(error) if error is not None else "the answer ended before its end"
+        if why and call.error is None and (error is not None or exhausted):
+            words = self.recorder.describe(error) if error is not None else why
             call = call.model_copy(update={"error": words})
         self._finish(answer if whole else None, call, keep=True)
 

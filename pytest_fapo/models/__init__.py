@@ -34,6 +34,7 @@ from pytest_fapo.models.diagnosis import Cluster, Diagnosis, Finding, Interventi
 from pytest_fapo.models.evaluations import Evaluation, ItemResult, Spending, weighted_mean
 from pytest_fapo.models.evidence import Evidence, EvidenceCase, Repair
 from pytest_fapo.models.gate_results import GateProblem, GateProblemKind, GateResult, Regression, SplitScore
+from pytest_fapo.models.outages import Outage, Unanswered, unanswered_in, unanswered_of
 from pytest_fapo.models.tool_uses import ToolError, ToolUse
 from pytest_fapo.models.traces import LLMCall, Step, ToolCall, Trace, Usage
 
@@ -63,6 +64,7 @@ __all__ = [
     "ItemResult",
     "LLMCall",
     "Level",
+    "Outage",
     "Outcome",
     "PipelineBaseline",
     "Record",
@@ -79,6 +81,7 @@ __all__ = [
     "ToolError",
     "ToolUse",
     "Trace",
+    "Unanswered",
     "Usage",
     "Verdict",
     "canonical_json",
@@ -86,5 +89,7 @@ __all__ = [
     "json_or_text",
     "passed_share",
     "text_digest",
+    "unanswered_in",
+    "unanswered_of",
     "weighted_mean",
 ]

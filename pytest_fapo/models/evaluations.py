@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pytest_fapo.models.base import Outcome, Record, Split
 from pytest_fapo.models.cases import Case
+from pytest_fapo.models.outages import Outage, Unanswered
 from pytest_fapo.models.traces import Trace, Usage
 
 
@@ -34,6 +35,9 @@ class ItemResult(Record):
     feedback: list[str] = Field(default_factory=list)
     duration: float = 0.0
     trace_id: str | None = None
+    unanswered: list[Unanswered] = Field(default_factory=list)
+    """Calls of its run, and of the test itself (a model that judges), that got no whole answer: then the
+    outcome says nothing of the pipeline, whatever it is."""
 
     @property
     def first_nodeid(self) -> str:
@@ -49,8 +53,8 @@ class ItemResult(Record):
 
     @property
     def counts(self) -> bool:
-        """Whether the item takes part in a score: it ran and was expected to pass."""
-        return self.outcome in ("passed", "xpassed", "failed", "error")
+        """Whether the item takes part in a score: it ran with whole answers and was expected to pass."""
+        return not self.unanswered and self.outcome in ("passed", "xpassed", "failed", "error")
 
 
 class Spending(Record):
@@ -128,6 +132,11 @@ class Evaluation(Record):
             for nodeid, item in self.items.items()
         }
         return self.model_copy(update={"items": items})
+
+    @property
+    def outage(self) -> Outage:
+        """The items that have no verdict for want of answers."""
+        return Outage(self.items.values())
 
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None

@@ -35,8 +35,11 @@ def watched_body(session: FapoSession, item: pytest.Item) -> Iterator[None]:
 
 def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
     if notes.execution is not None:
+        from pytest_fapo.models import unanswered_in
+
         notes.execution.done.wait()
         notes.further_keys = recorder.answered_keys()
+        notes.further_unanswered = unanswered_in(recorder.trace())
     else:
         trace = recorder.trace(inputs=bound.case.inputs)
         notes.trace = trace if trace.steps or trace.llm_calls else None

@@ -11,7 +11,7 @@ import pytest
 from pytest_fapo.errors import CallStopped, PipelineError
 
 if TYPE_CHECKING:
-    from pytest_fapo.models import Case, LLMCall, Step, Trace
+    from pytest_fapo.models import Case, LLMCall, Step, Trace, Unanswered
     from pytest_fapo.session.execution import Execution
 
 
@@ -34,6 +34,16 @@ class ItemNotes:
 
     further_keys: list[str] = field(default_factory=list)
     """Cache keys of LLM calls that the test made beside its run's, as a model that judges the answer."""
+    further_unanswered: list[Unanswered] = field(default_factory=list)
+    """Those of these calls that got no whole answer."""
+
+    @property
+    def unanswered(self) -> list[Unanswered]:
+        """Calls of the run and of the test itself that got no whole answer."""
+        from pytest_fapo.models import unanswered_in
+
+        trace = self.made_trace
+        return [*(unanswered_in(trace) if trace is not None else ()), *self.further_unanswered]
 
     @property
     def made_trace(self) -> Trace | None:

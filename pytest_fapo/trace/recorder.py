@@ -231,7 +231,7 @@ class Recorder:
         from pytest_fapo.models import Trace
 
         with self._lock:
-            steps, calls = self._finished_steps(), [opened.call for opened in self._calls]
+            steps, calls = self._finished_steps(), self._calls_so_far()
         return Trace(
             pipeline=self.pipeline,
             case_id=self.case_id,
@@ -260,6 +260,16 @@ class Recorder:
             text = ""
         name = type(error).__name__
         return self.redactor(f"{name}: {text}"[: self.limit]) if text else name
+
+    def _calls_so_far(self) -> list[LLMCall]:
+        """Every call; one that is still under way has its times up to now."""
+        now = self._now()
+        return [
+            opened.call
+            if opened.duration is not None
+            else opened.call.model_copy(update={"start": opened.start, "duration": now - opened.start})
+            for opened in self._calls
+        ]
 
     def _finished_steps(self) -> list[Step]:
         from pytest_fapo.models import Step

@@ -36,8 +36,10 @@ class Reading:
     """The provider's own words where the answer is an error."""
 
 
-def is_complete(api: str, recorded: Recorded, *, exhausted: bool) -> bool:
-    """Whether a 2xx answer is whole, so that replaying it gives what the provider meant to say.
+def flaw(api: str, recorded: Recorded, *, exhausted: bool) -> str:
+    """Why a 2xx answer is not whole or not what its endpoint answers with, in words; empty for one that is.
+
+    Only what has no flaw is recorded, and only that is an answer of the model.
 
     Args:
         api: as in `LLMCall.api`.
@@ -45,17 +47,39 @@ def is_complete(api: str, recorded: Recorded, *, exhausted: bool) -> bool:
         exhausted: whether the body was read to its end without an error. A caller may stop reading after the
             last event of a stream; a broken connection may look like an end.
     """
+    cut = "the answer ended before its end"
+    if "html" in recorded.header("content-type").lower():
+        return "a web page came instead of an answer"
     if is_event_stream(recorded):
         body = decoded_body(recorded)
         if body is None:
-            return exhausted
-        return ended_well(api, list(events_of(body)), exhausted=exhausted)
+            return "" if exhausted else cut
+        return "" if ended_well(api, list(events_of(body)), exhausted=exhausted) else cut
     if not exhausted:
+        return cut
+    if api == "other" and "json" not in recorded.header("content-type"):
+        return ""
+    value = json_of(recorded)
+    if value is None:
+        return cut if (decoded_body(recorded) or b"").strip()[:1] in (b"{", b"[") else "the answer is no JSON"
+    if _error_of(value):
+        return "an error came instead of an answer"
+    return "" if _has_form(api, value) else "the answer has not the form of its endpoint"
+
+
+def _has_form(api: str, value: Any) -> bool:
+    """Whether JSON has the part in which its endpoint answers."""
+    if api == "other":
+        return True
+    if not isinstance(value, Mapping):
         return False
-    if "json" in recorded.header("content-type"):
-        value = json_of(recorded)
-        return value is not None and not _error_of(value)
-    return True
+    if api == "embeddings":
+        return any(bool(value.get(name)) for name in ("data", "embedding", "embeddings"))
+    if api in ("chat.completions", "completions"):
+        choices = value.get("choices")
+        return isinstance(choices, list) and bool(choices) and isinstance(choices[0], Mapping)
+    part = value.get("output" if api == "responses" else "content")
+    return isinstance(part, list) and value.get("status") not in ("failed", "cancelled")
 
 
 def read(api: str, recorded: Recorded) -> Reading:
@@ -96,6 +120,9 @@ def _error_of(value: Any) -> str:
     if not isinstance(value, Mapping):
         return ""
     error = value.get("error")
+    choices = value.get("choices")
+    if not error and isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+        error = choices[0].get("error")  # OpenRouter says so that the model behind it failed
     if isinstance(error, Mapping):
         return str(error.get("message") or error.get("type") or error)
     return str(error) if error else ""
