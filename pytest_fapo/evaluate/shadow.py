@@ -208,9 +208,9 @@ class ShadowTree:
         place = self.area / (top.name or "root")
         place.mkdir(parents=True)
         for part in real.relative_to(top).parts:
-            for neighbour in os.scandir(top):
-                if neighbour.name not in (part, ".git"):
-                    os.symlink(neighbour.path, place / neighbour.name)
+            for name in os.listdir(top):
+                if name not in (part, ".git"):
+                    os.symlink(top / name, place / name)
             (place / ".git").mkdir(exist_ok=True)
             top, place = top / part, place / part
             place.mkdir()
@@ -297,10 +297,10 @@ class ShadowTree:
 
     def _clean_bytecode(self, folder: str, place: str) -> None:
         """Keep the bytecode of the tree's own sources; it saves the next run from compiling them."""
-        for entry in os.scandir(place):
-            source = f"{folder}/{entry.name.partition('.')[0]}.py".lstrip("/")
-            if not entry.name.endswith(".pyc") or source not in self._seen:
-                remove(entry.path)
+        for name in os.listdir(place):
+            source = f"{folder}/{name.partition('.')[0]}.py".lstrip("/")
+            if not name.endswith(".pyc") or source not in self._seen:
+                remove(os.path.join(place, name))
 
 
 def _not_copied(root: Path, error: OSError) -> str:

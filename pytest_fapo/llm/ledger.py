@@ -131,10 +131,6 @@ class SpendLedger:
         with self._lock:
             return self._file.read().spending()
 
-    def close(self) -> None:
-        """Let go of the file; the ledger is of no use after it."""
-        self._file.close()
-
     def _take(self, call: LLMCall) -> str:
         """The id that the call was counted under; an answer may name the model more exactly."""
         wanted = (call.model, call.api)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -90,26 +90,33 @@ class Totals:
 
 
 class SpendFile:
-    """A spend file opened for appending and for reading what anybody appended."""
+    """A spend file, appended to and read by anybody who knows its path.
+
+    It is open only while it is used: there is nothing to let go of at the end of a session, however it ends.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.totals = Totals()
-        self._writer = path.open("ab", buffering=0)
-        self._reader = path.open("rb", buffering=0)
+        self._offset = 0
         self._rest = b""
         self._end_torn_line()
 
     def append(self, line: dict[str, JsonValue]) -> None:
         """Write one line, whole."""
-        self._writer.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        # The folder goes with the session that made it; a call that ends after that counts for nobody.
+        with suppress(FileNotFoundError), self._opened(os.O_WRONLY | os.O_APPEND | os.O_CREAT) as file:
+            os.write(file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def read(self) -> Totals:
         """The totals with all lines that are in the file by now."""
-        while chunk := self._reader.read(1 << 16):
-            *lines, self._rest = (self._rest + chunk).split(b"\n")
-            _add(self.totals, lines)
+        with self._opened(os.O_RDONLY) as file:
+            os.lseek(file, self._offset, os.SEEK_SET)
+            while chunk := os.read(file, 1 << 16):
+                self._offset += len(chunk)
+                *lines, self._rest = (self._rest + chunk).split(b"\n")
+                _add(self.totals, lines)
         return self.totals
 
     @contextmanager
@@ -118,25 +125,25 @@ class SpendFile:
         if sys.platform == "win32":
             yield
             return
-        fcntl.flock(self._writer, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._writer, fcntl.LOCK_UN)
+        with self._opened(os.O_WRONLY) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield  # closing lets go of the lock
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._writer.close()
-        self._reader.close()
+    @contextmanager
+    def _opened(self, flags: int) -> Iterator[int]:
+        descriptor = os.open(self.path, flags | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def _end_torn_line(self) -> None:
         """A kill can leave half a line, which the next one must not be glued to."""
-        if self.path.stat().st_size == 0:
-            return
-        self._reader.seek(-1, os.SEEK_END)
-        if self._reader.read(1) != b"\n":
-            self._writer.write(b"\n")
-        self._reader.seek(0)
+        with self._opened(os.O_RDWR | os.O_APPEND | os.O_CREAT) as file:
+            if os.fstat(file).st_size:
+                os.lseek(file, -1, os.SEEK_END)
+                if os.read(file, 1) != b"\n":
+                    os.write(file, b"\n")
 
 
 def read_spending(path: Path, *, who: Who | None = None) -> Spending:

@@ -8,12 +8,16 @@ import inspect
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.workers import Workers
 from pytest_fapo.trace import recording
+
+_LOOP_GRACE = 2.0
+"""Seconds that the event loop has for closing; a case that blocks it must not keep pytest from ending."""
 
 
 class Executor:
@@ -30,6 +34,7 @@ class Executor:
         self._active = 0
         self._workers = Workers()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: threading.Thread | None = None
 
     def submit(self, execution: Execution) -> None:
         """Start the execution as soon as a place is free."""
@@ -38,13 +43,15 @@ class Executor:
         self._fill()
 
     def close(self) -> None:
-        """Drop what has not begun and stop the event loop; what is under way is left to end by itself."""
+        """Drop what has not begun and close the event loop; a thread that is under way ends by itself."""
         with self._lock:
             self._queue.clear()
             loop, self._loop = self._loop, None
         self._workers.close()
         if loop is not None:
             loop.call_soon_threadsafe(loop.stop)
+            assert self._loop_thread is not None
+            self._loop_thread.join(_LOOP_GRACE)
 
     def _fill(self) -> None:
         while True:
@@ -112,8 +119,24 @@ class Executor:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="fapo-loop", daemon=True).start()
+                self._loop_thread = threading.Thread(
+                    target=_run_loop, args=(self._loop,), name="fapo-loop", daemon=True
+                )
+                self._loop_thread.start()
             return self._loop
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Run it until it is stopped, then leave nothing open: what is under way is cancelled."""
+    try:
+        loop.run_forever()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+            with suppress(BaseException):  # it has said to its case what it raised
+                loop.run_until_complete(task)
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
 
 
 class _Place:

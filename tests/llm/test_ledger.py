@@ -73,7 +73,6 @@ def test_never_more_than_max_calls_are_sent_by_sixteen_threads(path: Path) -> No
     assert sent == 23
     assert set(refused) == {"--fapo-max-calls"}
     assert ledger.spending().calls == 23
-    ledger.close()
 
 
 def test_the_cost_budget_is_used_and_not_passed_by_sixteen_threads(path: Path) -> None:
@@ -82,14 +81,12 @@ def test_the_cost_budget_is_used_and_not_passed_by_sixteen_threads(path: Path) -
     assert 19 <= sent <= 20
     assert set(refused) == {"--fapo-budget"}
     assert ledger.spending().cost <= 0.003 + 1e-9
-    ledger.close()
 
 
 def test_a_first_call_dearer_than_the_budget_goes_alone(path: Path) -> None:
     ledger = SpendLedger(path, max_cost=0.0001)
     sent, _ = hammer(ledger, a_call())
     assert sent == 1
-    ledger.close()
 
 
 def test_the_budget_holds_behind_a_gateway_whose_prices_are_unknown(path: Path) -> None:
@@ -99,7 +96,6 @@ def test_the_budget_holds_behind_a_gateway_whose_prices_are_unknown(path: Path) 
     assert refused
     assert ledger.spending().cost == 0.0
     assert ledger.spending().unpriced_models == ["gpt-4o-mini"]
-    ledger.close()
 
 
 def test_the_message_names_option_and_figures(path: Path) -> None:
@@ -107,11 +103,9 @@ def test_the_message_names_option_and_figures(path: Path) -> None:
     send(ledger, a_call())
     with pytest.raises(BudgetExceeded, match=r"all 1 calls allowed by --fapo-max-calls"):
         ledger.before_call(model="m", api="messages")
-    ledger.close()
     ledger = SpendLedger(path, max_cost=0.0002)
     with pytest.raises(BudgetExceeded, match=r"\$0\.0001\d* of \$0\.0002 \(--fapo-budget\) are spent"):
         ledger.before_call(model="gpt-4o-mini", api="chat.completions")
-    ledger.close()
 
 
 def test_a_deadline_in_the_past_stops_the_next_call(path: Path) -> None:
@@ -120,7 +114,6 @@ def test_a_deadline_in_the_past_stops_the_next_call(path: Path) -> None:
         ledger.before_call(model="m", api="messages")
     assert stop.value.limit == "--fapo-time-limit"
     assert read_spending(path).calls == 0
-    ledger.close()
 
 
 def test_on_an_event_loop_the_ledger_never_blocks(path: Path) -> None:
@@ -136,7 +129,6 @@ def test_on_an_event_loop_the_ledger_never_blocks(path: Path) -> None:
 
     asyncio.run(asyncio.wait_for(many(), timeout=5))
     assert ledger.spending().calls == 16
-    ledger.close()
 
 
 def test_on_an_event_loop_a_caller_can_come_again_instead(path: Path) -> None:
@@ -157,7 +149,6 @@ def test_on_an_event_loop_a_caller_can_come_again_instead(path: Path) -> None:
 
     assert sum(asyncio.run(many())) == 3
     assert ledger.spending().cost <= 0.00047
-    ledger.close()
 
 
 def test_failed_requests_count_as_calls_and_cost_nothing(path: Path) -> None:
@@ -170,7 +161,6 @@ def test_failed_requests_count_as_calls_and_cost_nothing(path: Path) -> None:
         "cost": 0.0,
         "unpriced_models": [],
     }
-    ledger.close()
 
 
 def test_totals_survive_a_kill_and_a_torn_line(path: Path) -> None:
@@ -178,14 +168,12 @@ def test_totals_survive_a_kill_and_a_torn_line(path: Path) -> None:
     send(ledger, a_call())
     ledger.after_call(a_call(cache_hit=True))
     ledger.before_call(model="gpt-4o-mini", api="chat.completions")  # never ends
-    ledger.close()
     with path.open("ab") as file:
         file.write(b'{"event":"sent","id":"torn')
     again = SpendLedger(path, max_calls=3)
     send(again, a_call())
     with pytest.raises(BudgetExceeded):
         again.before_call(model="gpt-4o-mini", api="chat.completions")
-    again.close()
     total = read_spending(path)
     assert (total.calls, total.cache_hits, total.usage.input_tokens) == (3, 1, 2000)
     assert total.cost == pytest.approx(0.0003)
@@ -194,7 +182,6 @@ def test_totals_survive_a_kill_and_a_torn_line(path: Path) -> None:
 def test_lines_say_who_called_and_for_which_case(path: Path) -> None:
     ledger = SpendLedger(path, who="optimizer", case_id=lambda: "t1")
     send(ledger, a_call(model="gpt-4o-mini-2024-07-18"))
-    ledger.close()
     sent, done = (json.loads(line) for line in path.read_text().splitlines())
     assert (sent["who"], done["who"], done["case"], done["api"]) == (
         "optimizer",
@@ -211,7 +198,6 @@ def test_the_optimizers_share_can_be_told_apart(path: Path) -> None:
         for _ in range(calls):
             send(ledger, a_call())
             ledger.after_call(a_call(cache_hit=True))
-        ledger.close()
     mine = read_spending(path, who="optimizer")
     assert (mine.calls, mine.cache_hits) == (1, 1)
     assert mine.cost == pytest.approx(0.00015)
