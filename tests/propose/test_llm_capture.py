@@ -54,10 +54,7 @@ def propose(server: LLMServer, folder: Path, provider: str = "openai", **limits:
     proposer = make_proposer(
         f"{provider}:m", settings=settings, root=folder, calls=lambda: optimizer_calls(ledger)
     )
-    try:
-        return list(proposer.propose(an_evidence()))
-    finally:
-        ledger.close()
+    return list(proposer.propose(an_evidence()))
 
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
