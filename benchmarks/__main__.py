@@ -1,4 +1,4 @@
-"""`python -m benchmarks NAME [--check] [--quick] [--only ROW]` prints figures beside their bars."""
+"""`python -m benchmarks NAME [--check] [--quick]` prints figures beside their bars."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure misses its bar")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
     parser.add_argument("--only", metavar="ROW", help="of `planted`: measure this row alone")
+    parser.add_argument("--data", metavar="FOLDER", help="of `leaks`: the folder with the public data")
     options = parser.parse_args(arguments)
     chosen = names() if "all" in options.name else options.name
     if options.only is not None and chosen != ["planted"]:
         parser.error("--only goes with `planted` alone")
-    more = {} if options.only is None else {"only": options.only}
-    codes = [_run(name, options.check, options.quick, more) for name in chosen]
+    if options.data is not None and "leaks" not in chosen:
+        parser.error("--data goes with `leaks`")
+    more = {
+        "planted": {} if options.only is None else {"only": options.only},
+        "leaks": {} if options.data is None else {"data": options.data},
+    }
+    codes = [_run(name, options.check, options.quick, more.get(name, {})) for name in chosen]
     return max(codes)
 
 

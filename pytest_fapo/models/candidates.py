@@ -121,6 +121,8 @@ class ReviewProblem(Record):
     message: str
     """What is wrong, where, and what would pass; never quotes a val or holdout case."""
     address: str = ""
+    lines: list[int] = Field(default_factory=list)
+    """The lines of the new text that are at fault, 1 for the first; empty where they are not known."""
     blocks: bool = True
 
 

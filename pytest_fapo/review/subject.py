@@ -11,7 +11,7 @@ from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.config import Settings
 from pytest_fapo.errors import ArtifactError
 from pytest_fapo.models import LEVELS, Artifact, ArtifactKind, Candidate, Case, Edit, Level, ReviewProblem
-from pytest_fapo.review.leakage import Corpus
+from pytest_fapo.review.leakage import Corpus, corpus_of
 
 
 class Change(NamedTuple):
@@ -57,7 +57,7 @@ class Subject:
     @cached_property
     def corpus(self) -> Corpus:
         """The words of all cases."""
-        return Corpus(self.cases)
+        return corpus_of(self.cases)
 
     def artifacts(self, level: Level) -> list[Artifact]:
         """The artifacts of a level; none where the scope's entries for it cannot be read."""

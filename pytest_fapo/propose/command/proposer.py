@@ -93,7 +93,7 @@ class CommandProposer(ProposerDefaults):
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
         """See `Proposer.revise`. The program finds its blocked change in the copy."""
-        problems = rendering.render_problems(review)
+        problems = rendering.render_problems(review, candidate)
         more = f"# A review has blocked the change that stands in this copy\n\n{problems}\n\nMend that.\n"
         return self._again(candidate, more, evidence)
 

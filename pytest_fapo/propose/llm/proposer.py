@@ -104,7 +104,7 @@ class LLMProposer(ProposerDefaults):
         objection = self._templates.fill(
             "revise",
             proposal=rendering.render_candidate(candidate),
-            problems=rendering.render_problems(review),
+            problems=rendering.render_problems(review, candidate),
         )
         return self._better(candidate, objection, evidence)
 

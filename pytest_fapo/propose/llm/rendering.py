@@ -16,6 +16,7 @@ MOST_PASSING = 4
 MOST_ATTEMPTS = 8
 MOST_OCCURRENCES = 3
 MOST_TOOLS = 6
+MOST_LINES = 8
 
 _Thing = TypeVar("_Thing")
 _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a case would not fit otherwise
@@ -79,14 +80,21 @@ def render_candidate(candidate: Candidate) -> str:
     return "\n\n".join([f"Hypothesis: {line(candidate.hypothesis)}", *edits])
 
 
-def render_problems(review: Review) -> str:
-    """The objections, the blocking ones marked."""
-    return "\n".join(
-        f"- {'blocked' if problem.blocks else 'warning'}, {problem.check}"
-        + (f" ({line(problem.address)})" if problem.address else "")
-        + f": {line(problem.message)}"
-        for problem in review.problems
-    )
+def render_problems(review: Review, candidate: Candidate) -> str:
+    """The objections, the blocking ones marked, each with the lines of the proposal that it is about."""
+    texts = {edit.address: edit.after.split("\n") for edit in candidate.edits}
+    found = []
+    for problem in review.problems:
+        address = f" ({line(problem.address)})" if problem.address else ""
+        verdict = "blocked" if problem.blocks else "warning"
+        found.append(f"- {verdict}, {problem.check}{address}: {line(problem.message)}")
+        own = texts.get(problem.address, [])
+        found += [
+            f"  Line {number} of your text: {line(own[number - 1], _TIGHT)}"
+            for number in problem.lines[:MOST_LINES]
+            if number <= len(own)
+        ]
+    return "\n".join(found)
 
 
 def _fit(things: Sequence[_Thing], limit: int, render: Callable[[_Thing, int], str]) -> list[str]:

@@ -12,7 +12,7 @@ _QUOTED = re.compile(r"'([^']{3,})'|\"([^\"]{3,})\"|`([^`]{3,})`|“([^”]{3,})
 
 
 def without_problems(candidate: Candidate, review: Review) -> Candidate | None:
-    """Drop the added lines that a problem quotes; None where no line is quoted or none would be left."""
+    """Drop the added lines that a problem names or quotes; None where there are none, or no others."""
     problems = [problem for problem in review.problems if problem.blocks]
     edits = [_mended(edit, problems) for edit in candidate.edits]
     if any(edit is None for edit in edits):
@@ -27,11 +27,16 @@ def _mended(edit: Edit, problems: list[ReviewProblem]) -> Edit | None:
         if problem.address in ("", edit.address)
         for match in _QUOTED.finditer(problem.message)
     ]
-    if not quoted:
+    told = {number - 1 for problem in problems if problem.address == edit.address for number in problem.lines}
+    if not quoted and not told:
         return None
     lines = edit.after.splitlines(keepends=True)
     added = added_lines(edit)
-    bad = {number for number in added if any(normal(text) in normal(lines[number]) for text in quoted)}
+    bad = {
+        number
+        for number in added
+        if number in told or any(normal(text) in normal(lines[number]) for text in quoted)
+    }
     rules = {number for number in added if re.match(r"\s*[-*•] ", lines[number])}
     if not bad or not rules - bad:
         return None

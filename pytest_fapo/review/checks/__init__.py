@@ -3,6 +3,7 @@
 from pytest_fapo.review.checks.concern import single_concern
 from pytest_fapo.review.checks.copying import leakage
 from pytest_fapo.review.checks.demonstrations import demonstrations
+from pytest_fapo.review.checks.invisible import invisible
 from pytest_fapo.review.checks.params import params
 from pytest_fapo.review.checks.placeholders import placeholders
 from pytest_fapo.review.checks.protected import protected
@@ -18,6 +19,6 @@ ENTRY_CHECKS: tuple[Check, ...] = (protected, scope, fresh)
 FIRST_CHECKS: tuple[Check, ...] = (no_op, single_concern, size, params, readable)
 """Whether there is something to look at, of a size that can be looked at."""
 
-CHECKS: tuple[Check, ...] = (placeholders, syntax, rewriting, demonstrations, leakage)
+CHECKS: tuple[Check, ...] = (invisible, placeholders, syntax, rewriting, demonstrations, leakage)
 
 __all__ = ["CHECKS", "ENTRY_CHECKS", "FIRST_CHECKS"]

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Set
 from pytest_fapo.models import ReviewProblem
 from pytest_fapo.review.checks.demonstrations import quotable
 from pytest_fapo.review.code import NotAFunction, parse_source, told
-from pytest_fapo.review.leakage import Added, Corpus, answer_lists, decoded, leaks
+from pytest_fapo.review.leakage import Added, Corpus, Leak, answer_lists, decoded, leaks
 from pytest_fapo.review.leakage.words import words_of
 from pytest_fapo.review.subject import Change, Subject
+
+MOST_LINES = 8
 
 
 def leakage(subject: Subject) -> Iterator[ReviewProblem]:
@@ -18,13 +20,26 @@ def leakage(subject: Subject) -> Iterator[ReviewProblem]:
     if not subject.cases or not changes:
         return
     for change in changes:
-        for message in dict.fromkeys(_messages(change, subject)):
+        for leak in _leaks(change, subject):
+            # What is read of code is not the code line by line.
+            lines = leak.lines if change.artifact.kind != "function" else []
             yield ReviewProblem(
-                check="leakage", message=f"{change.address}: {message}", address=change.address
+                check="leakage",
+                message=f"{change.address}{_at(lines)}: {leak.message}",
+                address=change.address,
+                lines=lines,
             )
 
 
-def _messages(change: Change, subject: Subject) -> Iterator[str]:
+def _at(lines: list[int]) -> str:
+    """Where in the new text it stands: the proposer knows its own text, so this gives no case away."""
+    if not lines:
+        return ""
+    shown = ", ".join(map(str, lines[:MOST_LINES])) + (" and more" if len(lines) > MOST_LINES else "")
+    return f" (line{'s' if len(lines) > 1 else ''} {shown} of the new text)"
+
+
+def _leaks(change: Change, subject: Subject) -> Iterator[Leak]:
     corpus = subject.corpus
     allowed = quotable(subject) if change.artifact.kind != "function" else set()
     known = [*subject.known_texts, *(" ".join(label) for label in corpus.labels), change.before]
@@ -36,13 +51,13 @@ def _messages(change: Change, subject: Subject) -> Iterator[str]:
         yield from _hidden(text, known, corpus, allowed)
 
 
-def _hidden(text: str, known: list[str], corpus: Corpus, allowed: Set[int]) -> Iterator[str]:
+def _hidden(text: str, known: list[str], corpus: Corpus, allowed: Set[int]) -> Iterator[Leak]:
     """What stands there for a reader who decodes."""
     plain = set(words_of(text))
     for reading in decoded(text):
         if any(len(word) > 3 and word not in plain for word in corpus.cases_with.keys() & words_of(reading)):
-            for message in leaks(Added(reading, known), corpus, allowed):
-                yield f"(decoded) {message}"
+            for leak in leaks(Added(reading, known), corpus, allowed):
+                yield Leak(f"(decoded) {leak.message}", [])
                 return
 
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 
-from pytest_fapo.review.leakage.words import Words, content_of, grams_of, words_of
+from pytest_fapo.review.leakage.words import MARKS, Words, content_of, grams_of, parts_of, words_of
 
-_PIECE = re.compile(r"[^\w\s,'’-]+|->|=>|\n+|(?<!\w)'|'(?!\w)")
-_SEGMENT = re.compile(r"[\n;]+|(?<=[.!?])\s+")
+_PIECE = re.compile(rf"[^\w\s,'’{MARKS}-]+|->|=>|\n+|(?<!\w)'|'(?!\w)")
+_SEGMENT = re.compile(r"[\n;]+|(?<=[.!?])\s+|(?<=[。！？।།။។])")
 _QUOTED = re.compile(
     r'"([^"\n]+)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)'
 )
@@ -27,6 +27,7 @@ class Added:
         self.after = after
         self.words = words_of(after)
         self.content = content_of(self.words)
+        self._known_texts = known
         self._known = [words_of(text) for text in known]
         self._known_content = [content_of(text) for text in self._known]
         self._known_lines = {words_of(line) for text in known for line in _SEGMENT.split(text)}
@@ -61,6 +62,44 @@ class Added:
             parts = {text[place : place + size] for place in range(len(text) - size + 1)}
             self._squeezed[size] = {part for part in parts if part not in known}
         return self._squeezed[size]
+
+    @cached_property
+    def parts(self) -> list[tuple[str, dict[str, float]]]:
+        """The new lines and sentences, each with the pieces of words that no known text has."""
+        known = {part for text in self._known_texts for part in parts_of(text)}
+        return [
+            (segment, {part: share for part, share in parts_of(segment).items() if part not in known})
+            for segment in self.segments
+        ]
+
+    def line_of(self, words: Words) -> int:
+        """The number of the line in which `words` begin, 1 for the first; 0 where it cannot be told."""
+        place = self.grams(len(words)).get(words) if words else None
+        if place is not None and place < len(self._line_numbers):
+            return self._line_numbers[place]
+        wanted = set(words)
+        found = [(len(wanted & set(line)), -number) for number, line in enumerate(self._lines, 1)]
+        most, number = max(found)
+        return -number if most else self._squeezed_line("".join(words))
+
+    def _squeezed_line(self, text: str) -> int:
+        """The line that a text stands in once everything between the words is gone."""
+        lines = ["".join(line) for line in self._lines]
+        for place in range(0, max(1, len(text) - 11), 4):
+            part = text[place : place + 12]
+            number = next((number for number, line in enumerate(lines, 1) if part in line), 0)
+            if number:
+                return number
+        return 0
+
+    @cached_property
+    def _lines(self) -> list[Words]:
+        return [words_of(line) for line in self.after.split("\n")]
+
+    @cached_property
+    def _line_numbers(self) -> list[int]:
+        """For each word, the number of its line."""
+        return [number for number, line in enumerate(self._lines, 1) for _ in line]
 
     @cached_property
     def segments(self) -> list[str]:

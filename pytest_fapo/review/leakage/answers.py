@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.corpus import Corpus
 from pytest_fapo.review.leakage.hits import Hit, quote
-from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_of
+from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, is_spaceless, weight_of, words_of
 
 _BETWEEN_TOKENS = re.compile(r"[\s<>\"'(),;:!?]+")
 _SEPARATOR = re.compile(
@@ -28,9 +29,10 @@ def case_ids(added: Added, corpus: Corpus) -> Iterator[Hit]:
             continue
         if not _is_telling(name):
             continue
-        exact = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text)
+        exact = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", text) if name in text else None
         if exact or (_is_unmistakable(name) and added.has(words_of(name))):
-            yield Hit(case, "its id")
+            line = text.count("\n", 0, exact.start()) + 1 if exact else added.line_of(words_of(name))
+            yield Hit(case, "its id", line)
 
 
 def _is_unmistakable(name: str) -> bool:
@@ -53,10 +55,12 @@ def identifiers(added: Added, corpus: Corpus) -> Iterator[Hit]:
             continue
         for token in _BETWEEN_TOKENS.split(field.value):
             if _is_identifier(token) and added.has(words_of(token)) and _few(corpus, words_of(token)):
-                yield Hit(field.case, f"{token.strip('.')!r} of its {field.role}")
+                told = f"{token.strip('.')!r} of its {field.role}"
+                yield Hit(field.case, told, added.line_of(words_of(token)))
                 break
 
 
+@lru_cache(maxsize=131072)
 def _is_identifier(token: str) -> bool:
     digits = sum(character.isdigit() for character in token)
     return "@" in token.strip("@") or digits >= 5 or (digits >= 3 and len(token) >= 5 and not token.isdigit())
@@ -77,14 +81,18 @@ def literal_answers(added: Added, corpus: Corpus) -> Iterator[Hit]:
             for word in words
             if not corpus.is_common(word) and word not in added.known_words and word not in corpus.keys
         ]
-        if telling or len(words) >= 5:
-            yield Hit(field.case, f"its {field.role} {quote(words)}")
+        if telling or weight_of(words) >= 5 or _is_phrase(words, corpus):
+            yield Hit(field.case, f"its {field.role} {quote(words)}", added.line_of(words))
+
+
+def _is_phrase(words: Words, corpus: Corpus) -> bool:
+    """True for a name or term of a script without spaces, whose single characters are all common."""
+    return all(map(is_spaceless, words)) and weight_of(words) >= 1 and not corpus.shared(words)
 
 
 def tables(added: Added, corpus: Corpus) -> Iterator[Hit]:
     """Lists that give case after case its answer: `id -> answer`, `if the input says … answer …`."""
-    by_id = {words_of(case.id): case for case in corpus.cases}
-    answers = _answers(corpus)
+    by_id = {words_of(case.id): number for number, case in enumerate(corpus.cases)}
     numbered: list[Hit] = []
     entries: list[Hit] = []
     lines = 0
@@ -92,10 +100,11 @@ def tables(added: Added, corpus: Corpus) -> Iterator[Hit]:
         pairs = list(_pairs(segment))
         lines += any(len(left) == 1 and left[0].isdigit() for left, _ in pairs)
         for left, right in pairs:
-            case = by_id.get(tuple(word for word in left if word not in ("case", "id", "item")))
-            if case is not None and _gives(right, answers.get(id(case), [])):
-                numbered.append(Hit(case, "an entry for its id"))
-            entries += _by_input(left, right, corpus, answers)
+            number = by_id.get(tuple(word for word in left if word not in ("case", "id", "item")))
+            if number is not None and _gives(right, corpus.answers[number]):
+                line = added.line_of(words_of(segment))
+                numbered.append(Hit(corpus.cases[number], "an entry for its id", line))
+            entries += _by_input(left, right, added, corpus)
     # Numbered lists of labels exist: only where most numbers lead to their own case's answer is it a table.
     if len({id(hit.case) for hit in numbered}) > TABLE and len(numbered) >= 0.6 * lines:
         yield from numbered
@@ -110,7 +119,7 @@ def _pairs(segment: str) -> Iterator[tuple[Words, Words]]:
             yield left, right
 
 
-def _by_input(left: Words, right: Words, corpus: Corpus, answers: dict[int, list[Words]]) -> Iterator[Hit]:
+def _by_input(left: Words, right: Words, added: Added, corpus: Corpus) -> Iterator[Hit]:
     """Cases whose input holds all of `left`, something rare in it, and whose answer `right` gives."""
     clue = [word for word in content_of(left) if word not in TRIGGERS]
     rare = [word for word in clue if corpus.is_rare(word)]
@@ -118,17 +127,10 @@ def _by_input(left: Words, right: Words, corpus: Corpus, answers: dict[int, list
         return
     holders = set.intersection(*(corpus.cases_with.get(word, set()) for word in clue))
     for number in holders:
-        case = corpus.cases[number]
-        if _gives(right, answers.get(id(case), [])):
-            yield Hit(case, f"an entry made of its input {quote(tuple(clue))}")
-
-
-def _answers(corpus: Corpus) -> dict[int, list[Words]]:
-    found: dict[int, list[Words]] = {}
-    for field in corpus.expected:
-        if field.words:
-            found.setdefault(id(field.case), []).append(field.words)
-    return found
+        own = {word for answer in corpus.answers[number] for word in answer}
+        if len({*clue} - own) >= 2 and {*rare} - own and _gives(right, corpus.answers[number]):
+            what = f"an entry made of its input {quote(tuple(clue))}"
+            yield Hit(corpus.cases[number], what, added.line_of((*left, *right)))
 
 
 def _gives(right: Words, answers: list[Words]) -> bool:

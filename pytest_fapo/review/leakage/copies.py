@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.corpus import Corpus, Field, contains
 from pytest_fapo.review.leakage.hits import Hit, quote
-from pytest_fapo.review.leakage.words import Words, content_of, words_of
+from pytest_fapo.review.leakage.words import Words, content_of, is_spaceless, size_in, weight_of, words_of
 
 RUN = 6
 """So many words in a row, the same as in a case, are a copy."""
@@ -20,7 +21,14 @@ ALONE = 3
 """The same where it stands by itself: as a line, in quotation marks, before an arrow."""
 TELLING = 3
 """A run of fewer meaningful words is a turn of phrase, unless it is long."""
+TELLING_SIGNS = 2
+"""The same in scripts without spaces, where what stands between the words is left out of them."""
 LONG = 9
+PIECES = 4.0
+"""So many words' worth of pieces, most of what an input says, are that input."""
+RARE_PIECES = 1.5
+"""So much of it must be of pieces that hardly another case has."""
+SAME_PIECES = 0.55
 SQUEEZED = 45
 """So many characters in a row once everything but letters and digits is gone."""
 WHOLE_SQUEEZED = 20
@@ -37,11 +45,14 @@ def copied_text(added: Added, corpus: Corpus) -> Iterator[Hit]:
                 or _squeezed(added, corpus, field)
             )
             if run:
-                yield Hit(field.case, f"{len(run)} words of its {field.role} {quote(run)}")
+                what = "characters" if is_spaceless(run[0]) else "words"
+                told = f"{len(run)} {what} of its {field.role} {quote(run)}"
+                yield Hit(field.case, told, added.line_of(run))
 
 
 def _run(added: Added, corpus: Corpus, words: Words, size: int, *, content: bool) -> Words:
     """The longest run of at least `size` words that is in both; empty where there is none."""
+    size = size_in(words, size)
     grams = added.grams(size, content=content)
     best: Words = ()
     start: int | None = None
@@ -51,16 +62,22 @@ def _run(added: Added, corpus: Corpus, words: Words, size: int, *, content: bool
             start = place if start is None else start
         elif start is not None:
             run, start = words[start : place + size - 1], None
-            if len(content_of(run)) >= TELLING or len(run) >= LONG:
+            if _is_telling(run) or weight_of(run) >= LONG:
                 best = max(best, run, key=len)
     return best
 
 
+def _is_telling(run: Words) -> bool:
+    least = TELLING_SIGNS if is_spaceless(run[0]) else TELLING
+    return weight_of(content_of(run)) >= least
+
+
 def _whole(added: Added, corpus: Corpus, words: Words) -> Words:
     """All of a short field."""
-    if not ALONE <= len(words) < LONG or not added.has(words) or corpus.shared(words):
+    weight = weight_of(words)
+    if not ALONE <= weight < LONG or not added.has(words) or corpus.shared(words):
         return ()
-    telling = len(words) >= WHOLE and len(content_of(words)) >= TELLING
+    telling = weight >= WHOLE and _is_telling(words)
     return words if telling or words in added.pieces else ()
 
 
@@ -72,14 +89,9 @@ def _squeezed(added: Added, corpus: Corpus, field: Field) -> Words:
     parts = added.squeezed_parts(size)
     for place in range(len(text) - size + 1):
         part = text[place : place + size]
-        if part in parts and not _squeezed_shared(corpus, part):
+        if part in parts and not corpus.shared_squeezed(part):
             return field.words
     return ()
-
-
-def _squeezed_shared(corpus: Corpus, part: str) -> bool:
-    holders = {id(field.case) for field in corpus.fields if part in "".join(field.words)}
-    return len(holders) >= corpus.common_from
 
 
 def reworded(added: Added, corpus: Corpus) -> Iterator[Hit]:
@@ -95,15 +107,39 @@ def reworded(added: Added, corpus: Corpus) -> Iterator[Hit]:
             both = segment & wanted
             close = len(both) >= 0.75 * len(wanted) and len(both) >= 0.4 * len(segment)
             if close and len(both) >= CONTENT_RUN and len(both & known_rare - added.known_words) >= 2:
-                yield Hit(field.case, f"its input in other words, {quote(tuple(sorted(both)))}")
+                told = f"its input in other words, {quote(tuple(sorted(both)))}"
+                yield Hit(field.case, told, added.line_of(tuple(sorted(both & known_rare))[:1]))
                 break
+
+
+def taken_apart(added: Added, corpus: Corpus) -> Iterator[Hit]:
+    """A sentence of pieces of one input's words: other endings or particles, compounds taken apart."""
+    for segment, parts in added.parts:
+        total = sum(parts.values())
+        if total < PIECES:
+            continue
+        weights: dict[int, float] = defaultdict(float)
+        rare: dict[int, float] = defaultdict(float)
+        for part, share in parts.items():
+            holders = corpus.cases_with_part.get(part, ())
+            if len(holders) < corpus.common_from:
+                for number in holders:
+                    weights[number] += share
+                    rare[number] += share if len(holders) <= 2 else 0
+        for number, weight in weights.items():
+            if weight < max(PIECES, 0.4 * total) or rare[number] < RARE_PIECES:
+                continue
+            if weight >= SAME_PIECES * sum(corpus.parts[number].values()):
+                told = "most of its input, with other endings or other compounds"
+                yield Hit(corpus.cases[number], told, added.line_of(words_of(segment)))
 
 
 def quoted(added: Added, corpus: Corpus) -> Iterator[Hit]:
     """Words in quotation marks that only one case (or two) says: a hint made from an example."""
     for words in added.quotations:
-        if len(content_of(words)) < 3 or words in corpus.labels:
+        if weight_of(content_of(words)) < 3 or words in corpus.labels:
             continue
         fields = [field for field in corpus.inputs if contains(field.words, words)]
         if 0 < len({id(field.case) for field in fields}) <= 2:
-            yield from (Hit(field.case, f"quoted words of its input {quote(words)}") for field in fields)
+            told, line = f"quoted words of its input {quote(words)}", added.line_of(words)
+            yield from (Hit(field.case, told, line) for field in fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -11,8 +12,10 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from pytest_fapo.models import Case
-from pytest_fapo.review.leakage.words import STOPWORDS, Words, content_of, words_of
+from pytest_fapo.review.leakage.words import STOPWORDS, Words, content_of, parts_of, weight_of, words_of
 
+_NAME = re.compile(r"[^\W\d_][^\W_]*(?:[_-][^\W_]+){0,8}\??")
+"""A name as programs write it; the public Banking77 has one that ends in a question mark."""
 LABEL_WORDS = 8
 """A label has at most this many words; what is longer is an answer in prose."""
 
@@ -21,17 +24,16 @@ class Field(NamedTuple):
     """One string (or number) somewhere in a case."""
 
     case: Case
+    number: int
+    """The case's, in the corpus."""
     role: str
     """`input` or `expected answer`, as messages call it."""
     key: str
     """Where it stands; all members of one list share a key."""
     value: str | int | float
+    words: Words
     label_set: str = ""
     """Of an expected answer: which set of labels it is one of."""
-
-    @property
-    def words(self) -> Words:
-        return words_of(str(self.value))
 
     @property
     def is_text(self) -> bool:
@@ -42,27 +44,59 @@ class Corpus:
     """All cases, each once, with all labels that the tests' sources give it."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        known: dict[tuple[str, str], Case] = {}
+        self._given = list(cases)  # keeps them alive, so that `corpus_of` can know them by identity
+        known: dict[tuple[str, str], int] = {}
+        self.cases: list[Case] = []
         labels: list[Field] = []
         for case in {(case.key, str(case.inputs)): case for case in cases}.values():
-            first = known.setdefault((case.id, str(case.inputs)), case)
-            labels += (field._replace(case=first) for field in _expected(case))
-        self.cases = list(known.values())
-        self.fields = [*(field for case in self.cases for field in _inputs(case)), *labels]
+            number = known.setdefault((case.id, str(case.inputs)), len(self.cases))
+            if number == len(self.cases):
+                self.cases.append(case)
+            labels += _expected(case, self.cases[number], number)
+        inputs = (field for number, case in enumerate(self.cases) for field in _inputs(case, number))
+        self.fields = [*inputs, *labels]
         self.inputs = [field for field in self.fields if field.role == "input"]
         self.expected = [field for field in self.fields if field.role != "input"]
         self.common_from = max(3, math.ceil(len(self.cases) * 0.02))
         """What so many cases share is a common phrase, not one case's text."""
+        self._shared: dict[tuple[Words, bool], bool] = {}
+        self._shared_squeezed: dict[str, bool] = {}
 
     @cached_property
     def cases_with(self) -> dict[str, set[int]]:
         """Word to the numbers of the cases that hold it."""
         index: dict[str, set[int]] = defaultdict(set)
-        numbers = {id(case): number for number, case in enumerate(self.cases)}
         for field in self.fields:
             for word in field.words:
-                index[word].add(numbers[id(field.case)])
+                index[word].add(field.number)
         return index
+
+    @cached_property
+    def parts(self) -> list[dict[str, float]]:
+        """Of each case the pieces of its inputs' words, each with the share of a word that it is."""
+        found: list[dict[str, float]] = [{} for _ in self.cases]
+        for field in self.inputs:
+            if field.is_text:
+                found[field.number].update(parts_of(str(field.value)))
+        return found
+
+    @cached_property
+    def cases_with_part(self) -> dict[str, list[int]]:
+        """Piece of a word to the numbers of the cases whose inputs hold it."""
+        index: dict[str, list[int]] = defaultdict(list)
+        for number, parts in enumerate(self.parts):
+            for part in parts:
+                index[part].append(number)
+        return index
+
+    @cached_property
+    def answers(self) -> list[list[Words]]:
+        """Of each case its expected values."""
+        found: list[list[Words]] = [[] for _ in self.cases]
+        for field in self.expected:
+            if field.words:
+                found[field.number].append(field.words)
+        return found
 
     def is_common(self, word: str) -> bool:
         """Whether `word` says nothing about one case in particular."""
@@ -80,7 +114,7 @@ class Corpus:
 
     def content_size(self, number: int) -> int:
         """How many different meaningful words the inputs of a case hold."""
-        texts = (field.words for field in self._of_case[id(self.cases[number])] if field.role == "input")
+        texts = (field.words for field in self._of_case[number] if field.role == "input")
         return len({word for words in texts for word in content_of(words)})
 
     def is_rare(self, word: str) -> bool:
@@ -89,13 +123,26 @@ class Corpus:
 
     def shared(self, words: Words, *, content: bool = False) -> bool:
         """Whether this run of words stands in so many cases that it is a common phrase."""
+        key = (words, content)
+        if key not in self._shared:
+            self._shared[key] = self._is_shared(words, content=content)
+        return self._shared[key]
+
+    def shared_squeezed(self, part: str) -> bool:
+        """The same of a run of characters, where nothing stands between the words."""
+        if part not in self._shared_squeezed:
+            holders = {field.number for field in self.fields if part in "".join(field.words)}
+            self._shared_squeezed[part] = len(holders) >= self.common_from
+        return self._shared_squeezed[part]
+
+    def _is_shared(self, words: Words, *, content: bool) -> bool:
         holders = [self.cases_with.get(word, set()) for word in words]
         candidates = set.intersection(*holders) if holders else set()
         if len(candidates) < self.common_from:
             return False
         found = 0
         for number in candidates:
-            texts = (field.words for field in self._of_case[id(self.cases[number])])
+            texts = (field.words for field in self._of_case[number])
             if any(contains(content_of(text) if content else text, words) for text in texts):
                 found += 1
                 if found >= self.common_from:
@@ -103,25 +150,36 @@ class Corpus:
         return False
 
     @cached_property
-    def _of_case(self) -> dict[int, list[Field]]:
-        by_case: dict[int, list[Field]] = defaultdict(list)
+    def _of_case(self) -> list[list[Field]]:
+        by_case: list[list[Field]] = [[] for _ in self.cases]
         for field in self.fields:
-            by_case[id(field.case)].append(field)
+            by_case[field.number].append(field)
         return by_case
 
     @cached_property
     def labels(self) -> set[Words]:
         """Expected values that are names of classes: prompts must be able to say them."""
-        by_key: dict[tuple[str, str], list[Words]] = defaultdict(list)
+        by_key: dict[tuple[str, str], list[Field]] = defaultdict(list)
         for field in self.expected:
-            if field.words and len(field.words) <= LABEL_WORDS:
-                by_key[field.label_set, field.key].append(field.words)
-        return {label for values in by_key.values() for label in _labels_of(values)}
+            if field.words and weight_of(field.words) <= LABEL_WORDS:
+                by_key[field.label_set, field.key].append(field)
+        return {label for fields in by_key.values() for label in _labels_of(fields)}
 
     @cached_property
     def keys(self) -> set[str]:
         """Words of the names of expected fields: part of every output contract."""
         return {word for field in self.expected for word in words_of(field.key)}
+
+
+_LAST: list[tuple[list[int], Corpus]] = []
+
+
+def corpus_of(cases: Sequence[Case]) -> Corpus:
+    """The corpus of the cases; the last one is kept, as every candidate of a run is held against the same."""
+    key = [id(case) for case in cases]
+    if not _LAST or _LAST[0][0] != key:
+        _LAST[:] = [(key, Corpus(cases))]
+    return _LAST[0][1]
 
 
 def contains(text: Words, run: Words) -> bool:
@@ -130,9 +188,13 @@ def contains(text: Words, run: Words) -> bool:
     return any(text[place : place + size] == run for place in range(len(text) - size + 1))
 
 
-def _labels_of(values: list[Words]) -> Iterator[Words]:
-    """A closed set is all labels; in an open one only what comes back is."""
+def _labels_of(fields: list[Field]) -> Iterator[Words]:
+    """A closed set is all labels, and so are names as programs write them; in an open set what comes back."""
+    values = [field.words for field in fields]
     counts = Counter(values)
+    if _are_names({str(field.value) for field in fields}):
+        yield from counts
+        return
     variety = len(counts) / len(values)
     names = all(len(value) == 1 for value in counts)
     codes = len({value[0] for value in counts}) == 1 and all(value[-1].isdigit() for value in counts)
@@ -142,16 +204,23 @@ def _labels_of(values: list[Words]) -> Iterator[Words]:
             yield value
 
 
-def _inputs(case: Case) -> Iterator[Field]:
+def _are_names(values: set[str]) -> bool:
+    """True for names such as `card_arrival`, which few cases hold twice where there are many labels."""
+    joints = sum("_" in value or "-" in value for value in values)
+    numbered = sum(any(map(str.isdigit, value)) for value in values)
+    named = all(map(_NAME.fullmatch, values)) and numbered <= 0.2 * len(values)
+    return named and joints >= max(2, 0.25 * len(values))
+
+
+def _inputs(case: Case, number: int) -> Iterator[Field]:
     for value, _ in _leaves(case.inputs, ""):
-        yield Field(case, "input", "", value)
+        yield Field(case, number, "input", "", value, words_of(str(value)))
 
 
-def _expected(case: Case) -> Iterator[Field]:
-    for value, key in _leaves(case.expected, ""):
-        yield Field(case, "expected answer", key, value, case.label_set)
-    for value, key in _leaves(dict(case.expected_steps), "step"):
-        yield Field(case, "expected answer", key, value, case.label_set)
+def _expected(case: Case, first: Case, number: int) -> Iterator[Field]:
+    """The labels of a case, as those of the case of the same id and inputs that came first."""
+    for value, key in (*_leaves(case.expected, ""), *_leaves(dict(case.expected_steps), "step")):
+        yield Field(first, number, "expected answer", key, value, words_of(str(value)), case.label_set)
 
 
 def _leaves(value: JsonValue, key: str) -> Iterator[tuple[str | int | float, str]]:

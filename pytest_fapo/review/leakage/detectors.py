@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.answers import case_ids, identifiers, literal_answers, tables
-from pytest_fapo.review.leakage.copies import copied_text, quoted, reworded
+from pytest_fapo.review.leakage.copies import copied_text, quoted, reworded, taken_apart
 from pytest_fapo.review.leakage.corpus import Corpus
 from pytest_fapo.review.leakage.entries import single_entries
 from pytest_fapo.review.leakage.hits import Hit, sentences
@@ -26,6 +26,7 @@ DETECTORS = (
     _Detector(copied_text, "copies text of", _GENERAL),
     _Detector(quoted, "quotes", _GENERAL),
     _Detector(reworded, "retells", _GENERAL),
+    _Detector(taken_apart, "retells", _GENERAL),
     _Detector(
         identifiers,
         "names an identifier of",
@@ -41,7 +42,15 @@ DETECTORS = (
 )
 
 
-def leaks(added: Added, corpus: Corpus, quotable: Set[int] = frozenset()) -> Iterator[str]:
+class Leak(NamedTuple):
+    """What one detector found."""
+
+    message: str
+    lines: list[int]
+    """The lines of the new text where it stands, as far as they are known."""
+
+
+def leaks(added: Added, corpus: Corpus, quotable: Set[int] = frozenset()) -> Iterator[Leak]:
     """One message per detector that finds something; a case is told once, by the first that finds it.
 
     Args:
@@ -53,4 +62,5 @@ def leaks(added: Added, corpus: Corpus, quotable: Set[int] = frozenset()) -> Ite
     for detector in DETECTORS:
         hits = [hit for hit in detector.find(added, corpus) if id(hit.case) not in told]
         told.update(id(hit.case) for hit in hits)
-        yield from sentences(hits, detector.action, detector.remedy)
+        lines = sorted({hit.line for hit in hits} - {0})
+        yield from (Leak(message, lines) for message in sentences(hits, detector.action, detector.remedy))

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
-from pytest_fapo.models import Case
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.corpus import Corpus, contains
 from pytest_fapo.review.leakage.hits import Hit, quote
-from pytest_fapo.review.leakage.words import TRIGGERS, Words, content_of, words_of
+from pytest_fapo.review.leakage.words import TRIGGERS, content_of, words_of
 
 CLUE = 3
 """So many meaningful words, all of one case's input and hardly any others beside them, are that case."""
@@ -34,8 +33,9 @@ def single_entries(added: Added, corpus: Corpus) -> Iterator[Hit]:
         clue = {word for word in content_of(words) if word not in TRIGGERS and word not in corpus.keys}
         told = _told_by_particulars(clue, names, added, corpus) or _described(clue, corpus)
         for number in sorted(told):
-            if _gives(words, corpus.cases[number], corpus):
-                yield Hit(corpus.cases[number], f"a line made of its input {quote(tuple(sorted(clue)))}")
+            if any(contains(words, answer) for answer in corpus.answers[number]):
+                what = f"a line made of its input {quote(tuple(sorted(clue)))}"
+                yield Hit(corpus.cases[number], what, added.line_of(words))
 
 
 def _told_by_particulars(clue: set[str], names: set[str], added: Added, corpus: Corpus) -> set[int]:
@@ -72,18 +72,9 @@ def _is_of(number: int, clue: set[str], rare: set[str], names: set[str], corpus:
     """Whether the line speaks of this case: by a name or number, or by nothing but what its input says."""
     if any(word in names or word.isdigit() for word in rare):
         return True
-    case = corpus.cases[number]
-    answers = {word for answer in _answers(case, corpus) for word in answer}
+    answers = {word for answer in corpus.answers[number] for word in answer}
     own = [word for word in clue - answers if number in corpus.cases_with.get(word, ())]
     return len(own) >= CLUE and len(rare) >= _RARE and len(own) >= _SHARE * len(clue - answers)
-
-
-def _gives(words: Words, case: Case, corpus: Corpus) -> bool:
-    return any(contains(words, answer) for answer in _answers(case, corpus))
-
-
-def _answers(case: Case, corpus: Corpus) -> list[Words]:
-    return [field.words for field in corpus.expected if field.case is case and field.words]
 
 
 def _names(corpus: Corpus) -> set[str]:

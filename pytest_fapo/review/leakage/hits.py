@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pytest_fapo.models import Case
+from pytest_fapo.review.leakage.words import is_spaceless, joined
 
 SHOWN = 3
 
@@ -16,6 +17,8 @@ class Hit(NamedTuple):
     case: Case
     what: str
     """What is repeated, for cases that may be shown: `6 words of the input: “…”`."""
+    line: int = 0
+    """The line of the new text where it stands, 1 for the first; 0 where that is not known."""
 
 
 def sentences(hits: Iterable[Hit], action: str, remedy: str) -> Iterator[str]:
@@ -42,7 +45,9 @@ def sentences(hits: Iterable[Hit], action: str, remedy: str) -> Iterator[str]:
 
 def quote(words: tuple[str, ...], limit: int = 12) -> str:
     """Words for a message, shortened."""
-    return "“" + " ".join(words[:limit]) + (" …" if len(words) > limit else "") + "”"
+    if words and is_spaceless(words[0]):
+        limit *= 3
+    return "“" + joined(words[:limit]) + (" …" if len(words) > limit else "") + "”"
 
 
 def _counted(number: int, noun: str) -> str:

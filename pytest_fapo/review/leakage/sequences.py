@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from pytest_fapo.review.leakage.added import Added
 from pytest_fapo.review.leakage.corpus import Corpus
+from pytest_fapo.review.leakage.detectors import Leak
 
 SHORTEST = 8
 """So many labels in a row are more than an enumeration, when they repeat."""
 
 
-def answer_lists(added: Added, corpus: Corpus) -> Iterator[str]:
+def answer_lists(added: Added, corpus: Corpus) -> Iterator[Leak]:
     """Rows of labels with nothing but numbers between them, in which each stands twice on average."""
     labels = {label[0] for label in corpus.labels if len(label) == 1 and not label[0].isdigit()}
     row: list[str] = []
@@ -22,8 +23,9 @@ def answer_lists(added: Added, corpus: Corpus) -> Iterator[str]:
             row.append(word)
         elif not word.isdigit() or not word:
             if len(row) >= SHORTEST and len(row) >= 2 * len(set(row)) and added.has(added.words[start:place]):
-                yield (
+                yield Leak(
                     f"The new text lists {len(row)} answers in a row ({', '.join(row[:4])} …), as the cases "
-                    f"have them; state the rule behind the answers."
+                    f"have them; state the rule behind the answers.",
+                    [line] if (line := added.line_of(added.words[start:place])) else [],
                 )
             row = []

@@ -8,8 +8,31 @@ from functools import lru_cache
 
 Words = tuple[str, ...]
 
-_CJK = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af"
-_WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_HAN = "\u3005\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_KANA = "\u3041-\u309f\u30a1-\u30ff\u31f0-\u31ff"
+_BRAHMIC = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\ua9e0-\ua9ff\uaa60-\uaadf"
+"""Thai, Lao, Burmese, Khmer and the Tai scripts: no spaces between words, vowels as marks on consonants."""
+_SPACELESS = _HAN + _KANA + _BRAHMIC
+_INDIC = 0x0900
+"""From here on a mark is a vowel or a part of a letter; before, an accent that a copy may leave out."""
+
+
+def _marks() -> str:
+    """The marks from `_INDIC` on, for a character class."""
+    places = [*range(_INDIC, 0x2000), *range(0x3000, 0x3100), *range(0xA800, 0xAC00)]
+    return "".join(chr(place) for place in places if unicodedata.category(chr(place)).startswith("M"))
+
+
+MARKS = _marks()
+_WORD = re.compile(rf"[{_SPACELESS}][{MARKS}]*|[^\W_{_SPACELESS}](?:[^\W_{_SPACELESS}]|[{MARKS}])*")
+_WEIGHTS = (
+    (re.compile(f"[{_HAN}]"), 0.6),
+    (re.compile(f"[{_KANA}]"), 0.4),
+    (re.compile(f"[{_BRAHMIC}]"), 0.3),
+    (re.compile("[\u0f00-\u0fff]"), 0.6),
+)
+"""How much of a word a token is: of Chinese, Japanese, Thai and the like a sign, of Tibetan a syllable."""
+_HIRAGANA = re.compile("[\u3041-\u309f]")
 _APOSTROPHES = re.compile(r"(?<=\w)['’‘ʼ`´](?=\w)")
 
 _STOPWORDS = """
@@ -38,17 +61,24 @@ TRIGGERS = frozenset(_TRIGGERS.split())
 """Words of a condition (`if the message says …`) that are no part of what it looks for."""
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=131072)
 def words_of(text: str) -> Words:
-    """The words of `text` in order; a character of a script without spaces is a word."""
-    text = unicodedata.normalize("NFKD", text)
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Mn", "Cf"))
-    return tuple(_WORD.findall(_APOSTROPHES.sub("", text).casefold()))
+    """The words of `text` in order; a character of a script without spaces, with its marks, is a word."""
+    if text.isascii():
+        plain = text
+    else:
+        kept: list[str] = []
+        for char in unicodedata.normalize("NFKD", text):
+            category = unicodedata.category(char)
+            if category != "Cf" and (category != "Mn" or (kept and ord(kept[-1]) >= _INDIC)):
+                kept.append(char)
+        plain = unicodedata.normalize("NFC", "".join(kept))
+    return tuple(_WORD.findall(_APOSTROPHES.sub("", plain).casefold()))
 
 
 def content_of(words: Words) -> Words:
-    """The words that carry meaning."""
-    return tuple(word for word in words if word not in STOPWORDS)
+    """The words that carry meaning; Japanese writes endings and particles in hiragana."""
+    return tuple(word for word in words if word not in STOPWORDS and not _HIRAGANA.match(word))
 
 
 def grams_of(words: Words, size: int) -> dict[Words, int]:
@@ -57,3 +87,66 @@ def grams_of(words: Words, size: int) -> dict[Words, int]:
     for place in range(len(words) - size + 1):
         found.setdefault(words[place : place + size], place)
     return found
+
+
+def weight_of(words: Words) -> float:
+    """So many words this is in a language that writes them apart."""
+    return sum(map(_weight, words))
+
+
+@lru_cache(maxsize=65536)
+def _weight(word: str) -> float:
+    if word[0] < "\u0e00":
+        return 1.0
+    return next((weight for script, weight in _WEIGHTS if script.match(word)), 1.0)
+
+
+def is_spaceless(word: str) -> bool:
+    """True if `word` is a character of a script without spaces."""
+    return word[0] >= "\u0e00" and _weight(word) < 1
+
+
+def size_in(words: Words, size: int) -> int:
+    """So many tokens of a text make `size` words of it."""
+    weight = weight_of(words)
+    return size if weight >= len(words) else round(size * len(words) / weight)
+
+
+def joined(words: Words) -> str:
+    """Words as one would write them: without spaces where the script has none."""
+    text = ""
+    for word in words:
+        text += word if text and is_spaceless(word) and is_spaceless(text[-1]) else f" {word}"
+    return text.strip()
+
+
+_HANGUL = re.compile("[\uac00-\ud7af]")
+
+
+def parts_of(text: str) -> dict[str, float]:
+    """Overlapping pieces of the words that carry meaning, each with the share of a word that it is.
+
+    Endings, particles, compounds and missing spaces change a few pieces of a text, not most of them.
+    """
+    found: dict[str, float] = {}
+    run: list[str] = []
+    for word in (*words_of(text), ""):
+        if word and is_spaceless(word):
+            run.append(word)
+            continue
+        if run:
+            found.update(_pieces(run, 3 if _weight(run[0]) < 0.4 else 2))
+            run = []
+        if word and word not in STOPWORDS:
+            indic = word[0] >= "\u0900"
+            found.update(_pieces([*word], 2 if _HANGUL.match(word) else 3 if indic else 5))
+    return found
+
+
+def _pieces(characters: list[str], size: int) -> dict[str, float]:
+    if len(characters) < size:
+        whole = len(characters) == size - 1 and size == 5
+        return {"".join(characters): 0.5} if whole else {}
+    share = {2: 0.5, 3: 0.3}.get(size, 0.3)
+    runs = (characters[place : place + size] for place in range(len(characters) - size + 1))
+    return {"".join(run): share for run in runs if not all(map(_HIRAGANA.match, run))}
