@@ -1,6 +1,6 @@
 """Exported caches: one JSON file, one answer a line, sorted; read without ever being loaded as a whole.
 
-    {"format":"fapo-answers 1",
+    {"format":"fapo-answers 2",
     "0a3f…":{"status":200,"headers":{"content-type":"application/json"},"body":"{…}"},
     "0b77…":{…},
     "end":true}
@@ -19,6 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 from pytest_fapo.errors import CacheFileError
 from pytest_fapo.llm.answer_lines import ANSWER_BYTES, BadLine, read_answer, split_line
+from pytest_fapo.llm.question import KEY_FORMAT
 from pytest_fapo.llm.recorded import Recorded
 
 FILE_BYTES = 512 * 2**20
@@ -26,7 +27,7 @@ ANSWERS = 500_000
 """Limits of what is read: a file of a stranger must not fill the memory."""
 
 MARK = b'{"format":"fapo-answers '
-HEAD = MARK + b'1",'
+HEAD = MARK + f'{KEY_FORMAT}",'.encode()
 TAIL = b'"end":true}'
 
 
@@ -165,6 +166,13 @@ def _body(path: Path, file: BinaryIO) -> Iterator[tuple[_Place, bytes]]:
 def _check_head(path: Path, head: bytes) -> None:
     if head == HEAD:
         return
+    version = head[len(MARK) :].rstrip(b'",')
+    if head.startswith(MARK) and version.isdigit() and int(version) < KEY_FORMAT:
+        raise CacheFileError(
+            f"{path} was written by an earlier version of pytest-fapo, which could replay "
+            f"the answer to another request; record the answers again (run pytest with a key), then "
+            f"`fapo cache export {path}`"
+        )
     if head.startswith(MARK):
         raise CacheFileError(
             f"{path} was written by a later version of pytest-fapo; update pytest-fapo, or export it again"

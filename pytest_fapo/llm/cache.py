@@ -11,13 +11,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from pytest_fapo.errors import ConfigError
+from pytest_fapo.llm.question import KEY_FORMAT
 from pytest_fapo.llm.recorded import Recorded
 
 if TYPE_CHECKING:
     from pytest_fapo.llm.disk import TextStore
 
 _NO_LIMIT = 2**62
-_PATIENCE = 60.0
+_PATIENCE = 10.0
 """Seconds to wait for other processes that write."""
 
 
@@ -25,7 +26,8 @@ class Cache:
     """Answers by key, shared safely by threads and processes; what `put` returned from survives a kill.
 
     The folder is opened on first use, and private to the user. Nothing in it is ever executed or unpickled:
-    an entry that was tampered with counts as absent.
+    an entry that was tampered with counts as absent. A database that turns out to be damaged, deleted or
+    locked is reported once, by a ConfigError; from then on it counts as empty.
 
     Args:
         folder: where the cache lives; made when the first answer is looked up.
@@ -33,21 +35,29 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.outdated = 0
+        """Answers that a version with another form of keys left here, and that cannot be found any more;
+        counted by the first process of this version that opens them."""
         self._store: TextStore | None = None
         self._opening = Lock()
+        self._opened: tuple[int, int] | None = None
+        self._unreadable = ""
+        self._unwritable = ""
 
     def get(self, key: str) -> Recorded | None:
         """The answer under `key`; None where there is none that can be used."""
         from pytest_fapo.llm.disk import BadRow
 
-        store = self._open()
-        with store.lock:
-            try:
-                text = store.get(key, retry=True)
-            except BadRow:
-                return None
-            except sqlite3.Error as error:
-                raise self._damaged(error) from error
+        if self._unreadable:
+            return None
+        try:
+            with self._in_use() as store:
+                text = store.get(key)
+        except BadRow:
+            return None
+        except ConfigError as error:
+            self._unreadable = self._unreadable or str(error)
+            raise
         if text is None:
             return None
         try:
@@ -57,16 +67,22 @@ class Cache:
 
     def put(self, key: str, recorded: Recorded) -> None:
         """Keep an answer; when this returns, it is on disk."""
+        if self._unreadable or self._unwritable:
+            return
         text = recorded.to_text()
-        store = self._open()
-        with store.lock:
-            store.set(key, text, retry=True)
+        try:
+            with self._in_use() as store:
+                if not self._unwritable:
+                    store.set(key, text)
+        except ConfigError as error:
+            self._unwritable = self._unwritable or str(error)
+            raise
 
     def put_all(self, answers: Iterable[tuple[str, Recorded]]) -> None:
         """Keep many answers, all or none of them."""
-        with self._whole() as store, store.transact(retry=True):
+        with self._whole() as store, store.transact():
             for key, recorded in answers:
-                store.set(key, recorded.to_text(), retry=True)
+                store.set(key, recorded.to_text())
 
     def exists(self) -> bool:
         """Whether there is a cache on disk; asking does not make one."""
@@ -89,7 +105,7 @@ class Cache:
     def clear(self) -> None:
         """Forget every answer, and give the space on disk back."""
         with self._whole() as store:
-            store.clear(retry=True)
+            store.clear()
             store.shrink()
 
     def close(self) -> None:
@@ -100,27 +116,58 @@ class Cache:
                 store.close()
 
     @contextmanager
+    def _in_use(self) -> Iterator[TextStore]:
+        """The store, for one answer.
+
+        Raises:
+            ConfigError: it cannot be used; to all that wait for it with the same words.
+        """
+        with self._whole() as store:
+            store.repair_index()
+            if self._identity() != self._opened:
+                self._unreadable = f"the cache in {self.folder} was deleted or replaced while it was in use"
+            if self._unreadable:
+                raise ConfigError(self._unreadable)
+            yield store
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = (self.folder / "cache.db").stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @contextmanager
     def _whole(self) -> Iterator[TextStore]:
         """The store, for what concerns all of its rows.
 
         Raises:
             ConfigError: the database is damaged.
         """
+        from pytest_fapo.llm.disk import Busy
+
         store = self._open()
         try:
             with store.lock:
                 yield store
-        except sqlite3.Error as error:
+        except (sqlite3.Error, Busy) as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: sqlite3.Error) -> ConfigError:
-        if isinstance(error, sqlite3.OperationalError):  # locked, read-only, no space left
+    def _damaged(self, error: Exception) -> ConfigError:
+        if not isinstance(error, sqlite3.Error):
+            return ConfigError(
+                f"the cache in {self.folder} cannot be written: another process has locked it for more than "
+                f"{_PATIENCE:g} s, or the disk is full or read-only"
+            )
+        if isinstance(error, sqlite3.OperationalError) and "no such table" not in str(error):
             return ConfigError(f"the cache in {self.folder} cannot be used ({error})")
         return ConfigError(f"the cache in {self.folder} is damaged ({error}); delete that folder")
 
     def _open(self) -> TextStore:
         if self._store is None:
             with self._opening:
+                if self._unreadable:
+                    raise ConfigError(self._unreadable)
                 if self._store is None:
                     self._store = self._create()
         return self._store
@@ -132,7 +179,10 @@ class Cache:
             self.folder.chmod(0o700)
             while True:
                 try:
-                    return self._connect()
+                    store = self._connect()
+                    self._opened = self._identity()
+                    self.outdated = store.outdated_by(KEY_FORMAT)
+                    return store
                 except sqlite3.OperationalError as error:
                     # Two processes that both turn a new database to WAL: one is told so at once.
                     if "locked" not in str(error) or time.monotonic() > deadline:

@@ -64,7 +64,7 @@ class Capture:
     @property
     def problems(self) -> list[str]:
         """What went wrong with the cache, in words; the calls went on without it."""
-        return list(self._desk.problems)
+        return list(dict.fromkeys([*self._desk.problems, *getattr(self._desk.cache, "problems", ())]))
 
     def install(self) -> None:
         """Patch the transports that are loaded, and the others when they are imported."""

@@ -13,7 +13,10 @@ from contextlib import suppress
 from typing import Any
 
 import diskcache
+from diskcache import Timeout as Busy
 from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
+
+__all__ = ["BAD_KEY", "BadRow", "Busy", "TextDisk", "TextStore"]
 
 _INHERITED: list[sqlite3.Connection | None] = []
 
@@ -61,8 +64,10 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         self.lock = threading.RLock()
         self._shared: sqlite3.Connection | None = None
         self._pid = os.getpid()
+        self._index_size = 0
         try:
-            super().__init__(directory, disk=TextDisk, **settings)
+            # No memory map: a file that is cut off meanwhile would end the process with SIGBUS.
+            super().__init__(directory, disk=TextDisk, sqlite_mmap_size=0, **settings)
         except BaseException:
             self.close()
             raise
@@ -93,6 +98,25 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         first, last = self._con.execute("SELECT MIN(store_time), MAX(store_time) FROM Cache").fetchone()
         return (float(first), float(last)) if isinstance(first, float) and isinstance(last, float) else None
 
+    def repair_index(self) -> None:
+        """Give the memory-mapped index of the write-ahead log its size back where somebody has cut it off:
+        SQLite builds it anew from zeros, while reading past its end would end the process with SIGBUS."""
+        path = os.path.join(self._directory, f"{DBNAME}-shm")
+        with suppress(OSError):
+            size = os.stat(path).st_size
+            if size < self._index_size:
+                os.truncate(path, self._index_size)
+            self._index_size = max(size, self._index_size)
+
+    def outdated_by(self, form: int) -> int:
+        """How many answers have keys of an earlier form than `form`. The database then counts as one of
+        `form`, so that nobody hears of them twice."""
+        if self._con.execute("PRAGMA user_version").fetchone()[0] >= form:
+            return 0
+        count = self._con.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]
+        self._con.execute(f"PRAGMA user_version = {form:d}")
+        return int(count)
+
     def shrink(self) -> None:
         """Give the space of deleted rows back to the file system; not while another process uses it."""
         with suppress(sqlite3.OperationalError):
@@ -104,6 +128,7 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
         if self._pid == os.getpid():
             connection, self._shared = self._shared, None
             if connection is not None:
+                self.repair_index()
                 connection.close()
 
     def __del__(self) -> None:

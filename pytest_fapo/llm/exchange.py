@@ -63,7 +63,7 @@ class Desk:
             self._complain(error)
 
     def _complain(self, error: Exception) -> None:
-        message = f"{type(error).__name__}: {error}"
+        message = str(error) if isinstance(error, FapoError) else f"{type(error).__name__}: {error}"
         if message not in self.problems:
             self.problems.append(message)
 
@@ -180,7 +180,7 @@ class Exchange:
             error: what broke the body off.
         """
         good = 200 <= answer.status < 300
-        why = flaw(self.question.api, answer, exhausted=exhausted) if good else ""
+        why = flaw(self.question.api, answer, exhausted=exhausted, asked=self.question.body) if good else ""
         whole = good and not why
         call = self._read(answer, cache_hit=False)
         if why and call.error is None and (error is not None or exhausted):

@@ -39,6 +39,8 @@ class LayeredCache:
     def __init__(self, local: Cache | None, layers: Sequence[AnswerFile]) -> None:
         self.local = local
         self.layers = tuple(layers)
+        self.problems: list[str] = []
+        """What went wrong with the local cache while a layer had the answer all the same."""
 
     def get(self, key: str) -> Recorded | None:
         """The answer under `key`; None where no layer has one that can be used."""
@@ -51,8 +53,10 @@ class LayeredCache:
             if found is not None:
                 break
             found = layer.get(key)
-        if found is None and broken is not None:
-            raise broken
+        if broken is not None:
+            if found is None:
+                raise broken
+            self.problems.append(str(broken))
         return found
 
     def put(self, key: str, recorded: Recorded) -> None:

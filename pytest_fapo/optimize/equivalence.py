@@ -27,7 +27,7 @@ def _core(address: str, text: str) -> str:
             return code
     if name:
         try:
-            return json.dumps(json.loads(text), sort_keys=True)
+            return json.dumps(json.loads(text))  # in its own order: models answer in that of a schema
         except ValueError:
             pass
     return "\n".join(" ".join(line.split()) for line in text.splitlines() if line.strip())

@@ -98,6 +98,7 @@ class Capturing:
             from pytest_fapo.llm import offline_model
 
             offline = offline_model(settings.offline.model)
+        self._plan = plan
         self._cache = opened_cache(plan)
         self.capture = Capture(
             cache=self._cache,
@@ -111,7 +112,17 @@ class Capturing:
 
     def warnings(self) -> list[str]:
         """What a person should know of tracing and capture, a sentence each."""
-        return warnings(self._steps, self.tracer, self.capture)
+        return [*warnings(self._steps, self.tracer, self.capture), *self._outdated()]
+
+    def _outdated(self) -> list[str]:
+        local = getattr(self._cache, "local", self._cache)
+        count = getattr(local, "outdated", 0)
+        if not count:
+            return []
+        return [
+            f"{count} answer(s) in {_shown(self._plan.cache_folder)} are not used: they were recorded by an "
+            f"earlier version, which could replay the answer to another request; they are asked again"
+        ]
 
     def install(self) -> None:
         self.tracer.install()

@@ -158,7 +158,6 @@ def test_a_broken_local_cache_does_not_hide_a_file(server: LLMServer, lab: Lab, 
     capture = lab.capture("only", files=[path])
     ask = _asking(server)
     assert lab.run(lambda: ask("q")) == "file: q"
-    assert capture.problems == []
     with pytest.raises(CacheMiss):
         lab.run(lambda: ask("unknown"))
     assert len(capture.problems) == 1
@@ -174,7 +173,7 @@ def test_a_file_that_went_bad_is_said_and_its_answers_are_missing(
     ask = _asking(server)
     with pytest.raises(CacheMiss):
         lab.run(lambda: ask("q"))
-    assert capture.problems == [f"CacheFileError: {path}, line 2: the file was changed while it was in use"]
+    assert capture.problems == [f"{path}, line 2: the file was changed while it was in use"]
 
 
 def test_only_finds_what_a_real_model_said_where_a_stand_in_would_answer(

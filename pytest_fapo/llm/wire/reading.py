@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.llm.wire.bodies import Event, decoded_body, events_of, is_event_stream
+from pytest_fapo.llm.wire.forms import has_form, is_markup
 from pytest_fapo.llm.wire.streams import assemble, ended_well
 from pytest_fapo.models import ToolCall, Usage, json_or_text
 
@@ -36,7 +37,7 @@ class Reading:
     """The provider's own words where the answer is an error."""
 
 
-def flaw(api: str, recorded: Recorded, *, exhausted: bool) -> str:
+def flaw(api: str, recorded: Recorded, *, exhausted: bool, asked: Any = None) -> str:
     """Why a 2xx answer is not whole or not what its endpoint answers with, in words; empty for one that is.
 
     Only what has no flaw is recorded, and only that is an answer of the model.
@@ -46,40 +47,39 @@ def flaw(api: str, recorded: Recorded, *, exhausted: bool) -> str:
         recorded: what arrived.
         exhausted: whether the body was read to its end without an error. A caller may stop reading after the
             last event of a stream; a broken connection may look like an end.
+        asked: the body of the request, where it is known.
     """
-    cut = "the answer ended before its end"
-    if "html" in recorded.header("content-type").lower():
+    cut, wrong = "the answer ended before its end", "the answer has not the form of its endpoint"
+    kind = recorded.header("content-type").lower()
+    body = decoded_body(recorded)
+    if "html" in kind or is_markup(body or b""):
         return "a web page came instead of an answer"
+    if body is None:
+        return "the answer's content encoding is unknown"
     if is_event_stream(recorded):
-        body = decoded_body(recorded)
-        if body is None:
-            return "" if exhausted else cut
         return "" if ended_well(api, list(events_of(body)), exhausted=exhausted) else cut
-    if not exhausted:
+    if not exhausted or not body.strip():
         return cut
-    if api == "other" and "json" not in recorded.header("content-type"):
-        return ""
+    if api == "other" and ("json" not in kind or "ndjson" in kind):
+        return cut if _ends_in_error(body) else ""
     value = json_of(recorded)
     if value is None:
-        return cut if (decoded_body(recorded) or b"").strip()[:1] in (b"{", b"[") else "the answer is no JSON"
+        return cut if body.strip()[:1] in (b"{", b"[") else "the answer is no JSON"
     if _error_of(value):
         return "an error came instead of an answer"
-    return "" if _has_form(api, value) else "the answer has not the form of its endpoint"
+    return "" if ("json" in kind or not kind) and has_form(api, value, asked) else wrong
 
 
-def _has_form(api: str, value: Any) -> bool:
-    """Whether JSON has the part in which its endpoint answers."""
-    if api == "other":
-        return True
-    if not isinstance(value, Mapping):
+def _ends_in_error(body: bytes) -> bool:
+    """True if a body in lines of JSON breaks off or reports an error; False for any other text."""
+    lines = body.splitlines()
+    if not lines[0].lstrip().startswith(b"{"):
         return False
-    if api == "embeddings":
-        return any(bool(value.get(name)) for name in ("data", "embedding", "embeddings"))
-    if api in ("chat.completions", "completions"):
-        choices = value.get("choices")
-        return isinstance(choices, list) and bool(choices) and isinstance(choices[0], Mapping)
-    part = value.get("output" if api == "responses" else "content")
-    return isinstance(part, list) and value.get("status") not in ("failed", "cancelled")
+    try:
+        values = [json.loads(line) for line in lines if line.strip()]
+    except (ValueError, RecursionError):
+        return True
+    return any(map(_error_of, values)) or (isinstance(values[-1], dict) and values[-1].get("done") is False)
 
 
 def read(api: str, recorded: Recorded) -> Reading:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_fapo.llm.wire.bodies import Event
+from pytest_fapo.llm.wire.forms import ENDS_WITHOUT_WORDS, failed, has_form, says_something
 
 _RESPONSES_END = ("response.completed", "response.incomplete", "response.failed")
 
 
 def ended_well(api: str, events: Sequence[Event], *, exhausted: bool) -> bool:
-    """Whether a stream reached its last event and reported no error on the way.
+    """True if a stream has the form of its API, reached its last event and reported no error on the way.
 
     Some compatible servers close a chat stream without `[DONE]`; there a finish reason and a clean end count.
     """
@@ -20,13 +21,31 @@ def ended_well(api: str, events: Sequence[Event], *, exhausted: bool) -> bool:
     if any(event.name == "error" for event in events) or any(map(_is_error, values)):
         return False
     if api in ("chat.completions", "completions"):
+        choices = [choice for value in values for choice in _choices(value)]
+        if not any(map(_says_something, choices)) or any(map(failed, choices)):
+            return False
         done = any(event.data.strip() == "[DONE]" for event in events)
-        return done or (exhausted and any(map(_has_finish_reason, values)))
+        return done or (exhausted and any(choice.get("finish_reason") for choice in choices))
     if api == "messages":
-        return any(_type_of(value) == "message_stop" for value in values)
+        kinds = {_type_of(value) for value in values}
+        message = _message([value for value in values if isinstance(value, Mapping)])
+        return {"message_start", "message_stop"} <= kinds and has_form(api, message)
     if api == "responses":
-        return any(_type_of(value) in _RESPONSES_END[:2] for value in values)
-    return exhausted
+        ends = [value for value in values if _type_of(value) in _RESPONSES_END[:2]]
+        items = any(_type_of(value) == "response.output_item.done" for value in values)
+        return any(items or has_form(api, end.get("response")) for end in ends)
+    return api == "other" and exhausted and any(event.data for event in events)
+
+
+def _choices(value: Any) -> list[Mapping[str, Any]]:
+    choices = value.get("choices") if isinstance(value, Mapping) else None
+    return [choice for choice in choices or [] if isinstance(choice, Mapping)]
+
+
+def _says_something(choice: Mapping[str, Any]) -> bool:
+    delta = choice.get("delta")
+    said = isinstance(delta, Mapping) and says_something(delta)
+    return said or isinstance(choice.get("text"), str) or choice.get("finish_reason") in ENDS_WITHOUT_WORDS
 
 
 def assemble(api: str, events: Sequence[Event]) -> Any:
@@ -53,11 +72,6 @@ def _is_error(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return False
     return bool(value.get("error")) or value.get("type") in ("error", "response.failed")
-
-
-def _has_finish_reason(value: Any) -> bool:
-    choices = value.get("choices") if isinstance(value, Mapping) else None
-    return any(choice.get("finish_reason") for choice in choices or [] if isinstance(choice, Mapping))
 
 
 def _completion(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
