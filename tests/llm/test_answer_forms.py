@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -151,7 +151,7 @@ BAD_STREAMS: dict[str, dict[str, list[bytes]]] = {
     },
 }
 STREAM_ERROR = shapes.sse({"type": "error", "error": {"type": "overloaded_error", "message": "no"}}, "error")
-BAD_STREAMS_EVERYWHERE = {
+BAD_STREAMS_EVERYWHERE: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "no events": lambda good: [],
     "comments": lambda good: [b": ping\n\n"],
     "an error event": lambda good: [*good[:2], STREAM_ERROR],
