@@ -88,8 +88,10 @@ def environment(shadow: ShadowTree, folder: Path, spec: Path) -> dict[str, str]:
 
 
 def package_folder() -> str:
-    """The folder that pytest_fapo is imported from; empty where that is one of installed packages."""
+    """Return the folder that pytest_fapo is imported from; "" where it is found without being added."""
     folder = str(Path(pytest_fapo.__file__).parent.parent)
+    if folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        return ""  # the user's own entry stays: other modules may be found by it
     installed = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
     return "" if os.path.realpath(folder) in installed or "site-packages" in folder else folder
 
