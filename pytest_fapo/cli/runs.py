@@ -11,7 +11,8 @@ from pytest_fapo.cli.project import find_root
 from pytest_fapo.cli.run_facts import RunFacts, facts_of, summary_of
 from pytest_fapo.optimize.finding import find_run, runs_of
 from pytest_fapo.optimize.run_directory import shown
-from pytest_fapo.report.words import money, percents
+from pytest_fapo.percents import percents
+from pytest_fapo.report.words import money
 
 if TYPE_CHECKING:
     from pytest_fapo.models import Attempt

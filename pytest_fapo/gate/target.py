@@ -12,6 +12,7 @@ from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
+from pytest_fapo.percents import percent
 
 _EQUAL = 1e-9
 
@@ -44,4 +45,4 @@ def _below(split: Split, before: Evaluation, after: Evaluation, policy: GatePoli
     floor = min(score.before, policy.target if policy.target is not None else 1.0)
     if (score.after or 0.0) >= floor - _EQUAL:
         return ""
-    return f"the {split} score fell below {floor:.0%}"
+    return f"the {split} score fell below {percent(floor)}"

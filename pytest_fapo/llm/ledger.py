@@ -148,8 +148,10 @@ class SpendLedger:
 
     def _check_calls(self, totals: Totals) -> None:
         if self.max_calls is not None and totals.calls >= self.max_calls:
+            one = self.max_calls == 1
+            made = "the one call allowed" if one else f"all {self.max_calls} calls allowed"
             raise BudgetExceeded(
-                f"LLM call not sent: all {self.max_calls} calls allowed by --fapo-max-calls are made",
+                f"LLM call not sent: {made} by --fapo-max-calls {'is' if one else 'are'} made",
                 limit="--fapo-max-calls",
             )
 

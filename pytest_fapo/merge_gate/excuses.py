@@ -32,9 +32,11 @@ def old_failure(
 
     def excuse(pipeline: str, nodeid: str, repeat: int) -> str:
         result = known.get((pipeline, group_name(nodeid, repeat)))
-        share = passed_share(result) if result is not None else None
-        if share is None:
+        if result is None:
             return "no verdict in the baseline yet"
+        share = passed_share(result)
+        if share is None:
+            return f"{result} in the baseline: its mark has decided until now"
         if share < 1:
             return "fails in the baseline too" if not share else f"{result} passed in the baseline"
         if policy.name != "strict":

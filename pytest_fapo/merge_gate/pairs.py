@@ -48,6 +48,8 @@ class Comparison:
     pairs: list[Pair]
     new: list[ItemGroup]
     """Tests on cases without a verdict in the baseline."""
+    marked: list[ItemGroup]
+    """Tests that a mark of their own skips or expects to fail, as when the baseline was written."""
     new_cases: list[str]
     """`pipeline::case id` of cases that the baseline does not know."""
     missing: list[str]
@@ -66,16 +68,18 @@ def compare(evaluation: Evaluation, baseline: Baseline) -> Comparison:
         for nodeid, result in case.items.items()
     }
     cases = {(pipeline, case_id) for pipeline, _, case_id, _ in baseline_cases(baseline)}
-    found = Comparison([], [], [], [])
+    found = Comparison([], [], [], [], [])
     ran = set()
     for group in item_groups(evaluation):
         key = (group.pipeline, group.name)
         ran.add(key)
         before = known.get(key)
-        if before is None or passed_share(before[1]) is None:
+        if before is not None and passed_share(before[1]) is not None:
+            found.pairs.append(_pair(group, *before))
+        elif before is None or group.counting or group.refused:
             found.new.append(group)
         else:
-            found.pairs.append(_pair(group, *before))
+            found.marked.append(group)
         if (group.pipeline, group.case_id) not in cases:
             found.new_cases.append(f"{group.pipeline}::{group.case_id}")
     found.new_cases = sorted(set(found.new_cases))

@@ -20,6 +20,7 @@ from pytest_fapo.gate.units import Unit
 from pytest_fapo.merge_gate.exact import Table, fall_test, least_possible
 from pytest_fapo.merge_gate.pairs import Comparison, Pair
 from pytest_fapo.models import SPLITS, GateProblem, SplitScore
+from pytest_fapo.percents import percent
 
 PER_PUSH = 100
 """A gate asks its question at every push: it is so many times as careful as a single comparison."""
@@ -102,8 +103,8 @@ def target_problems(scores: Sequence[SplitScore], policy: GatePolicy) -> list[Ga
     return [
         GateProblem(
             kind="floor",
-            message=f"pipeline {row.pipeline!r}: {row.group} is at {row.after:.1%}, below the target of "
-            f"{target:.1%}",
+            message=f"pipeline {row.pipeline!r}: {row.group} is at {percent(row.after, decimals=1)}, "
+            f"below the target of {percent(target, decimals=1)}",
         )
         for row in scores
         if row.group in SPLITS and row.after is not None and row.after < target - _EQUAL

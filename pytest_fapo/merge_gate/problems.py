@@ -16,6 +16,7 @@ from pytest_fapo.models import (
     PipelineBaseline,
     SplitScore,
 )
+from pytest_fapo.percents import percent
 
 UPDATE = "pytest --fapo-update-baseline"
 _EQUAL = 1e-9
@@ -32,7 +33,7 @@ def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
         problems.append(
             GateProblem(kind="interrupted", message=f"the tests did not run to their end: {reason}")
         )
-    if not found.pairs and not found.new:
+    if not found.pairs and not found.new and not found.marked:
         problems.append(
             GateProblem(kind="empty", message="no test on a case was run: there is nothing to judge")
         )
@@ -85,7 +86,8 @@ def _missed(row: SplitScore, floor: Floor) -> str:
     if floor.kind == "metric":
         return f"pipeline {row.pipeline!r}: {row.group} is {row.after:.4g}, its floor is {floor.share:.4g}"
     what = "its score" if row.group == "all" else row.group
-    return f"pipeline {row.pipeline!r}: {what} is {row.after:.1%}, its floor is {floor.share:.1%}"
+    reached, least = (percent(share, decimals=1) for share in (row.after, floor.share))
+    return f"pipeline {row.pipeline!r}: {what} is {reached}, its floor is {least}"
 
 
 def _unknown(floor: Floor, rows: Sequence[SplitScore]) -> GateProblem:

@@ -16,8 +16,9 @@ from pytest_fapo.optimize.loop import Stop
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
+from pytest_fapo.percents import percent
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
-from pytest_fapo.report.words import count, listing, one_line, percent
+from pytest_fapo.report.words import count, listing, one_line
 
 if TYPE_CHECKING:
     from pytest_fapo.optimize.loop import Loop

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_fapo.models import LEVELS, Candidate, Cluster, Diagnosis, Level
+from pytest_fapo.percents import percent
 
 TECHNIQUES = 3
 """So many different techniques of one proposer without gain, and a cluster is left at this level."""
@@ -117,12 +118,14 @@ class Ladder:
         tried = [tally for (_, at, _), tally in self._tallies.items() if at == level]
         techniques = set().union(*(tally.techniques for tally in tried)) if tried else set()
         ceiling = diagnosis.ceilings.get(level)
+        number = sum(tally.candidates for tally in tried)
         if not own:
-            left = Left(level, "resolved", f"no open cause is of this level{_of(score)}")
+            noun = "candidate" if number == 1 else "candidates"
+            before = f"{number} {noun} tried without gain; " if number else ""
+            left = Left(level, "resolved", f"{before}no open cause is of this level{_of(score)}")
         elif ceiling is not None and score is not None and score >= ceiling:
-            left = Left(level, "ceiling", f"its ceiling of {ceiling:.0%} is reached")
+            left = Left(level, "ceiling", f"its ceiling of {percent(ceiling)} is reached")
         elif len(techniques) >= TECHNIQUES:
-            number = sum(tally.candidates for tally in tried)
             named = ", ".join(sorted(techniques)[:4])
             left = Left(
                 level,
@@ -130,7 +133,6 @@ class Ladder:
                 f"{number} candidates of {len(techniques)} techniques ({named}) brought nothing",
             )
         else:
-            number = sum(tally.candidates for tally in tried)
             brought = f"{number} tried without gain, and " if number else ""
             left = Left(level, "nothing to propose", f"{brought}nothing more to propose for {_causes(own)}")
         self.left[level] = left
@@ -144,7 +146,7 @@ class Ladder:
 
 
 def _of(score: float | None) -> str:
-    return "" if score is None else f", train is at {score:.0%}"
+    return "" if score is None else f", train is at {percent(score)}"
 
 
 def _causes(clusters: Sequence[Cluster]) -> str:

@@ -15,9 +15,10 @@ from pytest_fapo.patch_review.dialogue import Dialogue, tally
 from pytest_fapo.patch_review.draft import Draft
 from pytest_fapo.patch_review.proof import Proof, Proven
 from pytest_fapo.patch_review.reviewable import Reviewable
+from pytest_fapo.percents import percents
 from pytest_fapo.report.review_screen import show_lost
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import count, listing, one_line, percents
+from pytest_fapo.report.words import count, listing, one_line
 
 _PROVE = "Prove and write what you accepted? [y]es / [n]o, write nothing "
 _ALL_THE_SAME = "Write it all the same? [y]es / [b]ack to the changes "

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from pytest_fapo.models import Evaluation, GateProblem, GateResult, Regression
+from pytest_fapo.percents import percents
 from pytest_fapo.report.annotations import Annotation, AnnotationLevel
-from pytest_fapo.report.words import one_line, percents
+from pytest_fapo.report.words import one_line
 
 if TYPE_CHECKING:
     from pytest_fapo.publishing.places import Places

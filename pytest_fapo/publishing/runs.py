@@ -10,6 +10,7 @@ from pytest_fapo.models import Attempt, canonical_json
 from pytest_fapo.optimize import RunDirectory
 from pytest_fapo.optimize.effects import History
 from pytest_fapo.optimize.results import load_result
+from pytest_fapo.percents import percent
 from pytest_fapo.report.changes import CaseEffect
 from pytest_fapo.report.pull_request import ArtifactChange, Difference
 
@@ -60,7 +61,7 @@ def _difference(row: CaseEffect) -> Difference:
 
 
 def _result(share: float) -> str:
-    return {0.0: "failed", 1.0: "passed"}.get(share, f"{share:.0%} passed")
+    return {0.0: "failed", 1.0: "passed"}.get(share, f"{percent(share)} passed")
 
 
 def run_attempts(runs: Path) -> list[Attempt]:

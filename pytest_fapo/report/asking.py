@@ -8,8 +8,9 @@ from typing import TextIO
 from pydantic import Field
 
 from pytest_fapo.models import Record, Split, SplitChange
+from pytest_fapo.percents import percents
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import one_line, percents
+from pytest_fapo.report.words import one_line
 
 QUESTION = "Write this change? [y]es / [n]o / [q]uit "
 _ANSWERS: dict[str, bool | None] = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pytest_fapo.models import Attempt, Candidate, Split
+from pytest_fapo.percents import percents
 from pytest_fapo.report.terminal import Part
-from pytest_fapo.report.words import count, one_line, percents
+from pytest_fapo.report.words import count, one_line
 
 _SHOWN_SPLITS: tuple[Split, ...] = ("train", "val")
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from pytest_fapo.models import SPLITS, Baseline, passed_share
+from pytest_fapo.percents import percent
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import count, listing, percent
+from pytest_fapo.report.words import count, listing
 
 
 @dataclass

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TextIO
 
+from pytest_fapo.percents import percents
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
 from pytest_fapo.report.summary import SplitResult, Summary
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import one_line, percents
+from pytest_fapo.report.words import one_line
 
 _HEADER = ("", "tests", "before", "after", "fixed", "broken")
 _LABEL_WIDTH = 12
@@ -37,7 +38,7 @@ def render_summary(
             terminal.line((sentence, style))
     if summary.splits:
         terminal.line("")
-        for number, row in enumerate(_table(summary.splits)):
+        for number, row in enumerate(_table(_rows(summary))):
             terminal.line((row, "dim" if number == 0 else ""))
     terminal.line("")
     for label, text in facts(summary):
@@ -49,14 +50,19 @@ def render_summary(
             terminal.line(line)
 
 
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    """Return header and rows; where nothing could be tried there is no "after"."""
+    cells = [_HEADER, *(_cells(row) for row in summary.splits)]
+    return [row[:3] for row in cells] if summary.stop == "not-reproduced" else cells
+
+
 def _cells(row: SplitResult) -> tuple[str, ...]:
     before, after = percents(row.before, row.after)
     return (row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}")
 
 
-def _table(splits: list[SplitResult]) -> list[str]:
-    rows = [_HEADER, *(_cells(row) for row in splits)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
+def _table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["   ".join(_aligned(row, widths)).rstrip() for row in rows]
 
 
@@ -76,7 +82,8 @@ def summary_markdown(summary: Summary) -> str:
         lines += [_fenced(command), ""]
     lines += [line for text in (result(summary), stand_in(summary)) if text for line in (_escaped(text), "")]
     if summary.splits:
-        rows = [_HEADER, ("---", *("---:" for _ in _HEADER[1:])), *(_cells(row) for row in summary.splits)]
+        head, *rest = _rows(summary)
+        rows = [head, ("---", *("---:" for _ in head[1:])), *rest]
         lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
     lines += [f"- **{label or '…'}**: {_escaped(text)}" for label, text in facts(summary)]
     for title, text in summary.sections:

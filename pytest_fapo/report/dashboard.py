@@ -22,10 +22,19 @@ class Standing:
     trying: str = ""
     stage: str = ""
     total: int = 0
-    done: int = 0
+    seen: set[str] = field(default_factory=set)
+    """Node ids that have a verdict: a rerun of a test, or a second candidate beside it, is not one more."""
     accepted: int = 0
     rejected: int = 0
     spending: Spending = field(default_factory=Spending)
+
+    @property
+    def done(self) -> int:
+        """Return how many tests of the stage have a verdict, never more than there are."""
+        return min(len(self.seen), self.total) if self.total else len(self.seen)
+
+    def begin(self, stage: str, total: int) -> None:
+        self.stage, self.total, self.seen = stage, total, set()
 
     def progress(self) -> str:
         """`train 34 of 90`, or `train 34` where the total is not known."""
@@ -64,5 +73,5 @@ def _bar(standing: Standing, terminal: Terminal) -> Text:
     if not standing.total:
         return terminal.text(label.strip())
     room = max(5, min(40, terminal.width - len(label) - 1))
-    filled = min(room, room * standing.done // standing.total)
+    filled = room * standing.done // standing.total
     return terminal.text(("━" * filled, "green"), ("─" * (room - filled), "dim"), label)

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
 from pytest_fapo.models import Cluster, Diagnosis, Evaluation, Finding
+from pytest_fapo.percents import percent
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import count, listing, one_line, percent
+from pytest_fapo.report.words import count, listing, one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

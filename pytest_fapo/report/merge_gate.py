@@ -9,9 +9,10 @@ from typing import TextIO
 from pydantic import JsonValue
 
 from pytest_fapo.models import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.percents import percents
 from pytest_fapo.report.terminal import Terminal
 from pytest_fapo.report.values import difference
-from pytest_fapo.report.words import count, one_line, percents
+from pytest_fapo.report.words import count, one_line
 
 _LINES = 40
 """Regressions and rows of scores that are shown unless `-v` asks for all."""

@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TextIO
 
 from pytest_fapo.models import Attempt, Candidate, ItemResult, Spending, Split
+from pytest_fapo.percents import percent
 from pytest_fapo.report.attempts import candidate_parts, what
 from pytest_fapo.report.dashboard import Standing, dashboard
 from pytest_fapo.report.details import attempt_details
 from pytest_fapo.report.terminal import Part, Terminal
-from pytest_fapo.report.words import count, one_line, percent
+from pytest_fapo.report.words import count, one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -120,14 +121,14 @@ class Progress:
             name: as the user reads it, `train`.
             total: items that it will judge; 0 where that is not known.
         """
-        self._standing.stage, self._standing.total, self._standing.done = name, total, 0
+        self._standing.begin(name, total)
         if self._plain and (self._verbosity > 0 or not self._iteration):
             self._say(f"{name}: {count(total, 'test')}" if total else name)
 
     @_harmless
     def item(self, result: ItemResult) -> None:
         """An item of the present stage has its verdict."""
-        self._standing.done += 1
+        self._standing.seen.add(result.nodeid)
         self._splits[result.nodeid] = result.split
         if self._plain and self._clock() - self._last_line >= HEARTBEAT:
             self._say(f"still at work: {self._standing.progress()}, {self._standing.spent()}")

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
+from pytest_fapo.percents import percent
 from pytest_fapo.report.changes import CaseEffect, Effect, EffectKind, Idea, ReviewedChange
 from pytest_fapo.report.diffs import View, best_view, show_diff
 from pytest_fapo.report.terminal import Terminal
@@ -103,7 +104,7 @@ def _show_row(row: CaseEffect, terminal: Terminal) -> None:
     notes = ", ".join(filter(None, [row.split, fails]))
     share = ""
     if {row.share_before, row.share_after} - {0.0, 1.0}:
-        share = f"passes {row.share_before:.0%} → {row.share_after:.0%} of the time; "
+        share = f"passes {percent(row.share_before)} → {percent(row.share_after)} of the time; "
     if not row.case_id:  # there is no output, only how it failed
         what = one_line(str(row.before if row.kind == "fixed" else row.after), most=200)
     elif row.before == row.after:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from pytest_fapo.percents import percent
 from pytest_fapo.report.summary import Summary
-from pytest_fapo.report.words import cost, count, duration, git_apply, listing, one_line, percent, tokens
+from pytest_fapo.report.words import cost, count, duration, git_apply, listing, one_line, tokens
 
 _UNTOUCHED = {
     "patch": "Your files are untouched. The change is proven and saved as a patch. Apply it with:",

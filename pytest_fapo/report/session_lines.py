@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_fapo.models import SPLITS, Evaluation
+from pytest_fapo.percents import percent
 from pytest_fapo.report.dashboard import Standing
 from pytest_fapo.report.terminal import shown
-from pytest_fapo.report.words import count, percent
+from pytest_fapo.report.words import count
 
 
 def session_lines(

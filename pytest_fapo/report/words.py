@@ -13,24 +13,6 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def percent(share: float | None, *, decimals: int = 0) -> str:
-    """A share from 0 to 1 as `88 %`; never `100 %` for less than all, nor `0 %` for more than none."""
-    if share is None:
-        return "–"
-    text = f"{share * 100:.{decimals}f}"
-    if (share < 1 and float(text) >= 100) or (share > 0 and float(text) == 0):
-        text = "99.9" if share > 0.5 else "0.1"
-    return f"{text} %"
-
-
-def percents(before: float | None, after: float | None) -> tuple[str, str]:
-    """Both shares, with a decimal where they would otherwise look equal and are not."""
-    plain = percent(before), percent(after)
-    if before is not None and after is not None and before != after and plain[0] == plain[1]:
-        return percent(before, decimals=1), percent(after, decimals=1)
-    return plain
-
-
 def money(usd: float) -> str:
     """US dollars: `$1,204.50`, `$0.42`, `$0.0031`."""
     if usd == 0 or usd >= 0.01:

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pytest_fapo.models import SPLITS, CaseBaseline, PipelineBaseline, passed_share
+from pytest_fapo.percents import percent
 from pytest_fapo.snapshots.markdown import code, table
 
 
@@ -21,12 +22,12 @@ def scores_table(pipeline: PipelineBaseline) -> str:
     for split in SPLITS:
         cases = pipeline.cases.get(split, {})
         if split in pipeline.scores:
-            rows.append([split, str(len(cases)), _percent(pipeline.scores[split])])
+            rows.append([split, str(len(cases)), percent(pipeline.scores[split], decimals=1)])
     everything = list(_cases(pipeline))
     for tag in sorted({tag for case in everything for tag in case.tags}):
         found = _share(case for case in everything if tag in case.tags)
         if found is not None:
-            rows.append([f"tag {code(tag)}", str(found.cases), _percent(found.share)])
+            rows.append([f"tag {code(tag)}", str(found.cases), percent(found.share, decimals=1)])
     for metric in sorted({name for case in everything for name in case.scores}):
         values = [case.scores[metric] for case in everything if metric in case.scores]
         rows.append([f"metric {code(metric)}", str(len(values)), f"{fmean(values):.4g}"])
@@ -46,11 +47,3 @@ def _share(cases: Iterable[CaseBaseline]) -> _Score | None:
         total += case.weight * len(shares)
         passed += case.weight * sum(shares)
     return _Score(counted, passed / total) if total else None
-
-
-def _percent(share: float) -> str:
-    """With one decimal; never 100 for less than all, nor 0 for more than none."""
-    text = f"{share * 100:.1f}"
-    if share < 1 and text == "100.0":
-        return "99.9 %"
-    return "0.1 %" if share > 0 and text == "0.0" else f"{text} %"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -109,6 +110,7 @@ def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
     givers: dict[str, list[StepPath]] = {}
     links: set[tuple[StepPath, StepPath]] = set()
     met: set[StepPath] = set()
+    given = set(_telling(trace.inputs))
     for step in trace.steps:
         path = paths[step.index]
         node = nodes.setdefault(path, _Node(path))
@@ -119,7 +121,8 @@ def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
             node.places.append(step.index / len(trace.steps))
         for text in _telling(step.inputs):
             links.update((path, source) for source in _source(path, givers.get(text, [])))
-        for text in _telling([step.output]):
+        parts = set(_parts(step.output)) - given  # what the case gave may have come from there
+        for text in {*_telling([step.output]), *parts}:
             givers.setdefault(text, []).append(path)
     for path, source in links:
         nodes[path].given[source] = nodes[path].given.get(source, 0) + 1
@@ -143,6 +146,19 @@ def _telling(inputs: Any) -> Iterator[str]:
     for value in values:
         if isinstance(value, (str, list, dict)) and len(value) >= (3 if isinstance(value, str) else 1):
             yield canonical_json(value)
+
+
+def _parts(output: Any, depth: int = 3) -> Iterator[str]:
+    """The telling values within an output, also where it is a text that holds JSON."""
+    if isinstance(output, str) and output.lstrip()[:1] in ("{", "["):
+        try:
+            output = json.loads(output)
+        except (ValueError, RecursionError):
+            return
+    values = output.values() if isinstance(output, dict) else output if isinstance(output, list) else ()
+    for value in values if depth else ():
+        yield from _telling([value])
+        yield from _parts(value, depth - 1)
 
 
 def _ordered(nodes: dict[StepPath, _Node]) -> list[_Node]:

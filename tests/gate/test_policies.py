@@ -179,7 +179,9 @@ def test_target_below_the_target_may_not_fall_at_all() -> None:
     policy = GatePolicy(name="target", target=0.9)
     before = evaluation({"t0": "-", **cases("v", "++--")})
     after = evaluation({"t0": "+", **cases("v", "+---")})
-    assert "the val score fell below 50%" in judge_cases(candidate("t0"), before, after, policy=policy).reason
+    assert (
+        "the val score fell below 50 %" in judge_cases(candidate("t0"), before, after, policy=policy).reason
+    )
 
 
 def test_target_needs_a_target() -> None:

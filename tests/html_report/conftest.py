@@ -61,7 +61,8 @@ class Opened:
         """Wait; the page's own policy does not let it evaluate the condition itself."""
         ends = time.monotonic() + 20
         while not self.page.evaluate(condition):
-            assert time.monotonic() < ends, f"{condition} did not come true:\n{self.text()}"
+            if time.monotonic() > ends:
+                pytest.fail(f"{condition} did not come true:\n{self.text()}")
             self.page.wait_for_timeout(20)
 
     def text(self) -> str:

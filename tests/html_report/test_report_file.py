@@ -9,11 +9,14 @@ import re
 from pathlib import Path
 
 import pytest
-from support.report_pages import evaluation, gate, optimization
+from support.report_pages import diagnosis, evaluation, gate, nodeid, optimization, tried
 
 import pytest_fapo.report.html.page as page_module
 from pytest_fapo.errors import FapoError
-from pytest_fapo.report.html import ReportData, write_report
+from pytest_fapo.models import Case
+from pytest_fapo.report.html import ReportData, rows, write_report
+from pytest_fapo.report.html.case_index import case_index
+from pytest_fapo.report.html.rows import case_rows
 
 VENDORED = Path(page_module.__file__).parent / "vendor" / "uplot"
 
@@ -82,3 +85,38 @@ def test_the_charting_library_is_the_version_that_is_named_with_its_licence() ->
     assert f"(v{version})" in (VENDORED / "uPlot.iife.min.js").read_text(encoding="utf-8")[:120]
     assert f"uPlot {version}" in (VENDORED / "README.md").read_text(encoding="utf-8")
     assert "MIT License" in (VENDORED / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_the_failing_step_is_that_of_the_tree_that_is_shown() -> None:
+    before = evaluation(4, lambda _: False)
+    after = evaluation(4, lambda number: number == 0)
+    after.items[nodeid(2)].explanation = "fails in other words now"
+    found = diagnosis([0, 1, 2, 3])
+    data = ReportData(
+        title="desk",
+        kind="optimize",
+        before=before,
+        after=after,
+        attempts=[tried(1, state="accepted")],
+        diagnoses={"": found},
+    )
+    index = case_index(data, case_rows(data))
+    shown = [index["steps"][row[7]] if row[7] >= 0 else "" for row in index["rows"]]
+    step = found.clusters[0].findings[0].step
+    assert shown == ["", step, "", step], "neither of a case that passes now, nor of one that fails otherwise"
+
+
+@pytest.mark.parametrize(
+    ("node", "case_id", "name"),
+    [
+        ("t.py::test_a[c-1]", "c-1", "test_a"),
+        ("t.py::TestX::test_a[c-1]", "c-1", "TestX::test_a"),
+        ("t.py::test_a[small-c-1]", "c-1", "test_a[small]"),
+        ("t.py::test_a[c-1-small]", "c-1", "test_a[small]"),
+        ("t.py::test_a[big-c-1-fast]", "c-1", "test_a[big-fast]"),
+        ("t.py::test_plain", "", "test_plain"),
+    ],
+)
+def test_tests_of_one_function_are_told_apart_by_their_parameters(node: str, case_id: str, name: str) -> None:
+    case = Case(id=case_id, inputs="x", split="train") if case_id else None
+    assert rows.TestPair(node, case=case).name == name

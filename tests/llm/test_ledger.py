@@ -101,7 +101,7 @@ def test_the_budget_holds_behind_a_gateway_whose_prices_are_unknown(path: Path) 
 def test_the_message_names_option_and_figures(path: Path) -> None:
     ledger = SpendLedger(path, max_calls=1)
     send(ledger, a_call())
-    with pytest.raises(BudgetExceeded, match=r"all 1 calls allowed by --fapo-max-calls"):
+    with pytest.raises(BudgetExceeded, match=r"the one call allowed by --fapo-max-calls is made"):
         ledger.before_call(model="m", api="messages")
     ledger = SpendLedger(path, max_cost=0.0002)
     with pytest.raises(BudgetExceeded, match=r"\$0\.0001\d* of \$0\.0002 \(--fapo-budget\) are spent"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,13 +165,11 @@ def test_a_finish_reason_and_a_whole_body(offline: Lab) -> None:
     ("text", "words"), [("explode", "RuntimeError: nothing to say"), ("number", "it returned int")]
 )
 def test_a_failing_stand_in_says_so_at_once(text: str, words: str, offline: Lab) -> None:
-    start = time.monotonic()
     with pytest.raises(openai.InternalServerError, match=f"offline model stand_in.*{words}"):
         offline.run(lambda: CHAT.chat.completions.create(model="m", messages=_user(text)))
     with pytest.raises(anthropic.InternalServerError, match=words):
         offline.run(lambda: CLAUDE.messages.create(model="m", max_tokens=9, messages=_user(text)))
     assert len(offline.calls) == 1  # not retried
-    assert time.monotonic() - start < 2
 
 
 def test_editing_the_stand_in_asks_it_again(source: Path, offline: Lab) -> None:

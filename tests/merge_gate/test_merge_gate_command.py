@@ -151,7 +151,7 @@ def test_new_cases_are_reported(project: GatedProject) -> None:
 def test_floors(project: GatedProject) -> None:
     done = project.gate("--fapo-min-score=0.9", "--fapo-min-score=tag:paid=100%")
     assert done.code == 10
-    assert "pipeline 'pipeline': its score is 75.0%, its floor is 90.0%" in done.text
+    assert "pipeline 'pipeline': its score is 75.0 %, its floor is 90.0 %" in done.text
     assert "tag:paid is" not in done.text
     done = project.gate("--fapo-min-score=pipelin=0.5")
     assert done.code == 11
@@ -195,7 +195,7 @@ def test_the_target_of_each_split(project: GatedProject) -> None:
     assert project.gate("--fapo-policy=target", "--fapo-target=0.7").code == 0
     done = project.gate("--fapo-policy=target", "--fapo-target=0.8")
     assert done.code == 10
-    assert "train is at 75.0%, below the target of 80.0%" in done.text
+    assert "train is at 75.0 %, below the target of 80.0 %" in done.text
 
 
 def test_repeats_decide_together(project: GatedProject) -> None:

@@ -64,6 +64,17 @@ def test_a_test_that_does_not_run_any_more_is_lost(marks: str) -> None:
     assert result.verdict == "fell"
 
 
+def test_a_test_that_its_own_mark_expects_to_fail_is_no_news() -> None:
+    before = evaluation({"t1": "+", "t2": "x", "t3": "s"})
+    same = judged(before, evaluation({"t1": "+", "t2": "x", "t3": "s"}))
+    assert (same.verdict, kinds(same), same.new_cases) == ("passed", [], [])
+    counting = judged(before, evaluation({"t1": "+", "t2": "-", "t3": "+"}))
+    assert counting.verdict == "passed"
+    assert kinds(counting) == ["new-cases"]
+    all_marked = evaluation({"t1": "x", "t2": "s"})
+    assert kinds(judged(all_marked, all_marked)) == ["empty"]
+
+
 def test_repeats() -> None:
     before = evaluation({"t1": "+++", "t2": "++-", "t3": "+++", "t4": "---"})
     after = evaluation({"t1": "+-+", "t2": "---", "t3": "--+", "t4": "++-"})
@@ -158,9 +169,9 @@ def test_floors_hold_whatever_the_baseline_says() -> None:
         missed(Floor("*", 2 / 3), Floor("train", 0.5), Floor("tag:x", 1.0), Floor("metric:brevity", 0.5))
         == []
     )
-    assert missed(Floor("answer", 0.7)) == ["pipeline 'answer': its score is 66.7%, its floor is 70.0%"]
-    assert missed(Floor("train", 0.6)) == ["pipeline 'answer': train is 50.0%, its floor is 60.0%"]
-    assert missed(Floor("tag:y", 0.1)) == ["pipeline 'answer': tag:y is 0.0%, its floor is 10.0%"]
+    assert missed(Floor("answer", 0.7)) == ["pipeline 'answer': its score is 66.7 %, its floor is 70.0 %"]
+    assert missed(Floor("train", 0.6)) == ["pipeline 'answer': train is 50.0 %, its floor is 60.0 %"]
+    assert missed(Floor("tag:y", 0.1)) == ["pipeline 'answer': tag:y is 0.0 %, its floor is 10.0 %"]
     assert len(missed(Floor("metric:brevity", 0.6))) == 1
     unknown = judged(one, one, floors=[Floor("tag:z", 0.5)])
     assert unknown.verdict == "undecided"

@@ -209,7 +209,7 @@ def test_a_level_is_left_with_its_reason_and_the_next_one_mends(library: Project
     assert re.fullmatch(r"# How much is retrieved.\nTOP_K = [48]  # was enough for the demo\n", text)
     left = [entry for entry in journal(library) if entry["event"] == "level-left"]
     assert (left[0]["level"], left[0]["reason"]) == ("prompt", "resolved")
-    assert "prompt level left: no open cause is of this level, train is at 25%" in result.text
+    assert "prompt level left: no open cause is of this level, train is at 25 %" in result.text
     assert "app/settings.py::TOP_K" in result.text
 
 

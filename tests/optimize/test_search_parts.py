@@ -211,6 +211,13 @@ def test_a_level_is_left_as_resolved_or_at_its_ceiling() -> None:
     assert ladder.leave("prompt", own, 0.4).reason == "nothing to propose"
 
 
+def test_a_level_at_which_something_was_tried_says_so_where_no_cause_is_of_it() -> None:
+    ladder, cheaper = Ladder(["prompt", "param"]), cluster("a")
+    ladder.no_gain(candidate("x"), cheaper, "param", best="")
+    left = ladder.leave("param", Diagnosis(clusters=[cheaper]), 0.5)
+    assert left.detail == "1 candidate tried without gain; no open cause is of this level, train is at 50 %"
+
+
 def test_what_was_exhausted_on_an_earlier_tree_gets_one_more_turn() -> None:
     ladder, one = Ladder(["prompt"]), cluster("a")
     ladder.nothing_more(one, "prompt", "playbook", best="")

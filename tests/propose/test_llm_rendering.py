@@ -104,7 +104,7 @@ def test_an_attempt_says_what_was_tried_what_came_of_it_and_why() -> None:
     text = rendering.render_memory([attempt], 5_000)
     assert "rejected: 3 tests newly fail" in text
     assert "technique: define-labels" in text
-    assert "train: 50.0% before, 50.0% after" in text
+    assert "train: 50.0 % before, 50.0 % after" in text
     assert "0 failing tests fixed, 3 passing tests broken" in text
     assert "review, leakage: a copy" in text
     assert "| +Refund: money back." in text

@@ -154,6 +154,8 @@ def test_a_baseline_that_was_not_reproduced_names_the_cases_and_the_reason() -> 
         )
     )
     assert "nothing was tried" in text
+    assert "before" in text
+    assert "after" not in text
     assert "7 tests came out differently in a copy: app/data.txt lies outside the project" in text
     assert "t.py::test[0], t.py::test[1], t.py::test[2], t.py::test[3], t.py::test[4] and 2 more" in text
     assert "Next        pytest --fapo-diagnose" in text

@@ -119,6 +119,18 @@ def test_a_silent_log_gets_a_sign_of_life() -> None:
     ]
 
 
+def test_tests_that_run_again_or_in_two_candidates_count_once() -> None:
+    now = 0.0
+    output = Output()
+    progress = Progress(output, clock=lambda: now)
+    progress.stage("train", total=2)
+    for name in ("a", "a", "b", "a", "c"):
+        progress.item(item(name))
+    now = HEARTBEAT + 1
+    progress.item(item("b"))
+    assert "train 2 of 2," in output.lines[-1]
+
+
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     output = Output("ascii")
     drive(Progress(output, tty=True, width=60))

@@ -1,26 +1,51 @@
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from pytest_fapo.models import Spending
+from pytest_fapo.percents import percent, percents
 from pytest_fapo.report import words
 from pytest_fapo.report.terminal import encodable, shown
 
 
 @pytest.mark.parametrize(
     ("share", "text"),
-    [(None, "–"), (0.0, "0 %"), (0.004, "0.1 %"), (0.61, "61 %"), (0.998, "99.9 %"), (1.0, "100 %")],
+    [
+        (None, "–"),
+        (0.0, "0 %"),
+        (0.004, "0.1 %"),
+        (0.61, "61 %"),
+        (0.625, "63 %"),
+        (0.615, "62 %"),
+        (0.998, "99.9 %"),
+        (1.0, "100 %"),
+    ],
 )
 def test_a_share_never_claims_all_or_none_wrongly(share: float | None, text: str) -> None:
-    assert words.percent(share) == text
+    assert percent(share) == text
+
+
+def test_the_script_of_the_report_rounds_as_everything_else() -> None:
+    script = (Path(words.__file__).parent / "html/static/dom.js").read_text()
+    function = script[script.index("function percent") :].split("\nfunction")[0]
+    shares = [number / 1000 for number in range(1001)] + [number / 64 for number in range(65)]
+    code = f"{function}\nconsole.log(JSON.stringify({json.dumps(shares)}.map(percent)))"
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine")
+    told = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(told) == [percent(share) for share in shares]
 
 
 def test_two_shares_that_differ_look_different() -> None:
-    assert words.percents(0.881, 0.884) == ("88.1 %", "88.4 %")
-    assert words.percents(0.5, 0.5) == ("50 %", "50 %")
+    assert percents(0.881, 0.884) == ("88.1 %", "88.4 %")
+    assert percents(0.5, 0.5) == ("50 %", "50 %")
 
 
 @pytest.mark.parametrize(

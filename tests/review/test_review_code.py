@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-import time
 
 import pytest
 from support.attacks import HONEST_END, IMPORTS, MEMORISING, REACHING, SIGNATURES
+from support.bounded import bounded
 from support.desk_code import TICKETS, DeskCode, new, sorting
 from support.review_project import checks, words
 
@@ -339,6 +339,5 @@ def test_messages_never_quote_a_hidden_case(desk: DeskCode) -> None:
     ],
 )
 def test_hostile_code_is_answered_in_a_moment(desk: DeskCode, body: str) -> None:
-    start = time.perf_counter()
-    assert desk.sort(body + "\n" + textwrap.dedent(HONEST_END)).verdict in ("pass", "warn", "block")
-    assert time.perf_counter() - start < 5
+    with bounded():
+        assert desk.sort(body + "\n" + textwrap.dedent(HONEST_END)).verdict in ("pass", "warn", "block")

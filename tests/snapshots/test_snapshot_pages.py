@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from support.snapshot_samples import REPLY, SORT, Made, artifacts, asking, basel
 
 from pytest_fapo.models import SPLITS, Artifact, CaseBaseline
 from pytest_fapo.snapshots import render
+from pytest_fapo.snapshots.steps import StepGraph
 from pytest_fapo.trace import Redactor
 
 
@@ -199,6 +201,24 @@ def test_a_value_comes_from_the_step_that_passed_its_helpers_answer_on() -> None
     assert "For the team ⟨answer of sort⟩, as it says." in text
     assert "  - `answer`: gets the output of `sort`\n    - `write`: asks `small`\n" in text
     assert "flowchart LR\n  sort --> answer\n  answer --> check\n```" in text
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_a_step_that_gets_one_field_of_anothers_json_is_linked_to_it(as_text: bool) -> None:
+    facts = {"order": {"number": "K-1510"}, "question": "Where is it?", "tags": ["urgent"]}
+    steps: list[dict[str, Any]] = [
+        {"name": "read", "inputs": {"mail": "x"}, "output": json.dumps(facts) if as_text else facts},
+        {"name": "look", "inputs": {"number": "K-1510"}, "output": "shipped"},
+        {"name": "answer", "inputs": {"question": "Where is it?"}, "output": "It is on its way."},
+    ]
+    made = Made().run("T-1", steps)
+    (trace,) = made.evaluation.traces.values()
+    assert (
+        StepGraph([trace]).as_diagram()
+        == "```mermaid\nflowchart LR\n  read --> look\n  read --> answer\n```\n"
+    )
+    given = trace.model_copy(update={"inputs": {"question": "Where is it?"}})
+    assert "read --> answer" not in StepGraph([given]).as_diagram(), "the case itself gave the question"
 
 
 def test_nothing_of_a_held_out_case_is_shown_but_the_score() -> None:

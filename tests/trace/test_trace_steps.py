@@ -276,7 +276,7 @@ def test_a_plain_function_that_hands_out_a_coroutine_lasts_until_it_is_awaited()
     traced = fapo.step(name="late")(decorated(slow_double.__wrapped__))  # type: ignore[attr-defined]
     late, inner = _steps(lambda: asyncio.run(traced(1)))
     assert (late.name, late.output, inner.parent) == ("late", 2, 0)
-    assert late.duration >= 0.01
+    assert late.duration >= inner.duration > 0
 
 
 def test_threads_started_in_a_run_belong_to_it() -> None:

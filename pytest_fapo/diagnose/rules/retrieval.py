@@ -7,6 +7,7 @@ from typing import Any
 
 from pytest_fapo.diagnose.failure import Failure, shown
 from pytest_fapo.models import Finding
+from pytest_fapo.percents import percent
 from pytest_fapo.reading import StepView
 from pytest_fapo.reading.values import whole_text
 
@@ -31,7 +32,7 @@ def overlap(failure: Failure) -> Finding | None:
             return failure.finding(
                 "retrieval",
                 step,
-                f"only {share:.0%} of the question's words occur in what {step.key} found: "
+                f"only {percent(share)} of the question's words occur in what {step.key} found: "
                 f"{shown(whole_text(step.output), 80)}",
                 confidence=0.45,
                 level="param",

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pytest_fapo.llm.fencing import fence_for, fenced, line, quoted, shorten, value
 from pytest_fapo.models import Attempt, Candidate, Evidence, Repair, Review, Step, Trace
+from pytest_fapo.percents import percent
 from pytest_fapo.propose.llm.offering import render_together
 from pytest_fapo.propose.llm.selection import CaseGroup, failing_groups, groups_of, passing_groups
 
@@ -208,7 +209,8 @@ def _attempt(attempt: Attempt, size: int) -> str:
     for split in ("train", "val"):
         change = verdict.splits.get(split)
         if change is not None and change.before is not None and change.after is not None:
-            lines.append(f"{split}: {change.before:.1%} before, {change.after:.1%} after")
+            before, after = (percent(score, decimals=1) for score in (change.before, change.after))
+            lines.append(f"{split}: {before} before, {after} after")
     if verdict.fixed or verdict.broken:
         lines.append(f"{len(verdict.fixed)} failing tests fixed, {len(verdict.broken)} passing tests broken")
     lines += [f"review, {problem.check}: {line(problem.message)}" for problem in attempt.review.problems]

@@ -24,7 +24,8 @@ def case_index(data: ReportData, rows: Sequence[CaseRow]) -> dict[str, Any]:
     cases = []
     for row in rows:
         pairs = list(row.tests.values())
-        step = next((failing_step[nodeid] for nodeid in row.tests if failing_step.get(nodeid)), "")
+        failing = [name for name, pair in row.tests.items() if pair.result_last not in ("passed", "skipped")]
+        step = next((failing_step[nodeid] for nodeid in failing if failing_step.get(nodeid)), "")
         output, changed = _outputs(data, row)
         cases.append(
             [
@@ -102,11 +103,27 @@ def _plain(value: Any) -> str:
 
 
 def _failing_steps(data: ReportData) -> dict[str, str]:
-    """Node id to the step that is at fault, of the last tree where it was asked."""
+    """Return node id and step at fault, as the tree that the table shows was diagnosed.
+
+    Where that tree was not, an earlier diagnosis still tells of the tests that fail in the same words.
+    """
     found: dict[str, str] = {}
-    for diagnosis in data.diagnoses.values():
+    trees = list(data.diagnoses.values())
+    for number, diagnosis in enumerate(trees, start=1):
+        shown = number == len(trees) == 1 + data.accepted
         for cluster in diagnosis.clusters:
-            found.update({finding.nodeid: finding.step for finding in cluster.findings})
+            for finding in cluster.findings:
+                if shown or _fails_alike(data, finding.nodeid):
+                    found[finding.nodeid] = finding.step
+                else:
+                    found.pop(finding.nodeid, None)
     if data.gate is not None:
         found.update({each.nodeid: each.step for each in data.gate.regressions if each.step})
     return found
+
+
+def _fails_alike(data: ReportData, nodeid: str) -> bool:
+    if data.before is None or data.after is None:
+        return True
+    before, after = data.before.items.get(nodeid), data.after.items.get(nodeid)
+    return before is not None and after is not None and before.explanation == after.explanation

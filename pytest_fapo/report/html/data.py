@@ -73,3 +73,8 @@ class ReportData:
     summary: Summary | None = None
     began: float | None = None
     """Epoch seconds; shown in UTC."""
+
+    @property
+    def accepted(self) -> int:
+        """Return how many accepted candidates lie between `before` and `after`."""
+        return sum(each.attempt.verdict.accepted for each in self.attempts)

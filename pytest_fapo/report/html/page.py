@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.errors import FapoError
+from pytest_fapo.percents import percent
 from pytest_fapo.report.html.candidates import candidate_list, candidate_packs
 from pytest_fapo.report.html.case_details import case_packs
 from pytest_fapo.report.html.case_index import case_index
@@ -17,7 +18,7 @@ from pytest_fapo.report.html.headline import KINDS, headline_of
 from pytest_fapo.report.html.rows import case_rows, other_tests, two_sided
 from pytest_fapo.report.html.tree import candidate_tree
 from pytest_fapo.report.terminal import shown
-from pytest_fapo.report.words import count, money, percent
+from pytest_fapo.report.words import count, money
 from pytest_fapo.whole_files import write_whole
 
 if TYPE_CHECKING:

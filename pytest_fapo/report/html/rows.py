@@ -30,8 +30,13 @@ class TestPair:
 
     @property
     def name(self) -> str:
-        """The test's function, without file and parameters."""
-        return self.nodeid.split("[", 1)[0].rpartition("::")[2]
+        """Return the test's classes and function, with those of its parameters that are not the case."""
+        function, bracket, parameters = self.nodeid.partition("[")
+        name = "::".join(function.split("::")[1:]) or function
+        own = parameters.removesuffix("]")
+        if self.case is not None:
+            own = "-".join(each for each in _without_case(own, self.case.id) if each)
+        return f"{name}[{own}]" if bracket and own else name
 
     @property
     def result_before(self) -> str:
@@ -40,6 +45,23 @@ class TestPair:
     @property
     def result_after(self) -> str:
         return result(self.after)
+
+    @property
+    def result_last(self) -> str:
+        """Return the result on the tree that is shown: the later one, where both were run."""
+        return self.result_after or self.result_before
+
+
+def _without_case(parameters: str, case_id: str) -> tuple[str, str]:
+    """Return what stands before and behind the case's id, which may hold dashes itself."""
+    if parameters == case_id:
+        return "", ""
+    if parameters.startswith(f"{case_id}-"):
+        return "", parameters[len(case_id) + 1 :]
+    if parameters.endswith(f"-{case_id}"):
+        return parameters[: -len(case_id) - 1], ""
+    before, _, behind = parameters.partition(f"-{case_id}-")
+    return before, behind
 
 
 @dataclass

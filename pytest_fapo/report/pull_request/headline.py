@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pytest_fapo.models import Evaluation, GateResult
+from pytest_fapo.percents import percent
 from pytest_fapo.report.markdown import code, prose
 from pytest_fapo.report.merge_gate import gate_headline
 from pytest_fapo.report.pull_request.record import PullRequest
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
-from pytest_fapo.report.words import count, percent
+from pytest_fapo.report.words import count
 
 GOOD, BAD, UNSURE = "✅", "❌", "⚠️"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_fapo.models import Diagnosis, GateResult
+from pytest_fapo.percents import percent
 from pytest_fapo.report.markdown import code, details, fenced, prose, table
 from pytest_fapo.report.pull_request.changes import change_parts, effect_parts
 from pytest_fapo.report.pull_request.headline import heading, run_facts, sentences, spent
@@ -15,7 +16,7 @@ from pytest_fapo.report.pull_request.tables import (
     run_table,
     score_table,
 )
-from pytest_fapo.report.words import count, one_line, percent
+from pytest_fapo.report.words import count, one_line
 
 
 def pull_request_markdown(data: PullRequest, *, limit: int) -> str:

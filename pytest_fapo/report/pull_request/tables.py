@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_fapo.models import SPLITS, Evaluation, GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.percents import percents
 from pytest_fapo.report.markdown import code, details, fenced, prose, table
 from pytest_fapo.report.pull_request.record import Difference
 from pytest_fapo.report.pull_request.size import Size
 from pytest_fapo.report.summary import SplitResult
-from pytest_fapo.report.words import count, percents
+from pytest_fapo.report.words import count
 
 
 def score_table(scores: Sequence[SplitScore], size: Size) -> str:
