@@ -156,6 +156,8 @@ class Settings(_Section):
     (off)."""
     max_demonstrations: int = Field(default=8, ge=1, le=64)
     """Examples that one prompt may hold."""
+    candidate_time_limit: float | None = Field(default=None, gt=0)
+    """Seconds that one evaluation of a candidate may take; default: ten times the baseline's, at least 60."""
     parallel: int = Field(default=2, ge=1, le=16)
     """Candidates evaluated side by side."""
     holdout_looks: int = Field(default=30, ge=1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
-import threading
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 
 def main(spec_path: str) -> int:
@@ -22,7 +23,7 @@ def main(spec_path: str) -> int:
 
     with open(spec_path, encoding="utf-8") as file:
         spec: dict[str, Any] = json.load(file)
-    _die_with_parent()
+    _die_with_parent(int(os.environ.pop("FAPO_LIFE_LINE")))
     install_databases(install())
     _arrange_path(spec)
 
@@ -50,15 +51,38 @@ def _arrange_path(spec: dict[str, Any]) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry != added)
 
 
-def _die_with_parent() -> None:
-    """End this process and all that it started as soon as its parent is gone: the pipe's end tells."""
-    life_line = int(os.environ.pop("FAPO_LIFE_LINE"))
+def _die_with_parent(life_line: int) -> None:
+    """Have this process and all that it starts ended as soon as its parent is gone: the pipe's end tells.
 
-    def watch() -> None:
-        os.read(life_line, 1)
-        os.killpg(0, signal.SIGKILL)
+    A process of its own waits for that. A thread would have to wait for code that never lets go of the
+    interpreter's lock, and a signal of the system's (PR_SET_PDEATHSIG) would reach this one process only.
+    """
+    ended, alive = os.pipe()
+    group = os.getpgid(0)
+    starter = os.fork()
+    if starter == 0:
+        with suppress(OSError):
+            os.setsid()
+            if os.fork() == 0:  # the tests must not find it among their children
+                _watch(life_line, ended, group)
+        os._exit(0)
+    os.waitpid(starter, 0)
+    os.close(life_line)
+    os.close(ended)
+    os.set_inheritable(alive, False)  # it is closed by nothing but the end of this process
 
-    threading.Thread(target=watch, name="fapo-parent-watch", daemon=True).start()
+
+def _watch(life_line: int, ended: int, group: int) -> NoReturn:
+    """Wait for the end of the parent or of the child; after the parent's, kill the child's group."""
+    first, last = sorted((life_line, ended))
+    os.closerange(0, first)
+    os.closerange(first + 1, last)
+    os.closerange(last + 1, os.sysconf("SC_OPEN_MAX"))
+    readable, _, _ = select.select([life_line, ended], [], [])
+    if life_line in readable:
+        with suppress(OSError):
+            os.killpg(group, signal.SIGKILL)
+    os._exit(0)
 
 
 if __name__ == "__main__":

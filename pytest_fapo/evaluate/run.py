@@ -48,7 +48,7 @@ def evaluate(
     child = ChildProcess(shadow, request)
     gathered = Gathered(shadow, on_item)
     try:
-        stopped = _follow(child, gathered, _end_time(request, begin), cancelled or _never)
+        stopped = _follow(child, gathered, _ends(request, begin), cancelled or _never)
     except BaseException:
         child.stop()
         raise
@@ -82,18 +82,27 @@ def _never() -> bool:
     return False
 
 
-def _follow(child: ChildProcess, gathered: Gathered, end: float | None, cancelled: Callable[[], bool]) -> str:
-    """Take in the child's lines until it ends; why it was ended from here, else empty."""
+def _follow(
+    child: ChildProcess,
+    gathered: Gathered,
+    ends: Sequence[tuple[float, str]],
+    cancelled: Callable[[], bool],
+) -> str:
+    """Take in the child's lines until it ends; why it was ended from here, else empty.
+
+    The child is not asked to watch the time: C code that keeps the interpreter's lock would not let it.
+    """
     while child.returncode is None:
         if cancelled():
             raise EvaluationError("the evaluation was cancelled")
         for line in child.lines():
             gathered.take(line)
-        if end is not None and time.time() > end:
-            child.stop()
-            where = f" while {gathered.running} was running" if gathered.running else ""
-            _take_rest(child, gathered)
-            return f"time limit: the tests were ended{where}"
+        for end, after in ends:
+            if time.time() > end:
+                child.stop()
+                where = f" while {gathered.running} was running" if gathered.running else ""
+                _take_rest(child, gathered)
+                return f"time limit: the tests were ended{after}{where}"
         child.wait_a_moment()
     _take_rest(child, gathered)
     return ""
@@ -104,11 +113,11 @@ def _take_rest(child: ChildProcess, gathered: Gathered) -> None:
         gathered.take(line)
 
 
-def _end_time(request: EvaluationRequest, begin: float) -> float | None:
+def _ends(request: EvaluationRequest, begin: float) -> list[tuple[float, str]]:
+    """When the child is ended, and how that is put; the run's deadline first: it is no fault of the tree."""
     deadline, timeout = request.allotment.deadline, request.timeout
-    ends = [deadline + GRACE] if deadline is not None else []
-    ends += [begin + timeout] if timeout is not None else []
-    return min(ends, default=None)
+    ends = [(deadline + GRACE, "")] if deadline is not None else []
+    return ends + ([(begin + timeout, f" after {timeout:,.3g} s")] if timeout is not None else [])
 
 
 def _spending(request: EvaluationRequest) -> Spending | None:

@@ -12,6 +12,7 @@ from pytest_fapo.gate.figures import figures_of, points
 from pytest_fapo.gate.metrics import case_differences, fallen_metric, pass_differences
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.statistics import mean_interval
+from pytest_fapo.gate.strict import score_name
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
@@ -42,7 +43,7 @@ def paired_held_out(
 def _no_gain(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> str:
     figures = figures_of(policy, before, after, found)
     if figures is None or figures.effect <= 0:
-        return "the train score did not rise"
+        return f"{score_name(policy, 'train')} did not rise"
     if figures.chance > 1 - policy.confidence:
         return f"the gain on train ({points(figures.effect)}) may be chance (p = {figures.chance:.2g})"
     if policy.objective is None:

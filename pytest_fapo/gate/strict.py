@@ -17,6 +17,7 @@ from pytest_fapo.gate.verdicts import count, fail, verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
 
 _EQUAL = 1e-9
+_BUT_FLAKY = ", but for tests that passed now and then before"
 
 
 def strict_cases(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> Verdict:
@@ -47,11 +48,12 @@ def _train(before: Evaluation, after: Evaluation, found: list[Unit], policy: Gat
     train = of(found, "train")
     broken = [unit for unit in train if unit.broken]
     if broken:
-        return f"{count(len(broken), 'train test')} that passed before {fail(len(broken))} now"
+        return _lost(broken)
     steady = [unit for unit in train if not unit.flaky]
     rises = sum(objective_differences(policy, before, after, steady)) > _EQUAL
     if not rises and (policy.objective is not None or not steadied(train)):
-        return f"{_score(policy, 'train')} did not rise"
+        flaky = sum(objective_differences(policy, before, after, train)) > _EQUAL
+        return f"{score_name(policy, 'train')} did not rise{_BUT_FLAKY if flaky else ''}"
     return fallen_metric(policy, before, after, found, ["train"])
 
 
@@ -59,14 +61,24 @@ def _val(before: Evaluation, after: Evaluation, found: list[Unit], policy: GateP
     val = of(found, "val")
     broken = [unit for unit in val if unit.broken]
     if broken:
-        return f"{count(len(broken), 'val test')} that passed before {fail(len(broken))} now"
+        return _lost(broken)
     steady = [unit for unit in val if not unit.flaky]
     if sum(objective_differences(policy, before, after, steady)) < -_EQUAL:
-        return f"{_score(policy, 'val')} fell"
+        flaky = sum(objective_differences(policy, before, after, val)) >= -_EQUAL
+        return f"{score_name(policy, 'val')} fell{_BUT_FLAKY if flaky else ''}"
     return fallen_metric(policy, before, after, found, ["val"])
 
 
-def _score(policy: GatePolicy, split: Split) -> str:
+def _lost(broken: Sequence[Unit]) -> str:
+    """How many tests of one split broke, in words."""
+    lost = f"{count(len(broken), f'{broken[0].split} test')} that passed before"
+    if any(unit.after > 0 for unit in broken):
+        return f"{lost} {'passes' if len(broken) == 1 else 'pass'} in at most half of their repeats now"
+    return f"{lost} {fail(len(broken))} now"
+
+
+def score_name(policy: GatePolicy, split: Split) -> str:
+    """What has to rise on a split, in words."""
     if policy.objective is not None:
         return f"the metric {policy.objective!r} on {split}"
     return f"the {split} score"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pytest_fapo.gate.compare import change
 from pytest_fapo.gate.metrics import fallen_metric, objective_differences
 from pytest_fapo.gate.policy import GatePolicy
+from pytest_fapo.gate.strict import score_name
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import verdict
 from pytest_fapo.models import Evaluation, Split, Verdict
@@ -20,7 +21,7 @@ _EQUAL = 1e-9
 def target_cases(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> Verdict:
     """Judge train, which must rise, then val, which must not fall below the target or what it was."""
     train = objective_differences(policy, before, after, of(found, "train"))
-    reason = "the train score did not rise" if sum(train) <= _EQUAL else ""
+    reason = f"{score_name(policy, 'train')} did not rise" if sum(train) <= _EQUAL else ""
     reason = reason or fallen_metric(policy, before, after, found, ["train"])
     if reason:
         return verdict(before, after, found, splits=["train"], stage="train", policy="target", reason=reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from pytest_fapo.gate.metrics import objective_differences
 from pytest_fapo.gate.policy import GatePolicy
@@ -27,10 +28,28 @@ def judge_targets(
             return None
         reason = "too few of the cases that it targets pass now"
     else:
-        reason = f"none of the cases that it targets passes now{_common_error(candidate, after)}"
+        reason = _why_nothing(candidate, targets, after, policy)
     train = [unit for unit in of(found, "train") if set(unit.nodeids) & set(after.items)]
     rejected = verdict(before, after, train, splits=(), stage="targeted", policy=policy.name, reason=reason)
     return rejected.model_copy(update={"fixed": []})
+
+
+def _why_nothing(candidate: Candidate, targets: Sequence[Unit], after: Evaluation, policy: GatePolicy) -> str:
+    """Why what became of the targets is no gain: they fail, or what passes of them does not count as one."""
+    if policy.objective is not None:
+        return f"the metric {policy.objective!r} did not rise on the cases that it targets"
+    counted = {nodeid for unit in targets for nodeid in unit.nodeids}
+    others = [name for name in candidate.targets if name in after.items and name not in counted]
+    parts = {
+        "passed now and then before": sum(unit.after > 0.5 for unit in targets),
+        "in half of their repeats or fewer": sum(0.0 < unit.after <= 0.5 for unit in targets),
+        "quoted as examples by the edit itself": sum(after.items[name].passed for name in others),
+    }
+    passing = sum(parts.values())
+    if not passing:
+        return f"none of the cases that it targets passes now{_common_error(candidate, after)}"
+    how = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
+    return f"{passing} of the {len(targets) + len(others)} tests that it targets pass now, no gain: {how}"
 
 
 def _common_error(candidate: Candidate, after: Evaluation) -> str:

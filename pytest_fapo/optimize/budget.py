@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.models import Evaluation, Spending
 
 
@@ -37,10 +38,24 @@ class Budget:
             return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
         return ""
 
+    def check(self, evaluation: Evaluation) -> None:
+        """Let no evaluation pass that a limit has cut short: it decides nothing.
 
-def refusal(evaluation: Evaluation) -> str:
-    """Why a limit kept an item of the evaluation from its answers; empty where none did."""
-    for item in evaluation.items.values():
-        if item.error_type == "BudgetExceeded":
-            return item.explanation or "a budget is used up"
-    return ""
+        Raises:
+            BudgetExceeded: a call of it was refused, or it was ended because the run's time was over.
+        """
+        for item in evaluation.items.values():
+            if item.error_type.rpartition(".")[2] == "BudgetExceeded":
+                raise BudgetExceeded(item.explanation or "a budget is used up", limit="")
+        over = self.deadline is not None and time.time() >= self.deadline
+        if over and evaluation.stopped.startswith("time limit"):
+            raise BudgetExceeded("--fapo-time-limit is over", limit="--fapo-time-limit")
+
+
+def unrecorded(evaluation: Evaluation) -> list[str]:
+    """Node ids of the items that asked what has no recorded answer, where nothing may be sent."""
+    return [
+        nodeid
+        for nodeid, item in evaluation.items.items()
+        if item.error_type.rpartition(".")[2] == "CacheMiss"
+    ]

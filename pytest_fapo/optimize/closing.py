@@ -16,13 +16,13 @@ from pytest_fapo.optimize.loop import Stop
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.standing import Best
+from pytest_fapo.optimize.writing import PATCH, Unproven, WriteOutcome, Writer
 from pytest_fapo.percents import percent
 from pytest_fapo.report import SplitResult, Summary, candidate_line, summary_markdown
 from pytest_fapo.report.words import count, listing, one_line
 
 if TYPE_CHECKING:
     from pytest_fapo.optimize.loop import Loop
-    from pytest_fapo.optimize.writing import WriteOutcome, Writer
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2
 
@@ -49,19 +49,24 @@ class Closing:
         return self._finish(summary)
 
     def after_loop(
-        self, stop: Stop, loop: Loop, reference: Evaluation, writer: Writer, unproven: str = ""
+        self, stop: Stop, loop: Loop, reference: Evaluation, writer: Writer, unproven: Unproven | None = None
     ) -> Summary:
         """Write what was accepted and sum the run up.
 
         The summary is on disk before a file is touched, so that a run killed in between can still say it.
         """
         accepted = loop.memory.accepted
-        planned = self._summary(stop, loop.best, reference)
-        self._describe(planned, loop)
-        self._request.run.save_text("planned-summary.json", planned.model_dump_json())
+
+        def plan(best: Best) -> None:
+            planned = self._summary(stop, best, reference.not_counting(best.quoted))
+            planned.quoted = sorted(best.quoted)
+            self._describe(planned, loop)
+            self._apply(planned, WriteOutcome("written", best, shown(self._request.run.path / PATCH)))
+            self._request.run.save_text("planned-summary.json", planned.model_dump_json())
+
         self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
         outcome = writer.carry_out(
-            loop.best, accepted, interrupted=stop.reason == "interrupted", unproven=unproven
+            loop.best, accepted, interrupted=stop.reason == "interrupted", unproven=unproven, plan=plan
         )
         if outcome.interrupted:
             stop = Stop("interrupted")
@@ -72,7 +77,8 @@ class Closing:
         self._describe(summary, loop)
         self._apply(summary, outcome)
         if unproven:
-            summary.stop, summary.stop_detail = "unproven", unproven
+            summary.stop, summary.stop_detail = "unproven", unproven.reason
+            summary.unproven = unproven.tests
         return self._finish(summary)
 
     def _summary(self, stop: Stop, best: Best, before: Evaluation) -> Summary:

@@ -8,7 +8,6 @@ from pytest_fapo.errors import BudgetExceeded, EvaluationError
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.models import Evaluation
 from pytest_fapo.optimize.attribution import Attribution
-from pytest_fapo.optimize.budget import refusal
 from pytest_fapo.optimize.closing import Closing
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.loop import Loop, Stop
@@ -33,6 +32,7 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
     Returns:
         What the closing summary says; also saved in the run directory.
     """
+    request.run.go_over()
     closing = Closing(request, started=time.time())
     if not any(not item.passed for item in request.baseline.in_split("train")):
         return closing.without_loop(_no_train_failure(request.baseline))
@@ -57,7 +57,7 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         loop = Loop(request, Best(reference), Memory(), round, attribution, progress)
         stop = _run(loop)
         writer = Writer(request, evaluator, reference)
-        unproven = ""
+        unproven = None
         if stop.reason != "interrupted":
             try:
                 unproven = writer.confirm(loop.best)
@@ -82,9 +82,6 @@ def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progres
     if evaluation is None:
         progress.note("checking that an unpatched copy of the project gives the same results")
         evaluation = evaluator.reference()
-        refused = refusal(evaluation)
-        if refused:
-            return Stop("budget", refused)
     mismatch = reproduced(request.baseline, evaluation, request.root)
     if mismatch is not None:
         return Stop("not-reproduced", mismatch.model_dump_json())

@@ -18,16 +18,29 @@ from pytest_fapo.evaluate import (
     run_interventions,
 )
 from pytest_fapo.gate import SUITE, of_split
-from pytest_fapo.models import Candidate, Evaluation, Intervention, Outcome
+from pytest_fapo.models import (
+    Candidate,
+    Evaluation,
+    Intervention,
+    Outcome,
+    canonical_json,
+    files_digest,
+    text_digest,
+)
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
 
 Work = tuple[Candidate, Mapping[str, bytes]]
 """A candidate and the files that it makes."""
+_TIMES, _AT_LEAST = 10, 60.0
+"""How many times the baseline's duration a candidate has, and the seconds that it has in any case."""
 
 
 class Evaluator:
     """Runs pytest on trees that differ from the user's by a patch; a context manager.
+
+    Nothing that it gives was cut short by a limit of the run: such an evaluation raises BudgetExceeded and is
+    not judged. What an interrupted run has evaluated is not evaluated again.
 
     Args:
         request: the run's.
@@ -116,12 +129,17 @@ class Evaluator:
         self, files: Mapping[str, bytes], interventions: Sequence[Intervention]
     ) -> Mapping[int, Outcome | None]:
         """Run cases on a tree with a step's output replaced; see `evaluate.run_interventions`."""
+        run, request = self._request.run, self._child_request([], files)
+        key = _key(files, request, [one.model_dump(mode="json") for one in interventions])
+        known = run.recorded_outcomes(key)
+        if known is not None:
+            return known
         shadow = self._tree()
         shadow.apply(files)
         self._progress.stage("interventions", total=len(interventions))
-        request = self._child_request([], files)
         outcomes = run_interventions(shadow, request, interventions, cancelled=self._cancelled.is_set)
         self._progress.spending(self._request.budget.spending())
+        run.record_outcomes(key, outcomes)
         return outcomes
 
     def _case_stages(self, candidate: Candidate, parent: Evaluation) -> list[Stage]:
@@ -156,18 +174,36 @@ class Evaluator:
         slot: int = 0,
         options: Mapping[str, JsonValue] | None = None,
     ) -> Evaluation:
-        request, shadow = self._request, self._tree(slot)
+        request, asked = self._request, self._child_request(stages, files, final=final, options=options)
+        key = "" if final else _key(files, asked)
+        known = request.run.recorded(key) if key else None
+        if known is not None:
+            return known
+        shadow = self._tree(slot)
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._progress.stage("final proof" if final else name, total=total)
         evaluation = evaluate(
             shadow,
-            self._child_request(stages, files, final=final, options=options),
+            asked,
             on_item=self._progress.item,
             cancelled=self._cancelled.is_set,
         )
         self._progress.spending(request.budget.spending())
+        request.budget.check(evaluation)
+        if key:
+            request.run.record(key, evaluation)
         return evaluation
+
+    def _time_limit(self) -> float:
+        """Seconds that one evaluation has; a replayed baseline counts as long as its calls once took."""
+        given = self._request.settings.candidate_time_limit
+        if given is not None:
+            return given
+        baseline = self._request.baseline
+        tests = sum(item.duration for item in baseline.items.values())
+        calls = (call for trace in baseline.traces.values() for call in trace.llm_calls)
+        return max(_AT_LEAST, _TIMES * (tests + sum(call.duration for call in calls if call.cache_hit)))
 
     def _child_request(
         self,
@@ -196,6 +232,7 @@ class Evaluator:
                 deadline=None if final else request.budget.deadline,
             ),
             watch=sorted(files),
+            timeout=self._time_limit(),
             options=dict(options or {}),
         )
 
@@ -203,3 +240,11 @@ class Evaluator:
         if slot not in self._shadows:
             self._shadows[slot] = ShadowTree.create(self._request.root)
         return self._shadows[slot]
+
+
+def _key(files: Mapping[str, bytes], request: EvaluationRequest, more: JsonValue = None) -> str:
+    """Names an evaluation by what is run on which contents; ids of candidates have no part in it."""
+    asked = request.model_dump(
+        mode="json", include={"args", "stages", "cwd", "cache_mode", "cache_files", "fresh", "options"}
+    )
+    return text_digest(canonical_json([files_digest(files), asked, more]))

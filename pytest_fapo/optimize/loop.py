@@ -101,6 +101,8 @@ class Loop:
         looks = self._request.settings.holdout_looks
         if self.memory.looks >= looks:
             return Stop("budget", f"the held-out cases were asked {count(looks, 'time')} (holdout_looks)")
+        if self._request.run.is_known:
+            return None  # a resumed run has not come to where it was cut off
         exhausted = self._request.budget.exhausted()
         return Stop("budget", exhausted) if exhausted else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import CacheMiss
@@ -18,6 +18,7 @@ from pytest_fapo.optimize.standing import Best, Memory
 from pytest_fapo.optimize.trial import Judged, Trial
 from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.report import Progress
+from pytest_fapo.report.words import count
 
 MakeEvidence = Callable[[Cluster, Level], Evidence]
 
@@ -97,20 +98,38 @@ class Round:
     ) -> list[tuple[Judged, Proposed | None]]:
         """Prove the winners together, else one after the other, until one is accepted."""
         found = [*pairs]
-        together = self._together(winners, best, memory) if len(winners) > 1 else None
+        most = self._request.settings.holdout_looks
+        looks = memory.looks + sum("holdout" in judged.verdict.splits for judged, _ in pairs)
+        together = None
+        if len(winners) > 1 and looks < most and self._may_try_one_more(memory, pairs):
+            together = self._together(winners, best, memory)
         if together is not None:
+            looks += "holdout" in together.verdict.splits
             found.append((together, None))
             if together.verdict.accepted:
                 self._accept(together, best, result)
                 parts = set(together.candidate.merges)
-                return [(_kept(each, together, parts), proposed) for each, proposed in found]
+                return [
+                    (_kept(_postponed(each, together, winners, parts), together, parts), proposed)
+                    for each, proposed in found
+                ]
         for winner in winners:
+            if not winner.proven and looks >= most:
+                found = [(_unproven(each, looks), proposed) for each, proposed in found]
+                break
             proven = winner if winner.proven else self._trial.prove(winner.prepared, best)
+            looks += proven is not winner and "holdout" in proven.verdict.splits
             found = [(proven if each is winner else each, proposed) for each, proposed in found]
             if proven.verdict.accepted:
                 self._accept(proven, best, result)
                 return [(_postponed(each, proven, winners), proposed) for each, proposed in found]
         return found
+
+    def _may_try_one_more(self, memory: Memory, pairs: Sequence[tuple[Judged, Proposed | None]]) -> bool:
+        """True if a merge, which is a candidate of its own, stays within the limits beside its batch."""
+        limit = self._request.max_candidates
+        evaluated = sum(judged.verdict.stage != "review" for judged, _ in pairs)
+        return limit is None or memory.evaluated + evaluated < limit
 
     def _together(self, winners: Sequence[Judged], best: Best, memory: Memory) -> Judged | None:
         chosen: list[Candidate] = []
@@ -191,13 +210,28 @@ def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
     return replace(judged, verdict=judged.verdict.model_copy(update=update))
 
 
-def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
-    if judged is accepted or judged not in winners or judged.proven:
+def _unproven(judged: Judged, looks: int) -> Judged:
+    """A winner that the limit on looks at the held-out cases has kept from its proof."""
+    if judged.proven or not judged.wins:
+        return judged
+    reason = (
+        f"wins its cases, and could not be proven: the held-out cases were asked {count(looks, 'time')} "
+        f"(holdout_looks)"
+    )
+    return replace(judged, verdict=judged.verdict.model_copy(update={"accepted": False, "reason": reason}))
+
+
+def _postponed(
+    judged: Judged, accepted: Judged, winners: Sequence[Judged], parts: Collection[str] = ()
+) -> Judged:
+    """A winner beside the accepted one (or beside the `parts` that were merged into it): it is not proven."""
+    if judged is accepted or judged not in winners or judged.proven or judged.candidate.id in parts:
         return judged
     winner = accepted.candidate
-    other_cause = judged.candidate.cluster != winner.cluster
+    taken = {each.candidate.cluster for each in winners if each.candidate.id in parts} | {winner.cluster}
+    other_cause = judged.candidate.cluster not in taken
     if other_cause:
-        reason = f"wins its cases too; it is tried again on top of {winner.id}"
+        reason = f"wins its cases too, and is set aside for another try on top of {winner.id}"
     else:
         reason = f"mends its cases too, and no more of them than {winner.id}"
     update = {"accepted": False, "reason": reason, "postponed": other_cause}

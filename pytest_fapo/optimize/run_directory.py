@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import shutil
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pytest_fapo.errors import FapoError
-from pytest_fapo.models import Attempt, Evaluation
+from pytest_fapo.models import Attempt, Evaluation, Outcome
 from pytest_fapo.whole_files import write_whole
 
 _JOURNAL = "journal.jsonl"
+_ABANDONED = "journal-abandoned.jsonl"
+_RECORDS = "evaluations"
+_AROUND = ("began", "writing", "finished")
+"""Events before and after the search itself; an interrupted run has them in between."""
 
 
 class RunDirectory:
-    """One run's folder: an append-only journal, the candidates, their evaluations, the spend file."""
+    """One run's folder: an append-only journal, the candidates, their evaluations, the spend file.
+
+    A resumed run goes over its journal: it takes every step once more, with the recorded evaluations in place
+    of new ones; what is in the journal already is not written again. So it ends as if it had never stopped.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._ahead: deque[dict[str, Any]] = deque()
+        """Events of an interrupted run that the resumed one has not come to."""
 
     @classmethod
     def create(cls, runs: Path) -> RunDirectory:
@@ -60,9 +73,17 @@ class RunDirectory:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def log(self, event: str, **data: Any) -> None:
-        """Append one event to the journal; it is on disk when this returns."""
-        line = json.dumps({"event": event, "time": round(time.time(), 3), **data}, ensure_ascii=False)
+    def log(self, event: str, **data: Any) -> dict[str, Any]:
+        """Append one event to the journal; it is on disk when this returns.
+
+        Returns:
+            the event as it stands there: of a resumed run the interrupted one's, where that says the same.
+        """
+        entry: dict[str, Any] = {"event": event, "time": round(time.time(), 3), **data}
+        known = self._come_to(entry)
+        if known is not None:
+            return known
+        line = json.dumps(entry, ensure_ascii=False)
         with (self.path / _JOURNAL).open("a+b") as file:
             # A kill may have torn the last line: what comes now must not be glued to it.
             file.seek(max(0, file.tell() - 1))
@@ -71,6 +92,42 @@ class RunDirectory:
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if event == "finished":
+            shutil.rmtree(self.path / _RECORDS, ignore_errors=True)  # only an unfinished run is resumed
+        return entry
+
+    def go_over(self) -> None:
+        """Begin once more at the beginning; nothing happens in a run that has just begun."""
+        path = self.path / _JOURNAL
+        if path.is_file() and not path.read_bytes().endswith(b"\n"):
+            self.save_text(_JOURNAL, "".join(map(_line, self.events())))  # a kill has torn its last line
+        self._ahead = deque(event for event in self.events() if event.get("event") != "began")
+
+    @property
+    def is_known(self) -> bool:
+        """True while a resumed run has steps before it that the interrupted one has taken."""
+        return any(event.get("event") not in _AROUND for event in self._ahead)
+
+    def _come_to(self, entry: dict[str, Any]) -> dict[str, Any] | None:
+        """The event of the interrupted run that says the same; None where there is none."""
+        wanted = _content(entry)
+        while self._ahead:
+            known = self._ahead.popleft()
+            if _content(known) == wanted:
+                return known
+            if known.get("event") not in _AROUND:
+                self._abandon([known, *self._ahead])
+        return None
+
+    def _abandon(self, events: list[dict[str, Any]]) -> None:
+        """The resumed run went another way (a model without a cache answered otherwise, limits were changed):
+        what the interrupted one did from here on is no part of this run."""
+        kept = list(self.events())
+        del kept[len(kept) - len(events) :]
+        with (self.path / _ABANDONED).open("a", encoding="utf-8") as file:
+            file.writelines(_line(event) for event in events)
+        self.save_text(_JOURNAL, "".join(map(_line, kept)))
+        self._ahead.clear()
 
     def events(self) -> Iterator[dict[str, Any]]:
         """All events; a last line torn by a kill is passed over."""
@@ -110,6 +167,39 @@ class RunDirectory:
         except ValueError:
             return None
 
+    # --- evaluations of a run that may have to be resumed ----------------------------------------------
+
+    def record(self, key: str, evaluation: Evaluation) -> None:
+        """Keep an evaluation until the run is finished, named by what was evaluated."""
+        self._save_record(key, evaluation.model_dump_json())
+
+    def recorded(self, key: str) -> Evaluation | None:
+        """Return what an interrupted run has evaluated under this key; None where it has not."""
+        data = self._read_record(key)
+        try:
+            return None if data is None else Evaluation.model_validate_json(data)
+        except ValueError:
+            return None
+
+    def record_outcomes(self, key: str, outcomes: Mapping[int, Outcome | None]) -> None:
+        """Keep what came of interventions."""
+        self._save_record(key, json.dumps(list(outcomes.items())))
+
+    def recorded_outcomes(self, key: str) -> dict[int, Outcome | None] | None:
+        """Return what came of the same interventions in the interrupted run; None where there were none."""
+        data = self._read_record(key)
+        return None if data is None else dict(json.loads(data))
+
+    def _save_record(self, key: str, text: str) -> None:
+        (self.path / _RECORDS).mkdir(exist_ok=True)
+        write_whole(self.path / _RECORDS / f"{key}.json.gz", gzip.compress(text.encode(), 1), durable=True)
+
+    def _read_record(self, key: str) -> bytes | None:
+        try:
+            return gzip.decompress((self.path / _RECORDS / f"{key}.json.gz").read_bytes())
+        except (OSError, EOFError, ValueError):
+            return None
+
     def attempts(self) -> list[tuple[str, Attempt]]:
         """The judged attempts with the digest of the tree that each was judged on."""
         return [
@@ -117,6 +207,19 @@ class RunDirectory:
             for entry in self.events()
             if entry.get("event") == "judged"
         ]
+
+
+def _line(event: Mapping[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False) + "\n"
+
+
+def _content(event: Mapping[str, Any]) -> str:
+    """An event without what is different each time: when it was, how long it took and what it cost."""
+    what = {name: value for name, value in event.items() if name != "time"}
+    if isinstance(what.get("attempt"), dict):
+        measured = ("spending", "duration")
+        what["attempt"] = {name: value for name, value in what["attempt"].items() if name not in measured}
+    return json.dumps(what, sort_keys=True)
 
 
 def shown(path: Path) -> str:

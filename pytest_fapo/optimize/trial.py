@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.evaluate import check_loaded
 from pytest_fapo.gate import confirmed, judge_cases, judge_suite, to_confirm
 from pytest_fapo.models import Attempt, Candidate, Evaluation, Spending, Verdict
-from pytest_fapo.optimize.budget import refusal
+from pytest_fapo.optimize.budget import unrecorded
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.reviewing import Prepared
@@ -24,7 +23,7 @@ class Judged:
     prepared: Prepared
     verdict: Verdict
     evaluation: Evaluation | None = None
-    """None where it was blocked, or its verdict was on record."""
+    """None where it was blocked."""
     proven: bool = False
     """Whether the whole suite and the held-out cases were asked, or it lost before."""
     spending: Spending = field(default_factory=Spending)
@@ -42,7 +41,7 @@ class Judged:
 
 
 class Trial:
-    """Judges candidates; what an interrupted run has judged already is not judged again.
+    """Judges candidates. A resumed run judges again what is on record; only evaluations cost anything.
 
     Args:
         request: the run's.
@@ -52,7 +51,6 @@ class Trial:
     def __init__(self, request: OptimizeRequest, evaluator: Evaluator) -> None:
         self._request = request
         self._evaluator = evaluator
-        self._known = {(tree, attempt.candidate.digest): attempt for tree, attempt in request.run.attempts()}
 
     def judge(self, batch: Sequence[Prepared], best: Best) -> list[Judged]:
         """Judge candidates that build on `best`: one alone to the end, several side by side on their cases.
@@ -60,7 +58,7 @@ class Trial:
         Raises:
             BudgetExceeded: a limit was reached before the verdicts; nothing is decided then.
         """
-        found = [self._without_evaluation(prepared) for prepared in batch]
+        found = [_blocked(prepared) for prepared in batch]
         open_ones = [prepared for prepared, known in zip(batch, found, strict=True) if known is None]
         if len(open_ones) == 1:
             judged = iter([self.prove(open_ones[0], best)])
@@ -70,13 +68,12 @@ class Trial:
 
     def prove(self, prepared: Prepared, best: Best) -> Judged:
         """Judge one candidate on everything: its cases, the whole suite, the held-out cases."""
-        known = self._without_evaluation(prepared)
-        if known is not None and known.proven:
-            return known
+        blocked = _blocked(prepared)
+        if blocked is not None:
+            return blocked
         assert prepared.files is not None
         started, before = time.monotonic(), self._request.budget.spending()
         after = self._evaluator.candidate(prepared.candidate, prepared.files, best.evaluation)
-        self._stop_on_budget(after)
         verdict = self._verdict(prepared, best, after)
         if verdict.accepted:
             counting = best.evaluation.not_counting(prepared.candidate.demonstrations)
@@ -91,7 +88,7 @@ class Trial:
         """Put a final verdict into the journal.
 
         Returns:
-            what the memory keeps of it.
+            what the memory keeps of it; where an interrupted run has put it there, with what it cost then.
         """
         prepared, verdict, run = judged.prepared, judged.verdict, self._request.run
         attempt = Attempt(
@@ -102,14 +99,10 @@ class Trial:
             spending=judged.spending,
             duration=judged.duration,
         )
-        key = (prepared.tree, prepared.candidate.digest)
-        recorded = self._known.get(key)
-        if recorded is None or recorded.verdict != verdict:
-            if judged.wins and judged.evaluation is not None:
-                run.save_evaluation(f"candidates/{prepared.tree}.json", judged.evaluation)
-            run.log("judged", tree=prepared.tree, attempt=attempt.model_dump(mode="json"))
-            self._known[key] = attempt
-        return attempt
+        if judged.wins and judged.evaluation is not None:
+            run.save_evaluation(f"candidates/{prepared.tree}.json", judged.evaluation)
+        entry = run.log("judged", tree=prepared.tree, attempt=attempt.model_dump(mode="json"))
+        return Attempt.model_validate(entry["attempt"])
 
     # --- evaluation -----------------------------------------------------------------------------------
 
@@ -119,8 +112,6 @@ class Trial:
         started, before = time.monotonic(), self._request.budget.spending()
         works = [(prepared.candidate, prepared.files or {}) for prepared in batch]
         evaluations = self._evaluator.side_by_side(works, best.evaluation)
-        for after in evaluations:
-            self._stop_on_budget(after)
         found = []
         for prepared, after in zip(batch, evaluations, strict=True):
             verdict = self._verdict(prepared, best, after)
@@ -129,7 +120,7 @@ class Trial:
         return found
 
     def _verdict(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict:
-        unusable = _unusable(after) or self._inert(prepared, best, after)
+        unusable = _unusable(after) or _unanswered(after) or self._inert(prepared, best, after)
         if unusable is not None:
             return unusable
         return judge_cases(prepared.candidate, best.evaluation, after, policy=self._request.policy)
@@ -141,18 +132,9 @@ class Trial:
             return verdict
         sample = int(candidate.digest[:7], 16)  # the same one when an interrupted run goes on
         again = self._evaluator.again(best.files, asked, sample=sample)
-        self._stop_on_budget(again)
         return confirmed(
             asked, again, verdict, policy=self._request.policy, before=best.evaluation, after=after
         )
-
-    def _stop_on_budget(self, evaluation: Evaluation) -> None:
-        """An evaluation that ran into a limit decides nothing."""
-        reason = refusal(evaluation)
-        if not reason and evaluation.stopped.startswith("time limit"):
-            reason = "--fapo-time-limit is over"
-        if reason:
-            raise BudgetExceeded(reason, limit="")
 
     def _inert(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict | None:
         files = prepared.files or {}
@@ -162,32 +144,9 @@ class Trial:
             reason = f"inert: no test ever read {', '.join(unread)}"
             return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
         if _same_requests(best.evaluation, after):
-            reason = "inert: it changes no request of the cases that it targets"
+            reason = "inert: it changes no request and no output of the cases that were run"
             return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
         return None
-
-    # --- the journal ----------------------------------------------------------------------------------
-
-    def _without_evaluation(self, prepared: Prepared) -> Judged | None:
-        """The verdict of a blocked candidate, or of one that an interrupted run has judged."""
-        reason = prepared.blocked()
-        if reason or prepared.files is None:
-            verdict = Verdict(accepted=False, reason=reason, stage="review")
-            return Judged(prepared, verdict, proven=True)
-        attempt = self._known.get((prepared.tree, prepared.candidate.digest))
-        if attempt is None:
-            return None
-        known = Judged(
-            prepared,
-            attempt.verdict,
-            proven=not attempt.verdict.kept,
-            spending=attempt.spending,
-            duration=attempt.duration,
-        )
-        if not attempt.verdict.accepted:
-            return known
-        evaluation = self._request.run.load_evaluation(f"candidates/{prepared.tree}.json")
-        return None if evaluation is None else replace(known, evaluation=evaluation)
 
     def _judged(
         self,
@@ -209,10 +168,28 @@ class Trial:
         )
 
 
+def _blocked(prepared: Prepared) -> Judged | None:
+    """The verdict of a candidate that is not evaluated; None of one that may be."""
+    reason = prepared.blocked()
+    if not reason and prepared.files is not None:
+        return None
+    return Judged(prepared, Verdict(accepted=False, reason=reason, stage="review"), proven=True)
+
+
+def _unanswered(after: Evaluation) -> Verdict | None:
+    """Under `--fapo-cache=only` nothing is sent: what an edit would change cannot be seen."""
+    missing = unrecorded(after)
+    if not missing:
+        return None
+    tests = "1 test asks" if len(missing) == 1 else f"{len(missing)} tests ask"
+    reason = f"not judged: with this edit {tests} what has no recorded answer (--fapo-cache=only)"
+    return Verdict(accepted=False, reason=reason, stage="targeted")
+
+
 def _unusable(after: Evaluation) -> Verdict | None:
     if after.complete or after.dropped_at:
         return None
-    reason = f"the tests could not be run with this edit: {after.stopped}"
+    reason = f"the tests could not be run to their end with this edit: {after.stopped}"
     return Verdict(accepted=False, reason=reason, stage="targeted")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_fapo.artifacts import edits_between, recover, unified_diff, write_back
-from pytest_fapo.errors import ArtifactError
+from pytest_fapo.errors import ArtifactError, BudgetExceeded
 from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
@@ -15,8 +15,20 @@ from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.run_result import mark_written, save_result
 from pytest_fapo.optimize.standing import Best
 from pytest_fapo.report import Change, Writing, choose
+from pytest_fapo.report.words import count, one_line
 
 PATCH = "changes.patch"
+PROOF = "final-proof"
+"""What is kept of a final proof that failed: the evaluation (`.json`), each test and its reason (`.txt`)."""
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """Why the final proof failed."""
+
+    reason: str
+    tests: list[str] = field(default_factory=list)
+    """One line for each test that passed before and did not pass then: node id and reason."""
 
 
 @dataclass
@@ -49,20 +61,36 @@ class Writer:
         self._accepted: list[Attempt] = []
         self._chosen: Best | None = None
         self._unanswered = False
+        self._note = ""
+        self._plan: Callable[[Best], None] = lambda best: None
 
-    def confirm(self, best: Best) -> str:
-        """The final proof of what is about to be written; why it failed, else empty."""
+    def confirm(self, best: Best) -> Unproven | None:
+        """The final proof of what is about to be written: in a new interpreter, from recorded answers alone.
+
+        Returns:
+            why it failed, which is kept in the run's folder too; None where it passed.
+        """
         if not best.files or self._request.cache_mode == "off":
-            return ""
+            return None
         evaluation = self._evaluator.final_proof(best.files, self._reference)
         verdict = judge_suite(self._reference, evaluation, policy=self._request.policy)
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         if verdict.accepted and not lost:
-            return ""
-        return f"{len(lost)} tests that passed before did not pass then" if lost else verdict.reason
+            return None
+        unproven = _why_unproven(evaluation, lost, verdict.reason)
+        run = self._request.run
+        run.save_evaluation(f"{PROOF}.json", evaluation)
+        run.save_text(f"{PROOF}.txt", "\n".join([unproven.reason, "", *unproven.tests]) + "\n")
+        return unproven
 
     def carry_out(
-        self, best: Best, accepted: list[Attempt], *, interrupted: bool, unproven: str = ""
+        self,
+        best: Best,
+        accepted: list[Attempt],
+        *,
+        interrupted: bool,
+        unproven: Unproven | None = None,
+        plan: Callable[[Best], None] = lambda best: None,
     ) -> WriteOutcome:
         """Write or save `best`. An interrupted run only saves: the user did not wait for its end.
 
@@ -71,7 +99,9 @@ class Writer:
             accepted: the attempts that led to it.
             interrupted: whether the user pressed Ctrl-C.
             unproven: why the final proof failed, where it did: then nothing is written or offered.
+            plan: called with the tree that is going to be written, before the first file is touched.
         """
+        self._plan = plan
         if not best.files:
             return WriteOutcome("nothing", best)
         if unproven:
@@ -100,7 +130,8 @@ class Writer:
                 note = "nobody was there to answer --fapo-write=ask"
                 return WriteOutcome("patch", best, self._save(best), note=note)
             if chosen is None:
-                return WriteOutcome("declined", best, self._save(best))
+                writing: Writing = "patch" if self._note else "declined"
+                return WriteOutcome(writing, best, self._save(best), note=self._note)
             best = chosen
         patch = self._save(best)
         if mode == "never":
@@ -114,6 +145,7 @@ class Writer:
         self._chosen = best
         # A file that the patch creates is expected not to be there.
         expected = {path: request.snapshot.hashes.get(path, "") for path in best.files}
+        self._plan(best)
         mark_written(request.run, best.files)
         try:
             result = write_back(
@@ -159,12 +191,33 @@ class Writer:
             return None
         if len(wanted) == len(edits):
             return best
-        files = request.snapshot.render([edit for edit in edits if edit.address in wanted])
-        evaluation = self._evaluator.proof(files, self._reference)
-        if not judge_suite(self._reference, evaluation, policy=self._request.policy).accepted:
-            request.file.write("What you chose does not pass without the rest: nothing is written.\n")
+        chosen = self._prove_part(best, [edit for edit in edits if edit.address in wanted])
+        if self._note:
+            request.file.write(f"{self._note[:1].upper()}{self._note[1:]}: nothing is written.\n")
+        return chosen
+
+    def _prove_part(self, best: Best, edits: list[Edit]) -> Best | None:
+        """A part of what was accepted, proven like the whole; None where it is not, `_note` says why."""
+        request = self._request
+        try:
+            files = request.snapshot.render(edits)
+            evaluation = self._evaluator.proof(files, self._reference)
+        except ArtifactError as error:
+            self._note = f"what you chose does not fit together without the rest: {error}"
             return None
-        return Best(evaluation.not_counting(best.quoted), best.candidate, files, best.quoted)
+        except BudgetExceeded as error:
+            self._note = f"what you chose could not be proven: {one_line(str(error))}"
+            return None
+        verdict = judge_suite(self._reference, evaluation, policy=request.policy)
+        if not verdict.accepted:
+            self._note = f"what you chose does not pass without the rest: {verdict.reason}"
+            return None
+        chosen = Best(evaluation.not_counting(best.quoted), best.candidate, files, best.quoted)
+        unproven = self.confirm(chosen)
+        if unproven is not None:
+            tests = f" ({'; '.join(unproven.tests[:2])})" if unproven.tests else ""
+            self._note = f"what you chose did not pass its final proof: {unproven.reason}{tests}"
+        return None if unproven is not None else chosen
 
     def _read_line(self, question: str) -> str:
         try:
@@ -188,6 +241,26 @@ class Writer:
             fixed=len({nodeid for attempt in attempts for nodeid in attempt.verdict.fixed}),
             broken=0,
         )
+
+
+def _why_unproven(evaluation: Evaluation, lost: list[str], reason: str) -> Unproven:
+    """The tests that were lost with their reasons; of held-out cases only how many."""
+    named, hidden = [], 0
+    for nodeid in lost:
+        item = evaluation.items.get(nodeid)
+        if item is not None and item.split == "holdout":
+            hidden += 1
+        elif item is None:
+            named.append(f"{nodeid}: did not run")
+        else:
+            said = one_line(item.explanation or item.error_type or f"it was {item.outcome}", most=300)
+            named.append(f"{nodeid}: {said}")
+    if not lost:
+        return Unproven(reason)
+    if not evaluation.complete and not evaluation.dropped_at:
+        return Unproven(f"the tests did not run to their end: {evaluation.stopped}", named)
+    which = count(len(lost), "test") + " that passed before did not pass then"
+    return Unproven(which + (f", {hidden} of them on held-out cases" if hidden else ""), named)
 
 
 def _numbers(attempts: list[Attempt]) -> dict[Split, SplitChange]:

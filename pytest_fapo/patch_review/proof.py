@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from pytest_fapo.errors import FapoError
+from pytest_fapo.errors import BudgetExceeded, FapoError
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.gate import judge_suite, newly_passing
 from pytest_fapo.models import Candidate, Edit, Evaluation, Verdict
 from pytest_fapo.optimize import OptimizeRequest
-from pytest_fapo.optimize.budget import refusal
+from pytest_fapo.optimize.budget import unrecorded
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.report import Progress
 from pytest_fapo.report.words import count
+
+_UNPROVEN = "what you accepted could not be proven"
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,14 @@ class Proof:
         Raises:
             FapoError: a copy of the project does not give this session's results, or a budget is used up.
         """
-        with self._progress:
-            proven = self._against(self._reference or self._request.baseline, files, edits)
-            if self._reference is None and not (proven.verdict.accepted and self._covers(proven.after)):
-                self._reference = self._unpatched()
-                proven = self._against(self._reference, files, edits)
+        try:
+            with self._progress:
+                proven = self._against(self._reference or self._request.baseline, files, edits)
+                if self._reference is None and not (proven.verdict.accepted and self._covers(proven.after)):
+                    self._reference = self._unpatched()
+                    proven = self._against(self._reference, files, edits)
+        except BudgetExceeded as error:
+            raise FapoError(f"{_UNPROVEN}: {error}") from None
         return proven
 
     def _against(self, before: Evaluation, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
@@ -100,10 +105,8 @@ class Proof:
 
 
 def _check_answered(evaluation: Evaluation) -> None:
-    """What a limit or the cache kept from its answers has proven nothing."""
-    reason = refusal(evaluation)
-    missing = sum(item.error_type.rpartition(".")[2] == "CacheMiss" for item in evaluation.items.values())
-    if missing and not reason:
-        reason = f"{count(missing, 'test')} had no recorded answer; run it without --fapo-cache=only"
-    if reason:
-        raise FapoError(f"what you accepted could not be proven: {reason}")
+    """What the cache kept from its answers has proven nothing."""
+    missing = unrecorded(evaluation)
+    if missing:
+        tests = count(len(missing), "test")
+        raise FapoError(f"{_UNPROVEN}: {tests} had no recorded answer; run it without --fapo-cache=only")

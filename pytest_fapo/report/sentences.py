@@ -11,6 +11,8 @@ _UNTOUCHED = {
     "declined": "Your files are untouched, as you chose. The change is kept as a patch. Apply it with:",
     "never": "Your files are untouched (--fapo-write=never). The change is kept as a patch. Apply it with:",
 }
+_NAMED = 5
+"""Tests of a failed final proof that are said with their reasons."""
 _PENDING = (*_UNTOUCHED, "conflict")
 _NO_CHANGE = {
     "budget": "no change was proven to help before a budget was used up.",
@@ -97,6 +99,8 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
     rows = [
         ("Stopped", stopped(summary)),
         ("", listing(summary.unreproduced, most=5)),
+        *(("", one_line(text)) for text in summary.unproven[:_NAMED]),
+        ("", _more_unproven(summary)),
         ("Tried", _tried(summary)),
         ("Levels", _levels(summary)),
         ("Ceiling", summary.ceiling),
@@ -112,6 +116,15 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Next", next_command(summary)),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _more_unproven(summary: Summary) -> str:
+    """Where all that the final proof says can be read."""
+    if not summary.unproven:
+        return ""
+    more = len(summary.unproven) - _NAMED
+    rest = f"and {more} more; " if more > 0 else ""
+    return f"{rest}all of them in {summary.run_directory}/final-proof.txt"
 
 
 def _tried(summary: Summary) -> str:

@@ -96,6 +96,8 @@ class Summary(Record):
     """How often the held-out cases were asked."""
     unreproduced: list[str] = Field(default_factory=list)
     """Node ids whose result differed in the unpatched copy."""
+    unproven: list[str] = Field(default_factory=list)
+    """The tests that failed in the final proof, each with its reason; those on held-out cases left out."""
     llm_could_try: list[str] = Field(default_factory=list)
     """Labels of the clusters that remain while only the playbook was asked."""
     stand_in: str = ""

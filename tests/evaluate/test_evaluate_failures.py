@@ -138,16 +138,19 @@ def test_the_time_limit_ends_the_child_and_all_that_it_started(
     project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.2)
-    evaluation = project.evaluate(timeout=1.5)
+    evaluation = project.evaluate(timeout=6)
     assert not evaluation.complete
-    assert evaluation.stopped == "time limit: the tests were ended while test_hang.py::test_hang was running"
+    assert (
+        evaluation.stopped
+        == "time limit: the tests were ended after 6 s while test_hang.py::test_hang was running"
+    )
     assert evaluation.items["test_hang.py::test_good"].passed
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
 
 
 def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "LAST_WORDS", 0.2)
-    monkeypatch.setattr(run, "GRACE", 1.0)
+    monkeypatch.setattr(run, "GRACE", 6.0)
     evaluation = project.evaluate(allotment=Allotment(deadline=time.time()))
     assert evaluation.stopped.startswith("time limit")
     assert hanging.read_text()  # the tests began although the deadline had passed
@@ -169,22 +172,84 @@ def test_an_interrupt_in_the_parent_ends_the_child(
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
 
 
+# Each holds the interpreter's lock and never lets go of it, as no `time.sleep` does.
+STUBBORN = {
+    "a power": "pow(9, pow(9, 9))",
+    "a regular expression": "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
+    "a sum": "sum(range(10 ** 14))",
+}
+
+
+@pytest.mark.parametrize("code", STUBBORN.values(), ids=STUBBORN)
+def test_the_time_limit_ends_code_that_keeps_the_interpreter_s_lock(
+    bench: Bench, tmp_path: Path, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "LAST_WORDS", 0.1)
+    place = tmp_path / "pid"
+    test = f"""
+        import os, signal
+        from pathlib import Path
+        def test_c():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            Path({str(place)!r}).write_text(str(os.getpid()))
+            {code}
+    """
+    evaluation = bench.evaluate({"test_c.py": test}, timeout=3)
+    assert evaluation.stopped.startswith("time limit: the tests were ended after 3 s while test_c.py::test_c")
+    assert gone(int(place.read_text()))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from pytest_fapo.evaluate import *
+shadow = ShadowTree.create(Path(sys.argv[1]))
+if sys.argv[2] == "warm":  # the first run makes the server that forks the second
+    evaluate(shadow, EvaluationRequest(stages=[Stage(name="first", nodeids=["test_hang.py::test_good"])]))
+evaluate(shadow, EvaluationRequest())
+"""
+
+
 @pytest.mark.slow
-def test_a_killed_parent_leaves_no_child_behind(project: Project, hanging: Path) -> None:
-    script = (
-        "from pathlib import Path; from pytest_fapo.evaluate import *; "
-        f"evaluate(ShadowTree.create(Path({str(project.root)!r})), EvaluationRequest())"
-    )
+@pytest.mark.parametrize(
+    ("start", "code"),
+    [
+        ("cold", "time.sleep(60)"),
+        ("cold", STUBBORN["a power"]),
+        ("warm", "time.sleep(60)"),
+        ("warm", STUBBORN["a sum"]),
+    ],
+)
+def test_a_killed_parent_leaves_no_child_behind(
+    project: Project, tmp_path: Path, code: str, start: str
+) -> None:
+    """Neither the process that runs the tests nor what a test has started, whatever the test does."""
+    place = tmp_path / "pids"
+    hang = textwrap.dedent(HANGING).format(place=str(place)).replace("    time.sleep(60)", f"    {code}")
+    project.write({"test_hang.py": "import rich\n" + hang})
     parent = subprocess.Popen(
-        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}
+        [sys.executable, "-c", KILLED, str(project.root), start],
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
     )
-    end = time.monotonic() + 20
-    while not hanging.exists() and time.monotonic() < end:
+    end = time.monotonic() + 30
+    while not (place.exists() and place.read_text()) and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(0.1)
     parent.kill()
     parent.wait()
-    assert all(gone(int(pid)) for pid in hanging.read_text().split())
+    assert all(gone(int(pid)) for pid in place.read_text().split())
+
+
+def test_the_watch_over_the_parent_is_nothing_that_a_test_can_see(bench: Bench) -> None:
+    test = """
+        import os, threading
+        import pytest
+        def test_alone():
+            assert threading.active_count() == 1
+            with pytest.raises(ChildProcessError):
+                os.wait()
+    """
+    assert bench.evaluate({"test_alone.py": test}).items["test_alone.py::test_alone"].passed
 
 
 def test_an_error_in_the_listener_ends_the_child_too(project: Project) -> None:

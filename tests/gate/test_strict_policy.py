@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.gate_samples import candidate as targeting
+from support.gate_samples import evaluation as repeated
 
-from pytest_fapo.gate import judge_cases, judge_suite
+from pytest_fapo.gate import GatePolicy, judge_cases, judge_suite
 from pytest_fapo.models import Candidate, Evaluation, ItemResult, Outcome, Split
 
 CANDIDATE = Candidate(edits=[], hypothesis="", proposer="playbook", technique="x", targets=["t0", "t1"])
@@ -110,3 +112,92 @@ def test_the_error_that_targeted_cases_end_in_is_named() -> None:
     assert verdict.reason.endswith("passes now: 2 of 2 ended in openai.InternalServerError: Error code: 500")
     after.items["t0"].error_type = after.items["t1"].error_type = "AssertionError"
     assert judge_cases(CANDIDATE, evaluation(BEFORE), after).reason.endswith("passes now")
+
+
+# --- the reason of a rejection is true ---------------------------------------------------------------------
+
+GRADED = GatePolicy(objective="brevity")
+Rows = dict[str, tuple[str, str]]
+"""Name of a unit to the marks of its repeats before and after: t…, v…, h… are cases, u… none."""
+
+REASONS: dict[str, tuple[Rows, GatePolicy, str]] = {
+    "every target fails": (
+        {"t0": ("-", "-"), "t1": ("-", "-"), "v0": ("+", "+")},
+        GatePolicy(),
+        "none of the cases that it targets passes now",
+    ),
+    "targets pass that passed now and then": (
+        {"t0": ("+-", "++"), "t1": ("-+", "++"), "t2": ("--", "--")},
+        GatePolicy(),
+        "2 of the 3 tests that it targets pass now, no gain: 2 passed now and then before",
+    ),
+    "targets pass in few repeats": (
+        {"t0": ("---", "+--"), "t1": ("---", "---")},
+        GatePolicy(),
+        "1 of the 2 tests that it targets pass now, no gain: 1 in half of their repeats or fewer",
+    ),
+    "targets pass and the metric does not rise": (
+        {"t0": ("-", "+"), "t1": ("-", "+")},
+        GRADED,
+        "the metric 'brevity' did not rise on the cases that it targets",
+    ),
+    "a train test fails": (
+        {"t0": ("-", "+"), "t1": ("+", "-")},
+        GatePolicy(),
+        "1 train test that passed before fails now",
+    ),
+    "train tests pass in some repeats": (
+        {"t0": ("---", "+++"), "t1": ("+++", "+--"), "t2": ("+++", "---")},
+        GatePolicy(),
+        "2 train tests that passed before pass in at most half of their repeats now",
+    ),
+    "a val test fails": (
+        {"t0": ("-", "+"), "v0": ("+", "-"), "v1": ("-", "+")},
+        GatePolicy(),
+        "1 val test that passed before fails now",
+    ),
+    "val falls and flaky tests hide it": (
+        {"t0": ("----", "++++"), "v0": ("++++", "+++-"), "v1": ("+-+-", "++++")},
+        GatePolicy(),
+        "the val score fell, but for tests that passed now and then before",
+    ),
+    "too little to exclude chance": (
+        {"t0": ("-", "+"), "t1": ("+", "+"), "v0": ("+", "+")},
+        GatePolicy(name="paired"),
+        "the gain on train (+50.0 points) may be chance (p = 0.5)",
+    ),
+    "as many lost as gained": (
+        {"t0": ("-", "+"), "t1": ("+", "-"), "v0": ("+", "+")},
+        GatePolicy(name="paired"),
+        "the train score did not rise",
+    ),
+    "below the target and what it was": (
+        {"t0": ("-", "+"), "v0": ("+", "-"), "v1": ("+", "+")},
+        GatePolicy(name="target", target=0.8),
+        "the val score fell below 80%",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rows", "policy", "reason"), REASONS.values(), ids=REASONS)
+def test_the_reason_of_a_rejection_is_what_decided(rows: Rows, policy: GatePolicy, reason: str) -> None:
+    scores = {name: {"brevity": 0.5} for name in rows}
+    before, after = (
+        repeated({name: marks[when] for name, marks in rows.items()}, scores).model_copy(
+            update={"complete": True}
+        )
+        for when in (0, 1)
+    )
+    targets = targeting(*(name for name, marks in rows.items() if name[0] == "t" and "-" in marks[0]))
+    verdict = judge_cases(targets, before, after, policy=policy)
+    assert not verdict.accepted
+    assert verdict.reason == reason
+
+
+def test_targets_that_the_edit_quotes_are_not_said_to_fail() -> None:
+    rows = {"t0": "-", "t1": "-", "t2": "-"}
+    candidate = targeting(*rows).model_copy(update={"demonstrations": ["t0", "t1"]})
+    after = repeated({"t0": "+", "t1": "+", "t2": "-"})
+    assert judge_cases(candidate, repeated(rows), after).reason == (
+        "2 of the 3 tests that it targets pass now, no gain: 2 quoted as examples by the edit itself"
+    )
