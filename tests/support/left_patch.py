@@ -67,7 +67,7 @@ def typed(
         os.execvpe(command[0], command, {**made.environment(), "TERM": "xterm", **env})
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 130, 0, 0))
     text, asked, waiting = "", 0, list(answers)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # patience with a machine that does other things too
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
