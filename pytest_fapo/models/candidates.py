@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -110,7 +111,11 @@ class Candidate(Record):
     @property
     def edits_digest(self) -> str:
         """Equal for equivalent edits on the same texts, whatever the rest of the tree was."""
-        return text_digest(json.dumps(sorted((edit.address, edit.before, edit.after) for edit in self.edits)))
+        return _digest_of(self.edits)
+
+
+def _digest_of(edits: Sequence[Edit]) -> str:
+    return text_digest(json.dumps(sorted((edit.address, edit.before, edit.after) for edit in edits)))
 
 
 class ReviewProblem(Record):
@@ -182,6 +187,10 @@ class Attempt(Record):
     review: Review
     verdict: Verdict
     revised: bool = False
+    replaced: list[Edit] = Field(default_factory=list)
+    """The edits that the review blocked first, where the candidate is a revision of them."""
+    objections: list[ReviewProblem] = Field(default_factory=list)
+    """Why it blocked them."""
     spending: Spending = Field(default_factory=Spending)
     duration: float = 0.0
 
@@ -190,7 +199,12 @@ class Attempt(Record):
 
         An attempt that was dropped after its targets says nothing about the items of another cluster.
         """
-        return candidate.edits_digest == self.candidate.edits_digest and self.settles(candidate)
+        same = candidate.edits_digest == self.candidate.edits_digest and self.settles(candidate)
+        return same or self.blocked_first(candidate)
+
+    def blocked_first(self, candidate: Candidate) -> bool:
+        """True if the review has blocked these very edits, before they were revised into the attempt's."""
+        return bool(self.replaced) and candidate.edits_digest == _digest_of(self.replaced)
 
     def settles(self, candidate: Candidate) -> bool:
         """Whether this attempt's verdict says all about the items of `candidate`, were the edits the same."""

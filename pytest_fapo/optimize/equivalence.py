@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 
-from pytest_fapo.models import Candidate, text_digest
+from pytest_fapo.models import Candidate, Edit, text_digest
 
 
 def fingerprint(candidate: Candidate) -> str:
     """Equal for candidates whose edits differ in white space, code layout, comments or JSON spelling only."""
+    return fingerprint_of(candidate.edits)
+
+
+def fingerprint_of(edits: Sequence[Edit]) -> str:
+    """The same of edits."""
     parts = sorted(
-        (edit.address, _core(edit.address, edit.before), _core(edit.address, edit.after))
-        for edit in candidate.edits
+        (edit.address, _core(edit.address, edit.before), _core(edit.address, edit.after)) for edit in edits
     )
     return text_digest(json.dumps(parts))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from pytest_fapo.errors import BudgetExceeded
@@ -66,6 +66,7 @@ class Loop:
         self._attribution = attribution
         self._progress = progress
         self._useless: set[str] = set()
+        self._stale: Counter[str] = Counter()
         self._waiting: deque[Proposed] = deque()
 
     def run(self) -> Stop:
@@ -151,6 +152,7 @@ class Loop:
             evidence=self._evidence,
             known=self.memory.known,
             failed=self._failed,
+            stale=self._stale,
         )
         while self._waiting:
             renewed = self._again(self._waiting.popleft().candidate, clusters)
@@ -191,6 +193,7 @@ class Loop:
         if result.best is None:
             return False
         self.ladder.accepted()
+        self._stale.clear()
         self._waiting.extend([*result.waiting, *repairs])
         return True
 

@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from pytest_fapo.models import LEVELS, Candidate, Edit
 
 Change = tuple[int, int, list[str]]
 """First and last line replaced (half open), and what stands there instead."""
+
+
+def needed_parts(candidates: Sequence[Candidate], gains: Sequence[Mapping[str, float]]) -> list[int]:
+    """The fewest candidates that together gain all that all of them gain.
+
+    Where several sets are equally small, the one of cheaper levels and shorter edits is taken.
+
+    Args:
+        candidates: those that would be put together.
+        gains: for each, what it gains: an item (or an item's score) to the value that it has then.
+
+    Returns:
+        their places, in order.
+    """
+    wanted: dict[str, float] = {}
+    for gained in gains:
+        for name, value in gained.items():
+            wanted[name] = max(value, wanted.get(name, value))
+    if not wanted:
+        return list(range(len(candidates)))
+    reached = [{name for name, value in gained.items() if value >= wanted[name]} for gained in gains]
+    prices = [(LEVELS.index(each.level), _size_of(each), place) for place, each in enumerate(candidates)]
+    places = range(len(candidates))
+    for size in range(1, len(candidates)):
+        enough = [
+            chosen
+            for chosen in combinations(places, size)
+            if len(set().union(*(reached[place] for place in chosen))) == len(wanted)
+        ]
+        if enough:
+            return list(min(enough, key=lambda chosen: _price([prices[place] for place in chosen])))
+    return list(places)
+
+
+def _price(parts: Sequence[tuple[int, int, int]]) -> tuple[int, int, list[int]]:
+    levels, sizes, places = zip(*parts, strict=True)
+    return sum(levels), sum(sizes), list(places)
+
+
+def _size_of(candidate: Candidate) -> int:
+    """How many characters the edits add or take away."""
+    return sum(
+        sum(
+            len(line)
+            for _, _, text in _changes(edit.before.splitlines(keepends=True), edit.after)
+            for line in text
+        )
+        + max(0, len(edit.before) - len(edit.after))
+        for edit in candidate.edits
+    )
 
 
 def merged(candidates: Sequence[Candidate]) -> Candidate | None:

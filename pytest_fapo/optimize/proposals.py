@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -10,6 +10,9 @@ from pytest_fapo.errors import CacheMiss
 from pytest_fapo.models import Candidate, Cluster, Evidence, Level
 from pytest_fapo.optimize.ladder import Ladder
 from pytest_fapo.propose import ProposalFailed, Proposer
+
+STALE = 2
+"""A proposer that repeats itself so often in a row is asked no more until there is another best tree."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class Gathering:
     evidence: Callable[[Cluster, Level], Evidence]
     known: Callable[[Candidate], bool]
     failed: Callable[[Cluster, Level, ProposalFailed], None]
+    stale: Counter[str] = field(default_factory=Counter)
+    """How often in a row each proposer had nothing but what was tried before, on this tree."""
     repairs: deque[Proposed] = field(default_factory=deque)
 
     def batch(self, size: int) -> list[Proposed]:
@@ -127,7 +132,7 @@ class Gathering:
 
     def _take(self, source: Source, found: list[Proposed]) -> None:
         cluster, name = source.cluster, source.proposer.name
-        if source.ended or self.ladder.exhausted(cluster, self.level, name):
+        if source.ended or self.stale[name] >= STALE or self.ladder.exhausted(cluster, self.level, name):
             return
         names = {proposed.candidate.edits_digest for proposed in found}
         try:
@@ -136,9 +141,11 @@ class Gathering:
                 lambda candidate: candidate.edits_digest in names or self.known(candidate),
             )
         except ProposalFailed as error:
+            self.stale[name] += error.repeated
             self.failed(cluster, self.level, error)
             return
         if proposed is not None:
+            self.stale[name] = 0
             found.append(proposed)
         elif source.ended:
             self.ladder.nothing_more(cluster, self.level, name, best=self.best)

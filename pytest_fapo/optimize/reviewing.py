@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import ArtifactError, CacheMiss
 from pytest_fapo.models import Candidate, Case, Review, ReviewProblem, files_digest
+from pytest_fapo.optimize.equivalence import fingerprint
 from pytest_fapo.optimize.proposals import Proposed
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.standing import Best
@@ -23,6 +24,10 @@ class Prepared:
     revised: bool = False
     files: dict[str, bytes] | None = None
     notes: list[str] = field(default_factory=list)
+    first: Candidate | None = None
+    """What was blocked before it was revised."""
+    objections: Sequence[ReviewProblem] = ()
+    """Why `first` was blocked."""
 
     @property
     def tree(self) -> str:
@@ -47,6 +52,7 @@ class Reviewing:
     def __init__(self, request: OptimizeRequest, cases: Sequence[Case]) -> None:
         self._request = request
         self._cases = cases
+        self._blocked: dict[str, Review] = {}
 
     def prepare(self, candidate: Candidate, best: Best, proposed: Proposed | None = None) -> Prepared:
         """The candidate that passed, or the blocked one; a block goes back to its proposer once.
@@ -56,7 +62,10 @@ class Reviewing:
             best: the tree that it builds on.
             proposed: who proposed it from what; None for a merge of what the reviewer has read already.
         """
-        first = self._check(candidate, best, proposed)
+        known = self._blocked.get(_name(candidate))
+        if known is not None:
+            return Prepared(candidate, known)  # neither the reviewer nor the proposer is asked twice
+        first = self._checked(candidate, best, proposed)
         if first.review.verdict != "block" or proposed is None:
             return first
         problems = [problem.model_dump() for problem in first.review.problems]
@@ -68,8 +77,19 @@ class Reviewing:
         if revision is None or revision.digest == candidate.digest:
             return first
         revision = revision.model_copy(update={"id": candidate.id, "parent": candidate.parent})
-        second = self._check(revision, best, proposed)
-        return Prepared(second.candidate, second.review, True, second.files)
+        known = self._blocked.get(_name(revision))
+        if known is not None:
+            second = Prepared(revision, known)
+        else:
+            second = self._checked(revision, best, proposed)
+        objections = [problem for problem in first.review.problems if problem.blocks]
+        return replace(second, revised=True, first=candidate, objections=objections)
+
+    def _checked(self, candidate: Candidate, best: Best, proposed: Proposed | None) -> Prepared:
+        prepared = self._check(candidate, best, proposed)
+        if prepared.review.verdict == "block":
+            self._blocked[_name(candidate)] = prepared.review
+        return prepared
 
     def _check(self, candidate: Candidate, best: Best, proposed: Proposed | None) -> Prepared:
         snapshot, request = self._request.snapshot, self._request
@@ -93,3 +113,8 @@ class Reviewing:
 
     def _with(self, checked: Review, problems: Sequence[ReviewProblem]) -> Review:
         return Review(problems=[*checked.problems, *problems]) if problems else checked
+
+
+def _name(candidate: Candidate) -> str:
+    """Equal for patches of equal content on one tree, whoever proposes them and whatever they are called."""
+    return f"{candidate.parent} {candidate.level} {fingerprint(candidate)}"

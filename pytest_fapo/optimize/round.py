@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import CacheMiss
 from pytest_fapo.models import Attempt, Candidate, Cluster, Evidence, Level
 from pytest_fapo.optimize.case_effects import save_effects
 from pytest_fapo.optimize.evidence import make_repair
-from pytest_fapo.optimize.merging import merged
+from pytest_fapo.optimize.merging import merged, needed_parts
 from pytest_fapo.optimize.pool import Pool
 from pytest_fapo.optimize.proposals import Proposed
 from pytest_fapo.optimize.request import OptimizeRequest
@@ -98,22 +98,19 @@ class Round:
     ) -> list[tuple[Judged, Proposed | None]]:
         """Prove the winners together, else one after the other, until one is accepted."""
         found = [*pairs]
+        parts = self._parts(winners, best)
         most = self._request.settings.holdout_looks
         looks = memory.looks + sum("holdout" in judged.verdict.splits for judged, _ in pairs)
         together = None
-        if len(winners) > 1 and looks < most and self._may_try_one_more(memory, pairs):
-            together = self._together(winners, best, memory)
+        if len(parts) > 1 and looks < most and self._may_try_one_more(memory, pairs):
+            together = self._together(parts, best, memory)
         if together is not None:
             looks += "holdout" in together.verdict.splits
             found.append((together, None))
             if together.verdict.accepted:
                 self._accept(together, best, result)
-                parts = set(together.candidate.merges)
-                return [
-                    (_kept(_postponed(each, together, winners, parts), together, parts), proposed)
-                    for each, proposed in found
-                ]
-        for winner in winners:
+                return [(_placed(each, together, winners), proposed) for each, proposed in found]
+        for winner in [*parts, *(winner for winner in winners if winner not in parts)]:
             if not winner.proven and looks >= most:
                 found = [(_unproven(each, looks), proposed) for each, proposed in found]
                 break
@@ -122,7 +119,7 @@ class Round:
             found = [(proven if each is winner else each, proposed) for each, proposed in found]
             if proven.verdict.accepted:
                 self._accept(proven, best, result)
-                return [(_postponed(each, proven, winners), proposed) for each, proposed in found]
+                return [(_placed(each, proven, winners), proposed) for each, proposed in found]
         return found
 
     def _may_try_one_more(self, memory: Memory, pairs: Sequence[tuple[Judged, Proposed | None]]) -> bool:
@@ -131,16 +128,23 @@ class Round:
         evaluated = sum(judged.verdict.stage != "review" for judged, _ in pairs)
         return limit is None or memory.evaluated + evaluated < limit
 
-    def _together(self, winners: Sequence[Judged], best: Best, memory: Memory) -> Judged | None:
-        chosen: list[Candidate] = []
-        candidate = None
+    def _parts(self, winners: Sequence[Judged], best: Best) -> list[Judged]:
+        """The winners that can be put together, without those that add nothing: their evaluations tell."""
+        chosen: list[Judged] = []
         for winner in winners:
-            alternative = any(winner.candidate.cluster == other.cluster for other in chosen)
-            attempt = None if alternative else merged([*chosen, winner.candidate])
-            if attempt is not None:
-                chosen.append(winner.candidate)
-                candidate = attempt
-        if candidate is None or len(chosen) < 2:
+            candidates = [each.candidate for each in chosen]
+            alternative = any(winner.candidate.cluster == other.cluster for other in candidates)
+            if not alternative and merged([*candidates, winner.candidate]) is not None:
+                chosen.append(winner)
+        objective = self._request.policy.objective
+        if objective is not None and any(each.evaluation is None for each in chosen):
+            return chosen  # judged before this run was interrupted, and found to be needed then
+        gains = [_gains(each, best, objective) for each in chosen]
+        return [chosen[place] for place in needed_parts([each.candidate for each in chosen], gains)]
+
+    def _together(self, parts: Sequence[Judged], best: Best, memory: Memory) -> Judged | None:
+        candidate = merged([part.candidate for part in parts])
+        if candidate is None:
             return None
         named = self._named(candidate, memory, best)
         return self._trial.prove(self._reviewing.prepare(named, best), best)
@@ -199,9 +203,27 @@ class Round:
         return mended.model_copy(update={"repairs": candidate.id})
 
 
-def _kept(judged: Judged, together: Judged, parts: set[str]) -> Judged:
-    if judged.candidate.id not in parts:
-        return judged
+def _gains(judged: Judged, best: Best, objective: str | None = None) -> dict[str, float]:
+    """The items that pass with a candidate and did not before; of a graded objective also what it reaches."""
+    gained = dict.fromkeys(judged.verdict.fixed, 1.0)
+    if objective is not None and judged.evaluation is not None:
+        for nodeid, item in judged.evaluation.items.items():
+            before = best.evaluation.items.get(nodeid)
+            if before is None or item.split == "holdout" or objective not in item.scores:
+                continue
+            if item.scores[objective] > before.scores.get(objective, 0.0):
+                gained[f"{objective} of {nodeid}"] = item.scores[objective]
+    return gained
+
+
+def _placed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
+    """A winner beside the one that was accepted: part of it, tried again later, or of no further use."""
+    if judged.candidate.id in accepted.candidate.merges:
+        return _kept(judged, accepted)
+    return _postponed(judged, accepted, winners)
+
+
+def _kept(judged: Judged, together: Judged) -> Judged:
     update = {
         "accepted": False,
         "kept": together.candidate.id,
@@ -221,18 +243,21 @@ def _unproven(judged: Judged, looks: int) -> Judged:
     return replace(judged, verdict=judged.verdict.model_copy(update={"accepted": False, "reason": reason}))
 
 
-def _postponed(
-    judged: Judged, accepted: Judged, winners: Sequence[Judged], parts: Collection[str] = ()
-) -> Judged:
-    """A winner beside the accepted one (or beside the `parts` that were merged into it): it is not proven."""
-    if judged is accepted or judged not in winners or judged.proven or judged.candidate.id in parts:
+def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
+    """A winner beside the accepted one: it is not proven."""
+    if judged is accepted or judged not in winners or judged.proven:
         return judged
     winner = accepted.candidate
-    taken = {each.candidate.cluster for each in winners if each.candidate.id in parts} | {winner.cluster}
-    other_cause = judged.candidate.cluster not in taken
+    passing = accepted.evaluation.items if accepted.evaluation is not None else {}
+    fixed = judged.verdict.fixed
+    covered = bool(fixed) and all(nodeid in passing and passing[nodeid].passed for nodeid in fixed)
+    taken = {each.candidate.cluster for each in winners if each.candidate.id in winner.merges}
+    other_cause = judged.candidate.cluster not in taken | {winner.cluster} and not covered
     if other_cause:
         reason = f"wins its cases too, and is set aside for another try on top of {winner.id}"
+    elif covered:
+        reason = f"fixes its cases too, and none that {winner.id} does not fix"
     else:
-        reason = f"mends its cases too, and no more of them than {winner.id}"
+        reason = f"wins its cases too, and {winner.id} was taken for the same cause"
     update = {"accepted": False, "reason": reason, "postponed": other_cause}
     return replace(judged, verdict=judged.verdict.model_copy(update=update))

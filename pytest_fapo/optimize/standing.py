@@ -13,7 +13,7 @@ from pytest_fapo.models import (
     ItemResult,
     Split,
 )
-from pytest_fapo.optimize.equivalence import fingerprint
+from pytest_fapo.optimize.equivalence import fingerprint, fingerprint_of
 
 
 @dataclass
@@ -64,6 +64,7 @@ class Memory:
         same = fingerprint(candidate)
         return any(
             attempt.covers(candidate)
+            or (attempt.replaced and fingerprint_of(attempt.replaced) == same)
             or (fingerprint(attempt.candidate) == same and attempt.settles(candidate))
             for attempt in self.attempts
         )

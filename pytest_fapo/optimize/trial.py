@@ -96,6 +96,8 @@ class Trial:
             review=prepared.review,
             verdict=verdict,
             revised=prepared.revised,
+            replaced=list(prepared.first.edits) if prepared.first is not None else [],
+            objections=list(prepared.objections),
             spending=judged.spending,
             duration=judged.duration,
         )

@@ -20,12 +20,14 @@ class ProposalFailed(FapoError):
     secret.
     """
 
-    def __init__(self, message: str, *, proposer: str, again: bool = True) -> None:
+    def __init__(self, message: str, *, proposer: str, again: bool = True, repeated: bool = False) -> None:
         super().__init__(message)
         self.proposer = proposer
         """Name of the proposer, as in the setting `optimizer`."""
         self.again = again
         """False where a further request would fail alike (wrong key, unknown model): ask it no more."""
+        self.repeated = repeated
+        """True where it had nothing but what was tried before."""
 
 
 class Proposer(Protocol):

@@ -285,3 +285,27 @@ def test_what_wins_and_breaks_something_goes_back_with_exactly_that(
     assert {case["split"] for case in hello} == {"train", "val", "holdout"}
     for case in hello:
         assert (case["inputs"]["ticket"] in broken) is (case["split"] == "train")
+
+
+@pytest.mark.parametrize("revised", ["The customer is a fool.\n", "What a fool the customer is.\n"])
+def test_what_was_blocked_is_not_paid_for_again(project: MakeProject, server: Server, revised: str) -> None:
+    """The model has one idea, and answers a block with the same or with the next bad one."""
+
+    def optimizer(body: dict[str, Any]) -> Any:
+        told = "A review has blocked this proposal" in json.dumps(body)
+        return proposal(GOOD_PROMPT + (revised if told else "The customer is a fool.\n"))
+
+    def reviewer(body: dict[str, Any]) -> Any:
+        message = "the customer may not be called a fool"
+        return {"problems": [{"point": 11, "severity": "block", "address": ADDRESS, "message": message}]}
+
+    server.optimizer, server.reviewer = optimizer, reviewer
+    made = project()
+    result = made.optimize()
+    assert result.code == 1, result.text
+    assert "proposed again what was tried before" in result.text
+    assert len(server.review_requests) == (1 if "The" in revised else 2)
+    assert len(server.optimizer_requests) == 3
+    last = json.dumps(server.optimizer_requests[-1])
+    assert "The customer is a fool" in last
+    assert "the customer may not be called a fool" in last

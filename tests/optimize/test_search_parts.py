@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from pytest_fapo.config import Settings
+from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import (
     Attempt,
     Candidate,
@@ -22,9 +26,13 @@ from pytest_fapo.models import (
 )
 from pytest_fapo.optimize.equivalence import fingerprint
 from pytest_fapo.optimize.ladder import Ladder
-from pytest_fapo.optimize.merging import merged, merged_text
+from pytest_fapo.optimize.merging import merged, merged_text, needed_parts
 from pytest_fapo.optimize.pool import Pool
 from pytest_fapo.optimize.proposals import Gathering, Source
+from pytest_fapo.optimize.reviewing import Prepared
+from pytest_fapo.optimize.round import Round, RoundResult
+from pytest_fapo.optimize.standing import Best, Memory
+from pytest_fapo.optimize.trial import Judged
 from pytest_fapo.propose import ProposalFailed
 
 BASE = "Sort the mail.\n\nMail: {mail}\n"
@@ -89,6 +97,41 @@ def test_a_merge_keeps_what_it_was_made_of() -> None:
 
 
 # --- equivalence --------------------------------------------------------------------------------------
+
+
+SHORT, LONG = BASE + "One word.\n", BASE + "Answer with one word and with nothing else at all.\n"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "needed"),
+    [
+        ((["a"], ["b"]), [0, 1]),
+        ((["a", "b"], ["a", "b"]), [1]),
+        ((["a", "b"], ["a"]), [0]),
+        ((["a", "b"], ["b", "c"], ["a", "c"]), [0, 1]),
+        ((["a"], ["b"], ["a", "b"]), [2]),
+        ((["a"], ["a", "b"], ["c"]), [1, 2]),
+        (([], ["a"]), [1]),
+        (([], []), [0, 1]),
+    ],
+)
+def test_a_merge_keeps_only_parts_that_add_something(fixed: tuple[list[str], ...], needed: list[int]) -> None:
+    parts = [candidate(LONG, id="c1"), candidate(SHORT, id="c2"), candidate(LONG + "!", id="c3")]
+    gains = [dict.fromkeys(names, 1.0) for names in fixed]
+    assert needed_parts(parts[: len(gains)], gains) == needed
+
+
+def test_of_equal_parts_the_cheaper_level_and_then_the_shorter_edit_stays() -> None:
+    gains = [{"a": 1.0}, {"a": 1.0}, {"a": 1.0}]
+    code = candidate(SHORT, id="c1", level="structure")
+    assert needed_parts([code, candidate(LONG), candidate(SHORT)], gains) == [2]
+    assert needed_parts([candidate(LONG), code, candidate(LONG)], gains) == [0]
+
+
+def test_a_part_that_lifts_a_score_further_is_needed() -> None:
+    parts = [candidate(LONG), candidate(SHORT)]
+    assert needed_parts(parts, [{"bleu of a": 0.5}, {"bleu of a": 0.7}]) == [1]
+    assert needed_parts(parts, [{"bleu of a": 0.9}, {"bleu of a": 0.7}]) == [0]
 
 
 def test_an_edit_that_is_only_spelled_otherwise_is_the_same() -> None:
@@ -318,3 +361,83 @@ def test_a_proposer_that_fails_does_not_keep_the_next_from_its_turn() -> None:
     made = gathering([Scripted("one", {}, fails=True), Scripted("two", {"a": 1})], ["a"], failed)
     assert texts([*made.batch(2)]) == ["a 0"]
     assert failed == ["the model is gone"]
+
+
+# --- a round --------------------------------------------------------------------------------------------
+
+
+class OneRound:
+    """A round whose candidates are judged by what each is said to fix."""
+
+    def __init__(self, *winners: tuple[Candidate, list[str]]) -> None:
+        self.winners = winners
+        self.proposed: list[Candidate] = []
+        self.before = evaluation_of("t[1]", "t[2]", "t[3]", passing=())
+
+    def prepare(self, candidate: Candidate, best: Best, proposed: object = None) -> Prepared:
+        self.proposed.append(candidate)
+        return Prepared(candidate, Review(), files={"p.md": candidate.edits[0].after.encode()})
+
+    def judge(self, batch: Sequence[Prepared], best: Best) -> list[Judged]:
+        return [
+            self._judged(prepared, fixed, proven=False)
+            for prepared, (_, fixed) in zip(batch, self.winners, strict=True)
+        ]
+
+    def prove(self, prepared: Prepared, best: Best) -> Judged:
+        parts = prepared.candidate.merges or [prepared.candidate.id]
+        names = {
+            name
+            for number, (_, fixed) in enumerate(self.winners, 1)
+            if f"c{number}" in parts
+            for name in fixed
+        }
+        return self._judged(prepared, sorted(names), proven=True)
+
+    def _judged(self, prepared: Prepared, fixed: list[str], *, proven: bool) -> Judged:
+        verdict = Verdict(accepted=True, reason="wins", stage="suite" if proven else "val", fixed=fixed)
+        after = evaluation_of(*self.before.items, passing=fixed)
+        return Judged(prepared, verdict, after, proven)
+
+    def settle(self, judged: Judged) -> Attempt:
+        return Attempt(candidate=judged.candidate, review=Review(), verdict=judged.verdict)
+
+    def run(self) -> RoundResult:
+        run = SimpleNamespace(log=lambda *_, **__: None, save_text=lambda *_: None)
+        request: Any = SimpleNamespace(run=run, policy=GatePolicy(), settings=Settings(), max_candidates=None)
+        progress: Any = SimpleNamespace(trying=lambda _: None)
+        desk: Any = self
+        batch: list[Any] = [SimpleNamespace(candidate=candidate) for candidate, _ in self.winners]
+        memory, evidence = Memory(), desk
+        return Round(request, desk, desk, progress).run(batch, Best(self.before), memory, evidence)
+
+
+def evaluation_of(*nodeids: str, passing: Sequence[str]) -> Evaluation:
+    items = {
+        name: ItemResult(nodeid=name, split="train", outcome="passed" if name in passing else "failed")
+        for name in nodeids
+    }
+    return Evaluation(items=items)
+
+
+def test_of_two_winners_that_fix_the_same_one_is_accepted_and_the_other_not_tried_again() -> None:
+    all_three = ["t[1]", "t[2]", "t[3]"]
+    one = candidate(LONG, cluster="k1"), all_three
+    other = candidate(SHORT, address="q.md", cluster="k2"), all_three
+    result = OneRound(one, other).run()
+    assert [attempt.candidate.merges for attempt, _ in result.attempts] == [[], []]
+    assert [attempt.verdict.accepted for attempt, _ in result.attempts] == [False, True]
+    assert result.attempts[0][0].verdict.reason == "fixes its cases too, and none that c2 does not fix"
+    assert result.waiting == []
+
+
+def test_of_three_winners_the_two_that_are_needed_are_merged() -> None:
+    result = OneRound(
+        (candidate(LONG, address="a.md", cluster="k1"), ["t[1]", "t[2]"]),
+        (candidate(SHORT, address="b.md", cluster="k2"), ["t[2]"]),
+        (candidate(SHORT, address="c.md", cluster="k3"), ["t[3]"]),
+    ).run()
+    verdicts = {attempt.candidate.id: attempt for attempt, _ in result.attempts}
+    assert verdicts["c4"].candidate.merges == ["c1", "c3"]
+    assert [verdicts[name].verdict.kept for name in ("c1", "c2", "c3")] == ["c4", "", "c4"]
+    assert [name for name, attempt in verdicts.items() if attempt.verdict.accepted] == ["c4"]

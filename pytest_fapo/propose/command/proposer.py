@@ -88,7 +88,8 @@ class CommandProposer(ProposerDefaults):
         """See `Proposer.propose`. One candidate each time."""
         candidate = self._run(evidence)
         if any(attempt.covers(candidate) for attempt in evidence.memory):
-            raise ProposalFailed(f"{self.name} proposed again what was tried before", proposer=self.name)
+            message = f"{self.name} proposed again what was tried before"
+            raise ProposalFailed(message, proposer=self.name, repeated=True)
         yield candidate
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:

@@ -96,7 +96,8 @@ class LLMProposer(ProposerDefaults):
             if not any(attempt.covers(candidate) for attempt in evidence.memory)
         }
         if not fresh:
-            raise ProposalFailed(f"{self.name} proposed again what was tried before", proposer=self.name)
+            message = f"{self.name} proposed again what was tried before"
+            raise ProposalFailed(message, proposer=self.name, repeated=True)
         yield from fresh.values()
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:

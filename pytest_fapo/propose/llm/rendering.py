@@ -216,6 +216,11 @@ def _attempt(attempt: Attempt, size: int) -> str:
     lines += [f"review, {problem.check}: {line(problem.message)}" for problem in attempt.review.problems]
     for edit in candidate.edits:
         lines += [f"change of {line(edit.address)}:", quoted(_diff(edit.before, edit.after), size)]
+    if attempt.replaced:
+        lines.append("This is a revision of what the review blocked; do not propose that again:")
+        lines += [f"review, {problem.check}: {line(problem.message)}" for problem in attempt.objections]
+    for edit in attempt.replaced:
+        lines += [f"blocked change of {line(edit.address)}:", quoted(_diff(edit.before, edit.after), size)]
     return "\n".join(lines)
 
 
