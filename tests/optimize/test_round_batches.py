@@ -198,7 +198,7 @@ def test_a_winner_of_the_same_cause_that_stays_out_of_a_merge_is_not_called_acce
     result = search.round.run(batch, search.best, search.memory, cast(Any, None))
     assert said([attempt for attempt, _ in result.attempts]) == [
         "c1 wins its cases and went into c4",
-        "c2 mends its cases too, and no more of them than c4",
+        "c2 wins its cases too, and c4 was taken for the same cause",
         "c3 wins its cases and went into c4",
         "c4 accepted",
     ]
