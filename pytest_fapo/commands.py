@@ -16,6 +16,7 @@ from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
     from pytest_fapo.diagnose.reader import LLMReader
+    from pytest_fapo.evaluate import TreeState
     from pytest_fapo.models import Diagnosis, Evaluation
     from pytest_fapo.optimize import RunDirectory, Snapshot
     from pytest_fapo.propose import Proposer
@@ -34,6 +35,7 @@ class Prepared:
         proposers: list[Proposer],
         readers: tuple[LLMReader | None, LLMReviewer | None],
         summary: Summary | None,
+        begun: TreeState,
     ) -> None:
         self.run = run
         self.snapshot = snapshot
@@ -41,6 +43,8 @@ class Prepared:
         self.reader, self.reviewer = readers
         self.summary = summary
         """Of a resumed run whose files are written already."""
+        self.begun = begun
+        """The project before its tests ran."""
 
 
 def quieten(config: pytest.Config) -> None:
@@ -75,12 +79,17 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         prepare_review(config, session)
     if hasattr(config, "workerinput") or not optimizing:
         return
+    from pytest_fapo.evaluate import TreeState
     from pytest_fapo.optimize import RunDirectory, Snapshot, finish_writing, resumable
     from pytest_fapo.optimize.resume import check_unchanged
+    from pytest_fapo.optimize.run_lock import RunLock
     from pytest_fapo.session import prepare_folder
     from pytest_fapo.wiring import gate_policy, make_proposers, readers_of
 
-    runs = prepare_folder(config.rootpath / ".fapo") / "runs"
+    folder = prepare_folder(config.rootpath / ".fapo")
+    runs, lock = folder / "runs", RunLock(folder)
+    lock.take()
+    config.add_cleanup(lock.release)
     summary = None
     if option.fapo_resume:
         run = resumable(runs)
@@ -88,14 +97,15 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     snapshot = Snapshot.take(config.rootpath, session.settings.scope)
     gate_policy(config, session.settings)
     proposers, readers = make_proposers(config, session), readers_of(session)
+    begun = TreeState.now(config.rootpath)
     if option.fapo_resume:
         if summary is None:
-            check_unchanged(run, snapshot)
+            check_unchanged(run, snapshot, begun, _outputs(config))
     else:
         run = RunDirectory.create(runs)
         run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
     session.plan = replace(session.plan, spend_file=run.spend_file)
-    config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, readers, summary)
+    config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, readers, summary, begun)
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
@@ -150,6 +160,14 @@ def _publish(pytest_session: pytest.Session, session: FapoSession, done: Done, o
     except FapoError as error:
         out.file.write(f"\nfapo: {error}\n")
         pytest_session.exitstatus = int(pytest_session.exitstatus) or 1
+
+
+def _outputs(config: pytest.Config) -> list[str]:
+    """Files of the project that options name, such as reports: a session writes them by itself."""
+    named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
+    places = [Path(config.invocation_params.dir, value) for value in named]
+    root = config.rootpath
+    return [place.relative_to(root).as_posix() for place in places if place.is_relative_to(root)]
 
 
 def _needs_cases(option: Any) -> bool:
@@ -235,6 +253,7 @@ def _optimize(config: pytest.Config, session: FapoSession, baseline: Evaluation,
             proposers=prepared.proposers,
             reader=prepared.reader,
             reviewer=prepared.reviewer,
+            begun=prepared.begun,
             out=out,
         )
         out.file.write("\n")

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_fapo.config import PROVIDERS, Settings
 from pytest_fapo.diagnose.reader import LLMReader, make_reader
-from pytest_fapo.evaluate import child_args
+from pytest_fapo.evaluate import TreeState, child_args
 from pytest_fapo.gate import GatePolicy, policy_of
 from pytest_fapo.llm import CallContext, optimizer_calls
 from pytest_fapo.llm.clients import add_client_factory
@@ -38,6 +38,7 @@ def make_request(
     proposers: Sequence[Proposer],
     reader: LLMReader | None = None,
     reviewer: LLMReviewer | None = None,
+    begun: TreeState | None = None,
     out: Output,
 ) -> OptimizeRequest:
     """Everything that a run (or a diagnosis, which has no proposers) works on."""
@@ -57,6 +58,7 @@ def make_request(
         cache_folder=plan.cache_folder,
         cache_mode=plan.mode,
         cache_files=plan.cache_files,
+        begun=begun,
         guard=option.fapo_guard,
         write=option.fapo_write or ("patch" if under_ci else "auto"),
         target=option.fapo_target or settings.target,

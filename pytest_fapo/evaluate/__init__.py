@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_fapo.evaluate.request import Allotment, EvaluationRequest, Stage
     from pytest_fapo.evaluate.run import check_loaded, evaluate
     from pytest_fapo.evaluate.shadow import ShadowTree
+    from pytest_fapo.evaluate.tree_state import TreeState
 
 __all__ = [
     "Allotment",
@@ -20,6 +21,7 @@ __all__ = [
     "Mismatch",
     "ShadowTree",
     "Stage",
+    "TreeState",
     "check_loaded",
     "child_args",
     "evaluate",
@@ -36,6 +38,7 @@ __getattr__ = lazy_names(
         "Mismatch": "reproduce",
         "ShadowTree": "shadow",
         "Stage": "request",
+        "TreeState": "tree_state",
         "check_loaded": "run",
         "child_args": "arguments",
         "evaluate": "run",

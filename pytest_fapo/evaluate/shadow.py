@@ -16,6 +16,7 @@ from pytest_fapo.evaluate.ignored import repository_of
 from pytest_fapo.evaluate.pristine import PristineStore
 from pytest_fapo.evaluate.private_folder import PrivateFolder, remove
 from pytest_fapo.evaluate.survey import Survey, survey
+from pytest_fapo.evaluate.tree_state import TreeState, digest
 
 _SECOND = 1_000_000_000
 _Fingerprint = tuple[int, int, int, int, int]
@@ -53,13 +54,16 @@ class ShadowTree:
         base: the private folder that holds the copy and what belongs to it.
         survey: what was copied, linked and left out.
         unreadable: relative paths that could not be read and are missing from the copy.
+        state: what the project held when it was copied.
     """
 
-    def __init__(self, root: Path, base: PrivateFolder, found: Survey) -> None:
+    def __init__(self, root: Path, base: PrivateFolder, found: Survey, exclude: Sequence[Path] = ()) -> None:
         self.root = root
+        self._exclude = tuple(exclude)
         self.base = base.path
         self.survey = found
         self.unreadable: list[str] = []
+        self.state = TreeState.beside_copies(root, found)
         self.area = self.base / "tree"
         self.path = self._make_surroundings()
         self._folder = base
@@ -91,7 +95,7 @@ class ShadowTree:
         except OSError as error:
             raise EvaluationError(_not_copied(root, error)) from error
         try:
-            tree = cls(root, base, survey(root, (*exclude, base.path)))
+            tree = cls(root, base, survey(root, (*exclude, base.path)), exclude)
             tree._copy()
         except BaseException as error:
             base.close()
@@ -151,6 +155,10 @@ class ShadowTree:
             end()
         self._pristine.close()
         self._folder.close()
+
+    def changes(self) -> dict[str, str]:
+        """Return by path what has happened since to the project's own files; see `TreeState.changes`."""
+        return self.state.changes(TreeState.now(self.root, (*self._exclude, self.base)))
 
     def on_close(self, end: Callable[[], None]) -> None:
         """Call `end` before the copy is removed."""
@@ -235,7 +243,9 @@ class ShadowTree:
                 content = source.read()
         except OSError:
             self.unreadable.append(path)
+            self.state.files[path] = ""
             return
+        self.state.files[path] = digest(content)
         self._stamps.seen(found.st_mtime_ns)
         self._pristine.add(path, content)
         self._modes[path] = stat.S_IMODE(found.st_mode)

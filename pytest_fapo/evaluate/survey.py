@@ -39,6 +39,8 @@ class Survey:
     environments: list[str] = field(default_factory=list)
     """Those of `linked` that are virtual environments."""
     ignored_bytes: int = 0
+    ignored: list[str] = field(default_factory=list)
+    """Files and folders that git ignores."""
 
 
 def survey(root: Path, exclude: Iterable[Path] = ()) -> Survey:
@@ -87,6 +89,7 @@ class _Walk:
                 self._found.environments.append(path)
             return
         if ignored is not nothing_ignored and ignored(path[len(repository) :], True):
+            self._found.ignored.append(path)
             size = _size_up_to(place)
             if size is None or self._found.ignored_bytes + size > IGNORED_BYTES:
                 self._found.linked.append(path)
@@ -101,6 +104,8 @@ class _Walk:
             size = entry.stat(follow_symlinks=False).st_size
         except FileNotFoundError:
             return  # gone meanwhile, as editors' temporary files are
+        if is_ignored:
+            self._found.ignored.append(path)
         if size > LARGE_BYTES or (is_ignored and self._found.ignored_bytes + size > IGNORED_BYTES):
             self._found.linked.append(path)
             return

@@ -12,6 +12,7 @@ from pytest_fapo.optimize.closing import Closing
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.loop import Loop, Stop
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.resume import RunTree, check_same_cases, versions
 from pytest_fapo.optimize.reviewing import Reviewing
 from pytest_fapo.optimize.round import Round
 from pytest_fapo.optimize.standing import Best, Memory, every_case
@@ -79,12 +80,19 @@ def _run(loop: Loop) -> Stop:
 def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progress) -> Evaluation | Stop:
     """The unpatched shadow tree, which must give what the user's own tree gave."""
     evaluation = request.run.load_evaluation("reference.json")
-    if evaluation is None:
+    fresh = evaluation is None
+    if evaluation is not None:
+        check_same_cases(evaluation, request.baseline)
+    else:
         progress.note("checking that an unpatched copy of the project gives the same results")
         evaluation = evaluator.reference()
     mismatch = reproduced(request.baseline, evaluation, request.root)
     if mismatch is not None:
         return Stop("not-reproduced", mismatch.model_dump_json())
+    if fresh:
+        state = evaluator.state()
+        written = list(request.begun.changes(state)) if request.begun is not None else []
+        RunTree(state=state, written=written, versions=versions()).save(request.run)
     request.run.save_evaluation("reference.json", evaluation)
     request.run.log("reference", items=len(evaluation.items))
     return evaluation

@@ -14,6 +14,7 @@ from pytest_fapo.evaluate import (
     EvaluationRequest,
     ShadowTree,
     Stage,
+    TreeState,
     evaluate,
     run_interventions,
 )
@@ -235,6 +236,17 @@ class Evaluator:
             timeout=self._time_limit(),
             options=dict(options or {}),
         )
+
+    def changed_files(self) -> dict[str, str]:
+        """Return by path what happened to the project's files since any of the copies was made."""
+        found: dict[str, str] = {}
+        for shadow in self._shadows.values():
+            found.update(shadow.changes())
+        return dict(sorted(found.items()))
+
+    def state(self) -> TreeState:
+        """Return what the project held when it was copied."""
+        return self._tree().state
 
     def _tree(self, slot: int = 0) -> ShadowTree:
         if slot not in self._shadows:

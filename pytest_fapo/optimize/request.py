@@ -10,6 +10,7 @@ from typing import TextIO
 
 from pytest_fapo.config import CacheMode, GuardMode, Settings, WriteMode
 from pytest_fapo.diagnose.reader import LLMReader
+from pytest_fapo.evaluate import TreeState
 from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import LEVELS, Evaluation, Level
 from pytest_fapo.optimize.budget import Budget
@@ -39,6 +40,8 @@ class OptimizeRequest:
     """Working directory of the session, relative to `root`."""
     cache_folder: Path
     cache_mode: CacheMode
+    begun: TreeState | None = None
+    """The project before the session's tests began, where that was looked at."""
     cache_files: Sequence[Path] = ()
     """Exported caches below the local one."""
     guard: GuardMode = "all"

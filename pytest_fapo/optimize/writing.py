@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pytest_fapo.artifacts import edits_between, recover, unified_diff, write_back
+from pytest_fapo.config import WriteMode
 from pytest_fapo.errors import ArtifactError, BudgetExceeded
 from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
+from pytest_fapo.optimize.resume import change_in_words
 from pytest_fapo.optimize.run_directory import shown
 from pytest_fapo.optimize.run_result import mark_written, save_result
 from pytest_fapo.optimize.standing import Best
@@ -122,7 +124,9 @@ class Writer:
         return WriteOutcome("patch", best, self._save(best), interrupted=True)
 
     def _carry_out(self, best: Best, interrupted: bool) -> WriteOutcome:
-        mode = "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
+        mode: WriteMode = (
+            "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
+        )
         if mode == "ask":
             try:
                 chosen = self._ask(best)
@@ -134,10 +138,13 @@ class Writer:
                 return WriteOutcome(writing, best, self._save(best), note=self._note)
             best = chosen
         patch = self._save(best)
-        if mode == "never":
-            return WriteOutcome("never", best, patch)
-        if mode == "patch":
-            return WriteOutcome("patch", best, patch)
+        changed = self._evaluator.changed_files()
+        if changed:
+            # What was proven was another project than the one that the patch would go into.
+            conflicts = [change_in_words(path, what) for path, what in changed.items()]
+            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
+        if mode in ("never", "patch"):
+            return WriteOutcome(mode, best, patch)
         return self._write(best, patch)
 
     def _write(self, best: Best, patch: str) -> WriteOutcome:

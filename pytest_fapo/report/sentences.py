@@ -28,7 +28,7 @@ def headline(summary: Summary) -> str:
     if summary.writing == "written":
         return f"Changed in your project: {listing(summary.artifacts or summary.files)}."
     if summary.writing == "conflict":
-        why = listing(summary.conflicts) or "they could not be written"
+        why = listing(summary.conflicts, most=8) or "they could not be written"
         return f"Your files are untouched ({why}). The change is saved as a patch. Apply it with:"
     if summary.writing == "nothing":
         why = _NO_CHANGE.get(summary.stop, "no change was proven to help.")
@@ -49,8 +49,10 @@ def result(summary: Summary) -> str:
         return ""
     all_tests, fail = count(summary.tests, "test"), "fails" if summary.failing == 1 else "fail"
     lead = "With the patch, " if summary.writing in _PENDING else ""
+    if summary.writing == "conflict":
+        lead = "With the patch, and the project as it was copied, "
     if not summary.failing:
-        now = " now" if summary.fixed else ""
+        now = " now" if summary.fixed and summary.writing not in _PENDING else ""
         return _capital(
             f"{lead}all {all_tests} pass{now}." if summary.tests > 1 else f"{lead}the test passes."
         )

@@ -1,0 +1,82 @@
+"""What a project's files hold at one moment, and which of them hold something else at another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from pydantic import Field
+
+from pytest_fapo.evaluate.survey import Survey, survey
+from pytest_fapo.models import Record
+
+_BY_TOOLS = ("*~", "*.sw?", ".#*", "#*#", "4913", ".DS_Store", ".coverage", ".coverage.*", ".fapo-*")
+"""Files of these names come from editors, file managers and tools that watch the tests."""
+
+
+class TreeState(Record):
+    """The digest of every file that a copy of the project holds."""
+
+    files: dict[str, str] = Field(default_factory=dict)
+    """By relative POSIX path: SHA-256 of the content; of a link where it leads; of a file that is too large
+    to copy its size and time."""
+    ignored: list[str] = Field(default_factory=list)
+    """Files and folders that git ignores."""
+
+    @classmethod
+    def now(cls, root: Path, exclude: Iterable[Path] = ()) -> TreeState:
+        """Return the state of the project at `root` as it lies on the disk."""
+        found = survey(root, exclude)
+        state = cls.beside_copies(root, found)
+        for path in found.files:
+            try:
+                state.files[path] = digest((root / path).read_bytes())
+            except OSError:
+                state.files[path] = ""
+        return state
+
+    @classmethod
+    def beside_copies(cls, root: Path, found: Survey) -> TreeState:
+        """Return the state of what a copy has as links; the digests of its files are the copy's to add."""
+        files = {path: f"link to {target}" for path, target in found.links.items()}
+        for path in found.linked:
+            place = root / path
+            if place.is_file():
+                seen = os.stat(place)
+                files[path] = f"{seen.st_size} bytes of {seen.st_mtime_ns}"
+        return cls(files=files, ignored=found.ignored)
+
+    def changes(self, now: TreeState, *, besides: Iterable[str] = ()) -> dict[str, str]:
+        """Return by path what happened to each file that is another one now: "changed", "deleted" or "new".
+
+        Not counted: new files that git ignores, files that editors and the like make, and those of `besides`.
+        """
+        left_out = set(besides)
+        found = {
+            path: "changed" if path in now.files else "deleted"
+            for path, digest in self.files.items()
+            if now.files.get(path) != digest
+        }
+        new = {path: "new" for path in now.files if path not in self.files and not now._is_ignored(path)}
+        return {
+            path: word
+            for path, word in sorted({**found, **new}.items())
+            if path not in left_out and not _made_by_tools(path)
+        }
+
+    def _is_ignored(self, path: str) -> bool:
+        places = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
+        return not places.isdisjoint(self.ignored)
+
+
+def _made_by_tools(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return any(fnmatchcase(name, pattern) for pattern in _BY_TOOLS)
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 as hex."""
+    return hashlib.sha256(content).hexdigest()
