@@ -48,6 +48,10 @@ class EvaluationError(FapoError):
     """An evaluation could not be carried out (as opposed to: it ran and tests failed)."""
 
 
+class NoAnswer(FapoError):
+    """Nothing can be judged, since a model gave no whole answer; the message quotes the provider."""
+
+
 class CallStopped(BaseException):
     """Base of the refusals to send an LLM request.
 

@@ -45,6 +45,11 @@ class ItemGroup:
         return next((item.error_type for item in self.items if item.error_type in _REFUSALS), "")
 
     @property
+    def unanswered(self) -> bool:
+        """True if a call of one of its repeats got no whole answer."""
+        return any(item.unanswered for item in self.items)
+
+    @property
     def result(self) -> str:
         """In the words of `CaseBaseline.items`."""
         if len(self.items) == 1 or not self.counting:

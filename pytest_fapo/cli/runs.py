@@ -98,7 +98,7 @@ def show_run(options: argparse.Namespace, console: Console) -> int:
     console.line((f"Run {facts.id}, began {facts.began.replace('T', ' ')}", "bold"))
     console.line("")
     _show_attempts(run, attempts, console, verbose=options.verbose)
-    if summary is not None and summary.stop != "interrupted":
+    if summary is not None and summary.stop not in ("interrupted", "no-answer"):
         from pytest_fapo.report import render_summary
 
         terminal = console.terminal

@@ -12,6 +12,7 @@ from pytest_fapo.diagnose.investigate import Intervene, investigate
 from pytest_fapo.diagnose.links import artifacts_of_step
 from pytest_fapo.diagnose.noise import find_noise
 from pytest_fapo.diagnose.rules import RULES
+from pytest_fapo.diagnose.rules.infrastructure import no_answer
 from pytest_fapo.models import Artifact, Case, Diagnosis, Evaluation, Finding, ItemResult, Split, Trace
 from pytest_fapo.reading import FieldMap, Reading, TraceView
 
@@ -40,18 +41,21 @@ def diagnose(
 
     Never raises on odd traces: a case that no rule understands becomes a finding of low confidence.
     """
-    items = [
+    chosen = [
         item
         for item in evaluation.items.values()
-        if item.counts and item.nodeid in evaluation.cases and (split is None or item.split == split)
+        if item.nodeid in evaluation.cases and (split is None or item.split == split)
     ]
+    items = [item for item in chosen if item.counts]
     maps = _field_maps(evaluation, items)
     attributions = [_attribution(evaluation, item, maps, extra) for item in items if not item.passed]
+    # Without a whole answer nothing can be learned of a step, whatever the test made of it.
+    outages = [no_answer(_failure(evaluation, item, {})) for item in chosen if item.unanswered]
     find_noise(attributions, evaluation)
     if reader is not None:
         consult(attributions, reader)
     spent = investigate(attributions, intervene, limit) if intervene is not None and limit > 0 else 0
-    findings = [attribution.finding for attribution in attributions]
+    findings = [*outages, *(attribution.finding for attribution in attributions)]
     clusters = make_clusters(
         [finding for finding in findings if finding.category != "infrastructure"],
         items=items,

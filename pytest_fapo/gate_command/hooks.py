@@ -65,7 +65,7 @@ class GateHooks:
         state = item.stash.get(RESULT_KEY, None)
         if not report.failed or report.when == "teardown" or state is None or state.notes.case is None:
             return report
-        if state.error_type in _REFUSALS:
+        if state.error_type in _REFUSALS or state.notes.unanswered:
             return report
         reason = self._excuse(state.notes.pipeline or "", item.nodeid, state.notes.repeat)
         if reason:

@@ -84,7 +84,10 @@ def update_baseline(
         FapoError: a file cannot be written.
     """
     update = BaselineUpdate(session.settings.baseline)
-    update.refusals = [problem.message for problem in found] or _refusals(config, evaluation, prepared)
+    outage = evaluation.outage
+    update.refusals = [f"{outage.sentence}; {outage.advice}"] if outage else []
+    update.refusals += [problem.message for problem in found]
+    update.refusals = update.refusals or _refusals(config, evaluation, prepared)
     if not update.refusals:
         made = make_baseline(evaluation, artifacts=prepared.digests)
         update.baseline, update.earlier = made, prepared.baseline

@@ -35,10 +35,12 @@ class Message(TypedDict):
 class ProviderFailed(FapoError):
     """The provider did not answer: no access, no connection, or its limit; the message is one sentence."""
 
-    def __init__(self, message: str, *, again: bool) -> None:
+    def __init__(self, message: str, *, again: bool, unanswered: bool = True) -> None:
         super().__init__(message)
         self.again = again
         """Whether a later request may succeed."""
+        self.unanswered = unanswered
+        """False where the provider answered that the request itself cannot be served."""
 
 
 class StructuredClient(ABC):
@@ -139,18 +141,19 @@ def explain_failure(
     """
     name = client.name
     section = f"[tool.fapo.llm.{client.provider}]"
-    again = True
+    again = unanswered = True
     if isinstance(error, sdk.APITimeoutError):
         message = f"{name}: no answer from {url} within {client.settings.timeout:g} s ({section} timeout)"
     elif isinstance(error, sdk.APIConnectionError):
         message = f"{name}: {url} cannot be reached: {_cause(error)}"
     elif isinstance(error, sdk.APIStatusError):
         message, again = _explain_status(error, name, url)
+        unanswered = error.status_code not in (400, 413, 422)
         if error.status_code in (400, 413, 422) and _TOO_LONG.search(message):
             message += f"; lower max_tokens or evidence_chars in {section}"
     else:
         message = f"{name}: the answer from {url} cannot be read: {type(error).__name__}: {error}"
-    return ProviderFailed(_one_line(message.replace(key, "***")), again=again)
+    return ProviderFailed(_one_line(message.replace(key, "***")), again=again, unanswered=unanswered)
 
 
 def _explain_status(error: Any, name: str, url: str) -> tuple[str, bool]:

@@ -45,19 +45,19 @@ def judge(
         losses, figures = _losses(found, rows, policy, floors)
         problems += losses
     problems += remarks(evaluation, baseline, found, current_artifacts)
-    # What could not be asked is no regression: the gate says that it could not judge.
-    regressed = [pair for pair in found.pairs if pair.unit.broken and not pair.refused]
+    # What was not asked, or not answered, is no regression: the gate says that it could not judge.
+    regressed = [pair for pair in found.pairs if pair.unit.broken and pair.judged]
     result = GateResult(
         policy=policy.name,
         verdict="passed",
         regressions=[regression(pair, evaluation, fails=policy.name == "strict") for pair in regressed],
-        fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed],
+        fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed and pair.judged],
         still_failing=_still_failing(found),
         new_cases=found.new_cases,
         changed_outputs=[
             pair.group.name
             for pair in found.pairs
-            if pair.unit.difference == 0 and output_changed(pair, evaluation)
+            if pair.unit.difference == 0 and pair.judged and output_changed(pair, evaluation)
         ],
         scores=rows,
         effect=figures.effect if figures else None,
@@ -97,5 +97,5 @@ def _still_failing(found: Comparison) -> list[str]:
     return [
         pair.group.name
         for pair in found.pairs
-        if pair.unit.before == 0.0 and not pair.unit.fixed and not pair.refused
+        if pair.unit.before == 0.0 and not pair.unit.fixed and pair.judged
     ]

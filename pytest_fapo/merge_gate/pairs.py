@@ -40,6 +40,11 @@ class Pair:
         """As of `ItemGroup`: a test that could not ask its model says nothing of accuracy."""
         return self.group.refused
 
+    @property
+    def judged(self) -> bool:
+        """True if every call of the test was made and answered."""
+        return not (self.group.refused or self.group.unanswered)
+
 
 @dataclass
 class Comparison:

@@ -49,6 +49,10 @@ def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
         )
         command = "pytest --fapo-update-baseline && fapo cache export"
         problems.append(GateProblem(kind="cache-miss", message=message, command=command))
+    outage = evaluation.outage
+    if outage:
+        message = f"{outage.sentence}; nothing is said of accuracy: {outage.advice}"
+        problems.append(GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate"))
     if limited:
         message = f"{_count(len(limited), 'test')} went past a limit of calls or cost ({_some(limited)})"
         problems.append(GateProblem(kind="interrupted", message=message))
@@ -105,11 +109,12 @@ def remarks(
 ) -> list[GateProblem]:
     """What is said and does not fail: prompts that changed, cases without a baseline."""
     problems = []
-    changed = changed_artifacts(baseline, artifacts) if artifacts is not None else []
+    outage = bool(evaluation.outage)  # then no prompt is named
+    changed = changed_artifacts(baseline, artifacts) if artifacts is not None and not outage else []
     if changed:
         message = f"{_some(changed)} changed since the baseline was written, and the baseline was not updated"
         problems.append(_said("stale-baseline", message))
-    elif other := _other_questions(evaluation, baseline):
+    elif not outage and (other := _other_questions(evaluation, baseline)):
         message = (
             f"pipeline {_some(other)} asked its models something else than when the baseline was written, "
             f"and the baseline was not updated"

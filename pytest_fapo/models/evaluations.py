@@ -138,6 +138,14 @@ class Evaluation(Record):
         """The items that have no verdict for want of answers."""
         return Outage(self.items.values())
 
+    @property
+    def answered(self) -> Evaluation:
+        """The same without the items that an outage has kept from their verdict."""
+        if not self.outage:
+            return self
+        items = {nodeid: item for nodeid, item in self.items.items() if not item.unanswered}
+        return self.model_copy(update={"items": items})
+
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None
 

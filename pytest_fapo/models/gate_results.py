@@ -20,6 +20,7 @@ GateProblemKind = Literal[
     "missing-cases",  # cases of the baseline were not run
     "empty",  # no case was selected
     "cache-miss",  # under --fapo-cache=only a question had no recorded answer
+    "no-answer",  # calls got no whole answer from their model: an outage is no regression
     "lost-worker",
     "interrupted",
     "stale-snapshot",
@@ -33,6 +34,7 @@ _PARTIAL = {
     "missing-cases",
     "empty",
     "cache-miss",
+    "no-answer",
     "lost-worker",
     "interrupted",
 }

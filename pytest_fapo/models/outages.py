@@ -199,6 +199,13 @@ class Outage:
         return min(said.items(), key=lambda pair: (pair[0][0], -pair[1]))[0][1]
 
     @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.rejected:
+            return "check the key, the account and the model's name, then run again"
+        return "run again when it answers; what was answered is kept"
+
+    @property
     def sentence(self) -> str:
         """The summary with the provider's own words."""
         return f"{self.summary}: {self.words}" if self.words else self.summary

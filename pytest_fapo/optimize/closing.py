@@ -65,9 +65,7 @@ class Closing:
             self._request.run.save_text("planned-summary.json", planned.model_dump_json())
 
         self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
-        outcome = writer.carry_out(
-            loop.best, accepted, interrupted=stop.reason == "interrupted", unproven=unproven, plan=plan
-        )
+        outcome = writer.carry_out(loop.best, accepted, interrupted=stop.open, unproven=unproven, plan=plan)
         if outcome.interrupted:
             stop = Stop("interrupted")
         summary = self._summary(stop, outcome.best, reference.not_counting(outcome.best.quoted))
@@ -102,7 +100,7 @@ class Closing:
                 "duration": round(time.time() - self._started, 1),
                 "run_directory": shown(request.run.path),
                 "stand_in": request.stand_in,
-                "next_command": "pytest --fapo-resume" if stop.reason == "interrupted" else "",
+                "next_command": "pytest --fapo-resume" if stop.open else "",
             }
         )
 
@@ -110,6 +108,8 @@ class Closing:
         """Says how the tests fare on the tree as it is left: a patch that only lies there mends nothing."""
         if stop.reason == "interrupted":
             return EXIT_INTERRUPTED
+        if stop.open:
+            return EXIT_FAILED
         return EXIT_OK if left.reaches(self._request.target) else EXIT_FAILED
 
     def _describe(self, summary: Summary, loop: Loop) -> None:
@@ -145,7 +145,7 @@ class Closing:
         summary.sections = self._request.hooks.sections(summary)
         run.save_text("summary.json", summary.model_dump_json(indent=1))
         run.save_text("summary.md", summary_markdown(summary))
-        if summary.stop != "interrupted":
+        if summary.stop not in ("interrupted", "no-answer"):
             run.log("finished", stop=summary.stop, writing=summary.writing)
         return summary
 

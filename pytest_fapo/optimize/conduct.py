@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pytest_fapo.errors import BudgetExceeded, EvaluationError
+from pytest_fapo.errors import BudgetExceeded, EvaluationError, NoAnswer
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.models import Evaluation
 from pytest_fapo.optimize.attribution import Attribution
@@ -35,8 +35,9 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
     """
     request.run.go_over()
     closing = Closing(request, started=time.time())
-    if not any(not item.passed for item in request.baseline.in_split("train")):
-        return closing.without_loop(_no_train_failure(request.baseline))
+    nothing = _nothing_to_do(request.baseline)
+    if nothing is not None:
+        return closing.without_loop(nothing)
     with Evaluator(request, progress) as evaluator:
         try:
             reference = _reference(request, evaluator, progress)
@@ -44,6 +45,8 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
                 return closing.without_loop(reference)
         except KeyboardInterrupt:
             return closing.without_loop(Stop("interrupted"))
+        except NoAnswer as error:
+            return closing.without_loop(Stop("no-answer", str(error)))
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
@@ -59,7 +62,7 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         stop = _run(loop)
         writer = Writer(request, evaluator, reference)
         unproven = None
-        if stop.reason != "interrupted":
+        if not stop.open:
             try:
                 unproven = writer.confirm(loop.best)
             except KeyboardInterrupt:
@@ -86,7 +89,7 @@ def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progres
     else:
         progress.note("checking that an unpatched copy of the project gives the same results")
         evaluation = evaluator.reference()
-    mismatch = reproduced(request.baseline, evaluation, request.root)
+    mismatch = reproduced(request.baseline.answered, evaluation, request.root)
     if mismatch is not None:
         return Stop("not-reproduced", mismatch.model_dump_json())
     if fresh:
@@ -95,7 +98,17 @@ def _reference(request: OptimizeRequest, evaluator: Evaluator, progress: Progres
         RunTree(state=state, written=written, versions=versions()).save(request.run)
     request.run.save_evaluation("reference.json", evaluation)
     request.run.log("reference", items=len(evaluation.items))
-    return evaluation
+    return _nothing_to_do(evaluation) or evaluation
+
+
+def _nothing_to_do(baseline: Evaluation) -> Stop | None:
+    """Why the session's own results end the run before it began; None where they do not."""
+    outage = baseline.outage
+    if outage.rejected:
+        return Stop("no-answer", f"{outage.sentence}; {outage.advice}")
+    if outage or any(not item.passed for item in baseline.in_split("train")):
+        return None  # what got no answer is asked again in the copy
+    return _no_train_failure(baseline)
 
 
 def _no_train_failure(baseline: Evaluation) -> Stop:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from pydantic import JsonValue
 
+from pytest_fapo.errors import NoAnswer
 from pytest_fapo.evaluate import (
     Allotment,
     EvaluationRequest,
@@ -23,6 +25,7 @@ from pytest_fapo.models import (
     Candidate,
     Evaluation,
     Intervention,
+    Outage,
     Outcome,
     canonical_json,
     files_digest,
@@ -30,6 +33,9 @@ from pytest_fapo.models import (
 )
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.report import Progress
+
+_PAUSES = (0.5, 2.0)
+"""Seconds before what got no answer is asked again; each is waited once."""
 
 Work = tuple[Candidate, Mapping[str, bytes]]
 """A candidate and the files that it makes."""
@@ -42,6 +48,9 @@ class Evaluator:
 
     Nothing that it gives was cut short by a limit of the run: such an evaluation raises BudgetExceeded and is
     not judged. What an interrupted run has evaluated is not evaluated again.
+    Every evaluation has whole answers to all of its calls, too: where a model gave none, its cases are asked
+    again, and then `NoAnswer` is raised. The one exception is a candidate that asks for what the provider
+    rejects, where its parent did not: its evaluation tells of the outage.
 
     Args:
         request: the run's.
@@ -79,7 +88,8 @@ class Evaluator:
         """
         stages = self._case_stages(candidate, parent)
         done = {*of_split(parent, "train"), *of_split(parent, "val")}
-        return self._evaluate(files, [*stages, *self._proof_stages(parent, done=done)], len(parent.items))
+        stages += self._proof_stages(parent, done=done)
+        return self._evaluate(files, stages, len(parent.items), parent=parent)
 
     def side_by_side(self, works: Sequence[Work], parent: Evaluation) -> list[Evaluation]:
         """Evaluate several candidates at once on train and val, each in its own copy of the project.
@@ -92,7 +102,7 @@ class Evaluator:
             for slot, (candidate, files) in enumerate(works):
                 stages = self._case_stages(candidate, parent)
                 total = len({nodeid for stage in stages for nodeid in stage.nodeids or ()})
-                futures.append(pool.submit(self._evaluate, files, stages, total, slot=slot))
+                futures.append(pool.submit(self._evaluate, files, stages, total, slot=slot, parent=parent))
             try:
                 return [future.result() for future in futures]
             except BaseException:
@@ -174,6 +184,37 @@ class Evaluator:
         final: bool = False,
         slot: int = 0,
         options: Mapping[str, JsonValue] | None = None,
+        parent: Evaluation | None = None,
+    ) -> Evaluation:
+        """One evaluation; what was answered is recorded, so that asking again costs only what was not.
+
+        Raises:
+            NoAnswer: there is still no whole answer to some calls.
+            BudgetExceeded: a limit has cut it short.
+        """
+        lacking = 0
+        for pause in (*_PAUSES, 0.0):
+            evaluation = self._evaluate_once(files, stages, total, final=final, slot=slot, options=options)
+            outage = evaluation.outage
+            if not outage or (parent is not None and _own_doing(outage, parent)):
+                return evaluation
+            hopeless = outage.rejected or (lacking and len(outage.items) >= lacking)
+            if hopeless or not pause:
+                break
+            lacking = len(outage.items)
+            self._progress.note(f"{outage.summary}; asking again")
+            time.sleep(pause)
+        raise NoAnswer(f"{outage.sentence}; {outage.advice}")
+
+    def _evaluate_once(
+        self,
+        files: Mapping[str, bytes],
+        stages: Sequence[Stage],
+        total: int,
+        *,
+        final: bool,
+        slot: int,
+        options: Mapping[str, JsonValue] | None,
     ) -> Evaluation:
         request, asked = self._request, self._child_request(stages, files, final=final, options=options)
         key = "" if final else _key(files, asked)
@@ -192,7 +233,7 @@ class Evaluator:
         )
         self._progress.spending(request.budget.spending())
         request.budget.check(evaluation)
-        if key:
+        if key and not evaluation.outage:
             request.run.record(key, evaluation)
         return evaluation
 
@@ -260,3 +301,12 @@ def _key(files: Mapping[str, bytes], request: EvaluationRequest, more: JsonValue
         mode="json", include={"args", "stages", "cwd", "cache_mode", "cache_files", "fresh", "options"}
     )
     return text_digest(canonical_json([files_digest(files), asked, more]))
+
+
+def _own_doing(outage: Outage, parent: Evaluation) -> bool:
+    """True if all that is lacking was rejected, and the parent never got an answer from there: then it is the
+    edit that asks for what the provider does not serve."""
+    calls = [call for trace in parent.traces.values() for call in trace.llm_calls]
+    served = {(call.url, call.model) for call in calls if call.answered}
+    lacking = [each for item in outage.items for each in item.unanswered]
+    return all(each.rejected and (each.url, each.model) not in served for each in lacking)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from pytest_fapo.errors import BudgetExceeded
+from pytest_fapo.errors import BudgetExceeded, NoAnswer
 from pytest_fapo.models import (
     Attempt,
     Candidate,
@@ -25,7 +25,7 @@ from pytest_fapo.optimize.round import Round
 from pytest_fapo.optimize.standing import Best, Memory
 from pytest_fapo.propose import ProposalFailed
 from pytest_fapo.report import Progress
-from pytest_fapo.report.words import count
+from pytest_fapo.report.words import count, listing
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Stop:
     reason: str
     """One of `report.StopReason`."""
     detail: str = ""
+
+    @property
+    def open(self) -> bool:
+        """True if the run has not come to its end: `--fapo-resume` goes on with it."""
+        return self.reason in ("interrupted", "no-answer")
 
 
 class Loop:
@@ -67,6 +72,8 @@ class Loop:
         self._progress = progress
         self._useless: set[str] = set()
         self._stale: Counter[str] = Counter()
+        self._silent = ""
+        """What was said of a proposer whose own model did not answer; empty while all do."""
         self._waiting: deque[Proposed] = deque()
 
     def run(self) -> Stop:
@@ -81,9 +88,11 @@ class Loop:
             self._request.run.log("iteration", number=iteration, best=self.best.candidate)
             try:
                 if not self._improve():
-                    return self._stop() or Stop("nothing-left")
+                    return self._stop() or self._nothing_left()
             except BudgetExceeded as error:
                 return Stop("budget", str(error))
+            except NoAnswer as error:
+                return Stop("no-answer", str(error) + self._left_open())
 
     def diagnosis(self) -> Diagnosis:
         """Where and why the best tree still fails on train."""
@@ -106,6 +115,15 @@ class Loop:
             return None  # a resumed run has not come to where it was cut off
         exhausted = self._request.budget.exhausted()
         return Stop("budget", exhausted) if exhausted else None
+
+    def _nothing_left(self) -> Stop:
+        """Nobody has said that nothing is left where an optimizer's model could not be asked."""
+        return Stop("no-answer", self._silent) if self._silent else Stop("nothing-left")
+
+    def _left_open(self) -> str:
+        """Names the candidates without a verdict."""
+        names = self.memory.without_verdict
+        return f"; {listing(names)} without a verdict" if names else ""
 
     def _improve(self) -> bool:
         """One iteration: True as soon as a candidate was accepted, False when nothing is left to try."""
@@ -247,8 +265,13 @@ class Loop:
 
     def _failed(self, cluster: Cluster, level: Level, error: ProposalFailed) -> None:
         """A proposer that could not propose is an attempt like any other, with its reason."""
-        if not error.again:
+        if not error.again or error.unanswered:
             self._useless.add(error.proposer)
+        if error.unanswered:
+            self._silent = f"the optimizer's model did not answer: {error}"
+            if all(proposer.name in self._useless for proposer in self._request.proposers):
+                raise NoAnswer(self._silent)
+            return
         self.ladder.nothing_more(cluster, level, error.proposer, best=self.best.candidate)
         candidate = Candidate(
             id=self.memory.next_id(),

@@ -59,6 +59,12 @@ class Memory:
         self._ids += 1
         return f"c{self._ids}"
 
+    @property
+    def without_verdict(self) -> list[str]:
+        """Ids that were given to candidates of which nothing is remembered yet."""
+        judged = {attempt.candidate.id for attempt in self.attempts}
+        return [name for number in range(self._ids) if (name := f"c{number + 1}") not in judged]
+
     def known(self, candidate: Candidate) -> bool:
         """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
         same = fingerprint(candidate)

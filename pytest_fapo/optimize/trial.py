@@ -189,6 +189,9 @@ def _unanswered(after: Evaluation) -> Verdict | None:
 
 
 def _unusable(after: Evaluation) -> Verdict | None:
+    if after.outage:
+        reason = f"the provider rejects what this edit asks for: {after.outage.sentence}"
+        return Verdict(accepted=False, reason=reason, stage="targeted")
     if after.complete or after.dropped_at:
         return None
     reason = f"the tests could not be run to their end with this edit: {after.stopped}"

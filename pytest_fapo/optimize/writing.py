@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pytest_fapo.artifacts import edits_between, recover, unified_diff, write_back
 from pytest_fapo.config import WriteMode
-from pytest_fapo.errors import ArtifactError, BudgetExceeded
+from pytest_fapo.errors import ArtifactError, BudgetExceeded, NoAnswer
 from pytest_fapo.gate import judge_suite, newly_failing
 from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
@@ -212,7 +212,7 @@ class Writer:
         except ArtifactError as error:
             self._note = f"what you chose does not fit together without the rest: {error}"
             return None
-        except BudgetExceeded as error:
+        except (BudgetExceeded, NoAnswer) as error:
             self._note = f"what you chose could not be proven: {one_line(str(error))}"
             return None
         verdict = judge_suite(self._reference, evaluation, policy=request.policy)

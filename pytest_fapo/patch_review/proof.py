@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from pytest_fapo.errors import BudgetExceeded, FapoError
+from pytest_fapo.errors import BudgetExceeded, FapoError, NoAnswer
 from pytest_fapo.evaluate import reproduced
 from pytest_fapo.gate import judge_suite, newly_passing
 from pytest_fapo.models import Candidate, Edit, Evaluation, Verdict
@@ -65,12 +65,17 @@ class Proof:
         """
         try:
             with self._progress:
-                proven = self._against(self._reference or self._request.baseline, files, edits)
-                if self._reference is None and not (proven.verdict.accepted and self._covers(proven.after)):
-                    self._reference = self._unpatched()
-                    proven = self._against(self._reference, files, edits)
-        except BudgetExceeded as error:
+                return self._judge(files, edits)
+        except (BudgetExceeded, NoAnswer) as error:
             raise FapoError(f"{_UNPROVEN}: {error}") from None
+
+    def _judge(self, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
+        if self._reference is None and self._request.baseline.outage:
+            self._reference = self._unpatched()  # this session's own results are no results
+        proven = self._against(self._reference or self._request.baseline, files, edits)
+        if self._reference is None and not (proven.verdict.accepted and self._covers(proven.after)):
+            self._reference = self._unpatched()
+            proven = self._against(self._reference, files, edits)
         return proven
 
     def _against(self, before: Evaluation, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
@@ -95,7 +100,7 @@ class Proof:
     def _unpatched(self) -> Evaluation:
         evaluation = self._evaluator.reference()
         _check_answered(evaluation)
-        mismatch = reproduced(self._request.baseline, evaluation, self._request.root)
+        mismatch = reproduced(self._request.baseline.answered, evaluation, self._request.root)
         if mismatch is not None:
             raise FapoError(
                 f"a copy of the project does not give the results of this run, so nothing can be proven: "

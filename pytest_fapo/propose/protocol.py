@@ -20,7 +20,15 @@ class ProposalFailed(FapoError):
     secret.
     """
 
-    def __init__(self, message: str, *, proposer: str, again: bool = True, repeated: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        proposer: str,
+        again: bool = True,
+        repeated: bool = False,
+        unanswered: bool = False,
+    ) -> None:
         super().__init__(message)
         self.proposer = proposer
         """Name of the proposer, as in the setting `optimizer`."""
@@ -28,6 +36,8 @@ class ProposalFailed(FapoError):
         """False where a further request would fail alike (wrong key, unknown model): ask it no more."""
         self.repeated = repeated
         """True where it had nothing but what was tried before."""
+        self.unanswered = unanswered
+        """True if its own model gave no answer: this says nothing of what is left to propose."""
 
 
 class Proposer(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, TextIO
 
-from pytest_fapo.models import Cluster, Diagnosis, Evaluation, Finding
+from pytest_fapo.models import Cluster, Diagnosis, Evaluation, Finding, Outage
 from pytest_fapo.percents import percent
 from pytest_fapo.report.terminal import Terminal
 from pytest_fapo.report.words import count, listing, one_line
@@ -62,6 +62,9 @@ def render_diagnosis(
 def _headline(diagnosis: Diagnosis, evaluation: Evaluation) -> str:
     train = evaluation.in_split("train")
     failing = sum(not item.passed for item in train)
+    outage = Outage(item for item in evaluation.items.values() if item.split == "train")
+    if not train and outage:
+        return f"{one_line(outage.summary)}: there is nothing to diagnose."
     if not train:
         return "No train case was run, so there is nothing to diagnose."
     if not failing:

@@ -17,6 +17,7 @@ _PENDING = (*_UNTOUCHED, "conflict")
 _NO_CHANGE = {
     "budget": "no change was proven to help before a budget was used up.",
     "interrupted": "the run was interrupted before any change was proven to help.",
+    "no-answer": "a model did not answer before any change was proven to help.",
     "no-failures": "nothing fails, so there is nothing to mend.",
     "unproven": "what was accepted did not pass its final proof.",
     "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
@@ -86,6 +87,7 @@ def stopped(summary: Summary) -> str:
         "nothing-left": "nothing left to propose",
         "budget": "a budget is used up",
         "interrupted": "interrupted; what was accepted before is kept" if summary.accepted else "interrupted",
+        "no-answer": "no verdict without answers",
         "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
         "unproven": "the final proof, in a fresh interpreter, failed",
         "no-failures": "no train case fails",

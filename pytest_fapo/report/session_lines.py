@@ -27,10 +27,12 @@ def session_lines(
         for split in SPLITS
         if evaluation.in_split(split)
     ]
+    outage = evaluation.outage
+    lacking = [f"fapo: {shown(outage.sentence)}"] if outage else []
     if not scores:
-        return []
+        return lacking
     spending = evaluation.spending
-    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(evaluation)]
+    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(evaluation), *lacking]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {Standing(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _offline(evaluation):

@@ -13,6 +13,7 @@ StopReason = Literal[
     "nothing-left",  # no proposer has anything left to try
     "budget",  # a budget was reached; `stop_detail` says which
     "interrupted",  # Ctrl-C
+    "no-answer",  # a model gave no whole answer; `stop_detail` quotes its provider; the run can be resumed
     "not-reproduced",  # the unpatched copy did not give the baseline's results
     "unproven",  # what was accepted did not pass once more in a fresh interpreter; `stop_detail` says how
     "no-failures",  # there was nothing to mend

@@ -16,6 +16,13 @@ _ERRORS = re.compile(
 )
 
 
+def no_answer(failure: Failure) -> Finding:
+    """The finding of an item of which a call got no whole answer: there is no other."""
+    lacking = failure.item.unanswered[0]
+    what = f"no answer from the model ({lacking.reason})" + (f": {lacking.words}" if lacking.words else "")
+    return failure.finding("infrastructure", _asking(failure), what, confidence=0.95, level="structure")
+
+
 def infrastructure(failure: Failure) -> Finding | None:
     """An LLM request that never got its answer, or an error type that only infrastructure raises."""
     kind = failure.assertion.error or failure.item.error_type.rpartition(".")[2]
@@ -35,6 +42,14 @@ def infrastructure(failure: Failure) -> Finding | None:
             "infrastructure", _erring(failure), f"{kind}{about}", confidence=0.9, level="structure"
         )
     return None
+
+
+def _asking(failure: Failure) -> StepView | None:
+    """The step that got no answer; None where the test itself had asked."""
+    call = _failed_call(failure)
+    if call is None or failure.view is None:
+        return None
+    return next((view for view in failure.view.steps if call in view.calls), None)
 
 
 def _failed_call(failure: Failure) -> LLMCall | None:

@@ -182,6 +182,8 @@ class LLMProposer(ProposerDefaults):
             message = f"{self.name} gave no usable answer, also when asked again: {error}"
             raise ProposalFailed(message, proposer=self.name) from None
         except ProviderFailed as error:
-            raise ProposalFailed(str(error), proposer=self.name, again=error.again) from None
+            raise ProposalFailed(
+                str(error), proposer=self.name, again=error.again, unanswered=error.unanswered
+            ) from None
         except CacheMiss as error:
             raise ProposalFailed(f"{self.name}: {error}", proposer=self.name, again=False) from None
