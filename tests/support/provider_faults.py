@@ -8,6 +8,8 @@ from typing import Any
 from support import llm_shapes as shapes
 from support.llm_server import Answer
 
+HANGS = 0.6
+"""Seconds."""
 TEXT = "billing, as far as one can tell from what was written here"
 
 
@@ -61,6 +63,6 @@ FAULTS: dict[str, Fault] = {
         Answer(chunks=[shapes.sse({"error": {"message": "the model crashed"}})]),
     ),
     "no choices": Fault("HTTP 200 without an answer", Answer(body={**shapes.chat(TEXT), "choices": []})),
-    "hang": Fault("time-out", replace(_WHOLE, delay=0.6)),
+    "hang": Fault("time-out", replace(_WHOLE, delay=HANGS)),
 }
-"""By name. A client gives up on `hang` after its own time-out, which has to be shorter than 0.6 s."""
+"""By name. A client gives up on `hang` after its own time-out, which has to be shorter."""
