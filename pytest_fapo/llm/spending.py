@@ -159,6 +159,31 @@ def read_spending(path: Path, *, who: Who | None = None) -> Spending:
     return totals.spending()
 
 
+def starved(path: Path, begin: float, since: float) -> bool:
+    """True if requests of pipelines were waited for and none was answered since a moment.
+
+    Args:
+        path: the spend file.
+        begin: epoch seconds; what was sent before belongs to others, who may have been killed.
+        since: epoch seconds.
+    """
+    waiting: set[str] = set()
+    failed = False
+    for text in path.read_bytes().split(b"\n") if path.is_file() else ():
+        try:
+            line = json.loads(text)
+            if line["event"] == "sent" and line["who"] == "pipeline" and line["time"] >= begin:
+                waiting.add(line["id"])
+            elif line["event"] == "done" and line["id"] in waiting:
+                waiting.remove(line["id"])
+                if line["time"] >= since and line["answered"]:
+                    return False
+                failed = failed or line["time"] >= since
+        except (ValueError, KeyError, TypeError):
+            continue  # empty, or torn by a kill
+    return failed or bool(waiting)
+
+
 def _add(totals: Totals, lines: list[bytes], who: Who | None = None) -> None:
     for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
         try:

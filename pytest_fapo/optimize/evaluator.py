@@ -233,9 +233,25 @@ class Evaluator:
         )
         self._progress.spending(request.budget.spending())
         request.budget.check(evaluation)
+        self._check_starved(evaluation)
         if key and not evaluation.outage:
             request.run.record(key, evaluation)
         return evaluation
+
+    def _check_starved(self, evaluation: Evaluation) -> None:
+        """Tell a tree that takes too long from a provider that keeps it waiting.
+
+        Raises:
+            NoAnswer: the tests were ended, and no call had been answered for half of their time.
+        """
+        if evaluation.complete or not evaluation.stopped.startswith("time limit"):
+            return
+        from pytest_fapo.llm.spending import starved
+
+        now = time.time()
+        begin, since = now - evaluation.duration, now - evaluation.duration / 2
+        if starved(self._request.budget.spend_file, begin, since):
+            raise NoAnswer(f"the model kept the tests waiting without an answer ({evaluation.stopped})")
 
     def _time_limit(self) -> float:
         """Seconds that one evaluation has; a replayed baseline counts as long as its calls once took."""

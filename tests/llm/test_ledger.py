@@ -15,6 +15,7 @@ import pytest
 
 from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.llm.ledger import SpendLedger, read_spending
+from pytest_fapo.llm.spending import starved
 from pytest_fapo.models import LLMCall, Usage
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
@@ -233,3 +234,23 @@ def test_processes_that_share_a_file_share_its_limits(path: Path) -> None:
     counts = [int(worker.communicate(timeout=30)[0]) for worker in workers]
     assert sum(counts) == 50
     assert read_spending(path).calls == 50
+
+
+def test_waiting_without_an_answer_is_told_from_being_slow(tmp_path: Path) -> None:
+    path = tmp_path / "spend.jsonl"
+
+    def written(*lines: dict[str, object]) -> bool:
+        entries = [{"who": "pipeline", "answered": False, **line} for line in lines]
+        path.write_text("\n".join(json.dumps(entry) for entry in [*entries, {"event": "hit"}]) + '\n{"torn')
+        return starved(path, begin=40.0, since=100.0)
+
+    sent: dict[str, object] = {"event": "sent", "id": "1", "time": 50.0}
+    done: dict[str, object] = {"event": "done", "id": "1", "time": 130.0}
+    assert not starved(path, begin=40.0, since=100.0)
+    assert written(sent)
+    assert not written({**sent, "time": 30.0})
+    assert written(sent, done)
+    assert not written(sent, {**done, "answered": True})
+    assert not written(sent, {**done, "time": 60.0})
+    assert not written({**sent, "who": "optimizer"})
+    assert not written(sent, {**sent, "id": "2"}, {**done, "answered": True})
