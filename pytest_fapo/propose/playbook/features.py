@@ -55,7 +55,7 @@ def features_for(view: View, name: str, rows: Sequence[Seen]) -> list[Feature]:
         if normal(variable) in taken:
             continue
         found.extend(_given(view, variable, rows))
-    found.extend(_numbers_in_text(rows))
+    found.extend(_numbers_in_text(view, rows))
     return found
 
 
@@ -86,12 +86,13 @@ def _given(view: View, variable: str, rows: Sequence[Seen]) -> Iterator[Feature]
         yield Feature("choice", words, tuple(texts))
 
 
-def _numbers_in_text(rows: Sequence[Seen]) -> Iterator[Feature]:
-    amounts = [_largest(_AMOUNT, seen.text) for seen in rows]
+def _numbers_in_text(view: View, rows: Sequence[Seen]) -> Iterator[Feature]:
+    texts = [view.text(seen) for seen in rows]
+    amounts = [_largest(_AMOUNT, text) for text in texts]
     if sum(amount is not None for amount in amounts) >= 4:
         yield Feature("number", "the amount of money", tuple(amounts))
     for unit, pattern in _SPANS.items():
-        spans = [_largest(pattern, seen.text) for seen in rows]
+        spans = [_largest(pattern, text) for text in texts]
         if sum(span is not None for span in spans) >= 4:
             yield Feature("number", f"the number of {unit}s", tuple(spans))
 

@@ -14,7 +14,16 @@ from pytest_fapo.propose.playbook.document import Document
 from pytest_fapo.reading import FieldMap, StepView, TraceView, helper_names, read_assertion
 from pytest_fapo.reading.fields import Reading
 from pytest_fapo.reading.requirements import Requirement, read_requirement
-from pytest_fapo.reading.values import JsonReading, leaves, normal, plain, read_json, same, whole_text
+from pytest_fapo.reading.values import (
+    JsonReading,
+    is_blank,
+    leaves,
+    normal,
+    plain,
+    read_json,
+    same,
+    whole_text,
+)
 
 
 @dataclass
@@ -236,15 +245,39 @@ class View:
         return {}
 
     def _gather(self, seen: Seen) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        if isinstance(seen.case.inputs, dict):
-            values.update(leaves(seen.case.inputs))
+        values = {name: value for name, value in _offered(seen).items() if name not in self.unseen}
         if seen.step is not None:
-            if isinstance(seen.step.step.inputs, dict):
-                values.update(leaves(seen.step.step.inputs))
             for message in _messages(seen.step):
                 values.update(self.document.template.filled(message))
         return values
+
+    @cached_property
+    def unseen(self) -> frozenset[str]:
+        """Names of the inputs that the step's model is not shown: no rule for it may speak of them."""
+        shown: Counter[str] = Counter()
+        filled: Counter[str] = Counter()
+        own = Counter(_words(self.artifact.text))
+        for seen in self.seen:
+            read = _read(seen)
+            if not read:
+                continue
+            words = Counter(_words(read))
+            words.subtract(own)
+            for name, value in _offered(seen).items():
+                said = set(_words(plain(value))) if not is_blank(value) else set()
+                if said:
+                    filled[name] += 1
+                    shown[name] += sum(words[word] > 0 for word in said) >= 0.8 * len(said)
+        unseen = frozenset(name for name, number in filled.items() if shown[name] < 0.5 * number)
+        # Where nothing of the case shows, what shows is made of it in a way that cannot be told.
+        return unseen if unseen < filled.keys() else frozenset()
+
+    def text(self, seen: Seen) -> str:
+        """All that a case gives as input and that the step's model is shown."""
+        inputs = seen.case.inputs
+        if not isinstance(inputs, dict) or not self.unseen:
+            return seen.text
+        return whole_text([value for name, value in leaves(inputs) if name not in self.unseen])
 
     @cached_property
     def variables(self) -> list[str]:
@@ -260,7 +293,20 @@ class View:
 
     def main_texts(self) -> dict[str, str]:
         """Case id -> the text that the case is about: its inputs, without short fields."""
-        return {seen.case.key: _prose(seen.case.inputs) or seen.text for seen in self.seen}
+        return {seen.case.key: self._prose(seen) or self.text(seen) for seen in self.seen}
+
+    def _prose(self, seen: Seen) -> str:
+        """The texts of three words and more."""
+        inputs = seen.case.inputs
+        if isinstance(inputs, str):
+            return inputs
+        if not isinstance(inputs, dict):
+            return ""
+        return "\n".join(
+            value
+            for name, value in leaves(inputs)
+            if name not in self.unseen and isinstance(value, str) and len(_words(value)) >= 3
+        )
 
     @cached_property
     def noun(self) -> str:
@@ -285,15 +331,23 @@ def _messages(step: StepView) -> Iterator[str]:
             yield whole_text(message.get("content") if isinstance(message, dict) else message)
 
 
-def _prose(inputs: Any) -> str:
-    """The texts of three words and more."""
-    if isinstance(inputs, str):
-        return inputs
-    if not isinstance(inputs, dict):
-        return ""
-    return "\n".join(
-        value for _, value in leaves(inputs) if isinstance(value, str) and len(re.findall(r"\w+", value)) >= 3
-    )
+def _offered(seen: Seen) -> dict[str, Any]:
+    """The case's inputs and the step's own arguments, by name."""
+    values: dict[str, Any] = {}
+    if isinstance(seen.case.inputs, dict):
+        values.update(leaves(seen.case.inputs))
+    if seen.step is not None and isinstance(seen.step.step.inputs, dict):
+        values.update(leaves(seen.step.step.inputs))
+    return values
+
+
+def _read(seen: Seen) -> str:
+    """What the step's model was sent; empty where that is not on record."""
+    return "" if seen.step is None else seen.step.messages_text
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def listed(values: list[Any], *, last: str = "or") -> str:

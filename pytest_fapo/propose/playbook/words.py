@@ -14,7 +14,10 @@ from pytest_fapo.propose.playbook.common import COMMON
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\S*\d\S*|[.!?\n]")
 _ADDRESS = re.compile(r"https?://\S+|\S+@\S+|www\.\S+")
 _NEGATIONS = frozenset(["not", "no", "never", "without", "nothing"])
-_PARTICLES = frozenset(["back", "off", "out", "up", "down", "in", "on", "away", "twice"])
+_PARTICLES = frozenset(["back", "away", "twice"])
+"""They make a phrase of the word before (`sent back`); a preposition makes a scrap (`password in`)."""
+EVERYWHERE = 0.2
+"""A word of so many of the texts, under most labels, stands at no end of a phrase: in any language."""
 MOST_CHARS = 8_000
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ied", "ies", "ed", "es", "ly", "s", "e", "y")
 
@@ -125,6 +128,8 @@ class Lexicon:
         for key, hits in self.counts[label].items():
             misses = self.everywhere[key] - hits
             rate, other_rate = (hits + 0.1) / (size + 1), (misses + 0.1) / (others + 1)
+            if " " in key and any(self._is_everywhere(part) for part in key.split()):
+                continue
             if hits < least or hits / (hits + misses) < _precision(hits) or rate <= 2 * other_rate:
                 continue
             odds = math.log(rate / other_rate)
@@ -132,6 +137,12 @@ class Lexicon:
             found.append((weight, Term(key, self.surface(key), hits, misses)))
         found.sort(key=lambda pair: (-pair[0], pair[1].stem))
         return [term for _, term in found]
+
+    def _is_everywhere(self, word: str) -> bool:
+        """True for a word that stands in many texts of most labels, as articles and prepositions do."""
+        if word in _NEGATIONS or self.everywhere[word] < max(4, EVERYWHERE * self.total):
+            return False
+        return sum(counted[word] > 0 for counted in self.counts.values()) > 0.6 * len(self.counts)
 
     def cover(
         self,

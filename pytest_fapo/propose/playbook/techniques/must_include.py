@@ -147,7 +147,7 @@ def _fact_lines(view: View, demands: list[Demand]) -> list[str]:
     from_input: list[Demand] = []
     for demand in demands:
         step = demand.seen.step
-        if mentions(demand.seen.text, demand.phrase):
+        if mentions(view.text(demand.seen), demand.phrase):
             from_input.append(demand)
         elif step is not None and mentions(step.messages_text, demand.phrase):
             told.append(demand)

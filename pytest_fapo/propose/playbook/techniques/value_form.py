@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from math import factorial, prod
 from typing import Any
 
 from pytest_fapo.propose.playbook.advice import Advice
@@ -12,6 +14,8 @@ from pytest_fapo.propose.playbook.view import Seen, View
 from pytest_fapo.reading.values import alike, is_blank, mentions, plain, same, to_dates, to_number
 
 NAME = "value form"
+LEAST_CHANCE = 20
+"""Lists with fewer orders between them may be sorted by chance: then nothing is said of it."""
 _SIGNS = {
     "-": "a hyphen",
     "_": "an underscore",
@@ -114,7 +118,7 @@ def _number_line(subject: str, values: list[Any], *, quoted: bool, json: bool) -
 def _date_pattern(texts: list[str]) -> str:
     for pattern, words in (
         (r"\d\d/\d\d/\d{4}", "two digits, two digits and the year, parted by slashes"),
-        (r"\d\d\.\d\d\.\d{4}", "DD.MM.YYYY (day, month, year)"),
+        (r"\d\d\.\d\d\.\d{4}", _dotted(texts)),
         (r"\d{1,2} [A-Z][a-z]+ \d{4}", "day, name of the month and year, such as 5 March 2031"),
     ):
         if all(re.fullmatch(pattern, text) for text in texts):
@@ -122,19 +126,42 @@ def _date_pattern(texts: list[str]) -> str:
     return ""
 
 
+def _dotted(texts: list[str]) -> str:
+    """Which of the two numbers is the day, where a date tells by a number that no month has."""
+    first, second = ({text[place : place + 2] for text in texts} for place in (0, 3))
+    if max(first) > "12" >= max(second):
+        return "DD.MM.YYYY (day, month, year)"
+    if max(second) > "12" >= max(first):
+        return "MM.DD.YYYY (month, day, year)"
+    return "two digits, two digits and the year, parted by dots"
+
+
 def _day_first(view: View) -> list[str]:
-    """Whether inputs like 03/04/2025 mean day or month first, where the labels tell."""
-    day = month = 0
+    """Whether inputs like 03/04/2025 mean day or month first, where the labels tell.
+
+    A date such as 25/12/2025 or 03/03/2025 tells nothing: it has one reading only.
+    """
+    found: dict[str, set[str]] = {"/": set(), ".": set()}
+    seen_dates: Counter[str] = Counter()
     for seen in view.seen:
         expected = set(_strings(seen))
-        for a, b, year in re.findall(r"\b(\d{1,2})[/.](\d{1,2})[/.](\d{4})\b", seen.text):
-            day += f"{year}-{int(b):02d}-{int(a):02d}" in expected and a != b
-            month += f"{year}-{int(a):02d}-{int(b):02d}" in expected and a != b
-    if day >= 2 and not month:
-        return ["In dates such as 03/04 the day comes first."]
-    if month >= 2 and not day:
-        return ["In dates such as 03/04 the month comes first."]
-    return []
+        dates = re.findall(r"(?<![\d/.])(\d{1,2})([/.])(\d{1,2})\2(\d{4})\b", view.text(seen))
+        for a, sign, b, year in dates:
+            if not (1 <= int(a) <= 12 and 1 <= int(b) <= 12) or int(a) == int(b):
+                continue
+            readings = {
+                "day": f"{year}-{int(b):02d}-{int(a):02d}",
+                "month": f"{year}-{int(a):02d}-{int(b):02d}",
+            }
+            told = [first for first, date in readings.items() if date in expected]
+            if len(told) == 1:
+                found[sign].add(told[0])
+                seen_dates[sign] += 1
+    return [
+        f"In dates such as 03{sign}04 the {min(told)} comes first."
+        for sign, told in found.items()
+        if len(told) == 1 and seen_dates[sign] >= 2
+    ]
 
 
 def identifier(texts: list[str]) -> str:
@@ -188,7 +215,8 @@ def _list_lines(subject: str, values: list[Any]) -> list[str]:
     if len(lists) < len(values):
         return []
     lines = [f"{subject} is a list with one entry per item, each as short as possible."]
-    if any(len(value) > 1 for value in lists) and all(value == sorted(value, key=plain) for value in lists):
+    chance = prod(factorial(len({plain(each) for each in value})) for value in lists)
+    if chance >= LEAST_CHANCE and all(value == sorted(value, key=plain) for value in lists):
         lines.append(f"{subject} is sorted alphabetically.")
     return lines
 
