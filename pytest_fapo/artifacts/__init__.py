@@ -3,6 +3,7 @@
 from pytest_fapo.artifacts.between import edits_between
 from pytest_fapo.artifacts.diff import unified_diff
 from pytest_fapo.artifacts.front_matter import front_matter
+from pytest_fapo.artifacts.merge import merge
 from pytest_fapo.artifacts.store import ArtifactStore
 from pytest_fapo.artifacts.writeback import WriteResult, recover, write_back
 
@@ -11,6 +12,7 @@ __all__ = [
     "WriteResult",
     "edits_between",
     "front_matter",
+    "merge",
     "recover",
     "unified_diff",
     "write_back",

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def unified_diff(root: Path, files: Mapping[str, bytes]) -> str:
-    """The difference between the files on the disk and `files`, for `git apply` in `root`.
+def unified_diff(root: Path, files: Mapping[str, bytes], before: Mapping[str, bytes] | None = None) -> str:
+    """The difference between `before` and `files`, for `git apply` in `root`.
 
     Inside a repository the patch names the files from its top, as git's own patches do, since that is how
     `git apply` reads them in whatever folder it runs.
@@ -22,11 +22,22 @@ def unified_diff(root: Path, files: Mapping[str, bytes]) -> str:
     Args:
         root: folder that the paths are relative to.
         files: new contents by relative POSIX path; a path that does not exist yet becomes a new file.
+        before: old contents; a path that is missing did not exist. Default: as they are on the disk.
+
+    The index lines name both contents, so that `git apply --3way` can merge the patch into an edited file.
     """
     prefix = _below_top(root)
-    return "".join(
-        _of_file(root / path, prefix + _behind_links(root, path), files[path]) for path in sorted(files)
-    )
+    texts = []
+    for path in sorted(files):
+        file = root / path
+        old = before.get(path) if before is not None else file.read_bytes() if file.is_file() else None
+        texts.append(_of_file(old, _mode(file), prefix + _behind_links(root, path), files[path]))
+    return "".join(texts)
+
+
+def _mode(file: Path) -> str:
+    """As git knows it; of a file that is not there, that of any new one."""
+    return "100755" if file.is_file() and file.stat().st_mode & 0o100 else "100644"
 
 
 def _behind_links(root: Path, path: str) -> str:
@@ -44,23 +55,24 @@ def _below_top(root: Path) -> str:
     return ""
 
 
-def _of_file(file: Path, path: str, new: bytes) -> str:
-    old = file.read_bytes() if file.is_file() else None
+def _of_file(old: bytes | None, mode: str, path: str, new: bytes) -> str:
     if old == new:
         return ""
     head = f"diff --git {_quoted('a/' + path)} {_quoted('b/' + path)}\n"
     if old is None:
         head += "new file mode 100644\n"
+    head += f"index {_blob(old)}..{_blob(new)}{'' if old is None else f' {mode}'}\n"
     try:
         before, after = _lines(old or b""), _lines(new)
     except UnicodeDecodeError:
-        return head + _binary(old, new)
+        return f"{head}GIT binary patch\n{_literal(new)}\n{_literal(old or b'')}\n"
     label = _label("a/" + path) if old is not None else "/dev/null"
     body = "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n"
         for line in list(difflib.unified_diff(before, after))[2:]
     )
-    return f"{head}--- {label}\n+++ {_label('b/' + path)}\n{body}"
+    # Without a hunk (an empty new file) git wants no names of files either.
+    return f"{head}--- {label}\n+++ {_label('b/' + path)}\n{body}" if body else head
 
 
 def _lines(data: bytes) -> list[str]:
@@ -89,13 +101,6 @@ def _quoted(path: str) -> str:
         else:
             pieces.append(character if 0x20 <= byte < 0x7F else f"\\{byte:03o}")
     return '"' + "".join(pieces) + '"'
-
-
-def _binary(old: bytes | None, new: bytes) -> str:
-    return (
-        f"index {_blob(old)}..{_blob(new)}{'' if old is None else ' 100644'}\n"
-        f"GIT binary patch\n{_literal(new)}\n{_literal(old or b'')}\n"
-    )
 
 
 def _blob(data: bytes | None) -> str:

@@ -53,5 +53,11 @@ def _carry_out(name: str, console: Console, action: _Action, *, done: str, idle:
         console.line(f"Nothing to do: the files {idle}.")
         return NOTHING_DONE
     console.line((f"{done}, run {run.path.name}: {listing(sorted(result.written))}.", "bold"))
-    console.verbatim("Next    git diff")
+    merged = getattr(result, "merged", [])
+    if merged:
+        files = listing(merged)
+        console.line(
+            f"{files} had been edited since the run: it holds both changes now, which nobody has proven."
+        )
+    console.verbatim("Next    git diff" if not merged else "Next    pytest")
     return OK

@@ -100,7 +100,7 @@ def _add_changes(commands: _Commands[argparse.ArgumentParser]) -> None:
         "apply",
         "changes:apply",
         "Write the patch of a run into the project: all of it or nothing.",
-        "Refused where a file has changed since the run.",
+        "Merged with edits of other lines; refused where a file was edited in the same ones.",
     )
     _add_run(apply)
     undo = _command(
@@ -108,7 +108,7 @@ def _add_changes(commands: _Commands[argparse.ArgumentParser]) -> None:
         "undo",
         "changes:undo",
         "Give the files that a run has written the exact bytes back that they had.",
-        "Refused where a file has changed since.",
+        "Later edits of other lines stay; refused where a file was edited in the same ones.",
     )
     _add_run(undo)
 

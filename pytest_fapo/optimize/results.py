@@ -6,7 +6,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
-from pytest_fapo.artifacts import WriteResult, recover, write_back
+from pydantic import Field
+
+from pytest_fapo.artifacts import WriteResult, merge, recover, write_back
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Record
 from pytest_fapo.optimize.resume import finish_writing
@@ -34,15 +36,22 @@ class _Pending(Record):
     before: RunResult
 
 
-def apply_run(root: Path, run: RunDirectory) -> WriteResult:
-    """Write everything that a run has proven into the project, all or none.
+class Applied(WriteResult):
+    """What became of an apply."""
+
+    merged: list[str] = Field(default_factory=list)
+    """Files that a person has edited since the run: they hold both changes now, which nobody has proven."""
+
+
+def apply_run(root: Path, run: RunDirectory) -> Applied:
+    """Write everything that a run has proven into the project, all or none; beside what a person has edited.
 
     Args:
         root: the project's folder.
         run: the run's folder.
 
     Returns:
-        what was written; with conflicts, nothing was, because those files are not as the run found them.
+        what was written; with conflicts, nothing was, because those files were edited in the same lines.
 
     Raises:
         FapoError: the run left no proven change, or its records cannot be read.
@@ -50,36 +59,71 @@ def apply_run(root: Path, run: RunDirectory) -> WriteResult:
     result = settled_result(root, run)
     files = {path: change.new for path, change in result.files.items()}
     expected = {path: _expected(root, path, change) for path, change in result.files.items()}
-    outcome = _write(root, run, result, marked(result, files), files, expected)
+    found: dict[str, bytes] = {}
+    for path, change in result.files.items():
+        now = current(root, path)
+        mine = change.original if change.found is not None else now
+        if mine is None or (change.stands(mine) and change.found is None):
+            continue
+        merged = merge(change.old, mine, change.new) if change.old is not None else None
+        if now is None or merged is None:
+            continue  # the writing says what is in the way
+        if change.found is None and not change.written:
+            files[path], expected[path], found[path] = merged, digest(now), now
+        elif digest(now) == change.written:
+            files[path] = merged
+    outcome = _write(root, run, result, marked(result, files, found=found), files, expected)
     if outcome.written:
         run.log("applied", files=sorted(outcome.written))
-    return outcome
+    return Applied(**outcome.model_dump(), merged=sorted(found) if outcome.written else [])
 
 
 def undo_run(root: Path, run: RunDirectory) -> WriteResult:
     """Give the files that a run has written their exact bytes from before it; what it created is removed.
+
+    Where a file was edited since, only the run's own lines are taken back.
 
     Args:
         root: the project's folder.
         run: the run's folder.
 
     Returns:
-        what was changed; with conflicts, nothing was, because those files were edited since.
+        what was changed; with conflicts, nothing was, because those files were edited in the same lines.
 
     Raises:
         FapoError: the run left no proven change, or its records cannot be read.
     """
     result = settled_result(root, run)
-    files = {path: change.old for path, change in result.files.items() if change.written}
+    files = {path: change.original for path, change in result.files.items() if change.written}
     expected = {path: result.files[path].written for path in files}
+    for path in files:
+        now = current(root, path)
+        rest = None if now is None else _without_run(result.files[path], now)
+        if now is not None and rest is not None:
+            files[path], expected[path] = rest, digest(now)
     outcome = _write(root, run, result, marked(result, {}), files, expected, since="it was written")
     if outcome.written:
         run.log("undone", files=sorted(outcome.written))
     return outcome
 
 
+def _without_run(change: FileChange, now: bytes) -> bytes | None:
+    """A file that was edited after the run's change was written, without that change; None where it cannot be
+    told apart from the edits."""
+    original, put = change.original, change.new
+    if digest(now) == change.written or original is None or change.old is None:
+        return None
+    if digest(put) != change.written:
+        put = merge(change.old, original, change.new) or b""
+    return merge(put, now, original) if digest(put) == change.written else None
+
+
 def write_part(
-    root: Path, run: RunDirectory, files: Mapping[str, bytes], decided: Mapping[str, Decision]
+    root: Path,
+    run: RunDirectory,
+    files: Mapping[str, bytes],
+    decided: Mapping[str, Decision],
+    base: Mapping[str, bytes] | None = None,
 ) -> WriteResult:
     """Write what a person accepted of a run, all or none; `undo_run` takes it back.
 
@@ -88,11 +132,18 @@ def write_part(
         run: the run's folder.
         files: contents by relative POSIX path, each of a file that the run changed.
         decided: what is settled now, by address; it stays as it was where there are conflicts.
+        base: the files as they were when the contents were made from them; default: as the run found them.
     """
     result = settled_result(root, run)
     kept = {path: content for path in result.files if (content := _held(root, path, result)) is not None}
     expected = {path: _expected(root, path, result.files[path]) for path in files}
-    after = marked(result, {**kept, **files}, decided)
+    found = {}
+    for path in files:
+        change = result.files[path]
+        if base is not None and path in base and not change.stands(base[path]):
+            expected[path] = digest(base[path])
+            found[path] = base[path]
+    after = marked(result, {**kept, **files}, decided, found)
     outcome = _write(root, run, result, after, files, expected)
     if not outcome.conflicts:
         run.log("reviewed", files=sorted(outcome.written), decided=dict(decided))

@@ -34,6 +34,10 @@ class FileChange(Record):
     """SHA-256 (hex) of what the run has put into the project's file; empty where it has put nothing there.
     It is set before the file is written, so a killed write may have left the file as it was."""
 
+    found: str | None = None
+    """Base64 of what a person had made of the file when the run's change was merged into it; None where it
+    was as in `before`."""
+
     @property
     def old(self) -> bytes | None:
         return None if self.before is None else base64.b64decode(self.before)
@@ -41,6 +45,11 @@ class FileChange(Record):
     @property
     def new(self) -> bytes:
         return base64.b64decode(self.after)
+
+    @property
+    def original(self) -> bytes | None:
+        """What the project's file held before anything of the run was put into it."""
+        return self.old if self.found is None else base64.b64decode(self.found)
 
     def stands(self, now: bytes | None) -> bool:
         """Whether the project's file is as the run found it, or as the run has left it."""
@@ -156,7 +165,10 @@ def store_result(run: RunDirectory, result: RunResult) -> None:
 
 
 def marked(
-    result: RunResult, contents: Mapping[str, bytes], decided: Mapping[str, Decision] | None = None
+    result: RunResult,
+    contents: Mapping[str, bytes],
+    decided: Mapping[str, Decision] | None = None,
+    found: Mapping[str, bytes] | None = None,
 ) -> RunResult:
     """The result once the project holds some of it.
 
@@ -164,11 +176,16 @@ def marked(
         result: as it was.
         contents: by path, everything of the run that the project is going to hold; nothing when undone.
         decided: what a review has settled.
+        found: by path, what a file held that a person had edited before.
     """
-    files = {
-        path: change.model_copy(update={"written": digest(contents[path]) if path in contents else ""})
-        for path, change in result.files.items()
-    }
+    files = {}
+    for path, change in result.files.items():
+        update: dict[str, str | None] = {"written": digest(contents[path]) if path in contents else ""}
+        if path not in contents:
+            update["found"] = None
+        elif found and path in found:
+            update["found"] = _packed(found[path])
+        files[path] = change.model_copy(update=update)
     return result.model_copy(update={"files": files, "decided": dict(decided or {})})
 
 

@@ -175,7 +175,7 @@ class Writer:
 
     def _save_patch(self, files: Mapping[str, bytes]) -> str:
         request = self._request
-        return shown(request.run.save_text(PATCH, unified_diff(request.root, files)))
+        return shown(request.run.save_text(PATCH, unified_diff(request.root, files, request.snapshot.files)))
 
     # --- ask ------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Writer:
         return Change(
             title=edit.address,
             hypothesis=attempts[-1].candidate.hypothesis,
-            diff=unified_diff(self._request.root, files),
+            diff=unified_diff(self._request.root, files, self._request.snapshot.files),
             splits=_numbers(attempts),
             fixed=len({nodeid for attempt in attempts for nodeid in attempt.verdict.fixed}),
             broken=0,

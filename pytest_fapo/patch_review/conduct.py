@@ -152,7 +152,8 @@ class _Review:
     def _write(self, proven: Proven) -> int:
         run, terminal = self._reviewable.run, self._terminal
         decisions = self._draft.decisions()
-        result = write_part(self._request.root, run, self._draft.files(), decisions)
+        base = self._reviewable.snapshot.files
+        result = write_part(self._request.root, run, self._draft.files(), decisions, base)
         terminal.line("")
         if result.conflicts:
             self._say_conflicts(result)

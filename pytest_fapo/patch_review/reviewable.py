@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pytest_fapo.artifacts import merge
 from pytest_fapo.config import Scope
 from pytest_fapo.errors import ArtifactError, FapoError
 from pytest_fapo.optimize import RunDirectory, Snapshot
@@ -25,12 +26,15 @@ class Reviewable:
     edits: list[EditMade]
     """What is asked about, in the order of the scope."""
     left_out: list[str] = field(default_factory=list)
-    """Files that were changed since by somebody else: their changes do not fit any more."""
+    """Files that were changed since by somebody else, in the same lines: the changes do not fit any more."""
+
+    merged: bool = False
+    """Whether a person has edited any of the run's files since."""
 
     @property
     def whole(self) -> bool:
         """Whether all that the run has proven is asked about, on the files that the run began with."""
-        return len(self.edits) == len(self.result.edits) and not self.result.written
+        return len(self.edits) == len(self.result.edits) and not self.result.written and not self.merged
 
 
 def find_reviewable(root: Path, scope: Scope, name: str | None = None) -> Reviewable:
@@ -51,17 +55,35 @@ def find_reviewable(root: Path, scope: Scope, name: str | None = None) -> Review
             f"(`fapo undo {run.path.name}` takes back what was written)"
         )
     changed = [path for path, change in result.files.items() if not change.stands(current(root, path))]
-    edits = [edit for edit in result.open if _path(edit) not in changed]
-    touched = sorted({_path(edit) for edit in result.open} & set(changed))
+    snapshot = Snapshot.take(root, scope)
+    edits = [
+        fitting
+        for edit in result.open
+        if (fitting := edit if _path(edit) not in changed else _merged(edit, result, snapshot)) is not None
+    ]
+    kept = {edit.address for edit in edits}
+    touched = sorted({_path(edit) for edit in result.open if edit.address not in kept})
     if not edits:
         raise FapoError(
             f"run {run.path.name}: {listing(touched)} changed since the run, so that its changes do not fit "
             f"any more; put the files back, or start a new run with --fapo-optimize"
         )
-    snapshot = Snapshot.take(root, scope)
     for edit in edits:
         _check(edit, snapshot, run)
-    return Reviewable(run, result, snapshot, edits, touched)
+    return Reviewable(run, result, snapshot, edits, touched, merged=bool(changed))
+
+
+def _merged(edit: EditMade, result: RunResult, snapshot: Snapshot) -> EditMade | None:
+    """The same change of a text that a person has edited since; None where both changed the same lines."""
+    change = result.files[_path(edit)]
+    if change.old is None or change.written or _path(edit) not in snapshot.files:
+        return None
+    try:
+        now = snapshot.store.get(edit.address).text
+    except ArtifactError:
+        return None
+    text = merge(edit.before.encode(), now.encode(), edit.after.encode())
+    return None if text is None else edit.model_copy(update={"before": now, "after": text.decode()})
 
 
 def _run(root: Path, name: str | None) -> tuple[RunDirectory, RunResult]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,9 @@ def test_git_applies_a_patch_that_creates(make_store: MakeStore, tmp_path: Path)
     files = store.render([new("p/x/new.md", "no newline"), Edit(address="p/a.md", before="a\n", after="b\n")])
     subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
     patch = unified_diff(tmp_path, files)
-    assert "new file mode 100644\n--- /dev/null\n+++ b/p/x/new.md\n" in patch
+    assert re.search(
+        r"new file mode 100644\nindex 0{40}\.\.\w{40}\n--- /dev/null\n\+\+\+ b/p/x/new.md\n", patch
+    )
     subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=patch.encode(), check=True)
     assert (tmp_path / "p/x/new.md").read_text() == "no newline"
     subprocess.run(["git", "apply", "-R", "-"], cwd=tmp_path, input=patch.encode(), check=True)

@@ -23,6 +23,7 @@ from pytest_fapo.optimize.results import (
     write_part,
 )
 from pytest_fapo.optimize.run_result import save_result
+from pytest_fapo.patch_review import find_reviewable
 
 BEFORE = {
     "app/prompts/sort.md": b"Sort.\r\nTicket: {ticket}\r\n",
@@ -104,8 +105,7 @@ def test_files_edited_since_are_named_and_nothing_is_touched(made: Made) -> None
     (made.root / NEW).write_bytes(b"Be loud.\n")
     (made.root / "app/prompts/sort.md").unlink()
     expected = made.files()
-    result = undo_run(made.root, made.run)
-    assert result.conflicts == {
+    assert undo_run(made.root, made.run).conflicts == {
         NEW: "changed since it was written",
         "app/prompts/sort.md": "deleted since it was written",
     }
@@ -206,3 +206,84 @@ def test_a_run_without_changes_says_so(tmp_path: Path) -> None:
     (run.path / "result.json").write_text('{"files": [1]}')
     with pytest.raises(FapoError, match="not written by this version"):
         apply_run(tmp_path, run)
+
+
+LINES = b"".join(b"Rule %d.\n" % number for number in range(9))
+RUN = LINES.replace(b"Rule 2.", b"Rule 2, by the run.")
+MINE = LINES.replace(b"Rule 6.", b"Rule 6, by me.")
+BOTH = RUN.replace(b"Rule 6.", b"Rule 6, by me.")
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> tuple[Path, RunDirectory]:
+    """A run that has proven a change of one line of a prompt."""
+    root = tmp_path / "lines"
+    (root / "p").mkdir(parents=True)
+    (root / "p/a.md").write_bytes(LINES)
+    run = RunDirectory.create(root / ".fapo" / "runs")
+    save_result(run, Snapshot.take(root, Scope(prompts=["p/*.md"])), {"p/a.md": RUN}, [])
+    run.log("finished", stop="target", writing="patch")
+    return root, run
+
+
+def test_edits_beside_the_runs_are_kept_when_it_is_applied_and_taken_back(
+    lines: tuple[Path, RunDirectory],
+) -> None:
+    root, run = lines
+    (root / "p/a.md").write_bytes(MINE)
+    applied = apply_run(root, run)
+    assert (applied.written, applied.merged) == (["p/a.md"], ["p/a.md"])
+    assert (root / "p/a.md").read_bytes() == BOTH
+    assert apply_run(root, run).written == []
+    undo_run(root, run)
+    assert (root / "p/a.md").read_bytes() == MINE
+
+
+@pytest.mark.parametrize("edited_before", [True, False])
+def test_an_edit_after_the_writing_survives_the_undo(
+    lines: tuple[Path, RunDirectory], edited_before: bool
+) -> None:
+    root, run = lines
+    if edited_before:
+        (root / "p/a.md").write_bytes(MINE)
+    apply_run(root, run)
+    (root / "p/a.md").write_bytes((root / "p/a.md").read_bytes() + b"One more rule.\n")
+    assert undo_run(root, run).written == ["p/a.md"]
+    assert (root / "p/a.md").read_bytes() == (MINE if edited_before else LINES) + b"One more rule.\n"
+
+
+def test_edits_of_the_same_lines_are_a_conflict(lines: tuple[Path, RunDirectory]) -> None:
+    root, run = lines
+    (root / "p/a.md").write_bytes(LINES.replace(b"Rule 2.", b"Rule 2, by me."))
+    assert apply_run(root, run).conflicts == {"p/a.md": "changed since the run began"}
+    (root / "p/a.md").write_bytes(LINES)
+    apply_run(root, run)
+    (root / "p/a.md").write_bytes(RUN.replace(b"Rule 2, by the run.", b"Rule 2, by me."))
+    assert undo_run(root, run).conflicts == {"p/a.md": "changed since it was written"}
+
+
+def test_two_runs_are_taken_back_each_by_itself(lines: tuple[Path, RunDirectory]) -> None:
+    root, run = lines
+    apply_run(root, run)
+    second = RunDirectory.create(root / ".fapo" / "runs")
+    after = RUN.replace(b"Rule 7.", b"Rule 7, by the second run.")
+    save_result(second, Snapshot.take(root, Scope(prompts=["p/*.md"])), {"p/a.md": after}, [])
+    second.log("finished", stop="target", writing="patch")
+    apply_run(root, second)
+    undo_run(root, run)
+    assert (root / "p/a.md").read_bytes() == LINES.replace(b"Rule 7.", b"Rule 7, by the second run.")
+    undo_run(root, second)
+    assert (root / "p/a.md").read_bytes() == LINES
+
+
+def test_a_review_offers_the_change_in_an_edited_file(lines: tuple[Path, RunDirectory]) -> None:
+    root, run = lines
+    (root / "p/a.md").write_bytes(MINE)
+    reviewable = find_reviewable(root, Scope(prompts=["p/*.md"]))
+    assert [edit.after.encode() for edit in reviewable.edits] == [BOTH]
+    assert not reviewable.whole
+    base = reviewable.snapshot.files
+    result = write_part(root, run, {"p/a.md": BOTH}, {"p/a.md": "accepted"}, base)
+    assert (result.written, result.conflicts) == (["p/a.md"], {})
+    undo_run(root, run)
+    assert (root / "p/a.md").read_bytes() == MINE
