@@ -1,97 +1,308 @@
-"""Is a gain the candidate's, or the luck of the answers? The parent is asked once more for what was mended.
+"""Is a change the candidate's, or the luck of the answers? What decides is asked again on both trees.
 
-Of many candidates that change nothing the luckiest looks good, most of all beside an unlucky parent:
-what it failed by chance, it passes the next time.
+Of many candidates that change nothing the luckiest looks good, and of many cases one fails by chance. So what
+a verdict rests on, cases that pass only now and cases that fail only now, is run again with fresh answers (of
+the pipeline and of the judges in its tests) on the tree without the edit and on the one with it. A gain
+counts where a sequential exact test says so (`sequential`); a loss where it comes again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from pytest_fapo.gate.metrics import metric_differences
 from pytest_fapo.gate.policy import GatePolicy
-from pytest_fapo.gate.units import Unit, units
-from pytest_fapo.models import Evaluation, Verdict
+from pytest_fapo.gate.sequential import Evidence, LossState, Pairs, loss_state
+from pytest_fapo.gate.units import Chance, Unit, units
+from pytest_fapo.gate.verdicts import count
+from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Verdict
 
-ASKED = 5
-"""So many of the mended train items are asked again at most."""
+Tree: TypeAlias = Literal["parent", "edited"]
+Ask: TypeAlias = Callable[[Tree, Sequence[str], int], Evaluation]
+"""Runs items on a tree with fresh answers; equal numbers name the same sample, on both trees."""
 
-_STRICT = GatePolicy()
-
-
-def to_confirm(before: Evaluation, after: Evaluation, *, policy: GatePolicy = _STRICT) -> list[str]:
-    """Node ids of train items that failed on the parent and pass with the candidate, evenly chosen; with a
-    graded objective, of those whose score has risen most.
-
-    One item per case. Empty where the answers come from a stand-in on this machine, which does not vary, and
-    where nothing that was mended made a call.
-    """
-    train = [unit for unit in units(before, after) if unit.split == "train"]
-    gainers = {unit.case: unit.name for unit in _gainers(train, before, after, policy)}
-    varying = [nodeid for nodeid in gainers.values() if _may_vary(before, nodeid)]
-    if policy.objective is not None:
-        return varying[:ASKED]
-    step = max(1, len(varying) / ASKED)
-    return [varying[int(place * step)] for place in range(min(ASKED, len(varying)))]
+_DEAD = 2
+"""A gain that failed to come so many times more often than it came is not asked any more."""
+_MOST_PAIRS = 24
+"""Pairs of one case at most."""
+_STEADY = 3
+"""Gains asked again where the answers come from this machine."""
+_MOST_FALLS = 20
+"""Cases in which a metric fell that are asked again at most."""
 
 
-def confirmed(
-    asked: Sequence[str],
-    again: Evaluation,
-    verdict: Verdict,
-    *,
-    policy: GatePolicy = _STRICT,
-    before: Evaluation | None = None,
-    after: Evaluation | None = None,
-) -> Verdict:
-    """The verdict in view of a second sample of the parent.
+@dataclass(frozen=True)
+class Claim:
+    """A case that came out differently on the two trees."""
+
+    name: str
+    """Node id of the test's first repeat."""
+    metric: str = ""
+    """The graded metric that moved; empty for pass and fail."""
+    middle: float = 0.0
+    """Of a metric: from here on a score counts as the better one."""
+
+    def good(self, item: ItemResult | None) -> bool:
+        """Whether a fresh run of the case came out as the better of the two."""
+        if not self.metric:
+            return item is not None and item.passed
+        score = item.scores.get(self.metric) if item is not None else None
+        return score is not None and score >= self.middle
+
+
+@dataclass
+class Confirmation:
+    """The fresh samples behind one candidate's verdict.
 
     Args:
-        asked: what `to_confirm` gave.
-        again: these items on the parent's tree, with fresh answers.
-        verdict: an accepting one.
-        policy: as for `to_confirm`.
-        before: the parent's evaluation; needed with a graded objective, as is `after`.
-        after: the candidate's evaluation.
-
-    Returns:
-        the verdict, rejecting where half or more of what the candidate mends comes without it too.
+        before: the parent's evaluation.
+        ask: runs items again.
+        error: gives what the test of its gains may go wrong with, see `sequential.error_of`; called when they
+            are asked again.
+        policy: how the candidate is judged.
     """
-    if policy.objective is not None and before is not None and after is not None:
-        passed = [name for name in asked if _as_good(policy.objective, name, before, after, again)]
-    else:
-        passed = [name for name in asked if name in again.items and again.items[name].passed]
-    if 2 * len(passed) < len(asked) or not asked:
-        return verdict
-    share = f"{len(passed)} of {len(asked)} mended cases"
-    what = "pass" if policy.objective is None else "score as well"
-    reason = f"noise: asked once more, {share} {what} without the edit too"
-    update = {"accepted": False, "stage": "confirm", "reason": reason, "flaky": passed}
-    return verdict.model_copy(update=update)
+
+    before: Evaluation
+    ask: Ask
+    error: Callable[[], float]
+    policy: GatePolicy = field(default_factory=GatePolicy)
+    chance: Chance = frozenset()
+    """Changes that fresh samples have shown to be chance: neither gains nor losses."""
+    runs: int = 0
+    """Items that were run again so far."""
+    gains_asked: bool = False
+    varied: bool = False
+    _pairs: dict[Claim, Pairs] = field(default_factory=dict)
+    _samples: dict[tuple[Tree, str, int], ItemResult | None] = field(default_factory=dict)
+
+    def review(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
+        """The verdict in view of fresh samples; None where some changes were chance: then judge again.
+
+        Args:
+            after: the candidate's evaluation.
+            verdict: the gate's on it.
+        """
+        if verdict.accepted:
+            return verdict if self.gains_asked else self._with_gains(after, verdict)
+        lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
+        if not lost or verdict.inert:
+            return verdict
+        states = self._losses(lost, rounds=2)
+        if self.varied and not self.gains_asked and not self._final(states):
+            found = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
+            if found is not None and not found.accepted:
+                return found
+        if not self._final(states):
+            states = self._losses(lost, rounds=_MOST_PAIRS)
+        luck = {(claim.metric, claim.name) for claim, state in states.items() if state == "chance"}
+        if self._final(states) or not luck:
+            return verdict
+        self.chance |= luck
+        return None
+
+    def _final(self, states: dict[Claim, LossState]) -> bool:
+        """True where one loss decides, and one is real; policies that weigh look at all."""
+        return self.policy.name == "strict" and "real" in states.values()
+
+    # --- gains ----------------------------------------------------------------------------------------
+
+    def _with_gains(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
+        """The verdict, rejecting where no gain comes again; None where some did not: then judge again."""
+        self.gains_asked = True
+        claims = self._gained(after)
+        if not claims:
+            return verdict
+        pairs = {claim: Pairs() for claim in claims}
+        if self._same_again(claims, after):
+            return verdict
+        evidence = Evidence(self.error())
+        while not evidence.decided:
+            chosen = _next(pairs, evidence.missing)
+            if not chosen:
+                return self._noise(verdict, pairs)
+            for claim, confirms in self._pair(chosen, pairs, first="parent").items():
+                evidence.add(pairs[claim], confirms)
+        refuted = {("", claim.name) for claim, seen in pairs.items() if seen.lead < 0 and not claim.metric}
+        if self.policy.name == "paired" or not refuted:
+            return verdict  # its own test weighs the luck on both sides
+        self.chance |= refuted
+        return None
+
+    def _same_again(self, claims: Sequence[Claim], after: Evaluation) -> bool:
+        """True where gains whose answers come from this machine alone come again as they were.
+
+        A stand-in, or a pipeline that asks nobody, is a function: what it gives twice it gives again.
+        """
+        steady = [claim for claim in claims if not self._may_vary(claim, after)][:_STEADY]
+        return bool(steady) and all(
+            self._pair(steady, {claim: Pairs() for claim in steady}, first="parent").values()
+        )
+
+    def _may_vary(self, claim: Claim, after: Evaluation) -> bool:
+        """True where a model that is not on this machine had a part in the case's result."""
+        return any(
+            not call.offline
+            for evaluation in (self.before, after)
+            for item in [evaluation.items.get(claim.name)]
+            if item is not None
+            for call in [*item.test_calls, *_calls_of(evaluation, item)]
+        )
+
+    def _noise(self, verdict: Verdict, pairs: dict[Claim, Pairs]) -> Verdict:
+        asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
+        held = sum(pairs[claim].lead > 0 for claim in asked)
+        better = "score better" if asked[0].metric else "pass"
+        reason = f"noise: asked again on both trees, {held or 'none'} of {count(len(asked), 'fixed case')}"
+        reason += f" {better if held != 1 else better + 'es' if better == 'pass' else 'scores better'}"
+        reason += " only with the edit" + (", too few to exclude luck" if held else "")
+        flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
+        return verdict.model_copy(
+            update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
+        )
+
+    def _gained(self, after: Evaluation) -> list[Claim]:
+        """One per train case, what moved most first."""
+        train = [unit for unit in units(self.before, after, chance=self.chance) if unit.split == "train"]
+        metric = self.policy.objective
+        if metric is None:
+            found = {unit.case: Claim(unit.name) for unit in train if unit.fixed}
+            return list(found.values())
+        rises = _moved(metric, self.before, after, train, sign=1)
+        return list({unit.case: claim for unit, claim in reversed(rises)}.values())[::-1]
+
+    # --- losses ---------------------------------------------------------------------------------------
+
+    def _lost(self, after: Evaluation) -> list[Claim]:
+        """What stands against the candidate and may be chance: of cases only, of other tests never."""
+        found = [
+            unit
+            for unit in units(self.before, after, chance=self.chance)
+            if unit.split is not None and any(nodeid in after.items for nodeid in unit.nodeids)
+        ]
+        lost = [Claim(unit.name) for unit in found if unit.broken] if self.policy.name != "paired" else []
+        names = sorted({name for item in self.before.items.values() for name in item.scores})
+        for split in ("train", "val", "holdout"):
+            mine = [unit for unit in found if unit.split == split]
+            for name in names:
+                lost += self._fallen(name, after, mine)
+        return lost
+
+    def _fallen(self, metric: str, after: Evaluation, found: list[Unit]) -> list[Claim]:
+        """The cases in which a metric fell most, as many as its fall rests on; none where it may fall."""
+        differences = metric_differences(metric, self.before, after, found)
+        allowed = self.policy.guarded.get(metric, 0.0) if metric != self.policy.objective else 0.0
+        excess = -sum(differences) - allowed * len(differences)
+        if excess <= 1e-9:
+            return []
+        claims = []
+        for unit, claim in _moved(metric, self.before, after, found, sign=-1):
+            claims.append(claim)
+            excess += metric_differences(metric, self.before, after, [unit])[0]
+            if excess <= 1e-9:
+                break
+        return claims if len(claims) <= _MOST_FALLS else []
+
+    def _losses(self, lost: Sequence[Claim], rounds: int) -> dict[Claim, LossState]:
+        """What so many rounds of pairs say of each loss; ends with the first that is real."""
+        pairs = {claim: self._pairs.setdefault(claim, Pairs()) for claim in lost}
+        states: dict[Claim, LossState] = {}
+        for _ in range(rounds):
+            states = {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
+            still = [claim for claim, state in states.items() if state == "open"]
+            if not still or self._final(states):
+                break
+            few = still if self.varied else still[:2]
+            for claim, confirms in self._pair(few, pairs, first="edited").items():
+                pairs[claim].add(confirms)
+                self.varied |= not confirms
+            if self.varied and not self.gains_asked:
+                break
+        return {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
+
+    # --- pairs ----------------------------------------------------------------------------------------
+
+    def _pair(self, claims: Iterable[Claim], pairs: dict[Claim, Pairs], *, first: Tree) -> dict[Claim, bool]:
+        """One more pair of each claim: True where it came again.
+
+        Args:
+            first: the tree on which the case came out worse; the other is asked only where it does so again.
+        """
+        numbered = [(claim, pairs[claim].confirmed + pairs[claim].others + 1) for claim in claims]
+        self._run(first, numbered)
+        bad = [pair for pair in numbered if not pair[0].good(self._samples[first, pair[0].name, pair[1]])]
+        second: Tree = "edited" if first == "parent" else "parent"
+        self._run(second, bad)
+        came = {claim for claim, number in bad if claim.good(self._samples[second, claim.name, number])}
+        return {claim: claim in came for claim, _ in numbered}
+
+    def _run(self, tree: Tree, numbered: Iterable[tuple[Claim, int]]) -> None:
+        batches: dict[int, list[str]] = {}
+        for claim, number in numbered:
+            names = batches.setdefault(number, [])
+            if (tree, claim.name, number) not in self._samples and claim.name not in names:
+                names.append(claim.name)
+        for number, names in batches.items():
+            if names:
+                found = self.ask(tree, names, number)
+                self.runs += len(names)
+                self._samples.update({(tree, name, number): found.items.get(name) for name in names})
 
 
-def _gainers(train: list[Unit], before: Evaluation, after: Evaluation, policy: GatePolicy) -> list[Unit]:
-    if policy.objective is None:
-        return [unit for unit in train if unit.fixed]
-    gains = [
-        (gain, unit)
-        for unit in train
-        for gain in metric_differences(policy.objective, before, after, [unit])
-        if gain > 0
+def settled(
+    confirmation: Confirmation,
+    evaluate: Callable[[Chance], Evaluation],
+    judge: Callable[[Evaluation, Chance], Verdict],
+) -> tuple[Evaluation, Verdict]:
+    """A candidate's evaluation and the verdict that fresh samples leave standing.
+
+    Args:
+        confirmation: of this candidate.
+        evaluate: runs it in stages; what is known to be chance does not end it early.
+        judge: the gate's verdict on an evaluation.
+    """
+    after = evaluate(confirmation.chance)
+    while True:
+        verdict = confirmation.review(after, judge(after, confirmation.chance))
+        if verdict is not None:
+            return after, verdict
+        if after.dropped_at:
+            after = evaluate(confirmation.chance)
+
+
+def _calls_of(evaluation: Evaluation, item: ItemResult) -> Sequence[LLMCall]:
+    trace = evaluation.trace_of(item)
+    return trace.llm_calls if trace is not None else ()
+
+
+def _next(pairs: dict[Claim, Pairs], missing: int) -> list[Claim]:
+    """The claims to ask next: those not asked yet, then those that came again most often."""
+    new = [claim for claim, seen in pairs.items() if not seen.confirmed + seen.others]
+    if new:
+        return new[:missing]
+    alive = [
+        claim
+        for claim, seen in pairs.items()
+        if seen.lead > -_DEAD and seen.confirmed + seen.others < _MOST_PAIRS
     ]
-    return [unit for _, unit in sorted(gains, key=lambda each: -each[0])]
+    ahead = [claim for claim in alive if pairs[claim].lead > 0] or alive
+    return sorted(ahead, key=lambda claim: -pairs[claim].lead)[:missing]
 
 
-def _as_good(metric: str, name: str, before: Evaluation, after: Evaluation, again: Evaluation) -> bool:
-    """Whether the item's score came nearer to the candidate's than to what it was."""
-    scores = [
-        evaluation.items[name].scores.get(metric) if name in evaluation.items else None
-        for evaluation in (before, after, again)
-    ]
-    was, now, then = scores
-    return was is not None and now is not None and then is not None and 2 * then >= was + now
-
-
-def _may_vary(evaluation: Evaluation, nodeid: str) -> bool:
-    trace = evaluation.trace_of(evaluation.items[nodeid])
-    return trace is not None and any(not call.offline for call in trace.llm_calls)
+def _moved(
+    metric: str, before: Evaluation, after: Evaluation, found: Iterable[Unit], *, sign: int
+) -> list[tuple[Unit, Claim]]:
+    """Units whose score rose (sign 1) or fell (-1), what moved most first."""
+    moved = []
+    for unit in found:
+        for difference in metric_differences(metric, before, after, [unit]):
+            if sign * difference > 1e-9:
+                scores = [
+                    before.items[nodeid].scores[metric]
+                    for nodeid in unit.nodeids
+                    if metric in before.items[nodeid].scores
+                ]
+                middle = sum(scores) / len(scores) + difference / 2
+                moved.append((difference, unit, Claim(unit.name, metric, middle)))
+    return [(unit, claim) for _, unit, claim in sorted(moved, key=lambda each: -sign * each[0])]

@@ -18,7 +18,8 @@ def metric_differences(
 ) -> list[float]:
     """After minus before of each unit that had the metric before, means over its repeats.
 
-    A unit that has lost the metric (its test failed before it was scored) counts as the worst that was seen.
+    A unit that has lost the metric (its test failed before it was scored) counts as the worst that was seen;
+    one whose change is known to be chance as unchanged.
     """
     differences = []
     worst = min([0.0, *(item.scores[name] for item in before.items.values() if name in item.scores)])
@@ -33,7 +34,8 @@ def metric_differences(
             for nodeid in unit.nodeids
         ]
         if was:
-            differences.append(sum(now) / len(now) - sum(was) / len(was))
+            change = sum(now) / len(now) - sum(was) / len(was)
+            differences.append(0.0 if name in unit.chance else change)
     return differences
 
 

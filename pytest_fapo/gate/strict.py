@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_fapo.gate.metrics import fallen_metric, objective_differences
+from pytest_fapo.gate.metrics import fallen_metric, objective_differences, pass_differences
 from pytest_fapo.gate.policy import GatePolicy
+from pytest_fapo.gate.statistics import sign_flip_test
 from pytest_fapo.gate.steadying import steadied
 from pytest_fapo.gate.units import Unit, of
 from pytest_fapo.gate.verdicts import count, fail, verdict
@@ -18,6 +19,8 @@ from pytest_fapo.models import Evaluation, Split, Verdict
 
 _EQUAL = 1e-9
 _BUT_FLAKY = ", but for tests that passed now and then before"
+_SUNK = 0.05
+"""So unlikely by chance must a fall be that shows in no single case."""
 
 
 def strict_cases(before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> Verdict:
@@ -49,11 +52,15 @@ def _train(before: Evaluation, after: Evaluation, found: list[Unit], policy: Gat
     broken = [unit for unit in train if unit.broken]
     if broken:
         return _lost(broken)
-    steady = [unit for unit in train if not unit.flaky]
-    rises = sum(objective_differences(policy, before, after, steady)) > _EQUAL
-    if not rises and (policy.objective is not None or not steadied(train)):
+    if policy.objective is None:
+        rises = any(unit.fixed for unit in train) or steadied(train)
+    else:
+        rises = sum(objective_differences(policy, before, after, _steady(train))) > _EQUAL
+    if not rises:
         flaky = sum(objective_differences(policy, before, after, train)) > _EQUAL
         return f"{score_name(policy, 'train')} did not rise{_BUT_FLAKY if flaky else ''}"
+    if policy.objective is None and _sinks(train):
+        return f"{score_name(policy, 'train')} fell"
     return fallen_metric(policy, before, after, found, ["train"])
 
 
@@ -62,11 +69,24 @@ def _val(before: Evaluation, after: Evaluation, found: list[Unit], policy: GateP
     broken = [unit for unit in val if unit.broken]
     if broken:
         return _lost(broken)
-    steady = [unit for unit in val if not unit.flaky]
-    if sum(objective_differences(policy, before, after, steady)) < -_EQUAL:
+    if policy.objective is None:
+        falls = _sinks(val)
+    else:
+        falls = sum(objective_differences(policy, before, after, _steady(val))) < -_EQUAL
+    if falls:
         flaky = sum(objective_differences(policy, before, after, val)) >= -_EQUAL
         return f"{score_name(policy, 'val')} fell{_BUT_FLAKY if flaky else ''}"
     return fallen_metric(policy, before, after, found, ["val"])
+
+
+def _steady(found: Sequence[Unit]) -> list[Unit]:
+    return [unit for unit in found if not unit.flaky]
+
+
+def _sinks(found: Sequence[Unit]) -> bool:
+    """True where more repeats fail than before than chance explains, though no case is broken."""
+    differences = pass_differences(found)
+    return sum(differences) < -_EQUAL and sign_flip_test([-each for each in differences]) <= _SUNK
 
 
 def _lost(broken: Sequence[Unit]) -> str:

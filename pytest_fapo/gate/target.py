@@ -25,7 +25,9 @@ def target_cases(before: Evaluation, after: Evaluation, found: list[Unit], polic
     reason = reason or fallen_metric(policy, before, after, found, ["train"])
     if reason:
         return verdict(before, after, found, splits=["train"], stage="train", policy="target", reason=reason)
-    reason = _below("val", before, after, policy) or fallen_metric(policy, before, after, found, ["val"])
+    reason = _below("val", before, after, found, policy) or fallen_metric(
+        policy, before, after, found, ["val"]
+    )
     return verdict(before, after, found, splits=["train", "val"], stage="val", policy="target", reason=reason)
 
 
@@ -33,17 +35,19 @@ def target_held_out(
     before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy
 ) -> tuple[str, int]:
     """Why the held-out cases reject, else empty; and how many of them broke."""
-    if _below("holdout", before, after, policy):
+    if _below("holdout", before, after, found, policy):
         broken = sum(unit.broken for unit in of(found, "holdout"))
         return "the held-out cases fell below the target and what they were", broken
     return fallen_metric(policy, before, after, found, ["holdout"]), 0
 
 
-def _below(split: Split, before: Evaluation, after: Evaluation, policy: GatePolicy) -> str:
+def _below(split: Split, before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy) -> str:
     score = change(before, after, split)
     if score.before is None:
         return ""
     floor = min(score.before, policy.target if policy.target is not None else 1.0)
-    if (score.after or 0.0) >= floor - _EQUAL:
+    mine = [(unit, unit.weight * len(unit.nodeids)) for unit in of(found, split)]
+    luck = sum((unit.after - unit.before - unit.difference) * weight for unit, weight in mine)
+    if (score.after or 0.0) - luck / sum(weight for _, weight in mine) >= floor - _EQUAL:
         return ""
     return f"the {split} score fell below {percent(floor)}"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
 
 from pytest_fapo.models import Evaluation, ItemResult, Split
 
+Chance: TypeAlias = frozenset[tuple[str, str]]
+"""Changes that fresh samples have shown to be chance: metric (empty for pass and fail) and unit."""
 
-@dataclass(frozen=True)
-class Unit:
+
+_NONE: frozenset[str] = frozenset()
+
+
+class Unit(NamedTuple):
     """One test on one case (or one test without a case); its repeats are no independent observations."""
 
     nodeids: tuple[str, ...]
@@ -21,6 +26,8 @@ class Unit:
     after: float
     case: str = ""
     """Equal for tests that look at the same run of a pipeline; a test without a case has its own."""
+    chance: frozenset[str] = _NONE
+    """What of its changes is chance: the empty name for pass and fail, and names of metrics."""
 
     @property
     def name(self) -> str:
@@ -34,49 +41,59 @@ class Unit:
     @property
     def broken(self) -> bool:
         """It passed every time before, and passes in at most half of its repeats now."""
-        return self.before == 1.0 and self.after <= 0.5
+        return self.before == 1.0 and self.after <= 0.5 and "" not in self.chance
 
     @property
     def fixed(self) -> bool:
         """It never passed before, and passes in more than half of its repeats now."""
-        return self.before == 0.0 and self.after > 0.5
+        return self.before == 0.0 and self.after > 0.5 and "" not in self.chance
 
     @property
     def difference(self) -> float:
-        """-1 to 1."""
-        return self.after - self.before
+        """-1 to 1; 0 where it is chance."""
+        return 0.0 if "" in self.chance else self.after - self.before
 
 
-def units(before: Evaluation, after: Evaluation, nodeids: Iterable[str] | None = None) -> list[Unit]:
+def units(
+    before: Evaluation,
+    after: Evaluation,
+    nodeids: Iterable[str] | None = None,
+    *,
+    chance: Chance = frozenset(),
+) -> list[Unit]:
     """The units of `before`, with their results in both evaluations.
 
     Args:
         before: says which units there are: those of which an item counts.
         after: the other evaluation.
         nodeids: look at these items only.
+        chance: changes that are known to be chance.
     """
+    known: dict[str, frozenset[str]] = {}
+    for metric, name in chance:
+        known[name] = known.get(name, _NONE) | {metric}
     groups: dict[str, list[ItemResult]] = {}
     for nodeid in before.items if nodeids is None else nodeids:
         item = before.items.get(nodeid)
         if item is not None:
             groups.setdefault(item.first_nodeid, []).append(item)
-    return [
-        _unit(sorted(items, key=lambda item: item.repeat), after)
-        for items in groups.values()
-        if any(item.counts for item in items)
-    ]
+    return [_unit(items, after, known) for items in groups.values() if any(item.counts for item in items)]
 
 
-def _unit(items: list[ItemResult], after: Evaluation) -> Unit:
-    later = [after.items.get(item.nodeid) for item in items]
-    first = items[0]
+def _unit(items: list[ItemResult], after: Evaluation, chance: Mapping[str, frozenset[str]]) -> Unit:
+    if len(items) > 1:
+        items = sorted(items, key=lambda item: item.repeat)
+    first, later = items[0], after.items
+    passed = sum(item.passed for item in items)
+    passes = sum(item.nodeid in later and later[item.nodeid].passed for item in items)
     return Unit(
-        nodeids=tuple(item.nodeid for item in items),
+        nodeids=tuple([item.nodeid for item in items]),
         case=first.nodeid if first.case_id is None else f"{first.pipeline}::{first.case_id}",
         split=first.split,
         weight=first.weight,
-        before=sum(item.passed for item in items) / len(items),
-        after=sum(item is not None and item.passed for item in later) / len(items),
+        before=passed / len(items),
+        after=passes / len(items),
+        chance=chance.get(first.nodeid, _NONE),
     )
 
 

@@ -42,7 +42,7 @@ def verdict(
         fixed=fixed,
         broken=broken,
         policy=policy,
-        flaky=[unit.name for unit in seen if unit.flaky and unit.difference],
+        flaky=[unit.name for unit in seen if (unit.flaky and unit.difference) or "" in unit.chance],
     )
 
 

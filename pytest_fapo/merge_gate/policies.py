@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -124,7 +124,7 @@ def _tables(pairs: Sequence[Pair]) -> list[list[Table]]:
 
 
 def _failing(pair: Pair) -> Unit:
-    return replace(pair.unit, after=0.0)
+    return pair.unit._replace(after=0.0)
 
 
 def _worse(what: str, figures: Fall) -> GateProblem:

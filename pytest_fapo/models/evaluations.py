@@ -11,7 +11,7 @@ from pydantic import Field
 from pytest_fapo.models.base import Outcome, Record, Split
 from pytest_fapo.models.cases import Case
 from pytest_fapo.models.outages import Outage, Unanswered
-from pytest_fapo.models.traces import Trace, Usage
+from pytest_fapo.models.traces import LLMCall, Trace, Usage
 
 
 class ItemResult(Record):
@@ -35,6 +35,8 @@ class ItemResult(Record):
     feedback: list[str] = Field(default_factory=list)
     duration: float = 0.0
     trace_id: str | None = None
+    test_calls: list[LLMCall] = Field(default_factory=list)
+    """LLM calls that the test made itself beside its run, as to a model that judges the output."""
     unanswered: list[Unanswered] = Field(default_factory=list)
     """Calls of its run, and of the test itself (a model that judges), that got no whole answer: then the
     outcome says nothing of the pipeline, whatever it is."""
@@ -145,6 +147,17 @@ class Evaluation(Record):
             return self
         items = {nodeid: item for nodeid, item in self.items.items() if not item.unanswered}
         return self.model_copy(update={"items": items})
+
+    def with_items_of(self, other: Evaluation, nodeids: Collection[str]) -> Evaluation:
+        """The same with these items, and their traces, as they are in another evaluation."""
+        items = {nodeid: other.items[nodeid] for nodeid in nodeids if nodeid in other.items}
+        traces = {
+            item.trace_id: other.traces[item.trace_id]
+            for item in items.values()
+            if item.trace_id in other.traces and item.trace_id is not None
+        }
+        update = {"items": {**self.items, **items}, "traces": {**self.traces, **traces}}
+        return self.model_copy(update=update)
 
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None

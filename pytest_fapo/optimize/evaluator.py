@@ -80,16 +80,28 @@ class Evaluator:
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         return self._evaluate({}, [Stage(name="unpatched copy", nodeids=selected)], total)
 
-    def candidate(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+    def candidate(
+        self,
+        candidate: Candidate,
+        files: Mapping[str, bytes],
+        parent: Evaluation,
+        excused: Collection[str] = (),
+    ) -> Evaluation:
         """Evaluate a candidate in one fresh process, dropped as soon as it cannot win any more.
 
         The targeted cases come first, then train, then val, then the rest of the suite, and the held-out
         cases only if all of that passed.
+
+        Args:
+            candidate: what is tried.
+            files: that it makes.
+            parent: the evaluation of the tree that it builds on.
+            excused: items whose failure is known to be chance, and ends nothing.
         """
         stages = self._case_stages(candidate, parent)
         done = {*of_split(parent, "train"), *of_split(parent, "val")}
         stages += self._proof_stages(parent, done=done)
-        return self._evaluate(files, stages, len(parent.items), parent=parent)
+        return self._evaluate(files, _without(stages, excused), len(parent.items), parent=parent)
 
     def side_by_side(self, works: Sequence[Work], parent: Evaluation) -> list[Evaluation]:
         """Evaluate several candidates at once on train and val, each in its own copy of the project.
@@ -113,16 +125,20 @@ class Evaluator:
                     future.exception()
                 self._cancelled.clear()
 
-    def proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+    def proof(
+        self, files: Mapping[str, bytes], parent: Evaluation, excused: Collection[str] = ()
+    ) -> Evaluation:
         """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
-        return self._evaluate(files, self._proof_stages(parent), len(parent.items))
+        return self._evaluate(files, _without(self._proof_stages(parent), excused), len(parent.items))
 
-    def final_proof(self, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+    def final_proof(
+        self, files: Mapping[str, bytes], parent: Evaluation, excused: Collection[str] = ()
+    ) -> Evaluation:
         """The proof once more in an interpreter that shares nothing, from recorded answers alone.
 
         It costs no call, so it can be had after every budget is used up.
         """
-        stages = self._proof_stages(parent)
+        stages = _without(self._proof_stages(parent), excused)
         return self._evaluate(files, stages, len(parent.items), final=True)
 
     def again(self, files: Mapping[str, bytes], nodeids: Sequence[str], sample: int) -> Evaluation:
@@ -326,3 +342,13 @@ def _own_doing(outage: Outage, parent: Evaluation) -> bool:
     served = {(call.url, call.model) for call in calls if call.answered}
     lacking = [each for item in outage.items for each in item.unanswered]
     return all(each.rejected and (each.url, each.model) not in served for each in lacking)
+
+
+def _without(stages: Sequence[Stage], excused: Collection[str]) -> list[Stage]:
+    """The stages, not ended by items whose failure is known to be luck."""
+    return [
+        stage.model_copy(
+            update={"protected": [nodeid for nodeid in stage.protected if nodeid not in excused]}
+        )
+        for stage in stages
+    ]

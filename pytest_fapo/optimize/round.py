@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_fapo.errors import CacheMiss
+from pytest_fapo.gate import newly_failing
 from pytest_fapo.models import Attempt, Candidate, Cluster, Evidence, Level
 from pytest_fapo.optimize.case_effects import save_effects
 from pytest_fapo.optimize.evidence import make_repair
@@ -154,7 +155,10 @@ class Round:
         assert judged.prepared.files is not None
         quoted = best.quoted | frozenset(judged.candidate.demonstrations)
         evaluation = judged.evaluation.not_counting(quoted)
-        result.best = Best(evaluation, judged.candidate.id, judged.prepared.files, quoted)
+        chance = best.chance | judged.chance
+        lost = newly_failing(best.compared, evaluation, {name for metric, name in chance if not metric})
+        compared = evaluation.with_items_of(best.compared, lost)
+        result.best = Best(evaluation, judged.candidate.id, judged.prepared.files, quoted, chance, compared)
 
     # --- the rest -------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pytest_fapo.gate import Chance
 from pytest_fapo.models import (
     SPLITS,
     Attempt,
@@ -27,6 +28,18 @@ class Best:
     """All that differs from the user's files."""
     quoted: frozenset[str] = frozenset()
     """Ids of the train cases that its prompts quote as examples; they count in no train score."""
+    chance: Chance = frozenset()
+    """Changes since the user's own tree that fresh samples have shown to be luck."""
+    compared: Evaluation = None  # type: ignore[assignment]
+    """What a candidate is compared with: as `evaluation`, but what failed by luck as it was before."""
+
+    def __post_init__(self) -> None:
+        if self.compared is None:
+            self.compared = self.evaluation
+
+    def lost_by_luck(self) -> frozenset[str]:
+        """Tests that fail in the evaluation and pass when they are asked again."""
+        return frozenset(name for metric, name in self.chance if not metric)
 
     def scores(self) -> dict[Split, float | None]:
         return {split: self.evaluation.score(split) for split in SPLITS}

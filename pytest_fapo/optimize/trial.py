@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_fapo.evaluate import check_loaded
-from pytest_fapo.gate import confirmed, judge_cases, judge_suite, to_confirm
+from pytest_fapo.gate import (
+    Chance,
+    Confirmation,
+    Tree,
+    error_of,
+    judge_cases,
+    judge_suite,
+    settled,
+)
 from pytest_fapo.models import Attempt, Candidate, Evaluation, Spending, Verdict
 from pytest_fapo.optimize.budget import unrecorded
 from pytest_fapo.optimize.evaluator import Evaluator
@@ -29,6 +37,8 @@ class Judged:
     spending: Spending = field(default_factory=Spending)
     duration: float = 0.0
     """Seconds."""
+    chance: Chance = frozenset()
+    """Changes that fresh samples have shown to be luck."""
 
     @property
     def candidate(self) -> Candidate:
@@ -51,6 +61,8 @@ class Trial:
     def __init__(self, request: OptimizeRequest, evaluator: Evaluator) -> None:
         self._request = request
         self._evaluator = evaluator
+        self._asked_again: list[str] = []
+        """Digests of the candidates whose gains were asked again, in that order."""
 
     def judge(self, batch: Sequence[Prepared], best: Best) -> list[Judged]:
         """Judge candidates that build on `best`: one alone to the end, several side by side on their cases.
@@ -73,16 +85,29 @@ class Trial:
             return blocked
         assert prepared.files is not None
         started, before = time.monotonic(), self._request.budget.spending()
-        after = self._evaluator.candidate(prepared.candidate, prepared.files, best.evaluation)
-        verdict = self._verdict(prepared, best, after)
+        confirmation = self._confirmation(prepared, best)
+
+        def evaluate(chance: Chance) -> Evaluation:
+            assert prepared.files is not None
+            excused = {name for metric, name in chance if not metric}
+            return self._evaluator.candidate(prepared.candidate, prepared.files, best.compared, excused)
+
+        def judge(after: Evaluation, chance: Chance) -> Verdict:
+            verdict = self._verdict(prepared, best, after, chance)
+            if verdict.accepted:
+                counting = best.compared.not_counting(prepared.candidate.demonstrations)
+                verdict = judge_suite(counting, after, policy=self._request.policy, chance=chance)
+            return verdict
+
+        if self._request.cache_mode == "only":  # nothing may be asked again
+            after = evaluate(frozenset())
+            verdict = judge(after, frozenset())
+        else:
+            after, verdict = settled(confirmation, evaluate, judge)
         if verdict.accepted:
-            counting = best.evaluation.not_counting(prepared.candidate.demonstrations)
-            verdict = judge_suite(counting, after, policy=self._request.policy)
-        if verdict.accepted:
-            verdict = self._confirmed(prepared.candidate, best, after, verdict)
-        if verdict.accepted:
-            verdict = self._request.hooks.gate(prepared.candidate, best.evaluation, after, verdict)
-        return self._judged(prepared, verdict, after, started, before, proven=True)
+            verdict = self._request.hooks.gate(prepared.candidate, best.compared, after, verdict)
+        made = self._judged(prepared, verdict, after, started, before, proven=True)
+        return replace(made, chance=confirmation.chance)
 
     def settle(self, judged: Judged) -> Attempt:
         """Put a final verdict into the journal.
@@ -113,30 +138,53 @@ class Trial:
             return []
         started, before = time.monotonic(), self._request.budget.spending()
         works = [(prepared.candidate, prepared.files or {}) for prepared in batch]
-        evaluations = self._evaluator.side_by_side(works, best.evaluation)
+        evaluations = self._evaluator.side_by_side(works, best.compared)
         found = []
         for prepared, after in zip(batch, evaluations, strict=True):
-            verdict = self._verdict(prepared, best, after)
+            verdict = self._with_losses(prepared, best, after, self._verdict(prepared, best, after))
             found.append(self._judged(prepared, verdict, after, started, before, proven=not verdict.accepted))
             before = self._request.budget.spending()  # the first one's account holds what all have spent
         return found
 
-    def _verdict(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict:
+    def _verdict(
+        self, prepared: Prepared, best: Best, after: Evaluation, chance: Chance = frozenset()
+    ) -> Verdict:
         unusable = _unusable(after) or _unanswered(after) or self._inert(prepared, best, after)
         if unusable is not None:
             return unusable
-        return judge_cases(prepared.candidate, best.evaluation, after, policy=self._request.policy)
+        policy = self._request.policy
+        return judge_cases(prepared.candidate, best.compared, after, policy=policy, chance=chance)
 
-    def _confirmed(self, candidate: Candidate, best: Best, after: Evaluation, verdict: Verdict) -> Verdict:
-        """The verdict after a second sample of the parent: luck with the answers is no gain."""
-        asked = to_confirm(best.evaluation, after, policy=self._request.policy)
-        if not asked or self._request.cache_mode == "only":
+    def _confirmation(self, prepared: Prepared, best: Best) -> Confirmation:
+        """The fresh samples that a candidate's verdict may need: luck is no gain, and no loss."""
+        digest = prepared.candidate.digest
+
+        def ask(tree: Tree, names: Sequence[str], sample: int) -> Evaluation:
+            # A sample of one number has the same answers on both trees where they ask the same, for every
+            # candidate: the parent's are paid for once, and what an edit does not touch cannot differ.
+            files = best.files if tree == "parent" else prepared.files or {}
+            return self._evaluator.again(files, names, sample=sample)
+
+        def error() -> float:
+            if digest not in self._asked_again:
+                self._asked_again.append(digest)
+            return error_of(self._asked_again.index(digest) + 1)
+
+        counting = best.compared.not_counting(prepared.candidate.demonstrations)
+        return Confirmation(counting, ask, error, self._request.policy)
+
+    def _with_losses(
+        self, prepared: Prepared, best: Best, after: Evaluation, verdict: Verdict
+    ) -> Verdict:
+        """The verdict on a candidate's cases, accepting where its losses were luck: then it has to be proven."""
+        graded = self._request.policy.objective is not None
+        if verdict.accepted or not (verdict.fixed or graded) or self._request.cache_mode == "only":
             return verdict
-        sample = int(candidate.digest[:7], 16)  # the same one when an interrupted run goes on
-        again = self._evaluator.again(best.files, asked, sample=sample)
-        return confirmed(
-            asked, again, verdict, policy=self._request.policy, before=best.evaluation, after=after
-        )
+        reviewed = self._confirmation(prepared, best).review(after, verdict)
+        if reviewed is not None:
+            return reviewed
+        reason = "what it lost passed when it was asked again; it was not judged to the end"
+        return verdict.model_copy(update={"accepted": True, "reason": reason})
 
     def _inert(self, prepared: Prepared, best: Best, after: Evaluation) -> Verdict | None:
         files = prepared.files or {}
@@ -145,7 +193,7 @@ class Trial:
         if unread:
             reason = f"inert: no test ever read {', '.join(unread)}"
             return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
-        if _same_requests(best.evaluation, after):
+        if _same_requests(best.compared, after):
             reason = "inert: it changes no request and no output of the cases that were run"
             return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
         return None

@@ -74,8 +74,9 @@ class Writer:
         """
         if not best.files or self._request.cache_mode == "off":
             return None
-        evaluation = self._evaluator.final_proof(best.files, self._reference)
-        verdict = judge_suite(self._reference, evaluation, policy=self._request.policy)
+        evaluation = self._evaluator.final_proof(best.files, self._reference, best.lost_by_luck())
+        policy = self._request.policy
+        verdict = judge_suite(self._reference, evaluation, policy=policy, chance=best.chance)
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         if verdict.accepted and not lost:
             return None
@@ -208,18 +209,19 @@ class Writer:
         request = self._request
         try:
             files = request.snapshot.render(edits)
-            evaluation = self._evaluator.proof(files, self._reference)
+            evaluation = self._evaluator.proof(files, self._reference, best.lost_by_luck())
         except ArtifactError as error:
             self._note = f"what you chose does not fit together without the rest: {error}"
             return None
         except (BudgetExceeded, NoAnswer) as error:
             self._note = f"what you chose could not be proven: {one_line(str(error))}"
             return None
-        verdict = judge_suite(self._reference, evaluation, policy=request.policy)
+        verdict = judge_suite(self._reference, evaluation, policy=request.policy, chance=best.chance)
         if not verdict.accepted:
             self._note = f"what you chose does not pass without the rest: {verdict.reason}"
             return None
-        chosen = Best(evaluation.not_counting(best.quoted), best.candidate, files, best.quoted)
+        judged = evaluation.not_counting(best.quoted)
+        chosen = Best(judged, best.candidate, files, best.quoted, chance=best.chance)
         unproven = self.confirm(chosen)
         if unproven is not None:
             tests = f" ({'; '.join(unproven.tests[:2])})" if unproven.tests else ""

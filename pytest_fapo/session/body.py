@@ -39,7 +39,9 @@ def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
 
         notes.execution.done.wait()
         notes.further_keys = recorder.answered_keys()
-        notes.further_unanswered = unanswered_in(recorder.trace())
+        trace = recorder.trace()
+        notes.further_calls = trace.llm_calls
+        notes.further_unanswered = unanswered_in(trace)
     else:
         trace = recorder.trace(inputs=bound.case.inputs)
         notes.trace = trace if trace.steps or trace.llm_calls else None

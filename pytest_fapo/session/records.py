@@ -70,6 +70,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         feedback=notes.feedback,
         duration=state.duration,
         trace_id=trace_id,
+        test_calls=notes.further_calls,
         unanswered=notes.unanswered,
     )
     new_trace = trace if trace_id is not None and trace_id not in traced else None

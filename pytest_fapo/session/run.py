@@ -34,6 +34,8 @@ class ItemNotes:
 
     further_keys: list[str] = field(default_factory=list)
     """Cache keys of LLM calls that the test made beside its run's, as a model that judges the answer."""
+    further_calls: list[LLMCall] = field(default_factory=list)
+    """All of these calls."""
     further_unanswered: list[Unanswered] = field(default_factory=list)
     """Those of these calls that got no whole answer."""
 
