@@ -173,10 +173,8 @@ class Trial:
         counting = best.compared.not_counting(prepared.candidate.demonstrations)
         return Confirmation(counting, ask, error, self._request.policy)
 
-    def _with_losses(
-        self, prepared: Prepared, best: Best, after: Evaluation, verdict: Verdict
-    ) -> Verdict:
-        """The verdict on a candidate's cases, accepting where its losses were luck: then it has to be proven."""
+    def _with_losses(self, prepared: Prepared, best: Best, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict on its cases, accepting where its losses were luck: then it has to be proven."""
         graded = self._request.policy.objective is not None
         if verdict.accepted or not (verdict.fixed or graded) or self._request.cache_mode == "only":
             return verdict
