@@ -153,10 +153,15 @@ class Confirmation:
     def _noise(self, verdict: Verdict, pairs: dict[Claim, Pairs]) -> Verdict:
         asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
         held = sum(pairs[claim].lead > 0 for claim in asked)
-        better = "score better" if asked[0].metric else "pass"
-        reason = f"noise: asked again on both trees, {held or 'none'} of {count(len(asked), 'fixed case')}"
-        reason += f" {better if held != 1 else better + 'es' if better == 'pass' else 'scores better'}"
-        reason += " only with the edit" + (", too few to exclude luck" if held else "")
+        verb = "pass"
+        if len(asked) == 1 and not held:
+            found = f"the fixed case does not {verb} only with the edit"
+        else:
+            number = (
+                f"{held or 'none'} of the {len(asked)} fixed cases" if len(asked) > 1 else "the fixed case"
+            )
+            found = f"{number} {verb}{'' if held > 1 else 'es'} only with the edit"
+        reason = f"noise: asked again on both trees, {found}{', too rarely to exclude luck' if held else ''}"
         flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
         return verdict.model_copy(
             update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}

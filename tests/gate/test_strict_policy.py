@@ -174,7 +174,7 @@ REASONS: dict[str, tuple[Rows, GatePolicy, str]] = {
     "below the target and what it was": (
         {"t0": ("-", "+"), "v0": ("+", "-"), "v1": ("+", "+")},
         GatePolicy(name="target", target=0.8),
-        "the val score fell below 80%",
+        "the val score fell below 80 %",
     ),
 }
 
