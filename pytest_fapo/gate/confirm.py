@@ -16,7 +16,6 @@ from pytest_fapo.gate.metrics import metric_differences
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.sequential import Evidence, LossState, Pairs, loss_state
 from pytest_fapo.gate.units import Chance, Unit, units
-from pytest_fapo.gate.verdicts import count
 from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Verdict
 
 Tree: TypeAlias = Literal["parent", "edited"]
