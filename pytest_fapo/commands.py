@@ -120,6 +120,8 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
     elif _needs_cases(option):
         _work_on_failures(pytest_session, session, done, out)
     _publish(pytest_session, session, done, out)
+    if done.run is not None and done.summary is not None and done.summary.stop != "interrupted":
+        done.run.drop_records()
 
 
 def _work_on_failures(pytest_session: pytest.Session, session: FapoSession, done: Done, out: Output) -> None:

@@ -44,8 +44,11 @@ def finish_writing(run: RunDirectory) -> Summary | None:
     """Bring a write-back that a kill has interrupted to its end.
 
     Returns:
-        The run's summary where its files are written now; None where the run has to go on instead.
+        The run's summary where its files are written now, or where only its report is missing; None where the
+        run has to go on instead.
     """
+    if run.find("finished"):
+        return Summary.model_validate_json((run.path / "summary.json").read_bytes())
     if not run.write_journal.is_file():
         return None
     result = recover(run.write_journal)
@@ -56,7 +59,7 @@ def finish_writing(run: RunDirectory) -> Summary | None:
     summary.writing, summary.files = "written", sorted(result.written)
     run.save_text("summary.json", summary.model_dump_json(indent=1))
     run.save_text("summary.md", summary_markdown(summary))
-    run.log("finished", stop=summary.stop, writing="written", recovered=True)
+    run.log("finished", stop=summary.stop, writing="written")
     return summary
 
 

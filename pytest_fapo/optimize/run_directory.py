@@ -51,13 +51,13 @@ class RunDirectory:
 
     @classmethod
     def newest_unfinished(cls, runs: Path) -> RunDirectory | None:
-        """The newest run that began and did not come to its end."""
+        """The newest run that began and did not come to its end, its report included."""
         if not runs.is_dir():
             return None
         for path in sorted(runs.iterdir(), key=lambda entry: entry.name, reverse=True):
             if (path / _JOURNAL).is_file():
                 run = cls(path)
-                return None if run.find("finished") else run
+                return None if run.find("finished") and not (path / _RECORDS).is_dir() else run
         return None
 
     @property
@@ -83,18 +83,19 @@ class RunDirectory:
         known = self._come_to(entry)
         if known is not None:
             return known
-        line = json.dumps(entry, ensure_ascii=False)
+        self._append(entry)
+        return entry
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        line = _line(entry)
         with (self.path / _JOURNAL).open("a+b") as file:
             # A kill may have torn the last line: what comes now must not be glued to it.
             file.seek(max(0, file.tell() - 1))
             whole = file.read(1) in (b"", b"\n")
             file.write(b"" if whole else b"\n")
-            file.write(line.encode() + b"\n")
+            file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        if event == "finished":
-            shutil.rmtree(self.path / _RECORDS, ignore_errors=True)  # only an unfinished run is resumed
-        return entry
 
     def go_over(self) -> None:
         """Begin once more at the beginning; nothing happens in a run that has just begun."""
@@ -180,6 +181,10 @@ class RunDirectory:
             return None if data is None else Evaluation.model_validate_json(data)
         except ValueError:
             return None
+
+    def drop_records(self) -> None:
+        """The last step of a run that is finished: only an unfinished one is resumed."""
+        shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
 
     def record_outcomes(self, key: str, outcomes: Mapping[int, Outcome | None]) -> None:
         """Keep what came of interventions."""

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+from typing import Any
 
 import pytest
 from support.teams import (
@@ -113,6 +114,89 @@ def test_killed_at_random_moments(project: MakeProject, server: Server, parts: t
         assert made.prompt == good != BAD_PROMPT
         # Only what was under way is asked again: at most one request per case of two candidates.
         assert len(server.task_requests) <= requests + 24
+
+
+KILLER = """
+import os, signal
+import pytest
+from pytest_fapo.optimize import run_directory
+
+_write, _left = run_directory.RunDirectory._append, [int(os.environ.get("KILL_AT", "0"))]
+
+def _append(self, entry):
+    _left[0] -= 1
+    if _left[0] == 0 and os.environ["KILL_WHEN"] == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    _write(self, entry)
+    if _left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+run_directory.RunDirectory._append = _append
+
+@pytest.fixture(scope="session")
+def pipeline():
+    from app.pipeline import handle
+    return handle
+"""
+MEASURED = ("time", "duration", "spending", "optimizer_spending", "run_directory", "patch", "args")
+"""What is another one in each run: when it was, how long it took, what it cost, where it lies."""
+
+
+def left(made: Project) -> dict[str, Any]:
+    """What a run has come to: its journal, its result, its summary, the names of its files."""
+
+    def steady(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: steady(inner) for name, inner in value.items() if name not in MEASURED}
+        return [steady(inner) for inner in value] if isinstance(value, list) else value
+
+    run = made.run_directory
+    return {
+        "journal": [steady(event) for event in made.journal()],
+        "result": json.loads((run / "result.json").read_text()),
+        "summary": steady(json.loads((run / "summary.json").read_text())),
+        "files": sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()),
+        "prompt": made.prompt,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [3])
+def test_killed_again_and_again_at_writes_of_the_journal(
+    project: MakeProject, server: Server, step: int
+) -> None:
+    """Each session is killed at its third new event, just before it is written or just after."""
+    made = project(
+        {
+            "app/pipeline.py": LIGHT_APP,
+            "pyproject.toml": SIDE_BY_SIDE.replace("openai:opt", "playbook"),
+            "cases.jsonl": "\n".join(json.dumps(case) for case in teams_cases(12)),
+            "conftest.py": KILLER,
+        }
+    )
+    assert made.optimize().code == 0
+    expected = left(made)
+    shutil.rmtree(made.root / ".fapo")
+    (made.root / ADDRESS).write_text(BAD_PROMPT)
+    command, killed = "--fapo-optimize", 0
+    while True:
+        made.env |= {"KILL_AT": str(step), "KILL_WHEN": "before" if killed % 2 else "after"}
+        process = subprocess.Popen(
+            made.command(command),
+            cwd=made.root,
+            env=made.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        output, _ = process.communicate(timeout=180)
+        if process.returncode != -signal.SIGKILL:
+            break
+        command, killed = "--fapo-resume", killed + 1
+    assert process.returncode == 0, output
+    assert killed > len(expected["journal"]) // (step + 1)
+    assert left(made) == expected
 
 
 def test_resume_repeats_no_paid_call(project: MakeProject, server: Server) -> None:

@@ -269,5 +269,8 @@ def test_a_torn_line_is_taken_out_and_records_end_with_the_run(tmp_path: Path) -
     assert known.items["ta"].passed
     assert resumed.recorded("other") is None
     resumed.log("finished", stop="target")
+    assert RunDirectory.newest_unfinished(tmp_path) is not None, "its report is not written yet"
+    resumed.drop_records()
     assert resumed.recorded("key") is None
+    assert RunDirectory.newest_unfinished(tmp_path) is None
     assert [event["event"] for event in resumed.events()] == ["began", "iteration", "finished"]
