@@ -83,10 +83,14 @@ class SpendLedger:
         """
         with self._lock, self._file.locked():
             totals = self._file.read()
-            self._check_time()
-            self._check_calls(totals)
-            if not self._cost_allows(totals, model, wait=wait):
-                return False
+            try:
+                self._check_time()
+                self._check_calls(totals)
+                if not self._cost_allows(totals, model, wait=wait):
+                    return False
+            except BudgetExceeded as error:
+                self._file.append({"event": "refused", "who": self.who, "reason": str(error)})
+                raise
             self._sent += 1
             name = f"{os.getpid()}-{id(self):x}-{self._sent}"
             self._own[name] = (model, api)

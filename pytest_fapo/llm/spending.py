@@ -49,6 +49,8 @@ class Totals:
     cost: float = 0.0
     budgeted: float = 0.0
     """USD that count against a budget: `cost`, and the list price where the cost is unknown."""
+    refusals: list[str] = field(default_factory=list)
+    """Why each request that a limit kept back was not sent. What asked for it may have hidden that."""
     unpriced: set[str] = field(default_factory=set)
     in_flight: dict[str, str] = field(default_factory=dict)
     """Model by the id of a request that was sent and has no end yet."""
@@ -58,6 +60,8 @@ class Totals:
         """Take in one line of the file; only hits look alike and may stand there several `times`."""
         if line["event"] == "hit":
             self.cache_hits += times
+        elif line["event"] == "refused":
+            self.refusals += [line["reason"]] * times
         elif line["event"] == "sent":
             self.calls += 1
             self.in_flight[line["id"]] = line["model"]
@@ -182,6 +186,14 @@ def starved(path: Path, begin: float, since: float) -> bool:
         except (ValueError, KeyError, TypeError):
             continue  # empty, or torn by a kill
     return failed or bool(waiting)
+
+
+def read_refusals(path: Path) -> list[str]:
+    """Return why each request of the pipeline that a limit kept back was not sent, in order."""
+    totals = Totals()
+    if path.is_file():
+        _add(totals, [line for line in path.read_bytes().split(b"\n") if b'"refused"' in line], "pipeline")
+    return totals.refusals
 
 
 def _add(totals: Totals, lines: list[bytes], who: Who | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +39,25 @@ class Budget:
             return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
         return ""
 
-    def check(self, evaluation: Evaluation) -> None:
+    def refusals(self) -> list[str]:
+        """Why calls of the pipeline were refused so far, in order."""
+        from pytest_fapo.llm.spending import read_refusals
+
+        return read_refusals(self.spend_file)
+
+    def check(self, evaluation: Evaluation, refused: Sequence[str] = ()) -> None:
         """Let no evaluation pass that a limit has cut short: it decides nothing.
+
+        Args:
+            evaluation: what is about to be judged.
+            refused: why calls were refused while it ran; an item need not show that, since what made the call
+                may have turned the refusal into another error or another answer.
 
         Raises:
             BudgetExceeded: a call of it was refused, or it was ended because the run's time was over.
         """
+        if refused:
+            raise BudgetExceeded(refused[0], limit="")
         for item in evaluation.items.values():
             if item.error_type.rpartition(".")[2] == "BudgetExceeded":
                 raise BudgetExceeded(item.explanation or "a budget is used up", limit="")

@@ -241,6 +241,7 @@ class Evaluator:
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._progress.stage("final proof" if final else name, total=total)
+        refused = len(request.budget.refusals())
         evaluation = evaluate(
             shadow,
             asked,
@@ -248,7 +249,7 @@ class Evaluator:
             cancelled=self._cancelled.is_set,
         )
         self._progress.spending(request.budget.spending())
-        request.budget.check(evaluation)
+        request.budget.check(evaluation, request.budget.refusals()[refused:])
         self._check_starved(evaluation)
         if key and not evaluation.outage:
             request.run.record(key, evaluation)

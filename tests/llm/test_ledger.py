@@ -15,8 +15,9 @@ import pytest
 
 from pytest_fapo.errors import BudgetExceeded
 from pytest_fapo.llm.ledger import SpendLedger, read_spending
-from pytest_fapo.llm.spending import starved
-from pytest_fapo.models import LLMCall, Usage
+from pytest_fapo.llm.spending import read_refusals, starved
+from pytest_fapo.models import Evaluation, LLMCall, Usage
+from pytest_fapo.optimize.budget import Budget
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 
@@ -38,6 +39,22 @@ def send(ledger: SpendLedger, call: LLMCall, seconds: float = 0.0) -> None:
     ledger.before_call(model=call.model, api=call.api)
     time.sleep(seconds)
     ledger.after_call(call)
+
+
+def test_refusals_are_on_record_for_whoever_judges(path: Path) -> None:
+    ledger = SpendLedger(path, max_calls=1)
+    send(ledger, a_call())
+    for _ in range(2):
+        with pytest.raises(BudgetExceeded):
+            send(ledger, a_call())
+    with pytest.raises(BudgetExceeded):
+        send(SpendLedger(path, max_calls=1, who="optimizer"), a_call())
+    assert read_refusals(path) == ["LLM call not sent: the one call allowed by --fapo-max-calls is made"] * 2
+    assert read_spending(path).calls == 1
+    budget = Budget(path, max_calls=1)
+    budget.check(Evaluation(), [])
+    with pytest.raises(BudgetExceeded, match="the one call"):
+        budget.check(Evaluation(), budget.refusals()[1:])
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.teams import BAD_PROMPT, GOOD_PROMPT, MakeProject, Server, proposal
+from support.teams import BAD_PROMPT, GOOD_PROMPT, LIGHT_APP, MakeProject, Server, proposal
 
 
 @pytest.mark.parametrize("limit", [0, 35])
@@ -40,6 +40,20 @@ def test_the_time_limit_ends_a_slow_run(project: MakeProject, server: Server) ->
     result = made.optimize("--fapo-time-limit=4s", "--fapo-concurrency=1")
     assert "--fapo-time-limit" in result.text
     assert made.prompt == BAD_PROMPT
+
+
+def test_a_refusal_that_the_pipeline_hides_decides_nothing(project: MakeProject, server: Server) -> None:
+    """A task group, a worker thread or a bare `except` makes another error of it, or another answer."""
+    hiding = LIGHT_APP.replace("def sort(ticket):", "def asked(ticket):") + (
+        "def sort(ticket):\n    try:\n        return asked(ticket)\n"
+        "    except BaseException:\n        return 'other'\n"
+    )
+    made = project({"app/pipeline.py": hiding})
+    result = made.optimize("--fapo-max-calls=35")
+    assert made.prompt == BAD_PROMPT
+    assert result.code == 1
+    assert "all 35 calls allowed by --fapo-max-calls are made" in result.text
+    assert not [event for event in made.journal() if event["event"] == "judged"]
 
 
 def test_what_was_accepted_before_the_budget_ended_is_kept(project: MakeProject, server: Server) -> None:

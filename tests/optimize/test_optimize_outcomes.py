@@ -235,3 +235,7 @@ def test_what_fails_its_final_proof_is_not_written(project: MakeProject, tmp_pat
     assert result.code == 1, result.text
     assert made.snapshot() == before
     assert "final proof" in result.text
+    said = "test_flaky.py::test_flaky: assert 3 < 3"
+    assert said in " ".join(result.text.split())
+    assert said in (made.run_directory / "final-proof.txt").read_text()
+    assert (made.run_directory / "final-proof.json").is_file()
