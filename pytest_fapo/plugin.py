@@ -6,13 +6,15 @@ Loaded at every start of pytest: imports nothing heavy, and does nothing until a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_fapo import hookspecs, options, plain_imports
-from pytest_fapo.case_loading.decorator import MARK
+from pytest_fapo.case_loading.decorator import MARK, has_mark
 from pytest_fapo.errors import FapoError
 from pytest_fapo.project_file import project_file
 from pytest_fapo.stash import SESSION_KEY
@@ -95,6 +97,35 @@ def pytest_configure_node(node: Any) -> None:
             node.workerinput["fapo_spend_file"] = str(session.plan.spend_file)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Before pytest looks at the fixtures of a marked test: let its pipeline be among them."""
+    if isinstance(obj, type):
+        if "unittest" in sys.modules and issubclass(obj, sys.modules["unittest"].TestCase):
+            _refuse_unittest(obj)
+        return
+    marked = has_mark(obj) or (name.startswith("test") and collector.get_closest_marker(MARK) is not None)
+    if isinstance(obj, FunctionType) and marked:
+        from pytest_fapo.session.parametrize import ask_for_pipeline
+
+        try:
+            ask_for_pipeline(collector, obj, _session(collector.config).settings.pipeline)
+        except FapoError:
+            return  # said when the test is parametrized
+
+
+def _refuse_unittest(case: type) -> None:
+    """Raise where a unittest method is to have cases: unittest knows neither parameters nor fixtures."""
+    marked = next((name for name in dir(case) if has_mark(getattr(case, name, None))), "")
+    if marked or has_mark(case):
+        raise pytest.Collector.CollectError(
+            f"@fapo.cases cannot work on {case.__name__}{f'.{marked}' if marked else ''}: a method of a "
+            f"unittest.TestCase takes neither 'case' nor 'run'. Write it as a function (or as a method of a "
+            f"class that is no TestCase): def {marked or 'test_answer'}(case, run): assert run.output == "
+            f"case.expected"
+        )
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker(MARK) is None:
         return
@@ -112,13 +143,16 @@ def case(request: pytest.FixtureRequest) -> Any:
     bound = getattr(request, "param", None)
     if bound is None:
         pytest.fail("the fixture 'case' belongs to tests marked with @fapo.cases(...)", pytrace=False)
-    return bound.case
+    try:
+        return bound.case.model_copy(deep=True)  # what a test changes in it is no other test's business
+    except Exception:  # inputs of a kind that has no copies
+        return bound.case
 
 
 @pytest.fixture
 def run(case: Any, request: pytest.FixtureRequest) -> Run:
     """The pipeline's run on this item's case: `output, steps, llm_calls, score(), feedback()`."""
-    return _session(request.config).run_for(request)
+    return _session(request.config).run_for(request, case)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -137,6 +171,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
     with watched_body(session, item):
         return (yield)
+
+
+@pytest.hookimpl(tryfirst=True, specname="pytest_runtest_call")
+def pytest_runtest_call_pipeline(item: pytest.Item) -> None:
+    """Inside of everything that surrounds the test's body, right before it: the pipeline runs."""
+    session = item.config.stash.get(SESSION_KEY, None)
+    if session is not None:
+        session.perform(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -61,3 +61,9 @@ def cases(
     return getattr(pytest.mark, MARK)(  # type: ignore[no-any-return]
         CaseSource(source, pipeline, inputs, expected, id, split, timeout)
     )
+
+
+def has_mark(obj: object) -> bool:
+    """True if a test function or class is itself marked with `cases(...)`."""
+    marks = getattr(obj, "pytestmark", ())
+    return isinstance(marks, list | tuple) and any(getattr(mark, "name", "") == MARK for mark in marks)

@@ -48,7 +48,7 @@ def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
         problem = error
     if option.fapo_update_baseline:
         check_selection(config)
-        hooks = GateHooks(config, lambda pipeline, nodeid, repeat: "recorded as failing")
+        hooks = GateHooks(config, lambda nodeid, repeat: "recorded as failing")
     else:
         repeats = option.fapo_repeats or settings.repeats
         hooks = GateHooks(config, old_failure(baseline, policy, repeats), blocked=problem)

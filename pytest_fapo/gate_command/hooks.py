@@ -32,7 +32,7 @@ class GateHooks:
     def __init__(
         self,
         config: pytest.Config,
-        excuse: Callable[[str, str, int], str],
+        excuse: Callable[[str, int], str],
         blocked: BaselineError | None = None,
     ) -> None:
         self.blocked = blocked
@@ -67,7 +67,7 @@ class GateHooks:
             return report
         if state.error_type in _REFUSALS or state.notes.unanswered:
             return report
-        reason = self._excuse(state.notes.pipeline or "", item.nodeid, state.notes.repeat)
+        reason = self._excuse(item.nodeid, state.notes.repeat)
         if reason:
             report.outcome = "skipped"
             report.wasxfail = reason

@@ -9,9 +9,7 @@ from pytest_fapo.gate import GatePolicy
 from pytest_fapo.models import Baseline, passed_share
 
 
-def old_failure(
-    baseline: Baseline | None, policy: GatePolicy, repeats: int
-) -> Callable[[str, str, int], str]:
+def old_failure(baseline: Baseline | None, policy: GatePolicy, repeats: int) -> Callable[[str, int], str]:
     """Tells why the failure of one test on a case does not decide by itself; empty where it does.
 
     Args:
@@ -20,18 +18,18 @@ def old_failure(
         repeats: of this session; with several, all of them decide together.
 
     Returns:
-        a function of pipeline, node id and repeat.
+        a function of node id and repeat.
     """
     known = {
-        (pipeline, nodeid): result
-        for pipeline, each in (baseline.pipelines if baseline is not None else {}).items()
+        nodeid: result
+        for each in (baseline.pipelines if baseline is not None else {}).values()
         for cases in each.cases.values()
         for case in cases.values()
         for nodeid, result in case.items.items()
     }
 
-    def excuse(pipeline: str, nodeid: str, repeat: int) -> str:
-        result = known.get((pipeline, group_name(nodeid, repeat)))
+    def excuse(nodeid: str, repeat: int) -> str:
+        result = known.get(group_name(nodeid, repeat))
         if result is None:
             return "no verdict in the baseline yet"
         share = passed_share(result)

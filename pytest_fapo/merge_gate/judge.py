@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pytest_fapo.gate import GatePolicy
 from pytest_fapo.merge_gate.floors import Floor
 from pytest_fapo.merge_gate.metrics import metric_problems
-from pytest_fapo.merge_gate.pairs import Comparison, compare
+from pytest_fapo.merge_gate.pairs import Comparison, as_named_now, compare
 from pytest_fapo.merge_gate.policies import Fall, paired_problems, target_problems
 from pytest_fapo.merge_gate.problems import floor_problems, remarks, unjudged
 from pytest_fapo.merge_gate.regressions import output_changed, regression
@@ -37,6 +37,7 @@ def judge(
     Returns:
         the answer; `undecided` where something is missing, since what was not compared is not let through.
     """
+    baseline = as_named_now(baseline, evaluation)
     found = compare(evaluation, baseline)
     rows = score_rows(evaluation, baseline, floors)
     problems = unjudged(evaluation, found)

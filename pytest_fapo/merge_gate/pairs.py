@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_fapo.baseline import ItemGroup, item_groups
 from pytest_fapo.gate.units import Unit
-from pytest_fapo.models import Baseline, CaseBaseline, Evaluation, Split, passed_share
+from pytest_fapo.models import Baseline, CaseBaseline, Evaluation, PipelineBaseline, Split, passed_share
 
 _REPEATED = re.compile(r"(\d+) of (\d+)")
 
@@ -68,27 +68,51 @@ class Comparison:
 def compare(evaluation: Evaluation, baseline: Baseline) -> Comparison:
     """Find the baseline's verdict of every test on a case; a case may have changed its split."""
     known = {
-        (pipeline, nodeid): (case, result)
-        for pipeline, _, _, case in baseline_cases(baseline)
+        nodeid: (case, result)
+        for _, _, _, case in baseline_cases(baseline)
         for nodeid, result in case.items.items()
     }
     cases = {(pipeline, case_id) for pipeline, _, case_id, _ in baseline_cases(baseline)}
     found = Comparison([], [], [], [], [])
     ran = set()
     for group in item_groups(evaluation):
-        key = (group.pipeline, group.name)
-        ran.add(key)
-        before = known.get(key)
+        ran.add(group.name)
+        before = known.get(group.name)
         if before is not None and passed_share(before[1]) is not None:
             found.pairs.append(_pair(group, *before))
         elif before is None or group.counting or group.refused:
             found.new.append(group)
         else:
             found.marked.append(group)
-        if (group.pipeline, group.case_id) not in cases:
+        if before is None and (group.pipeline, group.case_id) not in cases:
             found.new_cases.append(f"{group.pipeline}::{group.case_id}")
     found.new_cases = sorted(set(found.new_cases))
-    found.missing = sorted(nodeid for pipeline, nodeid in known if (pipeline, nodeid) not in ran)
+    found.missing = sorted(nodeid for nodeid in known if nodeid not in ran)
+    return found
+
+
+def as_named_now(baseline: Baseline, evaluation: Evaluation) -> Baseline:
+    """The baseline with its cases under the names that their pipelines have now.
+
+    A pipeline's name says more than that of its fixture once there is a second pipeline of that name.
+    """
+    now = {group.name: group.pipeline for group in item_groups(evaluation)}
+    pipelines: dict[str, PipelineBaseline] = {}
+    for name, pipeline in baseline.pipelines.items():
+        for split, cases in pipeline.cases.items():
+            for case_id, case in cases.items():
+                for current, items in _by_name(case, now, name).items():
+                    into = pipelines.setdefault(current, pipeline.model_copy(update={"cases": {}}))
+                    mine = into.cases.setdefault(split, {})
+                    known = mine[case_id].items if case_id in mine else {}
+                    mine[case_id] = case.model_copy(update={"items": {**known, **items}})
+    return baseline.model_copy(update={"pipelines": pipelines})
+
+
+def _by_name(case: CaseBaseline, now: Mapping[str, str], name: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for nodeid, result in case.items.items():
+        found.setdefault(now.get(nodeid, name), {})[nodeid] = result
     return found
 
 

@@ -16,6 +16,7 @@ from pytest_fapo.models import (
     Evaluation,
     Split,
     SplitScore,
+    fixture_of,
     passed_share,
     weighted_mean,
 )
@@ -103,7 +104,7 @@ def concerns(floor: Floor, pipeline: str, group: str) -> bool:
         return floor.name == group
     if floor.kind == "split" or (not floor.kind and floor.name in SPLITS):
         return floor.subject == group
-    return group == "all" and floor.subject in (ALL, pipeline)
+    return group == "all" and floor.subject in (ALL, pipeline, fixture_of(pipeline))
 
 
 def _is_in(group: str, split: Split, tags: Iterable[str]) -> bool:

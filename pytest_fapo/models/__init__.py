@@ -16,7 +16,7 @@ from pytest_fapo.models.base import (
     json_or_text,
     text_digest,
 )
-from pytest_fapo.models.baselines import Baseline, CaseBaseline, PipelineBaseline, passed_share
+from pytest_fapo.models.baselines import Baseline, CaseBaseline, PipelineBaseline, fixture_of, passed_share
 from pytest_fapo.models.candidates import (
     Artifact,
     ArtifactKind,
@@ -86,6 +86,7 @@ __all__ = [
     "Verdict",
     "canonical_json",
     "files_digest",
+    "fixture_of",
     "json_or_text",
     "passed_share",
     "text_digest",

@@ -71,3 +71,8 @@ def passed_share(result: str) -> float | None:
     if result not in known:
         raise ValueError(f"{result!r} is none of {', '.join(known)} or '2 of 3'")
     return known[result]
+
+
+def fixture_of(pipeline: str) -> str:
+    """Name of the fixture in a pipeline's name: `pipeline` of `pipeline[large] (shop)`."""
+    return re.split(r"\[| \(", pipeline, maxsplit=1)[0]

@@ -24,20 +24,19 @@ def watched_body(session: FapoSession, item: pytest.Item) -> Iterator[None]:
         yield
         return
     notes = session.state_of(item).notes
-    recorder = session.recorder(bound)
+    recorder = session.recorder(item, bound, session.pipeline_name(item, bound))
     try:
         with recording(recorder):
             yield
     finally:
         _keep_trace(notes, recorder, bound)
-    _raise_unread(notes, recorder)
+    _raise_unread(notes, recorder, bound)
 
 
 def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
     if notes.execution is not None:
         from pytest_fapo.models import unanswered_in
 
-        notes.execution.done.wait()
         notes.further_keys = recorder.answered_keys()
         trace = recorder.trace()
         notes.further_calls = trace.llm_calls
@@ -47,11 +46,11 @@ def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
         notes.trace = trace if trace.steps or trace.llm_calls else None
 
 
-def _raise_unread(notes: ItemNotes, recorder: Recorder) -> None:
+def _raise_unread(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
     """A test that passed without looking at its run must still fail where the run did."""
     __tracebackhide__ = True
     if notes.execution is not None and not notes.error_seen:
-        Run(notes.execution, notes).raise_error()
+        Run(bound.case, notes).raise_error()
     if recorder.violations:
         notes.stopped = type(recorder.violations[0]).__name__
         pytest.fail(str(recorder.violations[0]), pytrace=False)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
+import copy
+import enum
 import inspect
 import threading
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.errors import PipelineError, RunEnded
+from pytest_fapo.session.printed import SINK, Printed
 from pytest_fapo.trace import Recorder
 
 if TYPE_CHECKING:
@@ -26,27 +31,36 @@ class Execution:
 
     case: Case
     pipeline: str
+    """As it is recorded, see `pipeline_name`."""
     function: Callable[..., Any]
     recorder: Recorder
-    identity: str
-    """Names the case within its pipeline: the id, told apart where two sources use one id."""
+    trace_id: str
+    """Names the run among all of a session."""
     timeout: float | None = None
-    repeat: int = 1
-    """Which of the case's runs this is."""
+    shared: bool = False
+    """True if several tests may look at this run; each of them then gets a copy of its output."""
     output: Any = None
     error: BaseException | None = None
     traceback: TracebackType | None = None
     """Where the error was raised, beginning in the user's code."""
     trace: Trace | None = None
+    uncopied: str = ""
+    """Why the output of a shared run cannot be copied; empty where it can."""
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    """What fixtures have set in context variables; no run sees what another one sets."""
+    printed: Printed | None = None
+    """Where output and logs are kept for the test's own turn; None where they go their usual way."""
     done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    @property
-    def trace_id(self) -> str:
-        """Names the run among all of a session. No case can be called so that a first run has the name of
-        another's repeat: it stands before the `::`, where only the name of a fixture can stand."""
-        repeat = "" if self.repeat == 1 else f"~r{self.repeat}"
-        return f"{self.pipeline}{repeat}::{self.identity}"
+    def inside(self, work: Callable[[], None]) -> None:
+        """Do `work` in the run's own context, its output kept where it is to be kept."""
+
+        def kept() -> None:
+            SINK.set(self.printed)
+            work()
+
+        self.context.run(kept)
 
     def finish(self, output: Any = None, error: BaseException | None = None) -> bool:
         """Settle the run; False where it was settled before (a case that answers after its timeout)."""
@@ -58,8 +72,17 @@ class Execution:
             self.output = None if self.error is not None else output
             self.traceback = _users_part(self.error)
             self.trace = self.recorder.trace(inputs=self.case.inputs, output=self.output, error=self.error)
+            if self.shared and self.error is None:
+                self._keep_copy()
             self.done.set()
             return True
+
+    def _keep_copy(self) -> None:
+        # At once: a pipeline may return an object that its next run changes.
+        try:
+            self.output = copied(self.output)
+        except Exception as error:
+            self.uncopied = f"{type(self.output).__name__}: {error}"
 
     def expire(self) -> bool:
         """Settle the run as timed out."""
@@ -77,9 +100,11 @@ class Execution:
         return list(result) if inspect.isgenerator(result) else result
 
     def _arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if isinstance(self.case.inputs, dict):
-            return (), dict(self.case.inputs)
-        return (self.case.inputs,), {}
+        try:
+            inputs = copy.deepcopy(self.case.inputs)  # a pipeline may add to a list that it is given
+        except Exception:
+            inputs = self.case.inputs
+        return ((), dict(inputs)) if isinstance(inputs, dict) else ((inputs,), {})
 
     def _check(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         try:
@@ -94,6 +119,24 @@ class Execution:
                 f"the pipeline {name}{signature} does not take the inputs of case {self.case.id!r} "
                 f"({self.case.origin}): {error}"
             ) from None
+
+
+def copied(output: Any) -> Any:
+    """A copy that shares nothing with the original that could be changed.
+
+    Raises:
+        Exception: there is no such copy.
+    """
+    copy_of = copy.deepcopy(output)
+    if copy_of is output and not isinstance(output, _UNCHANGING):
+        raise TypeError("copy.deepcopy gives the object itself")
+    return copy_of
+
+
+_UNCHANGING = (
+    *(str, bytes, int, float, complex, bool, type(None), tuple, frozenset, range, enum.Enum, type),
+    *(types.FunctionType, types.BuiltinFunctionType, type(Ellipsis), type(NotImplemented)),
+)
 
 
 def _users_part(error: BaseException | None) -> TracebackType | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+import pytest
+
+from pytest_fapo.errors import RunEnded
 from pytest_fapo.session.execution import Execution
+from pytest_fapo.session.printed import SINK
 from pytest_fapo.session.workers import Workers
 from pytest_fapo.trace import recording
 
@@ -42,6 +45,36 @@ class Executor:
             self._queue.append(execution)
         self._fill()
 
+    def abandon(self, executions: Iterable[Execution]) -> None:
+        """Nobody waits any longer: what has not begun never begins, what runs sends no further request."""
+        with self._lock:
+            self._queue.clear()
+        for execution in executions:
+            if not execution.done.is_set():
+                execution.recorder.stop(RunEnded("the session was interrupted"))
+
+    def call_here(self, execution: Execution, settle: Callable[[Any], Any] | None = None) -> None:
+        """Run it in the calling thread, so that what is bound to a thread works as in a test's own call.
+
+        Args:
+            execution: of a function that need not be awaited.
+            settle: gives the value of what the function returned although it has to be awaited.
+        """
+        try:
+            with recording(execution.recorder):
+                result = execution.call()
+                if inspect.isawaitable(result) or inspect.isasyncgen(result):
+                    result = (settle or self.settle)(recorded(execution, result))
+            execution.finish(output=result)
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            execution.finish(error=error)
+
+    def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The value of a coroutine, run on the loop that all runs without a loop of their own share."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._event_loop()).result()
+
     def close(self) -> None:
         """Drop what has not begun and close the event loop; a thread that is under way ends by itself."""
         with self._lock:
@@ -63,10 +96,10 @@ class Executor:
             place = _Place(self._release)
             if execution.timeout is not None:
                 self._watch(execution, place, execution.timeout)
-            if _is_async(execution.function):
+            if is_async(execution.function):
                 self._spawn(self._run_async(execution, place), execution)
             else:
-                self._workers.run(partial(self._run_sync, execution), place.free)
+                self._workers.run(partial(execution.inside, partial(self._run_sync, execution)), place.free)
 
     def _watch(self, execution: Execution, place: _Place, timeout: float) -> None:
         def expire() -> None:
@@ -86,10 +119,7 @@ class Executor:
             with recording(execution.recorder):
                 result = execution.call()
                 if inspect.isawaitable(result) or inspect.isasyncgen(result):
-                    future = asyncio.run_coroutine_threadsafe(
-                        _recorded(execution, result), self._event_loop()
-                    )
-                    result = future.result()
+                    result = self.settle(recorded(execution, result))
             execution.finish(output=result)
         except BaseException as error:  # it belongs to the case, whatever it is
             execution.finish(error=error)
@@ -97,7 +127,7 @@ class Executor:
     async def _run_async(self, execution: Execution, place: _Place) -> None:
         try:
             with recording(execution.recorder):
-                result = await _settle(execution.call())
+                result = await settled(execution.call())
             execution.finish(output=result)
         except BaseException as error:
             execution.finish(error=error)
@@ -108,12 +138,12 @@ class Executor:
         loop = self._event_loop()
 
         def create() -> None:
+            SINK.set(execution.printed)
             task = loop.create_task(coroutine, name=f"fapo {execution.case.id}")
             if execution.timeout is not None:
                 loop.call_later(execution.timeout, lambda: execution.expire() and task.cancel())
 
-        # An empty context: a case must not see what another case's task has set.
-        loop.call_soon_threadsafe(create, context=contextvars.Context())
+        loop.call_soon_threadsafe(create, context=execution.context)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -153,18 +183,22 @@ class _Place:
             release()
 
 
-async def _recorded(execution: Execution, result: Any) -> Any:
+async def recorded(execution: Execution, result: Any) -> Any:
+    """What an awaitable gives, with what happens meanwhile on the execution's record."""
+    SINK.set(execution.printed)
     with recording(execution.recorder):
-        return await _settle(result)
+        return await settled(result)
 
 
-async def _settle(result: Any) -> Any:
+async def settled(result: Any) -> Any:
+    """The value of a call's result, whether or not it has to be awaited."""
     if inspect.isasyncgen(result):
         return [item async for item in result]
     return await result if inspect.isawaitable(result) else result
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """True if calling it gives something that has to be awaited."""
     call = getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     return any(
         inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)

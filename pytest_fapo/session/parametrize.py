@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_fapo.case_loading import CaseSource, load_cases
 from pytest_fapo.case_loading.decorator import MARK
 from pytest_fapo.errors import CaseError
+from pytest_fapo.session.closure import definitions_of
 
 if TYPE_CHECKING:
     from pytest_fapo.case_loading.load import Loader
@@ -25,6 +27,7 @@ class BoundCase:
 
     case: Case
     pipeline: str
+    """Name of its fixture."""
     timeout: float | None
     identity: str
     """Names the case within its pipeline: the id, told apart where two sources use one id."""
@@ -34,11 +37,6 @@ class BoundCase:
     def id(self) -> str:
         """The case's id; `id~r2` for the second repeat."""
         return self.case.id if self.repeat == 1 else f"{self.case.id}~r{self.repeat}"
-
-    @property
-    def run_key(self) -> tuple[str, str, int]:
-        """Equal for all items that share one run of a pipeline."""
-        return (self.pipeline, self.identity, self.repeat)
 
     @property
     def sample(self) -> str:
@@ -119,6 +117,40 @@ class CaseBinder:
             number += 1
             name = f"{case.id}~{number}"
         return name
+
+
+def ask_for_pipeline(collector: Any, function: Any, default: str) -> None:
+    """Let a marked test that asks for `run` ask for its pipeline's fixture too, as `usefixtures` would, so
+    that the parameters of a parametrized pipeline become parameters of the test.
+
+    Args:
+        collector: module or class of the test.
+        function: the test.
+        default: name of the pipeline's fixture where `cases` names none.
+    """
+    marks = [*getattr(function, "pytestmark", ()), *collector.iter_markers(MARK)]
+    sources = [mark.args[0] for mark in marks if mark.name == MARK]
+    names = {source.pipeline or default for source in sources}
+    known = {mark_name for mark in marks if mark.name == "usefixtures" for mark_name in mark.args}
+    asked = set(inspect.signature(function).parameters)
+    if len(names) != 1 or names <= known | asked:
+        return
+    pipeline = names.pop()
+    if definitions_of(collector, pipeline) and _asks_for_run(collector, asked):
+        pytest.mark.usefixtures(pipeline)(function)
+
+
+def _asks_for_run(collector: Any, names: Iterable[str]) -> bool:
+    """True if `run` is among these fixtures or what they are made of."""
+    todo, seen = list(names), set()
+    while todo:
+        name = todo.pop()
+        if name == "run":
+            return True
+        if name not in seen:
+            seen.add(name)
+            todo += [argument for each in definitions_of(collector, name) for argument in each.argnames]
+    return False
 
 
 def _double(ids: Iterable[str]) -> str | None:

@@ -1,16 +1,15 @@
-"""From the name of a pipeline fixture to the callables of a test and of its siblings."""
+"""The pipeline of an item: the callable that its fixture gives, and the name under which it is recorded."""
 
 from __future__ import annotations
 
-import inspect
+import enum
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from pytest_fapo.errors import PipelineError
-
-_KINDS: dict[str, type[pytest.Collector]] = {"class": pytest.Class, "module": pytest.Module}
+from pytest_fapo.session.closure import Closure, definitions_of
 
 
 def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]:
@@ -19,7 +18,7 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
     Raises:
         PipelineError: there is no such fixture, or what it gives cannot be called.
     """
-    if not _definitions(request.node, name):
+    if not definitions_of(request.node, name):
         raise PipelineError(
             f"no fixture named {name!r}: define it in conftest.py (it returns the pipeline, any callable), "
             f"or name another one with [tool.fapo] pipeline or cases(..., pipeline=...)"
@@ -33,72 +32,60 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
     return value  # type: ignore[no-any-return]
 
 
-class Siblings:
-    """Tells which other items' pipelines may be started together with this item's, and gives theirs.
+def pipeline_name(closure: Closure) -> str:
+    """The name under which the item's pipeline is recorded: equal in every session, one for each pipeline.
 
-    A fixture shared by several tests (scope session, package, module or class) gives them one callable. A
-    function-scoped fixture gives each test its own: that is honoured by calling the fixture function once
-    per sibling, possible only where it and all that it needs are plain functions (nothing to tear down).
+    It is the fixture's name; `pipeline[large]` where the fixture or what it depends on is parametrized;
+    `pipeline (shop)` or `pipeline (test_a.py::TestBad)` for one of several definitions, unless it is the one
+    that the others override.
     """
-
-    def __init__(self, item: pytest.Item, name: str, function: Callable[..., Any]) -> None:
-        self._item = item
-        self._name = name
-        self._function = function
-        self._definition = _definitions(item, name)[-1]
-
-    @property
-    def group(self) -> tuple[Any, ...]:
-        """Equal for items whose siblings are the same."""
-        definition = self._definition
-        if definition.scope == "package":
-            return (id(definition), self._item.path.parent)
-        kind = _KINDS.get(definition.scope)
-        return (id(definition), id(self._item.getparent(kind)) if kind else 0)
-
-    def function_for(self, other: pytest.Item) -> Callable[..., Any] | None:
-        """The sibling's callable, or None where it has to wait for its own set-up."""
-        definitions = _definitions(other, self._name)
-        if not definitions or definitions[-1] is not self._definition:
-            return None
-        if self._definition.scope == "function":
-            return self._fresh(self._definition, other)
-        return self._function if self._same_scope(other) else None
-
-    def _same_scope(self, other: pytest.Item) -> bool:
-        if self._definition.params:
-            return False
-        kind = _KINDS.get(self._definition.scope)
-        if self._definition.scope == "package":
-            return self._item.path.parent == other.path.parent
-        return kind is None or self._item.getparent(kind) is other.getparent(kind)
-
-    def _fresh(self, definition: Any, other: pytest.Item) -> Callable[..., Any] | None:
-        value = _plain_value(definition, other)
-        return value if callable(value) else None
+    name = closure.pipeline
+    definition = closure.pipeline_definition
+    if definition is None:
+        return name
+    labels = [_label(closure, parameter) for parameter in closure.parameters()]
+    if labels:
+        name += f"[{'-'.join(labels)}]"
+    return f"{name} ({closure.place})" if closure.place else name
 
 
-def _plain_value(definition: Any, item: pytest.Item) -> Any:
-    """Call a plain function-scoped fixture for another item; None where that is not possible."""
-    function = definition.func
-    if definition.params or inspect.isgeneratorfunction(function) or inspect.iscoroutinefunction(function):
-        return None
-    values = {}
-    for argument in definition.argnames:
-        needed = _definitions(item, argument)
-        if not needed:  # `request` and the like
-            return None
-        if needed[-1].scope == "function":
-            values[argument] = _plain_value(needed[-1], item)
-        else:
-            cached = needed[-1].cached_result
-            values[argument] = cached[0] if cached and cached[2] is None else None
-        if values[argument] is None:
-            return None
-    unbound = [parameter for parameter in inspect.signature(function).parameters if parameter not in values]
-    return None if unbound else function(**values)
+def _label(closure: Closure, parameter: str) -> str:
+    """How pytest calls the value of a parameter, or close to it."""
+    item: Any = closure.item
+    value, index = item.callspec.params[parameter], item.callspec.indices.get(parameter, 0)
+    given = _given_id(closure, parameter, value, index)
+    if given is not None:
+        return str(given)
+    if isinstance(value, str | int | float | bool) or value is None:
+        return str(value)
+    if isinstance(value, enum.Enum):
+        return str(value)
+    named = getattr(value, "__name__", None)
+    return named if isinstance(named, str) else f"{parameter}{index}"
 
 
-def _definitions(item: Any, name: str) -> Any:
-    # The only way to ask about a fixture that the test does not list among its arguments.
-    return item.session._fixturemanager.getfixturedefs(name, item) or ()
+def _given_id(closure: Closure, parameter: str, value: Any, index: int) -> object | None:
+    """The id that the user gave to the value, if any."""
+    for definition in closure.definitions.get(parameter, ()):
+        ids = definition.ids
+        if definition.params is None or ids is None:
+            continue
+        if callable(ids):
+            return ids(value)  # type: ignore[no-any-return]
+        return ids[index] if index < len(ids) else None
+    for mark in closure.item.iter_markers("parametrize"):
+        names, values, ids = mark.args[0], mark.args[1:2], mark.kwargs.get("ids")
+        names = [each.strip() for each in names.split(",")] if isinstance(names, str) else names
+        if parameter not in names:
+            continue
+        if callable(ids):
+            return ids(value)  # type: ignore[no-any-return]
+        if isinstance(ids, list | tuple) and index < len(ids) and ids[index] is not None:
+            return ids[index]  # type: ignore[no-any-return]
+        sets = list(values[0]) if values and isinstance(values[0], list | tuple) else []
+        return getattr(sets[index], "id", None) if index < len(sets) and _is_set(sets[index]) else None
+    return None
+
+
+def _is_set(value: object) -> bool:
+    return type(value).__name__ == "ParameterSet"

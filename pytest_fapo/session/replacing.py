@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     import pytest
 
 
-def child_replacements(config: pytest.Config) -> dict[tuple[str, str], Replacements]:
-    """Pipeline and case id to what is replaced in that run; empty in any process but an intervening child."""
+def child_replacements(config: pytest.Config) -> dict[str, Replacements]:
+    """Node id to what is replaced in the item's run; empty in any process but an intervening child."""
     child = config.pluginmanager.get_plugin("fapo-child")
     if child is None:
         return {}
     given: list[dict[str, Any]] = child.spec["request"].get("interventions") or []
     return {
-        (one["pipeline"], one["case_id"]): Replacements(
+        one["nodeid"]: Replacements(
             outputs=one["outputs"], types=one["types"], resample=frozenset(one["resample"])
         )
         for one in given

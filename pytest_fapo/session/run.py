@@ -11,6 +11,8 @@ import pytest
 from pytest_fapo.errors import CallStopped, PipelineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_fapo.models import Case, LLMCall, Step, Trace, Unanswered
     from pytest_fapo.session.execution import Execution
 
@@ -23,6 +25,11 @@ class ItemNotes:
     pipeline: str | None = None
     repeat: int = 1
     execution: Execution | None = None
+    """The item's run, once it is over."""
+    output: Any = None
+    """What the pipeline returned, this item's own copy."""
+    perform: Callable[[], None] | None = None
+    """Runs the pipeline, where the item asks for `run` and it has not run yet."""
     error_seen: bool = False
     """Whether the test has looked at the run's error (then it is the test's own to judge)."""
     stopped: str = ""
@@ -56,44 +63,51 @@ class ItemNotes:
 
 
 class Run:
-    """The pipeline's run on this test's case, shared by all tests that look at the case.
+    """The pipeline's run on this test's case, inside the test's own fixtures.
 
     `output` is what the pipeline returned; where it raised, reading `output` raises the same exception
-    with the user's traceback.
+    with the user's traceback. The pipeline runs when all fixtures of the test are set up, or when one of
+    them reads the run.
     """
 
-    def __init__(self, execution: Execution, notes: ItemNotes) -> None:
-        self._execution = execution
+    def __init__(self, case: Case, notes: ItemNotes) -> None:
+        self._case = case
         self._notes = notes
 
     def __repr__(self) -> str:
-        return f"<run of {self._execution.pipeline!r} on case {self.case.id!r}>"
+        return f"<run of {self._notes.pipeline!r} on case {self.case.id!r}>"
 
     @property
     def case(self) -> Case:
-        return self._execution.case
+        """The case, this test's own copy."""
+        return self._case
+
+    @property
+    def _execution(self) -> Execution:
+        if self._notes.perform is not None:
+            self._notes.perform()
+        assert self._notes.execution is not None
+        return self._notes.execution
 
     @property
     def output(self) -> Any:
         """What the pipeline returned. Raises what it raised."""
         __tracebackhide__ = True
-        self._wait()
         self.raise_error()
-        return self._execution.output
+        return self._notes.output
 
     @property
     def error(self) -> BaseException | None:
         """The exception that left the pipeline, for tests of failure; None where it returned."""
-        self._wait()
         self._notes.error_seen = True
         return self._execution.error
 
     @property
     def trace(self) -> Trace:
         """Everything recorded of the run."""
-        self._wait()
-        assert self._execution.trace is not None
-        return self._execution.trace
+        trace = self._execution.trace
+        assert trace is not None
+        return trace
 
     @property
     def steps(self) -> list[Step]:
@@ -126,7 +140,8 @@ class Run:
     def raise_error(self) -> None:
         """Raise what left the pipeline, if anything did."""
         __tracebackhide__ = True
-        error = self._execution.error
+        execution = self._execution
+        error = execution.error
         self._notes.error_seen = True
         if error is None:
             return
@@ -134,7 +149,4 @@ class Run:
             self._notes.stopped = type(error).__name__
             pytest.fail(str(error), pytrace=False)
         # The traceback as it was first: tests that share the run must not make it grow.
-        raise error.with_traceback(self._execution.traceback)
-
-    def _wait(self) -> None:
-        self._execution.done.wait()
+        raise error.with_traceback(execution.traceback)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +16,24 @@ from pytest_fapo.models import Evaluation
 from pytest_fapo.session.cache_files import cache_files
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.execution import Execution
-from pytest_fapo.session.executor import Executor
 from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
-from pytest_fapo.session.pipelines import Siblings, pipeline_of
+from pytest_fapo.session.pipelines import pipeline_name, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack
 from pytest_fapo.session.replacing import child_replacements
 from pytest_fapo.session.run import Run
+from pytest_fapo.session.runs import Runs
 from pytest_fapo.session.sampling import child_sample
 from pytest_fapo.session.spending import spending_of
 from pytest_fapo.session.used_answers import note_session
-from pytest_fapo.stash import RESULT_KEY, STAGE_KEY
+from pytest_fapo.stash import RESULT_KEY
 from pytest_fapo.trace import Recorder
 from pytest_fapo.trace.redact import REDACTED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_fapo.llm import Ledger
-    from pytest_fapo.models import Trace
+    from pytest_fapo.models import Case, Trace
 
 
 class FapoSession:
@@ -64,9 +65,7 @@ class FapoSession:
         self.plan = child_plan(config) or plan or default_plan(config, self.settings)
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
-        self._executor = Executor(options.fapo_concurrency or self.settings.concurrency)
-        self._executions: dict[tuple[str, str, int], Execution] = {}
-        self._started_groups: set[tuple[Any, ...]] = set()
+        self.runs = Runs(options.fapo_concurrency or self.settings.concurrency, self.recorder)
         self._traced: set[str] = set()
         self._made: dict[str, Trace | None] = {}
         """Traces of this process whose records are under way to `take`."""
@@ -92,7 +91,7 @@ class FapoSession:
         return self._capturing
 
     def close(self) -> None:
-        self._executor.close()
+        self.runs.close()
         if self._capturing is not None:
             self._capturing.uninstall()
             self._capturing = None
@@ -101,7 +100,7 @@ class FapoSession:
 
     def warnings(self) -> list[str]:
         """What a person should know of this session although its tests ran."""
-        return self._capturing.warnings() if self._capturing is not None else []
+        return [*(self._capturing.warnings() if self._capturing is not None else ()), *self.runs.remarks()]
 
     def optimizer_ledger(self) -> Ledger | None:
         """The budget that the optimizer's own calls share with the pipelines'."""
@@ -111,8 +110,8 @@ class FapoSession:
 
     # --- runs -----------------------------------------------------------------------------------------
 
-    def run_for(self, request: pytest.FixtureRequest) -> Run:
-        """The run of this test's case, started together with those of its pending siblings."""
+    def run_for(self, request: pytest.FixtureRequest, case: Case) -> Run:
+        """The run of this test's case: performed when all fixtures are set up, or read by one of them."""
         item = request.node
         bound = bound_case(item)
         if bound is None:
@@ -121,61 +120,32 @@ class FapoSession:
             function = pipeline_of(request, bound.pipeline)
         except PipelineError as error:
             pytest.fail(str(error), pytrace=False)
-        self._start(bound, function)
-        self._start_siblings(item, bound, function)
         notes = self.state_of(item).notes
-        notes.execution = self._executions[bound.run_key]
-        return Run(notes.execution, notes)
+        notes.perform = partial(self.runs.perform, request, bound, function, notes, case)
+        if self.runs.closure(item, bound).feeds_fixtures:
+            notes.perform()
+        return Run(case, notes)
 
-    def recorder(self, bound: BoundCase) -> Recorder:
+    def perform(self, item: pytest.Item) -> None:
+        """Run the item's pipeline, where the item asks for a run that no fixture has read."""
+        state: ItemState | None = item.stash.get(RESULT_KEY, None)
+        if state is not None and state.notes.perform is not None:
+            state.notes.perform()
+
+    def recorder(self, item: pytest.Item, bound: BoundCase, pipeline: str) -> Recorder:
         """A recorder for one run of this case."""
         return Recorder(
-            replacements=self._replacements.get((bound.pipeline, bound.case.id)),
-            pipeline=bound.pipeline,
+            replacements=self._replacements.get(item.nodeid),
+            pipeline=pipeline,
             case_id=bound.case.id,
             sample=" ".join(filter(None, [bound.sample, self._sample])),
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,
         )
 
-    def _start(self, bound: BoundCase, function: Any) -> None:
-        if bound.run_key in self._executions:
-            return
-        execution = Execution(
-            case=bound.case,
-            pipeline=bound.pipeline,
-            function=function,
-            recorder=self.recorder(bound),
-            identity=bound.identity,
-            timeout=bound.timeout,
-            repeat=bound.repeat,
-        )
-        self._executions[bound.run_key] = execution
-        self._executor.submit(execution)
-
-    def _start_siblings(self, item: pytest.Item, bound: BoundCase, function: Any) -> None:
-        if hasattr(self.config, "workerinput"):
-            return  # under xdist nobody knows which cases this worker will be given
-        siblings = Siblings(item, bound.pipeline, function)
-        stage = item.stash.get(STAGE_KEY, 0)
-        group = (bound.pipeline, stage, *siblings.group)
-        if group in self._started_groups:
-            return
-        self._started_groups.add(group)
-        for other, other_bound in self._pending(item, stage):
-            if other_bound.pipeline == bound.pipeline:
-                other_function = siblings.function_for(other)
-                if other_function is not None:
-                    self._start(other_bound, other_function)
-
-    def _pending(self, item: pytest.Item, stage: int) -> Iterator[tuple[pytest.Item, BoundCase]]:
-        items = item.session.items
-        for other in items[items.index(item) + 1 :]:
-            bound = bound_case(other)
-            if bound is None or other.stash.get(STAGE_KEY, 0) != stage:
-                continue
-            if "run" in getattr(other, "fixturenames", ()) and not other.get_closest_marker("skip"):
-                yield other, bound
+    def pipeline_name(self, item: pytest.Item, bound: BoundCase) -> str:
+        """The name under which the item's pipeline is recorded."""
+        return pipeline_name(self.runs.closure(item, bound))
 
     # --- records --------------------------------------------------------------------------------------
 
@@ -189,18 +159,17 @@ class FapoSession:
         bound = bound_case(item)
         earlier = item.stash.get(RESULT_KEY, None)
         if bound is not None and earlier is not None and earlier.notes.execution is not None:
-            self._run_again(bound, earlier.notes.execution)
+            self._run_again(earlier.notes.execution)
         if bound is not None:
-            state.notes.case, state.notes.pipeline = bound.case, bound.pipeline
+            state.notes.case, state.notes.pipeline = bound.case, self.pipeline_name(item, bound)
             state.notes.repeat = bound.repeat
         item.stash[RESULT_KEY] = state
         return state
 
-    def _run_again(self, bound: BoundCase, execution: Execution) -> None:
+    def _run_again(self, execution: Execution) -> None:
         """An item that begins once more (a rerun) gets a run of its own, not the one that it has judged."""
-        if self._executions.get(bound.run_key) is execution:
-            del self._executions[bound.run_key]
-            self._traced.discard(execution.trace_id)
+        self.runs.forget(execution)
+        self._traced.discard(execution.trace_id)
 
     def packed_record(self, item: pytest.Item) -> str:
         """The finished item's record as one line of JSON."""

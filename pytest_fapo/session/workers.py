@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -28,7 +27,7 @@ class Workers:
         self._idle = 0
 
     def run(self, work: Callable[[], None], done: Callable[[], None]) -> None:
-        """Run `work` on a thread of its own, in an empty context; then call `done`."""
+        """Run `work` on a thread of its own; then call `done`."""
         job = Job(work, done)
         with self._lock:
             reuse = self._idle > 0
@@ -47,7 +46,7 @@ class Workers:
 
     def _serve(self, job: Job | None) -> None:
         while job is not None:
-            contextvars.Context().run(job.work)
+            job.work()
             with self._lock:
                 self._idle += 1
             # Only now: what this starts next may then use this very thread.

@@ -1,0 +1,161 @@
+"""The event loop of an async pipeline: that of the async fixtures that it depends on, if any."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from pytest_fapo.session.closure import Closure, definitions_of
+from pytest_fapo.session.execution import Execution
+from pytest_fapo.session.executor import settled
+from pytest_fapo.session.printed import SINK
+from pytest_fapo.trace import recording
+
+
+class FixtureLoop:
+    """A loop that belongs to fixtures or tests of the project.
+
+    Args:
+        run: gives the value of a coroutine; called in the thread of the tests.
+    """
+
+    def __init__(self, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+        self._run = run
+
+    def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The value of a coroutine."""
+        return self._run(coroutine)
+
+    def drive(self, executions: Sequence[Execution], concurrency: int) -> None:
+        """Run executions to their end, so many of them at once."""
+        self._run(_side_by_side(executions, concurrency))
+
+
+class AnyioLoop(FixtureLoop):
+    """The loop of anyio's plugin, with asyncio or trio below it."""
+
+    def __init__(self, backend: Any) -> None:
+        super().__init__(self._run_there)
+        self._backend = backend
+
+    def _run_there(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        from anyio.pytest_plugin import extract_backend_and_options, get_runner
+
+        result: list[Any] = []
+
+        async def keep() -> None:
+            result.append(await coroutine)
+
+        with get_runner(*extract_backend_and_options(self._backend)) as runner:
+            runner.run_test(keep, {})
+        return result[0]
+
+    def drive(self, executions: Sequence[Execution], concurrency: int) -> None:
+        self._run_there(_in_a_group(executions, concurrency))
+
+
+def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoop | None:
+    """The loop on which the pipeline of this item has to run; None where any will do."""
+    if _is_running():
+        return None  # a fixture that is itself async asks for the run: no loop can run within another
+    item, plugins = request.node, request.config.pluginmanager
+    if plugins.hasplugin("asyncio"):
+        scope = _asyncio_scope(closure)
+        name = f"_{scope}_scoped_runner"
+        if scope and definitions_of(item, name):
+            return FixtureLoop(request.getfixturevalue(name).run)
+        if scope:
+            return None
+    if plugins.hasplugin("anyio") and "anyio_backend" in request.fixturenames:
+        return AnyioLoop(request.getfixturevalue("anyio_backend"))
+    return None
+
+
+def _is_running() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _asyncio_scope(closure: Closure) -> str:
+    """The scope of pytest-asyncio's loop that the pipeline's fixtures were set up on; empty where none was.
+
+    A test's own loop counts only where it outlives the test: clients that a module keeps would else belong
+    to the closed loop of the first test.
+    """
+    config = closure.item.config
+    mode = getattr(config.option, "asyncio_mode", None) or config.getini("asyncio_mode")
+    default = config.getini("asyncio_default_fixture_loop_scope")
+    nearest = [closure.pipeline, *(name for name in closure.definitions if name != closure.pipeline)]
+    for name in nearest:
+        for definition in closure.definitions.get(name, ()):
+            function = getattr(definition.func, "__func__", definition.func)
+            marked = getattr(function, "_force_asyncio_fixture", False)
+            if marked or (str(getattr(mode, "value", mode)) == "auto" and _is_async_fixture(function)):
+                scope = getattr(function, "_loop_scope", None) or default or definition.scope
+                return str(definition.scope if scope == "fixture-scope" else scope)
+    scope = getattr(closure.item, "_loop_scope", None)
+    return scope if isinstance(scope, str) and scope != "function" else ""
+
+
+def _is_async_fixture(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+async def _run(execution: Execution, cancelled: type[BaseException]) -> None:
+    SINK.set(execution.printed)
+    try:
+        with recording(execution.recorder):
+            result = await settled(execution.call())
+    except (KeyboardInterrupt, pytest.exit.Exception, cancelled):
+        raise
+    except BaseException as error:
+        execution.finish(error=error)
+    else:
+        execution.finish(output=result)
+
+
+async def _side_by_side(executions: Sequence[Execution], concurrency: int) -> None:
+    loop = asyncio.get_running_loop()
+    places = asyncio.Semaphore(concurrency)
+
+    async def one(execution: Execution) -> None:
+        async with places:
+            task = execution.context.run(loop.create_task, _run(execution, asyncio.CancelledError))
+            timer = None
+            if execution.timeout is not None:
+                timer = loop.call_later(execution.timeout, lambda: execution.expire() and task.cancel())
+            try:
+                await asyncio.wait([task])
+            finally:
+                task.cancel()
+                if timer is not None:
+                    timer.cancel()
+            if not task.cancelled():
+                task.result()
+
+    await asyncio.gather(*map(one, executions))
+
+
+async def _in_a_group(executions: Sequence[Execution], concurrency: int) -> None:
+    import anyio
+
+    places = anyio.CapacityLimiter(concurrency)
+    cancelled = anyio.get_cancelled_exc_class()
+
+    async def one(execution: Execution) -> None:
+        async with places:
+            with anyio.move_on_after(execution.timeout) as limit:
+                await _run(execution, cancelled)
+            if limit.cancelled_caught:
+                execution.expire()
+
+    async with anyio.create_task_group() as group:
+        for execution in executions:
+            group.start_soon(one, execution)
