@@ -34,7 +34,7 @@ def test_a_fork_is_like_a_new_interpreter(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("def test_it(): assert not 'one assertion'\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "more"), "MINE": "1", "COLUMNS": "90"}
     environment.pop("HOME", None)
-    arguments = ["-p", "telling", "-p", "no:cacheprovider", "-s"]
+    arguments = ["-p", "telling", "-p", "no:cacheprovider", "-p", "no:asyncio", "-s"]
     found: list[dict[str, Any]] = []
     for start in ("fork", "anew"):
         if start == "fork":

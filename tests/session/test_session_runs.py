@@ -195,30 +195,27 @@ def test_a_case_past_its_time_fails_and_the_others_go_on(pytester: pytest.Pytest
     result.stdout.fnmatch_lines(["*TimeoutError: case 'c1' took longer than 0.5 s*"])
 
 
-def test_a_function_scoped_pipeline_is_made_afresh_for_each_case(pytester: pytest.Pytester) -> None:
+def test_a_function_scoped_pipeline_is_made_for_each_case_in_its_own_test(pytester: pytest.Pytester) -> None:
     project(
         pytester,
         """
-        import threading, time
-        lock, now, most = threading.Lock(), 0, 0
+        now = 0
         class Agent:
             def __init__(self): self.seen = []
             def __call__(self, n):
-                global now, most
-                with lock:
-                    now += 1; most = max(most, now)
-                time.sleep(0.1)
-                with lock: now -= 1
                 self.seen.append(n)
-                return len(self.seen)
+                return (now, len(self.seen))
         """,
         """
         import app
+        @pytest.fixture(autouse=True)
+        def counted():
+            app.now += 1
+            yield
+            app.now -= 1
         @fapo.cases(CASES)
         def test_fresh(run):
-            assert run.output == 1
-        def test_side_by_side():
-            assert app.most == 6
+            assert run.output == (1, 1)
         """,
         conftest="""
         import pytest, app
@@ -230,7 +227,11 @@ def test_a_function_scoped_pipeline_is_made_afresh_for_each_case(pytester: pytes
             return make()
         """,
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=7)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=6)
+    words = "*cases run one at a time, each in its own test: fixture 'counted' (test_it.py:*) has function scope*"
+    result.stdout.fnmatch_lines([words])
+    assert result.stdout.str().count("one at a time") == 1
 
 
 def test_a_pipeline_with_teardown_runs_within_its_own_test(pytester: pytest.Pytester) -> None:

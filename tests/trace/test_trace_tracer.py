@@ -244,7 +244,10 @@ def test_it_works_beside_pytests_own_import_hook(tmp_path: Path) -> None:
     )
     (tmp_path / "helper.py").write_text("def check(x):\n    assert x == [1, 2]\n    return x\n")
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        [
+            *(sys.executable, "-W", "error", "-m", "pytest", "-q"),
+            *("-p", "no:cacheprovider", "-p", "no:asyncio", str(tmp_path)),
+        ],
         capture_output=True,
         text=True,
         check=False,
