@@ -229,7 +229,7 @@ def test_a_function_scoped_pipeline_is_made_for_each_case_in_its_own_test(pytest
     )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=6)
-    result.stdout.fnmatch_lines(["*cases run one at a time, *: fixture 'counted' (test_it.py:*) has function*"])
+    result.stdout.fnmatch_lines(["*cases run one at a time, *: fixture 'counted' (test_it.py:*) has*"])
     assert result.stdout.str().count("one at a time") == 1
 
 
