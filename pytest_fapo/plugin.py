@@ -6,6 +6,7 @@ Loaded at every start of pytest: imports nothing heavy, and does nothing until a
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Generator
 from types import FunctionType
@@ -200,6 +201,8 @@ class Recording:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
+        self.remarks: list[str] = []
+        """Of xdist workers."""
 
     @pytest.hookimpl(tryfirst=True)  # before pytest's JUnit XML takes the properties
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -219,6 +222,14 @@ class Recording:
             option.tbstyle = "short"
 
     @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """What an xdist worker has to say of its cache and its runs, each sentence once."""
+        said = getattr(node, "workeroutput", None) or {}
+        for remark in json.loads(said.get("fapo_remarks", "[]")):
+            if remark not in self.remarks:
+                self.remarks.append(remark)
+
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """The controller has no items: what a worker has collected says how many results must come."""
         if _wanted(self._config):
@@ -232,6 +243,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
         from pytest_fapo.publishing.junit import add_suite_properties
 
         add_suite_properties(session.config, _session(session.config))
+    used = session.config.stash.get(SESSION_KEY, None)
+    if used is not None and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["fapo_remarks"] = json.dumps(used.warnings())
     result = yield
     used = session.config.stash.get(SESSION_KEY, None)
     if used is not None and not hasattr(session.config, "workerinput"):
@@ -248,7 +262,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if session is not None:
         from pytest_fapo.report import session_lines
 
-        lines = session_lines(session.evaluation(), hint=not _wanted(config), warnings=session.warnings())
+        recording: Recording | None = config.pluginmanager.get_plugin("fapo-recording")
+        warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
+        lines = session_lines(session.evaluation(), hint=not _wanted(config), warnings=warnings)
         for line in lines:
             terminalreporter.write_line(line)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -99,7 +101,8 @@ class Capturing:
 
             offline = offline_model(settings.offline.model)
         self._plan = plan
-        self._cache = opened_cache(plan)
+        self._problems: list[str] = []
+        self._cache = opened_cache(plan, self._problems)
         self.capture = Capture(
             cache=self._cache,
             mode=plan.mode,
@@ -112,7 +115,7 @@ class Capturing:
 
     def warnings(self) -> list[str]:
         """What a person should know of tracing and capture, a sentence each."""
-        return [*warnings(self._steps, self.tracer, self.capture), *self._outdated()]
+        return [*warnings(self._steps, self.tracer, self.capture), *self._outdated(), *self._problems]
 
     def _outdated(self) -> list[str]:
         local = getattr(self._cache, "local", self._cache)
@@ -135,8 +138,12 @@ class Capturing:
             self._cache.close()
 
 
-def opened_cache(plan: CapturePlan) -> Answers | None:
+def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
     """The recorded answers of a plan; None where there are and will be none.
+
+    Args:
+        plan: says which.
+        problems: is given why the project's own cache cannot be used, where it cannot.
 
     Raises:
         CacheFileError: an exported cache cannot be used.
@@ -149,7 +156,16 @@ def opened_cache(plan: CapturePlan) -> Answers | None:
     # Under `only` nothing is written, and nothing can be in a cache that is not there.
     local = folder if plan.mode != "only" or folder.exists() else None
     if local is not None:
-        prepare_folder(plan.cache_folder.parent)
+        try:
+            prepare_folder(plan.cache_folder.parent)
+            if not os.access(plan.cache_folder.parent, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            local = None
+            problems.append(
+                f"answers of models are not recorded: {plan.cache_folder} cannot be made "
+                f"({error.strerror or error})"
+            )
     if not plan.cache_files:
         return local
     return layered_cache(local, plan.cache_files, check=not plan.files_checked)

@@ -60,6 +60,7 @@ class Executor:
             execution: of a function that need not be awaited.
             settle: gives the value of what the function returned although it has to be awaited.
         """
+        token = SINK.set(execution.printed)
         try:
             with recording(execution.recorder):
                 result = execution.call()
@@ -70,6 +71,8 @@ class Executor:
             raise
         except BaseException as error:
             execution.finish(error=error)
+        finally:
+            SINK.reset(token)
 
     def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The value of a coroutine, run on the loop that all runs without a loop of their own share."""

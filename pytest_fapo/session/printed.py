@@ -25,9 +25,9 @@ class Printed:
             self._entries.append((kind, entry))
 
     def replay(self) -> None:
-        """Print, log and warn it all now, once."""
+        """Print, log and warn it all now: each test that looks at the run has it under its own name."""
         with self._lock:
-            entries, self._entries = self._entries, []
+            entries = list(self._entries)
         for kind, entry in entries:
             if kind == "record":
                 _log(entry)

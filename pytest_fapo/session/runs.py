@@ -123,16 +123,16 @@ class Runs:
         if key is None:
             return self._alone_here(execution, loop)
         self._executions[key] = execution
-        if loop is not None and not awaited:
-            self._alone_here(execution, loop)  # what it returns says where the others have to run
-            return None
-        together = [execution, *self._siblings(request.node, closure)]
+        # What it returns says where the others have to run.
+        told = loop is None or awaited
+        together = [execution, *(self._siblings(request.node, closure) if told else ())]
+        for each in together:
+            each.printed = Printed()
         if len(together) == 1:
-            return self._alone_here(execution, loop)
+            with diverted():
+                return self._alone_here(execution, loop)
         execution.timeout = key[3]
         with _timer_stopped(request.node), diverted():
-            for each in together:
-                each.printed = Printed()
             self._together(together, loop)
         return None
 
