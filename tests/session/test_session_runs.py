@@ -183,14 +183,14 @@ def test_a_case_past_its_time_fails_and_the_others_go_on(pytester: pytest.Pytest
     }
     project(
         pytester,
-        f"import asyncio, time\n{sleep[mode]}30 if n == 1 else 0)\n    return n * 2",
+        f"import asyncio, time\n{sleep[mode]}600 if n == 1 else 0)\n    return n * 2",
         """
         @fapo.cases(CASES)
         def test_double(case, run):
             assert run.output == case.expected
         """,
     )
-    result = pytester.runpytest_subprocess("--fapo-timeout=0.5", "--fapo-concurrency=1", timeout=20)
+    result = pytester.runpytest_subprocess("--fapo-timeout=0.5", "--fapo-concurrency=1", timeout=120)
     result.assert_outcomes(passed=5, failed=1)
     result.stdout.fnmatch_lines(["*TimeoutError: case 'c1' took longer than 0.5 s*"])
 
