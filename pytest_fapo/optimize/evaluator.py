@@ -270,15 +270,10 @@ class Evaluator:
         if starved(self._request.budget.spend_file, begin, since):
             raise NoAnswer(f"the model kept the tests waiting without an answer ({evaluation.stopped})")
 
-    def _time_limit(self) -> float:
-        """Seconds that one evaluation has; a replayed baseline counts as long as its calls once took."""
+    def _time_limit(self, files: Mapping[str, bytes]) -> float:
+        """Seconds that one evaluation has; the setting says it of candidates, not of the unpatched copy."""
         given = self._request.settings.candidate_time_limit
-        if given is not None:
-            return given
-        baseline = self._request.baseline
-        tests = sum(item.duration for item in baseline.items.values())
-        calls = (call for trace in baseline.traces.values() for call in trace.llm_calls)
-        return max(_AT_LEAST, _TIMES * (tests + sum(call.duration for call in calls if call.cache_hit)))
+        return given if given is not None and files else time_limit(self._request.baseline)
 
     def _child_request(
         self,
@@ -307,7 +302,7 @@ class Evaluator:
                 deadline=None if final else request.budget.deadline,
             ),
             watch=sorted(files),
-            timeout=self._time_limit(),
+            timeout=self._time_limit(files),
             options=dict(options or {}),
         )
 
@@ -326,6 +321,13 @@ class Evaluator:
         if slot not in self._shadows:
             self._shadows[slot] = ShadowTree.create(self._request.root)
         return self._shadows[slot]
+
+
+def time_limit(baseline: Evaluation) -> float:
+    """Return the seconds that an evaluation has by itself; a replayed call counts as long as it once took."""
+    tests = sum(item.duration for item in baseline.items.values())
+    calls = (call for trace in baseline.traces.values() for call in trace.llm_calls)
+    return max(_AT_LEAST, _TIMES * (tests + sum(call.duration for call in calls if call.cache_hit)))
 
 
 def _key(files: Mapping[str, bytes], request: EvaluationRequest, more: JsonValue = None) -> str:

@@ -21,10 +21,13 @@ from pytest_fapo.models import (
     Edit,
     Evaluation,
     ItemResult,
+    LLMCall,
     Review,
     Spending,
     Split,
+    Trace,
 )
+from pytest_fapo.optimize.evaluator import time_limit
 from pytest_fapo.optimize.hooks import Hooks
 from pytest_fapo.optimize.proposals import Proposed
 from pytest_fapo.optimize.reviewing import Prepared
@@ -68,10 +71,12 @@ class Played:
         self.asked.append(tree)
         return evaluation(outcomes)
 
-    def side_by_side(self, works: Any, parent: Evaluation) -> list[Evaluation]:
+    def side_by_side(self, works: Any, parent: Evaluation, *more: object) -> list[Evaluation]:
         return [self.of(files, held_out=False) for _, files in works]
 
-    def candidate(self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation) -> Evaluation:
+    def candidate(
+        self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation, *more: object
+    ) -> Evaluation:
         return self.of(files, held_out=True)
 
 
@@ -114,7 +119,7 @@ class Search:
             budget=SimpleNamespace(spending=Spending),
             policy=GatePolicy(),
             hooks=Hooks(),
-            cache_mode="auto",
+            cache_mode="only",  # nothing is asked again
             max_candidates=most,
             settings=SimpleNamespace(holdout_looks=looks),
         )
@@ -201,6 +206,36 @@ def test_a_winner_of_the_same_cause_that_stays_out_of_a_merge_is_not_called_acce
         "c2 wins its cases too, and c4 was taken for the same cause",
         "c3 wins its cases and went into c4",
         "c4 accepted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tests", "live", "replayed", "seconds"),
+    [(0.2, 0.5, 0.0, 60.0), (9.0, 8.0, 0.0, 90.0), (1.0, 0.0, 30.0, 310.0)],
+)
+def test_a_candidate_has_ten_times_the_baseline_and_at_least_a_minute(
+    tests: float, live: float, replayed: float, seconds: float
+) -> None:
+    """A baseline that was answered from the cache would have taken its calls' time, too."""
+    baseline = evaluation({"ta": False})
+    baseline.items["ta"].duration = tests
+    calls = [LLMCall(key="k", api="chat.completions", url="http://x", duration=live)]
+    calls.append(calls[0].model_copy(update={"duration": replayed, "cache_hit": True}))
+    baseline.traces["ta"] = Trace(pipeline="p", case_id="ta", llm_calls=calls)
+    assert time_limit(baseline) == pytest.approx(seconds)
+
+
+def test_a_candidate_that_takes_too_long_is_rejected_with_that_reason(tmp_path: Path) -> None:
+    class Slow(Played):
+        def candidate(
+            self, candidate: Candidate, files: Mapping[str, bytes], parent: Evaluation, *more: object
+        ) -> Evaluation:
+            stopped = "time limit: the tests were ended after 60 s while ta was running"
+            return Evaluation(loaded_files=["a.md"], complete=False, stopped=stopped)
+
+    assert said(Search(new_run(tmp_path), Slow()).batch("a")) == [
+        "c1 the tests could not be run to their end with this edit: time limit: the tests were ended after "
+        "60 s while ta was running"
     ]
 
 
