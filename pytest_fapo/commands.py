@@ -11,7 +11,7 @@ import pytest
 
 from pytest_fapo.errors import ConfigError, FapoError
 from pytest_fapo.outcome import Done
-from pytest_fapo.stash import COMMAND_KEY
+from pytest_fapo.stash import COMMAND_KEY, GATE_KEY
 from pytest_fapo.terminal_output import Output
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         from pytest_fapo.gate_command import prepare_gate
 
         prepare_gate(config, session)
+    elif session.packages.problem is not None:
+        raise session.packages.problem
     if option.fapo_review and not hasattr(config, "workerinput"):
         from pytest_fapo.review_command import prepare_review
 
@@ -86,7 +88,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.session import prepare_folder
     from pytest_fapo.wiring import gate_policy, make_proposers, readers_of
 
-    folder = prepare_folder(config.rootpath / ".fapo")
+    folder = prepare_folder(session.folder / ".fapo")
     runs, lock = folder / "runs", RunLock(folder)
     lock.take()
     config.add_cleanup(lock.release)
@@ -94,10 +96,10 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     if option.fapo_resume:
         run = resumable(runs)
         summary = finish_writing(run)
-    snapshot = Snapshot.take(config.rootpath, session.settings.scope)
+    snapshot = Snapshot.take(session.root, session.settings.scope)
     gate_policy(config, session.settings)
     proposers, readers = make_proposers(config, session), readers_of(session)
-    begun = TreeState.now(config.rootpath)
+    begun = TreeState.now(session.root)
     if option.fapo_resume:
         if summary is None:
             check_unchanged(run, snapshot, begun, _outputs(config))
@@ -106,6 +108,18 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
     session.plan = replace(session.plan, spend_file=run.spend_file)
     config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, readers, summary, begun)
+
+
+def refuse(config: pytest.Config, error: FapoError) -> None:
+    """What was collected shows that the command cannot work: the gate says so at its end, others now.
+
+    Raises:
+        pytest.UsageError: there is no gate.
+    """
+    if config.option.fapo_gate or config.option.fapo_update_baseline:
+        config.stash[GATE_KEY].hooks.blocked = error
+    else:
+        raise pytest.UsageError(str(error))
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:

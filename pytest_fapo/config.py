@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from pytest_fapo.errors import ConfigError
 from pytest_fapo.models import Level
-from pytest_fapo.project_file import project_file, read_toml
+from pytest_fapo.project_file import Home, project_file, read_toml
 from pytest_fapo.scope_entries import ScopeEntry, scope_entry
 
 PROVIDERS = ("openai", "anthropic", "command")
@@ -132,7 +132,7 @@ class Settings(_Section):
     llm: dict[Literal["openai", "anthropic"], ProviderSettings] = Field(default_factory=dict)
     offline: Offline | None = None
     optimizer_prompts: str | None = None
-    """Folder (relative to the rootdir) whose files override the prompts sent to the optimizer."""
+    """Folder (relative to the settings' folder) whose files override the prompts sent to the optimizer."""
     optimizer_candidates: int = Field(default=1, ge=1, le=8)
     """Candidates asked for in one request to an LLM optimizer."""
     concurrency: int = Field(default=16, ge=1, le=1024)
@@ -168,14 +168,14 @@ class Settings(_Section):
     imports: list[str] = Field(default_factory=list)
     """Modules that rewritten code may import, beside those that its file or the review's list has."""
     baseline: str = "fapo-baseline.json"
-    """File (relative to the rootdir) against which `--fapo-gate` compares."""
+    """File (relative to the settings' folder) against which `--fapo-gate` compares."""
     snapshots: str = "fapo-snapshots"
-    """Folder (relative to the rootdir) of the Markdown snapshots that are written with the baseline; empty
-    for none."""
+    """Folder (relative to the settings' folder) of the Markdown snapshots that are written with the baseline;
+    empty for none."""
     min_score: dict[str, float] = Field(default_factory=dict)
     """Floors of `--fapo-gate`: what to score and the least it may be, such as `{"pipeline" = 0.9}`."""
     cache_files: list[str] = Field(default_factory=list)
-    """Exported caches (relative to the rootdir) that are read below the local one."""
+    """Exported caches (relative to the settings' folder) that are read below the local one."""
     trace_limit: int = Field(default=20_000, ge=100)
     """Bytes of JSON kept of one recorded value."""
     max_prompt_chars: int = Field(default=20_000, ge=100)
@@ -226,6 +226,26 @@ class Settings(_Section):
         files = [PurePosixPath(name) for name in (self.baseline, self.snapshots, *self.cache_files) if name]
         return any(file in (PurePosixPath(path), *PurePosixPath(path).parents) for file in files)
 
+    def under(self, folder: str) -> Settings:
+        """Return the same settings with paths that begin with a folder (POSIX); nothing changes if empty."""
+        if not folder:
+            return self
+        scope = {
+            level: [_under(folder, entry) for entry in getattr(self.scope, level)]
+            for level in Scope.model_fields
+        }
+        return self.model_copy(
+            update={
+                "scope": Scope.model_validate(scope),
+                "baseline": _under(folder, self.baseline),
+                "snapshots": _under(folder, self.snapshots) if self.snapshots else "",
+                "cache_files": [_under(folder, name) for name in self.cache_files],
+                "optimizer_prompts": _under(folder, self.optimizer_prompts)
+                if self.optimizer_prompts
+                else self.optimizer_prompts,
+            }
+        )
+
     @field_validator("redact")
     @classmethod
     def _patterns_compile(cls, patterns: list[str]) -> list[str]:
@@ -237,24 +257,49 @@ class Settings(_Section):
         return patterns
 
 
+def _under(folder: str, path: str) -> str:
+    """A path (or an address, or a pattern) of a folder's settings as it is called from above."""
+    text = path.strip()
+    return text if PurePosixPath(text).is_absolute() else f"{folder}/{text.removeprefix('./')}"
+
+
 def load_settings(inipath: Path | None, rootpath: Path) -> Settings:
-    """Read `[tool.fapo]` of the project that pytest runs in.
+    """Read `[tool.fapo]` of the project in a folder.
 
     Args:
-        inipath: the configuration file that pytest chose, if any.
-        rootpath: pytest's rootdir.
+        inipath: the configuration file of pytest, if any.
+        rootpath: the folder.
 
     Raises:
         ConfigError: the file is not TOML or a key cannot be used; the message names file and key.
     """
     path = project_file(inipath, rootpath)
-    if not path.is_file():
-        return Settings()
+    return read_settings(path) if path.is_file() else Settings()
+
+
+def home_settings(home: Home) -> Settings:
+    """Read the settings of a session; their paths are relative to `home.root` then.
+
+    Raises:
+        ConfigError: see `load_settings`.
+    """
+    return read_settings(home.file).under(home.prefix) if home.file is not None else Settings()
+
+
+def read_settings(path: Path) -> Settings:
+    """Read `[tool.fapo]` of a file.
+
+    Raises:
+        ConfigError: see `load_settings`.
+    """
     try:
         document = read_toml(path)
     except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
-    table = document.get("tool", {}).get("fapo", {})
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
+    tool = document.get("tool", {})
+    table = tool.get("fapo", {}) if isinstance(tool, dict) else {}
     try:
         return Settings.model_validate(table)
     except ValidationError as error:

@@ -13,6 +13,14 @@ class ConfigError(FapoError):
     """A setting in `[tool.fapo]` or on the command line cannot be used; the message names the key."""
 
 
+class SettingsConflict(ConfigError):
+    """The tests of one command have several `[tool.fapo]`; the message names the files and what to type."""
+
+    def __init__(self, message: str, command: str) -> None:
+        super().__init__(message)
+        self.command = command
+
+
 class CaseError(FapoError):
     """A case file cannot be used; the message names the file and, where known, the line."""
 

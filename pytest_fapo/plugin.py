@@ -17,7 +17,7 @@ import pytest
 from pytest_fapo import hookspecs, options, plain_imports
 from pytest_fapo.case_loading.decorator import MARK, has_mark
 from pytest_fapo.errors import FapoError
-from pytest_fapo.project_file import project_file
+from pytest_fapo.project_file import SettingsFiles, argument_path, find_home
 from pytest_fapo.stash import SESSION_KEY
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
         fill_in_keys()
         return
-    path = project_file(early_config.inipath, early_config.rootpath)
-    if not path.is_file():
-        return
-    content = path.read_bytes()
-    if b"tool.fapo" in content and b"offline" in content:
+    start = early_config.invocation_params.dir
+    known = early_config.known_args_namespace
+    files = SettingsFiles(early_config.inipath, early_config.rootpath, start, bool(known.inifilename))
+    places = [argument_path(argument, start) for argument in known.file_or_dir or ["."]]
+    path = find_home(files, places, below=False).file
+    if path is not None and b"offline" in path.read_bytes():
         from pytest_fapo.session.offline_keys import set_placeholder_keys
 
         set_placeholder_keys(path)
@@ -136,6 +137,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         session.binder.parametrize(metafunc)
     except FapoError as error:
         raise pytest.Collector.CollectError(str(error)) from None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A command works with one file of settings: tests that have another one are not judged by it."""
+    used = session.config.stash.get(SESSION_KEY, None)
+    if used is None or not _wanted(session.config):
+        return
+    from pytest_fapo.session.parametrize import bound_case
+
+    try:
+        used.packages.check(item.path for item in session.items if bound_case(item) is not None)
+    except FapoError as error:
+        if not hasattr(session.config, "workerinput"):
+            from pytest_fapo.commands import refuse
+
+            refuse(session.config, error)
 
 
 @pytest.fixture

@@ -46,15 +46,15 @@ def make_request(
     under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     offline = settings.offline.model if settings.offline and offline_applies(settings) else ""
     return OptimizeRequest(
-        root=config.rootpath,
+        root=session.root,
         settings=settings,
         baseline=baseline,
         proposers=proposers,
         run=run,
         snapshot=snapshot,
         budget=Budget(run.spend_file, plan.max_calls, plan.max_cost, plan.deadline),
-        child_args=child_args(config),
-        cwd=_relative(config.invocation_params.dir, config.rootpath),
+        child_args=child_args(config, session.packages.home),
+        cwd=_relative(config.invocation_params.dir, session.root),
         cache_folder=plan.cache_folder,
         cache_mode=plan.mode,
         cache_files=plan.cache_files,

@@ -28,6 +28,7 @@ class CaseSource:
     id: str | Callable[[Row], str] | None = None
     split: str | Callable[[Row], str] | None = None
     timeout: float | None = None
+    encoding: str | None = None
 
 
 def cases(
@@ -39,6 +40,7 @@ def cases(
     id: str | Callable[[Row], str] | None = None,
     split: str | Callable[[Row], str] | None = None,
     timeout: float | None = None,
+    encoding: str | None = None,
 ) -> Callable[[TestFunction], TestFunction]:
     """Run the test once per labelled case, as one pytest item each: `test_team[case-id]`.
 
@@ -46,8 +48,9 @@ def cases(
     case's inputs), or for either one.
 
     Args:
-        source: path of a JSONL, JSON, CSV, TSV or YAML file (relative to the test file, else to the
-            rootdir), a list of mappings or `Case` objects, or a function that returns one.
+        source: path of a JSONL, JSON, CSV, TSV, YAML or Parquet file, `.gz` too (relative to the test file,
+            else to the folder of `[tool.fapo]`, else to the rootdir), a list of mappings or `Case` objects,
+            or a function that returns one.
         pipeline: name of the fixture that gives the pipeline, where it is not `[tool.fapo] pipeline`.
         inputs: column of a foreign file that is the one positional input; a list of columns that become
             keyword arguments; a mapping of argument name to column; or a function of the row.
@@ -57,9 +60,10 @@ def cases(
         split: column that holds the split, or `"train"`, `"val"` or `"holdout"` for all rows, or a
             function of the row. Default: the field `split`, else a hash of the id.
         timeout: seconds that one case may take (default: `--fapo-timeout`).
+        encoding: of a text file (default: what its byte order mark says, else UTF-8).
     """
     return getattr(pytest.mark, MARK)(  # type: ignore[no-any-return]
-        CaseSource(source, pipeline, inputs, expected, id, split, timeout)
+        CaseSource(source, pipeline, inputs, expected, id, split, timeout, encoding)
     )
 
 

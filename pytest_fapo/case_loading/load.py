@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +22,26 @@ Loader = Callable[[Path], "Iterable[Any] | None"]
 
 
 def load_cases(
-    source: CaseSource, *, test_file: Path, rootpath: Path, loader: Loader | None = None
+    source: CaseSource, *, test_file: Path, folders: Sequence[Path], loader: Loader | None = None
 ) -> list[Case]:
     """Load the cases of one `@fapo.cases`.
 
     Args:
         source: what the decorator was given.
         test_file: the file of the decorated test; relative paths are looked up beside it first.
-        rootpath: pytest's rootdir, where they are looked up next.
+        folders: where they are looked up next; messages name files relative to the last one, the rootdir.
         loader: asked for files of an unknown kind.
 
     Raises:
         CaseError: one line that names the file, the line where known, what is wrong and what was expected.
     """
-    rows, label = _rows(source, test_file, rootpath, loader)
+    rows, label = _rows(source, test_file, folders, loader)
     placed = [to_case(row, source) for row in rows]
     cases = _unique([case for case, _ in placed], source)
     given = [has_split for _, has_split in placed]
-    unsplit = iter(assign_splits([case for case, has in zip(cases, given, strict=True) if not has]))
-    cases = [case if has else next(unsplit) for case, has in zip(cases, given, strict=True)]
-    if source.split not in SPLITS:
+    cases = assign_splits(cases, given)
+    meant = all(given) and len({case.split for case in cases}) == 1  # every row says: a file of one split
+    if not meant:
         _no_empty_split(cases, label)
     label_set = _label_set(cases)
     return [case.model_copy(update={"label_set": label_set}) for case in cases]
@@ -56,15 +57,15 @@ def _label_set(cases: list[Case]) -> str:
 
 
 def _rows(
-    source: CaseSource, test_file: Path, rootpath: Path, loader: Loader | None
+    source: CaseSource, test_file: Path, folders: Sequence[Path], loader: Loader | None
 ) -> tuple[list[PlacedRow], str]:
     given: Any = source.source
     if isinstance(given, str | os.PathLike):
-        path = _find(Path(given), test_file, rootpath)
-        label = _relative(path, rootpath)
+        path = _find(Path(given), test_file, folders)
+        label = _relative(path, folders[-1])
         given = loader(path) if loader is not None and not known_suffix(path) else None
         if given is None:
-            return read_rows(path, label), label
+            return read_rows(path, label, source.encoding), label
     else:
         label = "cases(...)"
     if callable(given):
@@ -72,19 +73,38 @@ def _rows(
         given = given()
     if not isinstance(given, Iterable) or isinstance(given, dict):
         raise CaseError(f"{label}: expected a list of cases, got {type(given).__name__}")
+    if hasattr(given, "to_dict") and hasattr(given, "columns"):  # a table of pandas
+        given = given.to_dict("records")
     rows = [PlacedRow(f"{label} #{number}", value) for number, value in enumerate(given, start=1)]
     if not rows:
         raise CaseError(f"{label}: the list is empty; expected at least one case")
     return rows, label
 
 
-def _find(path: Path, test_file: Path, rootpath: Path) -> Path:
-    folders = [test_file.parent, rootpath]
-    for folder in folders:
+def _find(path: Path, test_file: Path, folders: Sequence[Path]) -> Path:
+    places = list(dict.fromkeys([test_file.parent, *folders]))
+    for folder in places:
         if (folder / path).is_file():
             return folder / path
-    looked = " or ".join(dict.fromkeys(_relative(folder, rootpath) for folder in folders))
-    raise CaseError(f"{path}: no such case file in {looked}")
+    looked = " or ".join(_relative(folder, folders[-1]) for folder in places)
+    folder_there = next((folder / path for folder in places if (folder / path).is_dir()), None)
+    if folder_there is not None:
+        files = sorted(file.name for file in folder_there.iterdir() if known_suffix(file))
+        held = f" (it has {', '.join(files[:5])})" if files else ""
+        raise CaseError(f"{path}: a folder, not a case file; name one file{held}")
+    raise CaseError(f"{path}: no such case file in {looked}{_nearest(path, places)}")
+
+
+def _nearest(path: Path, places: Sequence[Path]) -> str:
+    """A case file with much the same name, to be offered."""
+    found: dict[str, str] = {}
+    for place in places:
+        for folder in dict.fromkeys([(place / path).parent, place]):
+            if folder.is_dir():
+                names = {file.name: file for file in folder.iterdir() if known_suffix(file)}
+                for name in get_close_matches(path.name, list(names), n=1, cutoff=0.6):
+                    found.setdefault(_relative(names[name], place), "")
+    return f"; did you mean {next(iter(found))!r}?" if found else ""
 
 
 def _relative(path: Path, rootpath: Path) -> str:

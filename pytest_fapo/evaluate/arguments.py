@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pytest_fapo.project_file import Home
+
 DROPPED = frozenset(
     {"numprocesses", "maxprocesses", "dist", "tx", "px", "looponfail", "rsyncdir", "rsyncignore"}
     | {"maxfail", "usepdb", "usepdb_cls", "trace", "capture"}
@@ -47,16 +49,18 @@ _OWN_KEPT = frozenset({"fapo_concurrency", "fapo_timeout", "fapo_repeats"})
 """Those of our own options that say how cases run, and so hold in every evaluation."""
 
 
-def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
+def child_args(config: pytest.Config, home: Home | None = None, *, selected: bool = False) -> list[str]:
     """pytest's arguments for a child process, made from those of this session.
 
     Args:
         config: pytest's, of the session that the user started.
+        home: where the project's settings are; default: at the rootdir.
         selected: keep the user's own selection (paths, `-k`, `-m`) instead of the whole suite.
 
     Returns:
         The user's options without ours (but for those in `_OWN_KEPT`) and without those in `DROPPED`; without
-        a selection and where the session was not started from the rootdir, also the paths of the whole suite.
+        a selection and where the session was not started from the project's folder, also the paths of the
+        whole suite.
     """
     actions = _actions(config)
     kept: list[str] = []
@@ -73,8 +77,11 @@ def child_args(config: pytest.Config, *, selected: bool = False) -> list[str]:
         kept += ["-c", os.fspath(config.inipath)]
     if config.pluginmanager.hasplugin("cacheprovider"):
         kept += ["-o", "cache_dir=.pytest_cache"]
-    if not selected and config.invocation_params.dir != config.rootpath:
-        kept += _suite(config)
+    folder = home.folder if home is not None else config.rootpath
+    if home is not None and home.root != config.rootpath:
+        kept.append(f"--rootdir={os.fspath(config.rootpath)}")
+    if not selected and config.invocation_params.dir != folder:
+        kept += _suite(config) if folder == config.rootpath else [os.fspath(folder)]
     return kept
 
 

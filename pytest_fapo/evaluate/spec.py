@@ -32,7 +32,7 @@ def describe(shadow: ShadowTree, request: EvaluationRequest, folder: Path, resul
         "request": request.model_dump(mode="json"),
         "args": [
             *(_map_argument(argument, tree_map(shadow)) for argument in request.args),
-            f"--rootdir={shadow.path}",
+            *_rootdir(shadow, request),
             f"--basetemp={folder / 'tmp'}",
         ],
         "tree": {
@@ -48,6 +48,11 @@ def describe(shadow: ShadowTree, request: EvaluationRequest, folder: Path, resul
         "cwd_on_path": Path(sys.argv[0]).name == "__main__.py",
         "package_folder": package_folder(),
     }
+
+
+def _rootdir(shadow: ShadowTree, request: EvaluationRequest) -> list[str]:
+    given = any(argument.startswith("--rootdir=") for argument in request.args)
+    return [] if given else [f"--rootdir={shadow.path}"]
 
 
 def tree_map(shadow: ShadowTree) -> TreeMap:

@@ -8,7 +8,7 @@ import pytest
 
 from pytest_fapo.artifacts import ArtifactStore
 from pytest_fapo.baseline import artifact_digests, read_baseline
-from pytest_fapo.errors import BaselineError, FapoError
+from pytest_fapo.errors import BaselineError, FapoError, SettingsConflict
 from pytest_fapo.gate import GatePolicy, policy_of
 from pytest_fapo.gate_command.endings import causes
 from pytest_fapo.gate_command.hooks import GateHooks
@@ -41,21 +41,24 @@ def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
     target = option.fapo_target or settings.target
     policy = policy_of(settings, name=option.fapo_policy, target=target)
     floors = floors_of(settings.min_score, option.fapo_min_score)
-    baseline, problem = None, None
+    baseline: Baseline | None = None
+    problem: FapoError | None = session.packages.problem
     try:
-        baseline = read_baseline(config.rootpath / settings.baseline)
+        baseline = read_baseline(session.root / settings.baseline)
     except BaselineError as error:
-        problem = error
+        problem = problem or error
     if option.fapo_update_baseline:
         check_selection(config)
-        hooks = GateHooks(config, lambda nodeid, repeat: "recorded as failing")
+        hooks = GateHooks(
+            config, lambda nodeid, repeat: "recorded as failing", blocked=session.packages.problem
+        )
     else:
         repeats = option.fapo_repeats or settings.repeats
         hooks = GateHooks(config, old_failure(baseline, policy, repeats), blocked=problem)
     config.pluginmanager.register(hooks, "fapo-gate")
     prepared = PreparedGate(policy, floors, hooks, baseline)
     if not hasattr(config, "workerinput"):
-        store = ArtifactStore(config.rootpath, settings.scope)
+        store = ArtifactStore(session.root, settings.scope)
         prepared.artifacts = store.all()
         prepared.digests = artifact_digests(store)
     config.stash[GATE_KEY] = prepared
@@ -72,6 +75,8 @@ def finish_gate(
     pytest_session.exitstatus = UNDECIDED
     try:
         if pytest_session.config.option.fapo_update_baseline:
+            if prepared.hooks.blocked is not None:
+                raise prepared.hooks.blocked
             written = update_baseline(pytest_session.config, session, evaluation, prepared, found, out)
             if written:
                 pytest_session.exitstatus = status
@@ -90,10 +95,10 @@ def _judged(
     session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, found: list[GateProblem]
 ) -> GateResult:
     name = session.settings.baseline
-    if prepared.baseline is None:
-        problem = prepared.hooks.blocked
-        assert problem is not None
+    problem = prepared.hooks.blocked
+    if problem is not None:
         return _unreadable(problem, prepared.policy, name)
+    assert prepared.baseline is not None
     result = judge(
         evaluation,
         prepared.baseline,
@@ -115,14 +120,18 @@ _CONSEQUENCES = ("missing-cases", "empty", "too-few-cases")
 """Not said where a run that did not come to its end explains them."""
 
 
-def _unreadable(error: BaselineError, policy: GatePolicy, name: str) -> GateResult:
-    problem = GateProblem(
-        kind=error.kind,
-        message=str(error),
-        command="pytest --fapo-update-baseline",
-        path=name,
-        line=error.line,
-    )
+def _unreadable(error: FapoError, policy: GatePolicy, name: str) -> GateResult:
+    if isinstance(error, BaselineError):
+        problem = GateProblem(
+            kind=error.kind,
+            message=str(error),
+            command="pytest --fapo-update-baseline",
+            path=name,
+            line=error.line,
+        )
+    else:
+        command = error.command if isinstance(error, SettingsConflict) else ""
+        problem = GateProblem(kind="settings", message=str(error), command=command)
     return GateResult(policy=policy.name, verdict="undecided", baseline=name, problems=[problem])
 
 

@@ -12,7 +12,7 @@ from pytest_fapo.errors import BudgetExceeded, CacheMiss
 from pytest_fapo.stash import RESULT_KEY
 
 if TYPE_CHECKING:
-    from pytest_fapo.errors import BaselineError
+    from pytest_fapo.errors import FapoError
 
 _REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__)
 _DESELECTED = "fapo_deselected"
@@ -33,7 +33,7 @@ class GateHooks:
         self,
         config: pytest.Config,
         excuse: Callable[[str, int], str],
-        blocked: BaselineError | None = None,
+        blocked: FapoError | None = None,
     ) -> None:
         self.blocked = blocked
         self.deselected: set[str] = set()

@@ -17,6 +17,7 @@ GateProblemKind = Literal[
     "test",  # a test without a case fails
     "missing-baseline",
     "stale-format",  # the baseline or a snapshot cannot be read by this version
+    "settings",  # the tests have several [tool.fapo]
     "missing-cases",  # cases of the baseline were not run
     "empty",  # no case was selected
     "cache-miss",  # under --fapo-cache=only a question had no recorded answer
@@ -31,6 +32,7 @@ GateProblemKind = Literal[
 _PARTIAL = {
     "missing-baseline",
     "stale-format",
+    "settings",
     "missing-cases",
     "empty",
     "cache-miss",

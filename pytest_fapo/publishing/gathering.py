@@ -130,7 +130,7 @@ class Gathering:
         return hypotheses(changes, self._attempts()) if changes else []
 
     def _attempts(self) -> list[Attempt]:
-        folder = self._session.root / ".fapo" / "runs"
+        folder = self._session.folder / ".fapo" / "runs"
         if not folder.is_dir():
             return []
         from pytest_fapo.publishing.runs import run_attempts

@@ -54,7 +54,7 @@ def _data(session: FapoSession, done: Done, kind: PageKind) -> ReportData:
         return load_run(done.run, done.baseline)
     kinds: dict[PageKind, Kind] = {"gate": "gate", "update": "gate", "diagnose": "diagnose"}
     return ReportData(
-        title=session.root.name,
+        title=session.folder.name,
         kind=kinds.get(kind, "plain"),
         after=done.baseline,
         gate=done.gate,

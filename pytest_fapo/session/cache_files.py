@@ -12,12 +12,13 @@ from pytest_fapo.errors import CacheFileError
 Files = tuple[Path, ...]
 
 
-def cache_files(config: pytest.Config, settings: Settings) -> tuple[Files, Files]:
+def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[Files, Files]:
     """The exported caches, the first on top, and those of the setting that do not exist (yet).
 
     Args:
         config: pytest's; its `--fapo-cache-file` is relative to where pytest was started.
-        settings: its `cache_files` are relative to the rootdir.
+        settings: of the session.
+        root: to which its `cache_files` are relative.
 
     Raises:
         CacheFileError: a file that the option names does not exist.
@@ -32,7 +33,7 @@ def cache_files(config: pytest.Config, settings: Settings) -> tuple[Files, Files
                 f"--fapo-cache-file: {path} does not exist (looked for from {start}); "
                 f"`fapo cache export` writes such a file"
             )
-    configured = [config.rootpath / name for name in settings.cache_files]
+    configured = [root / name for name in settings.cache_files]
     found = {path.resolve(): path for path in (*named, *configured) if path.exists()}
     return tuple(found.values()), tuple(path for path in configured if not path.exists())
 

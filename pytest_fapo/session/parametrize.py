@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -44,30 +44,32 @@ class BoundCase:
         return f"repeat {self.repeat}" if self.repeat > 1 else ""
 
 
+class CaseRules(NamedTuple):
+    """What a test's cases go by where its `cases` does not say."""
+
+    pipeline: str
+    """Name of the pipeline fixture."""
+    timeout: float | None
+    """Seconds per case."""
+    repeats: int
+    """How often each case is run."""
+
+
 class CaseBinder:
     """Parametrizes marked tests; a source used by several tests is read once.
 
     Args:
-        rootpath: pytest's rootdir.
-        pipeline: name of the pipeline fixture where `cases` names none.
-        timeout: seconds per case where `cases` gives none.
+        folders: where case files are looked for that are not beside the test, the rootdir last.
+        rules: gives those of a test file.
         loader: reads case files of unknown kinds.
-        repeats: how often each case is run.
     """
 
     def __init__(
-        self,
-        rootpath: Path,
-        pipeline: str,
-        timeout: float | None,
-        loader: Loader | None = None,
-        repeats: int = 1,
+        self, folders: Sequence[Path], rules: Callable[[Path], CaseRules], loader: Loader | None = None
     ) -> None:
-        self._rootpath = rootpath
-        self._pipeline = pipeline
-        self._timeout = timeout
+        self._folders = folders
+        self._rules = rules
         self._loader = loader
-        self._repeats = repeats
         self._loaded: dict[tuple[int, Path], tuple[CaseSource, list[Case]]] = {}
         self._identities: dict[str, dict[str, Case]] = {}
 
@@ -84,11 +86,14 @@ class CaseBinder:
                 f"{name} is marked with cases(...) but asks for neither 'case' nor 'run': add one of them to "
                 f"its arguments"
             )
-        once = [self._bind(case, source) for source in sources for case in self._load(source, metafunc)]
+        rules = self._rules(Path(metafunc.definition.path))
+        once = [
+            self._bind(case, source, rules) for source in sources for case in self._load(source, metafunc)
+        ]
         double = _double(entry.id for entry in once)
         if double:
             raise CaseError(f"{name}: duplicate id {double!r} in two of its case sources")
-        bound = [replace(entry, repeat=number) for entry in once for number in range(1, self._repeats + 1)]
+        bound = [replace(entry, repeat=number) for entry in once for number in range(1, rules.repeats + 1)]
         double = _double(entry.id for entry in bound)
         if double:
             raise CaseError(
@@ -100,13 +105,13 @@ class CaseBinder:
         test_file = Path(metafunc.definition.path)
         key = (id(source), test_file)
         if key not in self._loaded:  # the source is kept too, so that its id stays its own
-            cases = load_cases(source, test_file=test_file, rootpath=self._rootpath, loader=self._loader)
+            cases = load_cases(source, test_file=test_file, folders=self._folders, loader=self._loader)
             self._loaded[key] = (source, cases)
         return self._loaded[key][1]
 
-    def _bind(self, case: Case, source: CaseSource) -> BoundCase:
-        pipeline = source.pipeline or self._pipeline
-        timeout = source.timeout if source.timeout is not None else self._timeout
+    def _bind(self, case: Case, source: CaseSource, rules: CaseRules) -> BoundCase:
+        pipeline = source.pipeline or rules.pipeline
+        timeout = source.timeout if source.timeout is not None else rules.timeout
         return BoundCase(case, pipeline, timeout, self._identity(pipeline, case))
 
     def _identity(self, pipeline: str, case: Case) -> str:

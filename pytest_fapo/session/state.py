@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo.config import PROVIDERS, Settings, load_settings
+from pytest_fapo.config import PROVIDERS, Settings
 from pytest_fapo.errors import ConfigError, PipelineError
 from pytest_fapo.models import Evaluation
 from pytest_fapo.session.cache_files import cache_files
 from pytest_fapo.session.capturing import CapturePlan, Capturing, child_plan, ledger
 from pytest_fapo.session.execution import Execution
-from pytest_fapo.session.parametrize import BoundCase, CaseBinder, bound_case
+from pytest_fapo.session.packages import Packages
+from pytest_fapo.session.parametrize import BoundCase, CaseBinder, CaseRules, bound_case
 from pytest_fapo.session.pipelines import pipeline_name, pipeline_of
 from pytest_fapo.session.records import ItemState, item_record, pack, unpack
 from pytest_fapo.session.replacing import child_replacements
@@ -49,20 +50,18 @@ class FapoSession:
 
     def __init__(self, config: pytest.Config, plan: CapturePlan | None = None) -> None:
         self.config = config
-        self.settings = load_settings(config.inipath, config.rootpath)
+        self.packages = Packages(config)
+        self.settings = self.packages.merged()
         _check_proposers(self.settings, config)
         options = config.option
-        self.timeout: float | None = options.fapo_timeout or self.settings.timeout
         self.binder = CaseBinder(
-            config.rootpath,
-            self.settings.pipeline,
-            self.timeout,
+            list(dict.fromkeys([self.folder, config.rootpath])),
+            self._rules,
             loader=lambda path: config.hook.pytest_fapo_load_cases(path=path),
-            repeats=options.fapo_repeats or self.settings.repeats,
         )
         self._taken = Evaluation()
         self._further_keys: dict[str, list[str]] = {}
-        self.plan = child_plan(config) or plan or default_plan(config, self.settings)
+        self.plan = child_plan(config) or plan or default_plan(config, self)
         self.expected_items: int | None = None
         """How many items must leave a result, where that is not pytest's own count (under xdist)."""
         self.runs = Runs(options.fapo_concurrency or self.settings.concurrency, self.recorder)
@@ -76,7 +75,21 @@ class FapoSession:
 
     @property
     def root(self) -> Path:
-        return self.config.rootpath
+        """Folder of the project, to which the settings' paths are relative."""
+        return self.packages.home.root
+
+    @property
+    def folder(self) -> Path:
+        """Folder that `.fapo` is in: that of the settings."""
+        return self.packages.home.folder
+
+    def _rules(self, test_file: Path) -> CaseRules:
+        settings, options = self.packages.of(test_file), self.config.option
+        return CaseRules(
+            settings.pipeline,
+            options.fapo_timeout or settings.timeout,
+            options.fapo_repeats or settings.repeats,
+        )
 
     # --- life -----------------------------------------------------------------------------------------
 
@@ -190,7 +203,7 @@ class FapoSession:
     def note_used_keys(self, pytest_session: pytest.Session) -> None:
         """Note for exports which recorded answers this session's cases used."""
         if self.plan.mode != "off" and child_plan(self.config) is None:
-            note_session(pytest_session, self._taken, self._further_keys)
+            note_session(pytest_session, self.folder, self._taken, self._further_keys)
 
     def evaluation(self, exit_code: int = 0) -> Evaluation:
         calls = (call for trace in self._taken.traces.values() for call in trace.llm_calls)
@@ -231,18 +244,20 @@ def _redaction(implementation: Any) -> Callable[[str], str | None]:
     return redact
 
 
-def default_plan(config: pytest.Config, settings: Settings) -> CapturePlan:
+def default_plan(config: pytest.Config, session: FapoSession) -> CapturePlan:
     """The plan of a plain session: answers in the project's cache, limits as the options say.
 
     Raises:
         CacheFileError: an exported cache that an option names does not exist.
     """
     options = config.option
-    files, missing = cache_files(config, settings) if options.fapo_cache != "off" else ((), ())
+    files, missing = (
+        cache_files(config, session.settings, session.root) if options.fapo_cache != "off" else ((), ())
+    )
     limit = options.fapo_time_limit
     spend_file = getattr(config, "workerinput", {}).get("fapo_spend_file")
     return CapturePlan(
-        cache_folder=config.rootpath / ".fapo" / "cache",
+        cache_folder=session.folder / ".fapo" / "cache",
         mode=options.fapo_cache,
         spend_file=Path(spend_file) if spend_file else None,
         max_calls=options.fapo_max_calls,

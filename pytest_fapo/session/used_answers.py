@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +14,13 @@ _SELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ig
 
 
 def note_session(
-    session: pytest.Session, evaluation: Evaluation, further: Mapping[str, Sequence[str]]
+    session: pytest.Session, folder: Path, evaluation: Evaluation, further: Mapping[str, Sequence[str]]
 ) -> None:
     """Note the keys of the calls behind each case; nothing where the project has no `.fapo` folder.
 
     Args:
         session: pytest's, ended.
+        folder: that the project's `.fapo` is in.
         evaluation: what its items have left.
         further: by node id, keys of calls that a test made beside its run's.
     """
@@ -33,19 +35,20 @@ def note_session(
         cases.setdefault(f"{item.pipeline}::{item.case_id}", set()).update(keys)
     config = session.config
     note_used_keys(
-        config.rootpath / ".fapo",
+        folder / ".fapo",
         cases,
-        whole=_whole(session),
+        whole=_whole(session, folder),
         redacting_hook=bool(config.hook.pytest_fapo_redact.get_hookimpls()),
     )
 
 
-def _whole(session: pytest.Session) -> bool:
+def _whole(session: pytest.Session, folder: Path) -> bool:
     """Whether all of the project's cases have run, as far as that is known without doubt."""
     config, option = session.config, session.config.option
     source = config.args_source
     if source == config.ArgsSource.ARGS or session.shouldstop or session.shouldfail:
         return False
-    if source == config.ArgsSource.INVOCATION_DIR and config.invocation_params.dir != config.rootpath:
+    start = config.invocation_params.dir
+    if source == config.ArgsSource.INVOCATION_DIR and start not in (folder, config.rootpath):
         return False
     return session.exitstatus in (0, 1) and not any(getattr(option, name, None) for name in _SELECTING)

@@ -62,7 +62,7 @@ def _read(root: Path, path: str, takes: Sequence[Parameter]) -> Labelled | None:
         if mapping is None:
             return None
         source = CaseSource(path, **mapping)
-        cases = load_cases(source, test_file=root / "test_.py", rootpath=root)
+        cases = load_cases(source, test_file=root / "test_.py", folders=[root])
     except (CaseError, OSError, RecursionError):
         return None
     words = "".join(f", {name}={_literal(value)}" for name, value in mapping.items())
