@@ -102,7 +102,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     begun = TreeState.now(session.root)
     if option.fapo_resume:
         if summary is None:
-            check_unchanged(run, snapshot, begun, _outputs(config))
+            check_unchanged(run, snapshot, begun, _outputs(config, session.root))
     else:
         run = RunDirectory.create(runs)
         run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
@@ -178,11 +178,10 @@ def _publish(pytest_session: pytest.Session, session: FapoSession, done: Done, o
         pytest_session.exitstatus = int(pytest_session.exitstatus) or 1
 
 
-def _outputs(config: pytest.Config) -> list[str]:
+def _outputs(config: pytest.Config, root: Path) -> list[str]:
     """Files of the project that options name, such as reports: a session writes them by itself."""
     named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
     places = [Path(config.invocation_params.dir, value) for value in named]
-    root = config.rootpath
     return [place.relative_to(root).as_posix() for place in places if place.is_relative_to(root)]
 
 
