@@ -127,6 +127,9 @@ class Settings(_Section):
     scope: Scope = Field(default_factory=Scope)
     endpoints: list[str] = Field(default_factory=list)
     """Further URL path endings that are LLM endpoints."""
+    allow_hosts: list[str] = Field(default_factory=list)
+    """Where cases may connect to under `--fapo-cache=only`: `host`, `host:port`, with `*`, or the path of a
+    Unix socket."""
     redact: list[str] = Field(default_factory=list)
     """Regular expressions; what they match never reaches a trace, the cache's index or a report."""
     llm: dict[Literal["openai", "anthropic"], ProviderSettings] = Field(default_factory=dict)
@@ -190,6 +193,15 @@ class Settings(_Section):
                     f"{pattern!r} is not of the form 'package.module:function' or 'package.module:*'"
                 )
         return patterns
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _hosts(cls, entries: list[str]) -> list[str]:
+        from pytest_fapo.llm.network.hosts import check_entry
+
+        for entry in entries:
+            check_entry(entry)
+        return entries
 
     @field_validator("optimizer")
     @classmethod

@@ -72,6 +72,10 @@ class CacheMiss(CallStopped):
     """`--fapo-cache=only` and the request has no recorded answer; the message names the request."""
 
 
+class NetworkRefused(CallStopped):
+    """`--fapo-cache=only`, and a case opens a connection that `allow_hosts` does not name."""
+
+
 class RunEnded(CallStopped):
     """The case's time is over, so whatever still runs of it sends no further request."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pytest_fapo.errors import BudgetExceeded, CacheMiss
+from pytest_fapo.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.models import Evaluation, ItemResult, Split, Trace
 
-_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__)
+_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pytest_fapo.evaluate.run import evaluate
 from pytest_fapo.evaluate.shadow import ShadowTree
 from pytest_fapo.models import Evaluation, Intervention, Outcome, canonical_json
 
-_NO_ANSWER = frozenset({"CacheMiss", "BudgetExceeded", "RunEnded"})
+_NO_ANSWER = frozenset({"CacheMiss", "BudgetExceeded", "NetworkRefused", "RunEnded"})
 """Error types of an item that was not let through to its end: its outcome says nothing of a step."""
 
 Round = dict[int, Intervention]

@@ -25,8 +25,7 @@ _EQUAL = 1e-9
 def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
     """Why no judgement is possible; empty where it is."""
     problems = []
-    refused = [pair.group.name for pair in found.pairs if pair.refused == "CacheMiss"]
-    refused += [group.name for group in found.new if group.refused == "CacheMiss"]
+    refused, unplugged = _refused(found, "CacheMiss"), _refused(found, "NetworkRefused")
     limited = [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]
     if not evaluation.complete:
         reason = evaluation.stopped or "not every test has a result"
@@ -53,10 +52,22 @@ def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
     if outage:
         message = f"{outage.sentence}; nothing is said of accuracy: {outage.advice}"
         problems.append(GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate"))
+    if unplugged:
+        message = (
+            f"{_count(len(unplugged), 'test')} connected to a host although only recorded answers "
+            f"may be used ({_some(unplugged)}); [tool.fapo] allow_hosts names the hosts that may be reached all the same"
+        )
+        problems.append(GateProblem(kind="cache-miss", message=message))
     if limited:
         message = f"{_count(len(limited), 'test')} went past a limit of calls or cost ({_some(limited)})"
         problems.append(GateProblem(kind="interrupted", message=message))
     return problems
+
+
+def _refused(found: Comparison, kind: str) -> list[str]:
+    """Names of the tests that this refusal ended."""
+    names = [pair.group.name for pair in found.pairs if pair.refused == kind]
+    return names + [group.name for group in found.new if group.refused == kind]
 
 
 def _missing(nodeids: Sequence[str]) -> GateProblem:

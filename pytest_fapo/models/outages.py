@@ -22,7 +22,7 @@ _LATER = frozenset({408, 409, 425, 429})
 _REJECTED = frozenset({401, 402, 403, 404})
 """Statuses of a key, an account or a model that the provider does not serve: asking again does not help."""
 _NO_CREDIT = re.compile(r"credit balance is too low", re.I)  # Anthropic says it with HTTP 400
-_REFUSED_BY_US = ("CacheMiss", "BudgetExceeded", "RunEnded")
+_REFUSED_BY_US = ("CacheMiss", "BudgetExceeded", "NetworkRefused", "RunEnded")
 """Errors of calls that were not sent on purpose; they have words of their own."""
 _KINDS = (
     (

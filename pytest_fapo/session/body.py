@@ -51,6 +51,7 @@ def _raise_unread(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> Non
     __tracebackhide__ = True
     if notes.execution is not None and not notes.error_seen:
         Run(bound.case, notes).raise_error()
-    if recorder.violations:
-        notes.stopped = type(recorder.violations[0]).__name__
-        pytest.fail(str(recorder.violations[0]), pytrace=False)
+    refusal = recorder.refusal()
+    if refusal is not None:
+        notes.stopped = type(refusal).__name__
+        pytest.fail(str(refusal), pytrace=False)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_fapo.llm import Ledger
     from pytest_fapo.llm.layers import Answers
+    from pytest_fapo.llm.network import NetworkGuard
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,12 @@ class Capturing:
         self._plan = plan
         self._problems: list[str] = []
         self._cache = opened_cache(plan, self._problems)
+        self.network: NetworkGuard | None = None
+        """Refuses what cases send past the record, where nothing may be sent."""
+        if plan.mode == "only":
+            from pytest_fapo.llm.network import NetworkGuard
+
+            self.network = NetworkGuard(settings.allow_hosts)
         self.capture = Capture(
             cache=self._cache,
             mode=plan.mode,
@@ -115,7 +122,9 @@ class Capturing:
 
     def warnings(self) -> list[str]:
         """What a person should know of tracing and capture, a sentence each."""
-        return [*warnings(self._steps, self.tracer, self.capture), *self._outdated(), *self._problems]
+        children = self.network.children.warnings() if self.network is not None else []
+        found = [*warnings(self._steps, self.tracer, self.capture), *self._outdated(), *self._problems]
+        return [*found, *children]
 
     def _outdated(self) -> list[str]:
         local = getattr(self._cache, "local", self._cache)
@@ -130,8 +139,12 @@ class Capturing:
     def install(self) -> None:
         self.tracer.install()
         self.capture.install()
+        if self.network is not None:
+            self.network.install()
 
     def uninstall(self) -> None:
+        if self.network is not None:
+            self.network.uninstall()
         self.capture.uninstall()
         self.tracer.uninstall()
         if self._cache is not None:

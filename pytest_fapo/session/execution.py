@@ -68,7 +68,7 @@ class Execution:
             if self.done.is_set():
                 return False
             # A pipeline that swallows a refused call has not answered its case all the same.
-            self.error = self.recorder.violations[0] if self.recorder.violations else error
+            self.error = self.recorder.refusal() or error
             self.output = None if self.error is not None else output
             self.traceback = _users_part(self.error)
             self.trace = self.recorder.trace(inputs=self.case.inputs, output=self.output, error=self.error)

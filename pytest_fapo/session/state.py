@@ -147,7 +147,7 @@ class FapoSession:
 
     def recorder(self, item: pytest.Item, bound: BoundCase, pipeline: str) -> Recorder:
         """A recorder for one run of this case."""
-        return Recorder(
+        recorder = Recorder(
             replacements=self._replacements.get(item.nodeid),
             pipeline=pipeline,
             case_id=bound.case.id,
@@ -155,6 +155,9 @@ class FapoSession:
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,
         )
+        network = self.activate().network
+        recorder.late_violations = network.collect if network is not None else None
+        return recorder
 
     def pipeline_name(self, item: pytest.Item, bound: BoundCase) -> str:
         """The name under which the item's pipeline is recorded."""

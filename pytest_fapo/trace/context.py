@@ -18,6 +18,9 @@ class Place(NamedTuple):
     step: int | None
 
 
+_RECORDED: list[Recorder] = []
+"""The recorders of the runs that are under way in this process, one entry for each `recording`."""
+
 PLACE: ContextVar[Place | None] = ContextVar("pytest_fapo_place", default=None)
 
 
@@ -27,13 +30,20 @@ def current_recorder() -> Recorder | None:
     return place.recorder if place is not None else None
 
 
+def recorded_now() -> list[Recorder]:
+    """The recorders of the runs that are under way in this process, whoever asks; each once."""
+    return list(dict.fromkeys(_RECORDED))
+
+
 @contextmanager
 def recording(recorder: Recorder) -> Iterator[Recorder]:
     """Make `recorder` the current one for the body, and for tasks and threads started with its context."""
     token = PLACE.set(Place(recorder, None))
+    _RECORDED.append(recorder)
     try:
         yield recorder
     finally:
+        _RECORDED.remove(recorder)
         leave(token)
 
 

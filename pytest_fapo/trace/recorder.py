@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,8 @@ class Recorder:
         """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
         self.stopped: CallStopped | None = None
         """Where set, every further LLM call raises it (see `stop`)."""
+        self.late_violations: Callable[[Recorder], None] | None = None
+        """Adds the refusals that are known only afterwards: those in processes that the run has started."""
         self._sample = sample
         self._lock = threading.Lock()
         self._began = time.perf_counter()
@@ -208,6 +211,12 @@ class Recorder:
         """Let no further LLM request of this run through: each raises `reason`. For a run whose time is up
         but whose thread cannot be ended."""
         self.stopped = reason
+
+    def refusal(self) -> BaseException | None:
+        """The first refusal that was raised inside; None where there was none."""
+        if self.late_violations is not None:
+            self.late_violations(self)
+        return self.violations[0] if self.violations else None
 
     def occurrence(self, question: str) -> int:
         """Which time this run asks the identical question, 1 for the first: the lowest free number."""
