@@ -55,7 +55,7 @@ def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
     if unplugged:
         message = (
             f"{_count(len(unplugged), 'test')} connected to a host although only recorded answers "
-            f"may be used ({_some(unplugged)}); [tool.fapo] allow_hosts names the hosts that may be reached all the same"
+            f"may be used ({_some(unplugged)}); [tool.fapo] allow_hosts names hosts that may be reached"
         )
         problems.append(GateProblem(kind="cache-miss", message=message))
     if limited:

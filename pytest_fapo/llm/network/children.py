@@ -28,6 +28,8 @@ _SCRIPT = _FOLDER / "sitecustomize.py"
 _VARIABLE = "FAPO_CASE_NETWORK"
 _ENV = 10
 """Position of `env` among the arguments of `subprocess.Popen`."""
+_HARMLESS = ("uname", "ldconfig", "lsb_release")
+"""Programs that Python's `platform` and SDKs ask about the machine."""
 EVENTS = frozenset(
     ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.spawn", "os.fork", "os.forkpty")
 )
@@ -74,7 +76,12 @@ class ChildPrograms:
         """What the audit hook has seen."""
         recorder = current_recorder()
         if recorder is not None and recorder.pipeline:
-            self.started[_program(event, args)] += 1
+            name = _program(event, args)
+            if name not in _HARMLESS:
+                self.started[name] += 1
+            if event in ("os.fork", "os.forkpty"):  # both sides must know where word is left
+                self._notes()
+                self._token(recorder)
 
     def note_refusal(self, recorder: Recorder, target: str) -> None:
         """In a fork, leave word of a refusal for the process that runs the case."""

@@ -64,7 +64,7 @@ class NetworkGuard:
     def collect(self, recorder: Recorder) -> None:
         """Add to a case's refusals those that its child processes have left."""
         for child in self.children.refusals(recorder):
-            recorder.violations.append(NetworkRefused(_message(recorder, child, "a program ")))
+            recorder.violations.append(NetworkRefused(_message(recorder, child, "a program of it ")))
 
     def on_event(self, event: str, args: Sequence[Any]) -> None:
         """What the audit hook has seen."""
