@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo.errors import BudgetExceeded, CacheMiss
+from pytest_fapo.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.stash import RESULT_KEY
 
 if TYPE_CHECKING:
     from pytest_fapo.errors import FapoError
 
-_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__)
+_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
 _DESELECTED = "fapo_deselected"
 
 

@@ -71,5 +71,5 @@ def unrecorded(evaluation: Evaluation) -> list[str]:
     return [
         nodeid
         for nodeid, item in evaluation.items.items()
-        if item.error_type.rpartition(".")[2] == "CacheMiss"
+        if item.error_type.rpartition(".")[2] in ("CacheMiss", "NetworkRefused")
     ]

@@ -9,7 +9,7 @@ from pytest_fapo.models import Finding, LLMCall
 from pytest_fapo.reading import StepView
 
 _ERRORS = re.compile(
-    r"CacheMiss|BudgetExceeded|RateLimit|OverloadedError|APIConnection|APITimeout|InternalServerError"
+    r"CacheMiss|NetworkRefused|BudgetExceeded|RateLimit|OverloadedError|APIConnection|APITimeout|InternalServerError"
     r"|ServiceUnavailable|AuthenticationError|PermissionDeniedError|ConnectError|ConnectTimeout|ReadTimeout"
     r"|WriteTimeout|PoolTimeout|ReadError|RemoteProtocolError|ConnectionError|ConnectionReset"
     r"|ConnectionRefused|TimeoutError|CaseTimeout|gaierror|SSLError|APIStatusError"
