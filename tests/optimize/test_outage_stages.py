@@ -6,12 +6,14 @@ Each test plants all faults at once, one in each case of a split, and then lets 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from support.left_patch import scripted
 from support.llm_server import Answer, failed
 from support.outage_project import APP, FALLBACK_APP, NAMES, STREAMING_APP, Provider, outage_project
 from support.provider_faults import FAULTS
@@ -231,3 +233,20 @@ def test_a_run_s_results_name_the_outage(make: Make) -> None:
     assert f"fapo: {ALL}" in done.text
     assert "train 100 % of 12, holdout 100 % of 12" in done.text
     assert json.loads((project.root / "cases.jsonl").read_text().splitlines()[0])["id"] == "train-00"
+
+
+@pytest.mark.slow
+def test_a_review_whose_proof_is_not_answered_writes_nothing(make: Make) -> None:
+    project, provider = make(BAD_PROMPT)
+    assert project.optimize("--fapo-write=patch").code == 1
+    shutil.rmtree(project.root / ".fapo" / "cache")
+    provider.planted = lambda text, split: _candidate(text) and split == "holdout"
+    done = scripted(project, "y\n")
+    assert done.code == 1, done.text
+    assert "could not be proven" in done.text
+    assert ALL in done.text
+    assert project.prompt == BAD_PROMPT
+    provider.heal()
+    done = scripted(project, "y\n")
+    assert done.code == 0, done.text
+    assert project.prompt == GOOD_PROMPT
