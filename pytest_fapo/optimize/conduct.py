@@ -17,7 +17,7 @@ from pytest_fapo.optimize.reviewing import Reviewing
 from pytest_fapo.optimize.round import Round
 from pytest_fapo.optimize.standing import Best, Memory, every_case
 from pytest_fapo.optimize.trial import Trial
-from pytest_fapo.optimize.writing import Writer
+from pytest_fapo.optimize.writing import Unproven, Writer
 from pytest_fapo.report import Progress, Summary
 
 
@@ -67,6 +67,8 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
                 unproven = writer.confirm(loop.best)
             except KeyboardInterrupt:
                 stop = Stop("interrupted")
+            except (BudgetExceeded, EvaluationError, NoAnswer) as error:
+                unproven = Unproven(f"it could not be carried out: {error}")
         progress.pause()
         return closing.after_loop(stop, loop, reference, writer, unproven)
 

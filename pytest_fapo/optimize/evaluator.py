@@ -126,10 +126,23 @@ class Evaluator:
                 self._cancelled.clear()
 
     def proof(
-        self, files: Mapping[str, bytes], parent: Evaluation, excused: Collection[str] = ()
+        self,
+        files: Mapping[str, bytes],
+        parent: Evaluation,
+        excused: Collection[str] = (),
+        *,
+        fresh: bool = False,
     ) -> Evaluation:
-        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed."""
-        return self._evaluate(files, _without(self._proof_stages(parent), excused), len(parent.items))
+        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed.
+
+        Args:
+            files: the tree.
+            parent: what it is compared with.
+            excused: node ids that may be lost.
+            fresh: in an interpreter that shares nothing, where no final proof follows.
+        """
+        stages = _without(self._proof_stages(parent), excused)
+        return self._evaluate(files, stages, len(parent.items), fresh=fresh)
 
     def final_proof(
         self, files: Mapping[str, bytes], parent: Evaluation, excused: Collection[str] = ()
@@ -198,6 +211,7 @@ class Evaluator:
         total: int,
         *,
         final: bool = False,
+        fresh: bool = False,
         slot: int = 0,
         options: Mapping[str, JsonValue] | None = None,
         parent: Evaluation | None = None,
@@ -210,7 +224,9 @@ class Evaluator:
         """
         lacking = 0
         for pause in (*_PAUSES, 0.0):
-            evaluation = self._evaluate_once(files, stages, total, final=final, slot=slot, options=options)
+            evaluation = self._evaluate_once(
+                files, stages, total, final=final, fresh=fresh, slot=slot, options=options
+            )
             outage = evaluation.outage
             if not outage or (parent is not None and _own_doing(outage, parent)):
                 return evaluation
@@ -229,10 +245,13 @@ class Evaluator:
         total: int,
         *,
         final: bool,
+        fresh: bool,
         slot: int,
         options: Mapping[str, JsonValue] | None,
     ) -> Evaluation:
-        request, asked = self._request, self._child_request(stages, files, final=final, options=options)
+        request = self._request
+        asked = self._child_request(stages, files, final=final, options=options)
+        asked = asked.model_copy(update={"fresh": asked.fresh or fresh})
         key = "" if final else _key(files, asked)
         known = request.run.recorded(key) if key else None
         if known is not None:
@@ -249,7 +268,8 @@ class Evaluator:
             cancelled=self._cancelled.is_set,
         )
         self._progress.spending(request.budget.spending())
-        request.budget.check(evaluation, request.budget.refusals()[refused:])
+        if not final:  # a final proof sends nothing, and has time also when the run's is over
+            request.budget.check(evaluation, request.budget.refusals()[refused:])
         self._check_starved(evaluation)
         if key and not evaluation.outage:
             request.run.record(key, evaluation)

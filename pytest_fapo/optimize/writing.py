@@ -9,7 +9,7 @@ from pytest_fapo.artifacts import edits_between, recover, unified_diff, write_ba
 from pytest_fapo.config import WriteMode
 from pytest_fapo.errors import ArtifactError, BudgetExceeded, NoAnswer
 from pytest_fapo.gate import judge_suite, newly_failing
-from pytest_fapo.models import SPLITS, Attempt, Edit, Evaluation, Split, SplitChange
+from pytest_fapo.models import SPLITS, Attempt, Candidate, Edit, Evaluation, Split, SplitChange
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.resume import change_in_words
@@ -219,6 +219,17 @@ class Writer:
         verdict = judge_suite(self._reference, evaluation, policy=request.policy, chance=best.chance)
         if not verdict.accepted:
             self._note = f"what you chose does not pass without the rest: {verdict.reason}"
+            return None
+        part = Candidate(
+            id="chosen",
+            edits=edits,
+            hypothesis="chosen by a person",
+            proposer="person",
+            technique="a part of what was accepted",
+        )
+        verdict = request.hooks.gate(part, self._reference, evaluation, verdict)
+        if not verdict.accepted:
+            self._note = f"what you chose is rejected: {verdict.reason}"
             return None
         judged = evaluation.not_counting(best.quoted)
         chosen = Best(judged, best.candidate, files, best.quoted, chance=best.chance)

@@ -79,7 +79,7 @@ class Proof:
         return proven
 
     def _against(self, before: Evaluation, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
-        after = self._evaluator.proof(files, before)
+        after = self._evaluator.proof(files, before, fresh=True)
         _check_answered(after)
         verdict = judge_suite(before, after, policy=self._request.policy)
         if verdict.accepted:

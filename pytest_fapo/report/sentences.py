@@ -13,6 +13,7 @@ _UNTOUCHED = {
 }
 _NAMED = 5
 """Tests of a failed final proof that are said with their reasons."""
+_WITHOUT_PROOF = "is saved as a patch, without the final proof"
 _PENDING = (*_UNTOUCHED, "conflict")
 _NO_CHANGE = {
     "budget": "no change was proven to help before a budget was used up.",
@@ -36,6 +37,8 @@ def headline(summary: Summary) -> str:
         if summary.stop == "no-failures" and summary.failing:
             why = "no train case fails, and edits are made from train cases only."
         return f"Your files are untouched: {why}"
+    if summary.writing == "patch" and summary.stop in ("interrupted", "no-answer"):
+        return f"Your files are untouched. What was accepted by then {_WITHOUT_PROOF}. Apply it with:"
     return _UNTOUCHED[summary.writing]
 
 

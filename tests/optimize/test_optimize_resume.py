@@ -174,7 +174,7 @@ def test_killed_again_and_again_at_writes_of_the_journal(
             "conftest.py": KILLER,
         }
     )
-    assert made.optimize().code == 0
+    assert made.optimize(timeout=240).code == 0
     expected = left(made)
     shutil.rmtree(made.root / ".fapo")
     (made.root / ADDRESS).write_text(BAD_PROMPT)

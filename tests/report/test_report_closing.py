@@ -81,6 +81,11 @@ def test_a_patch_comes_with_the_line_that_applies_it(tmp_path: Path) -> None:
             {"writing": "declined", "patch": "p"},
             "Your files are untouched, as you chose. The change is kept as a patch. Apply it with:",
         ),
+        (
+            {"writing": "patch", "stop": "interrupted", "patch": "p"},
+            "Your files are untouched. What was accepted by then is saved as a patch, without the final "
+            "proof. Apply it with:",
+        ),
         ({"writing": "nothing"}, "Your files are untouched: no change was proven to help."),
         (
             {"writing": "nothing", "stop": "no-failures", "failing": 0},
