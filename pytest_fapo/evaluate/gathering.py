@@ -75,6 +75,14 @@ class Gathered:
             else:
                 total.calls += 1
                 total.usage += call.usage
+        for call in (call for item in self._told.items.values() for call in item.test_calls):
+            if call.cache_hit:
+                total.cache_hits += 1
+                total.test_cache_hits += 1
+            else:
+                total.calls += 1
+                total.test_calls += 1
+                total.usage += call.usage
         return total
 
 

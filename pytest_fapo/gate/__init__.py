@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_fapo.gate.compare import newly_failing, newly_passing, of_split
 from pytest_fapo.gate.confirm import Confirmation, Tree, settled
 from pytest_fapo.gate.judge import SUITE, judge_cases, judge_suite
+from pytest_fapo.gate.metrics import unsteady_metrics
 from pytest_fapo.gate.policy import GatePolicy, policy_of
 from pytest_fapo.gate.sequential import error_of
 from pytest_fapo.gate.units import Chance
@@ -23,4 +24,5 @@ __all__ = [
     "of_split",
     "policy_of",
     "settled",
+    "unsteady_metrics",
 ]

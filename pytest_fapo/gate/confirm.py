@@ -186,7 +186,8 @@ class Confirmation:
             if unit.split is not None and any(nodeid in after.items for nodeid in unit.nodeids)
         ]
         lost = [Claim(unit.name) for unit in found if unit.broken] if self.policy.name != "paired" else []
-        names = sorted({name for item in self.before.items.values() for name in item.scores})
+        known = {name for item in self.before.items.values() for name in item.scores}
+        names = sorted(known - self.policy.unjudged)
         for split in ("train", "val", "holdout"):
             mine = [unit for unit in found if unit.split == split]
             for name in names:

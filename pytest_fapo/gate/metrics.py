@@ -8,7 +8,7 @@ from statistics import fmean
 
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.units import Unit
-from pytest_fapo.models import Evaluation, Split
+from pytest_fapo.models import Evaluation, ItemResult, Split
 
 _EQUAL = 1e-9
 
@@ -43,7 +43,8 @@ def fallen_metric(
     policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit], splits: Sequence[Split]
 ) -> str:
     """Which guarded metric fell by more than it may, in words; empty where none did."""
-    names = sorted({name for item in before.items.values() for name in item.scores} - {policy.objective})
+    known = {name for item in before.items.values() for name in item.scores}
+    names = sorted(known - {policy.objective} - policy.unjudged)
     for split in splits:
         mine = [unit for unit in found if unit.split == split]
         for name in names:
@@ -56,6 +57,30 @@ def fallen_metric(
                 figure = "" if split == "holdout" else f" by {-change:.3g}"
                 return f"the metric {name!r} fell{figure} on {where}"
     return ""
+
+
+def unsteady_metrics(one: Evaluation, other: Evaluation) -> list[str]:
+    """The metrics that differ between two evaluations of one tree on the same answers.
+
+    They measure a clock (a replayed answer comes at once), or draw lots: they tell nothing of an edit.
+
+    Args:
+        one: an evaluation.
+        other: a later one of the same tree; items for which it got an answer of its own do not matter.
+    """
+    found: set[str] = set()
+    for nodeid, item in other.items.items():
+        before = one.items.get(nodeid)
+        if before is None or not item.scores or not _replayed(other, item):
+            continue
+        found |= {name for name, score in before.scores.items() if item.scores.get(name, score) != score}
+    return sorted(found)
+
+
+def _replayed(evaluation: Evaluation, item: ItemResult) -> bool:
+    trace = evaluation.trace_of(item)
+    calls = [*item.test_calls, *(trace.llm_calls if trace is not None else ())]
+    return all(call.cache_hit or call.offline for call in calls)
 
 
 def objective_differences(

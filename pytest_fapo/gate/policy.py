@@ -25,6 +25,8 @@ class GatePolicy:
     """The graded metric that must rise; None: the share of passing tests."""
     guarded: Mapping[str, float] = field(default_factory=dict)
     """Metric to the amount by which its mean may fall; 0 for those not named."""
+    unjudged: frozenset[str] = frozenset()
+    """Metrics that differ between two runs on the same answers, as a clock does: they reject nothing."""
 
     def protected(self, evaluation: Evaluation, nodeids: Iterable[str]) -> list[str]:
         """Items of which none may fail: an evaluation is dropped where one does.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,8 @@ class Exchange:
         self._asked = self._describe_request()
         self._index = recorder.begin_call(self._asked, question.digest)
         self._given = recorder.replaced_answer(self._index)
+        self._took: float | None = None
+        """Seconds that the live call took, where the answer is a replay that has them on record."""
         self._flight: Flight | None = None
         self._admitted = False
         self.settled = False
@@ -169,6 +171,7 @@ class Exchange:
 
     def replayed(self, answer: Recorded) -> None:
         """The request was answered without being sent."""
+        self._took = answer.duration
         self._finish(answer, self._read(answer, cache_hit=True), keep=False)
 
     def settle(self, answer: Recorded, *, exhausted: bool, error: BaseException | None = None) -> None:
@@ -201,12 +204,15 @@ class Exchange:
                 return
             self.settled = True
         if answer is not None and keep:
+            # The live time stays with the answer: a replay is no faster than the model was.
+            self._took = self.recorder.elapsed(self._index)
+            answer = replace(answer, duration=self._took)
             self.desk.keep(self.key, answer)
         if answer is None:
             self.recorder.release(self.question.digest, self.occurrence)
         if self._flight is not None:
             self.desk.flights.land(self.key, self._flight, answer)
-        ended = self.recorder.end_call(self._index, call)
+        ended = self.recorder.end_call(self._index, call, duration=self._took)
         if self.ledger is not None and (self._admitted or ended.cache_hit):
             self.ledger.after_call(ended)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pytest_fapo.errors import BudgetExceeded
-from pytest_fapo.llm.prices import cost, list_price
+from pytest_fapo.llm.prices import cost, has_list_price, list_price
 from pytest_fapo.llm.spending import ModelSpending, SpendFile, Totals, Who, read_spending
 from pytest_fapo.models import LLMCall, Spending
 from pytest_fapo.trace import current_recorder
@@ -37,6 +37,7 @@ class SpendLedger:
         deadline: seconds since the epoch (`--fapo-time-limit`).
         who: on whose behalf the calls are made.
         case_id: gives the id of the case that is running, as the recorder of the running code knows it.
+        warn: is told in a sentence of each model for which `max_cost` cannot hold, before it is asked.
     """
 
     def __init__(
@@ -48,12 +49,15 @@ class SpendLedger:
         deadline: float | None = None,
         who: Who = "pipeline",
         case_id: Callable[[], str] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self.max_calls = max_calls
         self.max_cost = max_cost
         self.deadline = deadline
         self.who = who
         self._case_id = case_id or _running_case
+        self._warn = warn
+        self._priced: set[str] = set()
         self._file = SpendFile(path)
         self._lock = threading.Lock()
         self._own: dict[str, tuple[str, str]] = {}
@@ -83,13 +87,14 @@ class SpendLedger:
         """
         with self._lock, self._file.locked():
             totals = self._file.read()
+            self._check_price(model, api)
             try:
                 self._check_time()
                 self._check_calls(totals)
                 if not self._cost_allows(totals, model, wait=wait):
                     return False
             except BudgetExceeded as error:
-                self._file.append({"event": "refused", "who": self.who, "reason": str(error)})
+                self._file.append({"event": "refused", "who": self._asker(), "reason": str(error)})
                 raise
             self._sent += 1
             name = f"{os.getpid()}-{id(self):x}-{self._sent}"
@@ -99,7 +104,7 @@ class SpendLedger:
                     "event": "sent",
                     "id": name,
                     "time": time.time(),
-                    "who": self.who,
+                    "who": self._asker(),
                     "model": model,
                     "api": api,
                 }
@@ -109,7 +114,7 @@ class SpendLedger:
     def after_call(self, call: LLMCall) -> None:
         """Write down how a request ended, or that an answer came from the cache."""
         if call.cache_hit:
-            self._file.append({"event": "hit", "who": self.who})
+            self._file.append({"event": "hit", "who": self._asker()})
             return
         with self._lock:
             name = self._take(call)
@@ -118,7 +123,7 @@ class SpendLedger:
                     "event": "done",
                     "id": name,
                     "time": time.time(),
-                    "who": self.who,
+                    "who": self._asker(),
                     "case": self._case_id(),
                     "model": call.model,
                     "api": call.api,
@@ -135,6 +140,12 @@ class SpendLedger:
         with self._lock:
             return self._file.read().spending()
 
+    def _asker(self) -> Who:
+        """On whose behalf the running code asks."""
+        recorder = current_recorder()
+        by_test = recorder is not None and recorder.by_test
+        return "test" if by_test and self.who == "pipeline" else self.who
+
     def _take(self, call: LLMCall) -> str:
         """The id that the call was counted under; an answer may name the model more exactly."""
         wanted = (call.model, call.api)
@@ -143,6 +154,17 @@ class SpendLedger:
         name = names[0] if names else next(iter(self._own), "")
         self._own.pop(name, None)
         return name
+
+    def _check_price(self, model: str, api: str) -> None:
+        """Say once of each model that its price is not known, before money is spent on it."""
+        if self.max_cost is None or self._warn is None or model in self._priced:
+            return
+        self._priced.add(model)
+        if not has_list_price(model, api):
+            self._warn(
+                f"--fapo-budget cannot hold for the model {model or 'that is not named'}: its price is not "
+                f"known; --fapo-max-calls holds for every model"
+            )
 
     def _check_time(self) -> None:
         if self.deadline is not None and time.time() >= self.deadline:

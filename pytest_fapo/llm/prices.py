@@ -46,6 +46,12 @@ def list_price(call: LLMCall) -> float | None:
     return _price(call.model, call.usage, seller=seller) if seller else None
 
 
+def has_list_price(model: str, api: str) -> bool:
+    """True where a budget can count calls of the model, whoever serves it."""
+    seller, usage = _SELLERS.get(api), Usage(input_tokens=1, output_tokens=1)
+    return seller is not None and _price(model, usage, seller=seller) is not None
+
+
 def is_local(url: str) -> bool:
     """Whether the URL's host is this machine or one of a private network."""
     host = urlsplit(url).hostname or ""

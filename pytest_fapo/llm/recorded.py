@@ -23,6 +23,8 @@ class Recorded:
     reason: bytes = b""
     imported: bool = False
     """Whether it came in a file of somebody's, and so may be anything."""
+    duration: float | None = None
+    """Seconds that the live call took; None where that is not on record."""
 
     @property
     def body(self) -> bytes:
@@ -47,6 +49,7 @@ class Recorded:
             "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
             "chunks": [chunk_to_json(chunk) for chunk in self.chunks],
             **({"imported": True} if self.imported else {}),
+            **({} if self.duration is None else {"duration": self.duration}),
         }
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -59,6 +62,7 @@ class Recorded:
         """
         try:
             data = json.loads(text)
+            took = data.get("duration")
             return cls(
                 status=int(data["status"]),
                 headers=tuple(
@@ -68,6 +72,7 @@ class Recorded:
                 http_version=data["http_version"].encode("latin-1"),
                 reason=data["reason"].encode("latin-1"),
                 imported="imported" in data,
+                duration=float(took) if isinstance(took, int | float) and 0 <= took < 1e9 else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a recorded answer: {error!r}") from None

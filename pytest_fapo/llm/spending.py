@@ -23,7 +23,8 @@ from pytest_fapo.models import Spending, Usage
 if sys.platform != "win32":
     import fcntl
 
-Who = Literal["pipeline", "optimizer"]
+Who = Literal["pipeline", "test", "optimizer"]
+"""A run of a case, a test that asks beside it, the optimizer."""
 
 
 @dataclass
@@ -55,15 +56,20 @@ class Totals:
     in_flight: dict[str, str] = field(default_factory=dict)
     """Model by the id of a request that was sent and has no end yet."""
     models: dict[str, ModelSpending] = field(default_factory=dict)
+    test_calls: int = 0
+    test_cache_hits: int = 0
+    test_cost: float = 0.0
 
     def add(self, line: dict[str, Any], times: int = 1) -> None:
         """Take in one line of the file; only hits look alike and may stand there several `times`."""
         if line["event"] == "hit":
             self.cache_hits += times
+            self.test_cache_hits += times * (line["who"] == "test")
         elif line["event"] == "refused":
             self.refusals += [line["reason"]] * times
         elif line["event"] == "sent":
             self.calls += 1
+            self.test_calls += line["who"] == "test"
             self.in_flight[line["id"]] = line["model"]
         elif line["event"] == "done":
             self._finish(line)
@@ -75,6 +81,7 @@ class Totals:
             self.unpriced.add(line["model"])
         price: float = line["budgeted"] or 0.0
         self.cost += line["cost"] or 0.0
+        self.test_cost += (line["cost"] or 0.0) if line["who"] == "test" else 0.0
         self.budgeted += price
         if line["answered"]:
             spent = self.models.setdefault(model, ModelSpending())
@@ -90,6 +97,9 @@ class Totals:
             usage=self.usage,
             cost=self.cost,
             unpriced_models=sorted(self.unpriced),
+            test_calls=self.test_calls,
+            test_cache_hits=self.test_cache_hits,
+            test_cost=self.test_cost,
         )
 
 

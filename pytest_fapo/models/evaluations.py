@@ -70,6 +70,12 @@ class Spending(Record):
     cost: float = 0.0
     """USD of the sent requests whose model has a known price."""
     unpriced_models: list[str] = Field(default_factory=list)
+    test_calls: int = 0
+    """The part of `calls` that tests made beside their runs: models that judge an output."""
+    test_cache_hits: int = 0
+    """The same part of `cache_hits`."""
+    test_cost: float = 0.0
+    """The same part of `cost`."""
 
     def __add__(self, other: Spending) -> Spending:
         return Spending(
@@ -78,6 +84,9 @@ class Spending(Record):
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
             unpriced_models=sorted({*self.unpriced_models, *other.unpriced_models}),
+            test_calls=self.test_calls + other.test_calls,
+            test_cache_hits=self.test_cache_hits + other.test_cache_hits,
+            test_cost=self.test_cost + other.test_cost,
         )
 
     def __sub__(self, earlier: Spending) -> Spending:
@@ -88,6 +97,9 @@ class Spending(Record):
             usage=self.usage - earlier.usage,
             cost=self.cost - earlier.cost,
             unpriced_models=[model for model in self.unpriced_models if model not in earlier.unpriced_models],
+            test_calls=self.test_calls - earlier.test_calls,
+            test_cache_hits=self.test_cache_hits - earlier.test_cache_hits,
+            test_cost=self.test_cost - earlier.test_cost,
         )
 
 

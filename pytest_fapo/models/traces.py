@@ -73,7 +73,7 @@ class LLMCall(Record):
     start: float = 0.0
     """Seconds since the trace began."""
     duration: float = 0.0
-    """Seconds."""
+    """Seconds; of a replayed answer those of the live call, where they are on record."""
 
     @property
     def answered(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from pytest_fapo.errors import BudgetExceeded, EvaluationError, NoAnswer
 from pytest_fapo.evaluate import reproduced
+from pytest_fapo.gate import unsteady_metrics
 from pytest_fapo.models import Evaluation
 from pytest_fapo.optimize.attribution import Attribution
 from pytest_fapo.optimize.closing import Closing
@@ -19,6 +21,7 @@ from pytest_fapo.optimize.standing import Best, Memory, every_case
 from pytest_fapo.optimize.trial import Trial
 from pytest_fapo.optimize.writing import Unproven, Writer
 from pytest_fapo.report import Progress, Summary
+from pytest_fapo.report.words import listing
 
 
 def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
@@ -50,6 +53,7 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
+        request = _without_unsteady(request, reference, progress)
         cases = every_case([request.baseline, reference])
         for proposer in request.proposers:
             begin = getattr(proposer, "begin", None)
@@ -111,6 +115,21 @@ def _nothing_to_do(baseline: Evaluation) -> Stop | None:
     if outage or any(not item.passed for item in baseline.in_split("train")):
         return None  # what got no answer is asked again in the copy
     return _no_train_failure(baseline)
+
+
+def _without_unsteady(request: OptimizeRequest, reference: Evaluation, progress: Progress) -> OptimizeRequest:
+    """The request whose policy leaves out the metrics that differ between two runs on the same answers."""
+    found = unsteady_metrics(request.baseline, reference)
+    if not found:
+        return request
+    names = listing([f"'{name}'" for name in found])
+    measures = "measures" if len(found) == 1 else "measure"
+    progress.note(
+        f"not judged: {names}, since two runs on the same recorded answers differ; what {measures} time "
+        f"belongs on llm_calls[i].duration, which a replay keeps"
+    )
+    request.run.log("unjudged", metrics=found)
+    return replace(request, policy=replace(request.policy, unjudged=frozenset(found)))
 
 
 def _no_train_failure(baseline: Evaluation) -> Stop:

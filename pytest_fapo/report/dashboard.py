@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_fapo.models import Spending
 from pytest_fapo.report.terminal import Terminal
-from pytest_fapo.report.words import count, duration, money
+from pytest_fapo.report.words import by_tests, count, duration, money
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -43,9 +43,12 @@ class Standing:
     def spent(self) -> str:
         """`212 calls · 1,034 from the cache · $0.42`; tokens stand in for a price that is not known."""
         spending = self.spending
-        parts = [count(spending.calls, "call"), f"{spending.cache_hits:,} from the cache"]
+        parts = [
+            f"{count(spending.calls, 'call')}{by_tests(spending.test_calls)}",
+            f"{spending.cache_hits:,} from the cache{by_tests(spending.test_cache_hits)}",
+        ]
         if spending.cost:
-            parts.append(money(spending.cost))
+            parts.append(f"{money(spending.cost)}{by_tests(spending.test_cost)}")
         if spending.calls and (spending.unpriced_models or not spending.cost):
             total = spending.usage.input_tokens + spending.usage.output_tokens
             parts.append(count(total, "token"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_fapo.percents import percent
 from pytest_fapo.report.summary import Summary
-from pytest_fapo.report.words import cost, count, duration, git_apply, listing, one_line, tokens
+from pytest_fapo.report.words import by_tests, cost, count, duration, git_apply, listing, one_line, tokens
 
 _UNTOUCHED = {
     "patch": "Your files are untouched. The change is proven and saved as a patch. Apply it with:",
@@ -162,7 +162,11 @@ def _looks(summary: Summary) -> str:
 
 
 def _calls(summary: Summary) -> str:
-    text = f"{summary.spending.calls:,} sent, {summary.spending.cache_hits:,} answered from the cache"
+    spending = summary.spending
+    text = (
+        f"{spending.calls:,} sent{by_tests(spending.test_calls)}, "
+        f"{spending.cache_hits:,} answered from the cache{by_tests(spending.test_cache_hits)}"
+    )
     optimizer = summary.optimizer_spending
     if not optimizer.calls and not optimizer.cache_hits:
         return text
@@ -172,7 +176,7 @@ def _calls(summary: Summary) -> str:
 def _cost(summary: Summary) -> str:
     if summary.stand_in and not summary.spending.cost:
         return "nothing: the stand-in is free"
-    return cost(summary.spending)
+    return f"{cost(summary.spending)}{by_tests(summary.spending.test_cost)}"
 
 
 def _exit_code(summary: Summary) -> str:

@@ -63,3 +63,10 @@ def one_line(text: str, *, most: int = 0) -> str:
 def git_apply(patch: str) -> str:
     """The line to paste that applies the saved patch."""
     return f"git apply {shlex.quote(patch)}"
+
+
+def by_tests(part: float) -> str:
+    """` (12 by tests)`: the part of calls, or of what they cost, that tests made beside their runs."""
+    if not part:
+        return ""
+    return f" ({part:,} by tests)" if isinstance(part, int) else f" ({money(part)} by tests)"

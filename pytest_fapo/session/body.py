@@ -25,6 +25,7 @@ def watched_body(session: FapoSession, item: pytest.Item) -> Iterator[None]:
         return
     notes = session.state_of(item).notes
     recorder = session.recorder(item, bound, session.pipeline_name(item, bound))
+    recorder.by_test = notes.execution is not None
     try:
         with recording(recorder):
             yield

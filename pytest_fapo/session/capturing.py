@@ -88,6 +88,7 @@ class Capturing:
         settings: Settings,
         plan: CapturePlan,
         redactions: Sequence[Callable[[str], str | None]] = (),
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         from pytest_fapo.llm import Capture
         from pytest_fapo.trace import Redactor, StepTracer
@@ -115,7 +116,7 @@ class Capturing:
             mode=plan.mode,
             endpoints=settings.endpoints,
             offline=offline,
-            ledger=ledger(plan),
+            ledger=ledger(plan, warn=warn if offline is None else None),
             redactor=self.redactor,
             remedy=_remedy(plan),
         )
@@ -206,12 +207,21 @@ def offline_applies(settings: Settings) -> bool:
     return offline is not None and not any(key_given(name) for name in offline.unless_env)
 
 
-def ledger(plan: CapturePlan, who: Literal["pipeline", "optimizer"] = "pipeline") -> Ledger | None:
+def ledger(
+    plan: CapturePlan,
+    who: Literal["pipeline", "optimizer"] = "pipeline",
+    warn: Callable[[str], None] | None = None,
+) -> Ledger | None:
     """What keeps the budget of a plan; None where nothing is counted."""
     if plan.spend_file is None:
         return None
     from pytest_fapo.llm.ledger import SpendLedger
 
     return SpendLedger(
-        plan.spend_file, max_calls=plan.max_calls, max_cost=plan.max_cost, deadline=plan.deadline, who=who
+        plan.spend_file,
+        max_calls=plan.max_calls,
+        max_cost=plan.max_cost,
+        deadline=plan.deadline,
+        who=who,
+        warn=warn,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from pytest_fapo.session.replacing import child_replacements
 from pytest_fapo.session.run import Run
 from pytest_fapo.session.runs import Runs
 from pytest_fapo.session.sampling import child_sample
-from pytest_fapo.session.spending import spending_of
+from pytest_fapo.session.spending import session_spending
 from pytest_fapo.session.used_answers import note_session
 from pytest_fapo.stash import RESULT_KEY
 from pytest_fapo.trace import Recorder
@@ -70,6 +71,7 @@ class FapoSession:
         """Traces of this process whose records are under way to `take`."""
         self._capturing: Capturing | None = None
         self._optimizer_ledger: Ledger | None = None
+        self._said: set[str] = set()
         self._replacements = child_replacements(config)
         self._sample = child_sample(config)
 
@@ -99,7 +101,7 @@ class FapoSession:
             self.plan = self.plan.counted()
             implementations = self.config.hook.pytest_fapo_redact.get_hookimpls()
             redactions = [_redaction(each) for each in implementations]
-            self._capturing = Capturing(self.settings, self.plan, redactions)
+            self._capturing = Capturing(self.settings, self.plan, redactions, self._say)
             self._capturing.install()
         return self._capturing
 
@@ -111,6 +113,16 @@ class FapoSession:
         if self.plan.own_folder is not None:
             shutil.rmtree(self.plan.own_folder, ignore_errors=True)
 
+    def _say(self, sentence: str) -> None:
+        """Tell a person something while the tests run, in the process that has a terminal."""
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and sentence not in self._said and child_plan(self.config) is None:
+            self._said.add(sentence)
+            capture = self.config.pluginmanager.get_plugin("capturemanager")
+            with capture.global_and_fixture_disabled() if capture is not None else nullcontext():
+                reporter.ensure_newline()
+                reporter.write_line(f"fapo: {sentence}")
+
     def warnings(self) -> list[str]:
         """What a person should know of this session although its tests ran."""
         return [*(self._capturing.warnings() if self._capturing is not None else ()), *self.runs.remarks()]
@@ -118,7 +130,7 @@ class FapoSession:
     def optimizer_ledger(self) -> Ledger | None:
         """The budget that the optimizer's own calls share with the pipelines'."""
         if self._optimizer_ledger is None:
-            self._optimizer_ledger = ledger(self.plan, who="optimizer")
+            self._optimizer_ledger = ledger(self.plan, who="optimizer", warn=self._say)
         return self._optimizer_ledger
 
     # --- runs -----------------------------------------------------------------------------------------
@@ -209,8 +221,8 @@ class FapoSession:
             note_session(pytest_session, self.folder, self._taken, self._further_keys)
 
     def evaluation(self, exit_code: int = 0) -> Evaluation:
-        calls = (call for trace in self._taken.traces.values() for call in trace.llm_calls)
-        return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending_of(calls)})
+        spending = session_spending(self._taken)
+        return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending})
 
 
 def _check_proposers(settings: Settings, config: pytest.Config) -> None:

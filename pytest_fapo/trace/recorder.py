@@ -81,6 +81,8 @@ class Recorder:
         self.replacements = replacements
         self.violations: list[BaseException] = []
         """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
+        self.by_test = False
+        """True where the calls are a test's own, beside its run: to a model that judges the output."""
         self.stopped: CallStopped | None = None
         """Where set, every further LLM call raises it (see `stop`)."""
         self.late_violations: Callable[[Recorder], None] | None = None
@@ -196,11 +198,21 @@ class Recorder:
             self._steps[step].calls.append(index)
             return index
 
-    def end_call(self, index: int, call: LLMCall) -> LLMCall:
-        """The call is over; returns `call` with its times filled in."""
+    def elapsed(self, index: int) -> float:
+        """Seconds since the call began."""
+        return round(self._now() - self._calls[index].start, 6)
+
+    def end_call(self, index: int, call: LLMCall, *, duration: float | None = None) -> LLMCall:
+        """The call is over; returns `call` with its times filled in.
+
+        Args:
+            index: of the call.
+            call: what is known of it by now.
+            duration: what the live call took, where this is its replay; default: the time since it began.
+        """
         with self._lock:
             opened = self._calls[index]
-            opened.duration = self._now() - opened.start
+            opened.duration = self._now() - opened.start if duration is None else duration
             times = {"start": opened.start, "duration": opened.duration}
             opened.call = call.model_copy(update=times)
             if opened.synthetic:

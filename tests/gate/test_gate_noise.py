@@ -10,7 +10,7 @@ import pytest
 from support.gate_samples import CALL, PAIRED, candidate, cases, evaluation, graded
 
 from benchmarks._null_edits import Noise, candidates_judged
-from pytest_fapo.gate import Confirmation, GatePolicy, Tree, judge_cases
+from pytest_fapo.gate import Confirmation, GatePolicy, Tree, judge_cases, unsteady_metrics
 from pytest_fapo.gate.sequential import RUN_ERROR, Evidence, Pairs, error_of, loss_state
 from pytest_fapo.models import Evaluation, LLMCall, Verdict
 
@@ -274,3 +274,24 @@ def test_noise_is_not_accepted_and_a_right_edit_is(noise: Noise, policy: GatePol
     assert sum(one.null for one in nothing) == 0
     helped = [candidates_judged(noise, policy, repeats, seed, right=True, candidates=4) for seed in range(3)]
     assert sum(one.right for one in helped) >= 2
+
+
+# --- metrics that measure a clock --------------------------------------------------------------------
+
+
+def timed(hit: bool, **scores: float) -> Evaluation:
+    made = evaluation({"t0": "-", "v0": "+"}, {name: {"speed": value} for name, value in scores.items()})
+    return with_calls(made, CALL.model_copy(update={"cache_hit": hit}))
+
+
+@pytest.mark.parametrize(
+    ("again", "hit", "unsteady"), [(-0.1, True, ["speed"]), (-0.9, True, []), (-0.1, False, [])]
+)
+def test_a_metric_that_differs_on_the_same_answers_is_not_judged(
+    again: float, hit: bool, unsteady: list[str]
+) -> None:
+    assert unsteady_metrics(timed(False, v0=-0.9), timed(hit, v0=again)) == unsteady
+    policy = GatePolicy(unjudged=frozenset(unsteady))
+    before = evaluation({"t0": "-", "v0": "+"}, {"v0": {"speed": -0.1}})
+    after = evaluation({"t0": "+", "v0": "+"}, {"v0": {"speed": -0.9}})
+    assert judge_cases(candidate("t0"), before, after, policy=policy).accepted is bool(unsteady)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import anthropic
@@ -16,6 +17,7 @@ from support.llm_server import Answer, LLMServer, Received, failed
 
 from pytest_fapo.errors import BudgetExceeded, CacheMiss
 from pytest_fapo.llm import Cache, optimizer_calls
+from pytest_fapo.llm.recorded import Recorded
 from pytest_fapo.models import LLMCall
 
 KEY = "sk-test-0123456789abcdef"
@@ -353,3 +355,25 @@ def test_a_cache_that_cannot_be_used_does_not_stop_the_calls(server: LLMServer, 
     assert lab.run(lambda: ask("q")) == "echo: q"
     assert "cannot be opened" in capture.problems[0]
     assert str(lab.folder) in capture.problems[0]
+
+
+def test_a_replay_takes_as_long_as_the_live_call_did(server: LLMServer, lab: Lab) -> None:
+    ask = _asking(server)
+    lab.run(lambda: ask("How long?"))
+    (live,) = lab.calls
+    for mode in ("auto", "only"):
+        lab.capture(mode)
+        lab.run(lambda: ask("How long?"))
+        (replayed,) = lab.calls
+        assert replayed.cache_hit
+        assert replayed.duration == live.duration > 0
+
+
+def test_answers_recorded_without_their_time_are_read_as_before() -> None:
+    recorded = Recorded(status=200, headers=(), chunks=(b"{}",))
+    assert Recorded.from_text(recorded.to_text()).duration is None
+    timed = replace(recorded, duration=0.25)
+    assert Recorded.from_text(timed.to_text()).duration == 0.25
+    for nonsense in ('"soon"', "-1", "null", "1e99"):
+        text = timed.to_text().replace("0.25", nonsense)
+        assert Recorded.from_text(text).duration is None

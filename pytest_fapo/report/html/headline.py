@@ -9,7 +9,7 @@ from pytest_fapo.models import Evaluation, GateResult
 from pytest_fapo.report.html.data import ReportData
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
 from pytest_fapo.report.summary import Summary
-from pytest_fapo.report.words import cost, count, duration, tokens
+from pytest_fapo.report.words import by_tests, cost, count, duration, tokens
 
 KINDS = {
     "optimize": "Optimization",
@@ -130,7 +130,11 @@ def _spent(evaluation: Evaluation) -> list[tuple[str, str]]:
         return []
     free = any(call.offline for trace in evaluation.traces.values() for call in trace.llm_calls)
     rows = [
-        ("LLM calls", f"{spending.calls:,} sent, {spending.cache_hits:,} answered from the cache"),
+        (
+            "LLM calls",
+            f"{spending.calls:,} sent{by_tests(spending.test_calls)}, "
+            f"{spending.cache_hits:,} answered from the cache{by_tests(spending.test_cache_hits)}",
+        ),
         ("Tokens", tokens(spending) if spending.calls else ""),
         ("Cost", "nothing: an offline stand-in answered" if free and not spending.cost else cost(spending)),
         ("Time", duration(evaluation.duration) if evaluation.duration else ""),
