@@ -12,7 +12,7 @@ import pytest
 from pytest_fapo.errors import ConfigError, FapoError
 from pytest_fapo.outcome import Done
 from pytest_fapo.stash import COMMAND_KEY, GATE_KEY
-from pytest_fapo.terminal_output import Output
+from pytest_fapo.terminal_output import Output, said
 
 if TYPE_CHECKING:
     from pytest_fapo.diagnose.reader import LLMReader
@@ -163,7 +163,7 @@ def _work_on_failures(pytest_session: pytest.Session, session: FapoSession, done
         out.file.write(f"\nfapo: interrupted; go on with: pytest {again}\n")
         pytest_session.exitstatus = pytest.ExitCode.INTERRUPTED
     except FapoError as error:
-        out.file.write(f"\nfapo: {error}\nfapo: your files are untouched\n")
+        out.file.write(f"\nfapo: {said(error)}\nfapo: your files are untouched\n")
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
 
 
@@ -174,7 +174,7 @@ def _publish(pytest_session: pytest.Session, session: FapoSession, done: Done, o
     try:
         publish(pytest_session.config, session, done, out)
     except FapoError as error:
-        out.file.write(f"\nfapo: {error}\n")
+        out.file.write(f"\nfapo: {said(error)}\n")
         pytest_session.exitstatus = int(pytest_session.exitstatus) or 1
 
 
@@ -246,7 +246,7 @@ def _reader(config: pytest.Config, session: FapoSession, out: Output) -> LLMRead
     try:
         return make_reader(session.settings, calls_of(session), session.root)
     except ConfigError as error:
-        out.file.write(f"\nfapo: only the rules diagnose: {error}\n")
+        out.file.write(f"\nfapo: only the rules diagnose: {said(error)}\n")
         return None
 
 

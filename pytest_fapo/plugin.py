@@ -76,7 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
         try:
             prepare(config, _session(config))
         except FapoError as error:
-            raise pytest.UsageError(str(error)) from None
+            from pytest_fapo.terminal_output import said
+
+            raise pytest.UsageError(said(error)) from None
 
 
 @pytest.hookimpl(optionalhook=True)

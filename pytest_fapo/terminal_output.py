@@ -37,3 +37,11 @@ class Output:
         if not line:
             raise EOFError
         return line.rstrip("\n")
+
+
+def said(error: Exception | str) -> str:
+    """An error's message for people: without credentials, and with its control characters shown."""
+    from pytest_fapo.report.terminal import shown
+    from pytest_fapo.trace.redact import redacted
+
+    return shown(redacted(str(error)))

@@ -98,7 +98,7 @@ def export(options: argparse.Namespace, console: Console) -> int:
     keys = None if options.all else used_keys(root / ".fapo")
     cache = project_cache(root, settings.cache_files)
     try:
-        done = export_cache(cache, path, keys=keys, redact=Redactor(settings.redact))
+        done = export_cache(cache, path, keys=keys, redact=Redactor.of(settings))
     finally:
         cache.close()
     which = "all that are recorded" if keys is None else "those that the cases used when they last ran"

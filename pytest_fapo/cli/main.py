@@ -40,8 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(message: str) -> int:
-    from pytest_fapo.report.terminal import encodable, shown
+    from pytest_fapo.report.terminal import encodable
+    from pytest_fapo.terminal_output import said
 
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    sys.stderr.write(encodable(f"fapo: {shown(message)}\n", encoding))
+    sys.stderr.write(encodable(f"fapo: {said(message)}\n", encoding))
     return NOTHING_DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from pytest_fapo.evaluate.gathering import Gathered
+from pytest_fapo.trace.redact import redacted
 
 _INTERRUPTED, _INTERNAL_ERROR, _USAGE_ERROR, _NOTHING_COLLECTED = 2, 3, 4, 5
 _NAMED = 5
@@ -18,6 +19,10 @@ def explain_ending(gathered: Gathered, returncode: int, output: str) -> str:
         returncode: its exit code, negative for a signal.
         output: the last lines that it printed.
     """
+    return redacted(_ending(gathered, returncode, output))
+
+
+def _ending(gathered: Gathered, returncode: int, output: str) -> str:
     if gathered.uncollected:
         return "collection failed: " + _first_lines(gathered.uncollected[0])
     if gathered.dropped_at:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from pytest_fapo.trace.redact import redacted
+
 _LINES = 12
 _CHARS = 2_000
 
@@ -55,10 +57,10 @@ def _outcome(report: pytest.TestReport) -> str:
 
 def _explanation(report: pytest.TestReport) -> str:
     if isinstance(report.longrepr, tuple):
-        return report.longrepr[2]
+        return redacted(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
     text = crash.message if crash is not None else report.longreprtext
-    lines: list[str] = text.strip().splitlines()
+    lines: list[str] = redacted(text).strip().splitlines()
     if len(lines) > _LINES:
         lines = [*lines[:_LINES], "..."]
     return "\n".join(lines)[:_CHARS]

@@ -83,7 +83,9 @@ def finish_gate(
             return None
         result = _judged(session, evaluation, prepared, found)
     except FapoError as error:
-        out.file.write(f"\nfapo: {error}\n")
+        from pytest_fapo.terminal_output import said
+
+        out.file.write(f"\nfapo: {said(error)}\n")
         return None
     verbosity = getattr(pytest_session.config.option, "verbose", 0)
     render_gate(result, out.file, tty=out.tty, color=out.color, verbosity=verbosity)

@@ -17,6 +17,7 @@ from pytest_fapo.models import Attempt, Evaluation, Outcome
 from pytest_fapo.whole_files import write_whole
 
 _JOURNAL = "journal.jsonl"
+_EXACT = frozenset({"edits", "files", "tree", "id", "best", "decided"})
 _ABANDONED = "journal-abandoned.jsonl"
 _RECORDS = "evaluations"
 _AROUND = ("began", "writing", "finished")

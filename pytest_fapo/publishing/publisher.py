@@ -69,7 +69,9 @@ def _add_to_step(path: Path, data: PullRequest, out: Output) -> None:
     try:
         append(path, page)
     except FapoError as error:
-        out.file.write(f"fapo: {error}\n")
+        from pytest_fapo.terminal_output import said
+
+        out.file.write(f"fapo: {said(error)}\n")
 
 
 def _remarks(data: PullRequest, places: Places) -> list[Annotation]:

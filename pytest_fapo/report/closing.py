@@ -8,7 +8,7 @@ from typing import TextIO
 from pytest_fapo.percents import percents
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
 from pytest_fapo.report.summary import SplitResult, Summary
-from pytest_fapo.report.terminal import Terminal
+from pytest_fapo.report.terminal import Terminal, shown
 from pytest_fapo.report.words import one_line
 
 _HEADER = ("", "tests", "before", "after", "fixed", "broken")
@@ -87,18 +87,19 @@ def summary_markdown(summary: Summary) -> str:
         lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
     lines += [f"- **{label or '…'}**: {_escaped(text)}" for label, text in facts(summary)]
     for title, text in summary.sections:
-        lines += ["", f"## {_escaped(one_line(title))}", "", text]
+        lines += ["", f"## {_escaped(one_line(title))}", "", shown(text)]
     if summary.candidates:
         lines += ["", "## What was tried", "", _fenced("\n".join(summary.candidates))]
     return "\n".join(lines) + "\n"
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", text)
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", shown(text))
 
 
 def _fenced(text: str) -> str:
     """A code block whose fence is longer than any run of backticks inside."""
+    text = shown(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}text\n{text}\n{fence}"

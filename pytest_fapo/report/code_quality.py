@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from pytest_fapo.models import text_digest
 from pytest_fapo.report.annotations import Annotation
+from pytest_fapo.report.terminal import shown
 from pytest_fapo.report.words import one_line
 
 _SEVERITY = {"error": "major", "warning": "minor", "notice": "info"}
@@ -31,7 +32,7 @@ def code_quality_json(annotations: Iterable[Annotation], *, whole: str) -> str:
         while fingerprint in fingerprints:  # an entry with a known one would be dropped
             fingerprint = text_digest(fingerprint)
         fingerprints.add(fingerprint)
-        words = one_line(f"{annotation.title}: {annotation.message}", most=_DESCRIPTION_CHARS)
+        words = one_line(shown(f"{annotation.title}: {annotation.message}"), most=_DESCRIPTION_CHARS)
         entries.append(
             {
                 "description": words,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_fapo.config import CacheMode, Settings
 from pytest_fapo.session.offline_keys import key_given
 from pytest_fapo.session.warnings import warnings
+from pytest_fapo.trace.redact import use
 
 if TYPE_CHECKING:
     import pytest
@@ -94,7 +95,7 @@ class Capturing:
         from pytest_fapo.trace import Redactor, StepTracer
 
         self._steps = settings.steps
-        self.redactor = Redactor(settings.redact, further=redactions)
+        self.redactor = Redactor.of(settings, redactions)
         self.tracer = StepTracer(settings.steps)
         offline = None
         if offline_applies(settings):
@@ -138,6 +139,7 @@ class Capturing:
         ]
 
     def install(self) -> None:
+        use(self.redactor)
         self.tracer.install()
         self.capture.install()
         if self.network is not None:
@@ -148,6 +150,7 @@ class Capturing:
             self.network.uninstall()
         self.capture.uninstall()
         self.tracer.uninstall()
+        use(None)
         if self._cache is not None:
             self._cache.close()
 

@@ -11,10 +11,13 @@ import pytest
 from pytest_fapo.errors import CallStopped
 from pytest_fapo.models import ItemResult, Outcome
 from pytest_fapo.session.run import ItemNotes
+from pytest_fapo.trace.redact import redacted, redacted_value
 
 if TYPE_CHECKING:
     from pytest_fapo.models import Trace
 
+_KEPT = frozenset({"id", "split", "origin"})
+"""What tells cases apart."""
 _EXPLANATION_LINES = 12
 _EXPLANATION_CHARS = 2_000
 
@@ -67,7 +70,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         explanation=state.explanation,
         error_type=state.error_type,
         scores=notes.scores,
-        feedback=notes.feedback,
+        feedback=[redacted(text) for text in notes.feedback],
         duration=state.duration,
         trace_id=trace_id,
         test_calls=notes.further_calls,
@@ -78,7 +81,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         traced.add(trace_id)
     return {
         "item": result.model_dump(mode="json"),
-        "case": notes.case.model_dump(mode="json") if notes.case else None,
+        "case": redacted_value(notes.case.model_dump(mode="json"), _KEPT) if notes.case else None,
         "trace": new_trace.model_dump(mode="json") if new_trace else None,
         "further_keys": notes.further_keys,
     }
@@ -112,7 +115,7 @@ def _outcome(report: pytest.TestReport) -> Outcome:
 
 
 def _shorten(text: str) -> str:
-    lines = text.strip().splitlines()
+    lines = redacted(text).strip().splitlines()  # first of all: half a secret is not known as one
     if len(lines) > _EXPLANATION_LINES:
         lines = [*lines[:_EXPLANATION_LINES], "..."]
     return "\n".join(lines)[:_EXPLANATION_CHARS]

@@ -6,10 +6,16 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_fapo.config import Settings
 
 REDACTED = "[redacted]"
 
-_ENV_NAME = re.compile(r"(API_?KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY)$", re.IGNORECASE)
+_ENV_NAME = re.compile(
+    r"(API_?KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:^|_)KEY)$", re.IGNORECASE
+)
 _CREDENTIAL_NAME = re.compile(
     r"(x-)?(goog-)?api[-_]?key|(proxy-)?authorization|passw(or)?d|(client[-_]?)?secret([-_]?key)?"
     r"|(access|refresh|auth|session|bearer|id)[-_]?token|(set-)?cookie|private[-_]?key",
@@ -17,10 +23,32 @@ _CREDENTIAL_NAME = re.compile(
 )
 _BUILTIN = (
     r"\bsk-[A-Za-z0-9_-]{16,}",
+    r"\b[sr]k_(?:live|test)_[A-Za-z0-9]{16,}",
     r"\bBearer\s+[A-Za-z0-9_~+/.-]{16,}=*",
     r"\bAIza[A-Za-z0-9_-]{30,}",
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    r"\bgh[opusr]_[A-Za-z0-9]{30,}",
+    r"\bgithub_pat_[A-Za-z0-9_]{30,}",
+    r"\bglpat-[A-Za-z0-9_-]{20,}",
+    r"\b(?:hf|gsk|npm)_[A-Za-z0-9]{30,}",
+    r"\bxox[abeoprs]-[A-Za-z0-9-]{16,}",
+    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}",
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)",
 )
+_NAMED = (
+    # https://user:password@host, also without a user
+    r"(?<=://)[^\s/?#@'\"<>]*:[^\s/?#'\"<>]+(?=@[\w.\[-])",
+    # ?key=..., &access_token=...
+    r"(?<=[?&])(?P<query>(?:api[-_]?key|key|sig|signature|secret|passw(?:or)?d|auth|(?:\w{1,20}[-_])?token"
+    r"|client[-_]secret|x-amz-(?:signature|credential|security-token)|x-goog-signature)=)[^&\s\"'#<>)]+",
+    # Authorization: Basic ..., "x-api-key": "..."
+    r"(?P<header>\b(?:(?:proxy-)?authorization|(?:x-|x-goog-)?api[-_]key)\\?[\"']?\s*[:=]\s*b?\\?[\"']?"
+    r"(?:(?:basic|bearer|token|digest)\s+)?)(?=[^\s\"',}]{8})[^\s\"',}\\]+",
+    # password='...'
+    r"(?P<value>\b(?:passw(?:or)?d|client[-_]secret|(?:access|refresh|auth)[-_]token)[\"']?\s*[:=]\s*[\"'])"
+    r"(?=[^\s\"']*\d)[^\s\"']{8,}(?=[\"'])",
+)
+"""Credentials that are known by what stands before them, which stays."""
 
 
 class Redactor:
@@ -41,6 +69,7 @@ class Redactor:
     ) -> None:
         self._further = tuple(further)
         self._builtin = re.compile("|".join(_BUILTIN))
+        self._named = re.compile("|".join(_NAMED), re.IGNORECASE)
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
         self._next_look = 0.0
@@ -48,12 +77,20 @@ class Redactor:
             self.add_secret(secret)
         self.refresh()
 
+    @classmethod
+    def of(cls, settings: Settings, further: Sequence[Callable[[str], str | None]] = ()) -> Redactor:
+        """Return the redactor of a project: its patterns, and the keys of its providers."""
+        names = [provider.api_key_env for provider in settings.llm.values() if provider.api_key_env]
+        return cls(settings.redact, [os.environ.get(name, "") for name in names], further)
+
     def __call__(self, text: str) -> str:
         """`text` without the secrets in it."""
         for secret in self._secrets:
             if secret in text:
                 text = text.replace(secret, REDACTED)
         text = self._builtin.sub(REDACTED, text)
+        if ":" in text or "=" in text:
+            text = self._named.sub(_keep_name, text)
         for pattern in self._patterns:
             text = pattern.sub(REDACTED, text)
         for redact in self._further:
@@ -83,3 +120,36 @@ class Redactor:
     def names_credential(name: str) -> bool:
         """Whether a key, parameter or header of this name holds a credential."""
         return _CREDENTIAL_NAME.fullmatch(name) is not None
+
+
+_current: Redactor | None = None
+
+
+def use(redactor: Redactor | None) -> None:
+    """Let `redacted` use this one, the project's; None for one that knows the environment alone."""
+    global _current
+    _current = redactor
+
+
+def redacted(text: str) -> str:
+    """Return `text` without credentials: for all that enters a record, or is said, outside of a trace."""
+    if _current is None:
+        use(Redactor())
+    assert _current is not None
+    _current.refresh()
+    return _current(text)
+
+
+def redacted_value(value: Any, kept: frozenset[str] = frozenset()) -> Any:
+    """Return the same for every text in a JSON value, but for those under the keys in `kept`."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, list):
+        return [redacted_value(part, kept) for part in value]
+    if isinstance(value, dict):
+        return {name: part if name in kept else redacted_value(part, kept) for name, part in value.items()}
+    return value
+
+
+def _keep_name(found: re.Match[str]) -> str:
+    return "".join(part for part in found.groupdict().values() if part) + REDACTED

@@ -157,7 +157,7 @@ def make_reader(settings: Settings, calls: CallContext, root: Path) -> LLMReader
         Sources(root, settings, {}),
         calls=calls,
         chars=client.settings.evidence_chars,
-        redact=Redactor(settings.redact),
+        redact=Redactor.of(settings),
     )
 
 

@@ -57,7 +57,7 @@ class CommandProposer(ProposerDefaults):
         self._settings = settings
         self._root = root
         self._cases: Sequence[Case] | None = None
-        self._redact: Callable[[str], str] = Redactor(settings.redact)
+        self._redact: Callable[[str], str] = Redactor.of(settings)
 
     @property
     def name(self) -> str:

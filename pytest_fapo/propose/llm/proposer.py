@@ -75,7 +75,7 @@ class LLMProposer(ProposerDefaults):
             candidates=settings.optimizer_candidates,
             evidence_chars=client.settings.evidence_chars,
             max_prompt_chars=settings.max_prompt_chars,
-            redact=Redactor(settings.redact),
+            redact=Redactor.of(settings),
         )
 
     @property

@@ -125,7 +125,7 @@ def make_reviewer(
     templates = load_prompts(_PACKAGED, _FILES, folder if folder is not None and folder.is_dir() else None)
     client = make_client(name, settings)
     client.check()
-    return LLMReviewer(client, calls, templates=templates, redact=Redactor(settings.redact))
+    return LLMReviewer(client, calls, templates=templates, redact=Redactor.of(settings))
 
 
 def _problem(objection: Objection, known: set[str]) -> ReviewProblem:
