@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Attempt, Evaluation, Outcome
+from pytest_fapo.trace.redact import redacted_value
 from pytest_fapo.whole_files import write_whole
 
 _JOURNAL = "journal.jsonl"
@@ -77,10 +78,17 @@ class RunDirectory:
     def log(self, event: str, **data: Any) -> dict[str, Any]:
         """Append one event to the journal; it is on disk when this returns.
 
+        Credentials are taken out of its texts; only those of edits stay byte for byte, since a resumed run
+        builds on them.
+
         Returns:
             the event as it stands there: of a resumed run the interrupted one's, where that says the same.
         """
-        entry: dict[str, Any] = {"event": event, "time": round(time.time(), 3), **data}
+        entry: dict[str, Any] = {
+            "event": event,
+            "time": round(time.time(), 3),
+            **redacted_value(data, _EXACT),
+        }
         known = self._come_to(entry)
         if known is not None:
             return known
