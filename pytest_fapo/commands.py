@@ -119,7 +119,7 @@ def refuse(config: pytest.Config, error: FapoError) -> None:
     if config.option.fapo_gate or config.option.fapo_update_baseline:
         config.stash[GATE_KEY].hooks.blocked = error
     else:
-        raise pytest.UsageError(str(error))
+        raise pytest.UsageError(said(error))
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:

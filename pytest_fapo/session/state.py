@@ -29,7 +29,7 @@ from pytest_fapo.session.spending import session_spending
 from pytest_fapo.session.used_answers import note_session
 from pytest_fapo.stash import RESULT_KEY
 from pytest_fapo.trace import Recorder
-from pytest_fapo.trace.redact import REDACTED
+from pytest_fapo.trace.redact import REDACTED, Redactor, use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ class FapoSession:
         self.config = config
         self.packages = Packages(config)
         self.settings = self.packages.merged()
+        use(Redactor.of(self.settings))  # until the capturing brings the project's own hooks
         _check_proposers(self.settings, config)
         options = config.option
         self.binder = CaseBinder(
