@@ -70,6 +70,7 @@ def _case(evaluation: Evaluation, groups: list[ItemGroup]) -> CaseBaseline:
         scores=_metrics(groups),
         tags=sorted(set(case.tags)) if case else [],
         weight=first.weight,
+        calls=len(trace.llm_calls) if trace else 0,
         output=output_of(trace) if trace else "",
         output_digest=output_digest(trace) if trace else "",
         steps=step_digests(trace) if trace else [],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_fapo.config import CacheMode
 from pytest_fapo.llm.endpoints import api_of, plausible
 from pytest_fapo.llm.exchange import Desk, Exchange
+from pytest_fapo.llm.foreign_caches import foreign_caches_off
 from pytest_fapo.llm.layers import Answers
 from pytest_fapo.llm.question import read_question
 from pytest_fapo.llm.scope import Ledger
@@ -71,6 +72,7 @@ class Capture:
         if self._installed is None:
             self._installed = ExitStack()
             self._installed.enter_context(propagating())
+            self._installed.enter_context(foreign_caches_off())
             hook = AfterImport([*NAMES, *AIOHTTP_NAMES], self._patch)
             self._installed.callback(hook.uninstall)
             hook.install()

@@ -58,10 +58,28 @@ def unjudged(evaluation: Evaluation, found: Comparison) -> list[GateProblem]:
             f"may be used ({_some(unplugged)}); [tool.fapo] allow_hosts names hosts that may be reached"
         )
         problems.append(GateProblem(kind="cache-miss", message=message))
+    if silent := _silent(evaluation, found):
+        message = (
+            f"{_count(len(silent), 'case')} made LLM calls when the baseline was written and none now "
+            f"({_some(silent)}): does a cache of a library answer, or a client that is not captured? Where "
+            f"the calls were taken out on purpose, update the baseline"
+        )
+        problems.append(GateProblem(kind="no-calls", message=message, command=UPDATE))
     if limited:
         message = f"{_count(len(limited), 'test')} went past a limit of calls or cost ({_some(limited)})"
         problems.append(GateProblem(kind="interrupted", message=message))
     return problems
+
+
+def _silent(evaluation: Evaluation, found: Comparison) -> list[str]:
+    """Cases whose run came to its end without a call, although it made some when the baseline was written."""
+    silent = set()
+    for pair in found.pairs:
+        traces = [trace for item in pair.group.items if (trace := evaluation.trace_of(item)) is not None]
+        ended = traces and all(trace.error is None and not trace.llm_calls for trace in traces)
+        if pair.case.calls and ended:
+            silent.add(f"{pair.pipeline}::{pair.group.case_id}")
+    return sorted(silent)
 
 
 def _refused(found: Comparison, kind: str) -> list[str]:

@@ -19,6 +19,8 @@ class CaseBaseline(Record):
     """Graded metric to its mean over items and repeats."""
     tags: list[str] = Field(default_factory=list)
     weight: float = 1.0
+    calls: int = 0
+    """LLM calls of its run; 0 also where an earlier version did not count them."""
     output: str = ""
     """The pipeline's output as JSON, shortened; for messages only."""
     output_digest: str = ""

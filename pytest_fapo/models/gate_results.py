@@ -21,6 +21,7 @@ GateProblemKind = Literal[
     "missing-cases",  # cases of the baseline were not run
     "empty",  # no case was selected
     "cache-miss",  # under --fapo-cache=only a question had no recorded answer
+    "no-calls",  # a case that asked a model when the baseline was written asks none now
     "no-answer",  # calls got no whole answer from their model: an outage is no regression
     "lost-worker",
     "interrupted",
@@ -36,6 +37,7 @@ _PARTIAL = {
     "missing-cases",
     "empty",
     "cache-miss",
+    "no-calls",
     "no-answer",
     "lost-worker",
     "interrupted",
