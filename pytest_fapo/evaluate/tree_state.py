@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import sys
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -12,6 +14,11 @@ from pydantic import Field
 
 from pytest_fapo.evaluate.survey import Survey, survey
 from pytest_fapo.models import Record
+
+if sys.platform != "win32":
+    import fcntl
+
+_DESCRIPTORS = 256
 
 _BY_TOOLS = ("*~", "*.sw?", ".#*", "#*#", "4913", ".DS_Store", ".coverage", ".coverage.*", ".fapo-*")
 """Files of these names come from editors, file managers and tools that watch the tests."""
@@ -25,6 +32,8 @@ class TreeState(Record):
     to copy its size and time."""
     ignored: list[str] = Field(default_factory=list)
     """Files and folders that git ignores."""
+    written_here: list[str] = Field(default_factory=list)
+    """Files that this process has open for writing: `pytest > out.txt`, a log."""
 
     @classmethod
     def now(cls, root: Path, exclude: Iterable[Path] = ()) -> TreeState:
@@ -47,14 +56,15 @@ class TreeState(Record):
             if place.is_file():
                 seen = os.stat(place)
                 files[path] = f"{seen.st_size} bytes of {seen.st_mtime_ns}"
-        return cls(files=files, ignored=found.ignored)
+        return cls(files=files, ignored=found.ignored, written_here=_written_here(root, found.files))
 
     def changes(self, now: TreeState, *, besides: Iterable[str] = ()) -> dict[str, str]:
         """Return by path what happened to each file that is another one now: "changed", "deleted" or "new".
 
-        Not counted: new files that git ignores, files that editors and the like make, and those of `besides`.
+        Not counted: new files that git ignores, files that editors and the like make, what the session itself
+        writes, and those of `besides`.
         """
-        left_out = set(besides)
+        left_out = {*besides, *self.written_here, *now.written_here}
         found = {
             path: "changed" if path in now.files else "deleted"
             for path, digest in self.files.items()
@@ -70,6 +80,30 @@ class TreeState(Record):
     def _is_ignored(self, path: str) -> bool:
         places = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
         return not places.isdisjoint(self.ignored)
+
+
+def _written_here(root: Path, files: Iterable[str]) -> list[str]:
+    """Return those of the files that this process has open for writing."""
+    if sys.platform == "win32":
+        return []
+    opened = set()
+    for number in range(_DESCRIPTORS):
+        try:
+            seen = os.fstat(number)
+            writes = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        except OSError:
+            continue
+        if writes and stat.S_ISREG(seen.st_mode):
+            opened.add((seen.st_dev, seen.st_ino))
+    found = []
+    for path in files if opened else ():
+        try:
+            seen = os.stat(root / path)
+        except OSError:
+            continue
+        if (seen.st_dev, seen.st_ino) in opened:
+            found.append(path)
+    return found
 
 
 def _made_by_tools(path: str) -> bool:

@@ -201,3 +201,18 @@ def test_a_second_optimizer_says_that_one_is_at_work(project: MakeProject) -> No
     assert f"another run is going on in this project: process {os.getpid()}" in result.text
     assert "go on with: pytest --fapo-resume" in result.text
     assert not (made.root / ".fapo" / "runs").exists()
+
+
+def test_what_the_session_itself_writes_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("A = 1\n")
+    with (tmp_path / "out.txt").open("w") as output:  # as `pytest > out.txt` has it
+        before = TreeState.now(tmp_path)
+        output.write("....\n")
+        output.flush()
+        assert before.changes(TreeState.now(tmp_path)) == {}
+    with (tmp_path / "again.txt").open("w"):  # of a session that resumes
+        assert before.changes(TreeState.now(tmp_path)) == {}
+    (tmp_path / "out.txt").chmod(0o600)
+    with (tmp_path / "test_a.py").open():
+        (tmp_path / "test_a.py").write_text("A = 2\n")
+        assert before.changes(TreeState.now(tmp_path)) == {"test_a.py": "changed", "again.txt": "new"}
