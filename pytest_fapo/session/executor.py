@@ -74,6 +74,27 @@ class Executor:
         finally:
             SINK.reset(token)
 
+    def returned(self, execution: Execution) -> Any:
+        """What its function returns, called on a thread that can be left when the run's time is up.
+
+        An error, and the end of its time, end the execution.
+        """
+        found: list[Any] = []
+        over = threading.Event()
+
+        def work() -> None:
+            try:
+                with recording(execution.recorder):
+                    found.append(execution.call())
+            except BaseException as error:
+                execution.finish(error=error)
+
+        if execution.timeout is not None:
+            self._watch(execution, _Place(over.set), execution.timeout)
+        self._workers.run(partial(execution.inside, work), over.set)
+        over.wait()
+        return found[0] if found else None
+
     def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The value of a coroutine, run on the loop that all runs without a loop of their own share."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._event_loop()).result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -139,10 +140,23 @@ class Runs:
     def _alone_here(self, execution: Execution, loop: FixtureLoop | None) -> None:
         if is_async(execution.function) and loop is not None:
             return self._drive(loop, [execution])
+        if execution.timeout is not None and loop is not None:
+            return self._in_two_parts(execution, loop)
         if is_async(execution.function) or execution.timeout is not None:
             return self._together([execution], None)
         self._executor.call_here(execution, loop.settle if loop is not None else None)
         return None
+
+    def _in_two_parts(self, execution: Execution, loop: FixtureLoop) -> None:
+        """Call a function that has a time limit; what it returns may have to be awaited on this loop."""
+        result = self._executor.returned(execution)
+        if execution.done.is_set():
+            return
+        if inspect.isawaitable(result) or inspect.isasyncgen(result):
+            execution.function = lambda *arguments, **keywords: result
+            self._drive(loop, [execution])
+        else:
+            execution.finish(output=result)
 
     def _together(self, executions: Sequence[Execution], loop: FixtureLoop | None) -> None:
         if loop is not None:

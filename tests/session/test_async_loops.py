@@ -1,0 +1,146 @@
+"""Async pipelines run on the loop that their fixtures belong to."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("pytest_asyncio")
+
+CLIENT = """
+import asyncio
+class Client:
+    now = most = 0
+    def __init__(self):
+        self.loop, self.lock, self.closed = asyncio.get_running_loop(), asyncio.Lock(), False
+    async def ask(self, text):
+        assert not self.closed
+        assert asyncio.get_running_loop() is self.loop
+        Client.now += 1
+        Client.most = max(Client.most, Client.now)
+        async with self.lock:
+            await asyncio.sleep(0.01)
+        Client.now -= 1
+        return text.upper()
+"""
+
+TESTS = """
+import pytest, pytest_fapo as fapo, app
+CASES = [{"id": f"c{n}", "inputs": {"text": f"hi{n}"}, "expected": f"HI{n}"} for n in range(4)]
+@fapo.cases(CASES, split="train")
+def test_sync(case, run):
+    assert run.output == case.expected
+@fapo.cases(CASES, split="train")
+async def test_async(case, run):
+    assert run.output == case.expected
+@fapo.cases(CASES, split="train")
+async def test_by_itself(case, pipeline):
+    assert await pipeline(**case.inputs) == case.expected
+"""
+
+FIXTURE = """
+import app, pytest, pytest_asyncio
+@pytest_asyncio.fixture(scope="{scope}", loop_scope="{scope}")
+async def client():
+    made = app.Client()
+    yield made
+    made.closed = True
+@pytest.fixture(scope="{scope}")
+def pipeline(client):
+    return {given}
+"""
+
+
+@pytest.mark.parametrize(
+    ("scope", "given", "together"),
+    [
+        ("session", "client.ask", True),
+        ("session", "lambda text: client.ask(text)", False),
+        ("module", "client.ask", True),
+        ("function", "client.ask", False),
+    ],
+)
+def test_a_client_of_an_asyncio_fixture_works(
+    pytester: pytest.Pytester, scope: str, given: str, together: bool
+) -> None:
+    end = "def test_most():\n    assert (app.Client.most > 1) is TOGETHER\n".replace(
+        "TOGETHER", str(together)
+    )
+    pytester.makepyfile(app=CLIENT, conftest=FIXTURE.format(scope=scope, given=given), test_it=TESTS + end)
+    pytester.makeini(
+        f"[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = {scope}\n"
+        f"asyncio_default_test_loop_scope = {scope}\n"
+    )
+    pytester.runpytest_subprocess("--fapo-timeout=60").assert_outcomes(passed=13)
+
+
+ANYIO = """
+import app, pytest
+@pytest.fixture(scope="session", params=BACKENDS)
+def anyio_backend(request):
+    return request.param
+@pytest.fixture(scope="session")
+async def client(anyio_backend):
+    made = app.Client()
+    yield made
+    made.closed = True
+@pytest.fixture(scope="session")
+def pipeline(client):
+    return client.ask
+"""
+
+ANYIO_CLIENT = """
+import anyio
+class Client:
+    def __init__(self):
+        self.lock, self.closed = anyio.Lock(), False
+        self.owner = self.token()
+    def token(self):
+        return anyio.lowlevel.current_token()
+    async def ask(self, text):
+        assert not self.closed and self.token() == self.owner
+        async with self.lock:
+            await anyio.sleep(60 if text == "late" else 0.01)
+        return text.upper()
+"""
+
+
+def test_a_client_of_an_anyio_fixture_works_on_each_backend(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("anyio")
+    backends = ["asyncio"]
+    try:
+        import trio  # noqa: F401
+
+        backends.append("trio")
+    except ImportError:
+        pass
+    marked = TESTS.replace("async def", "@pytest.mark.anyio\nasync def").replace(
+        "import pytest,", "import anyio.lowlevel, pytest,"
+    )
+    late = """
+@fapo.cases([{"id": "late", "inputs": {"text": "late"}}], split="train", timeout=0.5)
+def test_late(run):
+    assert isinstance(run.error, TimeoutError)
+"""
+    pytester.makepyfile(
+        app=ANYIO_CLIENT, conftest=ANYIO.replace("BACKENDS", repr(backends)), test_it=marked + late
+    )
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    result.assert_outcomes(passed=13 * len(backends))
+
+
+def test_a_module_keeps_its_client_through_async_tests_with_a_loop_each(pytester: pytest.Pytester) -> None:
+    """The loop of a single test ends with it, so a client made at first use must not belong to it."""
+    pytester.makepyfile(
+        app=CLIENT
+        + """
+client = None
+async def ask(text):
+    global client
+    client = client or Client()
+    return await client.ask(text)
+""",
+        conftest="import app, pytest\n@pytest.fixture(scope='session')\ndef pipeline(): return app.ask\n",
+        test_it=TESTS.partition('@fapo.cases(CASES, split="train")\nasync def test_by_itself')[0],
+    )
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=8)
