@@ -156,7 +156,7 @@ def _table(terminal: Terminal, rows: Sequence[SplitScore]) -> None:
     cells = [header]
     for row in rows:
         name = f"{row.pipeline} {row.group}" if pipelines else row.group
-        cells.append([one_line(name, most=40), f"{row.cases:,}", *_values(row)][: len(header)])
+        cells.append([one_line(name, most=100), f"{row.cases:,}", *_values(row)][: len(header)])
     widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
     for number, line in enumerate(cells):
         first, *rest = line

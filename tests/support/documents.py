@@ -105,6 +105,8 @@ class Scenario:
         self.folder = folder
         self.environment = {name: value for name, value in os.environ.items() if name not in _ENVIRONMENT}
         self.environment |= {"COLUMNS": "100", "NO_COLOR": "1", **plugin_path()}
+        # It warns of a setting that it lacks, above all that pytest prints.
+        self.environment["PYTEST_ADDOPTS"] = "-p no:asyncio"
 
     def play(self, block: Block) -> None:
         """Write the block's file, or run its session and compare what is printed."""
