@@ -34,6 +34,32 @@ PROMPT = "Name the team that this ticket belongs to.\npaid=billing\nbroken=warra
 OFFLINE = '[tool.fapo.offline]\nmodel = "model:reply"\n'
 
 
+def test_a_refused_call_that_the_pipeline_hides_is_no_verdict(tmp_path: Path) -> None:
+    hiding = APP.replace("def sort(text):", "def asked(text):") + (
+        "\ndef sort(text):\n    try:\n        return asked(text)\n"
+        "    except BaseException:\n        return 'unknown'\n"
+    )
+    project = gated_project(
+        tmp_path,
+        {
+            "app.py": hiding,
+            "model.py": MODEL,
+            "rules.md": "",
+            "sort.md": PROMPT,
+            "pyproject.toml": PYPROJECT + OFFLINE,
+        },
+    )
+    assert project.update().code == 0
+    before = project.baseline.read_bytes()
+    done = project.gate("--fapo-cache=off", "--fapo-max-calls=3")
+    assert done.code == 11, done.text
+    assert "9 tests went past a limit of calls or cost" in done.text
+    done = project.update("--fapo-cache=off", "--fapo-max-calls=0")
+    assert done.code == 11, done.text
+    assert "12 tests could not ask their model" in done.text
+    assert project.baseline.read_bytes() == before
+
+
 @pytest.mark.slow
 def test_recorded_answers_are_enough_and_a_missing_one_is_no_pass(tmp_path: Path) -> None:
     project = gated_project(
