@@ -13,8 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial, wraps
+from multiprocessing import pool
 from typing import Any
 
+from pytest_fapo.errors import CallStopped
 from pytest_fapo.trace.context import current_recorder
 
 
@@ -23,11 +25,16 @@ def propagating() -> Iterator[None]:
     """For the duration of the body, threads and pool jobs started inside a recorded run carry its context."""
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
     new_start, new_submit = _starting(start), _submitting(submit)
+    pool_worker = pool.worker  # type: ignore[attr-defined]
+    new_worker = _answering(pool_worker)
+    pool.worker = new_worker  # type: ignore[attr-defined]
     threading.Thread.start = new_start  # type: ignore[method-assign,assignment]
     ThreadPoolExecutor.submit = new_submit  # type: ignore[method-assign]
     try:
         yield
     finally:
+        if pool.worker is new_worker:  # type: ignore[attr-defined]
+            pool.worker = pool_worker  # type: ignore[attr-defined]
         # Someone else may have wrapped these meanwhile; then ours stays below theirs and does nothing.
         if threading.Thread.start is new_start:
             threading.Thread.start = start  # type: ignore[method-assign]
@@ -55,6 +62,38 @@ def _submitting(original: Callable[..., Future[Any]]) -> Callable[..., Future[An
         return original(self, copy_context().run, fn, *args, **kwargs)
 
     return submit
+
+
+def _answering(original: Callable[..., None]) -> Callable[..., None]:
+    """The work loop of `multiprocessing.pool`, which forgets a job that raises no plain Exception: whoever
+    waits for it would wait for ever. A refusal reaches him as a RuntimeError."""
+
+    @wraps(original)
+    def worker(inqueue: Any, *args: Any, **kwargs: Any) -> None:
+        original(_Jobs(inqueue), *args, **kwargs)
+
+    return worker
+
+
+class _Jobs:
+    """The queue of a pool's jobs, each of which ends in an answer."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    def get(self) -> Any:
+        job = self._queue.get()
+        return job if job is None else (*job[:2], partial(_plainly, job[2]), *job[3:])
+
+
+def _plainly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except CallStopped as error:
+        raise RuntimeError(str(error)) from error
 
 
 def _is_pool_worker(thread: threading.Thread) -> bool:
