@@ -1,4 +1,4 @@
-"""Clients of providers that are not recorded reach no server from a case under `only`, as far as installed."""
+"""Clients of providers that are not recorded reach no server from a case under `only`."""
 
 from __future__ import annotations
 
