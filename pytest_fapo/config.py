@@ -165,6 +165,8 @@ class Settings(_Section):
     """Candidates evaluated side by side."""
     holdout_looks: int = Field(default=30, ge=1)
     """How often one run may ask the held-out cases; each look wears them out a little."""
+    prune_calls: int | None = Field(default=None, ge=0)
+    """LLM calls for finding out which accepted rules are not needed; None: as many as an evaluation makes."""
     interventions: int = Field(default=24, ge=0)
     """Cases that one diagnosis may run again with a step's output replaced."""
     command: CommandSettings = Field(default_factory=CommandSettings)

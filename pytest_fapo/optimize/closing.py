@@ -118,6 +118,7 @@ class Closing:
         summary.merged = sum(bool(attempt.verdict.kept) for attempt in loop.memory.attempts)
         summary.rejected = len(loop.memory.attempts) - summary.accepted - summary.merged
         summary.holdout_looks = loop.memory.looks
+        summary.pruned = loop.pruned
         if not loop.best.failing():
             return
         diagnosis = loop.closing_diagnosis()

@@ -13,6 +13,7 @@ from pytest_fapo.optimize.attribution import Attribution
 from pytest_fapo.optimize.closing import Closing
 from pytest_fapo.optimize.evaluator import Evaluator
 from pytest_fapo.optimize.loop import Loop, Stop
+from pytest_fapo.optimize.pruning import Pruner
 from pytest_fapo.optimize.request import OptimizeRequest
 from pytest_fapo.optimize.resume import RunTree, check_same_cases, versions
 from pytest_fapo.optimize.reviewing import Reviewing
@@ -68,13 +69,25 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         unproven = None
         if not stop.open:
             try:
-                unproven = writer.confirm(loop.best)
+                pruner = Pruner(request, evaluator, reference, progress)
+                unproven = _confirmed(loop, pruner, writer)
             except KeyboardInterrupt:
                 stop = Stop("interrupted")
             except (BudgetExceeded, EvaluationError, NoAnswer) as error:
                 unproven = Unproven(f"it could not be carried out: {error}")
         progress.pause()
         return closing.after_loop(stop, loop, reference, writer, unproven)
+
+
+def _confirmed(loop: Loop, pruner: Pruner, writer: Writer) -> Unproven | None:
+    """The final proof, of as little as is needed; where that fails, of all that was accepted."""
+    pruned = pruner.prune(loop.best, loop.memory.looks)
+    loop.memory.pruning_looks += pruned.looks
+    unproven = writer.confirm(pruned.best)
+    if unproven is not None and pruned.gone:
+        return writer.confirm(loop.best)
+    loop.best, loop.pruned = pruned.best, pruned.gone
+    return unproven
 
 
 def _run(loop: Loop) -> Stop:

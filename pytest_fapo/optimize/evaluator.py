@@ -42,6 +42,9 @@ Work = tuple[Candidate, Mapping[str, bytes]]
 _TIMES, _AT_LEAST = 10, 60.0
 """How many times the baseline's duration a candidate has, and the seconds that it has in any case."""
 
+FEW = 4
+"""Items that are asked first where one that fails settles it."""
+
 
 class Evaluator:
     """Runs pytest on trees that differ from the user's by a patch; a context manager.
@@ -153,6 +156,14 @@ class Evaluator:
         """
         stages = _without(self._proof_stages(parent), excused)
         return self._evaluate(files, stages, len(parent.items), final=True)
+
+    def must_pass(self, files: Mapping[str, bytes], nodeids: Sequence[str]) -> Evaluation:
+        """Run some items on a tree, and no further once one of a few did not pass."""
+        few = list(nodeids[:FEW])
+        stages = [Stage(name="without a rule", nodeids=few, protected=few)]
+        if nodeids[FEW:]:
+            stages.append(Stage(name="without a rule, all", nodeids=list(nodeids[FEW:])))
+        return self._evaluate(files, stages, len(nodeids))
 
     def again(self, files: Mapping[str, bytes], nodeids: Sequence[str], sample: int) -> Evaluation:
         """Run some items once more with answers of their own, not those that are on record.

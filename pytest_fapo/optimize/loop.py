@@ -72,6 +72,7 @@ class Loop:
         self._progress = progress
         self._useless: set[str] = set()
         self._stale: Counter[str] = Counter()
+        self.pruned: list[str] = []
         self._silent = ""
         """What was said of a proposer whose own model did not answer; empty while all do."""
         self._waiting: deque[Proposed] = deque()

@@ -61,11 +61,14 @@ class Memory:
 
     attempts: list[Attempt] = field(default_factory=list)
     _ids: int = 0
+    pruning_looks: int = 0
+    """How often the held-out cases were asked about what was accepted with fewer rules."""
 
     @property
     def looks(self) -> int:
         """How often the held-out cases were asked."""
-        return sum("holdout" in attempt.verdict.splits for attempt in self.attempts)
+        asked = sum("holdout" in attempt.verdict.splits for attempt in self.attempts)
+        return asked + self.pruning_looks
 
     def next_id(self) -> str:
         """`c1`, `c2` …, each once."""

@@ -109,6 +109,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         *(("", one_line(text)) for text in summary.unproven[:_NAMED]),
         ("", _more_unproven(summary)),
         ("Tried", _tried(summary)),
+        ("Left out", _pruned(summary)),
         ("Levels", _levels(summary)),
         ("Ceiling", summary.ceiling),
         ("Quoted", _quoted(summary)),
@@ -152,6 +153,13 @@ def _quoted(summary: Summary) -> str:
         return ""
     cases = count(len(summary.quoted), "train case")
     return f"{cases} stand in prompts as examples and count in no score: {listing(summary.quoted, most=4)}"
+
+
+def _pruned(summary: Summary) -> str:
+    if not summary.pruned:
+        return ""
+    parts = count(len(summary.pruned), "part")
+    return f"{parts} of the accepted edits, as nothing is lost without: {listing(summary.pruned, most=6)}"
 
 
 def _looks(summary: Summary) -> str:

@@ -93,6 +93,8 @@ class Summary(Record):
     """What only a level that may not be edited could mend."""
     sections: list[tuple[str, str]] = Field(default_factory=list)
     """Title and Markdown of what the project's own plugins add."""
+    pruned: list[str] = Field(default_factory=list)
+    """What the accepted edits held and was left out, because nothing is lost without it."""
     holdout_looks: int = 0
     """How often the held-out cases were asked."""
     unreproduced: list[str] = Field(default_factory=list)
