@@ -85,12 +85,12 @@ IDLE = "- Be friendly to the customer.\n- Mind the number of the order.\n"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("setting", "left"), [("", NEEDED), ("prune_calls = 0\n", NEEDED + IDLE)])
+@pytest.mark.parametrize(("setting", "left"), [("", NEEDED), ("prune_calls = 0", NEEDED + IDLE)])
 def test_rules_without_which_nothing_is_lost_are_not_written(
     project: MakeProject, server: Server, setting: str, left: str
 ) -> None:
     server.optimizer = lambda body: proposal(BAD_PROMPT + "\nRules:\n" + IDLE + NEEDED)
-    files = {"pyproject.toml": PYPROJECT.replace("[tool.fapo]\n", f"[tool.fapo]\n{setting}")}
+    files = {"pyproject.toml": PYPROJECT.replace("prune_calls = 0", setting)}
     made = project(files)
     result = made.optimize(timeout=300)
     assert result.code == 0, result.text
@@ -117,7 +117,7 @@ def test_a_rule_that_few_cases_need_comes_back_when_the_proof_misses_it(
         return proposal(BAD_PROMPT + "\n" + lines + NEEDED)
 
     server.task, server.optimizer = task, optimizer
-    made = project()
+    made = project({"pyproject.toml": PYPROJECT.replace("prune_calls = 0", "")})
     result = made.optimize(timeout=300)
     assert result.code == 0, result.text
     assert NEEDED in made.prompt

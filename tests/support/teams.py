@@ -204,6 +204,7 @@ pythonpath = ["."]
 [tool.fapo]
 steps = ["app.pipeline:*"]
 optimizer = ["openai:opt"]
+prune_calls = 0
 parallel = 1
 [tool.fapo.scope]
 prompts = ["app/prompts/*.md"]
