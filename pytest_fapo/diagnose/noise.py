@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pytest_fapo.diagnose.attribution import Attribution
 from pytest_fapo.diagnose.failure import shown
-from pytest_fapo.models import Evaluation, ItemResult, canonical_json
+from pytest_fapo.models import Evaluation, ItemResult, LLMCall, canonical_json
 from pytest_fapo.reading import StepView, TraceView
 
 _SURE = 0.8
@@ -23,6 +23,11 @@ def find_noise(attributions: Sequence[Attribution], evaluation: Evaluation) -> N
         item = attribution.failure.item
         runs = repeats[item.first_nodeid]
         good = [other for other in runs if other.passed]
+        for other in good:
+            judged = evaluation.judged_otherwise(item, evaluation, other)
+            if judged is not None:
+                _blame_judge(attribution, *judged)
+                break
         trace = evaluation.trace_of(good[0]) if good else None
         view = attribution.failure.view
         if trace is None or view is None or attribution.finding.category == "infrastructure":
@@ -30,6 +35,15 @@ def find_noise(attributions: Sequence[Attribution], evaluation: Evaluation) -> N
         found = _first_difference(view, TraceView(trace, attribution.failure.fields.helpers))
         if found is not None:
             _correct(attribution, *found, passed=len(good), runs=len(runs))
+
+
+def _blame_judge(attribution: Attribution, bad: LLMCall, good: LLMCall) -> None:
+    """The pipeline gave the same output both times: it has no part in the failure."""
+    evidence = (
+        f"the judge varies over the same output: asked the same, {bad.model or 'it'} said "
+        f"{shown(bad.answer, 60)} here and {shown(good.answer, 60)} there"
+    )
+    attribution.change(step="", category="infrastructure", confidence=1.0, evidence=evidence, also=[])
 
 
 def _first_difference(bad: TraceView, good: TraceView) -> tuple[StepView, StepView] | None:

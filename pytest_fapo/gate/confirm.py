@@ -16,6 +16,7 @@ from pytest_fapo.gate.metrics import metric_differences
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.sequential import Evidence, LossState, Pairs, loss_state
 from pytest_fapo.gate.units import Chance, Unit, units
+from pytest_fapo.gate.verdicts import count
 from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Verdict
 
 Tree: TypeAlias = Literal["parent", "edited"]
@@ -71,8 +72,11 @@ class Confirmation:
     """Changes that fresh samples have shown to be chance: neither gains nor losses."""
     runs: int = 0
     """Items that were run again so far."""
+    judges: set[str] = field(default_factory=set)
+    """Cases of which a judge said something else when it was asked the same of the same output."""
     gains_asked: bool = False
     varied: bool = False
+    _after: Evaluation | None = None
     _pairs: dict[Claim, Pairs] = field(default_factory=dict)
     _samples: dict[tuple[Tree, str, int], ItemResult | None] = field(default_factory=dict)
 
@@ -83,6 +87,7 @@ class Confirmation:
             after: the candidate's evaluation.
             verdict: the gate's on it.
         """
+        self._after = after
         if verdict.accepted:
             return verdict if self.gains_asked else self._with_gains(after, verdict)
         lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
@@ -161,6 +166,8 @@ class Confirmation:
             )
             found = f"{number} {verb}{'' if held > 1 else 'es'} only with the edit"
         reason = f"noise: asked again on both trees, {found}{', too rarely to exclude luck' if held else ''}"
+        if self.judges:
+            reason += f"; the judge varies over the same output ({count(len(self.judges), 'case')})"
         flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
         return verdict.model_copy(
             update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
@@ -242,6 +249,18 @@ class Confirmation:
         came = {claim for claim, number in bad if claim.good(self._samples[second, claim.name, number])}
         return {claim: claim in came for claim, _ in numbered}
 
+    def _look_at_judges(self, tree: Tree, found: Evaluation) -> None:
+        """Note the cases whose judge says something else of the output that it has seen before."""
+        seen = self.before if tree == "parent" else self._after
+        if seen is None:
+            return
+        for name, item in found.items.items():
+            was = seen.items.get(name)
+            if was is None or (was.passed, was.scores) == (item.passed, item.scores):
+                continue
+            if seen.judged_otherwise(was, found, item) is not None:
+                self.judges.add(name)
+
     def _run(self, tree: Tree, numbered: Iterable[tuple[Claim, int]]) -> None:
         batches: dict[int, list[str]] = {}
         for claim, number in numbered:
@@ -253,6 +272,7 @@ class Confirmation:
                 found = self.ask(tree, names, number)
                 self.runs += len(names)
                 self._samples.update({(tree, name, number): found.items.get(name) for name in names})
+                self._look_at_judges(tree, found)
 
 
 def settled(

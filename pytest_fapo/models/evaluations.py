@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
-from pytest_fapo.models.base import Outcome, Record, Split
+from pytest_fapo.models.base import Outcome, Record, Split, canonical_json
 from pytest_fapo.models.cases import Case
 from pytest_fapo.models.outages import Outage, Unanswered
 from pytest_fapo.models.traces import LLMCall, Trace, Usage
@@ -159,6 +159,28 @@ class Evaluation(Record):
             return self
         items = {nodeid: item for nodeid, item in self.items.items() if not item.unanswered}
         return self.model_copy(update={"items": items})
+
+    def judged_otherwise(
+        self, item: ItemResult, other: Evaluation, its: ItemResult
+    ) -> tuple[LLMCall, LLMCall] | None:
+        """A question that the tests of two runs asked alike, of the same output, and got other answers to.
+
+        Then it is the judge that varies, not the pipeline. None where no judge was asked or outputs differ.
+
+        Args:
+            item: one run's item, of this evaluation.
+            other: the evaluation that the other run belongs to.
+            its: the item there.
+        """
+        one, two = self.trace_of(item), other.trace_of(its)
+        same = one is not None and two is not None and one.error is two.error is None
+        if not same or canonical_json(one.output) != canonical_json(two.output):  # type: ignore[union-attr]
+            return None
+        for call, again in zip(item.test_calls, its.test_calls, strict=False):
+            alike = (call.model, call.messages) == (again.model, again.messages)
+            if alike and call.answered and again.answered and call.answer != again.answer:
+                return call, again
+        return None
 
     def with_items_of(self, other: Evaluation, nodeids: Collection[str]) -> Evaluation:
         """The same with these items, and their traces, as they are in another evaluation."""

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 from support.handmade import Bench, span
 
 from pytest_fapo.diagnose import Opinion, diagnose
-from pytest_fapo.models import Diagnosis, Finding, Intervention, Outcome
+from pytest_fapo.models import Diagnosis, Finding, Intervention, LLMCall, Outcome
 
 Judge = Callable[[Intervention], "bool | None"]
 
@@ -308,6 +309,44 @@ def test_repeats_that_differ_show_the_noisy_step() -> None:
     (finding,) = diagnose(bench.evaluation, artifacts=[]).findings
     assert (finding.step, finding.level, finding.confidence) == ("sort", "param", 0.8)
     assert finding.evidence.startswith("2 of 3 runs of this case pass")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "answers", "judged"),
+    [
+        (("red", "red", "red"), ("PASS", "FAIL", "PASS"), True),
+        (("red", "blue", "red"), ("PASS", "FAIL", "PASS"), False),
+        (("red", "red", "red"), ("PASS", "PASS", "PASS"), False),
+    ],
+    ids=["the judge", "the pipeline", "something else"],
+)
+def test_a_judge_that_varies_over_one_output_is_no_cause_in_the_pipeline(
+    outputs: Sequence[str], answers: Sequence[str], judged: bool
+) -> None:
+    bench = Bench()
+    for repeat, (output, answer) in enumerate(zip(outputs, answers, strict=True), start=1):
+        spans = [span("reply", prompt="p", answer=output, inputs={"t": "x"})]
+        words = "assert 'FAIL' == 'PASS'" if repeat == 2 else ""
+        name = "t" if repeat == 1 else f"t~r{repeat}"
+        nodeid = bench.run("x", output, spans, None, explanation=words, id=name)
+        question: list[JsonValue] = [{"role": "user", "content": f"PASS or FAIL? {output}"}]
+        call = LLMCall(
+            key=str(repeat),
+            api="messages",
+            url="",
+            model="judge-1",
+            messages=question,
+            answer=answer,
+            status=200,
+        )
+        changes = {"repeat": repeat, "case_id": "t", "test_calls": [call]}
+        bench.evaluation.items[nodeid] = bench.evaluation.items[nodeid].model_copy(update=changes)
+    found = diagnose(bench.evaluation, artifacts=[])
+    said = [finding.evidence for finding in found.infrastructure]
+    assert bool(said) is judged
+    if judged:
+        assert found.clusters == []
+        assert said[0].startswith("the judge varies over the same output: asked the same, judge-1 said ")
 
 
 def test_only_train_cases_are_run_again() -> None:

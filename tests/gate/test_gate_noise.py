@@ -171,6 +171,22 @@ def test_a_judge_that_is_asked_in_the_test_may_vary() -> None:
     assert not judged.accepted
 
 
+def test_a_judge_that_contradicts_itself_is_named() -> None:
+    """The same output on both trees and in every sample; the judge says one thing and then another."""
+    asked = {"messages": ["PASS or FAIL? Hello"], "status": 200}
+
+    def side(mark: str) -> Evaluation:
+        made = with_calls(evaluation(cases("t", mark)), None)
+        call = CALL.model_copy(update={**asked, "answer": "PASS" if mark == "+" else "FAIL"})
+        made.items["test[t0]"] = made.items["test[t0]"].model_copy(update={"test_calls": [call]})
+        return made
+
+    fresh = Confirmation(side("-"), lambda tree, names, sample: side("+"), lambda: error_of(1), STRICT)
+    judged = fresh.review(side("+"), FIXED)
+    assert judged is not None
+    assert judged.reason.endswith("; the judge varies over the same output (1 case)")
+
+
 def test_fixed_cases_that_do_not_come_again_do_not_count() -> None:
     before = evaluation({**cases("t", "-" * 7), "v0": "+"})
     after = evaluation({**cases("t", "+" * 7), "v0": "+"})
