@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,9 +61,9 @@ class Bench:
         return f"{self.shape.name}, {what}"
 
 
-def ways(bench: Bench, quick: bool = False) -> None:
-    """Compare every test's verdict, in words too, in all ways of running them."""
-    for way in WAYS:
+def ways(bench: Bench, chosen: Iterable[Way] = WAYS) -> None:
+    """Compare every test's verdict, in words too, in several ways of running them."""
+    for way in chosen:
         if not available(way):
             continue
         project = bench.project(way)
@@ -185,6 +185,3 @@ def _spoiled_runs(bench: Bench, fault: str, moments: int) -> Iterator[tuple[str,
     unwritten = (project.folder / "app/prompts/sort.md").read_text(encoding="utf-8") == SORT_PROMPT
     bench.tally.equal(bench.where(f"{fault} under a candidate: files untouched"), True, unwritten)
     yield f"{fault} under a candidate", project
-
-
-Check = Callable[[Bench], None]
