@@ -110,6 +110,7 @@ def _refusing_port() -> int:
         ("http://nowhere.invalid/v1", "host not found"),
         (f"http://127.0.0.1:{_refusing_port()}/v1", "connection refused"),
     ],
+    ids=["host not found", "connection refused"],
 )
 def test_a_connection_that_never_came_about(url: str, reason: str, lab: Lab) -> None:
     lab.run(lambda: _ask(_client(url)))
