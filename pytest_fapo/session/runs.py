@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pytest_fapo.trace import Recorder
 
 RunKey = tuple[Any, ...]
+_DRAWING = Blocker("a pipeline draws from the random generator that pytest-randomly seeds before each test")
 
 
 class Runs:
@@ -49,6 +51,7 @@ class Runs:
         self._executions: dict[RunKey, Execution] = {}
         self._closures = Closures()
         self._alone: Blocker | None = None
+        self._drawing: Blocker | None = None
         self._uncopied = ""
 
     def close(self) -> None:
@@ -83,7 +86,9 @@ class Runs:
             if key is None:
                 execution.case = case
                 self._explain(item, closure)
-            self._run(request, closure, key, execution)
+            if self._run(request, closure, key, execution):
+                execution = self._new(item, bound, function, closure, shared=True)
+                self._run(request, closure, key, execution)
         self._hand_over(execution, key, notes)
 
     def forget(self, execution: Execution) -> None:
@@ -118,11 +123,13 @@ class Runs:
 
     def _run(
         self, request: pytest.FixtureRequest, closure: Closure, key: RunKey | None, execution: Execution
-    ) -> None:
+    ) -> bool:
+        """Carry the run out; True where it has to be carried out once more, alone, as those of the others."""
         loop = fixture_loop(request, closure)
         awaited = is_async(execution.function)
         if key is None:
-            return self._alone_here(execution, loop)
+            self._alone_here(execution, loop)
+            return False
         self._executions[key] = execution
         # What it returns says where the others have to run.
         told = loop is None or awaited
@@ -131,11 +138,21 @@ class Runs:
             each.printed = Printed()
         if len(together) == 1:
             with diverted():
-                return self._alone_here(execution, loop)
+                self._alone_here(execution, loop)
+            return False
         execution.timeout = key[3]
+        seeded = request.config.pluginmanager.hasplugin("randomly")
+        before = random.getstate()
         with _timer_stopped(request.node), diverted():
             self._together(together, loop)
-        return None
+        if not seeded or random.getstate() == before:
+            return False
+        # Each test begins with the same seed: together, runs take each other's numbers.
+        random.setstate(before)
+        self._alone = self._drawing = _DRAWING
+        for each in together:
+            self.forget(each)
+        return True
 
     def _alone_here(self, execution: Execution, loop: FixtureLoop | None) -> None:
         if is_async(execution.function) and loop is not None:
@@ -206,7 +223,7 @@ class Runs:
 
     def _may_start_others(self, item: Any) -> bool:
         # Under xdist nobody knows which cases this worker will be given.
-        return self._concurrency > 1 and not hasattr(item.config, "workerinput")
+        return self._concurrency > 1 and self._drawing is None and not hasattr(item.config, "workerinput")
 
     def _explain(self, item: Any, closure: Closure) -> None:
         """Note why the runs of pending items do not start together, once."""

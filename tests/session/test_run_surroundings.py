@@ -258,3 +258,31 @@ def test_a_run_is_what_the_test_itself_would_get(
     outcomes = result.parseoutcomes()
     assert outcomes.keys() <= {"passed"}, result.stdout.str()
     assert outcomes["passed"] > 100
+
+
+def test_runs_that_draw_random_numbers_draw_what_each_would_alone(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+        import random
+
+        class Seeds:
+            def pytest_runtest_setup(self, item): random.seed(item.nodeid)
+            pytest_runtest_call = pytest_runtest_setup
+
+        def pytest_configure(config): config.pluginmanager.register(Seeds(), "randomly")
+        """
+    )
+    pytester.makepyfile(
+        """
+        import random, pytest, pytest_fapo as fapo
+        @pytest.fixture(scope="session")
+        def pipeline(): return lambda n: [n, random.random()]
+        @fapo.cases([{"id": f"c{n}", "inputs": {"n": n}} for n in range(8)], split="train")
+        def test_it(run, case, request):
+            random.seed(request.node.nodeid)
+            assert run.output == [case.inputs["n"], random.random()]
+        """
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio")
+    result.assert_outcomes(passed=8)
+    result.stdout.fnmatch_lines(["*one at a time*random generator that pytest-randomly seeds*"])
