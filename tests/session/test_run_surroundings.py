@@ -269,7 +269,11 @@ def test_runs_that_draw_random_numbers_draw_what_each_would_alone(pytester: pyte
             def pytest_runtest_setup(self, item): random.seed(item.nodeid)
             pytest_runtest_call = pytest_runtest_setup
 
-        def pytest_configure(config): config.pluginmanager.register(Seeds(), "randomly")
+        def pytest_configure(config):
+            real = config.pluginmanager.get_plugin("randomly")
+            if real is not None:
+                config.pluginmanager.unregister(real)
+            config.pluginmanager.register(Seeds(), "randomly")
         """
     )
     pytester.makepyfile(
