@@ -13,7 +13,7 @@ import pytest
 from support.teams import LIGHT_APP, PYPROJECT, Project, Server, make_project, serving, teams_cases
 
 STRICT = PYPROJECT.replace(
-    'pythonpath = ["."]', 'pythonpath = ["."]\nfilterwarnings = ["error"]\naddopts = "-W error"'
+    'pythonpath = ["."]', 'pythonpath = ["."]\nfilterwarnings = ["error"]\naddopts = "-W error -p no:asyncio"'
 )
 ASYNC_APP = """
 import os
