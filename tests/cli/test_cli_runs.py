@@ -25,6 +25,7 @@ PROJECT = {
         [tool.fapo]
         steps = ["mailroom.sorter:sort_mail"]
         parallel = 1
+        prune_calls = 0
 
         [tool.fapo.scope]
         prompts = ["mailroom/prompts/*.md"]

@@ -136,12 +136,14 @@ def test_a_scope_that_lost_the_artifact_is_said(made: Made) -> None:
         find_reviewable(made.root, smaller)
 
 
-def test_changes_of_files_that_changed_since_are_left_out(made: Made) -> None:
+def test_changes_of_texts_that_changed_since_are_left_out(made: Made) -> None:
     (made.root / "app/texts.py").write_bytes(b"TONE = 'mine'\nTOP_K = 3\n")
     reviewable = find_reviewable(made.root, SCOPE, made.run.path.name[:10])
-    assert [edit.address for edit in reviewable.edits] == [SORT, CLEAN]
+    assert [edit.address for edit in reviewable.edits] == [SORT, TOP_K, CLEAN], "the other texts still fit"
     assert reviewable.left_out == ["app/texts.py"]
-    (made.root / "app/sort.md").unlink()
+    assert reviewable.merged
+    (made.root / "app/texts.py").write_bytes(b"TONE = 'mine'\nTOP_K = 4\n")
+    (made.root / "app/sort.md").write_bytes(b"Sort it all.\n")
     (made.root / "app/steps.py").write_bytes(b"\n")
     with pytest.raises(FapoError, match=r"app/sort.md, app/steps.py and app/texts.py changed since the run"):
         made.reviewable()
