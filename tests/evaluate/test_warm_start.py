@@ -128,7 +128,10 @@ def test_a_crash_and_a_hang_are_told_as_ever(shadow: ShadowTree, monkeypatch: py
         }
     )
     evaluation = evaluate(shadow, WARM.model_copy(update={"timeout": 1.0}))
-    assert evaluation.stopped == "time limit: the tests were ended while test_app.py::test_hang was running"
+    assert (
+        evaluation.stopped
+        == "time limit: the tests were ended after 1 s while test_app.py::test_hang was running"
+    )
     shadow.restore()
     assert evaluate(shadow, WARM).complete
     assert is_warm(shadow)
@@ -172,7 +175,7 @@ def test_warnings_as_errors_are_no_trouble(project: Project) -> None:
     pytest.importorskip("httpx")
     project.write(
         {
-            "pytest.ini": "[pytest]\nfilterwarnings = error\naddopts = --strict-config\n",
+            "pytest.ini": "[pytest]\nfilterwarnings = error\naddopts = --strict-config -p no:asyncio\n",
             "test_a.py": "import anyio, httpx\ndef test_a(): pass\n",
         }
     )

@@ -93,7 +93,7 @@ def test_versions_servers_and_queries_are_part_of_the_key(server: LLMServer, lab
 
 def test_a_body_that_is_no_json_is_told_apart_by_its_bytes(server: LLMServer, lab: Lab) -> None:
     server.respond = lambda request: shapes.chat(f"{len(request.content)} bytes")
-    url = f"{server.base_url}/completions"
+    url = f"{server.base_url}/chat/completions"
 
     def send(data: bytes) -> str:
         return str(lab.run(lambda: httpx.post(url, content=data).text))

@@ -178,6 +178,9 @@ def test_failed_requests_count_as_calls_and_cost_nothing(path: Path) -> None:
         "cache_hits": 0,
         "cost": 0.0,
         "unpriced_models": [],
+        "test_calls": 0,
+        "test_cache_hits": 0,
+        "test_cost": 0.0,
     }
 
 

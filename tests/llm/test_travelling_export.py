@@ -67,7 +67,7 @@ def test_one_sorted_json_file_with_an_answer_a_line(cache: Cache, tmp_path: Path
     result = export_cache(cache, path)
     assert (result.answers, result.bytes, result.redacted) == (3, path.stat().st_size, 0)
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert (lines[0], lines[-1], len(lines)) == ('{"format":"fapo-answers 1",', '"end":true}', 5)
+    assert (lines[0], lines[-1], len(lines)) == ('{"format":"fapo-answers 2",', '"end":true}', 5)
     assert lines[1:-1] == sorted(lines[1:-1])
     document = json.loads(path.read_text(encoding="utf-8"))
     assert document[_key(1)] == {

@@ -18,7 +18,7 @@ from pytest_fapo.errors import CacheFileError
 from pytest_fapo.llm import Cache, Recorded, import_cache, layered_cache
 from pytest_fapo.llm.answer_file import AnswerFile
 
-HEAD = '{"format":"fapo-answers 1",'
+HEAD = '{"format":"fapo-answers 2",'
 TAIL = '"end":true}'
 A, B = "a" * 64, "b" * 64
 GOOD: dict[str, Any] = {"status": 200, "headers": {"content-type": "application/json"}, "body": "{}"}
@@ -118,7 +118,7 @@ def test_a_bad_line_is_named(body: str, words: str, tmp_path: Path) -> None:
         (b"\xff\xfe{", " is no exported cache"),
         (pickle.dumps({"a": 1}), " is no exported cache"),
         (b"SQLite format 3\0", " is no exported cache"),
-        (b'{"format":"fapo-answers 2",\n', " was written by a later version of pytest-fapo"),
+        (b'{"format":"fapo-answers 3",\n', " was written by a later version of pytest-fapo"),
         (HEAD.encode(), " is cut off after line 1"),
         (f"{HEAD}\n{_line()}\n".encode(), " is cut off after line 2"),
         (f"{HEAD}\n{_line()[:-40]}".encode(), ", line 2: expected one answer on this line"),

@@ -83,6 +83,6 @@ def test_the_copy_is_text_of_the_project_only(tmp_path: Path) -> None:
 
 
 def test_exported_caches_are_withheld_under_any_name() -> None:
-    content = b'{"format":"fapo-answers 1",\n"end":true}\n'
+    content = b'{"format":"fapo-answers 2",\n"end":true}\n'
     assert Secrecy([case(1, "train", TRAIN)], []).filtered("app/notes.md", content) is None
     assert Secrecy([case(1, "train", TRAIN)], []).filtered("app/notes.md", content[5:]) is not None

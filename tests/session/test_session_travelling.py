@@ -140,9 +140,9 @@ def test_candidates_are_evaluated_with_the_file_below(recorded: Project, server:
     result = recorded.optimize("--fapo-write=never")
     assert "accepted" in result.text
     # The session and the unpatched copy replay the file: asked are the candidate's own questions, and some
-    # old ones a second time, to tell a cause from chance.
+    # old ones a second time, to tell a cause from chance; of its own, up to eight once more, to tell luck.
     new = [request for request in server.task_requests if "nothing else" in str(request["messages"])]
-    assert len(new) == CASES
+    assert CASES <= len(new) <= CASES + 8
     assert len(server.task_requests) < 1.5 * CASES
 
 
