@@ -90,8 +90,10 @@ def test_a_csv_is_read_as_it_was_written(
 ) -> None:
     out = io.StringIO(newline="")
     # Python's writer leaves a carriage return bare where it ends no line of the file.
-    quoting = csv.QUOTE_ALL if any("\r" in text for text, _ in rows) else csv.QUOTE_MINIMAL
-    writer = csv.writer(out, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    bare = any("\r" in text for text, _ in rows)
+    dialect = "all quoted" if bare else "excel"
+    csv.register_dialect("all quoted", csv.excel, quoting=csv.QUOTE_ALL)
+    writer = csv.writer(out, dialect, delimiter=delimiter, lineterminator=end)
     writer.writerows([("text", "label"), *rows])
     folder = tmp_path_factory.mktemp("csv")
     cases = load(folder, "x.csv", out.getvalue(), **MAPPED)
