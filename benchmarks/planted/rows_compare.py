@@ -96,6 +96,7 @@ def compare(lab: Lab, seed: int, program: Program) -> Compared:
         "rules", program.files(), program.cases(), model=program.answer, optimizer=reflecting(program)
     )
     project.configure(optimizer=["openai:opt-reflect"], diagnoser="off", reviewer="off", concurrency=THREADS)
+    project.configure(prune_calls=0)  # counted is the way to the goal; GEPA stops there too
     ran = project.pytest("--fapo-optimize", "--tb=no")
     used = lab.calls(project)
     val = _validation(lab, program, project.sources())
