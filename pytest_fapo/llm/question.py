@@ -70,9 +70,9 @@ def read_question(api: str, method: str, url: str, headers: Mapping[str, str], c
         value = headers.get(name)
         if value:
             secrets.append(value.split(" ", 1)[-1])
-    body = parse_json(content)
+    body, plain = _parsed(content)
     versions = [(name, headers.get(name)) for name in _VERSION_HEADERS if headers.get(name)]
-    text = json.dumps([KEY_FORMAT, method.upper(), clean_url, versions, _identity(content, body)])
+    text = json.dumps([KEY_FORMAT, method.upper(), clean_url, versions, _identity(content, body, plain)])
     return Question(
         api=api,
         method=method.upper(),
@@ -91,20 +91,29 @@ def parse_json(content: bytes) -> Any:
         return None
 
 
-def _identity(content: bytes, body: Any) -> str:
+def _parsed(content: bytes) -> tuple[Any, bool]:
+    """Return the body, and whether it is JSON that no two readers take differently."""
+    repeated: list[str] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):  # which of two equal keys a server reads is its own affair
+            repeated.append("")
+        return found
+
+    try:
+        return json.loads(content, object_pairs_hook=keep), not repeated
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _identity(content: bytes, body: Any, plain: bool) -> str:
     """Equal for bodies that differ in white space and escapes only. The order of keys tells them apart:
-    models answer in the order of the schema that they are given."""
-    if body is not None:
+    models answer in the order of the schema that they are given. Where a key stands twice, bytes count."""
+    if body is not None and plain:
         with suppress(ValueError, RecursionError):
-            json.loads(content, object_pairs_hook=_refuse_repeated)
             return json.dumps(body, separators=(",", ":"))
     return hashlib.sha256(content).hexdigest()
-
-
-def _refuse_repeated(pairs: list[tuple[str, Any]]) -> None:
-    """Which of two equal keys a server reads is its own affair: such bodies are compared byte by byte."""
-    if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a key is repeated")
 
 
 def _without_credentials(url: str) -> tuple[str, list[str]]:
