@@ -83,14 +83,6 @@ def read_question(api: str, method: str, url: str, headers: Mapping[str, str], c
     )
 
 
-def parse_json(content: bytes) -> Any:
-    """The JSON value in `content`; None where it is no JSON."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _parsed(content: bytes) -> tuple[Any, bool]:
     """Return the body, and whether it is JSON that no two readers take differently."""
     repeated: list[str] = []
