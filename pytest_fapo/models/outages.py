@@ -126,11 +126,7 @@ def _same_question(one: LLMCall, other: LLMCall) -> bool:
 
 def _lost_race(call: LLMCall, answered: Sequence[LLMCall]) -> bool:
     """True if the pipeline dropped a call because another one was answered first, as hedged requests do."""
-    end = call.start + call.duration
-    return any(
-        _same_question(call, other) or 0 <= end - (other.start + other.duration) <= _RACE
-        for other in answered
-    )
+    return any(_same_question(call, other) or 0 <= call.end - other.end <= _RACE for other in answered)
 
 
 def _described(call: LLMCall) -> Unanswered:

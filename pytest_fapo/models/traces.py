@@ -74,6 +74,13 @@ class LLMCall(Record):
     """Seconds since the trace began."""
     duration: float = 0.0
     """Seconds; of a replayed answer those of the live call, where they are on record."""
+    replayed_in: float | None = None
+    """Seconds that a replay itself took; None where `duration` is what passed in this run."""
+
+    @property
+    def end(self) -> float:
+        """Seconds since the trace began until this run had the answer, live or replayed."""
+        return self.start + (self.duration if self.replayed_in is None else self.replayed_in)
 
     @property
     def answered(self) -> bool:

@@ -48,7 +48,7 @@ def may_know(call: LLMCall, other: LLMCall) -> bool:
     """Whether what `call` asks may depend on what `other` was answered; a stream is read while it lasts."""
     if other.streamed and other.start < call.start:
         return True
-    return other is not call and other.start + other.duration <= call.start
+    return other is not call and other.end <= call.start
 
 
 def asked_in(trace: Trace, mask: Mask) -> list[Asked]:

@@ -212,8 +212,13 @@ class Recorder:
         """
         with self._lock:
             opened = self._calls[index]
-            opened.duration = self._now() - opened.start if duration is None else duration
-            times = {"start": opened.start, "duration": opened.duration}
+            passed = self._now() - opened.start
+            opened.duration = passed if duration is None else duration
+            times = {
+                "start": opened.start,
+                "duration": opened.duration,
+                "replayed_in": passed if call.cache_hit and duration is not None else None,
+            }
             opened.call = call.model_copy(update=times)
             if opened.synthetic:
                 self._close_synthetic(self._steps[opened.step], opened.call)

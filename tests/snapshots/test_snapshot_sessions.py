@@ -43,9 +43,10 @@ def ask(prompt, **values):
     return answer.raise_for_status().json()["choices"][0]["message"]["content"]
 """,
     "stand_in.py": """
-import os
+import os, time
 
 def answer(request):
+    time.sleep(float(os.environ.get("TAKES", "0")))
     if request.text.startswith("Which team"):
         return "refund" if "money" in request.text else "billing"
     return "We look into it." + os.environ.get("MOOD", "")
@@ -131,6 +132,16 @@ def test_workers_write_the_same_page_and_only_a_changed_question_makes_it_stale(
     assert "fapo-snapshots/pipeline.md: the snapshot of pipeline 'pipeline' is out of date: " in said
     assert "step 'sort' asks its model something else than it shows" in said
     assert "pytest --fapo-update-baseline" in said
+
+
+def test_a_replay_writes_the_page_that_the_live_run_wrote(shop: Shop) -> None:
+    # A replayed call carries the live call's duration, which reaches beyond the calls that followed it here.
+    shop.pytest("--fapo-update-baseline", TAKES="0.3")
+    live = shop.page
+    assert "answer of sort" in live
+    shop.update("--fapo-cache=only")
+    assert shop.page == live
+    shop.pytest("--fapo-gate", "--fapo-cache=only")
 
 
 def test_no_snapshots_where_none_are_wanted(shop: Shop) -> None:
