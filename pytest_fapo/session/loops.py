@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 
+from pytest_fapo.errors import PipelineError
 from pytest_fapo.session.closure import Closure, definitions_of
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.executor import settled
 from pytest_fapo.session.printed import SINK
+from pytest_fapo.stash import SESSION_KEY
 from pytest_fapo.trace import recording
 
 
@@ -58,18 +61,52 @@ class AnyioLoop(FixtureLoop):
         self._run_there(_in_a_group(executions, concurrency))
 
 
+class UnreachableLoop(FixtureLoop):
+    """A loop on which a fixture was set up and that its plugin does not give out: what needs it fails.
+
+    A command that would judge or record the failures is stopped: they say nothing of the pipeline's answers.
+
+    Args:
+        fixture: the name of that fixture.
+        request: of the test whose run needs the loop.
+    """
+
+    def __init__(self, fixture: str, request: pytest.FixtureRequest) -> None:
+        super().__init__(self._refuse)
+        self._session = request.session
+        self._error = PipelineError(
+            f"the async fixture {fixture!r} lives on an event loop that pytest-asyncio "
+            f"{version('pytest-asyncio')} keeps to itself, so the pipeline cannot run on it: "
+            f"pip install 'pytest-asyncio>=1.1'"
+        )
+
+    def drive(self, executions: Sequence[Execution], concurrency: int) -> None:
+        self._stop_command()
+        for each in executions:
+            each.finish(error=self._error)
+
+    def _refuse(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        coroutine.close()
+        self._stop_command()
+        raise self._error
+
+    def _stop_command(self) -> None:
+        if self._session.config.stash[SESSION_KEY].packages.command:
+            self._session.shouldstop = str(self._error)
+
+
 def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoop | None:
     """The loop on which the pipeline of this item has to run; None where any will do."""
     if _is_running():
         return None  # a fixture that is itself async asks for the run: no loop can run within another
     item, plugins = request.node, request.config.pluginmanager
     if plugins.hasplugin("asyncio"):
-        scope = _asyncio_scope(closure)
-        name = f"_{scope}_scoped_runner"
-        if scope and definitions_of(item, name):
-            return FixtureLoop(request.getfixturevalue(name).run)
-        if scope:
-            return None
+        scope, fixture = _asyncio_scope(closure)
+        runner = f"_{scope}_scoped_runner"
+        if scope and definitions_of(item, runner):
+            return FixtureLoop(request.getfixturevalue(runner).run)
+        if fixture:
+            return UnreachableLoop(fixture, request)
     if plugins.hasplugin("anyio") and "anyio_backend" in request.fixturenames:
         return AnyioLoop(request.getfixturevalue("anyio_backend"))
     return None
@@ -83,15 +120,17 @@ def _is_running() -> bool:
     return True
 
 
-def _asyncio_scope(closure: Closure) -> str:
-    """The scope of pytest-asyncio's loop that the pipeline's fixtures were set up on; empty where none was.
+def _asyncio_scope(closure: Closure) -> tuple[str, str]:
+    """The scope of pytest-asyncio's loop that the pipeline's fixtures were set up on, and which of them was.
+
+    Both are empty where none was.
 
     A test's own loop counts only where it outlives the test: clients that a module keeps would else belong
     to the closed loop of the first test.
     """
     config = closure.item.config
-    mode = getattr(config.option, "asyncio_mode", None) or config.getini("asyncio_mode")
-    default = config.getini("asyncio_default_fixture_loop_scope")
+    mode = getattr(config.option, "asyncio_mode", None) or setting(config, "asyncio_mode")
+    default = setting(config, "asyncio_default_fixture_loop_scope")
     nearest = [closure.pipeline, *(name for name in closure.definitions if name != closure.pipeline)]
     for name in nearest:
         for definition in closure.definitions.get(name, ()):
@@ -99,9 +138,17 @@ def _asyncio_scope(closure: Closure) -> str:
             marked = getattr(function, "_force_asyncio_fixture", False)
             if marked or (str(getattr(mode, "value", mode)) == "auto" and _is_async_fixture(function)):
                 scope = getattr(function, "_loop_scope", None) or default or definition.scope
-                return str(definition.scope if scope == "fixture-scope" else scope)
+                return str(definition.scope if scope == "fixture-scope" else scope), name
     scope = getattr(closure.item, "_loop_scope", None)
-    return scope if isinstance(scope, str) and scope != "function" else ""
+    return (scope if isinstance(scope, str) and scope != "function" else ""), ""
+
+
+def setting(config: pytest.Config, name: str) -> Any:
+    """One of pytest-asyncio's settings; older versions do not have them all."""
+    try:
+        return config.getini(name)
+    except ValueError:
+        return ""
 
 
 def _is_async_fixture(function: Any) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_fapo.session.loops import setting
+
 pytest.importorskip("pytest_asyncio")
 
 CLIENT = """
@@ -144,3 +146,60 @@ async def ask(text):
     )
     pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n")
     pytester.runpytest_subprocess().assert_outcomes(passed=8)
+
+
+HIDDEN = """
+from pytest_fapo.session import loops
+loops.definitions_of = lambda item, name: []  # before pytest-asyncio 1.1 no fixture gave out its loop
+"""
+
+
+def old_asyncio(pytester: pytest.Pytester, given: str) -> None:
+    """A project whose pytest-asyncio does not give out the loop that its client lives on."""
+    pytester.makepyfile(
+        app=CLIENT,
+        conftest=HIDDEN + FIXTURE.format(scope="session", given=given),
+        test_it=TESTS.partition('@fapo.cases(CASES, split="train")\nasync def test_by_itself')[0]
+        + "def test_other(): pass\n",
+    )
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_test_loop_scope = session\n")
+
+
+REMEDY = "*the async fixture 'client' lives on an event loop that *: pip install 'pytest-asyncio>=1.1'*"
+
+
+@pytest.mark.parametrize("given", ["client.ask", "lambda text: client.ask(text)"])
+@pytest.mark.parametrize("extra", [(), ("--fapo-timeout=60",)])
+def test_a_loop_that_cannot_be_reached_is_told_with_the_remedy(
+    pytester: pytest.Pytester, given: str, extra: tuple[str, ...]
+) -> None:
+    old_asyncio(pytester, given)
+    result = pytester.runpytest_subprocess(*extra)
+    result.assert_outcomes(failed=8, passed=1)
+    result.stdout.fnmatch_lines([REMEDY])
+    result.stdout.no_fnmatch_line("*assert asyncio.get_running_loop() is self.loop*")
+
+
+def test_a_pipeline_that_is_not_async_needs_no_loop(pytester: pytest.Pytester) -> None:
+    old_asyncio(pytester, "lambda text: text.upper()")
+    pytester.runpytest_subprocess().assert_outcomes(passed=9)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("--fapo-update-baseline", 11), ("--fapo-diagnose", 2), ("--fapo-optimize", 2)]
+)
+def test_no_command_judges_runs_that_had_no_loop(pytester: pytest.Pytester, command: str, code: int) -> None:
+    old_asyncio(pytester, "client.ask")
+    pytester.makepyprojecttoml(
+        '[tool.fapo]\noptimizer = ["playbook"]\n[tool.fapo.scope]\nprompts = ["*.md"]\n'
+    )
+    pytester.path.joinpath("prompt.md").write_text("Say it loud.\n")
+    result = pytester.runpytest_subprocess(command)
+    assert result.ret == code
+    result.stdout.fnmatch_lines([REMEDY, "*fapo: *not*"])
+    assert not pytester.path.joinpath("fapo-baseline.json").exists()
+
+
+def test_a_setting_that_an_older_version_does_not_have_counts_as_empty(pytestconfig: pytest.Config) -> None:
+    assert setting(pytestconfig, "asyncio_mode")
+    assert setting(pytestconfig, "asyncio_setting_of_a_later_version") == ""
