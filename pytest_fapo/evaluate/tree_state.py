@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
-import sys
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
+from pytest_fapo.evaluate.own_output import own_output
 from pytest_fapo.evaluate.survey import Survey, survey
 from pytest_fapo.models import Record
 
-if sys.platform != "win32":
-    import fcntl
-
-_DESCRIPTORS = 256
-
 _BY_TOOLS = ("*~", "*.sw?", ".#*", "#*#", "4913", ".DS_Store", ".coverage", ".coverage.*", ".fapo-*")
 """Files of these names come from editors, file managers and tools that watch the tests."""
+
+_LOGS = ("*.log", "nohup.out")
+"""New files of these names in the project's own folder come from what runs beside the tests."""
 
 
 class TreeState(Record):
@@ -33,7 +30,7 @@ class TreeState(Record):
     ignored: list[str] = Field(default_factory=list)
     """Files and folders that git ignores."""
     written_here: list[str] = Field(default_factory=list)
-    """Files that this process has open for writing: `pytest > out.txt`, a log."""
+    """Files that the session writes: `pytest > out.txt`, `pytest | tee out.txt`, a log."""
 
     @classmethod
     def now(cls, root: Path, exclude: Iterable[Path] = ()) -> TreeState:
@@ -61,8 +58,8 @@ class TreeState(Record):
     def changes(self, now: TreeState, *, besides: Iterable[str] = ()) -> dict[str, str]:
         """Return by path what happened to each file that is another one now: "changed", "deleted" or "new".
 
-        Not counted: new files that git ignores, files that editors and the like make, what the session itself
-        writes, and those of `besides`.
+        Not counted: new files that git ignores, new logs in the project's own folder, files that editors and
+        the like make, what the session itself writes, and those of `besides`.
         """
         left_out = {*besides, *self.written_here, *now.written_here}
         found = {
@@ -70,7 +67,11 @@ class TreeState(Record):
             for path, digest in self.files.items()
             if now.files.get(path) != digest
         }
-        new = {path: "new" for path in now.files if path not in self.files and not now._is_ignored(path)}
+        new = {
+            path: "new"
+            for path in now.files
+            if path not in self.files and not now._is_ignored(path) and not _is_log(path)
+        }
         return {
             path: word
             for path, word in sorted({**found, **new}.items())
@@ -83,25 +84,15 @@ class TreeState(Record):
 
 
 def _written_here(root: Path, files: Iterable[str]) -> list[str]:
-    """Return those of the files that this process has open for writing."""
-    if sys.platform == "win32":
-        return []
-    opened = set()
-    for number in range(_DESCRIPTORS):
-        try:
-            seen = os.fstat(number)
-            writes = fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
-        except OSError:
-            continue
-        if writes and stat.S_ISREG(seen.st_mode):
-            opened.add((seen.st_dev, seen.st_ino))
+    """Return those of the files that this session writes."""
+    output = own_output()
     found = []
-    for path in files if opened else ():
+    for path in files if output else ():
         try:
             seen = os.stat(root / path)
         except OSError:
             continue
-        if (seen.st_dev, seen.st_ino) in opened:
+        if (seen.st_dev, seen.st_ino) in output:
             found.append(path)
     return found
 
@@ -109,6 +100,10 @@ def _written_here(root: Path, files: Iterable[str]) -> list[str]:
 def _made_by_tools(path: str) -> bool:
     name = PurePosixPath(path).name
     return any(fnmatchcase(name, pattern) for pattern in _BY_TOOLS)
+
+
+def _is_log(path: str) -> bool:
+    return any(fnmatchcase(path, pattern) for pattern in _LOGS) and "/" not in path
 
 
 def digest(content: bytes) -> str:

@@ -23,23 +23,25 @@ def serve(orders: int, answers: int) -> int:
     Returns:
         The exit code; in a forked child, that of its run.
     """
-    lines = os.fdopen(orders, encoding="utf-8")
-    _load(json.loads(lines.readline()))
-    if len(os.listdir("/proc/self/task")) > 1:
-        return _UNFIT  # a module has started threads; those do not survive a fork
-    gc.collect()
-    gc.freeze()  # else each child's collections walk, and so copy, all that was loaded
-    here = os.getcwd()
-    for line in lines:
-        order = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            os.close(answers)
-            return _run(order, here)
-        os.write(answers, b"%d\n" % child)
-        _, status = os.waitpid(child, 0)
-        os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(status))
-    return 0
+    with os.fdopen(orders, encoding="utf-8") as lines:
+        _load(json.loads(lines.readline()))
+        if len(os.listdir("/proc/self/task")) > 1:
+            return _UNFIT  # a module has started threads; those do not survive a fork
+        # Not gc.freeze(): gc.get_referrers() does not see what is frozen, and libraries go by it.
+        gc.collect()
+        here = os.getcwd()
+        for line in lines:
+            order = json.loads(line)
+            child = os.fork()
+            if child == 0:
+                break
+            os.write(answers, b"%d\n" % child)
+            _, status = os.waitpid(child, 0)
+            os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(status))
+        else:
+            return 0
+    os.close(answers)
+    return _run(order, here)
 
 
 def _load(modules: list[str]) -> None:

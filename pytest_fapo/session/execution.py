@@ -117,8 +117,18 @@ class Execution:
             name = getattr(self.function, "__qualname__", type(self.function).__name__)
             raise PipelineError(
                 f"the pipeline {name}{signature} does not take the inputs of case {self.case.id!r} "
-                f"({self.case.origin}): {error}"
+                f"({self.case.origin}): {error}; {_passed(arguments, keywords)}"
             ) from None
+
+
+def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    """What the pipeline is called with, in words."""
+    if arguments:
+        kind = type(arguments[0]).__name__
+        return f"the case has one input without a name, a value of type {kind}, passed as the only argument"
+    if not keywords:
+        return "the case has no inputs"
+    return f"the case's inputs are passed by name: {', '.join(keywords)}"
 
 
 def copied(output: Any) -> Any:

@@ -185,6 +185,24 @@ def test_warnings_as_errors_are_no_trouble(project: Project) -> None:
         assert is_warm(shadow)
 
 
+def test_what_refers_to_an_object_that_was_loaded_early_can_be_asked(project: Project) -> None:
+    # As libraries do: hypothesis warns of a generator that nothing seems to refer to.
+    project.write(
+        {
+            "test_a.py": """
+                import gc, rich.console
+                def test_a():
+                    styles = rich.console.Console.__init__.__globals__
+                    assert any(found is styles for found in gc.get_referrers(rich.console.Console))
+            """
+        }
+    )
+    with ShadowTree.create(project.root) as shadow:
+        for _ in range(2):
+            assert all_passed(evaluate(shadow, WARM))
+        assert is_warm(shadow)
+
+
 def test_an_interpreter_of_its_own_can_be_asked_for(
     shadow: ShadowTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

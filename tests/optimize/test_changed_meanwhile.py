@@ -216,3 +216,45 @@ def test_what_the_session_itself_writes_is_no_change(tmp_path: Path) -> None:
     with (tmp_path / "test_a.py").open():
         (tmp_path / "test_a.py").write_text("A = 2\n")
         assert before.changes(TreeState.now(tmp_path)) == {"test_a.py": "changed", "again.txt": "new"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who reads a pipe is told by /proc")
+@pytest.mark.parametrize("behind", ["tee out.txt", "cat | tee out.txt", "cat > out.txt"])
+def test_where_a_pipe_takes_the_output_is_no_change(tmp_path: Path, behind: str) -> None:
+    (tmp_path / "test_a.py").write_text("A = 1\n")
+    script = """
+import sys, time
+from pathlib import Path
+from pytest_fapo.evaluate import TreeState
+root = Path(sys.argv[1])
+for _ in range(1000):
+    before = TreeState.now(root)
+    if "out.txt" in before.files: break
+    time.sleep(0.01)
+print("....", flush=True)
+while not (root / "out.txt").stat().st_size: time.sleep(0.01)
+(root / "test_a.py").write_text("A = 2\\n")
+print(before.changes(TreeState.now(root)), file=sys.stderr)
+"""
+    command = f'exec 3>&2; {{ "$0" -c "$1" "$2" 2>&3; }} | {behind}'
+    done = subprocess.run(
+        ["bash", "-c", command, sys.executable, script, str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == "{'test_a.py': 'changed'}\n"
+
+
+def test_a_new_log_beside_the_project_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "old.log").write_text("a case\n")
+    before = TreeState.now(tmp_path)
+    for name in ("server.log", "nohup.out", "data/new.log", "data/old.log", "notes.txt"):
+        (tmp_path / name).write_text("changed\n")
+    assert before.changes(TreeState.now(tmp_path)) == {
+        "data/new.log": "new",
+        "data/old.log": "changed",
+        "notes.txt": "new",
+    }

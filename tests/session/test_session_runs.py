@@ -296,7 +296,7 @@ def test_inputs_that_the_pipeline_does_not_take_are_said_plainly(pytester: pytes
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=3)
     result.stdout.fnmatch_lines(
-        ["*the pipeline answer(number) does not take the inputs of case 'c0' (cases(...) #1): *'number'*"]
+        ["*answer(number) does not take the inputs of case 'c0' (cases(...) #1): *'number'; *by name: n*"]
     )
     assert "signature.bind" not in result.stdout.str()
 
