@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo.errors import ConfigError, FapoError
+from pytest_fapo.errors import ConfigError, FapoError, SettingsConflict
 from pytest_fapo.outcome import Done
 from pytest_fapo.stash import COMMAND_KEY, GATE_KEY
 from pytest_fapo.terminal_output import Output, said
@@ -105,21 +106,39 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
             check_unchanged(run, snapshot, begun, _outputs(config, session.root))
     else:
         run = RunDirectory.create(runs)
-        run.log("began", files=snapshot.hashes, args=list(config.invocation_params.args))
+        run.log(
+            "began",
+            files=snapshot.hashes,
+            args=list(config.invocation_params.args),
+            folder=session.packages.home.prefix,
+        )
     session.plan = replace(session.plan, spend_file=run.spend_file)
     config.stash[COMMAND_KEY] = Prepared(run, snapshot, proposers, readers, summary, begun)
 
 
-def refuse(config: pytest.Config, error: FapoError) -> None:
+def refuse(session: pytest.Session, error: SettingsConflict) -> None:
     """What was collected shows that the command cannot work: the gate says so at its end, others now.
+
+    An xdist worker runs nothing then and leaves it to the controller to say why.
 
     Raises:
         pytest.UsageError: there is no gate.
     """
-    if config.option.fapo_gate or config.option.fapo_update_baseline:
+    config = session.config
+    if hasattr(config, "workeroutput"):
+        config.workeroutput["fapo_conflict"] = json.dumps([str(error), error.command])
+        session.items.clear()
+    elif config.option.fapo_gate or config.option.fapo_update_baseline:
         config.stash[GATE_KEY].hooks.blocked = error
     else:
         raise pytest.UsageError(said(error))
+
+
+def take_over(config: pytest.Config, session: FapoSession, conflict: str) -> None:
+    """Keep why an xdist worker could not work; it is said at the end."""
+    session.packages.problem = SettingsConflict(*json.loads(conflict))
+    if GATE_KEY in config.stash:
+        config.stash[GATE_KEY].hooks.blocked = session.packages.problem
 
 
 def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
@@ -131,6 +150,10 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
         from pytest_fapo.gate_command import finish_gate
 
         done.gate = finish_gate(pytest_session, session, done.baseline, out)
+    elif session.packages.problem is not None and pytest_session.exitstatus != pytest.ExitCode.USAGE_ERROR:
+        out.file.write(f"\nfapo: {said(session.packages.problem)}\n")
+        pytest_session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        return
     elif _needs_cases(option):
         _work_on_failures(pytest_session, session, done, out)
     _publish(pytest_session, session, done, out)

@@ -16,7 +16,7 @@ import pytest
 
 from pytest_fapo import hookspecs, options, plain_imports
 from pytest_fapo.case_loading.decorator import MARK, has_mark
-from pytest_fapo.errors import FapoError
+from pytest_fapo.errors import FapoError, SettingsConflict
 from pytest_fapo.project_file import SettingsFiles, argument_path, find_home
 from pytest_fapo.stash import SESSION_KEY
 
@@ -141,6 +141,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.Collector.CollectError(str(error)) from None
 
 
+@pytest.hookimpl(tryfirst=True)  # before an xdist worker says what it has collected
 def pytest_collection_finish(session: pytest.Session) -> None:
     """A command works with one file of settings: tests that have another one are not judged by it."""
     used = session.config.stash.get(SESSION_KEY, None)
@@ -150,11 +151,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
     try:
         used.packages.check(item.path for item in session.items if bound_case(item) is not None)
-    except FapoError as error:
-        if not hasattr(session.config, "workerinput"):
-            from pytest_fapo.commands import refuse
+    except SettingsConflict as error:
+        from pytest_fapo.commands import refuse
 
-            refuse(session.config, error)
+        refuse(session, error)
 
 
 @pytest.fixture
@@ -242,8 +242,12 @@ class Recording:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """What an xdist worker has to say of its cache and its runs, each sentence once."""
+        """What an xdist worker has to say of its settings, its cache and its runs, each sentence once."""
         said = getattr(node, "workeroutput", None) or {}
+        if "fapo_conflict" in said:
+            from pytest_fapo.commands import take_over
+
+            take_over(self._config, _session(self._config), said["fapo_conflict"])
         for remark in json.loads(said.get("fapo_remarks", "[]")):
             if remark not in self.remarks:
                 self.remarks.append(remark)

@@ -22,8 +22,9 @@ def prepare_review(config: pytest.Config, session: FapoSession) -> None:
     """Find the run before the first test.
 
     Raises:
-        FapoError: there is no such run, it left no patch, or files have changed since.
+        FapoError: there is no such run, it left no patch, files have changed since, or another run goes on.
     """
+    from pytest_fapo.optimize.run_lock import RunLock
     from pytest_fapo.patch_review import find_reviewable
     from pytest_fapo.wiring import gate_policy
 
@@ -31,7 +32,13 @@ def prepare_review(config: pytest.Config, session: FapoSession) -> None:
     name = config.option.fapo_run
     if name is not None and not name.strip():
         raise ConfigError("--fapo-run is empty: give the id of a run, see `fapo runs`")
-    config.stash[COMMAND_KEY] = find_reviewable(session.root, session.settings.scope, name)
+    if (session.folder / ".fapo").is_dir():
+        lock = RunLock(session.folder / ".fapo")
+        lock.take()
+        config.add_cleanup(lock.release)
+    config.stash[COMMAND_KEY] = find_reviewable(
+        session.root, session.settings.scope, name, folder=session.folder
+    )
 
 
 def review_changes(config: pytest.Config, session: FapoSession, baseline: Evaluation, out: Output) -> int:

@@ -11,6 +11,7 @@ from pytest_fapo.cli.console import Console
 from pytest_fapo.cli.exit_codes import NOTHING_DONE, OK
 from pytest_fapo.cli.project import find_root
 from pytest_fapo.optimize.finding import find_run
+from pytest_fapo.optimize.run_lock import RunLock
 from pytest_fapo.report.words import listing
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def undo(options: argparse.Namespace, console: Console) -> int:
 def _carry_out(name: str, console: Console, action: _Action, *, done: str, idle: str) -> int:
     root = find_root()
     run = find_run(root, name)
-    result = action(root, run)
+    with RunLock(root / ".fapo").held():
+        result = action(run.project, run)
     if result.conflicts:
         console.line(("Nothing was changed, because not all of it could be:", "bold"))
         for path, reason in sorted(result.conflicts.items()):

@@ -6,7 +6,6 @@ import argparse
 import difflib
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from pytest_fapo.cli.console import Console
 from pytest_fapo.cli.exit_codes import NOTHING_DONE, OK
@@ -24,15 +23,14 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
 def show_diff(options: argparse.Namespace, console: Console) -> int:
     """`fapo diff RUN [A [B]]`; what it prints is a patch for `git apply` wherever the files of then are
     known."""
-    root = find_root()
-    run = find_run(root, options.name)
+    run = find_run(find_root(), options.name)
     if options.a is None:
         text = _whole_patch(run)
     else:
         candidates = {attempt.candidate.id: attempt.candidate for attempt in attempts_of(run)}
         first = _chain(candidates, options.a, run)
         second = _chain(candidates, options.b, run) if options.b is not None else None
-        text = _between(root, run, first, second)
+        text = _between(run, first, second)
     if not text:
         console.line("There is no difference.")
         return NOTHING_DONE
@@ -71,9 +69,9 @@ def _chain(candidates: Mapping[str, Candidate], name: str, run: RunDirectory) ->
     return chain
 
 
-def _between(root: Path, run: RunDirectory, first: list[Candidate], second: list[Candidate] | None) -> str:
+def _between(run: RunDirectory, first: list[Candidate], second: list[Candidate] | None) -> str:
     try:
-        with OriginalTree(root, run) as tree:
+        with OriginalTree(run) as tree:
             before = tree.files_after(first)
             return tree.patch({}, before) if second is None else tree.patch(before, tree.files_after(second))
     except FapoError as error:

@@ -9,26 +9,26 @@ from pathlib import Path
 from types import TracebackType
 
 from pytest_fapo.artifacts import ArtifactStore, unified_diff
-from pytest_fapo.config import load_settings
+from pytest_fapo.config import home_settings
 from pytest_fapo.errors import FapoError
 from pytest_fapo.models import Candidate
 from pytest_fapo.optimize import RunDirectory
 from pytest_fapo.optimize.results import load_result
+from pytest_fapo.project_file import Home
 
 
 class OriginalTree:
     """Made from what lies in the project still, and from what the run has saved of what it changed.
 
     Args:
-        root: the project.
         run: the run.
 
     Raises:
         FapoError: on entering: a file is not known any more as it was.
     """
 
-    def __init__(self, root: Path, run: RunDirectory) -> None:
-        self._project = root
+    def __init__(self, run: RunDirectory) -> None:
+        self._project = run.project
         self._run = run
         self._folder = tempfile.TemporaryDirectory(prefix="fapo-diff-")
         self.root = Path(self._folder.name)
@@ -52,7 +52,9 @@ class OriginalTree:
         Raises:
             ArtifactError: the scope of today does not allow them.
         """
-        scope = load_settings(None, self._project).scope
+        settings = self._run.path.resolve().parents[2] / "pyproject.toml"
+        home = Home(settings if settings.is_file() else None, self._project)
+        scope = home_settings(home).scope
         files: dict[str, bytes] = {}
         for candidate in chain:
             files = ArtifactStore(self.root, scope).render(candidate.edits, base=files)

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pytest_fapo.errors import FapoError
@@ -69,6 +69,13 @@ class RunDirectory:
     @property
     def write_journal(self) -> Path:
         return self.path / "write.json"
+
+    @property
+    def project(self) -> Path:
+        """Folder that the paths in the run's records begin at: that of `.fapo`, or the rootdir above."""
+        home = self.path.resolve().parents[2]
+        below = PurePosixPath((self.find("began") or {}).get("folder", ""))
+        return (home, *home.parents)[len(below.parts)]
 
     def candidate_folder(self, candidate_id: str) -> Path:
         folder = self.path / "candidates" / candidate_id

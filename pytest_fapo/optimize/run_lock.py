@@ -75,6 +75,19 @@ class RunLock:
                 raise FapoError(self._refusal(owner))
             write_whole(self._path, Owner.this_process().model_dump_json().encode())
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Be at work until the block ends.
+
+        Raises:
+            FapoError: see `take`.
+        """
+        self.take()
+        try:
+            yield
+        finally:
+            self.release()
+
     def release(self) -> None:
         """Say that nobody is at work, where this process was."""
         with contextlib.suppress(OSError), self._alone():

@@ -37,18 +37,21 @@ class Reviewable:
         return len(self.edits) == len(self.result.edits) and not self.result.written and not self.merged
 
 
-def find_reviewable(root: Path, scope: Scope, name: str | None = None) -> Reviewable:
+def find_reviewable(
+    root: Path, scope: Scope, name: str | None = None, *, folder: Path | None = None
+) -> Reviewable:
     """The run to review.
 
     Args:
         root: the project's folder.
         scope: what may be edited.
         name: the run's id or an unambiguous beginning of it; None for the newest run with open changes.
+        folder: where `.fapo` is; default: the project's folder.
 
     Raises:
         FapoError: there is no such run, none of its changes is open, or its files have changed since.
     """
-    run, result = _run(root, name)
+    run, result = _run(root, folder or root, name)
     if not result.open:
         raise FapoError(
             f"run {run.path.name}: nothing waits for a decision, its changes are written or decided "
@@ -86,11 +89,11 @@ def _merged(edit: EditMade, result: RunResult, snapshot: Snapshot) -> EditMade |
     return None if text is None else edit.model_copy(update={"before": now, "after": text.decode()})
 
 
-def _run(root: Path, name: str | None) -> tuple[RunDirectory, RunResult]:
+def _run(root: Path, folder: Path, name: str | None) -> tuple[RunDirectory, RunResult]:
     if name is not None:
-        run = find_run(root, name)
+        run = find_run(folder, name)
         return run, settled_result(root, run)
-    for run in reversed(runs_of(root)):
+    for run in reversed(runs_of(folder)):
         try:
             result = settled_result(root, run)
         except FapoError:

@@ -15,6 +15,7 @@ from support.cli_projects import ASK, Folder
 
 from pytest_fapo.cli import main
 from pytest_fapo.optimize import RunDirectory
+from pytest_fapo.optimize.run_lock import Owner
 
 BEFORE = "Which team is this mail for: billing or delivery?\n"
 PROJECT = {
@@ -286,3 +287,18 @@ def test_a_reader_that_goes_away_is_no_error(mail: Folder) -> None:
     )
     assert done.stdout.startswith("Run 20")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["apply", "undo"])
+def test_nothing_is_written_while_another_run_is_going_on(mail: Folder, command: str) -> None:
+    lock = mail.root / ".fapo" / "running.json"
+    other = Owner.this_process().model_copy(update={"pid": os.getppid(), "began": ""})
+    lock.write_text(other.model_dump_json())
+    before = mail.files()
+    said = mail.fapo(command, "last")
+    assert said.code == 1
+    assert f"another run is going on in this project: process {os.getppid()} on " in said.err
+    assert mail.files() == before
+    lock.unlink()
+    assert mail.fapo("undo", "last").code == 0
+    assert not lock.exists()

@@ -250,3 +250,39 @@ def test_settings_in_the_ini_file_are_an_error(pytester: pytest.Pytester) -> Non
     write(pytester.path, {"test_it.py": TEST.format(name="it", fixture="pipeline")})
     result = pytester.runpytest()
     result.stdout.fnmatch_lines(["*pytest.ini: settings of pytest-fapo are read from pyproject.toml only*"])
+
+
+@pytest.mark.parametrize(
+    ("command", "code"), [("--fapo-diagnose", 4), ("--fapo-optimize", 4), ("--fapo-update-baseline", 11)]
+)
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_settings_that_only_collecting_shows_are_told_once(
+    pytester: pytest.Pytester, command: str, code: int, workers: tuple[str, ...]
+) -> None:
+    """A folder that is searched by pytest's setting alone has settings of its own."""
+    if workers:
+        pytest.importorskip("xdist")
+    write(
+        pytester.path,
+        {
+            "pytest.ini": "[pytest]\nnorecursedirs = none\n",
+            "pyproject.toml": """
+                [tool.fapo]
+                pipeline = "root_pipeline"
+                optimizer = ["playbook"]
+                [tool.fapo.scope]
+                prompts = ["*.md"]
+            """,
+            "prompt.md": "Say it loud.\n",
+            "test_root.py": TEST.format(name="root", fixture="root_pipeline"),
+            "build/pyproject.toml": '[tool.fapo]\npipeline = "build_pipeline"\n',
+            "build/test_build.py": TEST.format(name="build", fixture="build_pipeline"),
+        },
+    )
+    result = pytester.runpytest_subprocess(command, *workers)
+    assert result.ret == code
+    told = " ".join((result.stdout.str() + result.stderr.str()).split())
+    assert told.count(f"{command} works with one [tool.fapo], and the tests have several: ") == 1
+    assert f"name one project's tests: pytest build {command}" in told
+    result.assert_outcomes()
+    assert not (pytester.path / "fapo-baseline.json").exists()
