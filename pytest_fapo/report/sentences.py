@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import PurePath
+
 from pytest_fapo.percents import percent
 from pytest_fapo.report.summary import Summary
 from pytest_fapo.report.words import by_tests, cost, count, duration, git_apply, listing, one_line, tokens
@@ -43,8 +46,15 @@ def headline(summary: Summary) -> str:
 
 
 def patch_command(summary: Summary) -> str:
-    """The `git apply` line of a patch that waits to be applied, else empty."""
-    return git_apply(summary.patch) if summary.patch and summary.writing in _PENDING else ""
+    """The line that applies a patch that waits for it, else empty: `git apply`, and where a file of the patch
+    was edited meanwhile, so that git would refuse it, what merges the two."""
+    if not summary.patch or summary.writing not in _PENDING:
+        return ""
+    edited = any(f"{file} changed" in summary.conflicts for file in summary.files)
+    folder = PurePath(summary.patch).parent
+    if edited and folder.parts[:-1] == (".fapo", "runs"):
+        return f"fapo apply {shlex.quote(folder.name)}"
+    return git_apply(summary.patch)
 
 
 def result(summary: Summary) -> str:
@@ -195,7 +205,7 @@ def _exit_code(summary: Summary) -> str:
 
 
 def _still_open(summary: Summary) -> str:
-    if not summary.llm_could_try:
+    if not summary.llm_could_try or summary.stop == "no-answer":
         return ""
     causes = listing((one_line(label, most=60) for label in summary.llm_could_try), most=3)
     hint = "An LLM may have ideas beside the playbook's"

@@ -181,3 +181,20 @@ def test_markdown_says_the_same_and_lists_what_was_tried() -> None:
     assert "\n````text\nc3 triage" in text
     assert "\x1b" not in text
     assert "FINAL\\_PROMPT" in text
+
+
+def test_a_patch_is_merged_where_a_file_of_it_was_edited_meanwhile() -> None:
+    waiting = summary(
+        writing="conflict",
+        files=["prompts/draft.md"],
+        patch=".fapo/runs/7/changes.patch",
+        conflicts=["tests/test_mail.py changed", "prompts/draft.md changed"],
+    )
+    assert "    fapo apply 7" in rendered(waiting)
+    elsewhere = waiting.model_copy(update={"conflicts": ["tests/test_mail.py changed"]})
+    assert "    git apply .fapo/runs/7/changes.patch" in rendered(elsewhere)
+
+
+def test_an_outage_advises_no_other_optimizer() -> None:
+    stopped = summary(stop="no-answer", llm_could_try=["draft: content"])
+    assert "An LLM may have" not in "\n".join(rendered(stopped))
