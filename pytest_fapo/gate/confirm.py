@@ -12,12 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pytest_fapo.gate.metrics import metric_differences
+from pytest_fapo.gate.compare import change
+from pytest_fapo.gate.fresh_samples import FreshSamples, Pair
+from pytest_fapo.gate.metrics import case_differences, fallen_metric, metric_differences
+from pytest_fapo.gate.paired import paired_held_out
 from pytest_fapo.gate.policy import GatePolicy
 from pytest_fapo.gate.sequential import Evidence, LossState, Pairs, loss_state
-from pytest_fapo.gate.units import Chance, Unit, units
+from pytest_fapo.gate.statistics import sign_flip_test, sign_test
+from pytest_fapo.gate.strict import broken_tests
+from pytest_fapo.gate.units import Chance, Unit, of, units
 from pytest_fapo.gate.verdicts import count
-from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Verdict
+from pytest_fapo.models import Evaluation, ItemResult, LLMCall, Split, Verdict
 
 Tree: TypeAlias = Literal["parent", "edited"]
 Ask: TypeAlias = Callable[[Tree, Sequence[str], int], Evaluation]
@@ -29,6 +34,10 @@ _MOST_PAIRS = 24
 """Pairs of one case at most."""
 _STEADY = 3
 """Gains asked again where the answers come from this machine."""
+_HOPEFUL = 0.75
+"""A change of train that is likelier than this where nothing changed is not looked into under `paired`."""
+_STEADIED_LOOKS = (6, 12, 24)
+"""After so many fresh runs on both trees it is asked whether cases that varied have become steadier."""
 _MOST_FALLS = 20
 """Cases in which a metric fell that are asked again at most."""
 
@@ -92,7 +101,7 @@ class Confirmation:
             return verdict if self.gains_asked else self._with_gains(after, verdict)
         lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
         if not lost or verdict.inert:
-            return verdict
+            return self._with_fresh_samples(after, verdict)
         states = self._losses(lost, rounds=2)
         if self.varied and not self.gains_asked and not self._final(states):
             found = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
@@ -102,7 +111,7 @@ class Confirmation:
             states = self._losses(lost, rounds=_MOST_PAIRS)
         luck = {(claim.metric, claim.name) for claim, state in states.items() if state == "chance"}
         if self._final(states) or not luck:
-            return verdict
+            return self._with_fresh_samples(after, verdict)
         self.chance |= luck
         return None
 
@@ -117,7 +126,7 @@ class Confirmation:
         self.gains_asked = True
         claims = self._gained(after)
         if not claims:
-            return verdict
+            return self._with_steadied(after, verdict)
         pairs = {claim: Pairs() for claim in claims}
         if self._same_again(claims, after):
             return verdict
@@ -133,6 +142,36 @@ class Confirmation:
             return verdict  # its own test weighs the luck on both sides
         self.chance |= refuted
         return None
+
+    def _with_steadied(self, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict where no case is fixed and some pass more often: fresh runs must say the same.
+
+        Without an effect a case passes as often on the one tree alone as on the other: an exact sign test,
+        whose error is the candidate's share of the run's.
+        """
+        found = units(self.before, after, chance=self.chance)
+        names = [unit.name for unit in of(found, "train") if unit.difference > 0]
+        if self.policy.objective is not None or not any(self._may_vary(Claim(name), after) for name in names):
+            return verdict
+        error = self.error() / len(_STEADIED_LOOKS)
+        more = less = 0
+        for number in range(1, max(_STEADIED_LOOKS) + 1):
+            for old, new in self._both(names, number).values():
+                passes = [item is not None and item.passed for item in (old, new)]
+                more += passes == [False, True]
+                less += passes == [True, False]
+            if number in _STEADIED_LOOKS and sign_test(more, less) <= error:
+                return verdict
+            if number in _STEADIED_LOOKS and more <= less:
+                break
+        return verdict.model_copy(
+            update={
+                "accepted": False,
+                "stage": "confirm",
+                "reason": f"noise: nothing is fixed, and in {number} fresh runs on both trees what passes "
+                f"more often passed {more} times only with the edit and {less} times only without",
+            }
+        )
 
     def _same_again(self, claims: Sequence[Claim], after: Evaluation) -> bool:
         """True where gains whose answers come from this machine alone come again as they were.
@@ -182,6 +221,64 @@ class Confirmation:
             return list(found.values())
         rises = _moved(metric, self.before, after, train, sign=1)
         return list({unit.case: claim for unit, claim in reversed(rises)}.values())[::-1]
+
+    # --- whole splits ---------------------------------------------------------------------------------
+
+    def _with_fresh_samples(self, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
+        found = units(self.before, after, chance=self.chance)
+        claims = self._gained(after)
+        if self.policy.name != "paired" or not self._open(after, verdict, found):
+            return verdict
+        if not any(self._may_vary(claim, after) for claim in claims):
+            return verdict  # what gives the same again tells nothing new
+        if not self.gains_asked:
+            again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
+            if again is not None and not again.accepted:
+                return again
+        return self._by_samples(FreshSamples(self.before, self._both, self.policy), after, verdict, found)
+
+    def _by_samples(
+        self, samples: FreshSamples, after: Evaluation, verdict: Verdict, found: Sequence[Unit]
+    ) -> Verdict:
+        held_out = any(item.split == "holdout" for item in after.items.values())
+        splits: list[Split] = ["train", "val", "holdout"] if held_out else ["train", "val"]
+        reason, looked = samples.gain(), "confirm"
+        for split in splits[1:]:
+            if not reason and of(found, split):
+                reason, looked = samples.loss(split), "suite" if split == "holdout" else split
+        luck = {("", unit.name) for unit in found if unit.difference < 0 and not samples.recurs(unit)}
+        if not reason and held_out:  # the final proof sees the first evaluation, without what was luck
+            known = units(self.before, after, chance=self.chance | luck)
+            reason = paired_held_out(self.before, after, known, self.policy)[0]
+        if not reason:
+            self.chance |= luck
+        scores = {split: change(self.before, after, split) for split in splits}
+        return samples.verdict(verdict.model_copy(update={"splits": scores}), looked, reason)
+
+    def _open(self, after: Evaluation, verdict: Verdict, found: Sequence[Unit]) -> bool:
+        """True if more data may turn a rejection: something was fixed, and chance alone is against it."""
+        stopped = after.dropped_at or not after.complete or verdict.stage == "targeted"
+        if verdict.inert or stopped or not self._gained(after):
+            return False
+        splits: list[Split] = ["train", "val", "holdout"]
+        if broken_tests(found, (None,)) or fallen_metric(self.policy, self.before, after, found, splits):
+            return False
+        differences = case_differences(self.policy, self.before, after, of(found, "train"))
+        return sign_flip_test(differences) <= _HOPEFUL
+
+    def _both(self, names: Sequence[str], number: int) -> dict[str, Pair]:
+        """Fresh results of items on both trees; their numbers are not those of single claims' pairs."""
+        numbered = [(Claim(name), _MOST_PAIRS + number) for name in names]
+        self._run("parent", numbered)
+        self._run("edited", numbered)
+        return {
+            claim.name: (
+                self._samples["parent", claim.name, drawn],
+                self._samples["edited", claim.name, drawn],
+            )
+            for claim, drawn in numbered
+        }
 
     # --- losses ---------------------------------------------------------------------------------------
 

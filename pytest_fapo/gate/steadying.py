@@ -9,7 +9,7 @@ from pytest_fapo.gate.statistics import sign_flip_test
 from pytest_fapo.gate.units import Unit, of
 
 CHANCE = 0.001
-"""Small, since a run asks this of many candidates and no second sample can confirm it."""
+"""Small, since a run asks this of many candidates; fresh runs have to confirm it (`confirm`)."""
 
 
 def steadied(found: Sequence[Unit]) -> bool:

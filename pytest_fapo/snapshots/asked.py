@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,8 @@ class Asked:
     """One call of the sample case."""
 
     path: StepPath
-    """Names of the steps in which it was made, the outermost first; empty outside of all steps."""
+    """Names of the steps in which it was made, the outermost first; empty outside of all steps. Of a test's
+    own call the test."""
     call: LLMCall
     parts: Sequence[Part]
     """Its messages, masked."""
@@ -66,6 +67,31 @@ def asked_in(trace: Trace, mask: Mask) -> list[Asked]:
         made.append(Asked(path, call, [Part(role, mask(text, before)) for role, text in raw]))
         answers.append((call, Answer(_giver(trace, owner, call), call, raw)))
     return [each for number, each in enumerate(made) if not _was_repeated(each, made[number + 1 :])]
+
+
+def judged_in(trace: Trace, tests: Mapping[str, Sequence[LLMCall]], mask: Mask) -> list[Asked]:
+    """The calls that tests made themselves about a run, test by test; each knows all answers of the run.
+
+    Args:
+        trace: of the run.
+        tests: by name of the test, its calls in the order in which they were made.
+        mask: as in `asked_in`.
+    """
+    owners = {index: step for step in trace.steps for index in step.llm_calls}
+    given = [
+        Answer(_giver(trace, owners.get(index), call), call, parts_of(call))
+        for index, call in enumerate(trace.llm_calls)
+    ]
+    made: list[Asked] = []
+    for test, calls in tests.items():
+        mine: list[Asked] = []
+        answers = list(given)
+        for call in calls:
+            raw = parts_of(call)
+            mine.append(Asked((test,), call, [Part(role, mask(text, answers)) for role, text in raw]))
+            answers.append(Answer("", call, raw))
+        made += [each for number, each in enumerate(mine) if not _was_repeated(each, mine[number + 1 :])]
+    return made
 
 
 def _giver(trace: Trace, owner: Step | None, call: LLMCall) -> str:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pytest_fapo.models import Artifact, Baseline, Case, Evaluation, canonical_json, text_digest
-from pytest_fapo.snapshots.asked import Asked, asked_in
+from pytest_fapo.snapshots.asked import Asked, asked_in, judged_in
 from pytest_fapo.snapshots.blocks import blocks, was_sent
 from pytest_fapo.snapshots.markdown import code, fenced, table
 from pytest_fapo.snapshots.masking import Mask
@@ -70,14 +70,29 @@ class Page:
         trace = self._runs.traces.get(self.sample)
         if trace is None:
             return []
-        templates = [artifact.text for artifact in self._prompts]
-        known = [*templates, *_inputs_of(self._runs.cases.get(self.sample))]
-        return asked_in(trace, Mask(known, templates, self._root))
+        return asked_in(trace, self._mask)
+
+    @cached_property
+    def judges(self) -> list[Asked]:
+        """The calls that tests made themselves about the sample case, as to a model that judges."""
+        trace = self._runs.traces.get(self.sample)
+        return judged_in(trace, self._runs.judges[self.sample], self._mask) if trace is not None else []
 
     @cached_property
     def blocks(self) -> list[str]:
         """The prompts of the sample case, each as Markdown."""
         return blocks(self.calls, self._prompts)
+
+    @cached_property
+    def judge_blocks(self) -> list[str]:
+        """The prompts that tests sent about the sample case, each as Markdown."""
+        return blocks(self.judges, self._prompts)
+
+    @cached_property
+    def _mask(self) -> Mask:
+        templates = [artifact.text for artifact in self._prompts]
+        known = [*templates, *_inputs_of(self._runs.cases.get(self.sample))]
+        return Mask(known, templates, self._root)
 
     @cached_property
     def state(self) -> State:
@@ -89,7 +104,8 @@ class Page:
             sample=self.sample,
             steps=text_digest(canonical_json(paths))[:8],
             artifacts=_digests(self._artifacts),
-            calls=[Asking(each.step, each.question, each.answer) for each in self.calls[:_COMPARED_CALLS]],
+            calls=_asking(self.calls),
+            judges=_asking(self.judges),
         )
 
     @property
@@ -104,6 +120,7 @@ class Page:
             _section("Steps", graph.as_list(), graph.as_diagram()),
             _section("Parameters", self._parameters()),
             _section(f"Prompts, as sent for case {code(self.sample)}", *self.blocks),
+            _section(f"Prompts of the tests, as sent for case {code(self.sample)}", *self.judge_blocks),
             _section(self._title_of_others(), *self._others()),
             state_comment(self.state),
         ]
@@ -123,7 +140,7 @@ class Page:
 
     def _others(self) -> list[str]:
         """Prompts that the sample case does not need: other cases may."""
-        texts = [part.text for each in self.calls for part in each.parts]
+        texts = [part.text for each in (*self.calls, *self.judges) for part in each.parts]
         return [
             f"### {code(artifact.address)}\n\n{fenced(artifact.text)}"
             for artifact in self._prompts
@@ -143,8 +160,10 @@ def foreign_prompts(
 
 
 def _used(runs: Runs, prompts: Sequence[Artifact]) -> set[str]:
-    looked_at = list(runs.traces.values())[:_LOOKED_AT]
-    texts = [part.text for trace in looked_at for call in trace.llm_calls for part in parts_of(call)]
+    calls = [call for trace in list(runs.traces.values())[:_LOOKED_AT] for call in trace.llm_calls]
+    tests = list(runs.judges.values())[:_LOOKED_AT]
+    calls += [call for each in tests for made in each.values() for call in made]
+    texts = [part.text for call in calls for part in parts_of(call)]
     return {artifact.address for artifact in prompts if was_sent(artifact, texts)}
 
 
@@ -158,6 +177,10 @@ def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
     """Address to digest of what the page shows; of a function it shows only what that makes of prompts."""
     shown = [artifact for artifact in artifacts if artifact.level != "structure"]
     return {artifact.address: text_digest(artifact.text)[:8] for artifact in shown}
+
+
+def _asking(calls: Sequence[Asked]) -> list[Asking]:
+    return [Asking(each.step, each.question, each.answer) for each in calls[:_COMPARED_CALLS]]
 
 
 def _inputs_of(case: Case | None) -> list[str]:

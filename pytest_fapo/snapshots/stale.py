@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from pytest_fapo.snapshots.asked import may_know
+from pytest_fapo.snapshots.asked import Asked, may_know
 from pytest_fapo.snapshots.page import Page
-from pytest_fapo.snapshots.state import State, UnreadableState, read_state
+from pytest_fapo.snapshots.state import Asking, State, UnreadableState, read_state
 
 
 def staleness(text: str, page: Page, elsewhere: Collection[str] = ()) -> str:
@@ -53,30 +53,41 @@ def _changed(state: State, now: State, elsewhere: Collection[str]) -> list[str]:
 
 
 def _asked_otherwise(state: State, page: Page) -> str:
+    answered = {(call.question, call.answer) for call in (*state.calls, *state.judges)}
     recorded = {call.question for call in state.calls}
-    answered = {(call.question, call.answer) for call in state.calls}
     for each in page.calls[: len(state.calls)]:
         before = [other for other in page.calls if may_know(each.call, other.call)]
-        as_shown = all(
-            (other.question, other.answer) in answered and other.answer_is_known for other in before
-        )
-        if as_shown and each.question not in recorded:
+        if _as_shown(before, answered) and each.question not in recorded:
             where = f"step {each.step!r}" if each.step else "the pipeline"
             return f"{where} asks its model something else than it shows"
+    recorded = {call.question for call in state.judges}
+    for number, each in enumerate(page.judges[: len(state.judges)]):
+        before = [*page.calls, *(other for other in page.judges[:number] if other.path == each.path)]
+        if _as_shown(before, answered) and each.question not in recorded:
+            return f"test {each.step!r} asks its model something else than it shows"
     return ""
+
+
+def _as_shown(before: Sequence[Asked], answered: Collection[tuple[str, str]]) -> bool:
+    """True if all that was answered before a prompt is what the snapshot was made with."""
+    return all((other.question, other.answer) in answered and other.answer_is_known for other in before)
 
 
 def _shown_otherwise(state: State, page: Page, text: str) -> str:
     """What else must be the same where all questions and answers are."""
-    same = len(state.calls) == len(page.state.calls) and set(state.calls) == set(page.state.calls)
-    if not same or not all(each.answer_is_known for each in page.calls):
+    same = _equal(state.calls, page.state.calls) and _equal(state.judges, page.state.judges)
+    if not same or not all(each.answer_is_known for each in (*page.calls, *page.judges)):
         return ""
     if state.steps != page.state.steps:
         return f"case {page.sample!r} goes through other steps than it shows"
     shown = _plain(text)
-    if any(_plain(block) not in shown for block in page.blocks):
+    if any(_plain(block) not in shown for block in (*page.blocks, *page.judge_blocks)):
         return "its text was changed by hand or by a merge"
     return ""
+
+
+def _equal(recorded: Sequence[Asking], now: Sequence[Asking]) -> bool:
+    return len(recorded) == len(now) and set(recorded) == set(now)
 
 
 def _plain(text: str) -> str:

@@ -17,7 +17,7 @@ _CONFLICT = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 @dataclass(frozen=True)
 class Asking:
-    """One LLM call: digests of what was asked and of what was answered."""
+    """One LLM call of a step or of a test: digests of what was asked and of what was answered."""
 
     step: str
     question: str
@@ -36,6 +36,8 @@ class State:
     artifacts: Mapping[str, str] = field(default_factory=dict)
     """Address to digest of the prompts and parameters."""
     calls: Sequence[Asking] = ()
+    judges: Sequence[Asking] = ()
+    """Calls that tests made themselves."""
 
 
 class UnreadableState(ValueError):
@@ -49,6 +51,7 @@ def state_comment(state: State) -> str:
         lines.append(f"sample {_quoted(state.sample)} {state.steps}")
     lines += [f"artifact {_quoted(address)} {digest}" for address, digest in sorted(state.artifacts.items())]
     lines += [f"call {_quoted(call.step)} {call.question} {call.answer}" for call in state.calls]
+    lines += [f"judge {_quoted(call.step)} {call.question} {call.answer}" for call in state.judges]
     return "\n".join([*lines, "-->", ""])
 
 
@@ -69,6 +72,7 @@ def read_state(text: str) -> State:
     pipeline, sample, steps = "", "", ""
     artifacts: dict[str, str] = {}
     calls: list[Asking] = []
+    judges: list[Asking] = []
     for line in (found[2] or "").splitlines():
         match _line(line):
             case ("pipeline", name):
@@ -79,9 +83,11 @@ def read_state(text: str) -> State:
                 artifacts[name] = digest
             case ("call", name, question, answer):
                 calls.append(Asking(name, question, answer))
+            case ("judge", name, question, answer):
+                judges.append(Asking(name, question, answer))
             case _:
                 raise UnreadableState(f"{line.strip()[:60]!r} does not belong into its last lines")
-    return State(pipeline, sample, steps, artifacts, calls)
+    return State(pipeline, sample, steps, artifacts, calls, judges)
 
 
 def is_snapshot(text: str) -> bool:

@@ -10,7 +10,7 @@ from pytest_fapo.report.attempts import outcome, what
 from pytest_fapo.report.html.data import CaseEffect, ReportData, Tried
 from pytest_fapo.report.html.embedding import NAME, clipped_text, packed
 from pytest_fapo.report.html.rows import CaseRow
-from pytest_fapo.report.words import cost, duration
+from pytest_fapo.report.words import by_tests, cost, duration
 
 State = Literal["accepted", "merged", "rejected", "blocked", "failed"]
 
@@ -98,7 +98,9 @@ def _entry(tried: Tried, causes: Mapping[tuple[str, str], str]) -> dict[str, Any
         "broken": len(verdict.broken) + verdict.broken_hidden,
         "calls": attempt.spending.calls,
         "hits": attempt.spending.cache_hits,
-        "cost": cost(attempt.spending),
+        "testCalls": by_tests(attempt.spending.test_calls),
+        "testHits": by_tests(attempt.spending.test_cache_hits),
+        "cost": cost(attempt.spending) + by_tests(attempt.spending.test_cost),
         "time": duration(attempt.duration),
     }
 

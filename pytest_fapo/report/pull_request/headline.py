@@ -8,7 +8,7 @@ from pytest_fapo.report.markdown import code, prose
 from pytest_fapo.report.merge_gate import gate_headline
 from pytest_fapo.report.pull_request.record import PullRequest
 from pytest_fapo.report.sentences import facts, headline, patch_command, result, stand_in
-from pytest_fapo.report.words import count
+from pytest_fapo.report.words import by_tests, count
 
 GOOD, BAD, UNSURE = "✅", "❌", "⚠️"
 
@@ -125,4 +125,7 @@ def spent(evaluation: Evaluation) -> str:
     if not spending.calls and not spending.cache_hits:
         return ""
     share = spending.cache_hits / (spending.calls + spending.cache_hits)
-    return f"LLM calls: {spending.calls:,} sent, {spending.cache_hits:,} ({percent(share)}) from recordings."
+    return (
+        f"LLM calls: {spending.calls:,} sent{by_tests(spending.test_calls)}, {spending.cache_hits:,} "
+        f"({percent(share)}) from recordings{by_tests(spending.test_cache_hits)}."
+    )

@@ -185,7 +185,7 @@ function verdictCard(each, detail) {
     detail.effect !== null &&
       `Effect on train ${signed(detail.effect)}${detail.interval ? `, 95 % interval ${signed(detail.interval[0])} to ${signed(detail.interval[1])}` : ""}${detail.p !== null ? `, p = ${detail.p.toPrecision(2)}` : ""}.`,
     detail.hidden ? `${counted(detail.hidden, "held-out test")} newly broken.` : "",
-    `${counted(each.calls, "call")} sent, ${each.hits.toLocaleString("en")} from the cache, ${each.time}.`,
+    `${counted(each.calls, "call")} sent${each.testCalls}, ${each.hits.toLocaleString("en")} from the cache${each.testHits}, ${each.time}.`,
   ].filter(Boolean);
   return card(
     "Verdict",

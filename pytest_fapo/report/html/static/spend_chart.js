@@ -82,7 +82,7 @@ function spendTable() {
   const rows = report.candidates.map((each) => [
     candidateLink(each.id),
     each.state,
-    each.calls.toLocaleString("en"),
+    `${each.calls.toLocaleString("en")}${each.testCalls}`,
     each.hits.toLocaleString("en"),
     each.cost,
     each.time,
