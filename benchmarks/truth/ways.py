@@ -28,6 +28,8 @@ class Way:
 
 
 XDIST = ("xdist.plugin",)
+ASYNCIO = ("--asyncio-mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+"""Without the scope pytest-asyncio warns by itself, which ends a session whose warnings are errors."""
 WAYS = (
     Way("-k", ("-k", "-1"), part="some"),
     Way("reversed", env={"TRUTH_ORDER": "reversed"}),
@@ -45,7 +47,7 @@ WAYS = (
     Way("rerunfailures", ("--reruns", "1"), plugins=("pytest_rerunfailures",)),
     Way("timeout", ("--timeout", "60"), plugins=("pytest_timeout",)),
     Way("cov", ("--cov=app", "--cov-report="), plugins=("pytest_cov.plugin",)),
-    Way("asyncio", ("--asyncio-mode=auto",), plugins=("pytest_asyncio.plugin",)),
+    Way("asyncio", ASYNCIO, plugins=("pytest_asyncio.plugin",)),
     Way("anyio", plugins=("anyio.pytest_plugin",)),
     Way("warnings are errors", ("-W", "error")),
     Way("no capture", ("-s",)),

@@ -39,6 +39,14 @@ def test_a_verdict_is_the_same_however_the_tests_are_run(bench: Bench) -> None:
     assert {"passed", "failed"} <= outcomes, "a shape that only passes, or only fails, shows nothing"
 
 
+@pytest.mark.parametrize("bench", [BY_NAME["warnings as errors"]], ids=["warnings"], indirect=True)
+def test_other_plugins_run_where_warnings_are_errors(bench: Bench) -> None:
+    tried = [way for way in WAYS if way.plugins and available(way)]
+    checks.ways(bench, tried)
+    assert bench.tally.differences == []
+    assert bench.tally.compared == len(tried) * len(bench.plain.verdicts)
+
+
 @pytest.mark.parametrize("bench", SHAPES, ids=lambda shape: shape.name, indirect=True)
 def test_no_fault_of_a_provider_becomes_a_verdict(bench: Bench) -> None:
     names = list(FAULTS)
