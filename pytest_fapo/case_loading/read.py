@@ -46,6 +46,13 @@ class Repeated(list[str]):
     """The values of a column whose name stands several times in the header."""
 
 
+class RepeatedKey(ValueError):
+    """A key that stands several times in one mapping, where readers would silently take the last."""
+
+    def __init__(self, key: object) -> None:
+        super().__init__(f"the key {str(key)!r} stands several times in one object; keep one of them")
+
+
 def read_rows(path: Path, label: str, encoding: str | None = None) -> list[PlacedRow]:
     """Read every row of a case file.
 
@@ -137,7 +144,10 @@ def _jsonl(text: str, label: str) -> Iterator[PlacedRow]:
 def _parsed(text: str, label: str, line: int | None = None) -> Any:
     """The value of a JSON text, which is a line of a file or a whole one."""
     try:
-        return json.loads(text)
+        # The lines of a whole file's objects are known only later, and so their repeated keys are found then.
+        return json.loads(text) if line is None else json.loads(text, object_pairs_hook=_without_repeats)
+    except RepeatedKey as error:
+        raise CaseError(f"{label}:{line}: {error}") from None
     except json.JSONDecodeError as error:
         where = line if line is not None else error.lineno
         raise CaseError(f"{label}:{where}: broken JSON: {error.msg} (column {error.colno})") from None
@@ -159,8 +169,18 @@ def _json(text: str, label: str) -> Iterator[PlacedRow]:
     key = _list_key(document, label)
     start = 0 if key is None else _after_key(text, key)
     elements = document if key is None else document[key]
-    for line, value in zip(_element_lines(text, start, len(elements)), elements, strict=True):
+    lines = _element_lines(text, start, len(elements), label)
+    for line, value in zip(lines, elements, strict=True):
         yield PlacedRow(f"{label}:{line}", _with_defaults(value, document))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKey(key)
+        found[key] = value
+    return found
 
 
 def _is_json(text: str) -> bool:
@@ -223,9 +243,9 @@ def _after_key(text: str, wanted: str) -> int:
         _, position = decoder.raw_decode(text, position)
 
 
-def _element_lines(text: str, start: int, count: int) -> list[int]:
+def _element_lines(text: str, start: int, count: int, label: str) -> list[int]:
     """Line numbers of the elements of the array that begins at or after `start`."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=_without_repeats)
     position = text.index("[", start) + 1
     lines, line, counted = [], 1, 0
     for _ in range(count):
@@ -233,7 +253,10 @@ def _element_lines(text: str, start: int, count: int) -> list[int]:
         line += text.count("\n", counted, position)
         counted = position
         lines.append(line)
-        _, position = decoder.raw_decode(text, position)
+        try:
+            _, position = decoder.raw_decode(text, position)
+        except RepeatedKey as error:
+            raise CaseError(f"{label}:{line}: {error}") from None
     return lines
 
 
@@ -300,7 +323,8 @@ def _table(records: Iterator[tuple[int, list[str]]], label: str, remedy: str = "
             raise CaseError(
                 f"{label}:{line}: expected {len(names)} columns as in the header, got {len(record)}{remedy}"
             )
-        yield PlacedRow(f"{label}:{line}", _by_name(names, record))
+        if any(record):  # spreadsheets leave rows without any value at the end
+            yield PlacedRow(f"{label}:{line}", _by_name(names, record))
 
 
 def _by_name(names: Sequence[str], record: Sequence[str]) -> dict[str, Any]:
@@ -350,8 +374,29 @@ def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
     elements = document if key is None else document[key]
     if key is not None:
         node = next(value for name, value in reversed(node.value) if name.value == key)
+    _refuse_repeated_keys(node, label)
     for element, value in zip(node.value, elements, strict=True):
         yield PlacedRow(f"{label}:{element.start_mark.line + 1}", _with_defaults(value, document))
+
+
+def _refuse_repeated_keys(node: Any, label: str) -> None:
+    """Raise an error where a mapping at or below the node has a key twice; `<<` may stand several times."""
+    left, seen = [node], {id(node)}
+    while left:
+        each = left.pop()
+        children = each.value if isinstance(each.value, list) else []
+        if each.id == "mapping":
+            keys = set()
+            for key, _ in children:
+                named = (key.tag, str(key.value))
+                if named in keys and key.tag != "tag:yaml.org,2002:merge":
+                    raise CaseError(f"{label}:{key.start_mark.line + 1}: {RepeatedKey(key.value)}")
+                keys.add(named)
+            children = [child for pair in children for child in pair]
+        for child in children:
+            if id(child) not in seen:  # an alias is the node that it names
+                seen.add(id(child))
+                left.append(child)
 
 
 _READERS: dict[str, Callable[[str, str], Iterator[PlacedRow]]] = {

@@ -109,6 +109,22 @@ def test_long_fields_are_loaded_and_pythons_own_limit_stays(tmp_path: Path) -> N
     assert csv.field_size_limit() == before
 
 
+@pytest.mark.parametrize(("name", "between"), [("x.csv", ","), ("x.csv", ";"), ("x.tsv", "\t")])
+def test_rows_without_any_value_are_none(tmp_path: Path, name: str, between: str) -> None:
+    content = "text,label\na,x\n,\n,y\n\n,\n,\n".replace(",", between)
+    assert [(case.inputs, case.origin) for case in load(tmp_path, name, content, **MAPPED)] == [
+        ({"text": "a"}, f"{name}:2"),
+        ({"text": ""}, f"{name}:4"),
+    ]
+
+
+def test_a_yaml_mapping_may_take_in_another_and_differ_from_it(tmp_path: Path) -> None:
+    content = "- &a {text: a, label: 1}\n- {<<: *a, text: b}\n- {<<: *a, <<: *a, label: 2}\n"
+    cases = load(tmp_path, "x.yaml", content, **MAPPED)
+    assert texts(cases) == ["a", "b", "a"]
+    assert [case.expected for case in cases] == [1, 1, 2]
+
+
 def test_a_name_that_stands_twice_in_the_header(tmp_path: Path) -> None:
     content = "text,label,label,note,note,\na,x,y,n1,n2,\n"
     said = refusal(tmp_path, "x.csv", content, **MAPPED)
@@ -280,6 +296,19 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
         ),
         ("x.jsonl", '{"text": Infinity, "label": 1}', MAPPED, "x.jsonl:1: field 'inputs.text': inf is no"),
         ("x.jsonl", '{"text": ' + "9" * 5000 + "}", MAPPED, "x.jsonl:1: broken JSON: Exceeds the limit"),
+        (
+            "x.jsonl",
+            '{"text": "a", "text": "b", "label": 1}',
+            MAPPED,
+            "x.jsonl:1: the key 'text' stands several",
+        ),
+        (
+            "x.json",
+            '[{"text": "a", "label": 1},\n{"text": {"q": 1, "q": 2}}]',
+            MAPPED,
+            "x.json:2: the key 'q' st",
+        ),
+        ("x.yaml", "- text: a\n  text: b\n", MAPPED, "x.yaml:2: the key 'text' stands several times"),
         ("x.json", "[" * 100_000, MAPPED, "x.json: nested too deeply"),
         ("x.json", '{"a": [1], "b": [2]}', MAPPED, "x.json: expected a list of cases, or an object"),
         ("x.json", '{"a": {"b": 1}}', MAPPED, "x.json: expected a list of cases, or an object"),
