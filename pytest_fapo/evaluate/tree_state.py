@@ -17,8 +17,9 @@ from pytest_fapo.models import Record
 _BY_TOOLS = ("*~", "*.sw?", ".#*", "#*#", "4913", ".DS_Store", ".coverage", ".coverage.*", ".fapo-*")
 """Files of these names come from editors, file managers and tools that watch the tests."""
 
-_LOGS = ("*.log", "nohup.out")
-"""New files of these names in the project's own folder come from what runs beside the tests."""
+_LINK = "link to "
+_STEERING = ("*.py", "*.pyi", "*.pth", "*.so", "*.pyd", "*.toml", "*.ini", "*.cfg", ".env*")
+"""Files of these names change what tests do from wherever they are found."""
 
 
 class TreeState(Record):
@@ -47,7 +48,7 @@ class TreeState(Record):
     @classmethod
     def beside_copies(cls, root: Path, found: Survey) -> TreeState:
         """Return the state of what a copy has as links; the digests of its files are the copy's to add."""
-        files = {path: f"link to {target}" for path, target in found.links.items()}
+        files = {path: f"{_LINK}{target}" for path, target in found.links.items()}
         for path in found.linked:
             place = root / path
             if place.is_file():
@@ -58,8 +59,8 @@ class TreeState(Record):
     def changes(self, now: TreeState, *, besides: Iterable[str] = ()) -> dict[str, str]:
         """Return by path what happened to each file that is another one now: "changed", "deleted" or "new".
 
-        Not counted: new files that git ignores, new logs in the project's own folder, files that editors and
-        the like make, what the session itself writes, and those of `besides`.
+        Not counted: new files that git ignores or that no test would come across, files that editors and the
+        like make, what the session itself writes, and those of `besides`.
         """
         left_out = {*besides, *self.written_here, *now.written_here}
         found = {
@@ -67,15 +68,18 @@ class TreeState(Record):
             for path, digest in self.files.items()
             if now.files.get(path) != digest
         }
+        kinds = {_kind(path) for path in self.files}
         new = {
             path: "new"
             for path in now.files
-            if path not in self.files and not now._is_ignored(path) and not _is_log(path)
+            if path not in self.files
+            and not now._is_ignored(path)
+            and (_kind(path) in kinds or _named(path, _STEERING) or now.files[path].startswith(_LINK))
         }
         return {
             path: word
             for path, word in sorted({**found, **new}.items())
-            if path not in left_out and not _made_by_tools(path)
+            if path not in left_out and not _named(path, _BY_TOOLS)
         }
 
     def _is_ignored(self, path: str) -> bool:
@@ -97,13 +101,15 @@ def _written_here(root: Path, files: Iterable[str]) -> list[str]:
     return found
 
 
-def _made_by_tools(path: str) -> bool:
+def _kind(path: str) -> tuple[str, str]:
+    """What tests that read all files of a kind go by: the folder in the project, and the suffix."""
+    place = PurePosixPath(path)
+    return (place.parts[0] if len(place.parts) > 1 else "", place.suffix)
+
+
+def _named(path: str, patterns: Iterable[str]) -> bool:
     name = PurePosixPath(path).name
-    return any(fnmatchcase(name, pattern) for pattern in _BY_TOOLS)
-
-
-def _is_log(path: str) -> bool:
-    return any(fnmatchcase(path, pattern) for pattern in _LOGS) and "/" not in path
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def digest(content: bytes) -> str:

@@ -136,10 +136,10 @@ def test_a_state_tells_links_and_folders(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("b")
     (tmp_path / "b").unlink()
     (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "c").write_text("1")
+    (tmp_path / "folder" / "c.py").write_text("1")
     after = TreeState.now(tmp_path)
-    assert before.changes(after) == {"b": "deleted", "folder/c": "new", "link": "changed"}
-    assert before.changes(after, besides=["link", "b"]) == {"folder/c": "new"}
+    assert before.changes(after) == {"b": "deleted", "folder/c.py": "new", "link": "changed"}
+    assert before.changes(after, besides=["link", "b"]) == {"folder/c.py": "new"}
 
 
 # --- one run at a time -------------------------------------------------------------------------------------
@@ -247,14 +247,21 @@ print(before.changes(TreeState.now(root)), file=sys.stderr)
     assert done.stderr == "{'test_a.py': 'changed'}\n"
 
 
-def test_a_new_log_beside_the_project_is_no_change(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "old.log").write_text("a case\n")
-    before = TreeState.now(tmp_path)
-    for name in ("server.log", "nohup.out", "data/new.log", "data/old.log", "notes.txt"):
-        (tmp_path / name).write_text("changed\n")
-    assert before.changes(TreeState.now(tmp_path)) == {
-        "data/new.log": "new",
-        "data/old.log": "changed",
-        "notes.txt": "new",
+def test_a_new_file_counts_where_a_test_would_come_across_it(tmp_path: Path) -> None:
+    made = ["test_a.py", "README.md", "tests/mails/a.csv", "app/prompts/a.md"]
+    counted = {
+        *("extra.py", "pytest.ini", "setup.cfg", ".env", "notes.md", "somewhere/else/conftest.py"),
+        *("tests/b.csv", "tests/letters/b.csv", "app/prompts/b.md"),
     }
+    left = {"server.log", "copy.jsonl", "tests/trace.log", "somewhere/else/data.csv", "app/profile.svg"}
+    for name in made:
+        write(tmp_path / name)
+    before = TreeState.now(tmp_path)
+    for name in counted | left:
+        write(tmp_path / name)
+    assert before.changes(TreeState.now(tmp_path)) == dict.fromkeys(sorted(counted), "new")
+
+
+def write(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("text\n")
