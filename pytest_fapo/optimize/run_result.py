@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -79,6 +79,8 @@ class RunResult(Record):
     edits: list[EditMade] = Field(default_factory=list)
     quoted: list[str] = Field(default_factory=list)
     """Ids of the train cases that the new prompts quote as examples."""
+    chance: list[tuple[str, str]] = Field(default_factory=list)
+    """Changes that fresh samples have shown to be luck: metric (empty for pass and fail) and test."""
     decided: dict[str, Decision] = Field(default_factory=dict)
     """What `--fapo-review` has settled, by address."""
 
@@ -106,6 +108,7 @@ def save_result(
     files: Mapping[str, bytes],
     accepted: Sequence[Attempt],
     quoted: Sequence[str] = (),
+    chance: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Keep what a run has proven, before any of it is written.
 
@@ -115,6 +118,7 @@ def save_result(
         files: new contents by relative POSIX path.
         accepted: the attempts that led there, in order.
         quoted: ids of the train cases that prompts quote now.
+        chance: changes that fresh samples have shown to be luck.
     """
     root = snapshot.store.root
     changes = {
@@ -138,7 +142,7 @@ def save_result(
         )
         for edit in edits_between(snapshot.store, files)
     ]
-    store_result(run, RunResult(files=changes, edits=made, quoted=sorted(quoted)))
+    store_result(run, RunResult(files=changes, edits=made, quoted=sorted(quoted), chance=sorted(chance)))
 
 
 def load_result(run: RunDirectory) -> RunResult:

@@ -171,7 +171,9 @@ class Writer:
     def _save(self, best: Best) -> str:
         """What `fapo apply` and `--fapo-review` go by, and the same as a patch."""
         request = self._request
-        save_result(request.run, request.snapshot, best.files, self._accepted, sorted(best.quoted))
+        save_result(
+            request.run, request.snapshot, best.files, self._accepted, sorted(best.quoted), best.chance
+        )
         return self._save_patch(best.files)
 
     def _save_patch(self, files: Mapping[str, bytes]) -> str:

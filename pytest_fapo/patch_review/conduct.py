@@ -56,7 +56,7 @@ class _Review:
         self._introduce()
         dialogue = Dialogue(self._draft, self._request.read_line, self._terminal)
         try:
-            with Proof(self._request) as proof:
+            with Proof(self._request, self._reviewable.result.chance) as proof:
                 while True:
                     if not self._decide(dialogue):
                         return self._nothing_written()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 from pytest_fapo.errors import BudgetExceeded, FapoError, NoAnswer
 from pytest_fapo.evaluate import reproduced
-from pytest_fapo.gate import judge_suite, newly_passing
+from pytest_fapo.gate import Chance, judge_suite, newly_passing
 from pytest_fapo.models import Candidate, Edit, Evaluation, Verdict
 from pytest_fapo.optimize import OptimizeRequest
 from pytest_fapo.optimize.budget import unrecorded
@@ -38,10 +38,12 @@ class Proof:
 
     Args:
         request: what this session's tests gave, policy, limits.
+        chance: changes that the run's fresh samples have shown to be luck; they decide nothing here either.
     """
 
-    def __init__(self, request: OptimizeRequest) -> None:
+    def __init__(self, request: OptimizeRequest, chance: Iterable[tuple[str, str]] = ()) -> None:
         self._request = request
+        self._chance: Chance = frozenset(chance)
         self._progress = Progress(request.file, tty=request.tty, verbosity=-1, color=request.color)
         self._evaluator = Evaluator(request, self._progress)
         self._reference: Evaluation | None = None
@@ -79,9 +81,10 @@ class Proof:
         return proven
 
     def _against(self, before: Evaluation, files: Mapping[str, bytes], edits: Sequence[Edit]) -> Proven:
-        after = self._evaluator.proof(files, before, fresh=True)
+        excused = {name for metric, name in self._chance if not metric}
+        after = self._evaluator.proof(files, before, excused, fresh=True)
         _check_answered(after)
-        verdict = judge_suite(before, after, policy=self._request.policy)
+        verdict = judge_suite(before, after, policy=self._request.policy, chance=self._chance)
         if verdict.accepted:
             candidate = Candidate(
                 id="review",
