@@ -286,7 +286,8 @@ class TestLarge:
 
 class TestSmall:
     @pytest.fixture(scope="class")
-    def pipeline(self):
+    @classmethod
+    def pipeline(cls):
         return functools.partial(answer, model="small")
 
     @fapo.cases("../cases.jsonl")

@@ -143,8 +143,10 @@ def _score_with(solved: Collection[str], items: Sequence[ItemResult]) -> float |
     return good / total if total else None
 
 
-def _rank(cluster: Cluster, weights: Mapping[str, float]) -> tuple[int, bool, float, str]:
-    return (LEVELS.index(cluster.level), bool(cluster.also), -_mass(cluster, weights), cluster.label)
+def _rank(cluster: Cluster, weights: Mapping[str, float]) -> tuple[int, bool, float, str, str, str]:
+    mass = round(_mass(cluster, weights), 9)  # a sum's last bits go by the order in which the tests ran
+    first = min(cluster.nodeids, default="")
+    return LEVELS.index(cluster.level), bool(cluster.also), -mass, cluster.label, cluster.pipeline, first
 
 
 def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) -> Cluster:

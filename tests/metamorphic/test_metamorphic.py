@@ -56,7 +56,7 @@ def test_no_fault_of_a_provider_becomes_a_verdict(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "bench",
-    [BY_NAME["parametrized"], BY_NAME["several tests"]],
+    [BY_NAME["parametrized"], BY_NAME["several tests"], BY_NAME["classes"]],
     ids=lambda shape: shape.name,
     indirect=True,
 )
