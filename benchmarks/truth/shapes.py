@@ -477,7 +477,12 @@ SHAPES = (
     Shape("streaming", {"app/pipeline.py": _STREAMING, "app/stream.py": _STREAM_CLIENT}),
     Shape("several tests", {"tests/test_team.py": _SEVERAL, "unlabeled.csv": _unlabeled()}),
     Shape("graded", {"tests/test_team.py": _GRADED}),
-    Shape("xdist groups", {"tests/test_team.py": _GROUPS}, needs=("xdist",)),
+    Shape(
+        "xdist groups",
+        {"tests/test_team.py": _GROUPS},
+        pytest='markers = ["xdist_group: known where xdist is not loaded, too"]',
+        needs=("xdist",),
+    ),
     Shape("monorepo", _monorepo(), folder="packages/web"),
     Shape("warnings as errors", {"conftest.py": _WARNED}, pytest='filterwarnings = ["error"]'),
 )
