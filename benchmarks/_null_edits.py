@@ -8,17 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from pytest_fapo.gate import (
-    Chance,
-    Confirmation,
-    GatePolicy,
-    Tree,
-    error_of,
-    judge_cases,
-    judge_suite,
-    settled,
-)
-from pytest_fapo.models import Candidate, Evaluation, ItemResult, LLMCall, Split, Trace, Verdict
+from pytest_fapo.core.candidate import Candidate, Verdict
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.verdict.candidate_gate import judge_cases, judge_suite
+from pytest_fapo.verdict.comparison import Chance
+from pytest_fapo.verdict.confirmation import Confirmation, Tree, allowed_error, confirmed_verdict
+from pytest_fapo.verdict.policy import GatePolicy
 
 SIZES: dict[Split, int] = {"train": 50, "val": 50, "holdout": 25}
 HOPELESS = 0.3
@@ -130,8 +127,8 @@ class Suite:
                 verdict = judge_suite(before, after, policy=self.policy, chance=chance)
             return verdict
 
-        confirmation = Confirmation(before, ask, lambda: error_of(asked + 1), self.policy)
-        _, verdict = settled(confirmation, evaluate, judge)
+        confirmation = Confirmation(before, ask, lambda: allowed_error(asked + 1), self.policy)
+        _, verdict = confirmed_verdict(confirmation, evaluate, judge)
         return _Judged(verdict, confirmation.gains_asked)
 
     def _staged(self, before: Evaluation, whole: Evaluation, chance: Chance) -> Evaluation:

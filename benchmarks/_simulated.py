@@ -6,10 +6,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_fapo.baseline import make_baseline
-from pytest_fapo.gate import GatePolicy
-from pytest_fapo.merge_gate import judge
-from pytest_fapo.models import Evaluation, GateResult, ItemResult, Split
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.gate_result import GateResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.verdict.baseline_contents import make_baseline
+from pytest_fapo.verdict.merge_gate import judge_merge
+from pytest_fapo.verdict.policy import GatePolicy
 
 _SPLITS: tuple[Split, ...] = ("train", "val", "train", "holdout")
 ABLE = 0.85
@@ -61,4 +63,4 @@ def verdicts(suite: Suite, policy: GatePolicy, runs: int, *, drop: float = 0.0) 
     for number in range(runs):
         draw = random.Random(f"{suite}{drop}{number}")
         baseline = make_baseline(suite.run(draw, suite.baseline), artifacts={})
-        yield judge(suite.run(draw, suite.gate, drop=drop), baseline, policy=policy)
+        yield judge_merge(suite.run(draw, suite.gate, drop=drop), baseline, policy=policy)

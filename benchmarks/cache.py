@@ -11,9 +11,13 @@ from typing import Any
 import httpx2
 
 from benchmarks.figures import report
-from pytest_fapo.llm import Cache, Capture, export_cache, layered_cache
-from pytest_fapo.llm.layers import Answers
-from pytest_fapo.trace import Recorder, Redactor, recording
+from pytest_fapo.answers.cache import AnswerCache
+from pytest_fapo.answers.cache_export import export_cache
+from pytest_fapo.answers.cache_layers import layered_cache
+from pytest_fapo.capture.exchange import Answers
+from pytest_fapo.capture.http_capture import Capture
+from pytest_fapo.capture.recorder import Recorder, recording
+from pytest_fapo.capture.redaction import Redactor
 
 BAR = 3_000
 URL = "https://provider.invalid/v1/chat/completions"
@@ -27,11 +31,11 @@ def run(check: bool, quick: bool) -> int:
     requests = [_request(number) for number in range(count)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        local = Cache(folder / "cache")
+        local = AnswerCache(folder / "cache")
         _hits_per_second(local, requests, rounds=0)
         found = _hits_per_second(local, requests, rounds)
         export_cache(local, folder / "answers.json")
-        layered = layered_cache(Cache(folder / "empty"), [folder / "answers.json"])
+        layered = layered_cache(AnswerCache(folder / "empty"), [folder / "answers.json"])
         below = _hits_per_second(layered, requests, rounds)
     return max(
         report(name, figure, BAR, "per second", higher_is_better=True, check=check)
@@ -41,7 +45,7 @@ def run(check: bool, quick: bool) -> int:
 
 def _hits_per_second(cache: Answers, requests: list[httpx2.Request], rounds: int) -> float:
     """The best round; without rounds, the cache is filled instead."""
-    capture = Capture(cache=cache, mode="auto", offline=_Provider())  # type: ignore[arg-type]
+    capture = Capture(cache=cache, mode="auto", offline=_Provider())
     transport = httpx2.HTTPTransport()
     capture.install()
     try:
@@ -60,7 +64,7 @@ class _Provider:
     fingerprint = ""
 
     def answer(self, question: Any) -> Any:
-        from pytest_fapo.llm import Recorded
+        from pytest_fapo.capture.http_answer import RecordedAnswer
 
         message = {"role": "assistant", "content": f"billing {question.digest}", "refusal": None}
         body = {
@@ -72,7 +76,7 @@ class _Provider:
             "usage": {"prompt_tokens": 120, "completion_tokens": 2, "total_tokens": 122},
         }
         headers = ((b"content-type", b"application/json"), (b"x-request-id", b"req_1"), (b"server", b"x"))
-        return Recorded(status=200, headers=headers, chunks=(json.dumps(body).encode(),), reason=b"OK")
+        return RecordedAnswer(status=200, headers=headers, chunks=(json.dumps(body).encode(),), reason=b"OK")
 
 
 def _request(number: int) -> httpx2.Request:

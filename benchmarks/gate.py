@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks._gate_speed import CASES, gated
 from benchmarks._simulated import Suite, verdicts
 from benchmarks.planted.table import Figure, share, show
-from pytest_fapo.gate import GatePolicy
+from pytest_fapo.verdict.policy import GatePolicy
 
 RUNS = 200
 CAUGHT = 0.95

@@ -15,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.planted.table import Figure, share, show
-from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Scope, Settings
-from pytest_fapo.models import Candidate, Case, Edit, Split
-from pytest_fapo.review import review
-from pytest_fapo.review.leakage.words import words_of
+from pytest_fapo.core.candidate import Candidate, Edit
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.review.leakage.added_text import words_of
+from pytest_fapo.review.static_review import review
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 PASSING = 0.98
 """Of the definitions."""

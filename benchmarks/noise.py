@@ -11,7 +11,7 @@ from functools import partial
 
 from benchmarks._null_edits import CANDIDATES, Noise, Ran, candidates_judged
 from benchmarks.planted.table import Figure, share, show
-from pytest_fapo.gate import GatePolicy
+from pytest_fapo.verdict.policy import GatePolicy
 
 RUNS = 40
 MOST = 1 / 40

@@ -1,6 +1,6 @@
 """The extension points that pytest-fapo adds to pytest; implement them in a conftest.py or in a plugin.
 
-docs/hooks.md has an example of each. Records are those of `pytest_fapo.models`.
+docs/hooks.md has an example of each. Records are those that `pytest_fapo` exports.
 """
 
 from __future__ import annotations
@@ -12,21 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_fapo.config import Settings
-    from pytest_fapo.llm.structured import StructuredClient
-    from pytest_fapo.models import (
-        Attempt,
-        Candidate,
-        Case,
-        Evaluation,
-        Finding,
-        ItemResult,
-        ReviewProblem,
-        Trace,
-        Verdict,
-    )
-    from pytest_fapo.propose import Proposer
-    from pytest_fapo.report import Summary
+    from pytest_fapo.answers.model_client import StructuredClient
+    from pytest_fapo.core.candidate import Attempt, Candidate, ReviewProblem, Verdict
+    from pytest_fapo.core.case import Case
+    from pytest_fapo.core.diagnosis import Finding
+    from pytest_fapo.core.evaluation import Evaluation, ItemResult
+    from pytest_fapo.core.settings import Settings
+    from pytest_fapo.core.trace import Trace
+    from pytest_fapo.loop.run_summary import Summary
+    from pytest_fapo.propose.proposer import Proposer
 
 
 @pytest.hookspec
@@ -80,7 +74,7 @@ def pytest_fapo_proposer(spec: str, settings: Settings, root: Path) -> Proposer 
         root: pytest's rootdir.
 
     Returns:
-        an object with the methods of `pytest_fapo.propose.Proposer`; None to leave it to others.
+        an object with the methods of `pytest_fapo.propose.proposer.Proposer`; None to leave it to others.
     """
 
 
@@ -89,7 +83,7 @@ def pytest_fapo_llm_client(spec: str, settings: Settings) -> StructuredClient | 
     """Make the client of a model that proposes, diagnoses or reviews: `openai:<model>` by other means, say.
 
     Returns:
-        a `pytest_fapo.llm.structured.StructuredClient`; None for the official SDK's.
+        a `pytest_fapo.answers.model_client.StructuredClient`; None for the official SDK's.
     """
 
 

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo import hookspecs, options, plain_imports
-from pytest_fapo.case_loading.decorator import MARK, has_mark
-from pytest_fapo.errors import FapoError, SettingsConflict
-from pytest_fapo.project_file import SettingsFiles, argument_path, find_home
-from pytest_fapo.stash import SESSION_KEY
+from pytest_fapo import hookspecs, options
+from pytest_fapo.core import plain_imports
+from pytest_fapo.core.errors import FapoError, SettingsConflict
+from pytest_fapo.core.project_file import SettingsFiles, argument_path, find_settings_home
+from pytest_fapo.core.stash import SESSION_KEY
+from pytest_fapo.session.cases_decorator import MARK, has_mark
 
 if TYPE_CHECKING:
-    from pytest_fapo.session import FapoSession, Run
+    from pytest_fapo.session.fapo_session import FapoSession
+    from pytest_fapo.session.run_fixture import Run
 
 
 _COMMANDS = (
@@ -51,7 +53,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Where a stand-in model is configured or nothing is ever sent, let SDK clients be made without a key."""
     if early_config.known_args_namespace.fapo_cache == "only":
-        from pytest_fapo.session.offline_keys import fill_in_keys
+        from pytest_fapo.core.api_keys import fill_in_keys
 
         fill_in_keys()
         return
@@ -59,9 +61,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     known = early_config.known_args_namespace
     files = SettingsFiles(early_config.inipath, early_config.rootpath, start, bool(known.inifilename))
     places = [argument_path(argument, start) for argument in known.file_or_dir or ["."]]
-    path = find_home(files, places, below=False).file
+    path = find_settings_home(files, places, below=False).file
     if path is not None and b"offline" in path.read_bytes():
-        from pytest_fapo.session.offline_keys import set_placeholder_keys
+        from pytest_fapo.core.api_keys import set_placeholder_keys
 
         set_placeholder_keys(path)
 
@@ -71,14 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recording(config), "fapo-recording")
     if _wanted(config):
-        from pytest_fapo.commands import prepare
+        from pytest_fapo.commands.session_commands import prepare
 
         try:
             prepare(config, _session(config))
         except FapoError as error:
-            from pytest_fapo.terminal_output import said
+            from pytest_fapo.capture.redaction import error_text
 
-            raise pytest.UsageError(said(error)) from None
+            raise pytest.UsageError(error_text(error)) from None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -86,7 +88,7 @@ def pytest_configure_node(node: Any) -> None:
     """xdist: all workers count in one file, that of the run or that of the limits alone."""
     option = node.config.option
     if option.fapo_cache_file:
-        from pytest_fapo.session.cache_files import named_files
+        from pytest_fapo.session.capturing import named_files
 
         node.workerinput["fapo_cache_files"] = [str(path) for path in named_files(node.config)]
     if _wanted(node.config) or any(
@@ -110,7 +112,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         return
     marked = has_mark(obj) or (name.startswith("test") and collector.get_closest_marker(MARK) is not None)
     if isinstance(obj, FunctionType) and marked:
-        from pytest_fapo.session.parametrize import ask_for_pipeline
+        from pytest_fapo.session.case_items import ask_for_pipeline
 
         try:
             ask_for_pipeline(collector, obj, _session(collector.config).settings.pipeline)
@@ -147,14 +149,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     used = session.config.stash.get(SESSION_KEY, None)
     if used is None or not _wanted(session.config):
         return
-    from pytest_fapo.session.parametrize import bound_case
+    from pytest_fapo.session.case_items import bound_case
 
     try:
         used.packages.check(item.path for item in session.items if bound_case(item) is not None)
     except SettingsConflict as error:
-        from pytest_fapo.commands import refuse
+        from pytest_fapo.commands.session_commands import refuse_collection
 
-        refuse(session, error)
+        refuse_collection(session, error)
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     session = item.config.stash.get(SESSION_KEY, None)
     if session is None:
         return (yield)
-    from pytest_fapo.session.body import watched_body
+    from pytest_fapo.session.fapo_session import watched_body
 
     with watched_body(session, item):
         return (yield)
@@ -229,7 +231,7 @@ class Recording:
         if line is not None:
             record = _session(self._config).take(line)
             if getattr(self._config.option, "xmlpath", None):
-                from pytest_fapo.publishing.junit import case_properties
+                from pytest_fapo.views.junit import case_properties
 
                 report.user_properties += case_properties(record)
             self._config.hook.pytest_fapo_item(record=record)
@@ -245,7 +247,7 @@ class Recording:
         """What an xdist worker has to say of its settings, its cache and its runs, each sentence once."""
         said = getattr(node, "workeroutput", None) or {}
         if "fapo_conflict" in said:
-            from pytest_fapo.commands import take_over
+            from pytest_fapo.commands.session_commands import take_over
 
             take_over(self._config, _session(self._config), said["fapo_conflict"])
         for remark in json.loads(said.get("fapo_remarks", "[]")):
@@ -263,7 +265,7 @@ class Recording:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, Any, Any]:
     """After everything that pytest itself prints: diagnose or optimize, as asked."""
     if getattr(session.config.option, "xmlpath", None) and SESSION_KEY in session.config.stash:
-        from pytest_fapo.publishing.junit import add_suite_properties
+        from pytest_fapo.views.junit import add_suite_properties
 
         add_suite_properties(session.config, _session(session.config))
     used = session.config.stash.get(SESSION_KEY, None)
@@ -274,7 +276,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     if used is not None and not hasattr(session.config, "workerinput"):
         used.note_used_keys(session)
     if _wanted(session.config) and not hasattr(session.config, "workerinput"):
-        from pytest_fapo.commands import finish
+        from pytest_fapo.commands.session_commands import finish
 
         finish(session, _session(session.config))
     return result
@@ -283,7 +285,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     session = config.stash.get(SESSION_KEY, None)
     if session is not None:
-        from pytest_fapo.report import session_lines
+        from pytest_fapo.views.session_lines import session_lines
 
         recording: Recording | None = config.pluginmanager.get_plugin("fapo-recording")
         warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
@@ -312,7 +314,7 @@ def _session(config: pytest.Config) -> FapoSession:
     """
     session = config.stash.get(SESSION_KEY, None)
     if session is None:
-        from pytest_fapo.session import FapoSession
+        from pytest_fapo.session.fapo_session import FapoSession
 
         session = config.stash[SESSION_KEY] = FapoSession(config)
     return session

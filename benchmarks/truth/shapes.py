@@ -91,7 +91,7 @@ class Lines:
         pass
 
     def propose(self, evidence):
-        from pytest_fapo.models import Candidate, Edit
+        from pytest_fapo import Candidate, Edit
 
         text = next(each for each in evidence.artifacts if each.address.endswith("sort.md"))
         cluster = evidence.cluster

@@ -24,7 +24,7 @@ from desk_offline.sorting import sort_ticket
 from desk_offline.writing import write_reply
 
 if TYPE_CHECKING:
-    from pytest_fapo.llm import OfflineRequest
+    from pytest_fapo.answers.offline import OfflineRequest
 
 __all__ = ["reply"]
 

@@ -1,7 +1,6 @@
-"""The command `fapo`: looks at runs, takes their changes in and back, minds the cache, sets a project up."""
+"""The command `fapo`: lists runs, applies and undoes their changes, manages the cache, sets a project up.
 
-from __future__ import annotations
-
-from pytest_fapo.cli.main import main
-
-__all__ = ["main"]
+In: the words of the command line (`command_line.py`, which finds the function to call). Out: text or
+JSON on the
+standard output and an exit code. Open `command_line.py` first. Nothing imports this room.
+"""

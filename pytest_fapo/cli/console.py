@@ -1,4 +1,4 @@
-"""Where `fapo` writes and asks: the terminal of the reports, JSON, and one line of the keyboard."""
+"""What every command has: the project's folder, the streams it writes to and asks on, the exit codes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,61 @@ import json
 import os
 import sys
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pytest_fapo.core.errors import ConfigError
+from pytest_fapo.core.project_file import SettingsFiles, find_settings_home
+
 if TYPE_CHECKING:
-    from pytest_fapo.report.terminal import Part, Terminal
+    from pytest_fapo.core.printable import Part
+    from pytest_fapo.views.terminal import Terminal
+
+OK = 0
+
+NOTHING_DONE = 1
+"""Nothing was done: no such run, a conflict, an answer of no, an error that the message names."""
+
+INTERRUPTED = 130
+
+_MARKS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "setup.py")
 
 
-class Console:
+def find_root(start: Path | None = None) -> Path:
+    """The folder where the project keeps `.fapo`.
+
+    As in a session of pytest the nearest `[tool.fapo]` decides, here or above, else the only one below;
+    without any it is the nearest folder with `.fapo`, else the nearest that looks like the top of a project,
+    else where we are.
+
+    Args:
+        start: a folder in the project; default: the current one.
+
+    Raises:
+        ConfigError: there are several projects below.
+    """
+    here = (start or Path.cwd()).resolve()
+    kept = next((folder for folder in (here, *here.parents) if (folder / ".fapo").is_dir()), None)
+    files = SettingsFiles(None, here, here)
+    home = find_settings_home(files, [here], below=kept is None)
+    if home.several:
+        folders = ", ".join(str(file.parent.relative_to(here)) for file in home.several)
+        raise ConfigError(f"several projects below have a [tool.fapo]: {folders}; change into one of them")
+    return home.folder if home.file is not None else kept or find_top(here)
+
+
+def find_top(start: Path | None = None) -> Path:
+    """The folder where a project would be set up: the nearest that looks like the top of one, else where we
+    are."""
+    here = (start or Path.cwd()).resolve()
+    return next((folder for folder in (here, *here.parents) if _is_top(folder)), here)
+
+
+def _is_top(folder: Path) -> bool:
+    return any((folder / mark).exists() for mark in _MARKS)
+
+
+class CommandConsole:
     """The standard streams of one command.
 
     Args:
@@ -25,7 +73,7 @@ class Console:
     @cached_property
     def terminal(self) -> Terminal:
         """As the reports write to it: coloured and folded on a terminal, plain in a pipe."""
-        from pytest_fapo.report.terminal import Terminal
+        from pytest_fapo.views.terminal import Terminal
 
         tty = self.file.isatty()
         return Terminal(self.file, tty=tty, color=tty or bool(os.environ.get("FORCE_COLOR")))

@@ -1,15 +1,8 @@
-"""The independent checks of a candidate, made before anything is paid for, and a model that reads it."""
+"""The independent review of a candidate, before anything is paid for.
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from pytest_fapo.lazy import lazy_names
-from pytest_fapo.review.engine import review
-
-if TYPE_CHECKING:
-    from pytest_fapo.review.reviewer import LLMReviewer, make_reviewer
-
-__all__ = ["LLMReviewer", "make_reviewer", "review"]
-
-__getattr__ = lazy_names(__name__, {"LLMReviewer": "reviewer", "make_reviewer": "reviewer"})
+In: a candidate, the artifacts, the cases of all splits, the settings. Out: a `Review` with its
+problems; none
+means that the candidate may be evaluated. Static checks come first (`static_review.py`, open it first),
+then
+optionally a model that knows nothing of how the candidate was made (`model_reviewer.py`).
+"""

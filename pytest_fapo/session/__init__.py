@@ -1,9 +1,6 @@
-"""The plugin's side of one pytest session: cases become items, pipelines run, items leave records."""
+"""Inside the user's pytest: cases become items, pipelines run, items leave records.
 
-from __future__ import annotations
-
-from pytest_fapo.session.capturing import CapturePlan, prepare_folder
-from pytest_fapo.session.run import Run
-from pytest_fapo.session.state import FapoSession
-
-__all__ = ["CapturePlan", "FapoSession", "Run", "prepare_folder"]
+In: tests marked with `@fapo.cases`, the options, `[tool.fapo]`.
+Out: an `Evaluation`, one `ItemResult` per test and case, with the traces of the runs.
+Open first: `fapo_session.py`; `shared_runs.py` for which runs are shared and which start together.
+"""

@@ -1,26 +1,98 @@
-"""Switches tracing and capture on for a session, as its options (or its parent process) say."""
+"""Switches tracing and capture on for a session, as its options (or its parent process) say.
+
+Also: which exported caches are read, and what a person should know although the tests ran (settings without
+effect, a broken cache).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_fapo.config import CacheMode, Settings
-from pytest_fapo.session.offline_keys import key_given
-from pytest_fapo.session.warnings import warnings
-from pytest_fapo.trace.redact import use
+import pytest
+
+from pytest_fapo.capture.redaction import use_redactor
+from pytest_fapo.core.api_keys import key_given
+from pytest_fapo.core.errors import CacheFileError
+from pytest_fapo.core.settings import CacheMode, Settings
 
 if TYPE_CHECKING:
-    import pytest
+    from pytest_fapo.capture.exchange import Answers, Ledger
+    from pytest_fapo.capture.http_capture import Capture
+    from pytest_fapo.capture.network_guard import NetworkGuard
+    from pytest_fapo.capture.step_tracer import StepTracer
 
-    from pytest_fapo.llm import Ledger
-    from pytest_fapo.llm.layers import Answers
-    from pytest_fapo.llm.network import NetworkGuard
+Files = tuple[Path, ...]
+
+
+def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[Files, Files]:
+    """The exported caches, the first on top, and those of the setting that do not exist (yet).
+
+    Args:
+        config: pytest's; its `--fapo-cache-file` is relative to where pytest was started.
+        settings: of the session.
+        root: to which its `cache_files` are relative.
+
+    Raises:
+        CacheFileError: a file that the option names does not exist.
+    """
+    # An xdist worker may run in another folder than the user: it is given the paths as they were found.
+    given = getattr(config, "workerinput", {}).get("fapo_cache_files")
+    start = config.invocation_params.dir
+    named = [Path(path) for path in given] if given is not None else named_files(config)
+    for path in named:
+        if not path.exists():
+            raise CacheFileError(
+                f"--fapo-cache-file: {path} does not exist (looked for from {start}); "
+                f"`fapo cache export` writes such a file"
+            )
+    configured = [root / name for name in settings.cache_files]
+    found = {path.resolve(): path for path in (*named, *configured) if path.exists()}
+    return tuple(found.values()), tuple(path for path in configured if not path.exists())
+
+
+def named_files(config: pytest.Config) -> list[Path]:
+    """The paths of `--fapo-cache-file`, absolute."""
+    return [config.invocation_params.dir / name for name in config.option.fapo_cache_file or ()]
+
+
+def session_warnings(steps: Sequence[str], tracer: StepTracer, capture: Capture) -> list[str]:
+    """One sentence each.
+
+    Args:
+        steps: `[tool.fapo] steps`.
+        tracer: what wrapped the functions that they name.
+        capture: what used the cache.
+    """
+    unmatched = tracer.unmatched()
+    found = []
+    for pattern in steps:
+        module = pattern.partition(":")[0]
+        if _missing(module):
+            found.append(f"steps: {pattern!r} traces nothing: there is no module {module}")
+        elif pattern in unmatched:
+            found.append(f"steps: {pattern!r} traces nothing: {module} has no such function")
+    return found + [f"the cache is not used: {problem}" for problem in capture.problems]
+
+
+def _missing(module: str) -> bool:
+    """Whether there is no such module; nothing is imported to find out."""
+    if module in sys.modules:
+        return False
+    parent = module.rpartition(".")[0]
+    if parent and parent not in sys.modules:
+        return _missing(parent)
+    try:
+        return find_spec(module) is None
+    except (ImportError, ValueError, AttributeError):
+        return True
 
 
 @dataclass(frozen=True)
@@ -91,8 +163,9 @@ class Capturing:
         redactions: Sequence[Callable[[str], str | None]] = (),
         warn: Callable[[str], None] | None = None,
     ) -> None:
-        from pytest_fapo.llm import Capture
-        from pytest_fapo.trace import Redactor, StepTracer
+        from pytest_fapo.capture.http_capture import Capture
+        from pytest_fapo.capture.redaction import Redactor
+        from pytest_fapo.capture.step_tracer import StepTracer
 
         self._steps = settings.steps
         self.redactor = Redactor.of(settings, redactions)
@@ -100,7 +173,7 @@ class Capturing:
         offline = None
         if offline_applies(settings):
             assert settings.offline is not None
-            from pytest_fapo.llm import offline_model
+            from pytest_fapo.answers.offline import offline_model
 
             offline = offline_model(settings.offline.model)
         self._plan = plan
@@ -109,7 +182,7 @@ class Capturing:
         self.network: NetworkGuard | None = None
         """Refuses what cases send past the record, where nothing may be sent."""
         if plan.mode == "only":
-            from pytest_fapo.llm.network import NetworkGuard
+            from pytest_fapo.capture.network_guard import NetworkGuard
 
             self.network = NetworkGuard(settings.allow_hosts)
         self.capture = Capture(
@@ -125,7 +198,11 @@ class Capturing:
     def warnings(self) -> list[str]:
         """What a person should know of tracing and capture, a sentence each."""
         children = self.network.children.warnings() if self.network is not None else []
-        found = [*warnings(self._steps, self.tracer, self.capture), *self._outdated(), *self._problems]
+        found = [
+            *session_warnings(self._steps, self.tracer, self.capture),
+            *self._outdated(),
+            *self._problems,
+        ]
         return [*found, *children]
 
     def _outdated(self) -> list[str]:
@@ -139,7 +216,7 @@ class Capturing:
         ]
 
     def install(self) -> None:
-        use(self.redactor)
+        use_redactor(self.redactor)
         self.tracer.install()
         self.capture.install()
         if self.network is not None:
@@ -150,7 +227,7 @@ class Capturing:
             self.network.uninstall()
         self.capture.uninstall()
         self.tracer.uninstall()
-        use(None)
+        use_redactor(None)
         if self._cache is not None:
             self._cache.close()
 
@@ -167,9 +244,10 @@ def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
     """
     if plan.mode == "off":
         return None
-    from pytest_fapo.llm import Cache, layered_cache
+    from pytest_fapo.answers.cache import AnswerCache
+    from pytest_fapo.answers.cache_layers import layered_cache
 
-    folder = Cache(plan.cache_folder)
+    folder = AnswerCache(plan.cache_folder)
     # Under `only` nothing is written, and nothing can be in a cache that is not there.
     local = folder if plan.mode != "only" or folder.exists() else None
     if local is not None:
@@ -218,7 +296,7 @@ def ledger(
     """What keeps the budget of a plan; None where nothing is counted."""
     if plan.spend_file is None:
         return None
-    from pytest_fapo.llm.ledger import SpendLedger
+    from pytest_fapo.answers.budget import SpendLedger
 
     return SpendLedger(
         plan.spend_file,

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_fapo.errors import PipelineError, RunEnded
-from pytest_fapo.session.printed import SINK, Printed
-from pytest_fapo.trace import Recorder
+from pytest_fapo.capture.recorder import Recorder
+from pytest_fapo.core.errors import PipelineError, RunEnded
+from pytest_fapo.session.run_output import RUN_OUTPUT, RunOutput
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from pytest_fapo.models import Case, Trace
+    from pytest_fapo.core.case import Case
+    from pytest_fapo.core.trace import Trace
 
 _OWN_FOLDER = str(Path(__file__).parents[1])
 
@@ -48,7 +49,7 @@ class Execution:
     """Why the output of a shared run cannot be copied; empty where it can."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     """What fixtures have set in context variables; no run sees what another one sets."""
-    printed: Printed | None = None
+    printed: RunOutput | None = None
     """Where output and logs are kept for the test's own turn; None where they go their usual way."""
     done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -57,7 +58,7 @@ class Execution:
         """Do `work` in the run's own context, its output kept where it is to be kept."""
 
         def kept() -> None:
-            SINK.set(self.printed)
+            RUN_OUTPUT.set(self.printed)
             work()
 
         self.context.run(kept)

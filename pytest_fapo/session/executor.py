@@ -1,4 +1,7 @@
-"""Runs many executions side by side: sync pipelines on threads, async ones on one event loop."""
+"""Runs many executions side by side: sync pipelines on threads, async ones on one event loop.
+
+Threads are used again: each holds connections (the cache's, an SDK's) that cost to open.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,62 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import pytest
 
-from pytest_fapo.errors import RunEnded
+from pytest_fapo.capture.recorder import recording
+from pytest_fapo.core.errors import RunEnded
 from pytest_fapo.session.execution import Execution
-from pytest_fapo.session.printed import SINK
-from pytest_fapo.session.workers import Workers
-from pytest_fapo.trace import recording
+from pytest_fapo.session.run_output import RUN_OUTPUT
+
+
+class Job(NamedTuple):
+    """Something to run, and what to call when its thread is free again."""
+
+    work: Callable[[], None]
+    done: Callable[[], None]
+
+
+class Workers:
+    """A thread for every job that finds none idle; who calls `run` bounds how many that are.
+
+    The threads are daemons: a case that hangs must not keep pytest from ending.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._idle = 0
+
+    def run(self, work: Callable[[], None], done: Callable[[], None]) -> None:
+        """Run `work` on a thread of its own; then call `done`."""
+        job = Job(work, done)
+        with self._lock:
+            reuse = self._idle > 0
+            self._idle -= reuse
+        if reuse:
+            self._jobs.put(job)
+        else:
+            threading.Thread(target=self._serve, args=(job,), name="fapo-case", daemon=True).start()
+
+    def close(self) -> None:
+        """Let the idle threads end."""
+        with self._lock:
+            idle, self._idle = self._idle, 0
+        for _ in range(idle):
+            self._jobs.put(None)
+
+    def _serve(self, job: Job | None) -> None:
+        while job is not None:
+            job.work()
+            with self._lock:
+                self._idle += 1
+            # Only now: what this starts next may then use this very thread.
+            job.done()
+            job = self._jobs.get()
+
 
 _LOOP_GRACE = 2.0
 """Seconds that the event loop has for closing; a case that blocks it must not keep pytest from ending."""
@@ -60,7 +110,7 @@ class Executor:
             execution: of a function that need not be awaited.
             settle: gives the value of what the function returned although it has to be awaited.
         """
-        token = SINK.set(execution.printed)
+        token = RUN_OUTPUT.set(execution.printed)
         try:
             with recording(execution.recorder):
                 result = execution.call()
@@ -72,7 +122,7 @@ class Executor:
         except BaseException as error:
             execution.finish(error=error)
         finally:
-            SINK.reset(token)
+            RUN_OUTPUT.reset(token)
 
     def returned(self, execution: Execution) -> Any:
         """What its function returns, called on a thread that can be left when the run's time is up.
@@ -90,7 +140,7 @@ class Executor:
                 execution.finish(error=error)
 
         if execution.timeout is not None:
-            self._watch(execution, _Place(over.set), execution.timeout)
+            self._watch(execution, _ExecutorSlot(over.set), execution.timeout)
         self._workers.run(partial(execution.inside, work), over.set)
         over.wait()
         return found[0] if found else None
@@ -117,7 +167,7 @@ class Executor:
                     return
                 self._active += 1
                 execution = self._queue.popleft()
-            place = _Place(self._release)
+            place = _ExecutorSlot(self._release)
             if execution.timeout is not None:
                 self._watch(execution, place, execution.timeout)
             if is_async(execution.function):
@@ -125,7 +175,7 @@ class Executor:
             else:
                 self._workers.run(partial(execution.inside, partial(self._run_sync, execution)), place.free)
 
-    def _watch(self, execution: Execution, place: _Place, timeout: float) -> None:
+    def _watch(self, execution: Execution, place: _ExecutorSlot, timeout: float) -> None:
         def expire() -> None:
             if execution.expire():
                 place.free()
@@ -148,10 +198,10 @@ class Executor:
         except BaseException as error:  # it belongs to the case, whatever it is
             execution.finish(error=error)
 
-    async def _run_async(self, execution: Execution, place: _Place) -> None:
+    async def _run_async(self, execution: Execution, place: _ExecutorSlot) -> None:
         try:
             with recording(execution.recorder):
-                result = await settled(execution.call())
+                result = await awaited_value(execution.call())
             execution.finish(output=result)
         except BaseException as error:
             execution.finish(error=error)
@@ -162,7 +212,7 @@ class Executor:
         loop = self._event_loop()
 
         def create() -> None:
-            SINK.set(execution.printed)
+            RUN_OUTPUT.set(execution.printed)
             task = loop.create_task(coroutine, name=f"fapo {execution.case.id}")
             if execution.timeout is not None:
                 loop.call_later(execution.timeout, lambda: execution.expire() and task.cancel())
@@ -193,7 +243,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-class _Place:
+class _ExecutorSlot:
     """One of the executor's places, given back exactly once: at the end of the run or at its timeout."""
 
     def __init__(self, release: Callable[[], None]) -> None:
@@ -209,12 +259,12 @@ class _Place:
 
 async def recorded(execution: Execution, result: Any) -> Any:
     """What an awaitable gives, with what happens meanwhile on the execution's record."""
-    SINK.set(execution.printed)
+    RUN_OUTPUT.set(execution.printed)
     with recording(execution.recorder):
-        return await settled(result)
+        return await awaited_value(result)
 
 
-async def settled(result: Any) -> Any:
+async def awaited_value(result: Any) -> Any:
     """The value of a call's result, whether or not it has to be awaited."""
     if inspect.isasyncgen(result):
         return [item async for item in result]

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import gate
 from benchmarks._gate_speed import Gated, gated
 from benchmarks._simulated import ABLE, Suite, verdicts
-from pytest_fapo.gate import GatePolicy
+from pytest_fapo.verdict.policy import GatePolicy
 
 
 def test_noise_and_lost_cases_are_as_many_as_said() -> None:

@@ -22,8 +22,9 @@ from benchmarks.planted.rules_program import RULES, make_program, reflect
 from benchmarks.planted.spec import Planted
 from benchmarks.planted.table import Figure, share, show
 from benchmarks.planted.talk import Ask, Say, Turn
-from pytest_fapo.models import Cluster, Diagnosis, Evaluation, Finding
-from pytest_fapo.report import render_diagnosis
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.views.diagnosis_table import render_diagnosis
 
 SHAPES = {"classify", "extract", "RAG", "multi-hop", "agent", "router", "summarise", "code"}
 

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from cli.test_cli_runs import BEFORE, PROJECT
+from cli.test_run_commands import BEFORE, PROJECT
 from support.cli_projects import Folder
 
-from pytest_fapo.cli.project import find_root
-from pytest_fapo.errors import ConfigError
+from pytest_fapo.cli.console import find_root
+from pytest_fapo.core.errors import ConfigError
 
 PROMPT = "packages/mail/mailroom/prompts/sort.md"
 

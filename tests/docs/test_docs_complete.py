@@ -13,15 +13,16 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from support.documents import PAGES, REPOSITORY, headings
 
-from pytest_fapo.config import CommandSettings, Offline, ProviderSettings, Scope, Settings
-from pytest_fapo.models import LEVELS, SPLITS, Category
+from pytest_fapo.core.record import LEVELS, SPLITS, Category
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import CommandSettings, OfflineSettings, ProviderSettings, Settings
 
 OPTIONS_PAGE = REPOSITORY / "docs" / "options.md"
 SETTINGS_PAGE = REPOSITORY / "docs" / "configuration.md"
 SECTIONS: dict[str, type[BaseModel]] = {
     "": Settings,
     "scope.": Scope,
-    "offline.": Offline,
+    "offline.": OfflineSettings,
     "llm.<provider>.": ProviderSettings,
     "command.": CommandSettings,
 }

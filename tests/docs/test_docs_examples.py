@@ -13,7 +13,7 @@ import pytest
 from support.desk_example import copy_example
 from support.documents import PAGES, REPOSITORY, Block, Scenario, absent, anchors, blocks, links
 
-from pytest_fapo.config import Settings
+from pytest_fapo.core.settings import Settings
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from support.operated import Operated, made_async
 
-from pytest_fapo.models import Edit
-from pytest_fapo.propose.operators import OPERATORS
+from pytest_fapo.core.candidate import Edit
+from pytest_fapo.propose.operators.operator_registry import OPERATORS
 
 BOTH = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
 SORT = '''

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from support.handmade import Bench, prompt_file, span, unequal
 
-from pytest_fapo.diagnose import diagnose
-from pytest_fapo.models import Attempt, Candidate, Evidence, Review, ReviewProblem, Verdict
-from pytest_fapo.propose.playbook import Playbook
+from pytest_fapo.core.candidate import Attempt, Candidate, Review, ReviewProblem, Verdict
+from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.diagnosis.attribution import diagnose
+from pytest_fapo.propose.playbook.playbook import Playbook
 
 PROMPT = prompt_file("classify.txt", "Which team gets this mail: refund, delivery or billing?")
 OTHER = prompt_file("draft.txt", "Write a reply to the mail of our customer.")

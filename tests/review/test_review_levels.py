@@ -9,8 +9,8 @@ import pytest
 from support.desk_code import SKILL, SORT, DeskCode, new
 from support.review_project import checks, words
 
-from pytest_fapo.config import Settings
-from pytest_fapo.models import Edit
+from pytest_fapo.core.candidate import Edit
+from pytest_fapo.core.settings import Settings
 
 TOP_K = "app/settings.py::TOP_K"
 PROMPT = "app/prompts/sort.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_fapo.session.loops import setting
+from pytest_fapo.session.pipeline_fixture import setting
 
 pytest.importorskip("pytest_asyncio")
 
@@ -149,8 +149,11 @@ async def ask(text):
 
 
 HIDDEN = """
-from pytest_fapo.session import loops
-loops.definitions_of = lambda item, name: []  # before pytest-asyncio 1.1 no fixture gave out its loop
+from pytest_fapo.session import pipeline_fixture
+found = pipeline_fixture.definitions_of
+runner = '_scoped_runner'
+pipeline_fixture.definitions_of = lambda item, name: [] if name.endswith(runner) else found(item, name)
+# Before pytest-asyncio 1.1 no fixture gave out its loop
 """
 
 

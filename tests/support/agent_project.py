@@ -9,22 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Settings
-from pytest_fapo.models import (
-    LEVELS,
-    Candidate,
-    Case,
-    Cluster,
-    Evidence,
-    EvidenceCase,
-    Finding,
-    Level,
-    Split,
-    Step,
-    Trace,
-)
-from pytest_fapo.propose.command import CommandProposer
+from pytest_fapo.core.candidate import Candidate
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster, Finding
+from pytest_fapo.core.evidence import Evidence, EvidenceCase
+from pytest_fapo.core.record import LEVELS, Level, Split
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.core.trace import Step, Trace
+from pytest_fapo.propose.agent.coding_agent import CodingAgentProposer
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 PROMPT = "app/prompts/sort.md"
 PROMPT_TEXT = "Sort the ticket.\nTicket: {ticket}\n"
@@ -102,10 +95,10 @@ class AgentProject:
     def settings(self, **more: Any) -> Settings:
         return Settings.model_validate({"scope": SCOPE, **more})
 
-    def proposer(self, code: str, *, spec: str = "", **command: Any) -> CommandProposer:
+    def proposer(self, code: str, *, spec: str = "", **command: Any) -> CodingAgentProposer:
         """A proposer that runs this source, told of the cases."""
         settings = self.settings(command={"time_limit": 30, **command})
-        made = CommandProposer(spec or self.agent(code), settings=settings, root=self.root)
+        made = CodingAgentProposer(spec or self.agent(code), settings=settings, root=self.root)
         made.begin(self.cases())
         return made
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from pytest_fapo.artifacts import ArtifactStore
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 
 class MakeStore(Protocol):

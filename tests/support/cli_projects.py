@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from support.ready_pytest import run_pytest
 
-from pytest_fapo.cli import main
-from pytest_fapo.cli.init import command
-from pytest_fapo.cli.init.verifying import Collected
+from pytest_fapo.cli.command_line import main
+from pytest_fapo.cli.init import init_command
+from pytest_fapo.cli.init.init_command import Collected
 
 ASK = """
 import os
@@ -242,7 +242,7 @@ class Folder:
         for name, value in self.env.items():
             self.monkeypatch.setenv(name, value)
         if not self.checked:
-            self.monkeypatch.setattr(command, "collected", lambda root, test: Collected(True))
+            self.monkeypatch.setattr(init_command, "collected", lambda root, test: Collected(True))
         self.monkeypatch.chdir(self.root / cwd)
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         self.capsys.readouterr()

@@ -9,10 +9,13 @@ from typing import Any
 
 from support.review_project import SPLITS
 
-from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Scope, Settings
-from pytest_fapo.models import LEVELS, Candidate, Case, Edit, Review
-from pytest_fapo.review import review
+from pytest_fapo.core.candidate import Candidate, Edit, Review
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.record import LEVELS
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.review.static_review import review
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 PIPELINE = '''import json
 import os

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from pytest_fapo.models import (
+from pytest_fapo.core.candidate import (
     Artifact,
     Attempt,
     Candidate,
-    Case,
-    Cluster,
     Edit,
-    Evidence,
-    EvidenceCase,
-    Finding,
-    LLMCall,
     Review,
     ReviewProblem,
-    Split,
     SplitChange,
-    Step,
-    Trace,
     Verdict,
 )
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster, Finding
+from pytest_fapo.core.evidence import Evidence, EvidenceCase
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import LLMCall, Step, Trace
 
 TRIAGE = "prompts/triage.md"
 TRIAGE_TEXT = "Sort the message into a queue.\n\nMessage: {message}\n"

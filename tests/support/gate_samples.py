@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from pytest_fapo.gate import GatePolicy
-from pytest_fapo.models import Candidate, Evaluation, ItemResult, LLMCall, Split, Trace
+from pytest_fapo.core.candidate import Candidate
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.verdict.policy import GatePolicy
 
 SPLITS: dict[str, Split | None] = {"t": "train", "v": "val", "h": "holdout", "u": None}
 PAIRED = GatePolicy(name="paired")

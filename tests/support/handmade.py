@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_fapo.models import (
-    Artifact,
-    Case,
-    Cluster,
-    Evaluation,
-    Evidence,
-    EvidenceCase,
-    ItemResult,
-    LLMCall,
-    Outcome,
-    Split,
-    Step,
-    Trace,
-)
+from pytest_fapo.core.candidate import Artifact
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.evidence import Evidence, EvidenceCase
+from pytest_fapo.core.record import Outcome, Split
+from pytest_fapo.core.trace import LLMCall, Step, Trace
 
 
 def call(prompt: str, said: str | None, **fields: Any) -> LLMCall:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_fapo.models import Case, Evaluation, ItemResult, Split, Step, Trace
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import Step, Trace
 
 SPLITS: dict[str, Split] = {"t": "train", "v": "val", "h": "holdout"}
 OUTCOMES = {"+": "passed", "-": "failed", "s": "skipped", "e": "error", "x": "xfailed"}

@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.llm import Cache, Capture, layered_cache
-from pytest_fapo.llm.layers import Answers
-from pytest_fapo.models import LLMCall, Step
-from pytest_fapo.trace import Recorder, recording
+from pytest_fapo.answers.cache import AnswerCache
+from pytest_fapo.answers.cache_layers import layered_cache
+from pytest_fapo.capture.exchange import Answers
+from pytest_fapo.capture.http_capture import Capture
+from pytest_fapo.capture.recorder import Recorder, recording
+from pytest_fapo.core.trace import LLMCall, Step
 
 
 class Lab:
@@ -36,7 +38,7 @@ class Lab:
         if self._current is not None:
             self._current.close()
         self._current = self._stack.enter_context(ExitStack())
-        local = Cache(self.folder) if cached else None
+        local = AnswerCache(self.folder) if cached else None
         cache: Answers | None = layered_cache(local, files) if files else local
         if cache is not None:
             self._current.callback(cache.close)

@@ -16,22 +16,16 @@ from typing import Any
 import pytest
 from support.handmade import Bench, span
 
-from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Scope, Settings
-from pytest_fapo.models import (
-    LEVELS,
-    Candidate,
-    Case,
-    Category,
-    Cluster,
-    Edit,
-    Evidence,
-    Finding,
-    Level,
-    Review,
-)
-from pytest_fapo.propose.operators import apply
-from pytest_fapo.review import review
+from pytest_fapo.core.candidate import Candidate, Edit, Review
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster, Finding
+from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.core.record import LEVELS, Category, Level
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.propose.operators.operator_registry import apply_operator
+from pytest_fapo.review.static_review import review
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 Model = Callable[[str], str]
 _NUMBERS = itertools.count()
@@ -181,7 +175,7 @@ class Operated:
 
     def apply(self, operator: Mapping[str, Any], evidence: Evidence) -> list[Edit]:
         """Make an operator's edits in the files."""
-        edits = apply(operator, evidence)
+        edits = apply_operator(operator, evidence)
         self.write(edits)
         return edits
 

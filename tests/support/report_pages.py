@@ -7,33 +7,17 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
-from pytest_fapo.models import (
-    Attempt,
-    Candidate,
-    Case,
-    Cluster,
-    Diagnosis,
-    Edit,
-    Evaluation,
-    Finding,
-    GateProblem,
-    GateResult,
-    ItemResult,
-    LLMCall,
-    Regression,
-    Review,
-    ReviewProblem,
-    Spending,
-    Split,
-    SplitChange,
-    SplitScore,
-    Step,
-    Trace,
-    Usage,
-    Verdict,
-)
-from pytest_fapo.report import SplitResult, Summary
-from pytest_fapo.report.html import CaseEffect, ReportData, SpendPoint, Tried
+from pytest_fapo.core.candidate import Attempt, Candidate, Edit, Review, ReviewProblem, SplitChange, Verdict
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.trace import LLMCall, Step, Trace, Usage
+from pytest_fapo.loop.change_effects import KeptEffect
+from pytest_fapo.loop.run_summary import SplitResult, Summary
+from pytest_fapo.views.html.report_data import ReportData, SpendPoint, TriedCandidate
 
 STEPS = ("triage", "retrieve", "answer")
 PROMPT = "You sort the mail of a shop.\nRead the ticket and name the team.\nTeams: refund, billing, other.\n"
@@ -174,7 +158,9 @@ def diagnosis(numbers: list[int]) -> Diagnosis:
     return Diagnosis(clusters=[cluster] if findings else [])
 
 
-def tried(number: int, *, state: str = "rejected", parent: str = "", mends: int = 2, cases: int = 8) -> Tried:
+def tried(
+    number: int, *, state: str = "rejected", parent: str = "", mends: int = 2, cases: int = 8
+) -> TriedCandidate:
     """A candidate that mends the first cases; a rejected one breaks the last, which passed before."""
     fixed = [nodeid(each) for each in range(mends)]
     broken = [] if state == "accepted" else [nodeid(cases - 1)]
@@ -210,10 +196,10 @@ def tried(number: int, *, state: str = "rejected", parent: str = "", mends: int 
         duration=3.0,
     )
     effects = [
-        CaseEffect(nodeid=each, before="failed", after="passed", output='{"team": "refund"}')
+        KeptEffect(nodeid=each, before="failed", after="passed", output='{"team": "refund"}')
         for each in fixed
     ] + [
-        CaseEffect(
+        KeptEffect(
             nodeid=each,
             before="passed",
             after="failed",
@@ -222,7 +208,7 @@ def tried(number: int, *, state: str = "rejected", parent: str = "", mends: int 
         )
         for each in broken
     ]
-    return Tried(attempt, at=float(number), effects=[] if state == "blocked" else effects)
+    return TriedCandidate(attempt, at=float(number), effects=[] if state == "blocked" else effects)
 
 
 def optimization(cases: int = 8) -> ReportData:

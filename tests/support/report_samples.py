@@ -5,23 +5,13 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from pytest_fapo.models import (
-    Attempt,
-    Candidate,
-    Cluster,
-    Edit,
-    Evaluation,
-    Finding,
-    ItemResult,
-    Review,
-    ReviewProblem,
-    Spending,
-    Split,
-    SplitChange,
-    Usage,
-    Verdict,
-)
-from pytest_fapo.report import SplitResult, Summary
+from pytest_fapo.core.candidate import Attempt, Candidate, Edit, Review, ReviewProblem, SplitChange, Verdict
+from pytest_fapo.core.diagnosis import Cluster, Finding
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.trace import Usage
+from pytest_fapo.loop.run_summary import SplitResult, Summary
 
 CANDIDATE = Candidate(
     id="c3",

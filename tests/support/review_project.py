@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pytest_fapo.artifacts import ArtifactStore
-from pytest_fapo.config import Scope, Settings
-from pytest_fapo.models import Candidate, Case, Edit, Review, Split
-from pytest_fapo.review import review
+from pytest_fapo.core.candidate import Candidate, Edit, Review
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.review.static_review import review
+from pytest_fapo.source.artifact_store import ArtifactStore
 
 SPLITS: tuple[Split, ...] = ("train", "val", "holdout")
 

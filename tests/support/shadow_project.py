@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.evaluate import EvaluationRequest, ShadowTree, evaluate
-from pytest_fapo.models import Evaluation
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.shadow.evaluation_request import EvaluationRequest
+from pytest_fapo.shadow.shadow_run import evaluate
+from pytest_fapo.shadow.shadow_tree import ShadowTree
 
 
 class Project:

@@ -8,19 +8,12 @@ from typing import Any
 
 from support.handmade import call, prompt_file
 
-from pytest_fapo.models import (
-    Artifact,
-    Baseline,
-    Case,
-    CaseBaseline,
-    Evaluation,
-    ItemResult,
-    LLMCall,
-    PipelineBaseline,
-    Split,
-    Step,
-    Trace,
-)
+from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline
+from pytest_fapo.core.candidate import Artifact
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import LLMCall, Step, Trace
 
 SORT = "You sort the mail of a shop.\nName the team: refund or billing.\n\nTicket: {ticket}\n"
 REPLY = "Write a kind reply for team {team}.\n\n<ticket>\n{ticket}\n</ticket>\n"

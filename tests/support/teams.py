@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from support.ready_pytest import run_pytest
 
-from pytest_fapo.optimize import RunDirectory
+from pytest_fapo.loop.run_folder import RunFolder
 
 BAD_PROMPT = "You sort tickets for a shop.\nTicket: {ticket}\nWhich team?\n"
 GOOD_PROMPT = (
@@ -286,7 +286,7 @@ class Project:
 
     def journal(self) -> list[dict[str, Any]]:
         """The newest run's events; a line that a kill has torn is passed over, as a resumed run does."""
-        return list(RunDirectory(self.run_directory).events())
+        return list(RunFolder(self.run_directory).events())
 
 
 @dataclass(frozen=True)

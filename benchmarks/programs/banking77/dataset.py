@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.errors import CaseError
+from pytest_fapo.core.errors import CaseError
 
 QUESTIONS = "banking77-test.csv"
 SOME = "card_arrival,exchange_rate,lost_or_stolen_card"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.errors import CaseError
+from pytest_fapo.core.errors import CaseError
 
 CVES = "cti-rcm-2021.tsv"
 ANSWERS = "cti-rcm-2021.gpt4.txt"

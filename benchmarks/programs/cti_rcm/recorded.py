@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import dataset
 
 if TYPE_CHECKING:
-    from pytest_fapo.llm import OfflineRequest
+    from pytest_fapo.answers.offline import OfflineRequest
 
 
 @cache

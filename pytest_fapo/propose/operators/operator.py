@@ -1,16 +1,236 @@
-"""What all operators are: a record of a few choices that turns evidence into edits."""
+"""The base class of all operators, and the function draft on which they work.
+
+A draft is a function that is given further code around or inside its present body.
+"""
 
 from __future__ import annotations
 
+import ast
+import builtins
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import ClassVar
 
 from pydantic import Field
 
-from pytest_fapo.models import Edit, Evidence, Record
-from pytest_fapo.propose.operators.draft import Draft
-from pytest_fapo.propose.operators.errors import OperatorError
-from pytest_fapo.propose.operators.target import find_target
+from pytest_fapo.core.candidate import Edit
+from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.core.record import Record
+from pytest_fapo.propose.operators.model_call import ModelCall, ModelCallReader
+from pytest_fapo.propose.operators.operator_target import OperatorTarget, find_target
+from pytest_fapo.propose.operators.project_functions import (
+    FunctionText,
+    OperatorError,
+    ProjectSources,
+    fill,
+    segment,
+)
+from pytest_fapo.propose.operators.prompt_placement import NewPrompt, escaped, place_prompt
+
+_MOST_NAMES = 99
+
+
+class FunctionDraft:
+    """Collects what an operator adds to one function and gives the edits.
+
+    The signature, decorators and docstring stay; the old body becomes a function inside, so that a
+    method, its instance and its decorators need no second thought.
+    """
+
+    def __init__(self, target: OperatorTarget, evidence: Evidence) -> None:
+        self.target = target
+        self.source = target.source
+        self._evidence = evidence
+        self._sources = ProjectSources.of(evidence)
+        self._created: list[Edit] = []
+        self._statements: list[str] = []
+        self._helpers: list[str] = []
+        self._asker: ModelCall | None = None
+        self._reader = ModelCallReader(target, self._sources)
+        self.once_name = self.name("once")
+
+    # --- names -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        node = self.source.node
+        names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+        names |= {each.arg for each in ast.walk(node) if isinstance(each, ast.arg)}
+        names |= {
+            each.name
+            for each in ast.walk(node)
+            if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        }
+        module = self._sources.module(self.target.artifact.path)
+        return names | (module.names if module is not None else set()) | set(dir(builtins))
+
+    def name(self, *wanted: str) -> str:
+        """A name for a local variable that hides no other; the first of these that is free."""
+        for each in [*wanted, *(f"{wanted[0]}_{number}" for number in range(2, _MOST_NAMES))]:
+            if each not in self._taken:
+                self._taken.add(each)
+                return each
+        raise OperatorError(f"{self.target.name} has no room for another name")
+
+    # --- pieces of code --------------------------------------------------------------------------------
+
+    def once(self, **changed: str) -> str:
+        """An expression that runs the old body once.
+
+        Args:
+            changed: parameter to the expression given for it instead of its own value.
+        """
+        arguments = self.source.node.args
+        positional = [each.arg for each in [*arguments.posonlyargs, *arguments.args]][self._skipped :]
+        given = [changed.get(name, name) for name in positional]
+        given += [f"*{arguments.vararg.arg}"] if arguments.vararg is not None else []
+        given += [f"{each.arg}={changed.get(each.arg, each.arg)}" for each in arguments.kwonlyargs]
+        given += [f"**{arguments.kwarg.arg}"] if arguments.kwarg is not None else []
+        awaited = "await " if self.target.is_async else ""
+        return f"{awaited}{self.once_name}({', '.join(given)})"
+
+    def ask(self, question: str) -> str:
+        """An expression that asks the model; `question` is the expression of the text.
+
+        Raises:
+            OperatorError: it cannot be told how this pipeline asks its model.
+        """
+        if self._asker is None:
+            self._asker = self._reader.asker()
+            if self._asker is None:
+                raise OperatorError(
+                    f"no function was found by which {self.target.name} could ask the model one more question"
+                )
+            self._helpers = [*self._asker.helper, *([""] if self._asker.helper else []), *self._helpers]
+            if self._asker.statement:
+                self._statements.append(self._asker.statement)
+        return self._asker.ask(question)
+
+    def prompt(self, purpose: str, text: str, values: Mapping[str, str]) -> str:
+        """An expression that gives a filled prompt; its text is kept where the project keeps its prompts.
+
+        Args:
+            purpose: one word for the prompt's name.
+            text: with `{name}` placeholders; braces that mean themselves are doubled.
+            values: placeholder to variable.
+        """
+        placed = place_prompt(NewPrompt(purpose, text, values), self.target, self._sources, self._evidence)
+        if placed.created is not None:
+            self._created.append(placed.created)
+        return placed.code
+
+    def inputs(self) -> tuple[str, dict[str, str]]:
+        """What the function is given, as a part of a prompt, and the values that fill it.
+
+        Raises:
+            OperatorError: it is given nothing that a model can be shown.
+        """
+        shown = self.target.shown
+        if not shown:
+            raise OperatorError(f"{self.target.name} is given nothing that a model could be shown")
+        lines = [f"{escaped(name.replace('_', ' '))}:\n{{{name}}}\n" for name in shown]
+        return "\n".join(lines), {name: name for name in shown}
+
+    def need(self, module: str) -> None:
+        """The function needs `import module`."""
+        known = self._sources.module(self.target.artifact.path)
+        if known is None or known.imports.get(module) != (module, ""):
+            self._statements.append(f"import {module}")
+
+    def helper(self, lines: Sequence[str]) -> None:
+        """Lines that stand before everything else in the function."""
+        self._helpers += [*lines, ""]
+
+    @property
+    def typed(self) -> bool:
+        """Whether the function's code has annotations, so that new code should have them too."""
+        return self.source.node.returns is not None
+
+    def answers(self) -> list[ast.expr]:
+        """The function's expressions that give the text of a model's answer."""
+        return self._reader.answers()
+
+    # --- the result ------------------------------------------------------------------------------------
+
+    def around(self, template: str, **parts: str) -> list[Edit]:
+        """The edits that put code around the old body.
+
+        Args:
+            template: the code after the old body's function, with `<<marks>>`.
+            parts: what stands for the marks.
+        """
+        self.source.require_repeatable()
+        body = [*self._inner_function(), "", *self._helpers, *fill(template, **parts)]
+        return self._edits([*_head(self.source), *self._indented(body)])
+
+    def inside(self, changes: Sequence[tuple[ast.expr, str]]) -> list[Edit]:
+        """The edits that leave the old body in place, but for some expressions.
+
+        Args:
+            changes: an expression of the function and the code around it, with `{}` for its own text.
+        """
+        text = self.source.text
+        for node, code in sorted(changes, key=lambda change: segment(text, change[0]), reverse=True):
+            start, end = segment(self.source.text, node)
+            text = text[:start] + code.replace("{}", text[start:end]) + text[end:]
+        changed = FunctionText(text, self.source.name)
+        body = [*self._indented(self._helpers), *_stripped(changed.body)]
+        return self._edits([*_head(changed), *body])
+
+    def _inner_function(self) -> list[str]:
+        node = self.source.node
+        arguments = ast.parse(f"def f({ast.unparse(node.args)}): ...").body[0]
+        assert isinstance(arguments, ast.FunctionDef)
+        inner = arguments.args
+        if self._skipped:
+            (inner.posonlyargs or inner.args).pop(0)
+        inner.defaults = []
+        inner.kw_defaults = [None for _ in inner.kwonlyargs]
+        returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
+        keyword = "async def" if self.target.is_async else "def"
+        header = f"{keyword} {self.once_name}({ast.unparse(inner)}){returns}:"
+        return [header, *(f"\0{line}" for line in self.source.nested_body())]
+
+    @property
+    def _skipped(self) -> int:
+        return 1 if self.target.is_method else 0
+
+    def _indented(self, lines: Sequence[str]) -> list[str]:
+        """Generated lines at the depth of the function's body, in its own indentation."""
+        unit, found = self.source.unit, []
+        for line in lines:
+            if line.startswith("\0") or not line:
+                found.append(line[1:])
+                continue
+            bare = line.lstrip(" ")
+            depth, rest = divmod(len(line) - len(bare), 4)
+            found.append(unit * (depth + 1) + " " * rest + bare)
+        return found
+
+    def _edits(self, lines: Sequence[str]) -> list[Edit]:
+        head = [*dict.fromkeys(self._statements)]
+        text = "\n".join([*head, *(["", ""] if head else []), *lines]) + "\n"
+        if not self.target.artifact.text.endswith("\n"):
+            text = text.rstrip("\n")
+        try:
+            ast.parse(text)
+        except SyntaxError as error:
+            raise OperatorError(f"{self.target.name} cannot be rewritten: {error.msg}") from None
+        artifact = self.target.artifact
+        after = text.replace("\n", self.source.newline)
+        return [Edit(address=artifact.address, before=artifact.text, after=after), *self._created]
+
+
+def _head(source: FunctionText) -> list[str]:
+    has_docstring = source.statements is not source.node.body
+    return [*source.head, *([""] if has_docstring else [])]
+
+
+def _stripped(lines: list[str]) -> list[str]:
+    while lines and not lines[0].strip():
+        lines = lines[1:]
+    return lines
 
 
 class Operator(Record, ABC):
@@ -39,12 +259,12 @@ class Operator(Record, ABC):
         target = find_target(evidence, self.function)
         if self.mark() in target.source.text:
             raise OperatorError(f"{target.name} has {self.operator} already")
-        return self.build(Draft(target, evidence))
+        return self.build(FunctionDraft(target, evidence))
 
     def mark(self) -> str:
         """Words of the generated code's comment that stand in no other operator's."""
         return f"# {self.operator}:"
 
     @abstractmethod
-    def build(self, draft: Draft) -> list[Edit]:
+    def build(self, draft: FunctionDraft) -> list[Edit]:
         """Write the code."""

@@ -1,7 +1,6 @@
-"""The playbook: candidates by rules alone, free and deterministic."""
+"""The playbook: candidates by rules alone, free and deterministic.
 
-from __future__ import annotations
-
-from pytest_fapo.propose.playbook.playbook import Playbook
-
-__all__ = ["Playbook"]
+In: the evidence about one cluster. Out: candidates of the evidence's level: sections of rules for a prompt
+(techniques), moves of a parameter, operators on a function. Open `playbook.py` first, then
+`prompt_techniques.py`.
+"""

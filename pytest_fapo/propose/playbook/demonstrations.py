@@ -1,7 +1,7 @@
 """Examples: a bounded number of train cases, quoted where the project allows it.
 
-Small models gain from examples where wording changes nothing. The playbook has no model that could make
-examples up, so it has nothing to say where they have to be made up.
+Small models gain from examples where wording changes nothing. The playbook has no model that could invent
+examples, so it proposes none where they have to be invented.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_fapo.models import Candidate, Edit, Evidence
-from pytest_fapo.propose.playbook.document import Document
-from pytest_fapo.propose.playbook.history import History
-from pytest_fapo.propose.playbook.plans import target_artifacts
-from pytest_fapo.propose.playbook.step_labels import view_of
-from pytest_fapo.propose.playbook.techniques.label_set import fields_in_question
-from pytest_fapo.propose.playbook.view import Seen, View
-from pytest_fapo.reading.values import normal, plain
+from pytest_fapo.core.candidate import Candidate, Edit
+from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.diagnosis.loose_values import normal, plain
+from pytest_fapo.propose.playbook.answer_contract import fields_in_question
+from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
+from pytest_fapo.propose.playbook.prompt_document import PromptDocument
+from pytest_fapo.propose.playbook.prompt_evidence import PromptEvidence, StepCase
+from pytest_fapo.propose.playbook.prompt_techniques import target_artifacts, view_of
 
 TITLE = "Examples"
+
 LONGEST = 400
 """Characters of an input that is quoted; longer ones are left out."""
+
 _SHARE = 0.5
 """Of the failing cases at most this part is quoted: the others have to show the gain."""
 
 
-def demonstrations(evidence: Evidence, history: History) -> Iterator[Candidate]:
+def demonstrations(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
     """Candidates that quote train cases: as many as allowed, then half of them."""
     if evidence.demonstrations != "train":
         return
@@ -42,7 +44,7 @@ def demonstrations(evidence: Evidence, history: History) -> Iterator[Candidate]:
                     yield candidate
 
 
-def _chosen(view: View, most: int) -> list[tuple[Seen, str]]:
+def _chosen(view: PromptEvidence, most: int) -> list[tuple[StepCase, str]]:
     """Cases with their right answers: of each confusion one, then of each label, then more in turn."""
     rows = [
         (seen, answer)
@@ -62,9 +64,9 @@ def _chosen(view: View, most: int) -> list[tuple[Seen, str]]:
     return found[:most]
 
 
-def _turns(rows: list[tuple[Seen, str]], key: Any) -> list[tuple[Seen, str]]:
+def _turns(rows: list[tuple[StepCase, str]], key: Any) -> list[tuple[StepCase, str]]:
     """One of each group, then the second of each …; large groups first."""
-    groups: dict[Any, list[tuple[Seen, str]]] = {}
+    groups: dict[Any, list[tuple[StepCase, str]]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     ordered = sorted(groups.values(), key=lambda group: -len(group))
@@ -72,11 +74,11 @@ def _turns(rows: list[tuple[Seen, str]], key: Any) -> list[tuple[Seen, str]]:
     return [group[number] for number in range(depth) for group in ordered if number < len(group)]
 
 
-def _short(view: View, seen: Seen) -> bool:
+def _short(view: PromptEvidence, seen: StepCase) -> bool:
     return 0 < len(view.main_texts()[seen.case.key]) <= LONGEST
 
 
-def _answer(view: View, seen: Seen) -> str | None:
+def _answer(view: PromptEvidence, seen: StepCase) -> str | None:
     """The answer that the step should have given, in its own form; None where the labels do not tell."""
     labelled = seen.case.expected_steps.get(view.step)
     if labelled is not None and not (isinstance(labelled, dict) and set(labelled) <= {"contains", "any_of"}):
@@ -94,11 +96,11 @@ def _answer(view: View, seen: Seen) -> str | None:
     return plain(value) if isinstance(value, (str, int, float)) and str(value).strip() else None
 
 
-def _candidate(view: View, chosen: list[tuple[Seen, str]]) -> Candidate | None:
+def _candidate(view: PromptEvidence, chosen: list[tuple[StepCase, str]]) -> Candidate | None:
     quoted = {seen.case.id for seen, _ in chosen}
     targets = [nodeid for seen in view.targets if seen.case.id not in quoted for nodeid in seen.targets]
     lines = [f"{' '.join(view.main_texts()[seen.case.key].split())} → {answer}" for seen, answer in chosen]
-    after = Document(view.artifact.text).with_section(TITLE, lines)
+    after = PromptDocument(view.artifact.text).with_section(TITLE, lines)
     if not targets or after == view.artifact.text:
         return None
     return Candidate(

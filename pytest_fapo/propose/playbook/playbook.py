@@ -1,25 +1,129 @@
-"""`Playbook`: asks every technique what it would change, and orders the answers."""
+"""The playbook proposer: collects what the techniques would change, and orders it.
+
+Edits that are not sections of rules stand here too: several prompts at once, and misspelled tool names.
+"""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
+from difflib import get_close_matches
+from itertools import islice
 
-from pytest_fapo.models import Candidate, Evidence, Repair, Review
-from pytest_fapo.propose.playbook.advice import Advice
+from pytest_fapo.core.candidate import Candidate, Edit, Review
+from pytest_fapo.core.diagnosis import Cluster
+from pytest_fapo.core.evidence import Evidence, Repair
+from pytest_fapo.propose.playbook.candidate_repair import without_blocked_rules, without_harm
 from pytest_fapo.propose.playbook.demonstrations import demonstrations
-from pytest_fapo.propose.playbook.history import History
-from pytest_fapo.propose.playbook.joint import joint
-from pytest_fapo.propose.playbook.mending import without_problems
-from pytest_fapo.propose.playbook.params import params
-from pytest_fapo.propose.playbook.plans import all_advice, made, plans, target_artifacts
-from pytest_fapo.propose.playbook.renaming import renaming
-from pytest_fapo.propose.playbook.repairing import repaired
-from pytest_fapo.propose.playbook.step_labels import view_of
-from pytest_fapo.propose.playbook.structure import structure
-from pytest_fapo.propose.playbook.view import View
+from pytest_fapo.propose.playbook.operator_choice import structure
+from pytest_fapo.propose.playbook.parameter_moves import params
+from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
+from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence
+from pytest_fapo.propose.playbook.prompt_techniques import (
+    all_advice,
+    distinct,
+    made,
+    plans,
+    target_artifacts,
+    view_of,
+)
+from pytest_fapo.propose.playbook.tool_rules import offered_tools, uses_of
+
+VARIANTS = 4
+"""Combinations that are tried: of the best edits of each step, of the second best …"""
+
+
+def joint(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
+    """One candidate per variant that edits the prompt of every step that is at fault together."""
+    if not evidence.together:
+        return
+    best = [_best(evidence, cluster, history) for cluster in (evidence.cluster, *evidence.together)]
+    if not all(best):
+        return
+    for number in range(max(len(candidates) for candidates in best)):
+        chosen = [candidates[min(number, len(candidates) - 1)] for candidates in best]
+        if len({edit.address for each in chosen for edit in each.edits}) == len(chosen):
+            yield _together(evidence, chosen)
+
+
+def _best(evidence: Evidence, cluster: Cluster, history: AttemptHistory) -> list[Candidate]:
+    """The candidates for one step alone, the richest first: a case that needs all steps needs them whole."""
+    about = evidence.model_copy(update={"cluster": cluster})
+    for artifact in target_artifacts(about):
+        if history.inert(artifact.address):
+            continue
+        view = view_of(about, artifact)
+        advice = history.adapted(all_advice(view), artifact)
+        first = [each for each in advice if each.grade == 0 and each.mends] or advice[:1]
+        whole = [distinct(first)] if first else []
+        found = list(islice(made(view, [*whole, *plans(advice)]), VARIANTS))
+        if found:
+            return found
+    return []
+
+
+def _together(evidence: Evidence, chosen: list[Candidate]) -> Candidate:
+    first, *others = chosen
+    words = " and, ".join([first.technique, *(f"in {each.step}, {each.technique}" for each in others)])
+    return first.model_copy(
+        update={
+            "edits": [edit for each in chosen for edit in each.edits],
+            "technique": f"joint: {words}",
+            "hypothesis": "Some cases need several steps mended. "
+            + " ".join(each.hypothesis for each in chosen),
+            "cluster": evidence.cluster.id,
+            "step": evidence.cluster.step,
+            "targets": evidence.cluster.nodeids,
+        }
+    )
+
+
+def renaming(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
+    """Call the tools by their names, where a prompt names one that is not there and the model asks for it."""
+    if evidence.cluster.category != "tool":
+        return
+    for artifact in target_artifacts(evidence):
+        view = PromptEvidence(evidence, artifact)
+        text = artifact.text
+        names = _names(view)
+        for wrong, right in names.items():
+            text = re.sub(rf"(?<!\w){re.escape(wrong)}(?!\w)", right, text)
+        if text == artifact.text or history.inert(artifact.address):
+            continue
+        told = ", ".join(f"{wrong} is {right}" for wrong, right in names.items())
+        yield Candidate(
+            parent=evidence.parent,
+            edits=[Edit(address=artifact.address, before=artifact.text, after=text)],
+            hypothesis=f"The prompt calls a tool by a name that it does not have: {told}.",
+            proposer="playbook",
+            technique="tool names corrected",
+            level="prompt",
+            cluster=evidence.cluster.id,
+            step=evidence.cluster.step,
+            targets=evidence.cluster.nodeids,
+        )
+
+
+def _names(view: PromptEvidence) -> dict[str, str]:
+    """Wrong name to right one: the tool that passing cases use, else the one most like it."""
+    offered = offered_tools(view)
+    uses = [(use, seen.passed) for seen in view.seen for use in uses_of(seen)]
+    wrong = {use.name for use, _ in uses if use.name not in offered and use.error is not None}
+    useful = Counter(use.name for use, passed in uses if passed and use.error is None and use.name in offered)
+    found = {}
+    for name in sorted(wrong):
+        near = get_close_matches(name, offered, n=1, cutoff=0.7)
+        most = [tool for tool, _ in useful.most_common(1)]
+        right = near or most or (offered if len(offered) == 1 else [])
+        if right:
+            found[name] = right[0]
+    return found
+
 
 MOST = 4
 """Candidates given at a time; then the loop asks again, and what came of them is taken into account."""
+
 ADDRESSES = 2
 """Prompts of the culprit step that are tried, the most specific first."""
 
@@ -39,7 +143,7 @@ class Playbook:
         ones, then examples where the project allows to quote train cases. Where several steps are at fault
         together, edits of all of them at once come first.
         """
-        history = History(evidence)
+        history = AttemptHistory(evidence)
         seen = history.digests()
         given = 0
         for candidate in self._of_level(evidence, history):
@@ -53,17 +157,17 @@ class Playbook:
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
         """The candidate without the rules that the review objects to; None where nothing would be left."""
-        revised = without_problems(candidate, review)
+        revised = without_blocked_rules(candidate, review)
         return None if revised is None or revised.digest == candidate.digest else revised
 
     def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
         """The candidate without (or with less of) what broke the cases, where that can be told; else None."""
-        candidate = repaired(repair, evidence)
+        candidate = without_harm(repair, evidence)
         if candidate is None or candidate.edits_digest == repair.candidate.edits_digest:
             return None
-        return None if candidate.digest in History(evidence).digests() else candidate
+        return None if candidate.digest in AttemptHistory(evidence).digests() else candidate
 
-    def _of_level(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
+    def _of_level(self, evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
         if evidence.level == "param":
             yield from params(evidence, history)
         elif evidence.level == "structure":
@@ -74,9 +178,9 @@ class Playbook:
             yield from self._prompts(evidence, history)
             yield from demonstrations(evidence, history)
 
-    def _prompts(self, evidence: Evidence, history: History) -> Iterator[Candidate]:
+    def _prompts(self, evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
         """The first variants for each prompt, then edits of two steps at once, then all other variants."""
-        later: list[tuple[View, list[Advice]]] = []
+        later: list[tuple[PromptEvidence, list[Advice]]] = []
         artifacts = target_artifacts(evidence)
         for artifact in artifacts[:ADDRESSES]:
             if history.inert(artifact.address):

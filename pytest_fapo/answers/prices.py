@@ -1,0 +1,91 @@
+"""What a call costs, by the price tables that the library genai-prices ships with; nothing is fetched.
+
+A price is given only where the URL says who sells the answer. Models and hosts that the tables do not know
+have no price (None): tokens are shown then, never a guess.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from pytest_fapo.core.trace import LLMCall, Usage
+
+_SELLERS = {
+    "chat.completions": "openai",
+    "responses": "openai",
+    "completions": "openai",
+    "embeddings": "openai",
+    "messages": "anthropic",
+}
+"""By API, whose list price stands in where the host is unknown; see `list_price`."""
+
+
+def call_cost(call: LLMCall) -> float | None:
+    """USD that the provider bills for one call; None where it is unknown.
+
+    Cache hits, answers of the offline stand-in and failed requests cost 0. None is given for a model or host
+    without a known price (a server of one's own, a gateway), and for an answer that reports no tokens.
+    """
+    if call.cache_hit or call.offline or not _answered(call):
+        return 0.0
+    if is_local(call.url) or not _reports_tokens(call.usage):
+        return None
+    return _price(call.model, call.usage, url=call.url)
+
+
+def list_price(call: LLMCall) -> float | None:
+    """USD to count against a budget: the cost, and where only the host is unknown the model's list price.
+
+    So that a budget holds behind a gateway too; not for display.
+    """
+    known = call_cost(call)
+    if known is not None or not _reports_tokens(call.usage):
+        return known
+    seller = _SELLERS.get(call.api)
+    return _price(call.model, call.usage, seller=seller) if seller else None
+
+
+def has_list_price(model: str, api: str) -> bool:
+    """True where a budget can count calls of the model, whoever serves it."""
+    seller, usage = _SELLERS.get(api), Usage(input_tokens=1, output_tokens=1)
+    return seller is not None and _price(model, usage, seller=seller) is not None
+
+
+def is_local(url: str) -> bool:
+    """Whether the URL's host is this machine or one of a private network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal", ".lan"))
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def _answered(call: LLMCall) -> bool:
+    return call.status is not None and 200 <= call.status < 300
+
+
+def _reports_tokens(usage: Usage) -> bool:
+    return usage.input_tokens > 0 or usage.output_tokens > 0
+
+
+def _price(model: str, usage: Usage, *, url: str | None = None, seller: str | None = None) -> float | None:
+    import genai_prices  # loads an HTTP client that it uses only for updates, which are never asked for here
+
+    inner = min(usage.cached_input_tokens + usage.cache_write_tokens, usage.input_tokens)
+    read = min(usage.cached_input_tokens, inner)
+    tokens = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=read,
+        cache_write_tokens=inner - read,
+        output_tokens=usage.output_tokens,
+    )
+    try:
+        if url is not None:
+            price = genai_prices.calc_price(tokens, model, provider_api_url=url)
+        else:
+            price = genai_prices.calc_price(tokens, model, provider_id=seller)
+    except (LookupError, ValueError):
+        return None
+    return float(price.total_price)

@@ -1,0 +1,129 @@
+"""diskcache, made safe to read: text in, text out, nothing unpickled, no file opened or deleted."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import suppress
+from typing import Any
+
+import diskcache
+from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
+
+_INHERITED: list[sqlite3.Connection | None] = []
+
+BAD_KEY = ""
+"""What a key that is no text is read as; never a key of ours."""
+
+
+class BadRow(ValueError):
+    """A row that no version of this package has written."""
+
+
+class TextDisk(diskcache.Disk):  # type: ignore[misc]
+    """Stores texts under texts, inside the database only."""
+
+    def put(self, key: Any) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"cache keys are texts, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: Any, raw: Any) -> str:
+        return key if raw and type(key) is str else BAD_KEY
+
+    def store(self, value: Any, read: bool, key: Any = UNKNOWN) -> tuple[int, int, None, str]:
+        if type(value) is not str or read:
+            raise TypeError(f"cache values are texts, not {type(value).__name__}")
+        return len(value), MODE_RAW, None, value
+
+    def fetch(self, mode: Any, filename: Any, value: Any, read: bool) -> str:
+        if mode != MODE_RAW or filename is not None or type(value) is not str or read:
+            raise BadRow(f"mode {mode!r}, file {filename!r}, {type(value).__name__}")
+        return value
+
+    def remove(self, file_path: str) -> None:
+        """Nothing: no row of ours has a file, so any name here comes from a stranger."""
+
+
+class TextStore(diskcache.Cache):  # type: ignore[misc]
+    """A diskcache with one connection for all threads, serialized by `lock`.
+
+    diskcache itself keeps a connection per thread and leaves closing it to the garbage collector, which under
+    Python 3.13+ warns about each; with `-W error` that would fail the tests of the user.
+    """
+
+    def __init__(self, directory: str, **settings: Any) -> None:
+        self.lock = threading.RLock()
+        self._shared: sqlite3.Connection | None = None
+        self._pid = os.getpid()
+        self._index_size = 0
+        try:
+            # No memory map: a file that is cut off meanwhile would end the process with SIGBUS.
+            super().__init__(directory, disk=TextDisk, sqlite_mmap_size=0, **settings)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        if self._pid != os.getpid():
+            # A connection must neither be used nor closed in a forked child.
+            _INHERITED.append(self._shared)
+            self._shared, self._pid = None, os.getpid()
+        if self._shared is None:
+            self._shared = sqlite3.connect(
+                os.path.join(self._directory, DBNAME),
+                timeout=self._timeout,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            self._apply_pragmas(self._shared)
+        return self._shared
+
+    def _apply_pragmas(self, connection: sqlite3.Connection) -> None:
+        # journal_mode is a property of the file; these two belong to the connection
+        connection.execute("PRAGMA synchronous = 1")
+        connection.execute("PRAGMA cache_size = 8192")
+
+    def times(self) -> tuple[float, float] | None:
+        """When the oldest and the newest row were stored, in epoch seconds; None without rows."""
+        first, last = self._con.execute("SELECT MIN(store_time), MAX(store_time) FROM Cache").fetchone()
+        return (float(first), float(last)) if isinstance(first, float) and isinstance(last, float) else None
+
+    def repair_index(self) -> None:
+        """Give the memory-mapped index of the write-ahead log its size back where somebody has cut it off:
+        SQLite builds it anew from zeros, while reading past its end would end the process with SIGBUS."""
+        path = os.path.join(self._directory, f"{DBNAME}-shm")
+        with suppress(OSError):
+            size = os.stat(path).st_size
+            if size < self._index_size:
+                os.truncate(path, self._index_size)
+            self._index_size = max(size, self._index_size)
+
+    def outdated_by(self, form: int) -> int:
+        """How many answers have keys of an earlier form than `form`. The database then counts as one of
+        `form`, so that nobody hears of them twice."""
+        if self._con.execute("PRAGMA user_version").fetchone()[0] >= form:
+            return 0
+        count = self._con.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]
+        self._con.execute(f"PRAGMA user_version = {form:d}")
+        return int(count)
+
+    def shrink(self) -> None:
+        """Give the space of deleted rows back to the file system; not while another process uses it."""
+        with suppress(sqlite3.OperationalError):
+            self._con.execute("VACUUM")
+            self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        if self._pid == os.getpid():
+            connection, self._shared = self._shared, None
+            if connection is not None:
+                self.repair_index()
+                connection.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_shared", None) is not None:
+            self.close()

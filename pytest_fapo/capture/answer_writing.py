@@ -1,0 +1,407 @@
+"""Prepared answers in the shape of each API: as one JSON body, or as the API's stream of events."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_fapo.capture.endpoints import messages_of
+from pytest_fapo.capture.http_answer import RecordedAnswer
+
+CREATED = 1_700_000_000
+"""When every offline answer claims to have been made: equal questions get equal answers."""
+
+
+@dataclass
+class ModelOutput:
+    """What a model said, whatever the API."""
+
+    text: str | None
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    finish_reason: str = "stop"
+
+
+@dataclass
+class ResponseFrame:
+    """The parts of a response that do not depend on what was said."""
+
+    id: str
+    model: str
+    input_tokens: int
+
+
+def word_count(text: str | None) -> int:
+    """How many words a text has."""
+    return len((text or "").split())
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON as it is sent."""
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
+def sse_bytes(value: Any, name: str = "") -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + (value if isinstance(value, bytes) else json_bytes(value)) + b"\n\n"
+
+
+def text_chunks(text: str | None) -> list[str]:
+    """A text in a few pieces, as a stream brings it."""
+    words = (text or "").split(" ")
+    pieces = [" ".join(words[start : start + 8]) for start in range(0, len(words), 8)]
+    return [piece if index == 0 else f" {piece}" for index, piece in enumerate(pieces)] if text else []
+
+
+def arguments_text(call: Mapping[str, Any]) -> str:
+    """A tool call's arguments as JSON text."""
+    arguments = call.get("arguments", {})
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+
+def call_id(call: Mapping[str, Any], index: int) -> str:
+    """A tool call's id, made up where it has none."""
+    return str(call.get("id") or f"call_{index}")
+
+
+def _chat_usage(frame: ResponseFrame, said: ModelOutput) -> dict[str, int]:
+    spoken = word_count(said.text)
+    return {
+        "prompt_tokens": frame.input_tokens,
+        "completion_tokens": spoken,
+        "total_tokens": frame.input_tokens + spoken,
+    }
+
+
+def _chat_calls(said: ModelOutput) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": call_id(call, index),
+            "type": "function",
+            "function": {"name": call["name"], "arguments": arguments_text(call)},
+        }
+        for index, call in enumerate(said.tool_calls)
+    ]
+
+
+def chat_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
+    """A whole chat completion."""
+    message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": None}
+    if said.tool_calls:
+        message["tool_calls"] = _chat_calls(said)
+    choice = {"index": 0, "message": message, "finish_reason": said.finish_reason, "logprobs": None}
+    return {**_chat_head(frame), "choices": [choice], "usage": _chat_usage(frame, said)}
+
+
+def _chat_head(frame: ResponseFrame, kind: str = "chat.completion") -> dict[str, Any]:
+    return {"id": frame.id, "object": kind, "created": CREATED, "model": frame.model}
+
+
+def chat_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
+    """A chat completion as a stream."""
+    head = _chat_head(frame, "chat.completion.chunk")
+
+    def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+        return sse_bytes({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+    yield chunk({"role": "assistant", "content": "" if said.text is not None else None})
+    for piece in text_chunks(said.text):
+        yield chunk({"content": piece})
+    for index, call in enumerate(_chat_calls(said)):
+        yield chunk({"tool_calls": [{"index": index, **call}]})
+    yield chunk({}, said.finish_reason)
+    if (request.get("stream_options") or {}).get("include_usage"):
+        yield sse_bytes({**head, "choices": [], "usage": _chat_usage(frame, said)})
+    yield sse_bytes(b"[DONE]")
+
+
+def completion_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
+    """A whole text completion."""
+    choice = {"index": 0, "text": said.text or "", "finish_reason": said.finish_reason, "logprobs": None}
+    return {
+        **_chat_head(frame, "text_completion"),
+        "choices": [choice],
+        "usage": _chat_usage(frame, said),
+    }
+
+
+def completion_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
+    """A text completion as a stream."""
+    head = _chat_head(frame, "text_completion")
+    for piece in text_chunks(said.text):
+        yield sse_bytes({**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]})
+    yield sse_bytes({**head, "choices": [{"index": 0, "text": "", "finish_reason": said.finish_reason}]})
+    yield sse_bytes(b"[DONE]")
+
+
+def embeddings_body(frame: ResponseFrame, request: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+    """A list of embeddings, one for each input."""
+    if hasattr(answer, "tolist"):  # numpy and its like
+        answer = answer.tolist()
+    if not isinstance(answer, Sequence) or isinstance(answer, str):
+        raise TypeError("an embedding is a list of numbers, or one such list for each input")
+    asked = request.get("input")
+    several = isinstance(asked, list) and bool(asked) and not isinstance(asked[0], int)
+    nested = bool(answer) and isinstance(answer[0], Sequence)
+    vectors = list(answer) if nested else [answer] * (len(asked) if several and asked else 1)
+    base64 = request.get("encoding_format") == "base64"
+    data = [
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": _packed_vector(vector) if base64 else list(vector),
+        }
+        for index, vector in enumerate(vectors)
+    ]
+    usage = {"prompt_tokens": frame.input_tokens, "total_tokens": frame.input_tokens}
+    return {"object": "list", "data": data, "model": frame.model, "usage": usage}
+
+
+def _packed_vector(vector: Sequence[float]) -> str:
+    return b64encode(array("f", vector).tobytes()).decode()
+
+
+_STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+
+
+def _content_blocks(said: ModelOutput) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    if said.text is not None:
+        blocks.append({"type": "text", "text": said.text})
+    for index, call in enumerate(said.tool_calls):
+        arguments = call.get("arguments", {})
+        value = json.loads(arguments) if isinstance(arguments, str) else arguments
+        blocks.append({"type": "tool_use", "id": call_id(call, index), "name": call["name"], "input": value})
+    return blocks
+
+
+def messages_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
+    """A whole message."""
+    return {
+        "id": f"msg_{frame.id}",
+        "type": "message",
+        "role": "assistant",
+        "model": frame.model,
+        "content": _content_blocks(said),
+        "stop_reason": _STOP_REASONS.get(said.finish_reason, said.finish_reason),
+        "stop_sequence": None,
+        "usage": {"input_tokens": frame.input_tokens, "output_tokens": word_count(said.text)},
+    }
+
+
+def messages_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
+    """A message as a stream."""
+
+    def event(kind: str, **fields: Any) -> bytes:
+        return sse_bytes({"type": kind, **fields}, kind)
+
+    whole = messages_body(frame, said)
+    start = {**whole, "content": [], "stop_reason": None, "usage": {**whole["usage"], "output_tokens": 0}}
+    yield event("message_start", message=start)
+    for index, block in enumerate(_content_blocks(said)):
+        if block["type"] == "text":
+            yield event("content_block_start", index=index, content_block={**block, "text": ""})
+            deltas = [{"type": "text_delta", "text": piece} for piece in text_chunks(block["text"])]
+        else:
+            yield event("content_block_start", index=index, content_block={**block, "input": {}})
+            deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
+        for delta in deltas:
+            yield event("content_block_delta", index=index, delta=delta)
+        yield event("content_block_stop", index=index)
+    stop = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    yield event("message_delta", delta=stop, usage={"output_tokens": whole["usage"]["output_tokens"]})
+    yield event("message_stop")
+
+
+def _response_items(frame: ResponseFrame, said: ModelOutput) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    if said.text is not None or not said.tool_calls:
+        part = {"type": "output_text", "text": said.text or "", "annotations": []}
+        items.append(
+            {
+                "type": "message",
+                "id": f"msg_{frame.id}",
+                "role": "assistant",
+                "status": "completed",
+                "content": [part],
+            }
+        )
+    for index, call in enumerate(said.tool_calls):
+        items.append(
+            {
+                "type": "function_call",
+                "id": f"fc_{index}",
+                "call_id": call_id(call, index),
+                "name": call["name"],
+                "arguments": arguments_text(call),
+                "status": "completed",
+            }
+        )
+    return items
+
+
+def responses_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
+    """A whole response."""
+    spoken = word_count(said.text)
+    cut = said.finish_reason == "length"
+    return {
+        **_response_head(frame),
+        "status": "incomplete" if cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "output": _response_items(frame, said),
+        "usage": {
+            "input_tokens": frame.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": spoken,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": frame.input_tokens + spoken,
+        },
+    }
+
+
+def _response_head(frame: ResponseFrame) -> dict[str, Any]:
+    return {
+        "id": f"resp_{frame.id}",
+        "object": "response",
+        "created_at": CREATED,
+        "model": frame.model,
+        "status": "in_progress",
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "metadata": {},
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "temperature": None,
+        "top_p": None,
+    }
+
+
+def responses_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
+    """A response as a stream."""
+    number = iter(range(1_000_000))
+
+    def event(kind: str, **fields: Any) -> bytes:
+        return sse_bytes({"type": kind, "sequence_number": next(number), **fields}, kind)
+
+    yield event("response.created", response=_response_head(frame))
+    for index, item in enumerate(_response_items(frame, said)):
+        place = {"output_index": index, "item_id": item["id"]}
+        started = {**item, "status": "in_progress"}
+        if item["type"] == "message":
+            (part,) = item["content"]
+            empty, inside = {**part, "text": ""}, {**place, "content_index": 0}
+            yield event("response.output_item.added", output_index=index, item={**started, "content": []})
+            yield event("response.content_part.added", **inside, part=empty)
+            for piece in text_chunks(said.text):
+                yield event("response.output_text.delta", **inside, delta=piece, logprobs=[])
+            yield event("response.output_text.done", **inside, text=part["text"], logprobs=[])
+            yield event("response.content_part.done", **inside, part=part)
+        else:
+            arguments = item["arguments"]
+            yield event("response.output_item.added", output_index=index, item={**started, "arguments": ""})
+            yield event("response.function_call_arguments.delta", **place, delta=arguments)
+            yield event(
+                "response.function_call_arguments.done", **place, name=item["name"], arguments=arguments
+            )
+        yield event("response.output_item.done", output_index=index, item=item)
+    whole = responses_body(frame, said)
+    yield event(f"response.{whole['status']}", response=whole)
+
+
+JSON_TYPE = b"application/json"
+
+EVENTS_TYPE = b"text/event-stream"
+
+
+def write_answer(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes, list[bytes]]:
+    """Content type and body chunks for what an offline model returned.
+
+    Token counts are counts of words, as no tokenizer is asked.
+
+    Args:
+        api: as in `LLMCall.api`.
+        body: the request's body.
+        answer: see `pytest_fapo.answers.offline`.
+
+    Raises:
+        TypeError, ValueError: the answer does not fit the API.
+    """
+    frame = _response_frame(api, body)
+    if api == "embeddings":
+        whole = answer if isinstance(answer, Mapping) else embeddings_body(frame, body, answer)
+        return JSON_TYPE, [json_bytes(whole)]
+    streams = body.get("stream") is True
+    said = _model_output(answer)
+    if said is None:
+        if streams:
+            raise ValueError(
+                "a whole response body cannot be streamed; return a text, or text and tool_calls"
+            )
+        return JSON_TYPE, [json_bytes(answer)]
+    if api not in _WRITERS:
+        raise ValueError("an endpoint of your own needs the whole response body: return a mapping")
+    write_whole, write_events = _WRITERS[api]
+    if streams:
+        return EVENTS_TYPE, list(write_events(frame, body, said))
+    return JSON_TYPE, [json_bytes(write_whole(frame, said))]
+
+
+def written_answer(api: str, body: Any, output: Any) -> RecordedAnswer:
+    """The HTTP answer of a model that said `output`; data other than text is told as JSON.
+
+    Args:
+        api: as in `LLMCall.api`, none of `embeddings` and `other`.
+        body: the request's body.
+        output: what is to be said.
+    """
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    content_type, chunks = write_answer(api, body if isinstance(body, Mapping) else {}, text)
+    headers = ((b"content-type", content_type),)
+    return RecordedAnswer(status=200, headers=headers, chunks=tuple(chunks), reason=b"OK")
+
+
+def written_failure(api: str, message: str) -> tuple[bytes, list[bytes]]:
+    """Content type and body chunks of an error in the API's shape."""
+    error = {"type": "api_error", "message": message}
+    return JSON_TYPE, [
+        json_bytes({"type": "error", "error": error} if api == "messages" else {"error": error})
+    ]
+
+
+def _response_frame(api: str, body: Mapping[str, Any]) -> ResponseFrame:
+    text = json.dumps(body, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:24]
+    spoken = sum(word_count(json.dumps(message)) for message in messages_of(api, body))
+    return ResponseFrame(
+        id=f"offline-{digest}", model=str(body.get("model") or "offline"), input_tokens=spoken
+    )
+
+
+def _model_output(answer: Any) -> ModelOutput | None:
+    if isinstance(answer, str):
+        return ModelOutput(answer)
+    if not isinstance(answer, Mapping):
+        raise TypeError(f"it returned {type(answer).__name__}; a text or a mapping was expected")
+    if "text" not in answer and "tool_calls" not in answer:
+        return None
+    calls = [dict(call) for call in answer.get("tool_calls") or []]
+    finish = answer.get("finish_reason") or ("tool_calls" if calls else "stop")
+    return ModelOutput(answer.get("text"), calls, str(finish))
+
+
+_EventWriter = Callable[[ResponseFrame, Mapping[str, Any], ModelOutput], Iterator[bytes]]
+
+_WRITERS: dict[str, tuple[Callable[[ResponseFrame, ModelOutput], dict[str, Any]], _EventWriter]] = {
+    "chat.completions": (chat_body, chat_events),
+    "completions": (completion_body, completion_events),
+    "responses": (responses_body, responses_events),
+    "messages": (messages_body, messages_events),
+}

@@ -1,0 +1,125 @@
+"""A captured request as a question, and what its cache key is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pytest_fapo.capture.redaction import Redactor
+
+KEY_FORMAT = 2
+"""Changes when requests get other keys than before. Format 1 did not tell the order of a body's keys."""
+
+_VERSION_HEADERS = ("anthropic-version", "anthropic-beta", "openai-version", "openai-beta")
+
+_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization")
+
+_CREDENTIAL_PARAMETERS = frozenset({"key", "token", "sig", "signature", "code", "subscription-key"})
+
+
+@dataclass(frozen=True)
+class Question:
+    """One LLM request, without its credentials.
+
+    `digest` is equal for requests that ask the identical question; the cache key is derived from it.
+    """
+
+    api: str
+    method: str
+    url: str
+    body: Any
+    """The parsed JSON body; None where it is no JSON."""
+    digest: str
+    secrets: tuple[str, ...] = field(repr=False)
+    """Credentials that the request carries, to be kept out of the record."""
+
+    @property
+    def model(self) -> str:
+        model = self.body.get("model") if isinstance(self.body, Mapping) else None
+        return model if isinstance(model, str) else ""
+
+    @property
+    def path(self) -> str:
+        """The path of its URL."""
+        return urlsplit(self.url).path
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer is asked for as a stream of events."""
+        return isinstance(self.body, Mapping) and self.body.get("stream") is True
+
+    def key(self, occurrence: int, fingerprint: str = "", sample: str = "") -> str:
+        """The cache key.
+
+        Args:
+            occurrence: which time one run asks this, 1 for the first.
+            fingerprint: of the offline model that would answer, if one would.
+            sample: names a sample of answers of its own; see `Recorder`.
+        """
+        parts = [self.digest, str(occurrence), fingerprint, *([sample] if sample else [])]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def read_question(api: str, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Question:
+    """Take a request apart. `headers` is any mapping that ignores case."""
+    clean_url, secrets = _without_credentials(url)
+    for name in _CREDENTIAL_HEADERS:
+        value = headers.get(name)
+        if value:
+            secrets.append(value.split(" ", 1)[-1])
+    body, plain = _parsed_body(content)
+    versions = [(name, headers.get(name)) for name in _VERSION_HEADERS if headers.get(name)]
+    text = json.dumps([KEY_FORMAT, method.upper(), clean_url, versions, _body_identity(content, body, plain)])
+    return Question(
+        api=api,
+        method=method.upper(),
+        url=clean_url,
+        body=body,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        secrets=tuple(secrets),
+    )
+
+
+def _parsed_body(content: bytes) -> tuple[Any, bool]:
+    """Return the body, and whether it is JSON that no two readers take differently."""
+    repeated: list[str] = []
+
+    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):  # which of two equal keys a server reads is its own affair
+            repeated.append("")
+        return found
+
+    try:
+        return json.loads(content, object_pairs_hook=keep), not repeated
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _body_identity(content: bytes, body: Any, plain: bool) -> str:
+    """Equal for bodies that differ in white space and escapes only. The order of keys tells them apart:
+    models answer in the order of the schema that they are given. Where a key stands twice, bytes count."""
+    if body is not None and plain:
+        with suppress(ValueError, RecursionError):
+            return json.dumps(body, separators=(",", ":"))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _without_credentials(url: str) -> tuple[str, list[str]]:
+    parts = urlsplit(url)
+    secrets = [parts.password] if parts.password else []
+    host = parts.netloc.rsplit("@", 1)[-1]
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    kept = [(name, value) for name, value in pairs if not _is_credential(name)]
+    secrets += [value for name, value in pairs if _is_credential(name)]
+    query = parts.query if len(kept) == len(pairs) else urlencode(kept)
+    return urlunsplit((parts.scheme, host, parts.path, query, "")), secrets
+
+
+def _is_credential(parameter: str) -> bool:
+    return parameter.lower() in _CREDENTIAL_PARAMETERS or Redactor.names_credential(parameter)

@@ -1,0 +1,216 @@
+"""Programs that cases start under `--fapo-cache=only`: Python ones refuse connections too, all are
+counted.
+
+A program started with `subprocess` (or with asyncio, which uses it) gets one folder more on its PYTHONPATH,
+and one of `multiprocessing` a line before its own: a Python interpreter then refuses connections as the
+case
+does. A fork refuses by itself. What another program sends cannot be seen from here; the session says
+that it
+ran.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pytest_fapo.capture.recorder import Recorder, current_recorder
+from pytest_fapo.core import allowed_hosts
+
+_CHILD_FOLDER = Path(__file__).parent / "child_network"
+
+_SCRIPT = _CHILD_FOLDER / "sitecustomize.py"
+
+_VARIABLE = "FAPO_CASE_NETWORK"
+
+_ENV = 10
+"""Position of `env` among the arguments of `subprocess.Popen`."""
+
+_HARMLESS = ("uname", "ldconfig", "lsb_release")
+"""Programs that Python's `platform` and SDKs ask about the machine."""
+
+PROGRAM_EVENTS = frozenset(
+    ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.spawn", "os.fork", "os.forkpty")
+)
+
+
+class ChildPrograms:
+    """Programs that cases start.
+
+    Args:
+        allow: the setting `allow_hosts`.
+    """
+
+    def __init__(self, allow: Sequence[str]) -> None:
+        self._allow = list(allow)
+        self.started: Counter[str] = Counter()
+        """Names of the programs, and how often each was started."""
+        self._tokens: WeakKeyDictionary[Recorder, str] = WeakKeyDictionary()
+        self._refused: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._folder: Path | None = None
+        self._read = 0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Hand the refusal on to programs that are started in the body."""
+        from multiprocessing import util
+
+        start, spawn = subprocess.Popen.__init__, util.spawnv_passfds
+        new_start, new_spawn = self._starting(start), self._spawning(spawn)
+        subprocess.Popen.__init__ = new_start  # type: ignore[method-assign]
+        util.spawnv_passfds = new_spawn
+        try:
+            yield
+        finally:
+            if subprocess.Popen.__init__ is new_start:
+                subprocess.Popen.__init__ = start  # type: ignore[method-assign]
+            if util.spawnv_passfds is new_spawn:
+                util.spawnv_passfds = spawn
+            if self._folder is not None and os.getpid() == self._pid:
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+    def on_event(self, event: str, args: Sequence[Any]) -> None:
+        """What the audit hook has seen."""
+        recorder = current_recorder()
+        if recorder is not None and recorder.pipeline:
+            name = _program(event, args)
+            if name not in _HARMLESS:
+                self.started[name] += 1
+            if event in ("os.fork", "os.forkpty"):  # both sides must know where word is left
+                self._notes()
+                self._token(recorder)
+
+    def note_refusal(self, recorder: Recorder, target: str) -> None:
+        """In a fork, leave word of a refusal for the process that runs the case."""
+        if os.getpid() == self._pid:
+            return
+        line = json.dumps({"case": self._token(recorder), "target": target}) + "\n"
+        note = os.open(self._notes(), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.write(note, line.encode())
+        os.close(note)
+
+    def refusals(self, recorder: Recorder) -> list[str]:
+        """Where the programs of this case wanted to connect to; each is given once."""
+        with self._lock:
+            self._take_in()
+            return self._refused.pop(self._tokens.get(recorder, ""), [])
+
+    def warnings(self) -> list[str]:
+        """What a person should know, a sentence each."""
+        found = []
+        if self.started:
+            names = ", ".join(f"{name} x{count:,}" for name, count in self.started.most_common(5))
+            found.append(
+                f"--fapo-cache=only: cases started {self.started.total():,} program(s) ({names}): Python "
+                f"programs refuse connections as the case does, what others send cannot be seen"
+            )
+        with self._lock:
+            self._take_in()
+            late = sorted({target for targets in self._refused.values() for target in targets})
+        if late:
+            found.append(
+                f"--fapo-cache=only: programs that cases had started connected to {', '.join(late[:3])} "
+                f"after their cases had ended; the connections were refused"
+            )
+        return found
+
+    def _take_in(self) -> None:
+        if self._folder is None:
+            return
+        try:
+            with open(self._notes(), "rb") as file:
+                file.seek(self._read)
+                for line in file:
+                    if line.endswith(b"\n"):
+                        self._read += len(line)
+                        note = json.loads(line)
+                        self._refused.setdefault(note["case"], []).append(note["target"])
+        except FileNotFoundError:
+            return
+
+    # --- handing on -----------------------------------------------------------------------------------
+
+    def _starting(self, original: Callable[..., None]) -> Callable[..., None]:
+        def __init__(popen: Any, *args: Any, **kwargs: Any) -> None:
+            recorder = current_recorder()
+            if recorder is not None and recorder.pipeline:
+                given = list(args)
+                env = given[_ENV] if len(given) > _ENV else kwargs.get("env")
+                env = self._environment(recorder, os.environ if env is None else env)
+                if len(given) > _ENV:
+                    given[_ENV] = env
+                else:
+                    kwargs["env"] = env
+                args = tuple(given)
+            original(popen, *args, **kwargs)
+
+        return __init__
+
+    def _spawning(self, original: Callable[..., int]) -> Callable[..., int]:
+        def spawnv_passfds(path: Any, args: Sequence[Any], passfds: Any) -> int:
+            recorder = current_recorder()
+            words = [os.fsdecode(word) for word in args]
+            # The tracker of resources connects to nothing, and outlives the case.
+            if recorder is not None and recorder.pipeline and "-c" in words[:-1]:
+                at = words.index("-c") + 1
+                if "resource_tracker" not in words[at]:
+                    self.started["python"] += 1
+                    words[at] = self._first_line(recorder) + words[at]
+                    args = words
+            return original(path, args, passfds)
+
+        return spawnv_passfds
+
+    def _environment(self, recorder: Recorder, given: Any) -> dict[Any, Any]:
+        env = dict(given)
+        as_bytes = any(isinstance(name, bytes) for name in env)
+        path = b"PYTHONPATH" if as_bytes and b"PYTHONPATH" in env else "PYTHONPATH"
+        before = env.get(path)
+        entries = [str(_CHILD_FOLDER), *([os.fsdecode(before)] if before else [])]
+        return {**env, path: os.pathsep.join(entries), _VARIABLE: self._settings(recorder)}
+
+    def _first_line(self, recorder: Recorder) -> str:
+        names = {"__name__": "fapo_case_network", "SETTINGS": self._settings(recorder)}
+        return f"exec(compile(open({str(_SCRIPT)!r}).read(), {str(_SCRIPT)!r}, 'exec'), {names!r}); "
+
+    def _settings(self, recorder: Recorder) -> str:
+        return json.dumps(
+            {
+                "allow": self._allow,
+                "hosts": str(Path(allowed_hosts.__file__)),
+                "notes": self._notes(),
+                "case": self._token(recorder),
+                "case_id": recorder.case_id,
+            }
+        )
+
+    def _token(self, recorder: Recorder) -> str:
+        with self._lock:
+            return self._tokens.setdefault(recorder, str(len(self._tokens) + 1) + f"-{id(recorder):x}")
+
+    def _notes(self) -> str:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="fapo-network-"))
+        return str(self._folder / "refused.jsonl")
+
+
+def _program(event: str, args: Sequence[Any]) -> str:
+    if event in ("os.fork", "os.forkpty"):
+        return "fork"
+    first = args[0]
+    if event == "subprocess.Popen" and first is None and args[1]:
+        first = args[1] if isinstance(args[1], (str, bytes)) else args[1][0]
+    words = os.fsdecode(first).split() if isinstance(first, (str, bytes, os.PathLike)) else [str(first)]
+    return os.path.basename(words[0]) if words else event

@@ -1,0 +1,179 @@
+"""An HTTP answer as it is recorded, its decoded body and its server-sent events. Nothing secret is kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, NamedTuple
+
+_DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
+
+OFFLINE_HEADER = b"x-fapo-offline"
+
+
+@dataclass(frozen=True)
+class RecordedAnswer:
+    """Status line, headers and raw body chunks (still content-encoded) in the order of their arrival."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    chunks: tuple[bytes, ...]
+    http_version: bytes = b"HTTP/1.1"
+    reason: bytes = b""
+    imported: bool = False
+    """Whether it came in a file of somebody's, and so may be anything."""
+    duration: float | None = None
+    """Seconds that the live call took; None where that is not on record."""
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the project's offline model gave this answer."""
+        return any(name.lower() == OFFLINE_HEADER for name, _ in self.headers)
+
+    def header(self, name: str) -> str:
+        """The first header of this name, lower case; empty where there is none."""
+        wanted = name.lower().encode()
+        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), "")
+
+    def to_text(self) -> str:
+        """As JSON text."""
+        value = {
+            "status": self.status,
+            "http_version": self.http_version.decode("latin-1"),
+            "reason": self.reason.decode("latin-1"),
+            "headers": [[name.decode("latin-1"), value.decode("latin-1")] for name, value in self.headers],
+            "chunks": [chunk_to_json(chunk) for chunk in self.chunks],
+            **({"imported": True} if self.imported else {}),
+            **({} if self.duration is None else {"duration": self.duration}),
+        }
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> RecordedAnswer:
+        """What `to_text` gave.
+
+        Raises:
+            ValueError: the text is no recorded answer.
+        """
+        try:
+            data = json.loads(text)
+            took = data.get("duration")
+            return cls(
+                status=int(data["status"]),
+                headers=tuple(
+                    (name.encode("latin-1"), value.encode("latin-1")) for name, value in data["headers"]
+                ),
+                chunks=tuple(chunk_from_json(chunk) for chunk in data["chunks"]),
+                http_version=data["http_version"].encode("latin-1"),
+                reason=data["reason"].encode("latin-1"),
+                imported="imported" in data,
+                duration=float(took) if isinstance(took, int | float) and 0 <= took < 1e9 else None,
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a recorded answer: {error!r}") from None
+
+
+def keepable_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+    """`headers` without cookies and credentials."""
+    return tuple((bytes(name), bytes(value)) for name, value in headers if name.lower() not in _DROPPED)
+
+
+def chunk_to_json(chunk: bytes) -> str | dict[str, str]:
+    """A piece of a body as JSON: text where it is text, else base64."""
+    try:
+        return chunk.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(chunk).decode()}
+
+
+def chunk_from_json(chunk: Any) -> bytes:
+    """What `chunk_to_json` gave.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is neither.
+    """
+    if isinstance(chunk, str):
+        return chunk.encode()
+    return base64.b64decode(chunk["base64"], validate=True)
+
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+_WBITS = {"gzip": 31, "x-gzip": 31}
+
+
+class ServerSentEvent(NamedTuple):
+    """One server-sent event."""
+
+    name: str
+    data: str
+
+    @property
+    def value(self) -> Any:
+        """The data as JSON; None where it is none."""
+        try:
+            return json.loads(self.data)
+        except ValueError:
+            return None
+
+
+def decoded_body(recorded: RecordedAnswer) -> bytes | None:
+    """The body without its content encodings, as far as it came; None where an encoding is unknown here."""
+    body = recorded.body
+    for encoding in reversed(recorded.header("content-encoding").lower().split(",")):
+        name = encoding.strip()
+        if name in ("", "identity"):
+            continue
+        try:
+            body = _decode(name, body)
+        except Exception:  # each codec has errors of its own
+            return None
+    return body
+
+
+def _decode(encoding: str, body: bytes) -> bytes:
+    if encoding in _WBITS:
+        return zlib.decompressobj(_WBITS[encoding]).decompress(body)
+    if encoding == "deflate":
+        try:
+            return zlib.decompressobj().decompress(body)
+        except zlib.error:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body)
+    if encoding == "br":
+        return bytes(import_module("brotli").decompress(body))
+    if encoding == "zstd":
+        decompressor = import_module("zstandard").ZstdDecompressor().decompressobj()
+        return bytes(decompressor.decompress(body))
+    raise ValueError(f"unknown content encoding {encoding!r}")
+
+
+def is_event_stream(recorded: RecordedAnswer) -> bool:
+    """Whether the answer is a stream of server-sent events."""
+    return recorded.header("content-type").lower().startswith("text/event-stream")
+
+
+def events_of(body: bytes) -> Iterator[ServerSentEvent]:
+    """The server-sent events in `body`; by the standard, one that no blank line ends does not count."""
+    name = ""
+    data: list[bytes] = []
+    for line in _LINE_END.split(body)[:-1]:
+        if not line:
+            if data or name:
+                yield ServerSentEvent(name, b"\n".join(data).decode("utf-8", "replace"))
+            name, data = "", []
+            continue
+        key, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if key == b"event":
+            name = value.decode("utf-8", "replace")
+        elif key == b"data":
+            data.append(value)

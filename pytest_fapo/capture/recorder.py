@@ -1,0 +1,382 @@
+"""The record of one run of one case, written while it runs; and which run the calling code belongs to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from pytest_fapo.capture.json_values import to_json, to_json_with_type
+from pytest_fapo.capture.redaction import Redactor
+from pytest_fapo.capture.steps import CURRENT_STEP, CurrentStep, leave_step
+from pytest_fapo.capture.user_code import calling_function
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from pytest_fapo.core.errors import CallStopped
+    from pytest_fapo.core.trace import LLMCall, Step, Trace
+
+_RECORDED: list[Recorder] = []
+"""The recorders of the runs that are under way in this process, one entry for each `recording`."""
+
+
+def current_recorder() -> Recorder | None:
+    """The recorder of the run that the calling code belongs to; None outside of every run."""
+    current = CURRENT_STEP.get()
+    return cast("Recorder", current.recorder) if current is not None else None
+
+
+def recorded_now() -> list[Recorder]:
+    """The recorders of the runs that are under way in this process, whoever asks; each once."""
+    return list(dict.fromkeys(_RECORDED))
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[Recorder]:
+    """Make `recorder` the current one for the body, and for tasks and threads started with its context."""
+    token = CURRENT_STEP.set(CurrentStep(recorder, None))
+    _RECORDED.append(recorder)
+    try:
+        yield recorder
+    finally:
+        _RECORDED.remove(recorder)
+        leave_step(token)
+
+
+@dataclass(frozen=True)
+class Replacements:
+    """What is different in one run; steps by key (`name`, or `name#2` for the second of that name)."""
+
+    outputs: Mapping[str, Any]
+    """The output of each step that is not to be run, as JSON data."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """`Step.output_type` of what the step gave elsewhere, where that was more than JSON data."""
+    resample: frozenset[str] = frozenset()
+    """Steps whose models are asked for new answers, though there are answers on record."""
+
+
+_TEXT_APIS = ("chat.completions", "responses", "completions", "messages")
+
+
+@dataclass
+class _OpenStep:
+    name: str
+    parent: int | None
+    inputs: JsonValue
+    start: float
+    output: JsonValue = None
+    output_type: str = ""
+    output_cut: bool = False
+    replaced: bool = False
+    error: str | None = None
+    duration: float | None = None
+    calls: list[int] = field(default_factory=list)
+
+
+@dataclass
+class _OpenCall:
+    call: LLMCall
+    start: float
+    step: int
+    synthetic: bool
+    duration: float | None = None
+
+
+class Recorder:
+    """Everything recorded of one run of one case. Safe to use from several threads and tasks at once.
+
+    Args:
+        pipeline: name of the fixture that gave the pipeline.
+        case_id: the case's id.
+        limit: about how many characters of JSON are kept of one value.
+        redactor: takes credentials and private texts out of values; a default one where not given.
+        step_functions: False to record LLM calls only, not the functions marked as steps.
+        sample: where not empty, names this run's own sample of answers: it is part of every cache key.
+        replacements: steps that are not run, or that ask their models afresh.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: str,
+        case_id: str,
+        limit: int = 20_000,
+        redactor: Redactor | None = None,
+        step_functions: bool = True,
+        sample: str = "",
+        replacements: Replacements | None = None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.case_id = case_id
+        self.limit = limit
+        self.redactor = redactor if redactor is not None else Redactor()
+        self.redactor.refresh()
+        self.step_functions = step_functions
+        self.replacements = replacements
+        self.violations: list[BaseException] = []
+        """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
+        self.by_test = False
+        """True where the calls are a test's own, beside its run: to a model that judges the output."""
+        self.stopped: CallStopped | None = None
+        """Where set, every further LLM call raises it (see `stop`)."""
+        self.late_violations: Callable[[Recorder], None] | None = None
+        """Adds the refusals that are known only afterwards: those in processes that the run has started."""
+        self._sample = sample
+        self._lock = threading.Lock()
+        self._began = time.perf_counter()
+        self._steps: list[_OpenStep] = []
+        self._calls: list[_OpenCall] = []
+        self._asked: dict[str, set[int]] = {}
+        self._last_attempt: dict[str, int] = {}
+
+    # --- steps -----------------------------------------------------------------------------------------
+
+    def begin_step(self, name: str, inputs: Any, *, parent: int | None) -> int:
+        """A step begins; returns its index."""
+        opened = _OpenStep(name, parent, self.json(inputs), self._now())
+        with self._lock:
+            self._steps.append(opened)
+            return len(self._steps) - 1
+
+    def end_step(self, index: int, *, output: Any = None, error: BaseException | None = None) -> None:
+        """A step is over, with what it gave or what it raised."""
+        recorded, kind, cut = None, "", False
+        if error is None:
+            recorded, kind, cut = to_json_with_type(output, limit=self.limit, redactor=self.redactor)
+        with self._lock:
+            opened = self._steps[index]
+            opened.duration = self._now() - opened.start
+            opened.output, opened.output_type, opened.output_cut = recorded, kind, cut
+            opened.error = None if error is None else self.describe(error)
+
+    # --- replaced and repeated steps -------------------------------------------------------------------
+
+    def key_of_step(self, index: int) -> str:
+        """The step's name, with `#2` for the second step of that name."""
+        with self._lock:
+            name = self._steps[index].name
+            occurrence = sum(opened.name == name for opened in self._steps[: index + 1])
+        return name if occurrence == 1 else f"{name}#{occurrence}"
+
+    def mark_replaced(self, index: int) -> None:
+        """The step is not run; `end_step` follows with the output that was prepared for it."""
+        self._steps[index].replaced = True
+
+    def replaced_answer(self, index: int) -> Any:
+        """The output prepared for the step that a call makes up by itself; None for any other call."""
+        made_up = self._calls[index].synthetic and self._calls[index].call.api in _TEXT_APIS
+        if self.replacements is None or not made_up:
+            return None
+        step = self._calls[index].step
+        output = self.replacements.outputs.get(self.key_of_step(step))
+        if output is not None:
+            self.mark_replaced(step)
+        return output
+
+    def sample(self) -> str:
+        """Names the sample of answers that the calling context is to get; empty for the recorded ones."""
+        if self.replacements is None or not self.replacements.resample:
+            return self._sample
+        place = CURRENT_STEP.get()
+        step = place.step if place is not None and place.recorder is self else None
+        fresh = self._is_fresh_call() if step is None else self._is_fresh(step)
+        return f"{self._sample} fresh".strip() if fresh else self._sample
+
+    def _is_fresh(self, step: int | None) -> bool:
+        assert self.replacements is not None
+        while step is not None:
+            if self.key_of_step(step) in self.replacements.resample:
+                return True
+            step = self._steps[step].parent
+        return False
+
+    def _is_fresh_call(self) -> bool:
+        """Whether the call that is about to be made is a step by itself and to be asked afresh."""
+        assert self.replacements is not None
+        caller = calling_function()
+        if caller is None:
+            return False
+        with self._lock:
+            before = sum(opened.name == caller.name for opened in self._steps)
+        key = caller.name if before == 0 else f"{caller.name}#{before + 1}"
+        return key in self.replacements.resample
+
+    # --- LLM calls -------------------------------------------------------------------------------------
+
+    def begin_call(self, call: LLMCall, question: str = "") -> int:
+        """An LLM request is about to be made in the calling context; returns the call's index.
+
+        Outside of every step the call is a step of its own, named after the user's function that makes it;
+        repeating a question that just failed (an SDK's retry) belongs to the step of the first attempt.
+
+        Args:
+            call: what is known of it so far.
+            question: digest of the request, equal for the attempts of one retried request.
+        """
+        place = CURRENT_STEP.get()
+        step = place.step if place is not None and place.recorder is self else None
+        caller = calling_function() if step is None else None
+        inputs = self.json(caller.arguments) if caller is not None else {}
+        now = self._now()
+        with self._lock:
+            synthetic = step is None
+            if step is None:
+                step = self._failed_step(question)
+            if step is None:
+                name = caller.name if caller is not None else call.api
+                self._steps.append(_OpenStep(name, None, inputs, now))
+                step = len(self._steps) - 1
+            self._calls.append(_OpenCall(call, now, step, synthetic))
+            index = len(self._calls) - 1
+            self._last_attempt[question] = index
+            self._steps[step].calls.append(index)
+            return index
+
+    def elapsed(self, index: int) -> float:
+        """Seconds since the call began."""
+        return round(self._now() - self._calls[index].start, 6)
+
+    def end_call(self, index: int, call: LLMCall, *, duration: float | None = None) -> LLMCall:
+        """The call is over; returns `call` with its times filled in.
+
+        Args:
+            index: of the call.
+            call: what is known of it by now.
+            duration: what the live call took, where this is its replay; default: the time since it began.
+        """
+        with self._lock:
+            opened = self._calls[index]
+            passed = self._now() - opened.start
+            opened.duration = passed if duration is None else duration
+            times = {
+                "start": opened.start,
+                "duration": opened.duration,
+                "replayed_in": passed if call.cache_hit and duration is not None else None,
+            }
+            opened.call = call.model_copy(update=times)
+            if opened.synthetic:
+                self._close_synthetic(self._steps[opened.step], opened.call)
+            return opened.call
+
+    def stop(self, reason: CallStopped) -> None:
+        """Let no further LLM request of this run through: each raises `reason`. For a run whose time is up
+        but whose thread cannot be ended."""
+        self.stopped = reason
+
+    def refusal(self) -> BaseException | None:
+        """The first refusal that was raised inside; None where there was none."""
+        if self.late_violations is not None:
+            self.late_violations(self)
+        return self.violations[0] if self.violations else None
+
+    def occurrence(self, question: str) -> int:
+        """Which time this run asks the identical question, 1 for the first: the lowest free number."""
+        with self._lock:
+            taken = self._asked.setdefault(question, set())
+            number = 1
+            while number in taken:
+                number += 1
+            taken.add(number)
+            return number
+
+    def release(self, question: str, number: int) -> None:
+        """The question went unanswered: asking it again is no second sample but the same one."""
+        with self._lock:
+            self._asked.get(question, set()).discard(number)
+
+    # --- the record ------------------------------------------------------------------------------------
+
+    def trace(self, *, inputs: Any = None, output: Any = None, error: BaseException | None = None) -> Trace:
+        """The record so far, with the run's own inputs, output and error."""
+        from pytest_fapo.core.trace import Trace
+
+        with self._lock:
+            steps, calls = self._finished_steps(), self._calls_so_far()
+        return Trace(
+            pipeline=self.pipeline,
+            case_id=self.case_id,
+            inputs=self.json(inputs),
+            output=self.json(output),
+            error=None if error is None else self.describe(error),
+            duration=self._now(),
+            steps=steps,
+            llm_calls=calls,
+        )
+
+    def answered_keys(self) -> list[str]:
+        """The cache keys of the LLM calls so far that were answered well."""
+        with self._lock:
+            return [opened.call.key for opened in self._calls if opened.call.answered]
+
+    def json(self, value: Any) -> JsonValue:
+        """`value` as it is recorded."""
+        return to_json(value, limit=self.limit, redactor=self.redactor)
+
+    def describe(self, error: BaseException) -> str:
+        """An exception as it is recorded."""
+        try:
+            text = str(error)
+        except Exception:
+            text = ""
+        name = type(error).__name__
+        return self.redactor(f"{name}: {text}"[: self.limit]) if text else name
+
+    def _calls_so_far(self) -> list[LLMCall]:
+        """Every call; one that is still under way has its times up to now."""
+        now = self._now()
+        return [
+            opened.call
+            if opened.duration is not None
+            else opened.call.model_copy(update={"start": opened.start, "duration": now - opened.start})
+            for opened in self._calls
+        ]
+
+    def _finished_steps(self) -> list[Step]:
+        from pytest_fapo.core.trace import Step
+
+        seen: dict[str, int] = {}
+        steps = []
+        for index, opened in enumerate(self._steps):
+            seen[opened.name] = seen.get(opened.name, 0) + 1
+            step = Step(
+                name=opened.name,
+                index=index,
+                occurrence=seen[opened.name],
+                parent=opened.parent,
+                inputs=opened.inputs,
+                output=opened.output,
+                output_type=opened.output_type,
+                output_cut=opened.output_cut,
+                replaced=opened.replaced,
+                error=opened.error,
+                start=opened.start,
+                duration=opened.duration if opened.duration is not None else self._now() - opened.start,
+                llm_calls=list(opened.calls),
+            )
+            steps.append(step)
+        return steps
+
+    def _failed_step(self, question: str) -> int | None:
+        """The synthetic step of the last attempt at `question`, where that attempt has failed."""
+        index = self._last_attempt.get(question) if question else None
+        if index is None:
+            return None
+        opened = self._calls[index]
+        failed = opened.synthetic and opened.duration is not None and opened.call.error is not None
+        return opened.step if failed else None
+
+    @staticmethod
+    def _close_synthetic(step: _OpenStep, call: LLMCall) -> None:
+        step.duration = call.start + call.duration - step.start
+        step.error = call.error
+        if call.answer is not None or not call.tool_calls:
+            step.output = call.answer
+        else:
+            step.output = [{"name": tool.name, "arguments": tool.arguments} for tool in call.tool_calls]
+
+    def _now(self) -> float:
+        return time.perf_counter() - self._began

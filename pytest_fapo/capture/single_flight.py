@@ -1,0 +1,90 @@
+"""Identical requests made at the same time are sent once: the first leads, the others wait for its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future, InvalidStateError, TimeoutError
+from contextlib import suppress
+
+from pytest_fapo.capture.http_answer import RecordedAnswer
+
+
+class Flight:
+    """A request under way, which other threads and event loops can wait for."""
+
+    def __init__(self) -> None:
+        self._owner = _loop_or_thread()
+        self._end: Future[RecordedAnswer | None] = Future()
+        # As a running future it cannot be cancelled by a waiter that is cancelled itself.
+        self._end.set_running_or_notify_cancel()
+
+    @property
+    def answer(self) -> RecordedAnswer | None:
+        """What came of it; None while it is under way and when it failed."""
+        return self._end.result() if self._end.done() else None
+
+    def land(self, answer: RecordedAnswer | None) -> None:
+        """It is over; None says that it failed and that somebody else should try."""
+        with suppress(InvalidStateError):
+            self._end.set_result(answer)
+
+    def can_wait(self) -> bool:
+        """Whether the calling thread may block for it: not on its own request, nor on an event loop."""
+        return self._owner[0] != threading.get_ident() and _running_loop() is None
+
+    def wait(self, patience: float) -> bool:
+        """Block until it is over; False when it took longer than `patience` seconds."""
+        try:
+            self._end.result(timeout=patience)
+        except TimeoutError:
+            return False
+        return True
+
+    def can_wait_async(self) -> bool:
+        """Whether the calling task may wait for it: not for its own request; only under asyncio."""
+        return _running_loop() is not None and self._owner != _loop_or_thread()
+
+    async def wait_async(self, patience: float) -> bool:
+        """Like `wait`, for a task."""
+        done, _ = await asyncio.wait([asyncio.wrap_future(self._end)], timeout=patience)
+        return bool(done)
+
+
+class Flights:
+    """The requests under way, by cache key."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, Flight] = {}
+
+    def join(self, key: str) -> tuple[Flight, bool]:
+        """The flight for `key`, and whether the caller leads it."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[key] = Flight()
+            return flight, True
+
+    def land(self, key: str, flight: Flight, answer: RecordedAnswer | None) -> None:
+        """End a flight that the caller leads."""
+        with self._lock:
+            if self._flights.get(key) is flight:
+                del self._flights[key]
+        flight.land(answer)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _loop_or_thread() -> tuple[int, int]:
+    """The running thread and, within it, the running task."""
+    task = None
+    if _running_loop() is not None:
+        task = asyncio.current_task()
+    return threading.get_ident(), id(task) if task is not None else 0

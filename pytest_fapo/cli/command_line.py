@@ -1,0 +1,198 @@
+"""From the command line to the command; every error that a user can act on is one line.
+Standard library only until the command is known. Each help text answers "when would I want this?".
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from pytest_fapo import __version__
+from pytest_fapo.cli.console import INTERRUPTED, NOTHING_DONE, CommandConsole
+from pytest_fapo.core.errors import FapoError
+
+_DESCRIPTION = "Look after what pytest-fapo leaves in a project. Tests are run and tuned with pytest itself."
+
+_RUN = (
+    "RUN is the name of a run as `fapo runs` lists it, the beginning of one that no other has, or `last`.\n"
+)
+
+_EPILOG = """\
+Exit codes: 0 done, 1 nothing was done (the message says why), 2 the command line is wrong.
+Works in the project's folder and in every folder below it."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser; what it gives has the command to run in `run`, as `module:function`."""
+    parser = argparse.ArgumentParser(
+        prog=_program(),
+        description=_DESCRIPTION,
+        epilog=_RUN + _EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-fapo {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_init(commands)
+    _add_runs(commands)
+    _add_changes(commands)
+    _add_cache(commands)
+    return parser
+
+
+def _program() -> str:
+    return "fapo" if not sys.argv[0].endswith("__main__.py") else "python -m pytest_fapo"
+
+
+_Commands = argparse._SubParsersAction  # argparse has no public name for it
+
+
+def _command(
+    commands: _Commands[argparse.ArgumentParser], name: str, run: str, help: str, more: str = ""
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(
+        name,
+        help=help[0].lower() + help[1:].removesuffix("."),
+        description=textwrap.fill(f"{help} {more}".strip(), 80),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
+    init = _command(
+        commands,
+        "init",
+        "init.init_command:init",
+        "Set a project up: settings, the pipeline fixture, a first case file and its test.",
+        "Files that are there are never overwritten.",
+    )
+    init.add_argument("-y", "--yes", action="store_true", help="ask nothing, take what it finds")
+    init.add_argument("-n", "--dry-run", action="store_true", help="only show what would be written")
+    init.add_argument(
+        "--pipeline",
+        metavar="MODULE:FUNCTION",
+        help="what the cases run through, such as app.pipeline:answer; default: found in the code",
+    )
+
+
+def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:
+    runs = _command(
+        commands, "runs", "run_commands:list_runs", "List the runs of --fapo-optimize, oldest first."
+    )
+    runs.add_argument("--json", action="store_true", help="print JSON, for programs")
+    show = _command(
+        commands, "show", "run_commands:show_run", "Show what a run tried, what came of it and what it cost."
+    )
+    _add_run(show)
+    show.add_argument("-v", "--verbose", action="store_true", help="why each candidate was judged as it was")
+    show.add_argument("--json", action="store_true", help="print JSON, for programs")
+    diff = _command(
+        commands,
+        "diff",
+        "diff_command:diff",
+        "Show what a run changes, or what one of its candidates would have changed.",
+    )
+    _add_run(diff)
+    diff.add_argument(
+        "a", nargs="?", metavar="A", help="a candidate (c3): its whole patch against the original"
+    )
+    diff.add_argument("b", nargs="?", metavar="B", help="another one: the difference from A to B")
+
+
+def _add_changes(commands: _Commands[argparse.ArgumentParser]) -> None:
+    apply = _command(
+        commands,
+        "apply",
+        "run_commands:apply_changes",
+        "Write the patch of a run into the project: all of it or nothing.",
+        "Merged with edits of other lines; refused where a file was edited in the same ones.",
+    )
+    _add_run(apply)
+    undo = _command(
+        commands,
+        "undo",
+        "run_commands:undo_changes",
+        "Give the files that a run has written the exact bytes back that they had.",
+        "Later edits of other lines stay; refused where a file was edited in the same ones.",
+    )
+    _add_run(undo)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _RUN + _EPILOG
+    parser.add_argument("name", metavar="RUN", help="which run: its name or the beginning of it, or `last`")
+
+
+def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
+    cache = commands.add_parser(
+        "cache", help="recorded LLM answers", description="Recorded LLM answers in .fapo/cache."
+    )
+    actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    stats = _command(
+        actions, "stats", "cache_commands:stats", "Count the recorded answers, by model and by API."
+    )
+    stats.add_argument("--json", action="store_true", help="print JSON, for programs")
+    clear = _command(actions, "clear", "cache_commands:clear", "Forget every recorded answer; asks first.")
+    clear.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    export = _command(
+        actions,
+        "export",
+        "cache_commands:export",
+        "Write recorded answers into one file, to be committed or given to CI.",
+    )
+    export.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="the file; default: the first of the setting cache_files, else fapo-cache.json in the project",
+    )
+    export.add_argument(
+        "--all",
+        action="store_true",
+        help="every recorded answer; default: those that the cases used when they last ran",
+    )
+    import_ = _command(
+        actions, "import", "cache_commands:import_", "Take answers from an exported file into the cache."
+    )
+    import_.add_argument("path", metavar="PATH", help="a file that `fapo cache export` has written")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after `fapo`; default: those of this process.
+
+    Returns:
+        the exit code, see `pytest_fapo.cli.console`.
+    """
+    options = make_parser().parse_args(arguments)
+    console = CommandConsole(sys.stdout)
+    module, _, name = options.run.partition(":")
+    command: Callable[..., int] = getattr(import_module(f"pytest_fapo.cli.{module}"), name)
+    try:
+        return command(options, console)
+    except FapoError as error:
+        return _failed(str(error))
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{place}{error.strerror or error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nfapo: interrupted\n")
+        return INTERRUPTED
+    finally:
+        console.close()
+
+
+def _failed(message: str) -> int:
+    from pytest_fapo.capture.redaction import error_text
+    from pytest_fapo.core.printable import encodable
+
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    sys.stderr.write(encodable(f"fapo: {error_text(message)}\n", encoding))
+    return NOTHING_DONE

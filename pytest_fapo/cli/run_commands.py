@@ -1,0 +1,279 @@
+"""`fapo runs`, `fapo show`, `fapo apply` and `fapo undo`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from pytest_fapo.cli.console import NOTHING_DONE, OK, CommandConsole, find_root
+from pytest_fapo.core.record import Record
+from pytest_fapo.core.spending import money
+from pytest_fapo.core.text import listing, percents
+from pytest_fapo.loop.run_folder import RunFolder, began, find_run, runs_of, typed_path
+from pytest_fapo.loop.run_lock import RunLock
+from pytest_fapo.loop.run_summary import Summary
+
+if TYPE_CHECKING:
+    from pytest_fapo.core.candidate import Attempt
+    from pytest_fapo.source.write_back import WriteResult
+
+
+class RunFacts(Record):
+    """What the list of runs says of one."""
+
+    id: str
+    began: str
+    """Local time, ISO 8601."""
+    state: str
+    """`finished`, `unfinished` (killed or interrupted: it can be resumed) or `unreadable`."""
+    stop: str = ""
+    """Why it ended, one of `report.StopReason`."""
+    accepted: int = 0
+    tried: int = 0
+    """Candidates that have a verdict."""
+    scores: dict[str, list[float | None]] = Field(default_factory=dict)
+    """Split to its score before and after, 0 to 1; None where it was not measured."""
+    calls: int = 0
+    cost: float = 0.0
+    """USD of the calls whose model has a known price."""
+    unpriced_models: list[str] = Field(default_factory=list)
+    stand_in: str = ""
+    """Name of the offline model that answered in place of a real one."""
+    writing: str = ""
+    """What became of the files, one of `report.Writing`; `applied`, `undone` or `reviewed` where that came
+    later."""
+
+
+def summary_of(run: RunFolder) -> Summary | None:
+    """The run's closing summary; None where it has none that this version can read."""
+    try:
+        return Summary.model_validate_json((run.path / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def facts_of(run: RunFolder) -> RunFacts:
+    """What the list says of a run; a run that another version wrote is listed as unreadable."""
+    finished = run.find("finished")
+    facts = RunFacts(
+        id=run.path.name,
+        began=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(began(run))),
+        state="finished" if finished else "unfinished",
+    )
+    summary = summary_of(run)
+    if summary is None:
+        facts.tried = sum(event.get("event") == "judged" for event in run.events())
+        if finished:
+            facts.state = "unreadable"
+        return facts
+    facts.stop = summary.stop
+    facts.accepted = summary.accepted
+    facts.tried = summary.accepted + summary.merged + summary.rejected
+    facts.scores = {row.split: [row.before, row.after] for row in summary.splits}
+    facts.calls = summary.spending.calls
+    facts.cost = summary.spending.cost
+    facts.unpriced_models = summary.spending.unpriced_models
+    facts.stand_in = summary.stand_in
+    facts.writing = written_later(run) or summary.writing
+    return facts
+
+
+def written_later(run: RunFolder) -> str:
+    """`applied`, `undone` or `reviewed`, whichever happened last to the run's patch; else empty."""
+    last = ""
+    for event in run.events():
+        if event.get("event") in ("applied", "undone", "reviewed") and event.get("files"):
+            last = str(event["event"])
+    return last
+
+
+_STOPS = {
+    "target": "target reached",
+    "nothing-left": "nothing left",
+    "budget": "budget used up",
+    "not-reproduced": "not reproduced",
+    "no-failures": "no failures",
+}
+
+_FILES = {"patch": "patch only", "declined": "declined", "never": "patch only", "nothing": "no change"}
+
+_LATER = {
+    "applied": "Since then its patch was written into the project (`fapo apply`).",
+    "undone": "Since then its changes were taken back (`fapo undo`).",
+    "reviewed": "Since then what a review let through was written into the project (`pytest --fapo-review`).",
+}
+
+
+def list_runs(options: argparse.Namespace, console: CommandConsole) -> int:
+    """`fapo runs`."""
+    root = find_root()
+    runs = [facts_of(run) for run in runs_of(root)]
+    if options.json:
+        console.json([run.model_dump(mode="json") for run in runs])
+    elif not runs:
+        console.line(f"No run in {root} yet; `pytest --fapo-optimize` makes one.")
+    else:
+        for number, row in enumerate(_table(runs)):
+            console.verbatim((row, "" if number else "dim"))
+    return OK
+
+
+def _table(runs: list[RunFacts]) -> list[str]:
+    """The lines, the header first; a run's name says when it began."""
+    splits = [split for split in ("train", "val", "holdout") if any(split in run.scores for run in runs)]
+    rows = [("run", "stopped", "accepted", *splits, "cost", "files")]
+    for run in runs:
+        accepted = f"{run.accepted} of {run.tried}" if run.tried else "–"
+        scores = [_change(run, split) for split in splits]
+        rows.append((run.id, _stopped(run), accepted, *scores, _cost(run), _files(run)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+
+
+def _stopped(run: RunFacts) -> str:
+    return _STOPS.get(run.stop, run.stop) or run.state
+
+
+def _files(run: RunFacts) -> str:
+    return _FILES.get(run.writing, run.writing) or "–"
+
+
+def _cost(run: RunFacts) -> str:
+    if run.state == "unreadable" or not run.stop:
+        return "–"
+    if run.stand_in:
+        return "free"
+    more = "+ ?" if run.unpriced_models else ""
+    return " ".join(filter(None, [money(run.cost) if run.cost or not more else "", more])) or "?"
+
+
+def _change(run: RunFacts, split: str) -> str:
+    before, after = run.scores.get(split, [None, None])
+    if before is None and after is None:
+        return "–"
+    first, last = percents(before, after)
+    return f"{first.removesuffix(' %')} → {last}"
+
+
+def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
+    """`fapo show RUN`."""
+    run = find_run(find_root(), options.name)
+    summary, attempts = summary_of(run), attempts_of(run)
+    if options.json:
+        document: dict[str, Any] = facts_of(run).model_dump(mode="json")
+        document["summary"] = summary.model_dump(mode="json") if summary is not None else None
+        document["attempts"] = [attempt.model_dump(mode="json") for attempt in attempts]
+        console.json(document)
+        return OK
+    facts = facts_of(run)
+    console.line((f"Run {facts.id}, began {facts.began.replace('T', ' ')}", "bold"))
+    console.line("")
+    _show_attempts(run, attempts, console, verbose=options.verbose)
+    if summary is not None and summary.stop not in ("interrupted", "no-answer"):
+        from pytest_fapo.views.closing_summary import render_summary
+
+        terminal = console.terminal
+        render_summary(summary, console.file, tty=terminal.tty, color=terminal.color)
+        _show_report(run, console)
+        _show_later(facts, console)
+    elif facts.state == "unreadable":
+        console.line("Its summary was written by another version of pytest-fapo; the files are in", indent=0)
+        console.verbatim(f"    {run.path}")
+    else:
+        console.line("It did not come to its end. Go on with: pytest --fapo-resume")
+    return OK
+
+
+def attempts_of(run: RunFolder) -> list[Attempt]:
+    """The judged attempts, each once, in the order of their verdicts; failed proposals too."""
+    from pytest_fapo.core.candidate import Attempt
+
+    found: dict[str, Attempt] = {}
+    for event in run.events():
+        if event.get("event") in ("judged", "proposal-failed"):
+            try:
+                attempt = Attempt.model_validate(event["attempt"])
+            except (KeyError, ValueError):
+                continue  # another version's, or torn
+            found[attempt.candidate.id] = attempt
+    return list(found.values())
+
+
+def _show_attempts(
+    run: RunFolder, attempts: list[Attempt], console: CommandConsole, *, verbose: bool
+) -> None:
+    from pytest_fapo.loop.run_summary import candidate_parts
+    from pytest_fapo.views.progress import attempt_details
+
+    reference = run.load_evaluation("reference.json") if verbose else None
+    splits = {name: item.split for name, item in reference.items.items()} if reference else {}
+    for attempt in attempts:
+        console.line(*candidate_parts(attempt), indent=3)
+        for detail in attempt_details(attempt, splits) if verbose else []:
+            console.line(("   " + detail, "dim"), indent=5)
+    if not attempts:
+        console.line("No candidate was judged.")
+
+
+def _show_report(run: RunFolder, console: CommandConsole) -> None:
+    report = run.path / "report.html"
+    if report.is_file():
+        console.terminal.labelled("Report", typed_path(report), column=12)
+
+
+def _show_later(facts: RunFacts, console: CommandConsole) -> None:
+    told = _LATER.get(facts.writing)
+    if told is not None:
+        console.line((told, "bold"))
+
+
+_RunAction = Callable[[Path, "RunFolder"], "WriteResult"]
+
+
+def apply_changes(options: argparse.Namespace, console: CommandConsole) -> int:
+    """`fapo apply RUN`."""
+    from pytest_fapo.loop.apply_undo import apply_run
+
+    return _carry_out(options.name, console, apply_run, done="Written", idle="hold the run's changes already")
+
+
+def undo_changes(options: argparse.Namespace, console: CommandConsole) -> int:
+    """`fapo undo RUN`."""
+    from pytest_fapo.loop.apply_undo import undo_run
+
+    return _carry_out(
+        options.name, console, undo_run, done="Taken back", idle="are as before the run already"
+    )
+
+
+def _carry_out(name: str, console: CommandConsole, action: _RunAction, *, done: str, idle: str) -> int:
+    root = find_root()
+    run = find_run(root, name)
+    with RunLock(root / ".fapo").held():
+        result = action(run.project, run)
+    if result.conflicts:
+        console.line(("Nothing was changed, because not all of it could be:", "bold"))
+        for path, reason in sorted(result.conflicts.items()):
+            console.line(f"    {path}: {reason}", indent=8)
+        patch = run.path / "changes.patch"
+        if patch.is_file():
+            console.line("The run's changes as text:")
+            console.verbatim(f"    fapo diff {run.path.name}")
+        return NOTHING_DONE
+    if not result.written:
+        console.line(f"Nothing to do: the files {idle}.")
+        return NOTHING_DONE
+    console.line((f"{done}, run {run.path.name}: {listing(sorted(result.written))}.", "bold"))
+    merged = getattr(result, "merged", [])
+    if merged:
+        files = listing(merged)
+        console.line(
+            f"{files} had been edited since the run: it holds both changes now, which nobody has proven."
+        )
+    console.verbatim("Next    git diff" if not merged else "Next    pytest")
+    return OK

@@ -1,0 +1,85 @@
+"""`--fapo-optimize` and `--fapo-resume`: the search, once the tests have given the baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_fapo.core.pytest_terminal import PytestTerminal
+from pytest_fapo.core.stash import COMMAND_KEY
+
+if TYPE_CHECKING:
+    from pytest_fapo.core.evaluation import Evaluation
+    from pytest_fapo.diagnosis.model_reader import LLMReader
+    from pytest_fapo.loop.run_folder import RunFolder
+    from pytest_fapo.loop.run_result import ScopeSnapshot
+    from pytest_fapo.loop.run_summary import Summary
+    from pytest_fapo.propose.proposer import Proposer
+    from pytest_fapo.review.model_reviewer import LLMReviewer
+    from pytest_fapo.session.fapo_session import FapoSession
+    from pytest_fapo.shadow.tree_state import TreeState
+
+
+class PreparedRun:
+    """What `--fapo-optimize` has made ready before the first test ran."""
+
+    def __init__(
+        self,
+        run: RunFolder,
+        snapshot: ScopeSnapshot,
+        proposers: list[Proposer],
+        readers: tuple[LLMReader | None, LLMReviewer | None],
+        summary: Summary | None,
+        begun: TreeState,
+    ) -> None:
+        self.run = run
+        self.snapshot = snapshot
+        self.proposers = proposers
+        self.reader, self.reviewer = readers
+        self.summary = summary
+        """Of a resumed run whose files are written already."""
+        self.begun = begun
+        """The project before its tests ran."""
+
+
+def output_files(config: pytest.Config, root: Path) -> list[str]:
+    """Files of the project that options name, such as reports: a session writes them by itself."""
+    named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
+    places = [Path(config.invocation_params.dir, value) for value in named]
+    return [place.relative_to(root).as_posix() for place in places if place.is_relative_to(root)]
+
+
+def optimize_failures(
+    config: pytest.Config, session: FapoSession, baseline: Evaluation, out: PytestTerminal
+) -> Summary:
+    from pytest_fapo.commands.run_request import make_request
+    from pytest_fapo.loop.optimization import optimize
+    from pytest_fapo.views.closing_summary import render_summary
+    from pytest_fapo.views.progress import Progress
+
+    prepared: PreparedRun = config.stash[COMMAND_KEY]
+    summary = prepared.summary
+    if summary is None:
+        session.activate()  # the optimizer's own calls are cached and counted like the pipeline's
+        request = make_request(
+            config,
+            session,
+            baseline,
+            run=prepared.run,
+            snapshot=prepared.snapshot,
+            proposers=prepared.proposers,
+            reader=prepared.reader,
+            reviewer=prepared.reviewer,
+            begun=prepared.begun,
+            out=out,
+        )
+        out.file.write("\n")
+        progress = Progress(
+            out.file, tty=out.tty, verbosity=getattr(config.option, "verbose", 0), color=out.color
+        )
+        with progress:
+            summary = optimize(request, progress)
+    render_summary(summary, out.file, tty=out.tty, color=out.color)
+    return summary

@@ -1,0 +1,9 @@
+"""What every room shares: the records that pass between rooms, the settings, errors, and plain text
+helpers.
+
+In: nothing of the package; this room imports no other. Out: one file for each arrow of the data flow
+(`case`, `trace`, `evaluation`, `diagnosis`, `evidence`, `candidate`, `baseline`, `gate_result`),
+`[tool.fapo]` read and validated (`project_file`, `settings`, `scope`), the tree of errors, and numbers and
+lists as text.
+Start with `record.py`, then read the records in the order above.
+"""

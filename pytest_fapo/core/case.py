@@ -1,0 +1,37 @@
+"""A labelled case: inputs, what is expected of them, and the split that says who may see it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, JsonValue
+
+from pytest_fapo.core.record import Record, Split
+
+if TYPE_CHECKING:
+    Json = Any
+    """JSON data whose shape only the user knows: their typed tests may index it."""
+else:
+    Json = JsonValue
+
+
+class Case(Record):
+    """One labelled example of a pipeline. `inputs` that are a mapping become keyword arguments."""
+
+    id: str
+    inputs: Json
+    expected: Json = None
+    split: Split = "train"
+    tags: list[str] = Field(default_factory=list)
+    weight: float = 1.0
+    expected_steps: dict[str, JsonValue] = Field(default_factory=dict)
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    label_set: str = ""
+    """Names the labels of its source: equal for tests whose sources give the same cases the same labels."""
+    origin: str = ""
+    """Where the case was read, `file:line` where a line is known; for messages only."""
+
+    @property
+    def key(self) -> str:
+        """Return what tells the case from all others: another source may have its id with other labels."""
+        return f"{self.label_set}:{self.id}"

@@ -1,0 +1,243 @@
+"""One pytest run over cases on one tree: the verdict of every item, the traces, and what it spent."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.record import Outcome, Record, Split, canonical_json
+from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.core.unanswered import Unanswered
+
+
+class ItemResult(Record):
+    """The verdict of one pytest item (test × case); items without a case are the suite's other tests."""
+
+    nodeid: str
+    outcome: Outcome
+    case_id: str | None = None
+    pipeline: str | None = None
+    split: Split | None = None
+    weight: float = 1.0
+    explanation: str = ""
+    """pytest's own words for the failure (assertion explanation or exception), a few lines at most."""
+    test: str = ""
+    """Node id without the parametrization."""
+    repeat: int = 1
+    """Which of the case's `--fapo-repeats` runs this is, from 1."""
+    error_type: str = ""
+    """Class name of the exception that failed the item."""
+    scores: dict[str, float] = Field(default_factory=dict)
+    feedback: list[str] = Field(default_factory=list)
+    duration: float = 0.0
+    trace_id: str | None = None
+    test_calls: list[LLMCall] = Field(default_factory=list)
+    """LLM calls that the test made itself beside its run, as to a model that judges the output."""
+    unanswered: list[Unanswered] = Field(default_factory=list)
+    """Calls of its run, and of the test itself (a model that judges), that got no whole answer: then the
+    outcome says nothing of the pipeline, whatever it is."""
+
+    @property
+    def first_nodeid(self) -> str:
+        """Node id of the first repeat: equal for all repeats of one test on one case."""
+        if self.repeat == 1:
+            return self.nodeid
+        head, mark, tail = self.nodeid.rpartition(f"~r{self.repeat}")
+        return head + tail if mark else self.nodeid
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome in ("passed", "xpassed")
+
+    @property
+    def counts(self) -> bool:
+        """Whether the item takes part in a score: it ran with whole answers and was expected to pass."""
+        return not self.unanswered and self.outcome in ("passed", "xpassed", "failed", "error")
+
+
+class Evaluation(Record):
+    """One pytest run over cases on one tree."""
+
+    items: dict[str, ItemResult] = Field(default_factory=dict)
+    """By node id."""
+    traces: dict[str, Trace] = Field(default_factory=dict)
+    """By `ItemResult.trace_id`."""
+    cases: dict[str, Case] = Field(default_factory=dict)
+    """By node id, for the items that have a case."""
+    spending: Spending = Field(default_factory=Spending)
+    exit_code: int = 0
+    complete: bool = True
+    """False where the run stopped before every selected item had a verdict."""
+    stopped: str = ""
+    """Why an incomplete run stopped, in words."""
+    dropped_at: str = ""
+    """Name of the stage after which a staged evaluation was dropped, else empty."""
+    loaded_files: list[str] = Field(default_factory=list)
+    """Paths (relative, POSIX) of the watched files that were really opened or imported from this tree."""
+    outside_files: list[str] = Field(default_factory=list)
+    """Paths relative to the tree (`../data/x.csv`) that the tests looked for beside it and did not find."""
+    notes: list[str] = Field(default_factory=list)
+    """What a person should know of the run: refused writes into the project, files read past its copy."""
+    duration: float = 0.0
+
+    def in_split(self, split: Split) -> list[ItemResult]:
+        return [item for item in self.items.values() if item.split == split and item.counts]
+
+    def score(self, split: Split) -> float | None:
+        """Weighted share of passing items of `split`, 0 to 1; None where the split has no item."""
+        return weighted_mean((item.weight, item.passed) for item in self.in_split(split))
+
+    def not_counting(self, case_ids: Collection[str]) -> Evaluation:
+        """The same with these cases' train items in no split: guarded like any test, and in no score."""
+        if not case_ids:
+            return self
+        items = {
+            nodeid: item.model_copy(update={"split": None})
+            if item.split == "train" and item.case_id in case_ids
+            else item
+            for nodeid, item in self.items.items()
+        }
+        return self.model_copy(update={"items": items})
+
+    @property
+    def outage(self) -> Outage:
+        """The items that have no verdict for want of answers."""
+        return Outage(self.items.values())
+
+    @property
+    def answered(self) -> Evaluation:
+        """The same without the items that an outage has kept from their verdict."""
+        if not self.outage:
+            return self
+        items = {nodeid: item for nodeid, item in self.items.items() if not item.unanswered}
+        return self.model_copy(update={"items": items})
+
+    def judged_otherwise(
+        self, item: ItemResult, other: Evaluation, its: ItemResult
+    ) -> tuple[LLMCall, LLMCall] | None:
+        """A question that the tests of two runs asked alike, of the same output, and got other answers to.
+
+        Then it is the judge that varies, not the pipeline. None where no judge was asked or outputs differ.
+
+        Args:
+            item: one run's item, of this evaluation.
+            other: the evaluation that the other run belongs to.
+            its: the item there.
+        """
+        one, two = self.trace_of(item), other.trace_of(its)
+        same = one is not None and two is not None and one.error is two.error is None
+        if not same or canonical_json(one.output) != canonical_json(two.output):  # type: ignore[union-attr]
+            return None
+        for call, again in zip(item.test_calls, its.test_calls, strict=False):
+            alike = (call.model, call.messages) == (again.model, again.messages)
+            if alike and call.answered and again.answered and call.answer != again.answer:
+                return call, again
+        return None
+
+    def with_items_of(self, other: Evaluation, nodeids: Collection[str]) -> Evaluation:
+        """The same with these items, and their traces, as they are in another evaluation."""
+        items = {nodeid: other.items[nodeid] for nodeid in nodeids if nodeid in other.items}
+        traces = {
+            item.trace_id: other.traces[item.trace_id]
+            for item in items.values()
+            if item.trace_id in other.traces and item.trace_id is not None
+        }
+        update = {"items": {**self.items, **items}, "traces": {**self.traces, **traces}}
+        return self.model_copy(update=update)
+
+    def trace_of(self, item: ItemResult) -> Trace | None:
+        return self.traces.get(item.trace_id) if item.trace_id else None
+
+    def take(self, record: Mapping[str, Any], trace: Trace | None = None) -> ItemResult:
+        """Add a record of the hook `pytest_fapo_item`; a later one of its item (a rerun) replaces it.
+
+        Args:
+            record: the record.
+            trace: its trace, where it is at hand and need not be read again.
+        """
+        item = ItemResult.model_validate(record["item"])
+        self.items[item.nodeid] = item
+        if record.get("case"):
+            self.cases[item.nodeid] = Case.model_validate(record["case"])
+        if record.get("trace") and item.trace_id:
+            self.traces[item.trace_id] = trace or Trace.model_validate(record["trace"])
+        return item
+
+
+def weighted_mean(items: Iterable[tuple[float, float]]) -> float | None:
+    """Return the weighted mean; None where nothing has a weight.
+
+    All weights times one number give the same mean to the last digit: it is compared with targets and floors.
+
+    Args:
+        items: the weight of each and its value; True and False count as 1 and 0.
+    """
+    pairs = list(items)
+    largest = max((weight for weight, _ in pairs), default=0.0)
+    if not largest:
+        return None
+    total = math.fsum(weight / largest for weight, _ in pairs)
+    return round(math.fsum(weight / largest * value for weight, value in pairs) / total, 12)
+
+
+class Outage:
+    """Items that have no verdict because calls of theirs got no whole answer.
+
+    False where there are none.
+    """
+
+    def __init__(self, items: Iterable[ItemResult]) -> None:
+        self.items = [item for item in items if item.unanswered]
+
+    def __bool__(self) -> bool:
+        return bool(self.items)
+
+    @property
+    def nodeids(self) -> list[str]:
+        return [item.nodeid for item in self.items]
+
+    @property
+    def rejected(self) -> bool:
+        """True if the provider rejected a key, an account or a model: asking again does not help."""
+        return any(each.rejected for item in self.items for each in item.unanswered)
+
+    @property
+    def summary(self) -> str:
+        """`16 cases got no answer from the model (HTTP 500 x16)`."""
+        units: dict[tuple[str, str], str] = {}
+        for item in self.items:
+            unit = (item.pipeline or "", item.case_id) if item.case_id else ("", item.nodeid)
+            units.setdefault(unit, item.unanswered[0].reason)
+        reasons = Counter(units.values()).most_common()
+        said = ", ".join(f"{reason} x{number:,}" for reason, number in reasons)
+        noun = "case" if all(item.case_id for item in self.items) else "test"
+        return f"{len(units):,} {noun}{'' if len(units) == 1 else 's'} got no answer from the model ({said})"
+
+    @property
+    def words(self) -> str:
+        """What the provider said, or the error of the connection: the most frequent of all."""
+        said = Counter(
+            (not each.rejected, each.words) for item in self.items for each in item.unanswered if each.words
+        )
+        if not said:
+            return ""
+        # A rejected key explains more than anything else.
+        return min(said.items(), key=lambda pair: (pair[0][0], -pair[1]))[0][1]
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.rejected:
+            return "check the key, the account and the model's name, then run again"
+        return "run again when it answers; what was answered is kept"
+
+    @property
+    def sentence(self) -> str:
+        """The summary with the provider's own words."""
+        return f"{self.summary}: {self.words}" if self.words else self.summary

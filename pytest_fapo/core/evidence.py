@@ -1,0 +1,65 @@
+"""What a proposer sees: the cluster to fix, its cases and traces, what it may edit, earlier attempts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_fapo.core.candidate import Artifact, Attempt, Candidate
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster
+from pytest_fapo.core.record import Level, Record
+from pytest_fapo.core.trace import Trace
+
+
+class EvidenceCase(Record):
+    """One train case as a proposer may see it."""
+
+    case: Case
+    nodeid: str
+    passed: bool
+    explanation: str = ""
+    feedback: list[str] = Field(default_factory=list)
+    trace: Trace | None = None
+
+
+class Repair(Record):
+    """A candidate that won but broke something, on its way back to its proposer."""
+
+    candidate: Candidate
+    broken: list[EvidenceCase]
+    """The train cases that passed before and fail with it, with their traces under the candidate."""
+    broken_val: int = 0
+    """How many val cases broke; which ones is not told."""
+    broken_holdout: bool = False
+
+
+class Evidence(Record):
+    """All that a proposer sees. Train cases only: val and holdout never get here."""
+
+    cluster: Cluster
+    cases: list[EvidenceCase]
+    """Every train item with the cluster's pipeline and labels, failing and passing."""
+    artifacts: list[Artifact]
+    """The artifacts that may be edited at `level`, with their texts as of the parent."""
+    level: Level = "prompt"
+    """The highest level that may be edited now; `artifacts` holds those of the lower levels too."""
+    memory: list[Attempt] = Field(default_factory=list)
+    parent: str = ""
+    together: list[Cluster] = Field(default_factory=list)
+    """Clusters of other steps that fail in the same cases: only edits of all these steps together show."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Path to text of the pipeline's Python files, for reading; only artifacts may be edited."""
+    demonstrations: Literal["made", "train", "off"] = "made"
+    """Whether examples may be added, and whether they may quote train cases."""
+    max_demonstrations: int = 8
+    creatable: list[str] = Field(default_factory=list)
+    """Patterns of the scope for which new prompt files may be created."""
+    escalation: str = ""
+    """Why the levels below `level` were left, with figures; empty at the lowest."""
+
+    def failing(self) -> list[EvidenceCase]:
+        """The cases of the cluster, in order."""
+        wanted = set(self.cluster.nodeids)
+        return [case for case in self.cases if case.nodeid in wanted]

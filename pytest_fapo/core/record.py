@@ -1,0 +1,79 @@
+"""The base class of all records, their closed vocabularies, and digests that name a content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Split = Literal["train", "val", "holdout"]
+
+SPLITS: tuple[Split, ...] = ("train", "val", "holdout")
+
+Level = Literal["prompt", "param", "structure"]
+
+LEVELS: tuple[Level, ...] = ("prompt", "param", "structure")
+"""Cheapest first."""
+
+Outcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+
+Category = Literal[
+    "infrastructure",  # the provider or the network failed; no edit of ours helps
+    "exception",  # the user's own code raised inside a step
+    "tool",  # a tool call failed: timeout, unknown tool, invalid arguments, permission
+    "truncated",  # finish reason "length"
+    "refusal",  # the model declined
+    "schema",  # an output that should be structured does not parse or lacks fields
+    "format",  # the right answer inside the wrong form
+    "label",  # one of a closed set of labels was expected, another was given
+    "missing-input",  # the case lacks what the step needs, and the step did not say so
+    "requirement",  # the text lacks something that it must contain, or contains what it must not
+    "retrieval",  # the needed passages were not retrieved
+    "cascade",  # an early step came back empty and everything after it too
+    "empty",  # a step came back empty
+    "content",  # a wrong answer in the right form
+    "unknown",
+]
+
+
+class Record(BaseModel):
+    """Base of all records: unknown fields are errors, so that a stale file is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Only what differs from the defaults: pytest prints cases above every traceback."""
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            if name not in fields or value != fields[name].get_default(call_default_factory=True):
+                yield name, value
+
+
+def text_digest(value: str | bytes) -> str:
+    """A short name for a content, for file names and comparison."""
+    data = value.encode() if isinstance(value, str) else value
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def canonical_json(value: Any) -> str:
+    """One spelling for one JSON value: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def json_or_text(value: Any) -> Any:
+    """A text that is JSON as its data; anything else as it is. Models give tool arguments like that."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def files_digest(files: Mapping[str, bytes]) -> str:
+    """Name of a patch: a hash over the paths and contents that it gives."""
+    body = sorted((path, text_digest(content)) for path, content in files.items())
+    return hashlib.sha256(json.dumps(body).encode()).hexdigest()[:16]

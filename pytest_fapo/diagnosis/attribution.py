@@ -1,0 +1,338 @@
+"""`diagnose`: the rules over every failing case, repeats that differ, a model that reads, interventions,
+clusters.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from pytest_fapo.core.candidate import Artifact
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Diagnosis, Finding
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split, canonical_json
+from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
+from pytest_fapo.diagnosis.clusters import FieldMaps, ceilings, make_clusters
+from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribution, Opinion, shown
+from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
+from pytest_fapo.diagnosis.interventions import Intervene, investigate
+from pytest_fapo.diagnosis.rules.failed_calls import (
+    exception,
+    infrastructure,
+    no_answer,
+    raised_unasked,
+    refusal,
+    truncated,
+)
+from pytest_fapo.diagnosis.rules.field_values import field_values
+from pytest_fapo.diagnosis.rules.grounding import not_given, overlap
+from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, empty, schema, too_few
+from pytest_fapo.diagnosis.rules.step_labels import labelled_steps
+from pytest_fapo.diagnosis.rules.text_requirements import requirement
+from pytest_fapo.diagnosis.rules.tool_calls import failed_tools, unfinished
+from pytest_fapo.diagnosis.trace_view import StepView, TraceView
+
+_CONFIDENT = 0.8
+
+
+def find_noise(attributions: Sequence[FailureAttribution], evaluation: Evaluation) -> None:
+    """Correct the findings of items of which another repeat passes: what differs first is the cause."""
+    repeats: dict[str, list[ItemResult]] = defaultdict(list)
+    for item in evaluation.items.values():
+        if item.counts:
+            repeats[item.first_nodeid].append(item)
+    for attribution in attributions:
+        item = attribution.failure.item
+        runs = repeats[item.first_nodeid]
+        good = [other for other in runs if other.passed]
+        for other in good:
+            judged = evaluation.judged_otherwise(item, evaluation, other)
+            if judged is not None:
+                _blame_judge(attribution, *judged)
+                break
+        trace = evaluation.trace_of(good[0]) if good else None
+        view = attribution.failure.view
+        if trace is None or view is None or attribution.finding.category == "infrastructure":
+            continue
+        found = _first_difference(view, TraceView(trace, attribution.failure.fields.helpers))
+        if found is not None:
+            _correct(attribution, *found, passed=len(good), runs=len(runs))
+
+
+def _blame_judge(attribution: FailureAttribution, bad: LLMCall, good: LLMCall) -> None:
+    """The pipeline gave the same output both times: it has no part in the failure."""
+    evidence = (
+        f"the judge varies over the same output: asked the same, {bad.model or 'it'} said "
+        f"{shown(bad.answer, 60)} here and {shown(good.answer, 60)} there"
+    )
+    attribution.change(step="", category="infrastructure", confidence=1.0, evidence=evidence, also=[])
+
+
+def _first_difference(bad: TraceView, good: TraceView) -> tuple[StepView, StepView] | None:
+    for step in bad.steps:
+        other = good.by_key(step.key)
+        if other is None:
+            return None
+        asked_alike = canonical_json(step.step.inputs) == canonical_json(other.step.inputs)
+        if step.calls and asked_alike and canonical_json(step.output) != canonical_json(other.output):
+            return step, other
+    return None
+
+
+def _correct(
+    attribution: FailureAttribution, bad: StepView, good: StepView, *, passed: int, runs: int
+) -> None:
+    finding = attribution.finding
+    warm = any(call.parameters.get("temperature", 1) != 0 for call in bad.calls)
+    same = finding.step == bad.key
+    evidence = (
+        f"{passed} of {runs} runs of this case pass: asked the same, {bad.key} gave {shown(bad.output, 80)} "
+        f"here and {shown(good.output, 80)} there"
+    )
+    attribution.change(
+        step=bad.key,
+        category=finding.category if same else "content",
+        level="param" if warm else "prompt",
+        confidence=max(finding.confidence if same else 0.0, _CONFIDENT),
+        evidence=evidence,
+        expected=finding.expected if same else good.output,
+        actual=bad.output,
+        field=finding.field if same else "",
+    )
+
+
+READ_OF_A_GROUP = 6
+"""Items that look alike are read up to this number; where these agree, it holds for the others too."""
+
+AGREED = 0.8
+
+_MOST_SURE = 0.85
+"""Confidence that a reader's word alone can give a finding."""
+
+
+class FailureReader(Protocol):
+    """Reads what the rules are unsure of."""
+
+    def read(self, attributions: Sequence[FailureAttribution]) -> Mapping[str, Opinion]:
+        """Opinions by node id, for as many of the items as there is one; never raises."""
+        ...
+
+
+def consult_reader(attributions: Sequence[FailureAttribution], reader: FailureReader) -> None:
+    """Let the reader look at the unsure items and correct their findings by what it says."""
+    groups: dict[tuple[str, ...], list[FailureAttribution]] = defaultdict(list)
+    for attribution in attributions:
+        if attribution.unsure and attribution.failure.view is not None:
+            groups[attribution.group].append(attribution)
+    chosen = [one for group in groups.values() for one in group[:READ_OF_A_GROUP]]
+    opinions = reader.read(chosen) if chosen else {}
+    for group in groups.values():
+        _weigh_group(group, opinions)
+
+
+def _weigh_group(group: Sequence[FailureAttribution], opinions: Mapping[str, Opinion]) -> None:
+    told = [opinion for one in group if (opinion := opinions.get(one.finding.nodeid)) is not None]
+    counts = Counter((opinion.step, opinion.category) for opinion in told)
+    common = None
+    if len(told) >= 2 and counts.most_common(1)[0][1] >= AGREED * len(told):
+        wanted = counts.most_common(1)[0][0]
+        common = next(opinion for opinion in told if (opinion.step, opinion.category) == wanted)
+    for one in group:
+        opinion = opinions.get(one.finding.nodeid) or common
+        if opinion is not None:
+            _weigh(one, opinion)
+
+
+def _weigh(attribution: FailureAttribution, opinion: Opinion) -> None:
+    finding = attribution.finding
+    sure = min(opinion.confidence, _MOST_SURE)
+    if opinion.step != finding.step:
+        attribution.other = opinion
+        if sure <= finding.confidence:
+            return
+        attribution.change(field="", expected=None, actual=None)
+    else:
+        sure = max(sure, finding.confidence)
+    table = _level_of(attribution, opinion)
+    attribution.change(
+        step=opinion.step,
+        category=opinion.category,
+        level=opinion.level or table,
+        confidence=round(sure, 2),
+        evidence=opinion.evidence or finding.evidence,
+        source="llm",
+    )
+
+
+def _level_of(attribution: FailureAttribution, opinion: Opinion) -> str:
+    """The level that the table gives to a category and step."""
+    failure = attribution.failure
+    step = failure.view.by_key(opinion.step) if failure.view is not None else None
+    table: Finding = failure.finding(opinion.category, step, opinion.evidence, confidence=opinion.confidence)
+    return table.level
+
+
+def fallback(failure: Failure) -> Finding:
+    """The last step that asked a model, or the pipeline as a whole."""
+    if failure.view is None:
+        return failure.finding(
+            "unknown", None, "the test left no trace: its pipeline never ran", confidence=0.1
+        )
+    step = failure.last_step
+    if step is None:
+        return failure.finding(
+            "unknown", None, "the trace holds no step and no LLM call", confidence=0.1, level="structure"
+        )
+    first = next((line for line in failure.item.explanation.splitlines() if line.strip()), "")
+    about = f" ({first.strip()[:120]})" if first else ""
+    return failure.finding(
+        "content" if step.calls else "unknown",
+        step,
+        f"no step is known to be wrong{about}; taken to be the last one",
+        confidence=0.3,
+    )
+
+
+Rule = Callable[[Failure], "Finding | None"]
+
+RULES: tuple[Rule, ...] = (
+    infrastructure,
+    raised_unasked,
+    refusal,
+    truncated,
+    labelled_steps,
+    failed_tools,
+    unfinished,
+    schema,
+    exception,
+    cascade,
+    not_given,
+    cut_short,
+    too_few,
+    field_values,
+    requirement,
+    overlap,
+    empty,
+    fallback,
+)
+
+
+def diagnose(
+    evaluation: Evaluation,
+    *,
+    artifacts: Sequence[Artifact],
+    split: Split | None = "train",
+    reader: FailureReader | None = None,
+    intervene: Intervene | None = None,
+    limit: int = 0,
+    extra: Sequence[AttributeHook] = (),
+) -> Diagnosis:
+    """Attribute every failing case to a step and group the findings by cause.
+
+    Args:
+        evaluation: a run of the cases; items without a case are left out.
+        artifacts: the editable pieces of all levels; clusters name those that their step was seen to use.
+        split: look at the cases of this split only; None looks at all.
+        reader: a model that reads what the rules leave unsure.
+        intervene: runs cases again with a step's output replaced, where rules and reader are unsure or
+            disagree, or several steps are wrong.
+        limit: how many runs of a case the interventions may cost.
+        extra: rules of the user's own, asked before all others.
+
+    Never raises on odd traces: a case that no rule understands becomes a finding of low confidence.
+    """
+    chosen = [
+        item
+        for item in evaluation.items.values()
+        if item.nodeid in evaluation.cases and (split is None or item.split == split)
+    ]
+    items = [item for item in chosen if item.counts]
+    maps = _field_maps(evaluation, items)
+    attributions = [_attribution(evaluation, item, maps, extra) for item in items if not item.passed]
+    # Without a whole answer nothing can be learned of a step, whatever the test made of it.
+    outages = [no_answer(_failure(evaluation, item, {})) for item in chosen if item.unanswered]
+    find_noise(attributions, evaluation)
+    if reader is not None:
+        consult_reader(attributions, reader)
+    spent = investigate(attributions, intervene, limit) if intervene is not None and limit > 0 else 0
+    findings = [*outages, *(attribution.finding for attribution in attributions)]
+    clusters = make_clusters(
+        [finding for finding in findings if finding.category != "infrastructure"],
+        items=items,
+        maps=maps,
+        artifacts=artifacts,
+    )
+    return Diagnosis(
+        findings=findings,
+        clusters=clusters,
+        infrastructure=[finding for finding in findings if finding.category == "infrastructure"],
+        ceilings=ceilings(clusters, items),
+        interventions=spent,
+    )
+
+
+def artifacts_of(
+    step: str, pipeline: str, evaluation: Evaluation, artifacts: Sequence[Artifact]
+) -> list[str]:
+    """Addresses of the artifacts that a step of a pipeline was seen to use on train.
+
+    Args:
+        step: the step's key.
+        pipeline: name of the pipeline fixture.
+        evaluation: whose traces are looked at.
+        artifacts: of all levels.
+    """
+    items = [
+        item
+        for item in evaluation.items.values()
+        if item.pipeline == pipeline and item.split == "train" and item.nodeid in evaluation.cases
+    ]
+    maps = _field_maps(evaluation, items).values()
+    views = [reading.view for fields in maps for reading in fields.readings]
+    return artifacts_of_step(step, views, artifacts)
+
+
+def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
+    """One map per pipeline and label set, each run once; a run passed when all its items of the set did."""
+    runs: dict[tuple[str, str], dict[tuple[str, int], tuple[Case, Trace, bool]]] = {}
+    for item in items:
+        trace = evaluation.trace_of(item)
+        if trace is None:
+            continue
+        case = evaluation.cases[item.nodeid]
+        mine = runs.setdefault((item.pipeline or "", case.label_set), {})
+        before = mine.get((case.id, item.repeat))
+        passed = item.passed and (before is None or before[2])
+        mine[case.id, item.repeat] = (case, trace, passed)
+    return {place: FieldMap.of(found.values()) for place, found in runs.items()}
+
+
+def _attribution(
+    evaluation: Evaluation, item: ItemResult, maps: FieldMaps, extra: Sequence[AttributeHook]
+) -> FailureAttribution:
+    failure = _failure(evaluation, item, maps)
+    for hook in extra:
+        finding = hook(evaluation, item)
+        if finding is not None:
+            own = {"source": "hook", "label_set": failure.case.label_set}
+            return FailureAttribution(failure, finding.model_copy(update=own))
+    return FailureAttribution(failure, _by_rules(failure))
+
+
+def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failure:
+    case = evaluation.cases[item.nodeid]
+    fields = maps.get((item.pipeline or "", case.label_set)) or FieldMap([])
+    trace = evaluation.trace_of(item)
+    reading = None if trace is None else CaseRun(case, TraceView(trace, fields.helpers), passed=False)
+    return Failure(item, case, reading, fields)
+
+
+def _by_rules(failure: Failure) -> Finding:
+    for rule in RULES:
+        finding = rule(failure)
+        if finding is not None:
+            return finding
+    raise AssertionError("the last rule always gives a finding")  # pragma: no cover

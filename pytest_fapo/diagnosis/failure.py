@@ -1,0 +1,207 @@
+"""One failing item with all that the rules ask about it, and what is known of its cause while a diagnosis
+goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Category, Level
+from pytest_fapo.diagnosis.assertions import Assertion, read_assertion, read_requirement
+from pytest_fapo.diagnosis.field_map import OUTPUT, CaseRun, FieldMap
+from pytest_fapo.diagnosis.loose_values import alike, normal, plain, same
+from pytest_fapo.diagnosis.trace_view import StepView, TraceView
+
+_BY_PROMPT: frozenset[Category] = frozenset(
+    {"refusal", "schema", "format", "label", "missing-input", "requirement", "empty", "content", "unknown"}
+)
+
+MAX_SHOWN = 160
+
+
+class Failure:
+    """A failing item, its trace, its explanation, and what its siblings taught about the fields."""
+
+    def __init__(self, item: ItemResult, case: Case, reading: CaseRun | None, fields: FieldMap) -> None:
+        self.item = item
+        self.case = case
+        self.reading = reading
+        self.fields = fields
+
+    @property
+    def view(self) -> TraceView | None:
+        return self.reading.view if self.reading is not None else None
+
+    @cached_property
+    def assertion(self) -> Assertion:
+        return read_assertion(self.item.explanation, self.item.error_type)
+
+    @property
+    def last_step(self) -> StepView | None:
+        """The last step that asked a model, else the last step."""
+        if self.view is None:
+            return None
+        return self.view.last_asking() or (self.view.steps[-1] if self.view.steps else None)
+
+    def expected_value(self, name: str) -> Any:
+        return self.fields.expected.get(name, {}).get(self.case.key)
+
+    @cached_property
+    def failing_fields(self) -> list[str]:
+        """The expected fields that this failure is about, as far as explanation and output tell."""
+        if self.reading is None:
+            return []
+        own = [name for name, values in self.fields.expected.items() if self.case.key in values]
+        told = [name for name in own if self._explained(name)]
+        if not told and read_requirement(self.assertion, self.case.expected) is not None:
+            return []
+        wrong = [name for name in own if self.wrong_at_end(name)]
+        both = [name for name in told if name in wrong]
+        return both or told or wrong
+
+    def _explained(self, name: str) -> bool:
+        assertion, last = self.assertion, name.rpartition(".")[2]
+        if assertion.differing:
+            return last in assertion.differing
+        if assertion.error == "KeyError":
+            return bool(last) and last == assertion.message.strip("'\"")
+        if assertion.operator not in ("==", "is", "in") or assertion.left is None or assertion.right is None:
+            return False
+        expected = self.expected_value(name)
+        if assertion.operator == "in":
+            wanted = expected if isinstance(expected, list) else [expected]
+            listed = assertion.right.text[:1] in ("[", "(", "{")
+            return listed and any(same(item, assertion.left.value) for item in wanted)
+        return any(
+            (operand.known and same(expected, operand.value))
+            or (not operand.known and _same_start(operand.pieces(), expected))
+            for operand in (assertion.right, assertion.left)
+        )
+
+    def wrong_at_end(self, name: str) -> bool:
+        """Whether the pipeline's own output holds another value for a field; False where it does not say."""
+        if self.reading is None:
+            return False
+        for carrier in self.fields.carriers.get(name, []):
+            if carrier.step == OUTPUT:
+                try:
+                    return not self.fields.right(self.reading, carrier, self.expected_value(name))
+                except KeyError:
+                    return True
+        return False
+
+    def finding(
+        self,
+        category: Category,
+        step: StepView | None,
+        evidence: str,
+        *,
+        confidence: float,
+        level: Level | None = None,
+        field: str = "",
+        expected: Any = None,
+        actual: Any = None,
+        name: str = "",
+    ) -> Finding:
+        """A finding on this item; the level follows from category and step unless given."""
+        asked = step is not None and bool(step.calls)
+        if level is None:
+            level = "prompt" if category in _BY_PROMPT and (asked or step is None) else "structure"
+        return Finding(
+            nodeid=self.item.nodeid,
+            case_id=self.case.id,
+            pipeline=self.item.pipeline or "",
+            label_set=self.case.label_set,
+            step=name or (step.key if step is not None else ""),
+            category=category,
+            level=level,
+            confidence=confidence,
+            evidence=evidence,
+            expected=_recordable(expected),
+            actual=_recordable(actual),
+            field=field,
+            explanation=self.item.explanation,
+        )
+
+
+def shown(value: Any, limit: int = MAX_SHOWN) -> str:
+    """A value in a sentence: on one line, cut where it is long."""
+    text = " ".join(plain(value).split()) if not isinstance(value, str) else " ".join(value.split())
+    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    return f"'{text}'" if isinstance(value, str) else text
+
+
+def excerpt(text: Any, value: Any, limit: int = MAX_SHOWN) -> str:
+    """A text in a sentence, cut around a value that it holds."""
+    line = " ".join(plain(text).split())
+    place = line.lower().find(plain(value).strip().lower())
+    start = max(0, place - limit // 2)
+    if len(line) <= limit or start == 0:
+        return shown(text if isinstance(text, str) else line, limit)
+    end = start + limit - 2
+    return f"'…{line[start:end]}{'…' if end < len(line) else ''}'"
+
+
+def _same_start(pieces: list[str], expected: Any) -> bool:
+    text = normal(expected)
+    return bool(pieces) and all(normal(piece) in text for piece in pieces)
+
+
+def _recordable(value: Any) -> Any:
+    return value if not isinstance(value, str) or len(value) <= 2000 else value[:2000] + "…"
+
+
+def is_alike(expected: Any, actual: Any) -> bool:
+    """Right but for the form."""
+    return alike(expected, actual) and not same(expected, actual)
+
+
+UNSURE = 0.6
+"""Findings below this confidence are read by a model and tried by interventions."""
+
+AttributeHook = Callable[[Evaluation, ItemResult], "Finding | None"]
+"""The user's own rule; the first that speaks decides, before all others."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a reader says of one failing item."""
+
+    nodeid: str
+    step: str
+    category: Category
+    level: Level | None
+    """None where the table of categories is to decide."""
+    confidence: float
+    evidence: str
+
+
+@dataclass
+class FailureAttribution:
+    """A failing item, what is held to be its cause, and what a reader holds against that."""
+
+    failure: Failure
+    finding: Finding
+    other: Opinion | None = None
+    """A reader's opinion where it names another step."""
+
+    @property
+    def unsure(self) -> bool:
+        return self.finding.confidence < UNSURE and self.finding.category != "infrastructure"
+
+    @property
+    def group(self) -> tuple[str, ...]:
+        """Equal for items that look alike: what holds for some of them probably holds for all."""
+        finding = self.finding
+        other = self.other.step if self.other is not None else ""
+        return (finding.pipeline, finding.label_set, finding.step, finding.category, finding.field, other)
+
+    def change(self, **fields: object) -> None:
+        """Give the finding other values."""
+        self.finding = self.finding.model_copy(update=fields)

@@ -1,0 +1,246 @@
+"""Which step carries which expected field, learned from all traces of a pipeline."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.trace import Trace
+from pytest_fapo.diagnosis.loose_values import (
+    alike,
+    is_blank,
+    key_values,
+    leaves,
+    mentions,
+    normal,
+    plain,
+    read_json,
+    same,
+    texts_in,
+)
+from pytest_fapo.diagnosis.trace_view import StepView, TraceView, helper_names
+
+Mode = Literal["value", "member"]
+
+OUTPUT = "<output>"
+"""Stands for the pipeline's own output where a step's key is asked for."""
+
+
+@dataclass(frozen=True)
+class CaseRun:
+    """One case as one run left it."""
+
+    case: Case
+    view: TraceView
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A place where the value of an expected field shows: a leaf of a step's output."""
+
+    step: str
+    path: str
+    mode: Mode
+    order: float
+
+
+def expected_fields(expected: Any) -> dict[str, Any]:
+    """The labels of a case by dotted path; a bare label has the empty path."""
+    if expected is None:
+        return {}
+    return {path: value for path, value in leaves(expected) if not isinstance(value, dict)}
+
+
+def output_leaves(value: Any) -> dict[str, Any]:
+    """The leaves of an output: a mapping's fields, the fields of JSON or `Key: value` text, and the whole."""
+    found: dict[str, Any] = {}
+    if isinstance(value, str):
+        found[""] = value
+        reading = read_json(value)
+        if reading is not None and isinstance(reading.value, dict):
+            found.update(leaves(reading.value))
+        elif reading is None and len(value) < 4000:
+            found.update(key_values(value))
+    elif isinstance(value, dict):
+        found.update(leaves(value))
+    elif value is not None:
+        found[""] = value
+    return found
+
+
+class FieldMap:
+    """What can be learned about the labels from a set of runs."""
+
+    def __init__(self, readings: Iterable[CaseRun], helpers: frozenset[str] = frozenset()) -> None:
+        self.readings = list(readings)
+        self.helpers = helpers
+        self.memo: dict[tuple[str, ...], float] = {}
+        """What rules worked out about all runs together, by rule and field."""
+
+    @classmethod
+    def of(cls, runs: Iterable[tuple[Case, Trace, bool]]) -> FieldMap:
+        """A map over cases, their traces, and whether each passed."""
+        listed = list(runs)
+        helpers = helper_names(trace for _, trace, _ in listed)
+        readings = (CaseRun(case, TraceView(trace, helpers), passed) for case, trace, passed in listed)
+        return cls(readings, helpers)
+
+    @cached_property
+    def expected(self) -> dict[str, dict[str, Any]]:
+        """Field -> key of the case -> expected value."""
+        found: dict[str, dict[str, Any]] = {}
+        for reading in self.readings:
+            for path, value in expected_fields(reading.case.expected).items():
+                found.setdefault(path, {})[reading.case.key] = value
+        return found
+
+    @cached_property
+    def carriers(self) -> dict[str, list[Carrier]]:
+        """Field -> the places where it shows, in the order in which a pipeline reaches them."""
+        return {name: self._carriers(name) for name in self.expected}
+
+    @cached_property
+    def passing_by_question(self) -> dict[tuple[str, str], list[StepView]]:
+        """Step key and what a step was asked to the steps of passing runs that were asked just that."""
+        found: dict[tuple[str, str], list[StepView]] = defaultdict(list)
+        for reading in self.readings:
+            if reading.passed:
+                for step in reading.view.steps:
+                    found[step.key, step.question].append(step)
+        return found
+
+    def closed_set(self, name: str) -> list[Any]:
+        """The values of a field with few different scalar ones, most frequent first; else empty."""
+        values = list(self.expected.get(name, {}).values())
+        scalars = [value for value in values if not isinstance(value, (list, dict))]
+        if len(scalars) < 4 or len(scalars) < len(values):
+            return []
+        counts = Counter(_key(value) for value in scalars)
+        words = [len(plain(value).split()) for value in scalars]
+        repeated = sum(1 for count in counts.values() if count >= 2)
+        if len(counts) < 2 or len(counts) > 80 or max(words) > 6 or repeated * 2 < len(counts):
+            return []
+        by_key = {_key(value): value for value in scalars}
+        return [by_key[key] for key, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
+
+    def value_at(self, reading: CaseRun, carrier: Carrier) -> Any:
+        """What a run holds at a carrier; raises KeyError where the run never got there."""
+        if carrier.step == OUTPUT:
+            return output_leaves(reading.view.trace.output)[carrier.path]
+        step = reading.view.by_key(carrier.step)
+        if step is None:
+            raise KeyError(carrier.step)
+        if carrier.mode == "member":
+            return step.output
+        return output_leaves(_given_output(step))[carrier.path]
+
+    def right(self, reading: CaseRun, carrier: Carrier, expected: Any) -> bool:
+        """Whether a run holds the expected value at a carrier."""
+        value = self.value_at(reading, carrier)
+        if carrier.mode == "member":
+            return holds_all(value, expected)
+        return same(expected, value) or (isinstance(expected, list) and alike(expected, value))
+
+    def first_step(self, name: str) -> str:
+        """Key of the first step that asked a model and carries a field; empty where none does."""
+        asking = {step.key for reading in self.readings for step in reading.view.asking}
+        return next((c.step for c in self.carriers.get(name, []) if c.step in asking), "")
+
+    def _carriers(self, name: str) -> list[Carrier]:
+        seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+        members: dict[str, list[bool]] = defaultdict(list)
+        orders: dict[str, list[int]] = defaultdict(list)
+        wanted = self.expected[name]
+        for reading in self.readings:
+            if reading.case.key not in wanted:
+                continue
+            value = wanted[reading.case.key]
+            for step in reading.view.steps:
+                orders[step.key].append(step.order)
+                for path, leaf in output_leaves(_given_output(step)).items():
+                    seen[step.key, path].append((value, leaf))
+                if isinstance(step.output, (list, dict)) and _has_list(step.output):
+                    members[step.key].append(holds_all(step.output, value))
+            for path, leaf in output_leaves(reading.view.trace.output).items():
+                seen[OUTPUT, path].append((value, leaf))
+        orders[OUTPUT] = [10_000]
+        closed = self.closed_set(name)
+        found = [
+            Carrier(step, path, "value", _mean(orders[step]))
+            for (step, path), pairs in seen.items()
+            if _carries(name, path, pairs, closed)
+        ]
+        if not any(carrier.path == "" and carrier.step != OUTPUT for carrier in found):
+            varied = len({_key(value) for value in wanted.values()}) >= 2
+            found += [
+                Carrier(step, "", "member", _mean(orders[step]))
+                for step, hits in members.items()
+                if varied and _lists_it(name, hits) and not any(carrier.step == step for carrier in found)
+            ]
+        return sorted(found, key=lambda carrier: (carrier.order, carrier.path.count("."), carrier.path))
+
+
+def _given_output(step: StepView) -> Any:
+    """A step's output, or its model's answer where the function returned nothing readable."""
+    output = step.output
+    if output is None or (isinstance(output, str) and output.startswith("<") and " object at 0x" in output):
+        return step.answer
+    return output
+
+
+def _carries(name: str, path: str, pairs: list[tuple[Any, Any]], closed: list[Any]) -> bool:
+    hits = [(value, leaf) for value, leaf in pairs if not is_blank(value) and alike(value, leaf)]
+    distinct = len({_key(value) for value, _ in hits})
+    if path and name and normal(path.rpartition(".")[2]) == normal(name.rpartition(".")[2]):
+        return True
+    if distinct >= 2 and len(hits) >= max(2, 0.3 * len(pairs)):
+        return True
+    if path or not closed:
+        return False
+    short = [(value, leaf) for value, leaf in pairs if isinstance(leaf, str) and 0 < len(leaf.split()) <= 14]
+    named = [leaf for _, leaf in short if sum(mentions(leaf, label) for label in closed) == 1]
+    right = [leaf for value, leaf in short if mentions(leaf, value)]
+    return len(named) >= 0.6 * len(pairs) and len(right) >= max(2, 0.2 * len(pairs))
+
+
+def _lists_it(name: str, hits: list[bool]) -> bool:
+    share = sum(hits) / len(hits) if hits else 0.0
+    return share >= 0.5 or (share >= 0.2 and is_retrieval_name(name))
+
+
+def is_retrieval_name(name: str) -> bool:
+    """Whether a field's name says that it labels what should be retrieved."""
+    words = set(normal(name.replace(".", " ")).split())
+    stems = {word.rstrip("s") for word in words}
+    return bool(
+        stems & {"doc", "document", "passage", "source", "article", "evidence", "citation", "chunk", "title"}
+    )
+
+
+def holds_all(haystack: Any, expected: Any) -> bool:
+    """Whether every expected id or passage is a member of a retrieved list."""
+    wanted = expected if isinstance(expected, list) else [expected]
+    texts = [normal(text) for text in texts_in(haystack)]
+    return bool(wanted) and all(
+        any(normal(item) == text or (len(normal(item)) > 30 and normal(item) in text) for text in texts)
+        for item in wanted
+    )
+
+
+def _has_list(value: Any) -> bool:
+    if isinstance(value, list):
+        return True
+    return isinstance(value, dict) and any(isinstance(inner, list) for inner in value.values())
+
+
+def _mean(values: list[int]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _key(value: Any) -> str:
+    return f"{type(value).__name__}:{plain(value)}"

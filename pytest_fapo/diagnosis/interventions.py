@@ -1,0 +1,290 @@
+"""A failing case run again with a step's output replaced: which cases, in which order, and what that
+proves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, combinations, zip_longest
+
+from pytest_fapo.core.diagnosis import Finding, Intervention
+from pytest_fapo.core.record import Outcome
+from pytest_fapo.diagnosis.blame import Blame, blame_field
+from pytest_fapo.diagnosis.failure import FailureAttribution
+from pytest_fapo.diagnosis.loose_values import mentions, texts_in, whole_text
+from pytest_fapo.diagnosis.replacement_outputs import (
+    ReplacementOutput,
+    known_right,
+    known_wrong,
+    replacements_of,
+)
+from pytest_fapo.diagnosis.rules.field_values import wrong_value
+from pytest_fapo.diagnosis.rules.step_labels import given_output, wrong_by_label
+from pytest_fapo.diagnosis.trace_view import StepView
+
+MOST_PAIRS = 3
+
+StepKeys = tuple[str, ...]
+"""Keys of the steps that are mended in one run."""
+
+
+@dataclass(frozen=True)
+class ProvenCause:
+    """The step that a case's interventions have shown to be at fault."""
+
+    mend: ReplacementOutput
+    also: tuple[str, ...] = ()
+    words: str = ""
+
+
+@dataclass
+class Inquiry:
+    """The interventions of one failing item."""
+
+    attribution: FailureAttribution
+    mends: list[ReplacementOutput] = field(default_factory=list)
+    outcomes: dict[StepKeys, Outcome | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, attribution: FailureAttribution) -> Inquiry:
+        return cls(attribution, replacements_of(attribution.failure))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Which steps can be mended, and by what."""
+        return tuple(f"{mend.step.key} {mend.source}" for mend in self.mends)
+
+    def singles(self) -> list[StepKeys]:
+        return [(mend.step.key,) for mend in self.mends]
+
+    def joint(self) -> list[StepKeys]:
+        """Steps to be mended together, where no single one sufficed."""
+        if any(self.green(steps) for steps in self.outcomes):
+            return []
+        keys = [mend.step.key for mend in self.mends if mend.source != "resample"]
+        pairs = list(combinations(keys, 2))[:MOST_PAIRS]
+        return [*pairs, tuple(keys)] if len(keys) > 2 else [*pairs]
+
+    def green(self, steps: StepKeys) -> bool:
+        return self.outcomes.get(steps) in ("passed", "xpassed")
+
+    def intervention(self, steps: StepKeys) -> Intervention:
+        """The run in which these steps are mended."""
+        item, case = self.attribution.failure.item, self.attribution.failure.case
+        chosen = [mend for mend in self.mends if mend.step.key in steps]
+        given = [mend for mend in chosen if mend.source != "resample"]
+        return Intervention(
+            nodeid=item.nodeid,
+            case_id=case.id,
+            pipeline=item.pipeline or "",
+            outputs={mend.step.key: mend.output for mend in given},
+            types={mend.step.key: mend.output_type for mend in given if mend.output_type},
+            resample=[mend.step.key for mend in chosen if mend.source == "resample"],
+            source=chosen[0].source,
+        )
+
+    def cause(self) -> ProvenCause | None:
+        """The first step whose mend turns the case green, if what stands before it is cleared; or several."""
+        for mend in self.mends:
+            if self.green((mend.step.key,)):
+                return self._single(mend)
+        joint = sorted((steps for steps in self.outcomes if self.green(steps)), key=len)
+        if not joint:
+            return None
+        first = self._mend(joint[0][0])
+        rest = joint[0][1:]
+        words = f"only with {_listed_steps(joint[0])} mended together does the case pass"
+        return ProvenCause(first, rest, words) if self._cleared(first) else None
+
+    def _single(self, mend: ReplacementOutput) -> ProvenCause | None:
+        if not mend.proves and not self._cleared(mend):
+            return None
+        wrong_before = [
+            other.step.key
+            for other in self.mends
+            if other.step.key in known_wrong(self.attribution.failure)
+            and other.step.order < mend.step.order
+            and _feeds(other.step, mend.step)
+        ]
+        if wrong_before:  # mended alone they did not suffice, and they are wrong all the same
+            first = self._mend(wrong_before[0])
+            words = (
+                f"{first.step.key} is wrong by its label; given the right one, {mend.step.key} is wrong still"
+            )
+            return ProvenCause(first, (*wrong_before[1:], mend.step.key), words)
+        return ProvenCause(mend, (), f"{_how(mend)} the case passes")
+
+    def _cleared(self, mend: ReplacementOutput) -> bool:
+        """Whether every step whose output went into it is known to be right or was mended without effect:
+        a right output put in by hand would hide that one of them is the cause."""
+        failure = self.attribution.failure
+        assert failure.view is not None
+        right, fed = known_right(failure), [mend.step]
+        for step in reversed(failure.view.steps):
+            if step.order < mend.step.order and any(_feeds(step, other) for other in fed):
+                fed.append(step)
+                if step.key not in right and self.outcomes.get((step.key,)) is None:
+                    return False
+        return True
+
+    def _mend(self, key: str) -> ReplacementOutput:
+        return next(mend for mend in self.mends if mend.step.key == key)
+
+
+def _feeds(step: StepView, other: StepView) -> bool:
+    """Whether a step's output went into another step."""
+    given = "\n".join((whole_text(other.step.inputs), other.messages_text))
+    return any(mentions(given, text) for text in texts_in(step.output))
+
+
+def _how(mend: ReplacementOutput) -> str:
+    name = mend.step.key
+    if mend.source == "label":
+        return f"with the output that {name} is labelled with"
+    if mend.source == "oracle":
+        return f"with the expected values in the output of {name}"
+    if mend.source == "sibling":
+        return f"with what {name} gave in a passing case where it was given the same"
+    return f"with another answer of the model in {name}, asked the same,"
+
+
+def _listed_steps(steps: Sequence[str]) -> str:
+    return f"{', '.join(steps[:-1])} and {steps[-1]}"
+
+
+Intervene = Callable[[Sequence[Intervention]], Mapping[int, "Outcome | None"]]
+"""Runs interventions: index in the list to the outcome of the item; None where one could not be done."""
+
+OF_A_GROUP = 3
+"""Items that look alike are run up to this number; where these agree, it holds for the others too."""
+
+PROVEN, INFERRED = 0.97, 0.9
+
+
+def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene, limit: int) -> int:
+    """Run unsure and disputed items again with steps mended, and correct their findings by what that shows.
+
+    Args:
+        attributions: all failing items; corrected in place.
+        intervene: runs the interventions.
+        limit: how many runs of a case this may cost.
+
+    Returns:
+        how many it did cost.
+    """
+    groups: dict[tuple[object, ...], list[Inquiry]] = defaultdict(list)
+    for attribution in attributions:
+        if _worth_it(attribution):
+            inquiry = Inquiry.of(attribution)
+            if inquiry.mends:
+                groups[attribution.group, inquiry.sources].append(inquiry)
+    # One of each group first, then the second of each …
+    turns = chain.from_iterable(zip_longest(*(group[:OF_A_GROUP] for group in groups.values())))
+    chosen = [inquiry for inquiry in turns if inquiry is not None]
+    spent = _run_planned(chosen, Inquiry.singles, intervene, limit)
+    spent += _run_planned(chosen, Inquiry.joint, intervene, limit - spent)
+    for group in groups.values():
+        _conclude(group)
+    return spent
+
+
+def _worth_it(attribution: FailureAttribution) -> bool:
+    failure = attribution.failure
+    if failure.view is None or attribution.finding.category == "infrastructure":
+        return False
+    if failure.case.split != "train":
+        return False  # what single other cases would need is nobody's business
+    if attribution.finding.source == "hook":
+        return False
+    if attribution.unsure or attribution.other is not None:
+        return True
+    return len(known_wrong(failure)) >= 2 or len(_blamed_steps(attribution)) >= 2
+
+
+def _blamed_steps(attribution: FailureAttribution) -> set[str]:
+    """Steps that hold wrong values of different fields, each the first to do so."""
+    failure = attribution.failure
+    blames = (blame_field(failure, name) for name in failure.failing_fields)
+    return {blame.step.key for blame in blames if blame is not None and blame.step.calls}
+
+
+def _run_planned(
+    inquiries: Sequence[Inquiry],
+    planned: Callable[[Inquiry], list[StepKeys]],
+    intervene: Intervene,
+    room: int,
+) -> int:
+    """Run what is planned of each inquiry, whole inquiries only, as long as there is room."""
+    plans: list[tuple[Inquiry, StepKeys]] = []
+    for inquiry in inquiries:
+        steps = planned(inquiry)
+        if len(plans) + len(steps) <= room:
+            plans += ((inquiry, each) for each in steps)
+    if not plans:
+        return 0
+    outcomes = intervene([inquiry.intervention(mended) for inquiry, mended in plans])
+    for index, (inquiry, mended) in enumerate(plans):
+        inquiry.outcomes[mended] = outcomes.get(index)
+    return len(plans)
+
+
+def _conclude(group: Sequence[Inquiry]) -> None:
+    tried = [inquiry for inquiry in group if inquiry.outcomes]
+    causes = [(inquiry, inquiry.cause()) for inquiry in tried]
+    for inquiry, cause in causes:
+        if cause is not None:
+            _corrected(inquiry, cause, confidence=PROVEN, words=cause.words)
+    shown = [(inquiry, cause) for inquiry, cause in causes if cause is not None]
+    agreed = len({(cause.mend.step.key, cause.also) for _, cause in shown}) == 1
+    if not shown or not agreed or len(shown) * 2 < len(tried):
+        return
+    example, cause = shown[0]
+    for inquiry in group:
+        if inquiry.outcomes:
+            continue
+        mend = next((m for m in inquiry.mends if m.step.key == cause.mend.step.key), None)
+        if mend is not None:
+            words = f"as in case {example.attribution.failure.case.id}, where {cause.words}"
+            _corrected(inquiry, ProvenCause(mend, cause.also), confidence=INFERRED, words=words)
+
+
+def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words: str) -> None:
+    """The finding that follows: of the proven step, with what is known of its right output."""
+    attribution = inquiry.attribution
+    before = attribution.finding
+    finding = before
+    if before.step != cause.mend.step.key or before.category == "unknown":
+        finding = _finding_of(inquiry, cause)
+    level = "param" if cause.mend.source == "resample" else finding.level
+    attribution.finding = finding.model_copy(
+        update={
+            "also": list(cause.also),
+            "confidence": confidence,
+            "evidence": f"{finding.evidence}; {words}",
+            "level": level,
+            "source": "intervention",
+        }
+    )
+
+
+def _finding_of(inquiry: Inquiry, cause: ProvenCause) -> Finding:
+    failure, mend = inquiry.attribution.failure, cause.mend
+    step = mend.step
+    if mend.source == "label":
+        return wrong_by_label(failure, step, mend.output)
+    if mend.source == "oracle":
+        for name in failure.fields.expected:
+            blame = blame_field(failure, name)
+            if isinstance(blame, Blame) and blame.step.key == step.key:
+                return wrong_value(failure, blame, step)
+    if mend.source == "sibling":
+        return wrong_by_label(failure, step, mend.output)
+    return failure.finding(
+        "content",
+        step,
+        f"{step.key} gave {str(given_output(step))[:80]!r}",
+        confidence=PROVEN,
+        actual=given_output(step),
+    )

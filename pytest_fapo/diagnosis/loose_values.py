@@ -1,0 +1,258 @@
+"""Values as models write them and people label them: JSON inside prose, loose equality, leaves."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from pydantic import JsonValue
+
+MAX_TEXT = 100_000
+"""Characters of one text that are looked at; what is longer is cut."""
+
+_FENCE = re.compile(r"```[\w-]*[ \t]*\r?\n(.*?)```", re.S)
+
+_EDGES = " \t\r\n\"'`*_#>.,;:!?()[]{}<>“”‘’«»-–—"
+
+_KEY_LINE = re.compile(r"^[\s>*_#-]*([A-Za-z][\w -]{0,30}?)[*_]*\s*[:=]\s*(\S.*?)\s*$")
+
+_NUMBER = re.compile(r"[-+]?\d[\d,. ]*\d|[-+]?\d")
+
+
+@dataclass(frozen=True)
+class JsonReading:
+    """A JSON object or array found in a text."""
+
+    value: Any
+    clean: bool
+    """Whether the whole text is that JSON and nothing else."""
+
+
+def read_json(text: str) -> JsonReading | None:
+    """The JSON object or array of a text: the whole of it, a fenced block, or the first one in the prose."""
+    text = text[:MAX_TEXT].strip()
+    if "{" not in text and "[" not in text:
+        return None
+    whole = _loads(text)
+    if whole is not None:
+        return JsonReading(whole, clean=True)
+    for match in _FENCE.finditer(text):
+        fenced = _loads(match.group(1).strip())
+        if fenced is not None:
+            return JsonReading(fenced, clean=False)
+    decoder = json.JSONDecoder()
+    for start in [match.start() for match in re.finditer(r"[{\[]", text)][:20]:
+        try:
+            value, _end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        if value and isinstance(value, (dict, list)):
+            return JsonReading(value, clean=False)
+    return None
+
+
+def _loads(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, (dict, list)) else None
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether a text was meant as JSON, parsable or not."""
+    stripped = text.strip()
+    return stripped[:1] in ("{", "[") or bool(re.search(r"```(json)?\s*[{\[]", stripped))
+
+
+def key_values(text: str) -> dict[str, str]:
+    """The `Key: value` lines of a short text."""
+    found: dict[str, str] = {}
+    for line in text[:4000].splitlines()[:30]:
+        match = _KEY_LINE.match(line)
+        if match:
+            found.setdefault(match.group(1).strip(), match.group(2).strip())
+    return found
+
+
+def leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Every scalar or list inside a value with its dotted path; the members of lists are not entered."""
+    if isinstance(value, Mapping) and depth < 8:
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}" if path else str(key), depth + 1)
+    else:
+        yield path, value
+
+
+def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
+    """Every string (and number, as text) anywhere inside a value."""
+    if depth > 8:
+        return
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from texts_in(inner, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from texts_in(inner, depth + 1)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield str(value)
+
+
+def strings_in(value: JsonValue) -> Iterator[str]:
+    """Every string of JSON data, keys left out; numbers are none."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from strings_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from strings_in(part)
+
+
+def whole_text(value: Any) -> str:
+    """All texts inside a value, joined."""
+    return "\n".join(texts_in(value))[:MAX_TEXT]
+
+
+def plain(value: Any) -> str:
+    """A value as a person would write it on a line."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, (bool, list, dict)):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def normal(value: Any) -> str:
+    """A value without case, quotes, Markdown, outer punctuation and the kind of its separators."""
+    return _normal(plain(value)[:MAX_TEXT])
+
+
+@lru_cache(maxsize=4096)
+def _normal(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).casefold()
+    text = re.sub(r"[\s_\-–—/]+", " ", text.strip(_EDGES))
+    return text.strip(_EDGES)
+
+
+def same(expected: Any, actual: Any) -> bool:
+    """Equality as JSON, after trimming strings; 1 equals 1.0, but True does not equal 1."""
+    if isinstance(expected, str) and isinstance(actual, str):
+        return expected.strip() == actual.strip()
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, (int, float)) and isinstance(actual, (int, float)):
+        return abs(expected - actual) <= 1e-9 * max(1.0, abs(expected))
+    if isinstance(expected, list) and isinstance(actual, (list, tuple)):
+        return len(expected) == len(actual) and all(same(a, b) for a, b in zip(expected, actual, strict=True))
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        return expected.keys() == actual.keys() and all(same(expected[key], actual[key]) for key in expected)
+    return bool(expected == actual)
+
+
+def alike(expected: Any, actual: Any) -> bool:
+    """Equality that forgives the form: case, quotes, punctuation, spelling of numbers and dates, order."""
+    if same(expected, actual):
+        return True
+    if is_blank(expected) and is_blank(actual):
+        return True
+    if isinstance(expected, list) and isinstance(actual, (list, tuple)):
+        return sorted(map(normal, expected)) == sorted(map(normal, actual))
+    if isinstance(expected, (list, Mapping)) or isinstance(actual, (list, Mapping)):
+        return False
+    left, right = normal(expected), normal(actual)
+    if left == right:
+        return left != ""
+    return _same_number(expected, actual) or _same_date(expected, actual)
+
+
+def is_blank(value: Any) -> bool:
+    """None, empty, or a word that stands for nothing."""
+    if value is None or value == [] or value == {}:
+        return True
+    return isinstance(value, str) and normal(value) in {"", "none", "null", "n a", "na", "unknown", "missing"}
+
+
+def mentions(text: str, value: Any) -> bool:
+    """Whether a text contains a value as whole words, the form forgiven."""
+    needle = normal(value)
+    if not needle:
+        return False
+    return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normal(text)) is not None
+
+
+def to_number(value: Any) -> float | None:
+    """The number that a value is or spells out (`1,200.50 EUR`); None where there is none or several."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    found = _NUMBER.findall(value)
+    if len(found) != 1:
+        return None
+    text = found[0].replace(" ", "")
+    if re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d{1,2}", text):
+        text = text.replace(".", "").replace(",", ".")
+    try:
+        return float(text.replace(",", ""))
+    except ValueError:
+        return None
+
+
+def _same_number(expected: Any, actual: Any) -> bool:
+    if not (isinstance(expected, (int, float)) or isinstance(actual, (int, float))) and not (
+        isinstance(expected, str) and isinstance(actual, str) and re.search(r"\d", expected)
+    ):
+        return False
+    if isinstance(expected, str) and re.search(r"[A-Za-z]{3}|\d-\d", expected):
+        return False
+    left, right = to_number(expected), to_number(actual)
+    return left is not None and right is not None and abs(left - right) < 1e-9
+
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def to_dates(value: Any) -> set[date]:
+    """The dates that a short text can mean: several where day and month could be swapped."""
+    if not isinstance(value, str) or len(value) > 60:
+        return set()
+    found: set[tuple[int, int, int]] = set()
+    for a, b, c in re.findall(r"\b(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})\b", value):
+        if len(a) == 4:
+            found.add((int(a), int(b), int(c)))
+        elif len(c) in (2, 4):
+            year = int(c) + (2000 if len(c) == 2 else 0)
+            found |= {(year, int(b), int(a)), (year, int(a), int(b))}
+    month = "|".join(MONTHS)
+    for day, name, year in re.findall(
+        rf"(?i)\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({month})[a-z]*\.?,?\s+(\d{{4}})", value
+    ):
+        found.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
+    for name, day, year in re.findall(
+        rf"(?i)\b({month})[a-z]*\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})", value
+    ):
+        found.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
+    return {made for parts in found if (made := _date(*parts)) is not None}
+
+
+def _date(year: int, month: int, day: int) -> date | None:
+    try:
+        return date(year, month, day)
+    except ValueError:
+        return None
+
+
+def _same_date(expected: Any, actual: Any) -> bool:
+    return bool(to_dates(expected) & to_dates(actual))

@@ -1,0 +1,221 @@
+"""Calls and code that failed: the provider or network, an answer refused or cut off, an exception in the
+user's code.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.core.record import Level
+from pytest_fapo.core.trace import LLMCall
+from pytest_fapo.diagnosis.blame import blame_fields
+from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
+from pytest_fapo.diagnosis.rules.malformed_output import PARSE_ERRORS
+from pytest_fapo.diagnosis.trace_view import StepView
+
+_ERRORS = re.compile(
+    r"CacheMiss|NetworkRefused|BudgetExceeded|RateLimit|OverloadedError|APIConnection|APITimeout|InternalServerError"
+    r"|ServiceUnavailable|AuthenticationError|PermissionDeniedError|ConnectError|ConnectTimeout|ReadTimeout"
+    r"|WriteTimeout|PoolTimeout|ReadError|RemoteProtocolError|ConnectionError|ConnectionReset"
+    r"|ConnectionRefused|TimeoutError|CaseTimeout|gaierror|SSLError|APIStatusError"
+)
+
+
+def no_answer(failure: Failure) -> Finding:
+    """The finding of an item of which a call got no whole answer: there is no other."""
+    lacking = failure.item.unanswered[0]
+    what = f"no answer from the model ({lacking.reason})" + (f": {lacking.words}" if lacking.words else "")
+    return failure.finding(
+        "infrastructure", _unanswered_step(failure), what, confidence=0.95, level="structure"
+    )
+
+
+def infrastructure(failure: Failure) -> Finding | None:
+    """An LLM request that never got its answer, or an error type that only infrastructure raises."""
+    kind = failure.assertion.error or failure.item.error_type.rpartition(".")[2]
+    call = _failed_call(failure)
+    if call is not None and not _rejected_by_code(failure, kind):
+        what = f"answered {call.status}" if call.status else f"gave no answer ({call.error or 'no response'})"
+        step = (
+            next((view for view in failure.view.steps if call in view.calls), None) if failure.view else None
+        )
+        return failure.finding(
+            "infrastructure", step, f"the LLM endpoint {what}", confidence=0.95, level="structure"
+        )
+    if kind and _ERRORS.search(kind):
+        message = failure.assertion.message.splitlines()
+        about = f": {message[0][:160]}" if message and message[0] else ""
+        return failure.finding(
+            "infrastructure", _erring_step(failure), f"{kind}{about}", confidence=0.9, level="structure"
+        )
+    return None
+
+
+def _unanswered_step(failure: Failure) -> StepView | None:
+    """The step that got no answer; None where the test itself had asked."""
+    call = _failed_call(failure)
+    if call is None or failure.view is None:
+        return None
+    return next((view for view in failure.view.steps if call in view.calls), None)
+
+
+def _failed_call(failure: Failure) -> LLMCall | None:
+    """The first call that failed and was not repeated with success."""
+    if failure.view is None:
+        return None
+    calls = failure.view.trace.llm_calls
+    answered = {call.key for call in calls if not _has_failed(call)}
+    return next((call for call in calls if _has_failed(call) and call.key not in answered), None)
+
+
+def _has_failed(call: LLMCall) -> bool:
+    return (call.status is not None and call.status >= 400) or (
+        call.error is not None and call.answer is None and not call.tool_calls
+    )
+
+
+def _rejected_by_code(failure: Failure, kind: str) -> bool:
+    """A request that the provider refused as malformed: the user's code made it so."""
+    call = _failed_call(failure)
+    return call is not None and call.status in (400, 413, 422) and kind not in ("", "AssertionError")
+
+
+def _erring_step(failure: Failure) -> StepView | None:
+    if failure.view is None:
+        return None
+    return next((view for view in failure.view.steps if view.step.error), None)
+
+
+_CUT = {"length", "max_tokens", "max_output_tokens", "incomplete", "MAX_TOKENS"}
+
+_REFUSED = re.compile(
+    r"^\W*(i'?m (very |really )?sorry,? (but )?i (can'?t|cannot|am unable|am not able|won'?t)"
+    r"|(sorry,? )?(but )?i (can'?t|cannot|am unable to|'m unable to|am not able to|won'?t be able to) "
+    r"(help|assist|comply|provide|do that|answer|fulfil|continue|classify|process)"
+    r"|as an ai( language)? model|i must decline)",
+    re.I,
+)
+
+SHORT_ANSWER = 30
+"""Tokens; an answer cut off before this many had no room, and no wording of the prompt gives it any."""
+
+_DECLINED = {"refusal", "content_filter", "safety"}
+
+
+def refusal(failure: Failure) -> Finding | None:
+    """A step whose model declined."""
+    for step in _suspects(failure):
+        call = step.calls[-1]
+        text = (call.answer or "").replace("’", "'")
+        if call.refusal or (call.finish_reason or "") in _DECLINED or _REFUSED.search(text[:200]):
+            said = call.refusal or call.answer or call.finish_reason or ""
+            return failure.finding(
+                "refusal", step, f"the model declined: {shown(said)}", confidence=0.9, actual=said
+            )
+    return None
+
+
+def truncated(failure: Failure) -> Finding | None:
+    """A step whose answer ran into its token limit."""
+    for step in _suspects(failure):
+        call = next((call for call in step.calls if (call.finish_reason or "") in _CUT), None)
+        if call is not None:
+            by_param = 0 < call.usage.output_tokens < SHORT_ANSWER
+            level: Level = "param" if by_param else "prompt"
+            return failure.finding("truncated", step, _cut_text(call), confidence=0.9, level=level)
+    return None
+
+
+def _cut_text(call: LLMCall) -> str:
+    tokens = f" after {call.usage.output_tokens} tokens" if call.usage.output_tokens else ""
+    ending = f"; it ends in {shown((call.answer or '')[-40:])}" if call.answer else ""
+    return f"the answer was cut off{tokens} (finish reason {call.finish_reason!r}){ending}"
+
+
+def _suspects(failure: Failure) -> list[StepView]:
+    """The asking steps, without those after a step that is known to be wrong already."""
+    if failure.view is None:
+        return []
+    blame = blame_fields(failure)
+    limit = blame.step.order if blame is not None else None
+    return [step for step in failure.view.asking if limit is None or step.order <= limit]
+
+
+_OF_FORM = {"SyntaxError", "ValueError", "JSONDecodeError", "ParseError", "IndexError", "AttributeError"}
+
+
+def raised_unasked(failure: Failure) -> Finding | None:
+    """An exception in a step before any model was asked: the code's own doing."""
+    if failure.view is None or failure.view.trace.error is None or failure.view.asking:
+        return None
+    return _exception_finding(failure)
+
+
+def exception(failure: Failure) -> Finding | None:
+    """An exception that left a step; the answer is to blame where the message quotes it, or where the same
+    code takes what the model says in passing cases."""
+    if failure.view is None or failure.view.trace.error is None:
+        return None
+    erring = next((step for step in failure.view.steps if step.step.error), None)
+    error = (erring.step.error if erring is not None else None) or failure.view.trace.error
+    asked = failure.view.last_asking(erring)
+    if asked is None or not asked.answer or _is_right_answer(failure, asked):
+        return _exception_finding(failure)
+    quoted = _quotes(error, asked.answer)
+    if not quoted and (erring is None or not _choked(failure, erring, asked)):
+        return _exception_finding(failure)
+    by_form = quoted or error.partition(":")[0].rpartition(".")[2] in _OF_FORM
+    return failure.finding(
+        "format" if by_form else "content",
+        asked,
+        f"the code could not use the answer {shown(asked.answer, 90)} of {asked.key}: {error[:120]}",
+        confidence=0.75 if quoted else 0.7,
+        actual=asked.answer,
+    )
+
+
+def _choked(failure: Failure, erring: StepView, asked: StepView) -> bool:
+    """Whether code without a model was handed the answer, raised, and takes other answers elsewhere."""
+    answer = (asked.answer or "").strip()
+    if erring.calls or not any(answer in text for text in texts_in(erring.step.inputs)):
+        return False
+    return any(
+        other is not None and other.step.error is None
+        for reading in failure.fields.readings
+        if reading.passed
+        for other in [reading.view.by_key(erring.key)]
+    )
+
+
+def _is_right_answer(failure: Failure, asked: StepView) -> bool:
+    """Whether the answer is one that the case's expected values mention, or one of the words that the prompt
+    offers: then the code has to take it."""
+    answer = asked.answer or ""
+    if not normal(answer) or len(answer.split()) > 4:
+        return False
+    if mentions(whole_text(failure.case.expected), answer):
+        return True
+    known = whole_text(failure.case.inputs)
+    return answer.strip() in asked.messages_text and not mentions(known, answer)
+
+
+def _exception_finding(failure: Failure) -> Finding:
+    assert failure.view is not None
+    erring = next((step for step in failure.view.steps if step.step.error), None)
+    step = erring or failure.last_step
+    error = (erring.step.error if erring is not None else None) or failure.view.trace.error or ""
+    where = f"in {step.key}" if step is not None else "in the pipeline"
+    return failure.finding(
+        "exception", step, f"{error[:160]} was raised {where}", confidence=0.85, level="structure"
+    )
+
+
+def _quotes(error: str, answer: str) -> bool:
+    """Whether an exception's message shows the model's answer, or a good part of it."""
+    kind, _, message = error.partition(":")
+    if kind.rpartition(".")[2] in PARSE_ERRORS:
+        return True
+    text = answer.strip()
+    return 0 < len(text) <= 400 and (text[:60] in message or (len(text) <= 60 and mentions(message, text)))

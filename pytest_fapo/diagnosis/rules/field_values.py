@@ -1,0 +1,235 @@
+"""The expected fields of a case, looked for in the outputs of its steps; and code that spoils a right
+answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, value_category
+from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
+from pytest_fapo.diagnosis.loose_values import alike, is_blank, mentions, normal, plain, texts_in, whole_text
+from pytest_fapo.diagnosis.trace_view import StepView
+
+AGREEING = 4
+"""Cases beyond the first of their answer that it takes, to tell a rule from chance."""
+
+
+def follows_from_answer(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """Whether the answer settles what is right, and the code makes something else of it.
+
+    So it is where the same answer always goes with the same right value, and always passes or always fails:
+    a model that reads its cases wrongly gives one answer to cases that differ. The answer has to be one that
+    the code can read, which is to say made like those of passing cases; and one that can be trusted, a number
+    or a value that stands in the case itself: a wrong label is wrong in all its cases, too.
+    """
+    answer = _answer_of(asked)
+    groups = _by_answer(failure, blame.field, asked.key)
+    own = groups.get(answer, [])
+    if len(own) < 2 or any(passed for passed, _ in own) or not _is_trusted(failure, answer):
+        return False
+    if _shape(answer) not in {_shape(said) for said, group in groups.items() if any(ok for ok, _ in group)}:
+        return False
+    return _agreeing(failure, blame.field, asked.key, groups)
+
+
+_Groups = dict[str, list[tuple[bool, str]]]
+
+
+def _agreeing(failure: Failure, name: str, key: str, groups: _Groups) -> bool:
+    """Whether verdict and right value are the same in all cases of an answer, for every answer."""
+    memo, entry = failure.fields.memo, ("follows", name, key)
+    if entry not in memo:
+        pure = all(len(set(group)) == 1 for group in groups.values())
+        beyond = sum(len(group) - 1 for group in groups.values())
+        memo[entry] = float(pure and beyond >= AGREEING)
+    return bool(memo[entry])
+
+
+def _by_answer(failure: Failure, name: str, key: str) -> _Groups:
+    """Whether they passed, and what was right, of the cases of each answer."""
+    found: _Groups = defaultdict(list)
+    for reading in failure.fields.readings:
+        step = reading.view.by_key(key)
+        expected = failure.fields.expected.get(name, {}).get(reading.case.key)
+        if step is not None and step.answer and expected is not None:
+            found[_answer_of(step)].append((reading.passed, plain(expected)))
+    return dict(found)
+
+
+def _is_trusted(failure: Failure, answer: str) -> bool:
+    number = re.fullmatch(r"[-+]?\d+(?:[.,]\d+)*", answer) is not None
+    return number or mentions(whole_text(failure.case.inputs), answer)
+
+
+def _shape(text: str) -> str:
+    """How a text is made: numbers and words stand for any of their kind."""
+    return re.sub(r"[^\W\d]+", "w", re.sub(r"\d+", "9", text))
+
+
+def _answer_of(step: StepView) -> str:
+    return (step.answer or "").strip().casefold()
+
+
+def field_values(failure: Failure) -> Finding | None:
+    """The earliest step whose own output carries the wrong value of a field that failed."""
+    blame = blame_fields(failure)
+    if blame is None:
+        return _only_at_the_end(failure)
+    if blame.carrier.mode == "member":
+        return _missed(failure, blame)
+    if is_code(failure, blame):
+        return _through_code(failure, blame)
+    return wrong_value(failure, blame, blame.step)
+
+
+def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
+    """The finding that a step holds the blamed value."""
+    category = value_category(failure, step, blame.field, blame.expected, blame.actual)
+    about = f"{blame.field}: " if blame.field else ""
+    evidence = f"{about}{step.key} gave {shown(blame.actual)} instead of {shown(blame.expected)}"
+    if category == "format":
+        wrote = excerpt(_form(blame, step), blame.expected)
+        evidence = f"{about}{step.key} had {shown(blame.expected)} right, but wrote {wrote}"
+    if blame.downstream:
+        evidence += f", and {blame.downstream} went wrong after it"
+    return failure.finding(
+        category,
+        step,
+        evidence,
+        confidence=0.75 if blame.downstream else 0.85,
+        field=blame.field,
+        expected=blame.expected,
+        actual=blame.actual,
+    )
+
+
+def _form(blame: Blame, step: StepView) -> object:
+    """The text that holds the right value in the wrong form."""
+    if alike(blame.expected, blame.actual) or not step.answer:
+        return blame.actual
+    return (
+        blame.actual
+        if isinstance(blame.actual, str) and mentions(blame.actual, blame.expected)
+        else step.answer
+    )
+
+
+def _through_code(failure: Failure, blame: Blame) -> Finding:
+    """A step without a model: either it spoiled a right answer before it, or that answer was no better."""
+    assert failure.view is not None
+    asked = failure.view.last_asking(blame.step)
+    told = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
+    if asked is not None and asked.answer and told and not _misread(blame, asked.answer):
+        category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
+        if category == "format":
+            wrote = excerpt(asked.answer, blame.expected)
+            return failure.finding(
+                "format",
+                asked,
+                f"{asked.key} had {shown(blame.expected)} right, but wrote {wrote}, "
+                f"of which {blame.step.key} made {shown(blame.actual)}",
+                confidence=0.8,
+                field=blame.field,
+                expected=blame.expected,
+                actual=asked.answer,
+            )
+        if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
+            return wrong_value(failure, blame, asked)
+        if _only_handed_on(failure, blame, asked) and not follows_from_answer(failure, blame, asked):
+            return _of_what_it_was_given(failure, blame, asked)
+    return failure.finding(
+        "content",
+        blame.step,
+        f"{blame.field or 'output'}: the code of {blame.step.key} gave {shown(blame.actual)} "
+        f"instead of {shown(blame.expected)}",
+        confidence=0.6,
+        level="structure",
+        field=blame.field,
+        expected=blame.expected,
+        actual=blame.actual,
+    )
+
+
+def _misread(blame: Blame, answer: str) -> bool:
+    """Whether the answer is the right value and nothing else, and the code made another value of it."""
+    return alike(blame.expected, answer) and not is_blank(blame.actual)
+
+
+def _only_handed_on(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """Whether the code was given a free answer of the model, or one of which it makes the right elsewhere."""
+    answer = normal(asked.answer or "")
+    if not any(answer in normal(text) for text in texts_in(blame.step.step.inputs)):
+        return False
+    others = [
+        (normal(step.answer or ""), reading.passed)
+        for reading in failure.fields.readings
+        if reading.case.id != failure.case.id and (step := reading.view.by_key(asked.key)) is not None
+    ]
+    if (answer, True) in others:
+        return True
+    return len(others) >= 4 and len({said for said, _ in others}) > 0.6 * len(others)
+
+
+def _of_what_it_was_given(failure: Failure, blame: Blame, asked: StepView) -> Finding:
+    return failure.finding(
+        "content",
+        asked,
+        f"{blame.field or 'output'}: {blame.step.key} made {shown(blame.actual)} of the answer "
+        f"{shown(asked.answer, 90)} of {asked.key}, instead of {shown(blame.expected)}",
+        confidence=0.55,
+        field=blame.field,
+        expected=blame.expected,
+        actual=asked.answer,
+    )
+
+
+def _right_before(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """Whether the asking step held the right value in the right place."""
+    assert failure.reading is not None
+    for carrier in failure.fields.carriers.get(blame.field, []):
+        if carrier.step == asked.key and carrier.mode == "value":
+            try:
+                return failure.fields.right(failure.reading, carrier, blame.expected)
+            except KeyError:
+                return False
+    return False
+
+
+def _missed(failure: Failure, blame: Blame) -> Finding:
+    return failure.finding(
+        "retrieval",
+        blame.step,
+        f"{blame.step.key} did not return {shown(blame.expected)}",
+        confidence=0.8,
+        level="param",
+        field=blame.field,
+        expected=blame.expected,
+    )
+
+
+def _only_at_the_end(failure: Failure) -> Finding | None:
+    """Fields that only the pipeline's own output shows: the last step that asked a model answers for them."""
+    if failure.view is None:
+        return None
+    wrong = [name for name in failure.failing_fields if failure.wrong_at_end(name)]
+    step = failure.last_step
+    if not wrong or step is None:
+        return None
+    name = wrong[0]
+    expected = failure.expected_value(name)
+    category = value_category(failure, step, name, expected, step.answer)
+    evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the last to ask a model"
+    if category == "format":
+        evidence = f"{step.key} had {shown(expected)} right, but wrote {excerpt(step.answer, expected)}"
+    return failure.finding(
+        category,
+        step,
+        evidence,
+        confidence=0.7 if category == "format" else 0.5,
+        field=name,
+        expected=expected,
+        actual=step.answer,
+    )

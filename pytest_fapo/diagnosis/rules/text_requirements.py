@@ -1,0 +1,116 @@
+"""Texts that lack something they must contain, contain something they must not, or are too long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.diagnosis.assertions import Requirement, read_requirement, requirement_of_fields
+from pytest_fapo.diagnosis.blame import upstream
+from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
+from pytest_fapo.diagnosis.trace_view import StepView
+
+
+def requirement(failure: Failure) -> Finding | None:
+    """An assertion on a text: blamed on the step that wrote the text, or on what it was given."""
+    if failure.view is None:
+        return None
+    found = read_requirement(failure.assertion, failure.case.expected)
+    if found is None and not failure.assertion.operator:
+        found = requirement_of_fields(failure.case.expected, failure.view.trace.output)
+    if found is None:
+        return None
+    step = _writer(failure, found)
+    if step is None:
+        return None
+    cause = upstream(failure, step, found.field)
+    if cause is not None and found.kind == "include" and not _in_inputs(failure, found.value):
+        return failure.finding(
+            "label" if failure.fields.closed_set(cause.field) else "content",
+            cause.step,
+            f"{cause.field}: {cause.step.key} gave {shown(cause.actual)} instead of {shown(cause.expected)}, "
+            f"and {step.key} went on with it: {found.sentence}",
+            confidence=0.65,
+            field=cause.field,
+            expected=cause.expected,
+            actual=cause.actual,
+        )
+    return _not_retrieved(failure, found, step) or failure.finding(
+        "requirement",
+        step,
+        f"the text of {step.key} {found.sentence}",
+        confidence=0.8,
+        field=found.field,
+        expected=found.value,
+        actual=step.answer,
+    )
+
+
+def _writer(failure: Failure, found: Requirement) -> StepView | None:
+    """The step that wrote the text in question: the first whose output holds it."""
+    assert failure.view is not None
+    text = _final_text(failure, found)
+    for step in failure.view.steps:
+        if text and any(normal(text) in normal(leaf) for leaf in texts_in(step.output)):
+            return step if step.calls else failure.view.last_asking(step) or step
+    return failure.last_step
+
+
+def _final_text(failure: Failure, found: Requirement) -> str:
+    """The text of the output that the assertion looked at: the one that fits its pieces, else the longest."""
+    assert failure.view is not None
+    texts = [text for text in texts_in(failure.view.trace.output) if text.strip()]
+    for text in texts:
+        if found.pieces and all(piece in text for piece in found.pieces):
+            return text
+    return max(texts, key=len, default="")
+
+
+def _in_inputs(failure: Failure, value: Any) -> bool:
+    text = whole_text(failure.case.inputs)
+    return any(mentions(text, item) for item in texts_in(value))
+
+
+def _not_retrieved(failure: Failure, found: Requirement, writer: StepView) -> Finding | None:
+    """The text lacks what passages tell elsewhere, and here they do not."""
+    if found.kind != "include" or failure.view is None or _in_inputs(failure, found.value):
+        return None
+    items = list(texts_in(found.value))
+    for step in failure.view.steps:
+        if step.calls or step.order >= writer.order or not isinstance(step.output, list) or not step.output:
+            continue
+        if any(mentions(whole_text(step.output), item) for item in items):
+            continue
+        if _given_elsewhere(failure, step.key, found.field) >= 0.7:
+            return failure.finding(
+                "retrieval",
+                step,
+                f"no passage that {step.key} returned tells {shown(found.value)}",
+                confidence=0.7,
+                level="param",
+                field=found.field,
+                expected=found.value,
+            )
+    return None
+
+
+def _given_elsewhere(failure: Failure, key: str, name: str) -> float:
+    """Share of the passing cases whose passages tell what their text must include."""
+    memo, entry = failure.fields.memo, ("told elsewhere", key, name)
+    if entry not in memo:
+        memo[entry] = _share_given_passages(failure, key, name)
+    return memo[entry]
+
+
+def _share_given_passages(failure: Failure, key: str, name: str) -> float:
+    told: list[bool] = []
+    for reading in failure.fields.readings:
+        value = failure.fields.expected.get(name, {}).get(reading.case.key)
+        step = reading.view.by_key(key)
+        if reading.passed and step is not None and value:
+            given = whole_text(reading.case.inputs)
+            items = [item for item in texts_in(value) if not mentions(given, item)]
+            if items:
+                told.append(any(mentions(whole_text(step.output), item) for item in items))
+    return sum(told) / len(told) if told else 0.0

@@ -1,0 +1,166 @@
+"""What a run is given: settings, limits, budget, the project's own hooks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from pytest_fapo.core.candidate import Attempt, Candidate, ReviewProblem, Verdict
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.core.errors import BudgetExceeded
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import LEVELS, Level
+from pytest_fapo.core.settings import CacheMode, GuardMode, Settings, WriteMode
+from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.trace import Trace
+from pytest_fapo.diagnosis.model_reader import LLMReader
+from pytest_fapo.loop.run_folder import RunFolder
+from pytest_fapo.loop.run_result import ScopeSnapshot
+from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.propose.proposer import Proposer
+from pytest_fapo.review.model_reviewer import LLMReviewer
+from pytest_fapo.shadow.tree_state import TreeState
+from pytest_fapo.verdict.policy import GatePolicy
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend; None means unlimited."""
+
+    spend_file: Path
+    max_calls: int | None = None
+    max_cost: float | None = None
+    """USD."""
+    deadline: float | None = None
+    """Epoch seconds."""
+
+    def spending(self) -> Spending:
+        """What was spent so far, by every process of the run."""
+        from pytest_fapo.answers.spend_file import read_spending
+
+        return read_spending(self.spend_file)
+
+    def exhausted(self) -> str:
+        """Which limit is reached, in words; empty while there is something left."""
+        if self.deadline is not None and time.time() >= self.deadline:
+            return "--fapo-time-limit is over"
+        spent = self.spending()
+        if self.max_calls is not None and spent.calls >= self.max_calls:
+            return f"--fapo-max-calls={self.max_calls} is used up"
+        if self.max_cost is not None and spent.cost >= self.max_cost:
+            return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
+        return ""
+
+    def refusals(self) -> list[str]:
+        """Why calls of the pipeline were refused so far, in order."""
+        from pytest_fapo.answers.spend_file import read_refusals
+
+        return read_refusals(self.spend_file)
+
+    def check(self, evaluation: Evaluation, refused: Sequence[str] = ()) -> None:
+        """Let no evaluation pass that a limit has cut short: it decides nothing.
+
+        Args:
+            evaluation: what is about to be judged.
+            refused: why calls were refused while it ran; an item need not show that, since what made the call
+                may have turned the refusal into another error or another answer.
+
+        Raises:
+            BudgetExceeded: a call of it was refused, or it was ended because the run's time was over.
+        """
+        if refused:
+            raise BudgetExceeded(refused[0], limit="")
+        for item in evaluation.items.values():
+            if item.error_type.rpartition(".")[2] == "BudgetExceeded":
+                raise BudgetExceeded(item.explanation or "a budget is used up", limit="")
+        over = self.deadline is not None and time.time() >= self.deadline
+        if over and evaluation.stopped.startswith("time limit"):
+            raise BudgetExceeded("--fapo-time-limit is over", limit="--fapo-time-limit")
+
+
+def unrecorded(evaluation: Evaluation) -> list[str]:
+    """Node ids of the items that asked what has no recorded answer, where nothing may be sent."""
+    return [
+        nodeid
+        for nodeid, item in evaluation.items.items()
+        if item.error_type.rpartition(".")[2] in ("CacheMiss", "NetworkRefused")
+    ]
+
+
+class RunHooks:
+    """Without plugins: nobody objects and nobody is told."""
+
+    def review(self, candidate: Candidate) -> Sequence[ReviewProblem]:
+        """Objections beside the review's own."""
+        return ()
+
+    def gate(self, candidate: Candidate, before: Evaluation, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict on a candidate that passed; a plugin can reject it, never let a rejected one pass."""
+        return verdict
+
+    def attribute(self, item: ItemResult, case: Case, trace: Trace | None) -> Finding | None:
+        """What a plugin knows of a failure; None to leave it to the rules."""
+        return None
+
+    def sections(self, summary: Summary) -> list[tuple[str, str]]:
+        """Title and Markdown of what is added to the summary."""
+        return []
+
+    def settled(self, attempt: Attempt) -> None:
+        """A candidate has its final verdict."""
+
+
+@dataclass(frozen=True)
+class OptimizeRequest:
+    """One optimization: the baseline, the limits, and what may be done with the result."""
+
+    root: Path
+    """The project: pytest's rootdir."""
+    settings: Settings
+    baseline: Evaluation
+    """What this session's tests gave on the user's own tree."""
+    proposers: Sequence[Proposer]
+    run: RunFolder
+    snapshot: ScopeSnapshot
+    budget: Budget
+    child_args: list[str]
+    """pytest arguments for the evaluations' child processes."""
+    cwd: str
+    """Working directory of the session, relative to `root`."""
+    cache_folder: Path
+    cache_mode: CacheMode
+    begun: TreeState | None = None
+    """The project before the session's tests began, where that was looked at."""
+    cache_files: Sequence[Path] = ()
+    """Exported caches below the local one."""
+    guard: GuardMode = "all"
+    write: WriteMode = "auto"
+    target: float | None = None
+    max_candidates: int | None = None
+    level: Level = "structure"
+    """`--fapo-level`: the highest level that may be edited."""
+    policy: GatePolicy = field(default_factory=GatePolicy)
+    reviewer: LLMReviewer | None = None
+    """Reads each candidate in a fresh context."""
+    reader: LLMReader | None = None
+    """Reads the failures that the rules leave unsure."""
+    hooks: RunHooks = field(default_factory=RunHooks)
+    stand_in: str = ""
+    """Name of the offline model where it answers."""
+    read_line: Callable[[str], str] = input
+    """Asks the user; see `--fapo-write=ask`."""
+    file: TextIO = sys.stderr
+    tty: bool = False
+    color: bool = False
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels that may be edited: those with a scope, up to `level`."""
+        scope = self.settings.scope
+        named = {"prompt": scope.prompts, "param": scope.params, "structure": scope.structure}
+        return tuple(level for level in LEVELS[: LEVELS.index(self.level) + 1] if named[level])

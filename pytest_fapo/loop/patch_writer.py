@@ -1,0 +1,305 @@
+"""What is done with a proven patch (`--fapo-write`): written, asked about, saved, or left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pytest_fapo.core.candidate import Attempt, Candidate, Edit, SplitChange
+from pytest_fapo.core.errors import ArtifactError, BudgetExceeded, NoAnswer
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.record import SPLITS, Split
+from pytest_fapo.core.settings import WriteMode
+from pytest_fapo.core.text import count, one_line
+from pytest_fapo.loop.change_effects import WriteChoice
+from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.optimize_request import OptimizeRequest
+from pytest_fapo.loop.resume import change_in_words
+from pytest_fapo.loop.run_folder import typed_path
+from pytest_fapo.loop.run_result import mark_written, save_result
+from pytest_fapo.loop.run_summary import Writing
+from pytest_fapo.loop.search_state import BestTree
+from pytest_fapo.source.patch import edits_between, unified_diff
+from pytest_fapo.source.write_back import recover, write_back
+from pytest_fapo.verdict.candidate_gate import judge_suite
+from pytest_fapo.verdict.comparison import newly_failing
+from pytest_fapo.views.change_screen import choose_changes
+
+PATCH = "changes.patch"
+
+PROOF = "final-proof"
+"""What is kept of a final proof that failed: the evaluation (`.json`), each test and its reason (`.txt`)."""
+
+
+@dataclass(frozen=True)
+class Unproven:
+    """Why the final proof failed."""
+
+    reason: str
+    tests: list[str] = field(default_factory=list)
+    """One line for each test that passed before and did not pass then: node id and reason."""
+
+
+@dataclass
+class WriteOutcome:
+    """What became of the patch."""
+
+    writing: Writing
+    best: BestTree
+    """The tree that was written or saved: all accepted candidates, or the part that the user chose."""
+    patch: str = ""
+    conflicts: list[str] = field(default_factory=list)
+    note: str = ""
+    interrupted: bool = False
+    """Ctrl-C while it was asked or written."""
+
+
+class Writer:
+    """Carries out `--fapo-write` for what the loop accepted.
+
+    Args:
+        request: the run's.
+        evaluator: proves the part that the user chose, where it is not all.
+        reference: the user's own tree, evaluated.
+    """
+
+    def __init__(self, request: OptimizeRequest, evaluator: Evaluator, reference: Evaluation) -> None:
+        self._request = request
+        self._evaluator = evaluator
+        self._reference = reference
+        self._accepted: list[Attempt] = []
+        self._chosen: BestTree | None = None
+        self._unanswered = False
+        self._note = ""
+        self._plan: Callable[[BestTree], None] = lambda best: None
+
+    def confirm(self, best: BestTree) -> Unproven | None:
+        """The final proof of what is about to be written: in a new interpreter, from recorded answers alone.
+
+        Returns:
+            why it failed, which is kept in the run's folder too; None where it passed.
+        """
+        if not best.files or self._request.cache_mode == "off":
+            return None
+        evaluation = self._evaluator.final_proof(best.files, self._reference, best.lost_by_luck())
+        policy = self._request.policy
+        verdict = judge_suite(self._reference, evaluation, policy=policy, chance=best.chance)
+        lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
+        if verdict.accepted and not lost:
+            return None
+        unproven = _why_unproven(evaluation, lost, verdict.reason)
+        run = self._request.run
+        run.save_evaluation(f"{PROOF}.json", evaluation)
+        run.save_text(f"{PROOF}.txt", "\n".join([unproven.reason, "", *unproven.tests]) + "\n")
+        return unproven
+
+    def carry_out(
+        self,
+        best: BestTree,
+        accepted: list[Attempt],
+        *,
+        interrupted: bool,
+        unproven: Unproven | None = None,
+        plan: Callable[[BestTree], None] = lambda best: None,
+    ) -> WriteOutcome:
+        """Write or save `best`. An interrupted run only saves: the user did not wait for its end.
+
+        Args:
+            best: the best tree.
+            accepted: the attempts that led to it.
+            interrupted: whether the user pressed Ctrl-C.
+            unproven: why the final proof failed, where it did: then nothing is written or offered.
+            plan: called with the tree that is going to be written, before the first file is touched.
+        """
+        self._plan = plan
+        if not best.files:
+            return WriteOutcome("nothing", best)
+        if unproven:
+            self._save_patch(best.files)
+            return WriteOutcome("nothing", BestTree(self._reference))
+        self._accepted = accepted
+        try:
+            return self._carry_out(best, interrupted)
+        except KeyboardInterrupt:
+            return self._broken_off(best)
+
+    def _broken_off(self, best: BestTree) -> WriteOutcome:
+        """Ctrl-C: what is committed is written all the same, anything else only saved."""
+        journal = self._request.run.write_journal
+        result = recover(journal) if journal.is_file() else None
+        if self._chosen is not None and result is not None and result.written:
+            return WriteOutcome("written", self._chosen, typed_path(self._request.run.path / PATCH))
+        return WriteOutcome("patch", best, self._save(best), interrupted=True)
+
+    def _carry_out(self, best: BestTree, interrupted: bool) -> WriteOutcome:
+        mode: WriteMode = (
+            "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
+        )
+        if mode == "ask":
+            try:
+                chosen = self._ask(best)
+            except EOFError:
+                note = "nobody was there to answer --fapo-write=ask"
+                return WriteOutcome("patch", best, self._save(best), note=note)
+            if chosen is None:
+                writing: Writing = "patch" if self._note else "declined"
+                return WriteOutcome(writing, best, self._save(best), note=self._note)
+            best = chosen
+        patch = self._save(best)
+        changed = self._evaluator.changed_files()
+        if changed:
+            # What was proven was another project than the one that the patch would go into.
+            conflicts = [change_in_words(path, what) for path, what in changed.items()]
+            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
+        if mode in ("never", "patch"):
+            return WriteOutcome(mode, best, patch)
+        return self._write(best, patch)
+
+    def _write(self, best: BestTree, patch: str) -> WriteOutcome:
+        request = self._request
+        self._chosen = best
+        # A file that the patch creates is expected not to be there.
+        expected = {path: request.snapshot.hashes.get(path, "") for path in best.files}
+        self._plan(best)
+        mark_written(request.run, best.files)
+        try:
+            result = write_back(
+                request.root, best.files, expected=expected, journal=request.run.write_journal
+            )
+        except ArtifactError as error:
+            mark_written(request.run, {})
+            return WriteOutcome("conflict", best, patch, note=str(error))
+        if result.conflicts:
+            mark_written(request.run, {})
+            conflicts = [f"{path}: {reason}" for path, reason in result.conflicts.items()]
+            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
+        return WriteOutcome("written", best, patch)
+
+    def _save(self, best: BestTree) -> str:
+        """What `fapo apply` and `--fapo-review` go by, and the same as a patch."""
+        request = self._request
+        save_result(
+            request.run, request.snapshot, best.files, self._accepted, sorted(best.quoted), best.chance
+        )
+        return self._save_patch(best.files)
+
+    def _save_patch(self, files: Mapping[str, bytes]) -> str:
+        request = self._request
+        return typed_path(
+            request.run.save_text(PATCH, unified_diff(request.root, files, request.snapshot.files))
+        )
+
+    # --- ask ------------------------------------------------------------------------------------------
+
+    def _ask(self, best: BestTree) -> BestTree | None:
+        """The part of the patch that the user wants, proven; None where nothing is left of it.
+
+        Raises:
+            EOFError: the input ended before the user wanted anything.
+        """
+        request = self._request
+        edits = edits_between(request.snapshot.store, best.files)
+        changes = [self._change(edit) for edit in edits]
+        wanted = {
+            change.title
+            for change in choose_changes(
+                changes, self._read_line, request.file, tty=request.tty, color=request.color
+            )
+        }
+        if not wanted:
+            if self._unanswered:
+                raise EOFError
+            return None
+        if len(wanted) == len(edits):
+            return best
+        chosen = self._prove_part(best, [edit for edit in edits if edit.address in wanted])
+        if self._note:
+            request.file.write(f"{self._note[:1].upper()}{self._note[1:]}: nothing is written.\n")
+        return chosen
+
+    def _prove_part(self, best: BestTree, edits: list[Edit]) -> BestTree | None:
+        """A part of what was accepted, proven like the whole; None where it is not, `_note` says why."""
+        request = self._request
+        try:
+            files = request.snapshot.render(edits)
+            evaluation = self._evaluator.proof(files, self._reference, best.lost_by_luck())
+        except ArtifactError as error:
+            self._note = f"what you chose does not fit together without the rest: {error}"
+            return None
+        except (BudgetExceeded, NoAnswer) as error:
+            self._note = f"what you chose could not be proven: {one_line(str(error))}"
+            return None
+        verdict = judge_suite(self._reference, evaluation, policy=request.policy, chance=best.chance)
+        if not verdict.accepted:
+            self._note = f"what you chose does not pass without the rest: {verdict.reason}"
+            return None
+        part = Candidate(
+            id="chosen",
+            edits=edits,
+            hypothesis="chosen by a person",
+            proposer="person",
+            technique="a part of what was accepted",
+        )
+        verdict = request.hooks.gate(part, self._reference, evaluation, verdict)
+        if not verdict.accepted:
+            self._note = f"what you chose is rejected: {verdict.reason}"
+            return None
+        judged = evaluation.not_counting(best.quoted)
+        chosen = BestTree(judged, best.candidate, files, best.quoted, chance=best.chance)
+        unproven = self.confirm(chosen)
+        if unproven is not None:
+            tests = f" ({'; '.join(unproven.tests[:2])})" if unproven.tests else ""
+            self._note = f"what you chose did not pass its final proof: {unproven.reason}{tests}"
+        return None if unproven is not None else chosen
+
+    def _read_line(self, question: str) -> str:
+        try:
+            return self._request.read_line(question)
+        except EOFError:
+            self._unanswered = True
+            raise
+
+    def _change(self, edit: Edit) -> WriteChoice:
+        attempts = [
+            attempt
+            for attempt in self._accepted
+            if any(other.address == edit.address for other in attempt.candidate.edits)
+        ]
+        files = self._request.snapshot.render([edit])
+        return WriteChoice(
+            title=edit.address,
+            hypothesis=attempts[-1].candidate.hypothesis,
+            diff=unified_diff(self._request.root, files, self._request.snapshot.files),
+            splits=_split_changes(attempts),
+            fixed=len({nodeid for attempt in attempts for nodeid in attempt.verdict.fixed}),
+            broken=0,
+        )
+
+
+def _why_unproven(evaluation: Evaluation, lost: list[str], reason: str) -> Unproven:
+    """The tests that were lost with their reasons; of held-out cases only how many."""
+    named, hidden = [], 0
+    for nodeid in lost:
+        item = evaluation.items.get(nodeid)
+        if item is not None and item.split == "holdout":
+            hidden += 1
+        elif item is None:
+            named.append(f"{nodeid}: did not run")
+        else:
+            said = one_line(item.explanation or item.error_type or f"it was {item.outcome}", most=300)
+            named.append(f"{nodeid}: {said}")
+    if not lost:
+        return Unproven(reason)
+    if not evaluation.complete and not evaluation.dropped_at:
+        return Unproven(f"the tests did not run to their end: {evaluation.stopped}", named)
+    which = count(len(lost), "test") + " that passed before did not pass then"
+    return Unproven(which + (f", {hidden} of them on held-out cases" if hidden else ""), named)
+
+
+def _split_changes(attempts: list[Attempt]) -> dict[Split, SplitChange]:
+    first, last = attempts[0].verdict.splits, attempts[-1].verdict.splits
+    return {
+        split: SplitChange(before=first[split].before, after=last[split].after)
+        for split in SPLITS
+        if split in first and split in last
+    }

@@ -1,5 +1,0 @@
-"""A language model as proposer."""
-
-from pytest_fapo.propose.llm.proposer import LLMProposer
-
-__all__ = ["LLMProposer"]

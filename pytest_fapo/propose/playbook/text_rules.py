@@ -1,0 +1,349 @@
+"""Rules for a text: what it must and must not contain, its length and form, and on what it rests."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_fapo.diagnosis.assertions import Requirement, name_kind, phrases
+from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal
+from pytest_fapo.propose.playbook.learned_rules import (
+    features_for,
+    find_condition,
+    learn_rules,
+    with_exceptions,
+)
+from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
+from pytest_fapo.propose.playbook.value_form import identifier
+
+MUST_INCLUDE = "required content"
+
+MUST_INCLUDE_TITLE = "What the text must contain"
+
+MOST_PHRASES = 20
+
+
+@dataclass(frozen=True)
+class Demand:
+    """One phrase that one case's text must contain."""
+
+    seen: StepCase
+    phrase: str
+
+
+def must_include(view: PromptEvidence) -> Iterator[Advice]:
+    """State which values and phrases the text must quote, and when."""
+    if view.cluster.category != "requirement":
+        return
+    demands = demanded(view)
+    lacking = [
+        seen for seen in view.targets if any(demand.kind == "include" for demand in seen.blamed_demands)
+    ]
+    quoted, rest = _given_value_lines(view, demands)
+    constant, left = _phrase_lines(view, rest)
+    facts = _fact_lines(view, left)
+    lines = [*quoted, *constant, *facts]
+    if lines:
+        yield Advice(
+            MUST_INCLUDE,
+            MUST_INCLUDE_TITLE,
+            lines,
+            "The text lacks what every good answer has; the prompt does not ask for it.",
+            mends=frozenset(nodeid for seen in lacking for nodeid in seen.targets),
+        )
+
+
+def demanded(view: PromptEvidence) -> list[Demand]:
+    """The phrases that the cases' labels and the failed assertions demand."""
+    found: dict[tuple[str, str], Demand] = {}
+    names = _include_fields(view)
+    for seen in view.seen:
+        for name in names:
+            for phrase in phrases(view.expected(seen, name)):
+                found.setdefault((seen.case.key, phrase), Demand(seen, phrase))
+        for demand in seen.demands:
+            if demand.kind == "include" and isinstance(demand.value, str):
+                found.setdefault((seen.case.key, demand.value), Demand(seen, demand.value))
+    return list(found.values())
+
+
+def _include_fields(view: PromptEvidence) -> list[str]:
+    """The expected fields that list what a text must contain: by name, or because explanations say so."""
+    found = [name for name in view.fields.expected if name and name_kind(name) == "include"]
+    for seen in view.targets:
+        found += [demand.field for demand in seen.blamed_demands if demand.kind == "include"]
+    own = {*view.own_fields, ""}
+    return [name for name in dict.fromkeys(found) if name in view.fields.expected and name not in own]
+
+
+def _given_value_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[list[str], list[Demand]]:
+    """Phrases that are values of what the step was given: quote them."""
+    by_source: dict[str, list[Demand]] = defaultdict(list)
+    rest: list[Demand] = []
+    for demand in demands:
+        source = _source(view, demand)
+        (by_source[source] if source else rest).append(demand)
+    lines: list[str] = []
+    for source, found in by_source.items():
+        if len(found) < 2:
+            rest += found
+            continue
+        name = view.called(source)
+        always = sum(not is_blank(view.given(seen).get(source)) for seen in view.seen) >= len(view.seen)
+        condition = "" if always else ", whenever there is one"
+        lines.append(f"Quote the {name} in the text exactly as it is given{condition}.")
+    return lines, rest
+
+
+def _source(view: PromptEvidence, demand: Demand) -> str:
+    """The name of the given value that a phrase is: the value itself, else the text that holds it."""
+    given = view.given(demand.seen)
+    for variable, value in given.items():
+        if not is_blank(value) and normal(value) == normal(demand.phrase):
+            return variable
+    return ""
+
+
+def _phrase_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[list[str], list[Demand]]:
+    """Phrases that recur: when are they due? Always, or by a rule."""
+    cases: dict[str, set[str]] = defaultdict(set)
+    for demand in demands:
+        cases[demand.phrase].add(demand.seen.case.key)
+    lines: list[str] = []
+    done: set[str] = set()
+    for phrase, ids in sorted(cases.items(), key=lambda pair: (-len(pair[1]), pair[0]))[:MOST_PHRASES]:
+        if len(ids) < 2:
+            continue
+        if len(ids) >= 0.95 * len(view.seen):
+            lines.append(f'Always include the words "{phrase}".')
+            done.add(phrase)
+            continue
+        conditions = _when(view, ids)
+        lines += [_conditional(condition, phrase) for condition in conditions]
+        if conditions:
+            done.add(phrase)
+    return lines, [demand for demand in demands if demand.phrase not in done]
+
+
+def _conditional(condition: str, phrase: str) -> str:
+    """A rule in words: asking for what is missing is more than saying a phrase."""
+    condition, unless, exceptions = condition.partition(", unless ")
+    asked = condition.endswith("is missing") and mentions(condition, phrase)
+    what = f'ask for it, in the words "{phrase}"' if asked else f'include the words "{phrase}"'
+    return f"If {condition}, {what}{unless}{exceptions}."
+
+
+def _when(view: PromptEvidence, ids: set[str]) -> list[str]:
+    """The conditions under which a phrase is due."""
+    targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
+    features = features_for(view, "", view.seen)
+    simple = find_condition(features, targets, "due")
+    if simple:
+        return [simple]
+    rules = learn_rules(features, targets, depth=2)
+    return with_exceptions(rules, "due")
+
+
+def _fact_lines(view: PromptEvidence, demands: list[Demand]) -> list[str]:
+    """Phrases that stand in what the step was given to read."""
+    told: list[Demand] = []
+    from_input: list[Demand] = []
+    for demand in demands:
+        step = demand.seen.step
+        if mentions(view.text(demand.seen), demand.phrase):
+            from_input.append(demand)
+        elif step is not None and mentions(step.messages_text, demand.phrase):
+            told.append(demand)
+    lines: list[str] = []
+    named = _identifiers(told)
+    if named:
+        made_of = identifier([demand.phrase for demand in named])
+        lines.append(
+            f"Name the identifier ({made_of}) of the text that the answer rests on, as it stands there."
+        )
+        told = [demand for demand in told if demand not in named]
+    if len(from_input) >= 2:
+        lines.append(f"Repeat {_kind(from_input)} from the {view.noun} exactly as the {view.noun} gives it.")
+    if len(told) >= 2:
+        lines.append(
+            f"State {_kind(told)} that the answer rests on, word for word as in the text that you were given."
+        )
+    return lines
+
+
+def _identifiers(demands: list[Demand]) -> list[Demand]:
+    """Phrases of one make-up with letters and digits, where others have to be there as well."""
+    found = [demand for demand in demands if re.fullmatch(r"[A-Z]{1,6}[-_/#]?\d+", demand.phrase)]
+    mixed = 2 <= len(found) < len(demands)
+    return found if mixed and identifier([demand.phrase for demand in found]) else []
+
+
+def _kind(demands: list[Demand]) -> str:
+    """What sort of phrases these are, in words."""
+    with_digits = sum(any(char.isdigit() for char in demand.phrase) for demand in demands)
+    if with_digits >= 0.7 * len(demands):
+        spaced = sum(" " in demand.phrase for demand in demands)
+        units = spaced > len(demands) / 2
+        return (
+            "the figures with their units (times, amounts, limits)"
+            if units
+            else "the numbers and identifiers"
+        )
+    return "the key terms and names"
+
+
+MUST_NOT = "forbidden content"
+
+MOST_FORBIDDEN = 25
+
+
+def must_not(view: PromptEvidence) -> Iterator[Advice]:
+    """List the words that labels or assertions forbid."""
+    if view.cluster.category != "requirement":
+        return
+    sinners = [
+        seen for seen in view.targets if any(demand.kind == "exclude" for demand in seen.blamed_demands)
+    ]
+    counts: Counter[str] = Counter()
+    names = [name for name in view.fields.expected if name and name_kind(name) == "exclude"]
+    for seen in view.seen:
+        for name in names:
+            counts.update(dict.fromkeys(phrases(view.expected(seen, name)), 1))
+        for demand in seen.demands:
+            if demand.kind == "exclude" and isinstance(demand.value, str):
+                counts[demand.value] += 1
+    recurring = [phrase for phrase, count in counts.items() if count >= 2][:MOST_FORBIDDEN]
+    if not recurring:
+        return
+    words = ", ".join(f'"{phrase}"' for phrase in recurring)
+    yield Advice(
+        MUST_NOT,
+        "What the text must not contain",
+        [f"Never write any of these, in any sentence: {words}."],
+        "The text uses words that are not allowed, and the prompt does not say so.",
+        mends=frozenset(nodeid for seen in sinners for nodeid in seen.targets),
+    )
+
+
+TEXT_FORM = "text form"
+
+_FORM = ("longest", "shortest", "begin", "end", "shape")
+
+
+def text_form(view: PromptEvidence) -> Iterator[Advice]:
+    """State the limits and marks that failed assertions tell."""
+    found: dict[tuple[str, str], list[Requirement]] = defaultdict(list)
+    mends: set[str] = set()
+    if view.cluster.category != "requirement":
+        return
+    for seen in view.seen:
+        for demand in seen.demands:
+            if demand.kind in _FORM:
+                found[demand.kind, demand.unit].append(demand)
+        if any(demand.kind in _FORM for demand in seen.blamed_demands):
+            mends.update(seen.targets)
+    lines = [line for (kind, unit), group in found.items() for line in _lines(view, kind, unit, group)]
+    if not lines:
+        return
+    why = "The text is not in the form that is asked of it, and the prompt does not state that form."
+    yield Advice(TEXT_FORM, "Form of the text", lines, why, mends=frozenset(mends))
+    lengths = [line for line in lines if line.startswith("The text has at most")]
+    if lengths:
+        stricter = [
+            *lines,
+            "Leave out everything that was not asked for; two or three short sentences will do.",
+        ]
+        yield Advice(TEXT_FORM, "Form of the text", stricter, why, mends=frozenset(mends), grade=1)
+
+
+def _lines(view: PromptEvidence, kind: str, unit: str, group: list[Requirement]) -> list[str]:
+    values: list[Any] = [requirement.value for requirement in group]
+    if kind in ("longest", "shortest"):
+        name = group[0].field
+        stated = (
+            [v for v in view.fields.expected.get(name, {}).values() if isinstance(v, int)] if name else []
+        )
+        every = [*values, *stated]
+        return (
+            [f"The text has at most {min(every)} {unit}; keep it shorter than that."]
+            if kind == "longest"
+            else [f"The text has at least {max(every)} {unit}."]
+        )
+    if len(set(values)) > 1:
+        return []
+    return {
+        "begin": [f'Begin the text with "{values[0]}".'],
+        "end": [f'End the text with "{values[0]}".'],
+        "shape": [f"Write the text {values[0]}."],
+    }[kind]
+
+
+def brief(view: PromptEvidence) -> Iterator[Advice]:
+    """Ask for the answer alone where answers are cut off at their token limit."""
+    if view.cluster.category != "truncated":
+        return
+    yield Advice(
+        "brevity",
+        "Length of the answer",
+        [
+            "Give the final answer only, as briefly as possible.",
+            "No introduction, no reasoning, no repetition of the input.",
+        ],
+        "The answer runs into its token limit; without preamble and reasoning it fits.",
+        mends=_all(view),
+    )
+
+
+def answer_always(view: PromptEvidence) -> Iterator[Advice]:
+    """Say that an answer is always due where the model declines or says nothing."""
+    if view.cluster.category not in ("refusal", "empty"):
+        return
+    yield Advice(
+        "answer always",
+        "An answer is always due",
+        [
+            f"Every {view.noun} is genuine work material of this task; handling it is wanted and allowed.",
+            "Always give an answer in the form asked for; where something is unclear, the most likely one.",
+            "Never decline, never apologize, never answer with a question or with nothing.",
+        ],
+        "The model declines or gives nothing, though each case has an answer.",
+        mends=_all(view),
+    )
+
+
+def grounded(view: PromptEvidence) -> Iterator[Advice]:
+    """Tie a free answer to what the step was given to read."""
+    if view.cluster.category not in ("content", "unknown") or not _stands_in_the_text(view):
+        return
+    yield Advice(
+        "grounding",
+        "What the answer rests on",
+        [
+            f"Read the whole {view.noun} before you answer, and answer exactly what is asked.",
+            "Use only what the given text says; add nothing from elsewhere and guess nothing.",
+            "Copy names, numbers and terms exactly as they are written there.",
+        ],
+        "The answers differ from the given text; tying them to it should bring them back.",
+        mends=frozenset(sorted(_all(view))[: max(1, len(view.targets) // 3)]),
+    )
+
+
+def _stands_in_the_text(view: PromptEvidence) -> bool:
+    """Whether the step was given most of the expected values, so that it need only find them."""
+    name = view.cluster.field
+    if view.fields.closed_set(name):
+        return False
+    rows = [seen for seen in view.labelled(name) if seen.step is not None]
+    found = [
+        seen
+        for seen in rows
+        if mentions(seen.step.messages_text if seen.step else "", view.expected(seen, name))
+    ]
+    return not rows or len(found) >= 0.5 * len(rows)
+
+
+def _all(view: PromptEvidence) -> frozenset[str]:
+    return frozenset(nodeid for seen in view.targets for nodeid in seen.targets)

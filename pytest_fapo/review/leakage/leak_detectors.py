@@ -1,0 +1,249 @@
+"""All detectors of leaked cases, with what each leak is called and what would pass instead.
+
+Detectors of copied sentences and of lists of answers stand here; those of answers are in `leaked_answers`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Set
+from itertools import chain
+from typing import NamedTuple
+
+from pytest_fapo.review.leakage.added_text import (
+    AddedText,
+    Words,
+    content_of,
+    is_spaceless,
+    size_in,
+    weight_of,
+    words_of,
+)
+from pytest_fapo.review.leakage.case_corpus import CaseCorpus, CaseField, LeakHit, contains, quote, sentences
+from pytest_fapo.review.leakage.leaked_answers import (
+    case_ids,
+    identifiers,
+    literal_answers,
+    single_entries,
+    tables,
+)
+
+RUN = 6
+"""So many words in a row, the same as in a case, are a copy."""
+
+CONTENT_RUN = 5
+"""So many meaningful words in a row, whatever small words stand between them."""
+
+WHOLE = 4
+"""A field of at least so many words that is repeated in full is a copy, however short."""
+
+ALONE = 3
+"""The same where it stands by itself: as a line, in quotation marks, before an arrow."""
+
+TELLING = 3
+"""A run of fewer meaningful words is a turn of phrase, unless it is long."""
+
+TELLING_SIGNS = 2
+"""The same in scripts without spaces, where what stands between the words is left out of them."""
+
+LONG = 9
+
+PIECES = 4.0
+"""So many words' worth of pieces, most of what an input says, are that input."""
+
+RARE_PIECES = 1.5
+"""So much of it must be of pieces that hardly another case has."""
+
+SAME_PIECES = 0.55
+
+SQUEEZED = 45
+"""So many characters in a row once everything but letters and digits is gone."""
+
+WHOLE_SQUEEZED = 20
+
+
+def copied_text(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
+    """Runs of words that stand in a case."""
+    for field in corpus.fields:
+        if field.is_text and field.words and field.words not in corpus.labels:
+            run = (
+                _run(added, corpus, field.words, RUN, content=False)
+                or _whole(added, corpus, field.words)
+                or _run(added, corpus, content_of(field.words), CONTENT_RUN, content=True)
+                or _squeezed(added, corpus, field)
+            )
+            if run:
+                what = "characters" if is_spaceless(run[0]) else "words"
+                told = f"{len(run)} {what} of its {field.role} {quote(run)}"
+                yield LeakHit(field.case, told, added.line_of(run))
+
+
+def _run(added: AddedText, corpus: CaseCorpus, words: Words, size: int, *, content: bool) -> Words:
+    """The longest run of at least `size` words that is in both; empty where there is none."""
+    size = size_in(words, size)
+    grams = added.grams(size, content=content)
+    best: Words = ()
+    start: int | None = None
+    for place in range(len(words) - size + 2):
+        gram = words[place : place + size]
+        if len(gram) == size and gram in grams and not corpus.shared(gram, content=content):
+            start = place if start is None else start
+        elif start is not None:
+            run, start = words[start : place + size - 1], None
+            if _is_telling(run) or weight_of(run) >= LONG:
+                best = max(best, run, key=len)
+    return best
+
+
+def _is_telling(run: Words) -> bool:
+    least = TELLING_SIGNS if is_spaceless(run[0]) else TELLING
+    return weight_of(content_of(run)) >= least
+
+
+def _whole(added: AddedText, corpus: CaseCorpus, words: Words) -> Words:
+    """All of a short field."""
+    weight = weight_of(words)
+    if not ALONE <= weight < LONG or not added.has(words) or corpus.shared(words):
+        return ()
+    telling = weight >= WHOLE and _is_telling(words)
+    return words if telling or words in added.pieces else ()
+
+
+def _squeezed(added: AddedText, corpus: CaseCorpus, field: CaseField) -> Words:
+    text = "".join(field.words)
+    if len(field.words) < 3 or len(text) < WHOLE_SQUEEZED:
+        return ()
+    size = min(len(text), SQUEEZED)
+    parts = added.squeezed_parts(size)
+    for place in range(len(text) - size + 1):
+        part = text[place : place + size]
+        if part in parts and not corpus.shared_squeezed(part):
+            return field.words
+    return ()
+
+
+def reworded(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
+    """A sentence made of one input's words: near-copies with another order or a word changed."""
+    segments = [frozenset(content_of(words_of(segment))) for segment in added.segments]
+    segments = [segment for segment in segments if len(segment) >= CONTENT_RUN]
+    known_rare = {word for word in chain.from_iterable(segments) if corpus.is_rare(word)}
+    for field in corpus.inputs:
+        wanted = frozenset(content_of(field.words))
+        if len(wanted) < CONTENT_RUN or len(wanted & known_rare) < 2:
+            continue
+        for segment in segments:
+            both = segment & wanted
+            close = len(both) >= 0.75 * len(wanted) and len(both) >= 0.4 * len(segment)
+            if close and len(both) >= CONTENT_RUN and len(both & known_rare - added.known_words) >= 2:
+                told = f"its input in other words, {quote(tuple(sorted(both)))}"
+                yield LeakHit(field.case, told, added.line_of(tuple(sorted(both & known_rare))[:1]))
+                break
+
+
+def scattered_copies(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
+    """A sentence of pieces of one input's words: other endings or particles, compounds taken apart."""
+    for segment, parts in added.parts:
+        total = sum(parts.values())
+        if total < PIECES:
+            continue
+        weights: dict[int, float] = defaultdict(float)
+        rare: dict[int, float] = defaultdict(float)
+        for part, share in parts.items():
+            holders = corpus.cases_with_part.get(part, ())
+            if len(holders) < corpus.common_from:
+                for number in holders:
+                    weights[number] += share
+                    rare[number] += share if len(holders) <= 2 else 0
+        for number, weight in weights.items():
+            if weight < max(PIECES, 0.4 * total) or rare[number] < RARE_PIECES:
+                continue
+            if weight >= SAME_PIECES * sum(corpus.parts[number].values()):
+                told = "most of its input, with other endings or other compounds"
+                yield LeakHit(corpus.cases[number], told, added.line_of(words_of(segment)))
+
+
+def quotations(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
+    """Words in quotation marks that only one case (or two) says: a hint made from an example."""
+    for words in added.quotations:
+        if weight_of(content_of(words)) < 3 or words in corpus.labels:
+            continue
+        fields = [field for field in corpus.inputs if contains(field.words, words)]
+        if 0 < len({id(field.case) for field in fields}) <= 2:
+            told, line = f"quoted words of its input {quote(words)}", added.line_of(words)
+            yield from (LeakHit(field.case, told, line) for field in fields)
+
+
+class _Detector(NamedTuple):
+    find: Callable[[AddedText, CaseCorpus], Iterator[LeakHit]]
+    action: str
+    remedy: str
+
+
+_GENERAL = "say what all such cases have in common, in words of your own and without examples from the cases"
+
+DETECTORS = (
+    _Detector(case_ids, "names the id of", "a prompt must not know the cases; state a general rule"),
+    _Detector(copied_text, "copies text of", _GENERAL),
+    _Detector(quotations, "quotes", _GENERAL),
+    _Detector(reworded, "retells", _GENERAL),
+    _Detector(scattered_copies, "retells", _GENERAL),
+    _Detector(
+        identifiers,
+        "names an identifier of",
+        "describe its form, or show it with a made-up one such as 00000",
+    ),
+    _Detector(
+        literal_answers,
+        "gives away the answer of",
+        "describe how to find the answer instead of the answer itself",
+    ),
+    _Detector(single_entries, "is made for", _GENERAL),
+    _Detector(tables, "holds a table with the answers of", "state the rule behind the answers"),
+)
+
+
+class Leak(NamedTuple):
+    """What one detector found."""
+
+    message: str
+    lines: list[int]
+    """The lines of the new text where it stands, as far as they are known."""
+
+
+def leaks(added: AddedText, corpus: CaseCorpus, quotable: Set[int] = frozenset()) -> Iterator[Leak]:
+    """One message per detector that finds something; a case is told once, by the first that finds it.
+
+    Args:
+        added: what is new.
+        corpus: the cases.
+        quotable: `id()` of the cases that may be quoted.
+    """
+    told: set[int] = set(quotable)
+    for detector in DETECTORS:
+        hits = [hit for hit in detector.find(added, corpus) if id(hit.case) not in told]
+        told.update(id(hit.case) for hit in hits)
+        lines = sorted({hit.line for hit in hits} - {0})
+        yield from (Leak(message, lines) for message in sentences(hits, detector.action, detector.remedy))
+
+
+SHORTEST = 8
+"""So many labels in a row are more than an enumeration, when they repeat."""
+
+
+def answer_lists(added: AddedText, corpus: CaseCorpus) -> Iterator[Leak]:
+    """Rows of labels with nothing but numbers between them, in which each stands twice on average."""
+    labels = {label[0] for label in corpus.labels if len(label) == 1 and not label[0].isdigit()}
+    row: list[str] = []
+    place = start = 0
+    for place, word in enumerate([*added.words, ""]):
+        if word in labels:
+            start = place if not row else start
+            row.append(word)
+        elif not word.isdigit() or not word:
+            if len(row) >= SHORTEST and len(row) >= 2 * len(set(row)) and added.has(added.words[start:place]):
+                yield Leak(
+                    f"The new text lists {len(row)} answers in a row ({', '.join(row[:4])} …), as the cases "
+                    f"have them; state the rule behind the answers.",
+                    [line] if (line := added.line_of(added.words[start:place])) else [],
+                )
+            row = []

@@ -1,0 +1,412 @@
+"""Case files to rows: JSONL, JSON, CSV, TSV, YAML and Parquet, packed or not, each row with its location."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pytest_fapo.core.errors import CaseError
+
+_PACKED: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".bz2": bz2.decompress,
+    ".xz": lzma.decompress,
+}
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""What a file of a Unicode encoding may begin with; the longer marks first."""
+
+_LIST_KEYS = ("cases", "tests")
+"""Keys whose list is that of the cases, whatever else the document holds; `tests` is promptfoo's."""
+
+
+class PlacedRow(NamedTuple):
+    """One row of a case file."""
+
+    origin: str
+    """`file:line`, or `#n` for the n-th element of a Python list."""
+    value: Any
+
+
+class Repeated(list[str]):
+    """The values of a column whose name stands several times in the header."""
+
+
+class RepeatedKey(ValueError):
+    """A key that stands several times in one mapping, where readers would silently take the last."""
+
+    def __init__(self, key: object) -> None:
+        super().__init__(f"the key {str(key)!r} stands several times in one object; keep one of them")
+
+
+def read_rows(path: Path, label: str, encoding: str | None = None) -> list[PlacedRow]:
+    """Read every row of a case file.
+
+    Args:
+        path: the file; its suffix names the format.
+        label: the path as shown in messages.
+        encoding: of the text; default: what a byte order mark says, else UTF-8.
+
+    Raises:
+        CaseError: unknown suffix, unreadable, another encoding, broken syntax, or no row at all.
+    """
+    kind = _kind(path)
+    reader = _READERS.get(kind)
+    if reader is None and kind != ".parquet":
+        known = ", ".join(sorted([*_READERS, ".parquet"]))
+        raise CaseError(f"{label}: unknown kind of case file; expected one of {known}, with .gz or without")
+    data = _bytes(path, label)
+    try:
+        rows = list(reader(_text(data, label, encoding), label) if reader else _parquet(data, label))
+    except RecursionError:
+        raise CaseError(f"{label}: nested too deeply to be read; flatten the cases") from None
+    if not rows:
+        raise CaseError(f"{label}: the file is empty; expected at least one case")
+    return rows
+
+
+def known_suffix(path: Path) -> bool:
+    """True if `read_rows` knows files of this name."""
+    return _kind(path) in _READERS or _kind(path) == ".parquet"
+
+
+def _kind(path: Path) -> str:
+    name = Path(path.name.lower())
+    return (name.with_suffix("") if name.suffix in _PACKED else name).suffix
+
+
+def _bytes(path: Path, label: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CaseError(f"{label}: cannot be read: {error.strerror or error}") from None
+    unpack = _PACKED.get(path.suffix.lower())
+    if unpack is None:
+        return data
+    try:
+        return unpack(data)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise CaseError(f"{label}: cannot be unpacked: {error}; pack the file again") from None
+
+
+def _text(data: bytes, label: str, encoding: str | None) -> str:
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    name = encoding or marked or "utf-8"
+    if name.lower().replace("_", "-") in ("utf-8", "utf8"):
+        name = "utf-8-sig"
+    try:
+        text = data.decode(name)
+    except LookupError:
+        raise CaseError(f"{label}: there is no encoding {encoding!r}; name one that Python knows") from None
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        said = "UTF-8" if name == "utf-8-sig" else name
+        remedy = "save the file as UTF-8"
+        if encoding is None:
+            remedy += ', or name its encoding: cases(..., encoding="cp1252")'
+        raise CaseError(f"{label}:{line}: not {said} (byte {error.start}); {remedy}") from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise CaseError(
+            f'{label}:{line}: a NUL character; if the file is UTF-16, say cases(..., encoding="utf-16-le"), '
+            f"else remove it"
+        )
+    return text
+
+
+# --- JSON ---------------------------------------------------------------------------------------------
+
+
+def _jsonl(text: str, label: str) -> Iterator[PlacedRow]:
+    if text.lstrip().startswith("["):
+        yield from _json(text, label)  # a list under the wrong name
+        return
+    # Only "\n" ends a line of JSONL; str.splitlines would also split at U+2028 inside a string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield PlacedRow(f"{label}:{number}", _parsed(line, label, number))
+
+
+def _parsed(text: str, label: str, line: int | None = None) -> Any:
+    """The value of a JSON text, which is a line of a file or a whole one."""
+    try:
+        # The lines of a whole file's objects are known only later, and so their repeated keys are found then.
+        return json.loads(text) if line is None else json.loads(text, object_pairs_hook=_without_repeats)
+    except RepeatedKey as error:
+        raise CaseError(f"{label}:{line}: {error}") from None
+    except json.JSONDecodeError as error:
+        where = line if line is not None else error.lineno
+        raise CaseError(f"{label}:{where}: broken JSON: {error.msg} (column {error.colno})") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise CaseError(f"{label}:{line or 1}: broken JSON: {' '.join(str(error).split())}") from None
+
+
+def _json(text: str, label: str) -> Iterator[PlacedRow]:
+    if not text.strip():
+        return
+    try:
+        document = _parsed(text, label)
+    except CaseError:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) > 1 and all(line.lstrip().startswith("{") and _is_json(line) for line in lines):
+            yield from _jsonl(text, label)  # one object a line, under the wrong name
+            return
+        raise
+    key = _list_key(document, label)
+    start = 0 if key is None else _after_key(text, key)
+    elements = document if key is None else document[key]
+    places = _element_lines(text, start, len(elements), label)
+    for line, value in zip(places, elements, strict=True):
+        yield PlacedRow(f"{label}:{line}", _with_defaults(value, document))
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKey(key)
+        found[key] = value
+    return found
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _list_key(document: Any, label: str) -> str | None:
+    """The key whose list is that of the cases; None where the document is the list.
+
+    Raises:
+        CaseError: it holds none, or several of which none is called `cases` or `tests`.
+    """
+    if isinstance(document, list):
+        return None
+    expected = 'expected a list of cases, or an object with the list under "cases"'
+    if not isinstance(document, dict):
+        raise CaseError(f"{label}: {expected}")
+    lists = [str(key) for key, value in document.items() if isinstance(value, list)]
+    key = next((key for key in _LIST_KEYS if key in lists), None)
+    if key is None and len(lists) > 1:
+        raise CaseError(
+            f"{label}: {expected}; lists stand under {', '.join(lists)}: rename that of the cases"
+        )
+    if key is None and not lists:
+        names = ", ".join(str(key) for key in document) or "nothing"
+        raise CaseError(f"{label}: {expected}; it has {names}, and no list")
+    return key or lists[0]
+
+
+def _with_defaults(row: Any, document: Any) -> Any:
+    """A test of promptfoo's with what its file says of all tests (`defaultTest`)."""
+    common = document.get("defaultTest") if isinstance(document, dict) else None
+    if not isinstance(common, dict) or not isinstance(row, dict):
+        return row
+    merged = {**common, **row}
+    for name in ("vars", "metadata"):
+        if isinstance(common.get(name), dict) and isinstance(row.get(name), dict):
+            merged[name] = {**common[name], **row[name]}
+    if isinstance(common.get("assert"), list) and isinstance(row.get("assert"), list):
+        merged["assert"] = [*common["assert"], *row["assert"]]
+    return merged
+
+
+def _after_key(text: str, wanted: str) -> int:
+    """Position of the value of a top-level key."""
+    decoder = json.JSONDecoder()
+    position, found = text.index("{") + 1, 0
+    while True:
+        position = _skip(text, position, " \t\r\n,")
+        if text[position] == "}":
+            return found
+        key, position = decoder.raw_decode(text, position)
+        position = _skip(text, position, " \t\r\n:")
+        if key == wanted:
+            found = position  # the last of several equal keys is the one that is read
+        _, position = decoder.raw_decode(text, position)
+
+
+def _element_lines(text: str, start: int, count: int, label: str) -> list[int]:
+    """Line numbers of the elements of the array that begins at or after `start`."""
+    decoder = json.JSONDecoder(object_pairs_hook=_without_repeats)
+    position = text.index("[", start) + 1
+    lines, line, counted = [], 1, 0
+    for _ in range(count):
+        position = _skip(text, position, " \t\r\n,")
+        line += text.count("\n", counted, position)
+        counted = position
+        lines.append(line)
+        try:
+            _, position = decoder.raw_decode(text, position)
+        except RepeatedKey as error:
+            raise CaseError(f"{label}:{line}: {error}") from None
+    return lines
+
+
+def _skip(text: str, position: int, characters: str) -> int:
+    while text[position] in characters:
+        position += 1
+    return position
+
+
+# --- tables -------------------------------------------------------------------------------------------
+
+
+def _csv(text: str, label: str) -> Iterator[PlacedRow]:
+    first = text.partition("\n")[0]
+    delimiter = "," if "," in first else next((each for each in ";\t" if each in first), ",")
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield from _table(_csv_records(text, label, delimiter), label)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _csv_records(text: str, label: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        remedy = "a quote inside a quoted field is written twice" if '"' in text else "check its quotes"
+        raise CaseError(f"{label}:{line}: broken CSV: {error}; {remedy}") from None
+
+
+def _tsv(text: str, label: str) -> Iterator[PlacedRow]:
+    records = (
+        (number, [_unquoted(value) for value in line.split("\t")])
+        for number, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1)
+        if line.strip(" ")
+    )
+    return _table(
+        records, label, "; in a TSV a quote is a character like any other: save fields with tabs as CSV"
+    )
+
+
+def _unquoted(value: str) -> str:
+    """A field as it was meant: quotes are characters, but spreadsheets double those within a field."""
+    inner = value[1:-1]
+    enclosed = len(value) > 3 and value[0] == value[-1] == '"'
+    if enclosed and '""' in inner and '"' not in inner.replace('""', ""):
+        return inner.replace('""', '"')
+    return value
+
+
+def _table(records: Iterator[tuple[int, list[str]]], label: str, remedy: str = "") -> Iterator[PlacedRow]:
+    """Rows by the names in the header; columns without a name are left out."""
+    _, header = next(records, (1, []))
+    names = [name.strip() for name in header]
+    if header and not any(names):
+        raise CaseError(f"{label}:1: no column has a name; the first line names the columns")
+    for line, record in records:
+        if len(record) != len(names):
+            raise CaseError(
+                f"{label}:{line}: expected {len(names)} columns as in the header, got {len(record)}{remedy}"
+            )
+        if any(record):  # spreadsheets leave rows without any value at the end
+            yield PlacedRow(f"{label}:{line}", _by_name(names, record))
+
+
+def _by_name(names: Sequence[str], record: Sequence[str]) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in zip(names, record, strict=True):
+        if name in row:
+            before = row[name]
+            row[name] = Repeated([*(before if isinstance(before, Repeated) else [before]), value])
+        elif name:
+            row[name] = value
+    return row
+
+
+def _parquet(data: bytes, label: str) -> Iterator[PlacedRow]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise CaseError(f"{label}: Parquet needs pyarrow: pip install 'pytest-fapo[parquet]'") from None
+    try:
+        rows = parquet.read_table(io.BytesIO(data)).to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise CaseError(f"{label}: no Parquet file: {' '.join(str(error).split())}") from None
+    for number, row in enumerate(rows, start=1):
+        yield PlacedRow(f"{label} #{number}", row)
+
+
+# --- YAML ---------------------------------------------------------------------------------------------
+
+
+def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
+    try:
+        import yaml
+    except ImportError:
+        raise CaseError(f"{label}: YAML needs PyYAML: pip install 'pytest-fapo[yaml]'") from None
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{label}:{mark.line + 1}" if mark else label
+        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise CaseError(f"{place}: broken YAML: {said}") from None
+    if document is None or node is None:
+        return
+    key = _list_key(document, label)
+    elements = document if key is None else document[key]
+    if key is not None:
+        node = next(value for name, value in reversed(node.value) if name.value == key)
+    _refuse_repeated_keys(node, label)
+    for element, value in zip(node.value, elements, strict=True):
+        yield PlacedRow(f"{label}:{element.start_mark.line + 1}", _with_defaults(value, document))
+
+
+def _refuse_repeated_keys(node: Any, label: str) -> None:
+    """Raise an error where a mapping at or below the node has a key twice; `<<` may stand several times."""
+    left, seen = [node], {id(node)}
+    while left:
+        each = left.pop()
+        children = each.value if isinstance(each.value, list) else []
+        if each.id == "mapping":
+            keys = set()
+            for key, _ in children:
+                named = (key.tag, str(key.value))
+                if named in keys and key.tag != "tag:yaml.org,2002:merge":
+                    raise CaseError(f"{label}:{key.start_mark.line + 1}: {RepeatedKey(key.value)}")
+                keys.add(named)
+            children = [child for pair in children for child in pair]
+        for child in children:
+            if id(child) not in seen:  # an alias is the node that it names
+                seen.add(id(child))
+                left.append(child)
+
+
+_READERS: dict[str, Callable[[str, str], Iterator[PlacedRow]]] = {
+    ".jsonl": _jsonl,
+    ".ndjson": _jsonl,
+    ".json": _json,
+    ".csv": _csv,
+    ".tsv": _tsv,
+    ".yaml": _yaml,
+    ".yml": _yaml,
+}

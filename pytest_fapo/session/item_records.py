@@ -1,0 +1,162 @@
+"""From pytest's reports of one item to its record, and what the calls of all items cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fapo.capture.redaction import redacted, redacted_value
+from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, CallStopped
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Outcome
+from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.trace import LLMCall
+from pytest_fapo.session.run_fixture import ItemNotes
+
+if TYPE_CHECKING:
+    from pytest_fapo.core.trace import Trace
+
+_KEPT = frozenset({"id", "split", "origin"})
+"""What tells cases apart."""
+
+_EXPLANATION_LINES = 12
+
+_EXPLANATION_CHARS = 2_000
+
+
+@dataclass
+class ItemState:
+    """Kept on the item from its set-up to its tear-down."""
+
+    notes: ItemNotes = field(default_factory=ItemNotes)
+    outcome: Outcome = "passed"
+    explanation: str = ""
+    error_type: str = ""
+    duration: float = 0.0
+
+    def add(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Take in the report of one phase; the first phase that fails decides."""
+        self.duration += report.duration
+        outcome = _outcome(report)
+        if self.outcome in ("failed", "error") or outcome == "passed":
+            return
+        self.outcome = outcome
+        if call.excinfo is not None:
+            self.error_type = self.notes.stopped or call.excinfo.typename
+            self.explanation = _shorten(call.excinfo.exconly(tryshort=True))
+            if isinstance(call.excinfo.value, CallStopped | pytest.fail.Exception):
+                self.explanation = _shorten(str(call.excinfo.value))
+        elif report.failed:
+            self.explanation = _shorten(str(report.longrepr))
+
+
+def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[str, Any]:
+    """The record of an item that has been torn down, as `pytest_fapo_item` gives it.
+
+    Args:
+        item: the item.
+        state: what was gathered of it.
+        traced: ids of the traces that were given before; the item's own is added.
+    """
+    notes = state.notes
+    trace_id, trace = _trace(item, notes)
+    result = ItemResult(
+        nodeid=item.nodeid,
+        test=item.nodeid.split("[", 1)[0],
+        outcome=state.outcome,
+        case_id=notes.case.id if notes.case else None,
+        pipeline=notes.pipeline,
+        split=notes.case.split if notes.case else None,
+        weight=notes.case.weight if notes.case else 1.0,
+        repeat=notes.repeat,
+        explanation=state.explanation,
+        error_type=state.error_type,
+        scores=notes.scores,
+        feedback=[redacted(text) for text in notes.feedback],
+        duration=state.duration,
+        trace_id=trace_id,
+        test_calls=notes.further_calls,
+        unanswered=notes.unanswered,
+    )
+    new_trace = trace if trace_id is not None and trace_id not in traced else None
+    if trace_id is not None:
+        traced.add(trace_id)
+    return {
+        "item": result.model_dump(mode="json"),
+        "case": redacted_value(notes.case.model_dump(mode="json"), _KEPT) if notes.case else None,
+        "trace": new_trace.model_dump(mode="json") if new_trace else None,
+        "further_keys": notes.further_keys,
+    }
+
+
+def pack(record: dict[str, Any]) -> str:
+    """One line of JSON: the only form in which a record crosses from an xdist worker."""
+    return json.dumps(record, ensure_ascii=True)
+
+
+def unpack(line: str) -> dict[str, Any]:
+    """The record that `pack` was given."""
+    return json.loads(line)  # type: ignore[no-any-return]
+
+
+def _trace(item: pytest.Item, notes: ItemNotes) -> tuple[str | None, Trace | None]:
+    if notes.execution is not None and notes.execution.trace is not None:
+        return notes.execution.trace_id, notes.execution.trace
+    if notes.trace is not None:
+        return item.nodeid, notes.trace
+    return None, None
+
+
+def _outcome(report: pytest.TestReport) -> Outcome:
+    expected_to_fail = hasattr(report, "wasxfail")
+    if report.skipped:
+        return "xfailed" if expected_to_fail else "skipped"
+    if report.failed:
+        return "failed" if report.when == "call" else "error"
+    return "xpassed" if expected_to_fail and report.when == "call" else "passed"
+
+
+def _shorten(text: str) -> str:
+    lines = redacted(text).strip().splitlines()  # first of all: half a secret is not known as one
+    if len(lines) > _EXPLANATION_LINES:
+        lines = [*lines[:_EXPLANATION_LINES], "..."]
+    return "\n".join(lines)[:_EXPLANATION_CHARS]
+
+
+_REFUSED = tuple(f"{kind.__name__}:" for kind in (CacheMiss, BudgetExceeded))
+"""How the record of a call begins its error where the call was never sent."""
+
+
+def session_spending(evaluation: Evaluation) -> Spending:
+    """Sum up what the runs of an evaluation and its tests have asked."""
+    runs = spending_of(call for trace in evaluation.traces.values() for call in trace.llm_calls)
+    tests = spending_of(call for item in evaluation.items.values() for call in item.test_calls)
+    part = {"test_calls": tests.calls, "test_cache_hits": tests.cache_hits, "test_cost": tests.cost}
+    return runs + tests.model_copy(update=part)
+
+
+def spending_of(calls: Iterable[LLMCall]) -> Spending:
+    """Sum up LLM calls: those sent and those answered from the cache."""
+    from pytest_fapo.answers.prices import call_cost as price
+
+    total = Spending()
+    unpriced = set()
+    for call in calls:
+        if call.cache_hit:
+            total.cache_hits += 1
+            continue
+        if (call.error or "").startswith(_REFUSED):
+            continue
+        total.calls += 1
+        total.usage = total.usage + call.usage
+        cost = price(call)
+        if cost is None:
+            unpriced.add(call.model or "unknown")
+        else:
+            total.cost += cost
+    total.unpriced_models = sorted(unpriced)
+    return total

@@ -1,0 +1,310 @@
+"""The runs of one session: which ones tests share, which ones start together, and that all are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_fapo.core.record import canonical_json, text_digest
+from pytest_fapo.core.stash import STAGE_KEY
+from pytest_fapo.session.case_items import BoundCase, bound_case
+from pytest_fapo.session.execution import Execution, copied
+from pytest_fapo.session.executor import Executor, is_async
+from pytest_fapo.session.fixture_closure import Blocker, Closure, Closures, narrow_nodes
+from pytest_fapo.session.pipeline_fixture import FixtureLoop, fixture_loop, pipeline_name
+from pytest_fapo.session.run_output import RunOutput, diverted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_fapo.capture.recorder import Recorder
+    from pytest_fapo.core.case import Case
+    from pytest_fapo.session.run_fixture import ItemNotes
+
+RunKey = tuple[Any, ...]
+
+_DRAWING = Blocker("a pipeline draws from the random generator that pytest-randomly seeds before each test")
+
+
+class Runs:
+    """Runs pipelines, each inside the fixtures of its own test.
+
+    Where nothing that ends with one test surrounds them, the runs of pending items start together, and all of
+    them are waited for before any test goes on: no fixture is torn down and no environment variable changes
+    while a run is under way. Every other run happens in its own test, alone.
+
+    Args:
+        concurrency: how many may be under way at once.
+        recorder: makes the recorder of an item's run.
+    """
+
+    def __init__(self, concurrency: int, recorder: Callable[[pytest.Item, BoundCase, str], Recorder]) -> None:
+        self._concurrency = concurrency
+        self._recorder = recorder
+        self._executor = Executor(concurrency)
+        self._executions: dict[RunKey, Execution] = {}
+        self._closures = Closures()
+        self._alone: Blocker | None = None
+        self._drawing: Blocker | None = None
+        self._uncopied = ""
+
+    def close(self) -> None:
+        self._executor.close()
+
+    def remarks(self) -> list[str]:
+        """Why runs happened one at a time, and other things that a person should know, a sentence each."""
+        found = []
+        if self._alone is not None:
+            remedy = f"; {self._alone.remedy}" if self._alone.remedy else ""
+            found.append(f"cases run one at a time, each in its own test: {self._alone.what}{remedy}")
+        if self._uncopied:
+            found.append(
+                f"tests on one case do not share a run: its output cannot be copied ({self._uncopied})"
+            )
+        return found
+
+    def closure(self, item: Any, bound: BoundCase) -> Closure:
+        """The fixtures around the item's run."""
+        return self._closures.of(item, bound.pipeline)
+
+    def perform(
+        self, request: pytest.FixtureRequest, bound: BoundCase, function: Any, notes: ItemNotes, case: Case
+    ) -> None:
+        """Run the item's pipeline, or take the run that it shares; with the item's own copy of the output."""
+        item = request.node
+        closure = self.closure(item, bound)
+        key = self._key(item, bound, closure)
+        execution = self._executions.get(key) if key is not None else None
+        if execution is None:
+            execution = self._new(item, bound, function, closure, shared=key is not None)
+            if key is None:
+                execution.case = case
+                self._explain(item, closure)
+            if self._run(request, closure, key, execution):
+                execution = self._new(item, bound, function, closure, shared=True)
+                self._run(request, closure, key, execution)
+        self._hand_over(execution, key, notes)
+
+    def forget(self, execution: Execution) -> None:
+        """Let the next test that would share the run have a new one."""
+        for key in [key for key, each in self._executions.items() if each is execution]:
+            del self._executions[key]
+
+    # --- identity ---------------------------------------------------------------------------------------
+
+    def _key(self, item: Any, bound: BoundCase, closure: Closure) -> RunKey | None:
+        """Equal for items that share one run; None for an item whose run is its own."""
+        if closure.blocker is not None:
+            return None
+        limit = time_limit(item, bound)
+        return (pipeline_name(closure), bound.identity, bound.repeat, limit, closure.identity())
+
+    def _new(
+        self, item: Any, bound: BoundCase, function: Any, closure: Closure, *, shared: bool
+    ) -> Execution:
+        name = pipeline_name(closure)
+        return Execution(
+            case=bound.case,
+            pipeline=name,
+            function=function,
+            recorder=self._recorder(item, bound, name),
+            trace_id=_trace_id(name, bound, closure) if shared else item.nodeid,
+            timeout=bound.timeout,
+            shared=shared,
+        )
+
+    # --- running ----------------------------------------------------------------------------------------
+
+    def _run(
+        self, request: pytest.FixtureRequest, closure: Closure, key: RunKey | None, execution: Execution
+    ) -> bool:
+        """Carry the run out; True where it has to be carried out once more, alone, as those of the others."""
+        loop = fixture_loop(request, closure)
+        awaited = is_async(execution.function)
+        if key is None:
+            self._alone_here(execution, loop)
+            return False
+        self._executions[key] = execution
+        # What it returns says where the others have to run.
+        told = loop is None or awaited
+        together = [execution, *(self._siblings(request.node, closure) if told else ())]
+        for each in together:
+            each.printed = RunOutput()
+        if len(together) == 1:
+            with diverted():
+                self._alone_here(execution, loop)
+            return False
+        execution.timeout = key[3]
+        seeded = request.config.pluginmanager.hasplugin("randomly")
+        before = random.getstate()
+        with _timer_stopped(request.node), diverted():
+            self._together(together, loop)
+        if not seeded or random.getstate() == before:
+            return False
+        # Each test begins with the same seed: together, runs take each other's numbers.
+        random.setstate(before)
+        self._alone = self._drawing = _DRAWING
+        for each in together:
+            self.forget(each)
+        return True
+
+    def _alone_here(self, execution: Execution, loop: FixtureLoop | None) -> None:
+        if is_async(execution.function) and loop is not None:
+            return self._drive(loop, [execution])
+        if execution.timeout is not None and loop is not None:
+            return self._in_two_parts(execution, loop)
+        if is_async(execution.function) or execution.timeout is not None:
+            return self._together([execution], None)
+        self._executor.call_here(execution, loop.settle if loop is not None else None)
+        return None
+
+    def _in_two_parts(self, execution: Execution, loop: FixtureLoop) -> None:
+        """Call a function that has a time limit; what it returns may have to be awaited on this loop."""
+        result = self._executor.returned(execution)
+        if execution.done.is_set():
+            return
+        if inspect.isawaitable(result) or inspect.isasyncgen(result):
+            execution.function = lambda *arguments, **keywords: result
+            self._drive(loop, [execution])
+        else:
+            execution.finish(output=result)
+
+    def _together(self, executions: Sequence[Execution], loop: FixtureLoop | None) -> None:
+        if loop is not None:
+            return self._drive(loop, executions)
+        try:
+            for each in executions:
+                self._executor.submit(each)
+            for each in executions:
+                each.done.wait()
+        except BaseException:
+            self._executor.abandon(executions)
+            raise
+        return None
+
+    def _drive(self, loop: FixtureLoop, executions: Sequence[Execution]) -> None:
+        try:
+            loop.drive(executions, self._concurrency)
+        except BaseException:
+            self._executor.abandon(executions)
+            raise
+        for each in executions:
+            each.finish(error=asyncio.CancelledError("the pipeline cancelled itself"))
+
+    # --- siblings ---------------------------------------------------------------------------------------
+
+    def _siblings(self, item: Any, closure: Closure) -> list[Execution]:
+        """New runs of the pending items that may start now."""
+        if not self._may_start_others(item):
+            return []
+        around = narrow_nodes(item)
+        found = []
+        for other, bound in _pending(item):
+            theirs = self.closure(other, bound)
+            key = self._key(other, bound, theirs)
+            if key is None or key in self._executions or not theirs.is_set_up():
+                continue
+            chain = other.listchain()
+            if not all(node in chain for node in around) or not _will_run(other):
+                continue
+            function = theirs.value()
+            if callable(function) and is_async(function) == is_async(closure.value()):
+                execution = self._new(other, bound, function, theirs, shared=True)
+                execution.timeout = time_limit(other, bound)
+                self._executions[key] = execution
+                found.append(execution)
+        return found
+
+    def _may_start_others(self, item: Any) -> bool:
+        # Under xdist nobody knows which cases this worker will be given.
+        return self._concurrency > 1 and self._drawing is None and not hasattr(item.config, "workerinput")
+
+    def _explain(self, item: Any, closure: Closure) -> None:
+        """Note why the runs of pending items do not start together, once."""
+        if self._alone is None and self._may_start_others(item) and next(_pending(item), None) is not None:
+            self._alone = closure.blocker
+
+    def _hand_over(self, execution: Execution, key: RunKey | None, notes: ItemNotes) -> None:
+        notes.execution = execution
+        notes.perform = None
+        if execution.printed is not None:
+            execution.printed.replay()
+        notes.output = execution.output
+        if execution.uncopied and key is not None:
+            self._executions.pop(key, None)
+            self._uncopied = self._uncopied or execution.uncopied
+        elif execution.shared and execution.error is None:
+            notes.output = copied(execution.output)
+
+
+def _pending(item: Any) -> Iterator[tuple[Any, BoundCase]]:
+    items = item.session.items
+    stage = item.stash.get(STAGE_KEY, 0)
+    for other in items[items.index(item) + 1 :]:
+        bound = bound_case(other)
+        if bound is None or other.stash.get(STAGE_KEY, 0) != stage:
+            continue
+        if "run" in getattr(other, "fixturenames", ()):
+            yield other, bound
+
+
+def _will_run(item: pytest.Item) -> bool:
+    """False where a mark of the item says that its body is not run; pytest's own reading of these marks."""
+    from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+
+    try:
+        xfail = evaluate_xfail_marks(item)
+        return evaluate_skip_marks(item) is None and (xfail is None or xfail.run)
+    except BaseException:  # a condition that cannot be evaluated: its own set-up will say so
+        return False
+
+
+def _trace_id(name: str, bound: BoundCase, closure: Closure) -> str:
+    """Equal for items that share a run, and in every session. No case can be called so that a first run has
+    the name of another's repeat or surroundings: these stand before the `::`."""
+    around = closure.surroundings()
+    mark = f"+{text_digest(canonical_json(around))[:8]}" if around else ""
+    repeat = "" if bound.repeat == 1 else f"~r{bound.repeat}"
+    return f"{name}{mark}{repeat}::{bound.identity}"
+
+
+def time_limit(item: Any, bound: BoundCase) -> float | None:
+    """Seconds that the item's run may take: our own limit, and that of pytest-timeout for the whole test."""
+    limits = [bound.timeout, _test_timeout(item)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _test_timeout(item: Any) -> float | None:
+    settings = _timeout_settings(item)
+    return settings.timeout if settings is not None and (settings.timeout or 0) > 0 else None
+
+
+def _timeout_settings(item: Any) -> Any:
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return None
+    try:
+        from pytest_timeout import _get_item_settings
+
+        return _get_item_settings(item)
+    except Exception:  # another version of it
+        return None
+
+
+@contextmanager
+def _timer_stopped(item: Any) -> Iterator[None]:
+    """A test does not pay with its own time for the runs that start together with its own."""
+    settings, hook = _timeout_settings(item), item.config.hook
+    if settings is None or not (settings.timeout or 0) > 0 or getattr(item, "cancel_timeout", None) is None:
+        yield
+        return
+    hook.pytest_timeout_cancel_timer(item=item)
+    try:
+        yield
+    finally:
+        hook.pytest_timeout_set_timer(item=item, settings=settings)

@@ -1,0 +1,227 @@
+"""The child process of one evaluation: its spec file, folder and environment; started, followed and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import sysconfig
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest_fapo
+from pytest_fapo.shadow.child_launch import Launch, end_group, launcher_of
+from pytest_fapo.shadow.evaluation_request import EvaluationRequest
+from pytest_fapo.shadow.inside.bootstrap import SPEC_VARIABLE
+from pytest_fapo.shadow.inside.tree_map import TreeMap
+from pytest_fapo.shadow.shadow_tree import ShadowTree
+
+_PARENT_ONLY = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+
+_PARENT_ONLY_PREFIXES = ("PYTEST_XDIST_", "COV_CORE_")
+
+_SITE = Path(__file__).parent / "inside" / "site"
+
+
+def child_spec(shadow: ShadowTree, request: EvaluationRequest, folder: Path, results: Path) -> dict[str, Any]:
+    """The spec of one run, as JSON data.
+
+    Args:
+        shadow: the tree.
+        request: what to run.
+        folder: the run's own folder; temporary files and the guard's log go there.
+        results: file that takes the run's lines.
+    """
+    return {
+        "request": request.model_dump(mode="json"),
+        "args": [
+            *(_map_argument(argument, tree_map(shadow)) for argument in request.args),
+            *_rootdir(shadow, request),
+            f"--basetemp={folder / 'tmp'}",
+        ],
+        "tree": {
+            "root": os.fspath(shadow.root),
+            "shadow": os.fspath(shadow.path),
+            "base": os.fspath(shadow.base),
+            "area": os.fspath(shadow.area),
+            "kept": _kept_paths(shadow),
+            **_guard_rules(shadow, request, results),
+        },
+        "log": os.fspath(folder / "guard.log"),
+        "results": os.fspath(results),
+        "cwd_on_path": Path(sys.argv[0]).name == "__main__.py",
+        "package_folder": package_folder(),
+    }
+
+
+def _rootdir(shadow: ShadowTree, request: EvaluationRequest) -> list[str]:
+    given = any(argument.startswith("--rootdir=") for argument in request.args)
+    return [] if given else [f"--rootdir={shadow.path}"]
+
+
+def tree_map(shadow: ShadowTree) -> TreeMap:
+    """The map by which paths of the real tree are found in this shadow."""
+    root, path, base, area = map(os.fspath, (shadow.root, shadow.path, shadow.base, shadow.area))
+    return TreeMap(root, path, base, area, _kept_paths(shadow))
+
+
+def working_folder(shadow: ShadowTree, request: EvaluationRequest) -> Path:
+    """Where the tests run: the folder of the shadow that corresponds to the user's own."""
+    place = Path(os.path.normpath(shadow.path / request.cwd))
+    if not place.is_relative_to(shadow.area):
+        place = Path(os.path.normpath(shadow.root / request.cwd))
+    return place if place.is_dir() else shadow.path
+
+
+def child_environment(shadow: ShadowTree, folder: Path, spec: Path) -> dict[str, str]:
+    """This process's environment, with what belongs to it alone taken out and the child's own put in.
+
+    Args:
+        shadow: the tree; entries of PYTHONPATH in the real tree are moved into it.
+        folder: where the child runs.
+        spec: the spec file.
+    """
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in _PARENT_ONLY and not name.startswith(_PARENT_ONLY_PREFIXES)
+    }
+    tree = tree_map(shadow)
+    given = variables.get("PYTHONPATH", "")
+    entries = [entry or os.curdir for entry in given.split(os.pathsep)] if given else []
+    paths = [os.fspath(_SITE), *map(tree.to_shadow, entries), package_folder()]
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    variables["PWD"] = os.fspath(folder)
+    variables[SPEC_VARIABLE] = os.fspath(spec)
+    return variables
+
+
+def package_folder() -> str:
+    """Return the folder that pytest_fapo is imported from; "" where it is found without being added."""
+    folder = str(Path(pytest_fapo.__file__).parent.parent)
+    if folder in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        return ""  # the user's own entry stays: other modules may be found by it
+    installed = {os.path.realpath(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return "" if os.path.realpath(folder) in installed or "site-packages" in folder else folder
+
+
+def _kept_paths(shadow: ShadowTree) -> list[str]:
+    return [*shadow.survey.linked, *shadow.survey.left_out]
+
+
+def _guard_rules(shadow: ShadowTree, request: EvaluationRequest, results: Path) -> dict[str, list[str]]:
+    root = os.path.realpath(shadow.root)
+    own = (request.cache_folder, request.spend_file, results)
+    return {
+        "guarded": [root],
+        "allowed": [os.path.join(root, ".fapo"), *(os.path.realpath(path) for path in own if path)],
+        "compiled": [os.path.join(root, path) for path in shadow.survey.environments],
+    }
+
+
+def _map_argument(argument: str, tree: TreeMap) -> str:
+    """The argument with an absolute path of the real tree, bare or after `=`, moved into the shadow."""
+    head, equals, tail = argument.partition("=")
+    is_option = bool(equals) and head.startswith("-")
+    path, colons, rest = (tail if is_option else argument).partition("::")
+    if not path.startswith("/"):
+        return argument
+    moved = tree.to_shadow(path) + colons + rest
+    return f"{head}={moved}" if is_option else moved
+
+
+_POLL = 0.02
+
+LAST_WORDS = 3.0
+"""Seconds that an interrupted child has for tearing its fixtures down."""
+
+
+class ChildProcess:
+    """One run of pytest in the shadow tree.
+
+    Args:
+        shadow: the tree.
+        request: what to run.
+    """
+
+    def __init__(self, shadow: ShadowTree, request: EvaluationRequest) -> None:
+        self.folder = _new_folder(shadow.base)
+        self.results = Path(request.results).absolute() if request.results else self.folder / "results.jsonl"
+        self.output = self.folder / "output.txt"
+        self.log = self.folder / "guard.log"
+        self.results.parent.mkdir(parents=True, exist_ok=True)
+        self._offset = self.results.stat().st_size if self.results.exists() else 0
+        self._rest = b""
+        spec = self.folder / "spec.json"
+        spec.write_text(json.dumps(child_spec(shadow, request, self.folder, self.results)), encoding="utf-8")
+        cwd = working_folder(shadow, request)
+        self._launch = Launch(spec, cwd, child_environment(shadow, cwd, spec), self.output)
+        self._launcher = launcher_of(shadow)
+        self._process = self._launcher.start(self._launch, fresh=request.fresh)
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code; negative for a signal; None while the child runs."""
+        return self._process.poll()
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of the results file that are complete by now, each once."""
+        if not self.results.exists():
+            return
+        with self.results.open("rb") as file:
+            file.seek(self._offset)
+            data = file.read()
+        self._offset += len(data)
+        *complete, self._rest = (self._rest + data).split(b"\n")
+        yield from complete
+
+    def wait_a_moment(self) -> None:
+        """Give the child time to write, less than that where it ends."""
+        self._process.wait(_POLL)
+
+    def stop(self) -> None:
+        """End the child and everything that it started; first as Ctrl-C does, then at once."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGINT)
+            self._process.wait(LAST_WORDS)
+        self.sweep()
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def sweep(self) -> None:
+        """Kill what is left of the child's own process group."""
+        end_group(self._process.pid)
+
+    def prepare_next(self, modules: list[str]) -> None:
+        """Let the next child find these modules loaded."""
+        self._launcher.prepare(modules, self._launch)
+
+    def last_output(self, count: int = 15) -> str:
+        """The last lines that the child printed."""
+        try:
+            text = self.output.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+        return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+
+    def noted(self, kind: str) -> list[str]:
+        """What the guard noted under this word, each once, in order."""
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return []
+        pairs = [line.partition("\t") for line in text.splitlines()]
+        return list(dict.fromkeys(rest for word, _, rest in pairs if word == kind))
+
+
+def _new_folder(base: Path) -> Path:
+    number = sum(1 for _ in base.glob("run-*")) + 1
+    folder = base / f"run-{number}"
+    folder.mkdir()
+    return folder

@@ -1,0 +1,71 @@
+"""What an evaluation is asked to do: arguments, stages, limits, watched files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import Field, JsonValue
+
+from pytest_fapo.core.diagnosis import Intervention
+from pytest_fapo.core.record import Record
+from pytest_fapo.core.settings import CacheMode
+
+
+class EvaluationStage(Record):
+    """A part of an evaluation that must come out well for the rest to be worth its calls."""
+
+    name: str
+    nodeids: list[str] | None = None
+    """The stage's items; None for every collected item that no earlier stage has taken."""
+    min_passed: int = 0
+    """The evaluation is dropped after this stage unless so many of its items passed."""
+    protected: list[str] = Field(default_factory=list)
+    """The evaluation is dropped after this stage when one of these node ids did not pass."""
+
+
+class Allotment(Record):
+    """What one evaluation may spend; None for no limit."""
+
+    max_calls: int | None = None
+    """LLM calls that are really sent."""
+    max_cost: float | None = None
+    """USD."""
+    deadline: float | None = None
+    """Epoch seconds. Past it no call is sent, and a little later the process is ended."""
+
+
+class EvaluationRequest(Record):
+    """One run of pytest in a shadow tree."""
+
+    args: list[str] = Field(default_factory=list)
+    """pytest's arguments as `child_args` gives them; paths of the real tree are mapped onto the shadow."""
+    stages: list[EvaluationStage] = Field(default_factory=lambda: [EvaluationStage(name="suite")])
+    """In the order in which they run; every item belongs to the first stage that names it."""
+    cwd: str = "."
+    """The folder that the tests run in, relative to the tree's root."""
+    cache_folder: str | None = None
+    cache_mode: CacheMode = "auto"
+    cache_files: list[str] = Field(default_factory=list)
+    """Exported caches that are read below the local one, absolute paths."""
+    spend_file: str = ""
+    """Where the child notes what it spends; its `Evaluation.spending` is what was added to this file."""
+    allotment: Allotment = Field(default_factory=Allotment)
+    watch: list[str] = Field(default_factory=list)
+    """Relative POSIX paths of the files of which the evaluation must say whether they were read."""
+    results: str = ""
+    """File that takes the records as JSON lines; empty for a temporary one."""
+    timeout: float | None = None
+    """Seconds after which the whole run is ended."""
+    fresh: bool = False
+    """Start a new interpreter in any case. Else every run of a tree after the first one may be a fork of a
+    process that has loaded SDKs of LLM providers, and no line of the user's own code."""
+    interventions: list[Intervention] = Field(default_factory=list)
+    """Cases that run with a step's output replaced, one each; see `run_interventions`."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Further settings for the plugin in the child."""
+
+
+def read_request(spec: Path) -> EvaluationRequest:
+    """The request inside the spec file that `FAPO_CHILD_SPEC` names."""
+    return EvaluationRequest.model_validate(json.loads(spec.read_text(encoding="utf-8"))["request"])

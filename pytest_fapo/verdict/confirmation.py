@@ -1,0 +1,537 @@
+"""Is a change the candidate's, or luck? What decides is run again with fresh answers on both trees.
+
+Of many candidates that change nothing the luckiest looks good, and of many cases one fails by chance.
+So what a
+verdict rests on is run again on the tree without the edit and on the one with it. A gain counts where a
+sequential exact test says so; a loss where it comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import ceil, log
+from typing import Literal, TypeAlias
+
+from pytest_fapo.core.candidate import Verdict
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import LLMCall
+from pytest_fapo.verdict.candidate_policies import broken_tests, counted, paired_held_out
+from pytest_fapo.verdict.comparison import (
+    Chance,
+    Unit,
+    case_differences,
+    fallen_metric,
+    metric_differences,
+    of_split,
+    split_change,
+    units,
+)
+from pytest_fapo.verdict.fresh_samples import FreshSamples, Pair
+from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import sign_flip_test, sign_test
+
+RUN_ERROR = 1 / 40
+"""Bound on the expected number of candidates that a whole run accepts although they help no case."""
+
+BY_CHANCE = 1 / 4
+"""A pair confirms a gain that is none with at most this probability."""
+
+
+def allowed_error(number: int) -> float:
+    """The part of `RUN_ERROR` that the `number`-th candidate (from 1) may use up."""
+    return RUN_ERROR / (number * (number + 1))
+
+
+@dataclass
+class FreshPairs:
+    """What the pairs of one case have shown."""
+
+    confirmed: int = 0
+    others: int = 0
+
+    @property
+    def lead(self) -> int:
+        return self.confirmed - self.others
+
+    def add(self, confirms: bool) -> None:
+        if confirms:
+            self.confirmed += 1
+        else:
+            self.others += 1
+
+
+@dataclass
+class GainEvidence:
+    """The wealth of a bet that some of a candidate's gains are real.
+
+    Args:
+        error: the probability of wrongly deciding for a gain, over all looks.
+    """
+
+    error: float
+    wealth: float = 1.0
+    _first: FreshPairs = field(default_factory=FreshPairs)
+    """First pairs of all cases: what to expect of a case that was not asked yet."""
+
+    def add(self, case: FreshPairs, confirms: bool) -> None:
+        """Take in one pair of a case; the bet on it follows from earlier pairs alone."""
+        expected = self._expected(case)
+        if expected > BY_CHANCE:
+            self.wealth *= expected / BY_CHANCE if confirms else (1 - expected) / (1 - BY_CHANCE)
+        if not case.confirmed + case.others:
+            self._first.add(confirms)
+        case.add(confirms)
+
+    @property
+    def decided(self) -> bool:
+        """True where the gain is real."""
+        return self.wealth >= 1 / self.error
+
+    @property
+    def missing(self) -> int:
+        """How many confirming pairs in a row are about enough to decide."""
+        return max(0, ceil(log(1 / (self.error * self.wealth)) / log(0.9 / BY_CHANCE)))
+
+    def _expected(self, case: FreshPairs) -> float:
+        seen = case.confirmed + case.others
+        if seen:
+            return (case.confirmed + 0.75) / (seen + 1)
+        first = self._first
+        return (first.confirmed + 1.5) / (first.confirmed + first.others + 2)
+
+
+LossState = Literal["real", "chance", "open"]
+
+
+def loss_state(pairs: FreshPairs, *, varied: bool) -> LossState:
+    """What a lost case's pairs say: the parent passes and the edited tree does not, or it was chance.
+
+    Args:
+        pairs: a pair confirms the loss where the parent passes and the edited tree does not.
+        varied: whether any pair of this candidate's losses has come out otherwise than first seen.
+
+    Returns:
+        `real` where the loss came three times more often than not, or twice while nothing varied at all;
+        `chance` where it failed to come three times more often than it came. A loss that is none (a pair
+        confirms it with at most 1/4) is called real with probability at most 1/27; a true one of a case that
+        passes 9 of 10 times before and 1 of 10 after is called chance with 1.2 %.
+    """
+    if pairs.lead >= (3 if varied else 2):
+        return "real"
+    return "chance" if pairs.lead <= -3 else "open"
+
+
+Tree: TypeAlias = Literal["parent", "edited"]
+
+Ask: TypeAlias = Callable[[Tree, Sequence[str], int], Evaluation]
+"""Runs items on a tree with fresh answers; equal numbers name the same sample, on both trees."""
+
+_DEAD = 2
+"""A gain that failed to come so many times more often than it came is not asked any more."""
+
+_MOST_PAIRS = 24
+"""Pairs of one case at most."""
+
+_STEADY = 3
+"""Gains asked again where the answers come from this machine."""
+
+_HOPEFUL = 0.75
+"""A change of train that is likelier than this where nothing changed is not looked into under `paired`."""
+
+_STEADIED_LOOKS = (6, 12, 24)
+"""After so many fresh runs on both trees it is asked whether cases that varied have become steadier."""
+
+_MOST_FALLS = 20
+"""Cases in which a metric fell that are asked again at most."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A case that came out differently on the two trees."""
+
+    name: str
+    """Node id of the test's first repeat."""
+    metric: str = ""
+    """The graded metric that moved; empty for pass and fail."""
+    middle: float = 0.0
+    """Of a metric: from here on a score counts as the better one."""
+
+    def good(self, item: ItemResult | None) -> bool:
+        """Whether a fresh run of the case came out as the better of the two."""
+        if not self.metric:
+            return item is not None and item.passed
+        score = item.scores.get(self.metric) if item is not None else None
+        return score is not None and score >= self.middle
+
+
+@dataclass
+class Confirmation:
+    """The fresh samples behind one candidate's verdict.
+
+    Args:
+        before: the parent's evaluation.
+        ask: runs items again.
+        error: gives what the test of its gains may go wrong with, see `sequential.error_of`; called when they
+            are asked again.
+        policy: how the candidate is judged.
+    """
+
+    before: Evaluation
+    ask: Ask
+    error: Callable[[], float]
+    policy: GatePolicy = field(default_factory=GatePolicy)
+    chance: Chance = frozenset()
+    """Changes that fresh samples have shown to be chance: neither gains nor losses."""
+    runs: int = 0
+    """Items that were run again so far."""
+    judges: set[str] = field(default_factory=set)
+    """Cases of which a judge said something else when it was asked the same of the same output."""
+    gains_asked: bool = False
+    varied: bool = False
+    _after: Evaluation | None = None
+    _pairs: dict[Claim, FreshPairs] = field(default_factory=dict)
+    _samples: dict[tuple[Tree, str, int], ItemResult | None] = field(default_factory=dict)
+
+    def review(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
+        """The verdict in view of fresh samples; None where some changes were chance: then judge again.
+
+        Args:
+            after: the candidate's evaluation.
+            verdict: the gate's on it.
+        """
+        self._after = after
+        if verdict.accepted:
+            return verdict if self.gains_asked else self._with_gains(after, verdict)
+        lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
+        if not lost or verdict.inert:
+            return self._with_fresh_samples(after, verdict)
+        states = self._losses(lost, rounds=2)
+        if self.varied and not self.gains_asked and not self._final(states):
+            found = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
+            if found is not None and not found.accepted:
+                return found
+        if not self._final(states):
+            states = self._losses(lost, rounds=_MOST_PAIRS)
+        luck = {(claim.metric, claim.name) for claim, state in states.items() if state == "chance"}
+        if self._final(states) or not luck:
+            return self._with_fresh_samples(after, verdict)
+        self.chance |= luck
+        return None
+
+    def _final(self, states: dict[Claim, LossState]) -> bool:
+        """True where one loss decides, and one is real; policies that weigh look at all."""
+        return self.policy.name == "strict" and "real" in states.values()
+
+    # --- gains ----------------------------------------------------------------------------------------
+
+    def _with_gains(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
+        """The verdict, rejecting where no gain comes again; None where some did not: then judge again."""
+        self.gains_asked = True
+        claims = self._gained(after)
+        if not claims:
+            return self._with_steadied(after, verdict)
+        pairs = {claim: FreshPairs() for claim in claims}
+        if self._same_again(claims, after):
+            return verdict
+        evidence = GainEvidence(self.error())
+        while not evidence.decided:
+            chosen = _next_claims(pairs, evidence.missing)
+            if not chosen:
+                return self._noise(verdict, pairs)
+            for claim, confirms in self._pair(chosen, pairs, first="parent").items():
+                evidence.add(pairs[claim], confirms)
+        refuted = {("", claim.name) for claim, seen in pairs.items() if seen.lead < 0 and not claim.metric}
+        if self.policy.name == "paired" or not refuted:
+            return verdict  # its own test weighs the luck on both sides
+        self.chance |= refuted
+        return None
+
+    def _with_steadied(self, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict where no case is fixed and some pass more often: fresh runs must say the same.
+
+        Without an effect a case passes as often on the one tree alone as on the other: an exact sign test,
+        whose error is the candidate's share of the run's.
+        """
+        found = units(self.before, after, chance=self.chance)
+        names = [unit.name for unit in of_split(found, "train") if unit.difference > 0]
+        if self.policy.objective is not None or not any(self._may_vary(Claim(name), after) for name in names):
+            return verdict
+        error = self.error() / len(_STEADIED_LOOKS)
+        more = less = 0
+        for number in range(1, max(_STEADIED_LOOKS) + 1):
+            for old, new in self._both(names, number).values():
+                passes = [item is not None and item.passed for item in (old, new)]
+                more += passes == [False, True]
+                less += passes == [True, False]
+            if number in _STEADIED_LOOKS and sign_test(more, less) <= error:
+                return verdict
+            if number in _STEADIED_LOOKS and more <= less:
+                break
+        return verdict.model_copy(
+            update={
+                "accepted": False,
+                "stage": "confirm",
+                "reason": f"noise: nothing is fixed, and in {number} fresh runs on both trees what passes "
+                f"more often passed {more} times only with the edit and {less} times only without",
+            }
+        )
+
+    def _same_again(self, claims: Sequence[Claim], after: Evaluation) -> bool:
+        """True where gains whose answers come from this machine alone come again as they were.
+
+        A stand-in, or a pipeline that asks nobody, is a function: what it gives twice it gives again.
+        """
+        steady = [claim for claim in claims if not self._may_vary(claim, after)][:_STEADY]
+        return bool(steady) and all(
+            self._pair(steady, {claim: FreshPairs() for claim in steady}, first="parent").values()
+        )
+
+    def _may_vary(self, claim: Claim, after: Evaluation) -> bool:
+        """True where a model that is not on this machine had a part in the case's result."""
+        return any(
+            not call.offline
+            for evaluation in (self.before, after)
+            for item in [evaluation.items.get(claim.name)]
+            if item is not None
+            for call in [*item.test_calls, *_calls_of(evaluation, item)]
+        )
+
+    def _noise(self, verdict: Verdict, pairs: dict[Claim, FreshPairs]) -> Verdict:
+        asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
+        held = sum(pairs[claim].lead > 0 for claim in asked)
+        verb = "pass"
+        if len(asked) == 1 and not held:
+            found = f"the fixed case does not {verb} only with the edit"
+        else:
+            number = (
+                f"{held or 'none'} of the {len(asked)} fixed cases" if len(asked) > 1 else "the fixed case"
+            )
+            found = f"{number} {verb}{'' if held > 1 else 'es'} only with the edit"
+        reason = f"noise: asked again on both trees, {found}{', too rarely to exclude luck' if held else ''}"
+        if self.judges:
+            reason += f"; the judge varies over the same output ({counted(len(self.judges), 'case')})"
+        flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
+        return verdict.model_copy(
+            update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
+        )
+
+    def _gained(self, after: Evaluation) -> list[Claim]:
+        """One per train case, what moved most first."""
+        train = [unit for unit in units(self.before, after, chance=self.chance) if unit.split == "train"]
+        metric = self.policy.objective
+        if metric is None:
+            found = {unit.case: Claim(unit.name) for unit in train if unit.fixed}
+            return list(found.values())
+        rises = _moved(metric, self.before, after, train, sign=1)
+        return list({unit.case: claim for unit, claim in reversed(rises)}.values())[::-1]
+
+    # --- whole splits ---------------------------------------------------------------------------------
+
+    def _with_fresh_samples(self, after: Evaluation, verdict: Verdict) -> Verdict:
+        """The verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
+        found = units(self.before, after, chance=self.chance)
+        claims = self._gained(after)
+        if self.policy.name != "paired" or not self._open(after, verdict, found):
+            return verdict
+        if not any(self._may_vary(claim, after) for claim in claims):
+            return verdict  # what gives the same again tells nothing new
+        if not self.gains_asked:
+            again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
+            if again is not None and not again.accepted:
+                return again
+        return self._by_samples(FreshSamples(self.before, self._both, self.policy), after, verdict, found)
+
+    def _by_samples(
+        self, samples: FreshSamples, after: Evaluation, verdict: Verdict, found: Sequence[Unit]
+    ) -> Verdict:
+        held_out = any(item.split == "holdout" for item in after.items.values())
+        splits: list[Split] = ["train", "val", "holdout"] if held_out else ["train", "val"]
+        reason, looked = samples.gain(), "confirm"
+        for split in splits[1:]:
+            if not reason and of_split(found, split):
+                reason, looked = samples.loss(split), "suite" if split == "holdout" else split
+        luck = {("", unit.name) for unit in found if unit.difference < 0 and not samples.recurs(unit)}
+        if not reason and held_out:  # the final proof sees the first evaluation, without what was luck
+            known = units(self.before, after, chance=self.chance | luck)
+            reason = paired_held_out(self.before, after, known, self.policy)[0]
+        if not reason:
+            self.chance |= luck
+        scores = {split: split_change(self.before, after, split) for split in splits}
+        return samples.verdict(verdict.model_copy(update={"splits": scores}), looked, reason)
+
+    def _open(self, after: Evaluation, verdict: Verdict, found: Sequence[Unit]) -> bool:
+        """True if more data may turn a rejection: something was fixed, and chance alone is against it."""
+        stopped = after.dropped_at or not after.complete or verdict.stage == "targeted"
+        if verdict.inert or stopped or not self._gained(after):
+            return False
+        splits: list[Split] = ["train", "val", "holdout"]
+        if broken_tests(found, (None,)) or fallen_metric(self.policy, self.before, after, found, splits):
+            return False
+        differences = case_differences(self.policy, self.before, after, of_split(found, "train"))
+        return sign_flip_test(differences) <= _HOPEFUL
+
+    def _both(self, names: Sequence[str], number: int) -> dict[str, Pair]:
+        """Fresh results of items on both trees; their numbers are not those of single claims' pairs."""
+        numbered = [(Claim(name), _MOST_PAIRS + number) for name in names]
+        self._run("parent", numbered)
+        self._run("edited", numbered)
+        return {
+            claim.name: (
+                self._samples["parent", claim.name, drawn],
+                self._samples["edited", claim.name, drawn],
+            )
+            for claim, drawn in numbered
+        }
+
+    # --- losses ---------------------------------------------------------------------------------------
+
+    def _lost(self, after: Evaluation) -> list[Claim]:
+        """What stands against the candidate and may be chance: of cases only, of other tests never."""
+        found = [
+            unit
+            for unit in units(self.before, after, chance=self.chance)
+            if unit.split is not None and any(nodeid in after.items for nodeid in unit.nodeids)
+        ]
+        lost = [Claim(unit.name) for unit in found if unit.broken] if self.policy.name != "paired" else []
+        known = {name for item in self.before.items.values() for name in item.scores}
+        names = sorted(known - self.policy.unjudged)
+        for split in ("train", "val", "holdout"):
+            mine = [unit for unit in found if unit.split == split]
+            for name in names:
+                lost += self._fallen(name, after, mine)
+        return lost
+
+    def _fallen(self, metric: str, after: Evaluation, found: list[Unit]) -> list[Claim]:
+        """The cases in which a metric fell most, as many as its fall rests on; none where it may fall."""
+        differences = metric_differences(metric, self.before, after, found)
+        allowed = self.policy.guarded.get(metric, 0.0) if metric != self.policy.objective else 0.0
+        excess = -sum(differences) - allowed * len(differences)
+        if excess <= 1e-9:
+            return []
+        claims = []
+        for unit, claim in _moved(metric, self.before, after, found, sign=-1):
+            claims.append(claim)
+            excess += metric_differences(metric, self.before, after, [unit])[0]
+            if excess <= 1e-9:
+                break
+        return claims if len(claims) <= _MOST_FALLS else []
+
+    def _losses(self, lost: Sequence[Claim], rounds: int) -> dict[Claim, LossState]:
+        """What so many rounds of pairs say of each loss; ends with the first that is real."""
+        pairs = {claim: self._pairs.setdefault(claim, FreshPairs()) for claim in lost}
+        states: dict[Claim, LossState] = {}
+        for _ in range(rounds):
+            states = {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
+            still = [claim for claim, state in states.items() if state == "open"]
+            if not still or self._final(states):
+                break
+            few = still if self.varied else still[:2]
+            for claim, confirms in self._pair(few, pairs, first="edited").items():
+                pairs[claim].add(confirms)
+                self.varied |= not confirms
+            if self.varied and not self.gains_asked:
+                break
+        return {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
+
+    # --- pairs ----------------------------------------------------------------------------------------
+
+    def _pair(
+        self, claims: Iterable[Claim], pairs: dict[Claim, FreshPairs], *, first: Tree
+    ) -> dict[Claim, bool]:
+        """One more pair of each claim: True where it came again.
+
+        Args:
+            first: the tree on which the case came out worse; the other is asked only where it does so again.
+        """
+        numbered = [(claim, pairs[claim].confirmed + pairs[claim].others + 1) for claim in claims]
+        self._run(first, numbered)
+        bad = [pair for pair in numbered if not pair[0].good(self._samples[first, pair[0].name, pair[1]])]
+        second: Tree = "edited" if first == "parent" else "parent"
+        self._run(second, bad)
+        came = {claim for claim, number in bad if claim.good(self._samples[second, claim.name, number])}
+        return {claim: claim in came for claim, _ in numbered}
+
+    def _look_at_judges(self, tree: Tree, found: Evaluation) -> None:
+        """Note the cases whose judge says something else of the output that it has seen before."""
+        seen = self.before if tree == "parent" else self._after
+        if seen is None:
+            return
+        for name, item in found.items.items():
+            was = seen.items.get(name)
+            if was is None or (was.passed, was.scores) == (item.passed, item.scores):
+                continue
+            if seen.judged_otherwise(was, found, item) is not None:
+                self.judges.add(name)
+
+    def _run(self, tree: Tree, numbered: Iterable[tuple[Claim, int]]) -> None:
+        batches: dict[int, list[str]] = {}
+        for claim, number in numbered:
+            names = batches.setdefault(number, [])
+            if (tree, claim.name, number) not in self._samples and claim.name not in names:
+                names.append(claim.name)
+        for number, names in batches.items():
+            if names:
+                found = self.ask(tree, names, number)
+                self.runs += len(names)
+                self._samples.update({(tree, name, number): found.items.get(name) for name in names})
+                self._look_at_judges(tree, found)
+
+
+def confirmed_verdict(
+    confirmation: Confirmation,
+    evaluate: Callable[[Chance], Evaluation],
+    judge: Callable[[Evaluation, Chance], Verdict],
+) -> tuple[Evaluation, Verdict]:
+    """A candidate's evaluation and the verdict that fresh samples leave standing.
+
+    Args:
+        confirmation: of this candidate.
+        evaluate: runs it in stages; what is known to be chance does not end it early.
+        judge: the gate's verdict on an evaluation.
+    """
+    after = evaluate(confirmation.chance)
+    while True:
+        verdict = confirmation.review(after, judge(after, confirmation.chance))
+        if verdict is not None:
+            return after, verdict
+        if after.dropped_at:
+            after = evaluate(confirmation.chance)
+
+
+def _calls_of(evaluation: Evaluation, item: ItemResult) -> Sequence[LLMCall]:
+    trace = evaluation.trace_of(item)
+    return trace.llm_calls if trace is not None else ()
+
+
+def _next_claims(pairs: dict[Claim, FreshPairs], missing: int) -> list[Claim]:
+    """The claims to ask next: those not asked yet, then those that came again most often."""
+    new = [claim for claim, seen in pairs.items() if not seen.confirmed + seen.others]
+    if new:
+        return new[:missing]
+    alive = [
+        claim
+        for claim, seen in pairs.items()
+        if seen.lead > -_DEAD and seen.confirmed + seen.others < _MOST_PAIRS
+    ]
+    ahead = [claim for claim in alive if pairs[claim].lead > 0] or alive
+    return sorted(ahead, key=lambda claim: -pairs[claim].lead)[:missing]
+
+
+def _moved(
+    metric: str, before: Evaluation, after: Evaluation, found: Iterable[Unit], *, sign: int
+) -> list[tuple[Unit, Claim]]:
+    """Units whose score rose (sign 1) or fell (-1), what moved most first."""
+    moved = []
+    for unit in found:
+        for difference in metric_differences(metric, before, after, [unit]):
+            if sign * difference > 1e-9:
+                scores = [
+                    before.items[nodeid].scores[metric]
+                    for nodeid in unit.nodeids
+                    if metric in before.items[nodeid].scores
+                ]
+                middle = sum(scores) / len(scores) + difference / 2
+                moved.append((difference, unit, Claim(unit.name, metric, middle)))
+    return [(unit, claim) for _, unit, claim in sorted(moved, key=lambda each: -sign * each[0])]

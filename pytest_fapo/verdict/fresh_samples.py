@@ -1,0 +1,153 @@
+"""Whole splits run again on both trees: the samples that decide where one evaluation is inside the noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pytest_fapo.core.candidate import Verdict
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.verdict.candidate_policies import Figures, counted, points
+from pytest_fapo.verdict.comparison import Unit, case_differences, of_split, pass_differences, units
+from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test
+
+Pair: TypeAlias = tuple[ItemResult | None, ItemResult | None]
+"""One sample of an item, on the parent's tree and on the edited one; None where it did not run."""
+
+LOOKS = {2: 1 / 16, 4: 1 / 16, 8: 1 / 8, 16: 1 / 4, 32: 1 / 2}
+"""After so many samples of each case a question is looked at, with this share of the error that the policy
+allows: the shares add up to one, and most is left for the last look, which is the surest."""
+
+_FIRST, _LAST = min(LOOKS), max(LOOKS)
+
+
+@dataclass
+class FreshSamples:
+    """Fresh samples of whole splits on both trees.
+
+    Args:
+        before: the parent's evaluation: it says which items there are, with their splits and weights.
+        draw: runs items on both trees; gives each item's pair. Equal numbers name the same sample.
+        policy: how the candidate is judged.
+    """
+
+    before: Evaluation
+    draw: Callable[[Sequence[str], int], dict[str, Pair]]
+    policy: GatePolicy
+    figures: Figures | None = None
+    """Of train, after `gain`."""
+    _drawn: dict[Split, list[tuple[Evaluation, Evaluation]]] = field(default_factory=dict)
+
+    def gain(self) -> str:
+        """Return why train shows no gain that chance does not explain; empty where it does."""
+        for number in LOOKS:
+            samples = self._samples("train", number)
+            differences = [
+                difference
+                for before, after in samples
+                for difference in case_differences(self.policy, before, after, units(before, after))
+            ]
+            low, high = mean_interval(differences, 0.95)
+            effect = sum(differences) / len(differences)
+            self.figures = Figures(effect, (low, high), sign_flip_test(differences))
+            if self.figures.chance <= self._error(number):
+                return "" if self.policy.objective is None else self.loss("train")
+            if effect <= 0 and number > _FIRST:
+                return f"noise: in {_fresh(number)} train did not rise"
+        return f"noise: in {_fresh(_LAST)} the gain on train may be chance ({self.figures})"
+
+    def loss(self, split: Split) -> str:
+        """Return why a loss on a split is not excluded; empty where it is."""
+        found = ""
+        for number in LOOKS:
+            before, after = _merged(self._samples(split, number))
+            mine = units(before, after)
+            found = self._worse(split, number, pass_differences(mine))
+            if not found and self.policy.objective is not None:
+                found = self._worse(split, number, case_differences(self.policy, before, after, mine))
+            lost = sum(unit.difference for unit in mine) < -self.policy.margin * len(mine)
+            if not found or lost:
+                break
+        return "the held-out cases do not exclude a loss" if found and split == "holdout" else found
+
+    def verdict(self, found: Verdict, looked: str, reason: str) -> Verdict:
+        """Return the verdict that the samples leave.
+
+        Args:
+            found: on the first evaluation.
+            looked: stage that decides.
+            reason: why it rejects; empty where it accepts.
+        """
+        update: dict[str, object] = {"accepted": not reason, "reason": reason, "stage": looked}
+        if self.figures is not None:
+            drawn = _fresh(len(self._drawn["train"]))
+            lost = f"{len(found.broken)} broken" if found.broken else "nothing broken"
+            update["reason"] = reason or (
+                f"{counted(len(found.fixed), 'test')} fixed, {lost}; in {drawn} {self.figures}"
+            )
+            update |= {
+                "effect": self.figures.effect,
+                "interval": self.figures.interval,
+                "p_value": self.figures.chance,
+            }
+        return found.model_copy(update=update)
+
+    def recurs(self, unit: Unit) -> bool:
+        """True if a case that came out worse comes out worse in more than half of its samples."""
+        if unit.split is None or unit.split not in self._drawn:
+            return True
+        before, after = _merged(self._drawn[unit.split])
+        return any(
+            before.items[each.name].first_nodeid == unit.name and each.difference < -0.5
+            for each in units(before, after)
+        )
+
+    def _error(self, number: int) -> float:
+        return (1 - self.policy.confidence) * LOOKS[number]
+
+    def _worse(self, split: Split, number: int, differences: list[float]) -> str:
+        if not any(difference < 0 for difference in differences):
+            return ""
+        low, high = mean_interval(differences, 1 - 2 * self._error(number))
+        if low >= -self.policy.margin:
+            return ""
+        return (
+            f"{split} does not exclude a loss of more than {points(self.policy.margin, sign=False)} "
+            f"in {_fresh(number)} ({points(low)} to {points(high)})"
+        )
+
+    def _samples(self, split: Split, number: int) -> list[tuple[Evaluation, Evaluation]]:
+        """So many samples of a split, each on both trees."""
+        drawn = self._drawn.setdefault(split, [])
+        items = [unit.name for unit in of_split(units(self.before, self.before), split)]
+        while len(drawn) < number:
+            drawn.append(self._sample(items, len(drawn) + 1))
+        return drawn[:number]
+
+    def _sample(self, names: Sequence[str], number: int) -> tuple[Evaluation, Evaluation]:
+        before: dict[str, ItemResult] = {}
+        after: dict[str, ItemResult] = {}
+        for name, (old, new) in self.draw(names, number).items():
+            if old is None or not old.counts:
+                continue  # nothing to compare with
+            was = self.before.items[name]
+            nodeid = name if number == 1 else f"{name}~r{number}"
+            update = {"nodeid": nodeid, "repeat": number, "split": was.split, "weight": was.weight}
+            before[nodeid] = old.model_copy(update=update)
+            if new is not None:
+                after[nodeid] = new.model_copy(update=update)
+        return Evaluation.model_construct(items=before), Evaluation.model_construct(items=after)
+
+
+def _merged(samples: Sequence[tuple[Evaluation, Evaluation]]) -> tuple[Evaluation, Evaluation]:
+    """All samples of each tree as repeats of one evaluation."""
+    before = {name: item for one, _ in samples for name, item in one.items.items()}
+    after = {name: item for _, one in samples for name, item in one.items.items()}
+    return Evaluation.model_construct(items=before), Evaluation.model_construct(items=after)
+
+
+def _fresh(number: int) -> str:
+    return f"{counted(number, 'fresh sample')} on both trees"

@@ -1,0 +1,202 @@
+"""An evaluation laid beside the baseline: pairs of results, and the record of each regression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline, passed_share
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.gate_result import Regression
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import Trace
+from pytest_fapo.verdict.baseline_contents import (
+    ItemGroup,
+    first_difference,
+    item_groups,
+    output_digest,
+    output_of,
+    short_json,
+)
+from pytest_fapo.verdict.comparison import Unit
+
+_REPEATED = re.compile(r"(\d+) of (\d+)")
+
+
+@dataclass(frozen=True)
+class BaselinePair:
+    """One test on one case that has a verdict in the baseline."""
+
+    group: ItemGroup
+    """As it ran now."""
+    case: CaseBaseline
+    result_before: str
+    unit: Unit
+    passes: tuple[int, int]
+    """Repeats that passed, before and now."""
+    repeats: tuple[int, int]
+    """Repeats that counted, before and now; what was skipped now counts as not passed."""
+
+    @property
+    def pipeline(self) -> str:
+        return self.group.pipeline
+
+    @property
+    def result_after(self) -> str:
+        return self.group.result
+
+    @property
+    def refused(self) -> str:
+        """As of `ItemGroup`: a test that could not ask its model says nothing of accuracy."""
+        return self.group.refused
+
+    @property
+    def judged(self) -> bool:
+        """True if every call of the test was made and answered."""
+        return not (self.group.refused or self.group.unanswered)
+
+
+@dataclass
+class BaselineComparison:
+    """An evaluation laid beside a baseline."""
+
+    pairs: list[BaselinePair]
+    new: list[ItemGroup]
+    """Tests on cases without a verdict in the baseline."""
+    marked: list[ItemGroup]
+    """Tests that a mark of their own skips or expects to fail, as when the baseline was written."""
+    new_cases: list[str]
+    """`pipeline::case id` of cases that the baseline does not know."""
+    missing: list[str]
+    """Node ids that have a verdict in the baseline and were not run."""
+
+    @property
+    def pipelines(self) -> list[str]:
+        return sorted({pair.pipeline for pair in self.pairs})
+
+
+def compare_with_baseline(evaluation: Evaluation, baseline: Baseline) -> BaselineComparison:
+    """Find the baseline's verdict of every test on a case; a case may have changed its split."""
+    known = {
+        nodeid: (case, result)
+        for _, _, _, case in baseline_cases(baseline)
+        for nodeid, result in case.items.items()
+    }
+    cases = {(pipeline, case_id) for pipeline, _, case_id, _ in baseline_cases(baseline)}
+    found = BaselineComparison([], [], [], [], [])
+    ran = set()
+    for group in item_groups(evaluation):
+        ran.add(group.name)
+        before = known.get(group.name)
+        if before is not None and passed_share(before[1]) is not None:
+            found.pairs.append(_pair_of(group, *before))
+        elif before is None or group.counting or group.refused:
+            found.new.append(group)
+        else:
+            found.marked.append(group)
+        if before is None and (group.pipeline, group.case_id) not in cases:
+            found.new_cases.append(f"{group.pipeline}::{group.case_id}")
+    found.new_cases = sorted(set(found.new_cases))
+    found.missing = sorted(nodeid for nodeid in known if nodeid not in ran)
+    return found
+
+
+def as_named_now(baseline: Baseline, evaluation: Evaluation) -> Baseline:
+    """The baseline with its cases under the names that their pipelines have now.
+
+    A pipeline's name says more than that of its fixture once there is a second pipeline of that name.
+    """
+    now = {group.name: group.pipeline for group in item_groups(evaluation)}
+    pipelines: dict[str, PipelineBaseline] = {}
+    for name, pipeline in baseline.pipelines.items():
+        for split, cases in pipeline.cases.items():
+            for case_id, case in cases.items():
+                for current, items in _by_name(case, now, name).items():
+                    into = pipelines.setdefault(current, pipeline.model_copy(update={"cases": {}}))
+                    mine = into.cases.setdefault(split, {})
+                    known = mine[case_id].items if case_id in mine else {}
+                    mine[case_id] = case.model_copy(update={"items": {**known, **items}})
+    return baseline.model_copy(update={"pipelines": pipelines})
+
+
+def _by_name(case: CaseBaseline, now: Mapping[str, str], name: str) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for nodeid, result in case.items.items():
+        found.setdefault(now.get(nodeid, name), {})[nodeid] = result
+    return found
+
+
+def baseline_cases(baseline: Baseline) -> Iterator[tuple[str, Split, str, CaseBaseline]]:
+    """Pipeline, split, case id and record of every case."""
+    for name, pipeline in baseline.pipelines.items():
+        for split, cases in pipeline.cases.items():
+            for case_id, case in cases.items():
+                yield name, split, case_id, case
+
+
+def _pair_of(group: ItemGroup, case: CaseBaseline, result: str) -> BaselinePair:
+    repeated = _REPEATED.fullmatch(result)
+    passed, counted = (
+        (int(repeated[1]), int(repeated[2])) if repeated else (int(passed_share(result) or 0), 1)
+    )
+    counting = group.counting or group.items
+    passes = sum(item.passed for item in group.counting)
+    unit = Unit(
+        nodeids=tuple(item.nodeid for item in group.items),
+        split=group.first.split,
+        weight=group.first.weight,
+        before=min(passed, counted) / counted,
+        after=passes / len(counting),
+        case=f"{group.pipeline}::{group.case_id}",
+    )
+    return BaselinePair(group, case, result, unit, (min(passed, counted), passes), (counted, len(counting)))
+
+
+def regression(pair: BaselinePair, evaluation: Evaluation, *, fails: bool) -> Regression:
+    """The record of one regression.
+
+    Args:
+        pair: passed in the baseline, does not pass now.
+        evaluation: has its trace.
+        fails: whether it counts against the merge by itself.
+    """
+    item = _telling(pair)
+    trace = evaluation.trace_of(item)
+    case = evaluation.cases.get(item.nodeid)
+    step = first_difference(pair.case.steps, trace) if trace is not None else ""
+    return Regression(
+        nodeid=pair.group.name,
+        pipeline=pair.pipeline,
+        case_id=pair.group.case_id,
+        split=pair.group.first.split,
+        result_before=pair.result_before,
+        result_after=pair.result_after,
+        output_before=pair.case.output,
+        output_after=output_of(trace) if trace is not None else "",
+        explanation=item.explanation,
+        step=step,
+        step_output=_step_output(trace, step),
+        origin=case.origin if case is not None else "",
+        fails=fails,
+    )
+
+
+def output_changed(pair: BaselinePair, evaluation: Evaluation) -> bool:
+    """Whether the case's output is another one than in the baseline."""
+    trace = evaluation.trace_of(pair.group.first)
+    if trace is None or not pair.case.output:
+        return False
+    return (output_of(trace), output_digest(trace)) != (pair.case.output, pair.case.output_digest)
+
+
+def _telling(pair: BaselinePair) -> ItemResult:
+    """The repeat that shows best what is wrong: the first that does not pass."""
+    return next((item for item in pair.group.items if not item.passed), pair.group.first)
+
+
+def _step_output(trace: Trace | None, key: str) -> str:
+    for step in trace.steps if trace is not None and key else ():
+        if step.key == key:
+            return short_json(step.output) if step.error is None else step.error
+    return ""

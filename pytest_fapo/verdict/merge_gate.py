@@ -1,0 +1,303 @@
+"""The merge gate: has accuracy fallen against the committed baseline, or can that not be told?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from pytest_fapo.core.baseline import Baseline, PipelineBaseline, passed_share
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.gate_result import GateProblem, GateProblemKind, GateResult, SplitScore
+from pytest_fapo.verdict.baseline_contents import (
+    ItemGroup,
+    calls_digest,
+    group_name,
+    item_groups,
+    pipeline_traces,
+)
+from pytest_fapo.verdict.merge_comparison import (
+    BaselineComparison,
+    as_named_now,
+    compare_with_baseline,
+    output_changed,
+    regression,
+)
+from pytest_fapo.verdict.merge_policies import Fall, metric_problems, paired_problems, target_problems
+from pytest_fapo.verdict.policy import Floor, GatePolicy
+from pytest_fapo.verdict.score_table import floor_problems, score_rows
+
+_LOSSES = {"regression", "worse", "floor", "metric"}
+
+
+def judge_merge(
+    evaluation: Evaluation,
+    baseline: Baseline,
+    *,
+    policy: GatePolicy,
+    floors: Sequence[Floor] = (),
+    current_artifacts: Mapping[str, str] | None = None,
+) -> GateResult:
+    """Compare an evaluation of all cases with the baseline.
+
+    Args:
+        evaluation: of the tree as it is.
+        baseline: the committed one.
+        policy: how to decide; see `merge_gate.policies`.
+        floors: the least that scores may be, whatever they were.
+        current_artifacts: what `baseline.artifact_digests` gives for the tree as it is; None: not compared.
+
+    Returns:
+        the answer; `undecided` where something is missing, since what was not compared is not let through.
+    """
+    baseline = as_named_now(baseline, evaluation)
+    found = compare_with_baseline(evaluation, baseline)
+    rows = score_rows(evaluation, baseline, floors)
+    problems = unjudged(evaluation, found)
+    figures: Fall | None = None
+    if not problems:
+        losses, figures = _losses(found, rows, policy, floors)
+        problems += losses
+    problems += remarks(evaluation, baseline, found, current_artifacts)
+    # What was not asked, or not answered, is no regression: the gate says that it could not judge.
+    regressed = [pair for pair in found.pairs if pair.unit.broken and pair.judged]
+    result = GateResult(
+        policy=policy.name,
+        verdict="passed",
+        regressions=[regression(pair, evaluation, fails=policy.name == "strict") for pair in regressed],
+        fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed and pair.judged],
+        still_failing=_still_failing(found),
+        new_cases=found.new_cases,
+        changed_outputs=[
+            pair.group.name
+            for pair in found.pairs
+            if pair.unit.difference == 0 and pair.judged and output_changed(pair, evaluation)
+        ],
+        scores=rows,
+        effect=figures.effect if figures else None,
+        interval=figures.interval if figures else None,
+        p_value=figures.chance if figures else None,
+    )
+    return with_problems(result, problems)
+
+
+def _losses(
+    found: BaselineComparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
+) -> tuple[list[GateProblem], Fall | None]:
+    """What tells of a loss beside single regressions; asked of whole runs only."""
+    losses: list[GateProblem] = []
+    figures = None
+    if policy.name == "paired":
+        losses, figures = paired_problems(found, policy)
+    elif policy.name == "target":
+        losses = target_problems(rows, policy)
+    return [*losses, *metric_problems(found, policy), *floor_problems(rows, floors)], figures
+
+
+def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateResult:
+    """The result with further problems, and the verdict that follows from all of them."""
+    made = result.model_copy(update={"problems": [*result.problems, *problems]})
+    kinds = {problem.kind for problem in made.failures}
+    certain = any(each.fails for each in made.regressions)
+    verdict = "passed"
+    if certain or (kinds & _LOSSES and not made.partial):
+        verdict = "fell"
+    elif kinds - {"test"}:
+        verdict = "undecided"
+    return made.model_copy(update={"verdict": verdict})
+
+
+def _still_failing(found: BaselineComparison) -> list[str]:
+    return [
+        pair.group.name
+        for pair in found.pairs
+        if pair.unit.before == 0.0 and not pair.unit.fixed and pair.judged
+    ]
+
+
+UPDATE = "pytest --fapo-update-baseline"
+
+
+def unjudged(evaluation: Evaluation, found: BaselineComparison) -> list[GateProblem]:
+    """Why no judgement is possible; empty where it is."""
+    problems = []
+    refused, unplugged = _refused(found, "CacheMiss"), _refused(found, "NetworkRefused")
+    limited = [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]
+    if not evaluation.complete:
+        reason = evaluation.stopped or "not every test has a result"
+        problems.append(
+            GateProblem(kind="interrupted", message=f"the tests did not run to their end: {reason}")
+        )
+    if not found.pairs and not found.new and not found.marked:
+        problems.append(
+            GateProblem(kind="empty", message="no test on a case was run: there is nothing to judge")
+        )
+    elif not found.pairs and not found.missing:
+        message = "the baseline has no verdict on any case: there is nothing to compare with"
+        problems.append(GateProblem(kind="empty", message=message, command=UPDATE))
+    if found.missing and (found.pairs or found.new):
+        problems.append(_missing_problem(found.missing))
+    if refused:
+        message = (
+            f"{_counted(len(refused), 'test')} asked a model something that no recorded answer is for "
+            f"({_first_names(refused)}); record the answers once and commit or pass on the exported cache"
+        )
+        command = "pytest --fapo-update-baseline && fapo cache export"
+        problems.append(GateProblem(kind="cache-miss", message=message, command=command))
+    outage = evaluation.outage
+    if outage:
+        message = f"{outage.sentence}; nothing is said of accuracy: {outage.advice}"
+        problems.append(GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate"))
+    if unplugged:
+        message = (
+            f"{_counted(len(unplugged), 'test')} connected to a host although only recorded answers "
+            f"may be used ({_first_names(unplugged)}); "
+            f"[tool.fapo] allow_hosts names hosts that may be reached"
+        )
+        problems.append(GateProblem(kind="cache-miss", message=message))
+    if silent := _silent(evaluation, found):
+        message = (
+            f"{_counted(len(silent), 'case')} made LLM calls when the baseline was written and none now "
+            f"({_first_names(silent)}): does a cache of a library answer, or a client that is not captured? "
+            f"Where "
+            f"the calls were taken out on purpose, update the baseline"
+        )
+        problems.append(GateProblem(kind="no-calls", message=message, command=UPDATE))
+    if limited:
+        message = (
+            f"{_counted(len(limited), 'test')} went past a limit of calls or cost ({_first_names(limited)})"
+        )
+        problems.append(GateProblem(kind="interrupted", message=message))
+    return problems
+
+
+def _silent(evaluation: Evaluation, found: BaselineComparison) -> list[str]:
+    """Cases whose run came to its end without a call, although it made some when the baseline was written."""
+    silent = set()
+    for pair in found.pairs:
+        traces = [trace for item in pair.group.items if (trace := evaluation.trace_of(item)) is not None]
+        ended = traces and all(trace.error is None and not trace.llm_calls for trace in traces)
+        if pair.case.calls and ended:
+            silent.add(f"{pair.pipeline}::{pair.group.case_id}")
+    return sorted(silent)
+
+
+def _refused(found: BaselineComparison, kind: str) -> list[str]:
+    """Names of the tests that this refusal ended."""
+    names = [pair.group.name for pair in found.pairs if pair.refused == kind]
+    return names + [group.name for group in found.new if group.refused == kind]
+
+
+def _missing_problem(nodeids: Sequence[str]) -> GateProblem:
+    verb = "was" if len(nodeids) == 1 else "were"
+    return GateProblem(
+        kind="missing-cases",
+        message=f"{_counted(len(nodeids), 'test')} of the baseline {verb} not run "
+        f"({_first_names(nodeids)}); run all of them, or, where they were removed or renamed on purpose, "
+        f"update "
+        f"the baseline",
+        command=UPDATE,
+    )
+
+
+def remarks(
+    evaluation: Evaluation, baseline: Baseline, found: BaselineComparison, artifacts: Mapping[str, str] | None
+) -> list[GateProblem]:
+    """What is said and does not fail: prompts that changed, cases without a baseline."""
+    problems = []
+    outage = bool(evaluation.outage)  # then no prompt is named
+    changed = changed_artifacts(baseline, artifacts) if artifacts is not None and not outage else []
+    if changed:
+        message = (
+            f"{_first_names(changed)} changed since the baseline was written, "
+            "and the baseline was not updated"
+        )
+        problems.append(_remark("stale-baseline", message))
+    elif not outage and (other := _other_questions(evaluation, baseline)):
+        message = (
+            f"pipeline {_first_names(other)} asked its models something else "
+            f"than when the baseline was written, "
+            f"and the baseline was not updated"
+        )
+        problems.append(_remark("stale-baseline", message))
+    if found.new:
+        failing = sum(any(item.counts and not item.passed for item in group.items) for group in found.new)
+        names = found.new_cases or [group.name for group in found.new]
+        what = _counted(len(names), "case" if found.new_cases else "test")
+        verb = "has" if len(names) == 1 else "have"
+        message = f"{what} {verb} no verdict in the baseline yet ({_first_names(names)})"
+        message += f"; {failing} of the tests on them fail" if failing else ""
+        problems.append(_remark("new-cases", message))
+    return problems
+
+
+def changed_artifacts(baseline: Baseline, artifacts: Mapping[str, str]) -> list[str]:
+    """Addresses whose text differs from the evaluated one, is new, or is gone."""
+    both = {*baseline.artifacts, *artifacts}
+    return sorted(name for name in both if baseline.artifacts.get(name) != artifacts.get(name))
+
+
+def _other_questions(evaluation: Evaluation, baseline: Baseline) -> list[str]:
+    """Pipelines whose LLM calls are not those of the baseline, where as many repeats were run."""
+    groups: dict[str, list[ItemGroup]] = {}
+    for group in item_groups(evaluation):
+        groups.setdefault(group.pipeline, []).append(group)
+    found = []
+    for name, mine in groups.items():
+        before = baseline.pipelines.get(name)
+        if before is None or not before.calls or before.repeats != max(len(each.items) for each in mine):
+            continue
+        if _cases(before) == {each.case_id for each in mine}:
+            now = calls_digest(pipeline_traces(evaluation, mine))
+            if now != before.calls:
+                found.append(repr(name))
+    return found
+
+
+def _cases(pipeline: PipelineBaseline) -> set[str]:
+    return {case_id for cases in pipeline.cases.values() for case_id in cases}
+
+
+def _remark(kind: GateProblemKind, message: str) -> GateProblem:
+    return GateProblem(kind=kind, message=message, command=UPDATE, fails=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _first_names(names: Sequence[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def old_failure(baseline: Baseline | None, policy: GatePolicy, repeats: int) -> Callable[[str, int], str]:
+    """Tells why the failure of one test on a case does not decide by itself; empty where it does.
+
+    Args:
+        baseline: the committed one; None: nothing is known.
+        policy: only under `strict` a single case decides.
+        repeats: of this session; with several, all of them decide together.
+
+    Returns:
+        a function of node id and repeat.
+    """
+    known = {
+        nodeid: result
+        for each in (baseline.pipelines if baseline is not None else {}).values()
+        for cases in each.cases.values()
+        for case in cases.values()
+        for nodeid, result in case.items.items()
+    }
+
+    def excuse(nodeid: str, repeat: int) -> str:
+        result = known.get(group_name(nodeid, repeat))
+        if result is None:
+            return "no verdict in the baseline yet"
+        share = passed_share(result)
+        if share is None:
+            return f"{result} in the baseline: its mark has decided until now"
+        if share < 1:
+            return "fails in the baseline too" if not share else f"{result} passed in the baseline"
+        if policy.name != "strict":
+            return f"no single case decides under policy {policy.name!r}"
+        return "its repeats decide together" if repeats > 1 else ""
+
+    return excuse

@@ -1,0 +1,337 @@
+"""The closing summary of a run in words, on the terminal and as Markdown.
+The pull-request page and the HTML report say the same sentences.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import PurePath
+from typing import TextIO
+
+from pytest_fapo.core.printable import shown
+from pytest_fapo.core.spending import by_tests, cost_text, tokens_text
+from pytest_fapo.core.text import count, duration, git_apply, listing, one_line, percent, percents
+from pytest_fapo.loop.run_summary import SplitResult, Summary
+from pytest_fapo.views.terminal import Terminal
+
+_UNTOUCHED = {
+    "patch": "Your files are untouched. The change is proven and saved as a patch. Apply it with:",
+    "declined": "Your files are untouched, as you chose. The change is kept as a patch. Apply it with:",
+    "never": "Your files are untouched (--fapo-write=never). The change is kept as a patch. Apply it with:",
+}
+
+_NAMED = 5
+"""Tests of a failed final proof that are said with their reasons."""
+
+_WITHOUT_PROOF = "is saved as a patch, without the final proof"
+
+_PENDING = (*_UNTOUCHED, "conflict")
+
+_NO_CHANGE = {
+    "budget": "no change was proven to help before a budget was used up.",
+    "interrupted": "the run was interrupted before any change was proven to help.",
+    "no-answer": "a model did not answer before any change was proven to help.",
+    "no-failures": "nothing fails, so there is nothing to mend.",
+    "unproven": "what was accepted did not pass its final proof.",
+    "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
+}
+
+
+def headline(summary: Summary) -> str:
+    """What happened to the user's files, in one sentence; the patch's command follows where there is one."""
+    if summary.writing == "written":
+        return f"Changed in your project: {listing(summary.artifacts or summary.files)}."
+    if summary.writing == "conflict":
+        why = listing(summary.conflicts, most=8) or "they could not be written"
+        return f"Your files are untouched ({why}). The change is saved as a patch. Apply it with:"
+    if summary.writing == "nothing":
+        why = _NO_CHANGE.get(summary.stop, "no change was proven to help.")
+        if summary.stop == "no-failures" and summary.failing:
+            why = "no train case fails, and edits are made from train cases only."
+        return f"Your files are untouched: {why}"
+    if summary.writing == "patch" and summary.stop in ("interrupted", "no-answer"):
+        return f"Your files are untouched. What was accepted by then {_WITHOUT_PROOF}. Apply it with:"
+    return _UNTOUCHED[summary.writing]
+
+
+def patch_command(summary: Summary) -> str:
+    """The line that applies a patch that waits for it, else empty: `git apply`, and where a file of the patch
+    was edited meanwhile, so that git would refuse it, what merges the two."""
+    if not summary.patch or summary.writing not in _PENDING:
+        return ""
+    edited = any(f"{file} changed" in summary.conflicts for file in summary.files)
+    folder = PurePath(summary.patch).parent
+    if edited and folder.parts[:-1] == (".fapo", "runs"):
+        return f"fapo apply {shlex.quote(folder.name)}"
+    return git_apply(summary.patch)
+
+
+def result_sentence(summary: Summary) -> str:
+    """What the exit code means."""
+    if not summary.tests:
+        return ""
+    all_tests, fail = count(summary.tests, "test"), "fails" if summary.failing == 1 else "fail"
+    lead = "With the patch, " if summary.writing in _PENDING else ""
+    if summary.writing == "conflict":
+        lead = "With the patch, and the project as it was copied, "
+    if not summary.failing:
+        now = " now" if summary.fixed and summary.writing not in _PENDING else ""
+        return _capital(
+            f"{lead}all {all_tests} pass{now}." if summary.tests > 1 else f"{lead}the test passes."
+        )
+    left = f"{summary.failing:,} of {all_tests} still {fail}"
+    if summary.target is None:
+        return _capital(f"{lead}{left}.")
+    reached = all(row.after is not None and row.after >= summary.target for row in summary.splits)
+    met = "is met" if reached else "is not met"
+    return _capital(f"{lead}the target of {percent(summary.target)} {met}; {left}.")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def stand_in(summary: Summary) -> str:
+    """Whose answers the numbers rest on, where it was not a real model."""
+    if not summary.stand_in:
+        return ""
+    return (
+        f"The offline stand-in {summary.stand_in} answered, not a real model: "
+        "the numbers show how the run works, not how good a model is."
+    )
+
+
+def stopped(summary: Summary) -> str:
+    """Why the run ended."""
+    detail = one_line(summary.stop_detail)
+    sentence = {
+        "target": "the target is reached" if summary.target is not None else "every test passes",
+        "nothing-left": "nothing left to propose",
+        "budget": "a budget is used up",
+        "interrupted": "interrupted; what was accepted before is kept" if summary.accepted else "interrupted",
+        "no-answer": "no verdict without answers",
+        "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
+        "unproven": "the final proof, in a fresh interpreter, failed",
+        "no-failures": "no train case fails",
+        "error": "an error",
+    }[summary.stop]
+    return f"{sentence}: {detail}" if detail else sentence
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """Label and text of each line below the table."""
+    spending = summary.spending
+    used = spending.usage.input_tokens + spending.usage.output_tokens
+    rows = [
+        ("Stopped", stopped(summary)),
+        ("", listing(summary.unreproduced, most=5)),
+        *(("", one_line(text)) for text in summary.unproven[:_NAMED]),
+        ("", _more_unproven(summary)),
+        ("Tried", _tried(summary)),
+        ("Left out", _pruned(summary)),
+        ("Levels", _levels(summary)),
+        ("Ceiling", summary.ceiling),
+        ("Quoted", _cases_in_prompts(summary)),
+        ("Held-out", _looks(summary)),
+        ("LLM calls", _calls(summary)),
+        ("Tokens", tokens_text(spending) if used else ""),
+        ("Cost", _cost(summary)),
+        ("Time", duration(summary.duration) if summary.duration else ""),
+        ("Still open", _still_open(summary)),
+        ("Exit code", _exit_code(summary)),
+        ("Record", summary.run_directory),
+        ("Next", next_command(summary)),
+    ]
+    return [(label, text) for label, text in rows if text]
+
+
+def _more_unproven(summary: Summary) -> str:
+    """Where all that the final proof says can be read."""
+    if not summary.unproven:
+        return ""
+    more = len(summary.unproven) - _NAMED
+    rest = f"and {more} more; " if more > 0 else ""
+    return f"{rest}all of them in {summary.run_directory}/final-proof.txt"
+
+
+def _tried(summary: Summary) -> str:
+    total = summary.accepted + summary.merged + summary.rejected
+    if not total:
+        return ""
+    merged = f", {summary.merged} merged" if summary.merged else ""
+    return f"{count(total, 'candidate')}: {summary.accepted} accepted{merged}, {summary.rejected} rejected"
+
+
+def _levels(summary: Summary) -> str:
+    """Said where there is more than one level to speak of."""
+    return "; ".join(summary.levels) if len(summary.levels) > 1 else ""
+
+
+def _cases_in_prompts(summary: Summary) -> str:
+    if not summary.quoted:
+        return ""
+    cases = count(len(summary.quoted), "train case")
+    return f"{cases} stand in prompts as examples and count in no score: {listing(summary.quoted, most=4)}"
+
+
+def _pruned(summary: Summary) -> str:
+    if not summary.pruned:
+        return ""
+    parts = count(len(summary.pruned), "part")
+    return f"{parts} of the accepted edits, as nothing is lost without: {listing(summary.pruned, most=6)}"
+
+
+def _looks(summary: Summary) -> str:
+    has_cases = any(row.split == "holdout" and row.tests for row in summary.splits)
+    if not has_cases and not summary.holdout_looks:
+        return ""
+    return f"asked {count(summary.holdout_looks, 'time')}" if summary.holdout_looks else "never asked"
+
+
+def _calls(summary: Summary) -> str:
+    spending = summary.spending
+    text = (
+        f"{spending.calls:,} sent{by_tests(spending.test_calls)}, "
+        f"{spending.cache_hits:,} answered from the cache{by_tests(spending.test_cache_hits)}"
+    )
+    optimizer = summary.optimizer_spending
+    if not optimizer.calls and not optimizer.cache_hits:
+        return text
+    return f"{text} ({optimizer.calls:,} of those sent were the optimizer's)"
+
+
+def _cost(summary: Summary) -> str:
+    if summary.stand_in and not summary.spending.cost:
+        return "nothing: the stand-in is free"
+    return f"{cost_text(summary.spending)}{by_tests(summary.spending.test_cost)}"
+
+
+def _exit_code(summary: Summary) -> str:
+    """Said where the table's last column is not what the exit code is about."""
+    if summary.writing not in _PENDING or not summary.exit_code or summary.stop == "interrupted":
+        return ""
+    return f"{summary.exit_code}: the tests fail on your files as they are, without the patch"
+
+
+def _still_open(summary: Summary) -> str:
+    if not summary.llm_could_try or summary.stop == "no-answer":
+        return ""
+    causes = listing((one_line(label, most=60) for label in summary.llm_could_try), most=3)
+    hint = "An LLM may have ideas beside the playbook's"
+    if summary.stop == "nothing-left":
+        hint = "The free playbook has no more ideas; an LLM may have"
+    return f'{causes}. {hint}: optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo].'
+
+
+def next_command(summary: Summary) -> str:
+    """What to type next."""
+    if summary.next_command:
+        return summary.next_command
+    if summary.writing in _UNTOUCHED:
+        return "pytest --fapo-review goes through it change by change"
+    if patch_command(summary):
+        return ""
+    if summary.writing == "written":
+        return "git diff"
+    return "pytest --fapo-diagnose" if summary.failing or summary.stop == "not-reproduced" else ""
+
+
+_HEADER = ("", "tests", "before", "after", "fixed", "broken")
+
+_LABEL_WIDTH = 12
+
+
+def render_summary(
+    summary: Summary, file: TextIO, *, tty: bool = False, color: bool = False, width: int | None = None
+) -> None:
+    """Write the closing summary; never raises because of the terminal.
+
+    Args:
+        summary: what to say.
+        file: where to write.
+        tty: whether lines are folded to the terminal's width.
+        color: whether ANSI colours may be written.
+        width: columns; asked of the terminal where not given.
+    """
+    terminal = Terminal(file, tty=tty, color=color, width=width)
+    terminal.line("")
+    terminal.line((headline(summary), "bold green" if summary.writing == "written" else "bold"))
+    command = patch_command(summary)
+    if command:
+        terminal.verbatim("    ", (command, "bold"))
+    for sentence, style in ((result_sentence(summary), "bold"), (stand_in(summary), "yellow")):
+        if sentence:
+            terminal.line((sentence, style))
+    if summary.splits:
+        terminal.line("")
+        for number, row in enumerate(_score_table(_rows(summary))):
+            terminal.line((row, "dim" if number == 0 else ""))
+    terminal.line("")
+    for label, text in facts(summary):
+        terminal.labelled(label, text, column=_LABEL_WIDTH)
+    for title, text in summary.sections:
+        terminal.line("")
+        terminal.line((one_line(title), "bold"))
+        for line in text.splitlines():
+            terminal.line(line)
+
+
+def _rows(summary: Summary) -> list[tuple[str, ...]]:
+    """Return header and rows; where nothing could be tried there is no "after"."""
+    cells = [_HEADER, *(_cells(row) for row in summary.splits)]
+    return [row[:3] for row in cells] if summary.stop == "not-reproduced" else cells
+
+
+def _cells(row: SplitResult) -> tuple[str, ...]:
+    before, after = percents(row.before, row.after)
+    return (row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}")
+
+
+def _score_table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["   ".join(_aligned(row, widths)).rstrip() for row in rows]
+
+
+def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    first, *rest = row
+    return [
+        first.ljust(widths[0]),
+        *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
+    ]
+
+
+def summary_markdown(summary: Summary) -> str:
+    """The same summary as Markdown, for `summary.md` in the run directory or a pull request."""
+    lines = ["# pytest-fapo", "", f"**{_escaped(headline(summary))}**", ""]
+    command = patch_command(summary)
+    if command:
+        lines += [_fenced(command), ""]
+    lines += [
+        line
+        for text in (result_sentence(summary), stand_in(summary))
+        if text
+        for line in (_escaped(text), "")
+    ]
+    if summary.splits:
+        head, *rest = _rows(summary)
+        rows = [head, ("---", *("---:" for _ in head[1:])), *rest]
+        lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
+    lines += [f"- **{label or '…'}**: {_escaped(text)}" for label, text in facts(summary)]
+    for title, text in summary.sections:
+        lines += ["", f"## {_escaped(one_line(title))}", "", shown(text)]
+    if summary.candidates:
+        lines += ["", "## What was tried", "", _fenced("\n".join(summary.candidates))]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", shown(text))
+
+
+def _fenced(text: str) -> str:
+    """A code block whose fence is longer than any run of backticks inside."""
+    text = shown(text)
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"

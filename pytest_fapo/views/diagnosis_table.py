@@ -1,0 +1,150 @@
+"""The diagnosis on the terminal: where and why the pipeline fails, with one example per cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, TextIO
+
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.core.evaluation import Evaluation, Outage
+from pytest_fapo.core.text import count, listing, one_line, percent
+from pytest_fapo.views.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_EXPLANATION_LINES = 6
+
+_LABEL_WIDTH = 14
+
+
+def render_diagnosis(
+    diagnosis: Diagnosis,
+    evaluation: Evaluation,
+    file: TextIO,
+    *,
+    tty: bool = False,
+    color: bool = False,
+    width: int | None = None,
+    stand_in: str = "",
+    next_command: str = "pytest --fapo-optimize",
+) -> None:
+    """Write the diagnosis of an evaluation's train cases; never raises because of the terminal.
+
+    Args:
+        diagnosis: the findings in clusters, worst first.
+        evaluation: what was diagnosed; for the scores and totals.
+        file: where to write.
+        tty: whether lines are folded to the terminal's width.
+        color: whether ANSI colours may be written.
+        width: columns; asked of the terminal where not given.
+        stand_in: name of the offline model that answered, if one did.
+        next_command: what to type next where a cause was found.
+    """
+    terminal = Terminal(file, tty=tty, color=color, width=width)
+    terminal.line("")
+    terminal.line((_headline(diagnosis, evaluation), "bold"))
+    if stand_in:
+        terminal.line((f"The offline stand-in {stand_in} answered, not a real model.", "yellow"))
+    if diagnosis.interventions:
+        runs = count(diagnosis.interventions, "run")
+        terminal.line((f"{runs} of cases with a step's output replaced went into this.", "dim"))
+    if diagnosis.clusters:
+        terminal.line("")
+        terminal.show(_table(diagnosis.clusters, terminal))
+        for number, cluster in enumerate(diagnosis.clusters, 1):
+            _show_cluster(number, cluster, terminal)
+    _show_infrastructure(diagnosis.infrastructure, terminal, alone=not diagnosis.clusters)
+    if diagnosis.clusters:
+        terminal.line("")
+        terminal.labelled("Next", next_command, column=_LABEL_WIDTH)
+
+
+def _headline(diagnosis: Diagnosis, evaluation: Evaluation) -> str:
+    train = evaluation.in_split("train")
+    failing = sum(not item.passed for item in train)
+    outage = Outage(item for item in evaluation.items.values() if item.split == "train")
+    if not train and outage:
+        return f"{one_line(outage.summary)}: there is nothing to diagnose."
+    if not train:
+        return "No train case was run, so there is nothing to diagnose."
+    if not failing:
+        return f"No failing train case: all {count(len(train), 'train test')} pass."
+    verb = "fails" if failing == 1 else "fail"
+    causes = f", for {count(len(diagnosis.clusters), 'cause')}" if diagnosis.clusters else ""
+    return f"{failing:,} of {count(len(train), 'train test')} {verb}{causes}."
+
+
+def _table(clusters: list[Cluster], terminal: Terminal) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if terminal.width >= 80 else 0))
+    table.show_edge = False
+    for name in ("#", "step", "category", "level", "cases", "sure", "ceiling"):
+        right = name in ("#", "cases", "sure", "ceiling")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for number, cluster in enumerate(clusters, 1):
+        cells = (
+            str(number),
+            one_line(cluster.step, most=max(10, terminal.width - 62)) or "unknown",
+            cluster.category,
+            cluster.level,
+            f"{len(cluster.case_ids):,}",
+            percent(cluster.confidence),
+            percent(cluster.ceiling),
+        )
+        table.add_row(*(terminal.text(cell) for cell in cells))
+    return table
+
+
+def _show_cluster(number: int, cluster: Cluster, terminal: Terminal) -> None:
+    terminal.line("")
+    terminal.line((f"{number:<3}{one_line(cluster.label)}", "bold"), indent=3)
+    finding = _example(cluster)
+    if finding is not None:
+        _fact(terminal, "why", one_line(finding.evidence, most=300))
+        _fact(terminal, "example", finding.nodeid)
+        for line in _explanation(finding.explanation):
+            terminal.labelled("", (line, "red"), column=_LABEL_WIDTH)
+    if cluster.also:
+        _fact(terminal, "together", f"{listing(cluster.also)} went wrong too: only edits of all show")
+    _fact(terminal, "artifacts", listing(cluster.artifacts, most=4))
+    _fact(terminal, "fix", one_line(cluster.suggested_fix))
+
+
+def _fact(terminal: Terminal, label: str, text: str) -> None:
+    if text:
+        terminal.labelled(f"   {label}", text, column=_LABEL_WIDTH)
+
+
+def _example(cluster: Cluster) -> Finding | None:
+    """The surest finding; among equals the one that is shortest to read."""
+    return min(
+        cluster.findings,
+        key=lambda finding: (-finding.confidence, len(finding.explanation), finding.nodeid),
+        default=None,
+    )
+
+
+def _explanation(text: str) -> list[str]:
+    """pytest's own words, with their line breaks, cut after a few lines."""
+    lines = [line.rstrip()[:300] for line in text.strip().splitlines() if line.strip()]
+    if len(lines) > _EXPLANATION_LINES:
+        left = len(lines) - _EXPLANATION_LINES + 1
+        return [*lines[: _EXPLANATION_LINES - 1], f"… {count(left, 'more line')}"]
+    return lines
+
+
+def _show_infrastructure(findings: list[Finding], terminal: Terminal, *, alone: bool) -> None:
+    if not findings:
+        return
+    cases = {finding.case_id for finding in findings}
+    apart = "" if alone else "Apart from that, "
+    terminal.line("")
+    terminal.line((f"{apart}{count(len(cases), 'case')} failed for reasons that no edit can mend:", "bold"))
+    reasons = Counter(one_line(finding.evidence or finding.explanation, most=200) for finding in findings)
+    for reason, number in reasons.most_common(5):
+        terminal.line(f"{number:>6,} × {reason}", indent=9)
+    if len(reasons) > 5:
+        terminal.line(f"       and {count(len(reasons) - 5, 'other reason')}")

@@ -1,0 +1,284 @@
+"""The merge gate and the baseline update on the terminal: the verdict, a line per regression, the scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from pydantic import JsonValue
+
+from pytest_fapo.core.baseline import Baseline, passed_share
+from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.record import SPLITS
+from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
+from pytest_fapo.views.terminal import Terminal
+
+_LINES = 40
+"""Regressions and rows of scores that are shown unless `-v` asks for all."""
+
+_RECORDS = {"stale-snapshot"}
+
+_LAST = {"test", *_RECORDS}
+"""Said below the scores."""
+
+
+def render_gate(
+    result: GateResult,
+    file: TextIO,
+    *,
+    tty: bool = False,
+    color: bool = False,
+    verbosity: int = 0,
+    width: int | None = None,
+) -> None:
+    """Write the gate's answer; never raises because of the terminal.
+
+    Args:
+        result: the answer.
+        file: where to write.
+        tty: whether lines are folded to the terminal's width.
+        color: whether ANSI colours may be written.
+        verbosity: pytest's; from 1 on, everything is listed.
+        width: columns; asked of the terminal where not given.
+    """
+    terminal = Terminal(file, tty=tty, color=color, width=width)
+    most = _LINES if verbosity < 1 else len(result.regressions) + len(result.scores)
+    terminal.line("")
+    terminal.line((f"fapo: {gate_headline(result)}", _style(result)))
+    _problems(terminal, [each for each in result.failures if each.kind not in _LAST], "")
+    _regressions(terminal, result, most)
+    whole = not result.partial
+    rows = _rows(result.scores, verbosity) if whole else []
+    if rows:
+        terminal.line("")
+        _table(terminal, rows[:most])
+        _rest(terminal, len(rows), most)
+    _problems(terminal, [each for each in result.failures if each.kind in _LAST], "")
+    said = [each for each in result.problems if not each.fails and whole]
+    _problems(terminal, said, "dim")
+    if whole:
+        _counts(terminal, result)
+    reasons = [*result.failures, *said]
+    wanted = [each.command for each in reasons if each.command and each.command not in each.message]
+    if wanted and result.verdict == "fell" and whole:
+        terminal.line("  If the new results are what you want:")
+    for command in dict.fromkeys(wanted):
+        terminal.verbatim("    ", (command, "bold"))
+
+
+def _style(result: GateResult) -> str:
+    if result.verdict == "passed":
+        return "bold green" if not result.failures else "bold yellow"
+    return "bold red" if result.verdict == "fell" else "bold yellow"
+
+
+def gate_headline(result: GateResult) -> str:
+    """The verdict in words, for the terminal and for a pull request."""
+    against = f" against {result.baseline}" if result.baseline else ""
+    if result.verdict == "fell":
+        lost = sum(each.fails for each in result.regressions)
+        if lost:
+            verb = "passes" if lost == 1 else "pass"
+            return f"accuracy fell{against}: {count(lost, 'test')} that passed no longer {verb}"
+        return f"accuracy fell{against}"
+    kinds = {problem.kind for problem in result.failures}
+    if result.verdict == "undecided" and not kinds <= {"test", *_RECORDS}:
+        return "accuracy could not be judged, so nothing is let through"
+    parts = [f"accuracy holds{against}"]
+    if kinds & _RECORDS:
+        parts.append("but what is committed with it is out of date")
+    if "test" in kinds:
+        parts.append("but other tests fail")
+    return ", ".join(parts).replace("date, but", "date, and")
+
+
+def _problems(terminal: Terminal, problems: Sequence[GateProblem], style: str) -> None:
+    for problem in problems:
+        terminal.line("  ", (one_line(problem.message), style), indent=4)
+
+
+def _regressions(terminal: Terminal, result: GateResult, most: int) -> None:
+    if not result.regressions:
+        return
+    terminal.line("")
+    if not any(each.fails for each in result.regressions):
+        terminal.line(("Passed before, not now (no single case decides):", "dim"))
+    for each in result.regressions[:most]:
+        terminal.line("  ", (each.nodeid, "bold"), "  ", _change(each), (_step(each), "dim"), indent=4)
+    _rest(terminal, len(result.regressions), most)
+
+
+def _change(regression: Regression) -> str:
+    if not regression.output_before and not regression.output_after:
+        return f"{regression.result_before} → {regression.result_after}"
+    if regression.output_before == regression.output_after:
+        # Equal as far as they are kept: then pytest's words say more.
+        said = one_line(regression.explanation, most=100)
+        return f"{regression.result_before} → {regression.result_after}" + (f": {said}" if said else "")
+    return value_difference(_value(regression.output_before), _value(regression.output_after), most=100)
+
+
+def _value(text: str) -> JsonValue:
+    try:
+        return json.loads(text)  # type: ignore[no-any-return]
+    except ValueError:
+        return text  # cut
+
+
+def _step(regression: Regression) -> str:
+    if not regression.step:
+        return ""
+    uses = f" ({regression.prompt})" if regression.prompt else ""
+    return f"  first differs in step {regression.step}{uses}"
+
+
+def _rows(scores: Sequence[SplitScore], verbosity: int) -> list[SplitScore]:
+    """Tag groups are shown where they changed or have a floor; a pipeline of one split needs no sum."""
+    splits: dict[str, int] = {}
+    for row in scores:
+        if row.group != "all" and ":" not in row.group:
+            splits[row.pipeline] = splits.get(row.pipeline, 0) + 1
+    return [
+        row
+        for row in scores
+        if verbosity > 0
+        or row.floor is not None
+        or (
+            (splits.get(row.pipeline, 0) > 1 if row.group == "all" else True)
+            and not (row.group.startswith("tag:") and row.before == row.after)
+        )
+    ]
+
+
+def _table(terminal: Terminal, rows: Sequence[SplitScore]) -> None:
+    floors = any(row.floor is not None for row in rows)
+    pipelines = len({row.pipeline for row in rows}) > 1
+    header = ["", "cases", "baseline", "now", *(["floor"] if floors else [])]
+    cells = [header]
+    for row in rows:
+        name = f"{row.pipeline} {row.group}" if pipelines else row.group
+        cells.append([one_line(name, most=100), f"{row.cases:,}", *_values(row)][: len(header)])
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    for number, line in enumerate(cells):
+        first, *rest = line
+        text = "   ".join(
+            [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(rest, widths[1:], strict=True))]
+        )
+        terminal.line("  ", (text.rstrip(), "dim" if not number else ""))
+
+
+def _values(row: SplitScore) -> list[str]:
+    if row.group.startswith("metric:"):
+        return ["–" if value is None else f"{value:.4g}" for value in (row.before, row.after)] + [
+            "" if row.floor is None else f"{row.floor:.4g}"
+        ]
+    before, after = percents(row.before, row.after)
+    return [before, after, "" if row.floor is None else percents(row.floor, None)[0]]
+
+
+def _rest(terminal: Terminal, number: int, most: int) -> None:
+    if number > most:
+        terminal.line((f"  … and {number - most:,} more (-v shows all)", "dim"))
+
+
+def _counts(terminal: Terminal, result: GateResult) -> None:
+    parts = [
+        f"{count(len(result.fixed), 'test')} fixed" if result.fixed else "",
+        f"{len(result.still_failing):,} failing as in the baseline" if result.still_failing else "",
+        f"{len(result.changed_outputs):,} with another output and the same verdict"
+        if result.changed_outputs
+        else "",
+    ]
+    text = ", ".join(filter(None, parts))
+    if result.policy == "paired" and result.p_value is not None and result.effect is not None:
+        figures = f"paired difference {100 * result.effect:+.1f} points, p = {result.p_value:.2g}"
+        text = f"{text}; {figures}" if text else figures
+    if text:
+        terminal.line(("  " + text, "dim"))
+
+
+@dataclass
+class BaselineUpdate:
+    """What was written, or why nothing was."""
+
+    path: str
+    refusals: list[str] = field(default_factory=list)
+    baseline: Baseline | None = None
+    earlier: Baseline | None = None
+    written: bool = False
+    snapshots: list[str] = field(default_factory=list)
+    """Files that were written or removed."""
+    plain_failures: int = 0
+    """Failing tests without a case."""
+
+
+def render_update(update: BaselineUpdate, file: TextIO, *, tty: bool = False, color: bool = False) -> None:
+    """Write it; never raises because of the terminal."""
+    terminal = Terminal(file, tty=tty, color=color)
+    terminal.line("")
+    if update.refusals or update.baseline is None:
+        terminal.line((f"fapo: {update.path} was not written, since this was no whole run", "bold yellow"))
+        for refusal in update.refusals:
+            terminal.line("  ", refusal, indent=4)
+        return
+    done = "written" if update.written else "says the same already"
+    terminal.line((f"fapo: {update.path} {done}: {_totals(update.baseline)}", "bold green"))
+    for line in _changed_results(update):
+        terminal.line("  ", line, indent=4)
+    if update.plain_failures:
+        tests = count(update.plain_failures, "test")
+        verb = "fails" if update.plain_failures == 1 else "fail"
+        terminal.line("  ", (f"{tests} without a case {verb}; the baseline says nothing of them", "yellow"))
+    if update.snapshots:
+        terminal.line("  ", f"snapshots: {listing(update.snapshots, most=5)}", indent=4)
+    if update.written or update.snapshots:
+        several = update.written + len(update.snapshots) > 1
+        what, whose = ("them", "they belong") if several else ("it", "it belongs")
+        terminal.line("  ", f"commit {what} with the change that {whose} to")
+
+
+def _totals(baseline: Baseline) -> str:
+    parts = []
+    for name, pipeline in baseline.pipelines.items():
+        cases = sum(len(each) for each in pipeline.cases.values())
+        scores = [
+            f"{split} {percent(pipeline.scores[split])}" for split in SPLITS if split in pipeline.scores
+        ]
+        prefix = f"{name}: " if len(baseline.pipelines) > 1 else ""
+        parts.append(f"{prefix}{count(cases, 'case')}, {', '.join(scores) or 'no scores'}")
+    return "; ".join(parts)
+
+
+def _changed_results(update: BaselineUpdate) -> list[str]:
+    """What is different from the earlier baseline."""
+    if update.baseline is None or update.earlier is None:
+        return []
+    before, after = _results(update.earlier), _results(update.baseline)
+    better: list[str] = []
+    worse: list[str] = []
+    for name in before.keys() & after.keys():
+        was, now = passed_share(before[name]), passed_share(after[name])
+        if was is not None and now is not None and was != now:
+            (better if now > was else worse).append(name[1])
+    lines = []
+    for names, words in (
+        (sorted(worse), "now recorded as failing (or failing more often)"),
+        (sorted(better), "now recorded as passing (or passing more often)"),
+        (sorted(name[1] for name in after.keys() - before.keys()), "new"),
+        (sorted(name[1] for name in before.keys() - after.keys()), "gone"),
+    ):
+        if names:
+            lines.append(f"{count(len(names), 'test')} {words}: {listing(names, most=3)}")
+    return lines
+
+
+def _results(baseline: Baseline) -> dict[tuple[str, str], str]:
+    return {
+        (pipeline, nodeid): result
+        for pipeline, each in baseline.pipelines.items()
+        for cases in each.cases.values()
+        for case in cases.values()
+        for nodeid, result in case.items.items()
+    }

@@ -1,0 +1,306 @@
+"""What the user sees while the loop runs: a live display on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from types import TracebackType
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TextIO
+
+from pytest_fapo.core.candidate import Attempt, Candidate
+from pytest_fapo.core.evaluation import ItemResult
+from pytest_fapo.core.printable import Part
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.spending import Spending, by_tests, money
+from pytest_fapo.core.text import count, duration, one_line, percent
+from pytest_fapo.loop.run_summary import candidate_parts, candidate_title
+from pytest_fapo.views.terminal import Terminal
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.live import Live
+    from rich.text import Text
+
+
+@dataclass
+class RunState:
+    """Where the run stands now; `Progress` keeps it up to date."""
+
+    headline: str = ""
+    trying: str = ""
+    stage: str = ""
+    total: int = 0
+    seen: set[str] = field(default_factory=set)
+    """Node ids that have a verdict: a rerun of a test, or a second candidate beside it, is not one more."""
+    accepted: int = 0
+    rejected: int = 0
+    spending: Spending = field(default_factory=Spending)
+
+    @property
+    def done(self) -> int:
+        """Return how many tests of the stage have a verdict, never more than there are."""
+        return min(len(self.seen), self.total) if self.total else len(self.seen)
+
+    def begin(self, stage: str, total: int) -> None:
+        self.stage, self.total, self.seen = stage, total, set()
+
+    def progress(self) -> str:
+        """`train 34 of 90`, or `train 34` where the total is not known."""
+        return f"{self.stage} {self.done} of {self.total}" if self.total else f"{self.stage} {self.done}"
+
+    def spent(self) -> str:
+        """`212 calls · 1,034 from the cache · $0.42`; tokens stand in for a price that is not known."""
+        spending = self.spending
+        parts = [
+            f"{count(spending.calls, 'call')}{by_tests(spending.test_calls)}",
+            f"{spending.cache_hits:,} from the cache{by_tests(spending.test_cache_hits)}",
+        ]
+        if spending.cost:
+            parts.append(f"{money(spending.cost)}{by_tests(spending.test_cost)}")
+        if spending.calls and (spending.unpriced_models or not spending.cost):
+            total = spending.usage.input_tokens + spending.usage.output_tokens
+            parts.append(count(total, "token"))
+        return " · ".join(parts)
+
+    def verdicts(self) -> str:
+        return f"{self.accepted} accepted, {self.rejected} rejected"
+
+
+def live_display(state: RunState, terminal: Terminal, elapsed: float) -> Group:
+    """The live display: what is tried, a bar for the stage, what was spent."""
+    from rich.console import Group
+
+    head = " · ".join(part for part in (state.headline, state.trying) if part)
+    foot = " · ".join((state.spent(), state.verdicts(), duration(elapsed)))
+    lines = [terminal.text((head, "bold"))] if head else []
+    if state.stage:
+        lines.append(_stage_bar(state, terminal))
+    lines.append(terminal.text((foot, "dim")))
+    return Group(*lines)
+
+
+def _stage_bar(state: RunState, terminal: Terminal) -> Text:
+    label = f" {state.progress()}"
+    if not state.total:
+        return terminal.text(label.strip())
+    room = max(5, min(40, terminal.width - len(label) - 1))
+    filled = room * state.done // state.total
+    return terminal.text(("━" * filled, "green"), ("─" * (room - filled), "dim"), label)
+
+
+_NAMED = ("train", None)
+"""Splits whose node ids may be named; None is for the suite's other tests, which belong to no split."""
+
+
+def attempt_details(attempt: Attempt, splits: Mapping[str, Split | None]) -> list[str]:
+    """The hypothesis, the findings aimed at, the review's other remarks, what was fixed and broken.
+
+    Args:
+        attempt: the candidate with its review and verdict.
+        splits: split of each node id seen so far; a node id that is not in it is counted, not named.
+    """
+    candidate, verdict = attempt.candidate, attempt.verdict
+    aim = f"aims at {count(len(candidate.targets), 'failing case')}"
+    cluster = f" of {candidate.cluster}" if candidate.cluster else ""
+    lines = [
+        f"{one_line(candidate.hypothesis)}",
+        f"{aim}{cluster}; {candidate.level} level, by {candidate.proposer}",
+    ]
+    lines += [
+        f"review {'objects' if problem.blocks else 'remarks'}: {problem.check}: {one_line(problem.message)}"
+        for problem in attempt.review.problems
+    ]
+    lines += _listed("fixed", verdict.fixed, 0, splits)
+    lines += _listed("broken", verdict.broken, verdict.broken_hidden, splits)
+    return [line for line in lines if line]
+
+
+def _listed(word: str, nodeids: Iterable[str], hidden: int, splits: Mapping[str, Split | None]) -> list[str]:
+    everything = sorted(nodeids)
+    named = [nodeid for nodeid in everything if nodeid in splits and splits[nodeid] in _NAMED]
+    lines = [f"{word}: {nodeid}" for nodeid in named]
+    rest = len(everything) - len(named) + hidden
+    if rest:
+        lines.append(f"{word}: {count(rest, 'case')} in val or holdout")
+    return lines
+
+
+HEARTBEAT = 60.0
+"""Seconds of silence after which a log gets a line, so that no CI takes the run for dead."""
+
+P = ParamSpec("P")
+
+
+def _harmless(method: Callable[Concatenate[Progress, P], None]) -> Callable[Concatenate[Progress, P], None]:
+    """The display is never worth a run: what goes wrong in it ends the display and nothing else."""
+
+    def guarded(self: Progress, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if self.failure is not None:
+            return
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:
+            self.failure = error
+
+    update_wrapper(guarded, method)
+    return guarded
+
+
+class Progress:
+    """Tells the user what the loop does; a context manager. No method of it ever raises.
+
+    On a terminal a few lines at the foot of the screen are kept up to date, and each candidate leaves one
+    line. Elsewhere (a CI log) there are only whole lines: no carriage return, nothing that repeats itself.
+
+    Args:
+        file: where to write; pytest's own terminal stream, not the captured stdout.
+        tty: whether `file` is a terminal whose lines may be rewritten.
+        verbosity: pytest's: below 0 only the candidates' lines, above 0 also stages and details.
+        color: whether ANSI colours may be written.
+        width: columns; asked of the terminal where not given.
+        clock: seconds, for the elapsed time.
+    """
+
+    def __init__(
+        self,
+        file: TextIO,
+        *,
+        tty: bool = False,
+        verbosity: int = 0,
+        color: bool = False,
+        width: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._terminal = Terminal(file, tty=tty, color=color, width=width)
+        self._verbosity = verbosity
+        self._clock = clock
+        self._started = self._last_line = clock()
+        self._state = RunState()
+        self._splits: dict[str, Split | None] = {}
+        self._iteration = 0
+        self._live: Live | None = None
+        self._last_text = ""
+        self.failure: Exception | None = None
+        """What went wrong in the display, if anything did; it is silent from then on."""
+
+    def __enter__(self) -> Progress:
+        self.resume()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pause()
+
+    @_harmless
+    def note(self, text: str) -> None:
+        """Say something once, in a line of its own."""
+        if self._verbosity >= 0:
+            self._say(text)
+
+    @_harmless
+    def iteration(self, number: int, *, best: Mapping[Split, float | None]) -> None:
+        """A new iteration begins.
+
+        Args:
+            number: 1 for the first.
+            best: scores of the best tree so far, 0 to 1; holdout is never shown here.
+        """
+        scores = [f"{split} {percent(best.get(split))}" for split in ("train", "val") if split in best]
+        self._iteration = number
+        self._state.headline = " · ".join([f"iteration {number}", *scores])
+        self._state.trying = self._state.stage = ""
+        if self._plain:
+            self._say(f"iteration {number}: {', '.join(scores)}" if scores else f"iteration {number}")
+
+    @_harmless
+    def trying(self, candidate: Candidate) -> None:
+        """A candidate is about to be judged."""
+        self._state.trying = f"trying {candidate.id} {candidate_title(candidate)}"
+
+    @_harmless
+    def stage(self, name: str, *, total: int) -> None:
+        """A stage of an evaluation begins.
+
+        Args:
+            name: as the user reads it, `train`.
+            total: items that it will judge; 0 where that is not known.
+        """
+        self._state.begin(name, total)
+        if self._plain and (self._verbosity > 0 or not self._iteration):
+            self._say(f"{name}: {count(total, 'test')}" if total else name)
+
+    @_harmless
+    def item(self, result: ItemResult) -> None:
+        """An item of the present stage has its verdict."""
+        self._state.seen.add(result.nodeid)
+        self._splits[result.nodeid] = result.split
+        if self._plain and self._clock() - self._last_line >= HEARTBEAT:
+            self._say(f"still at work: {self._state.progress()}, {self._state.spent()}")
+
+    @_harmless
+    def spending(self, spending: Spending) -> None:
+        """What the run has spent from its beginning until now (a total, not an increment)."""
+        self._state.spending = spending
+
+    @_harmless
+    def attempt(self, attempt: Attempt) -> None:
+        """A candidate has its verdict: the one line about it."""
+        if attempt.verdict.accepted:
+            self._state.accepted += 1
+        elif not attempt.verdict.kept:
+            self._state.rejected += 1
+        self._state.trying = self._state.stage = ""
+        self._write(candidate_parts(attempt), indent=3)
+        if self._verbosity > 0:
+            for line in attempt_details(attempt, self._splits):
+                self._write([(f"   {line}", "dim")], indent=5)
+
+    @_harmless
+    def pause(self) -> None:
+        """Take the live display away, for a question or at the end."""
+        live, self._live = self._live, None
+        if live is not None:
+            live.stop()
+
+    @_harmless
+    def resume(self) -> None:
+        """Bring the live display (back) where there is one."""
+        if self._live is not None or not self._terminal.tty or self._verbosity < 0:
+            return
+        from rich.live import Live
+
+        console = self._terminal.console
+        self._live = Live(
+            get_renderable=self._dashboard,
+            console=console,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+        # rich hides the cursor; a killed run would leave the user's terminal without one.
+        console.show_cursor(True)
+
+    @property
+    def _plain(self) -> bool:
+        return self._verbosity >= 0 and not self._terminal.tty
+
+    def _dashboard(self) -> RenderableType:
+        try:
+            return live_display(self._state, self._terminal, self._clock() - self._started)
+        except Exception as error:  # in rich's refresh thread nobody else would catch it
+            self.failure = error
+            return ""
+
+    def _say(self, text: str) -> None:
+        line = one_line(text)
+        if line != self._last_text:
+            self._last_text = line
+            self._write([line])
+
+    def _write(self, parts: list[Part], indent: int = 0) -> None:
+        self._last_line = self._clock()
+        self._terminal.line(*parts, indent=indent)

@@ -1,0 +1,118 @@
+"""What runs and traces know of a change: why it was made, what it did, which regression it may explain.
+Imported only where there is a run or a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from pytest_fapo.core.candidate import Artifact, Attempt
+from pytest_fapo.core.errors import ArtifactError, FapoError
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.gate_result import GateResult
+from pytest_fapo.core.record import canonical_json
+from pytest_fapo.core.text import percent
+from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
+from pytest_fapo.diagnosis.trace_view import TraceView
+from pytest_fapo.loop.change_effects import CaseEffect
+from pytest_fapo.loop.run_folder import RunFolder
+from pytest_fapo.loop.run_history import RunHistory
+from pytest_fapo.loop.run_result import load_result
+from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference
+
+_CHARS = 400
+
+
+def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactChange]:
+    """What a run has proven, each change with its hypotheses and what it did to the cases. Held-out cases
+    are in none of it.
+
+    Args:
+        run: its directory.
+        addresses: the artifacts that were written or saved.
+    """
+    history = RunHistory(run)
+    try:
+        edits = load_result(run).edits
+    except FapoError:
+        return []
+    changes = []
+    for edit in edits:
+        if edit.address in addresses:
+            ideas, effect = history.ideas(edit), history.effect(edit)
+            change = ArtifactChange(
+                address=edit.address,
+                path=edit.address.partition("::")[0],
+                before=edit.before,
+                after=edit.after,
+                why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
+                origin=", ".join(idea.candidate for idea in ideas),
+                together=effect.together,
+            )
+            for kind in ("broken", "fixed", "changed"):
+                setattr(change, kind, [_difference(row) for row in effect.of_kind(kind)])
+            changes.append(change)
+    return changes
+
+
+def _difference(row: CaseEffect) -> Difference:
+    return Difference(
+        nodeid=row.nodeid,
+        split=row.split,
+        before=_result(row.share_before),
+        after=_result(row.share_after),
+        output_before=canonical_json(row.before)[:_CHARS],
+        output_after=canonical_json(row.after)[:_CHARS],
+    )
+
+
+def _result(share: float) -> str:
+    return {0.0: "failed", 1.0: "passed"}.get(share, f"{percent(share)} passed")
+
+
+def run_attempts(runs: Path) -> list[Attempt]:
+    """Judged attempts of this checkout's runs, oldest run first."""
+    folders = sorted((path for path in runs.iterdir() if path.is_dir()), key=lambda path: path.name)
+    found: list[Attempt] = []
+    for folder in folders[-20:]:
+        try:
+            found += [attempt for _, attempt in RunFolder(folder).attempts()]
+        except (ValueError, KeyError, OSError):
+            continue  # of another version
+    return found
+
+
+_VIEWS = 20
+
+
+def with_causes(
+    gate: GateResult, evaluation: Evaluation, store: ArtifactStore, changed: Collection[str]
+) -> GateResult:
+    """The result with `Regression.prompt` where a changed artifact is known to matter.
+
+    Args:
+        gate: the gate's answer.
+        evaluation: what it judged.
+        store: the artifacts as they are.
+        changed: addresses of those that the branch changed.
+    """
+    try:
+        concerned = [artifact for artifact in store.all() if artifact.address in changed]
+    except ArtifactError:
+        return gate  # its remarks stay on the cases
+    known: dict[tuple[str, str], str] = {}
+    told = []
+    for regression in gate.regressions:
+        key = (regression.pipeline, regression.step)
+        if key not in known:
+            known[key] = _artifact_of_step(*key, evaluation, concerned) if regression.step else ""
+        told.append(regression.model_copy(update={"prompt": regression.prompt or known[key]}))
+    return gate.model_copy(update={"regressions": told})
+
+
+def _artifact_of_step(pipeline: str, step: str, evaluation: Evaluation, artifacts: Sequence[Artifact]) -> str:
+    traces = [trace for trace in evaluation.traces.values() if trace.pipeline == pipeline][:_VIEWS]
+    found = artifacts_of_step(step, [TraceView(trace) for trace in traces], artifacts)
+    return found[0] if found else ""

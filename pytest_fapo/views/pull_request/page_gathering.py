@@ -1,0 +1,281 @@
+"""From what a session has come to, to the data of the page."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pytest_fapo.core.baseline import Baseline, CaseBaseline, passed_share
+from pytest_fapo.core.candidate import Attempt
+from pytest_fapo.core.errors import FapoError
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.gate_result import GateResult
+from pytest_fapo.core.record import Split
+from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.views.pull_request.branch_changes import BaseCommit, GitRepository, changes_since, hypotheses
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PageKind, PullRequest
+
+if TYPE_CHECKING:
+    from pytest_fapo.session.fapo_session import FapoSession
+    from pytest_fapo.views.session_result import SessionResult
+
+
+class BaselineEffects(NamedTuple):
+    """Items by what became of them, each list in the order of splits and cases."""
+
+    broken: list[Difference]
+    fixed: list[Difference]
+    changed: list[Difference]
+    """The same verdict and another output."""
+
+
+def baseline_effects(before: Baseline, after: Baseline) -> BaselineEffects:
+    """Compare the cases that are in both.
+
+    Args:
+        before: the earlier state.
+        after: the later one.
+    """
+    found = BaselineEffects([], [], [])
+    for name, pipeline in sorted(after.pipelines.items()):
+        earlier = before.pipelines.get(name)
+        known = {
+            case_id: case
+            for cases in (earlier.cases if earlier else {}).values()
+            for case_id, case in cases.items()
+        }
+        for split, cases in pipeline.cases.items():
+            for case_id, case in cases.items():
+                if case_id in known:
+                    _add_effects(found, known[case_id], case, split)
+    return found
+
+
+def removed_tests(before: Baseline, after: Baseline) -> list[str]:
+    """Node ids of tests on cases that only the earlier state has."""
+    left = set(_nodeids(after))
+    return [nodeid for nodeid in _nodeids(before) if nodeid not in left]
+
+
+def _nodeids(baseline: Baseline) -> Iterator[str]:
+    for pipeline in baseline.pipelines.values():
+        for cases in pipeline.cases.values():
+            for case in cases.values():
+                yield from case.items
+
+
+def _add_effects(found: BaselineEffects, before: CaseBaseline, after: CaseBaseline, split: Split) -> None:
+    for effect in _of_case(before, after, split):
+        share_before, share_after = passed_share(effect.before), passed_share(effect.after)
+        if share_before is None or share_after is None:
+            continue
+        if share_after < share_before:
+            found.broken.append(effect)
+        elif share_after > share_before:
+            found.fixed.append(effect)
+        elif (before.output, before.output_digest) != (after.output, after.output_digest):
+            found.changed.append(effect)
+
+
+def _of_case(before: CaseBaseline, after: CaseBaseline, split: Split) -> Iterator[Difference]:
+    step = _first_different_step(before.steps, after.steps)
+    for nodeid, result in after.items.items():
+        if nodeid in before.items:
+            yield Difference(
+                nodeid=nodeid,
+                split=split,
+                before=before.items[nodeid],
+                after=result,
+                output_before=before.output,
+                output_after=after.output,
+                step=step,
+            )
+
+
+def _first_different_step(before: list[list[str]], after: list[list[str]]) -> str:
+    """Key of the first step that gave another output, that is new, or that is gone.
+
+    Steps are found by their keys: those that run side by side may begin in any order.
+    """
+    recorded, now = dict(before), dict(after)
+    changed = next((key for key, digest in now.items() if recorded.get(key) != digest), "")
+    return changed or next((key for key in recorded if key not in now), "")
+
+
+_NO_BASE = (
+    "What this branch changes is not shown: {branch} is not in this clone. Let the checkout fetch the "
+    "history (GitHub: fetch-depth: 0, GitLab: GIT_DEPTH: 0)."
+)
+
+
+def kind_of(option: Any) -> PageKind:
+    """What the session was asked to do."""
+    if option.fapo_gate:
+        return "gate"
+    if option.fapo_update_baseline:
+        return "update"
+    if option.fapo_optimize or option.fapo_resume:
+        return "optimize"
+    return "diagnose" if option.fapo_diagnose else "plain"
+
+
+class PageGatherer:
+    """Puts a page's data together.
+
+    Args:
+        session: the plugin's session.
+        done: what it has come to.
+        environment: of this process.
+    """
+
+    def __init__(
+        self, session: FapoSession, done: SessionResult, environment: Mapping[str, str] = os.environ
+    ) -> None:
+        self._session = session
+        self._done = done
+        self._environment = environment
+        self._repository = GitRepository(session.root)
+        self.store = ArtifactStore(session.root, session.settings.scope)
+
+    def page(self, kind: PageKind) -> PullRequest:
+        """The data of this session's page."""
+        done = self._done
+        data = PullRequest(
+            kind=kind,
+            evaluation=done.baseline,
+            gate=_in_order(done.gate),
+            summary=done.summary,
+            diagnosis=done.diagnosis,
+        )
+        if kind == "optimize":
+            self._add_run(data)
+        elif kind != "diagnose":
+            self._add_branch(data)
+        return data
+
+    # --- an optimization ------------------------------------------------------------------------------
+
+    def _add_run(self, data: PullRequest) -> None:
+        run, summary = self._done.run, self._done.summary
+        if run is not None and summary is not None and summary.writing != "nothing":
+            from pytest_fapo.views.pull_request.change_causes import changes_of_run
+
+            data.changes = changes_of_run(run, summary.artifacts)
+
+    # --- a branch -------------------------------------------------------------------------------------
+
+    def _add_branch(self, data: PullRequest) -> None:
+        base = self._repository.base(self._environment)
+        committed = self._read(self._baseline_path)
+        earlier, data.compared = committed, self._session.settings.baseline
+        if data.kind == "update":
+            own = _as_baseline(data.evaluation)
+            data.written = committed is not None and committed.pipelines == own.pipelines
+            earlier = None  # the file is the new one already
+        if base is None:
+            self._say_no_base(data)
+        else:
+            data.base = base.name
+            data.changes = self._changes(base)
+            content = self._repository.content(base.commit, self._session.settings.baseline)
+            there = self._parsed(content)
+            if there is not None:
+                earlier, data.compared = there, f"the baseline of {base.name}"
+        whole = data.gate is None or not data.gate.partial
+        if earlier is not None and data.evaluation.cases and whole:
+            self._compare(data, earlier, committed)
+        self._blame(data)
+
+    def _compare(self, data: PullRequest, earlier: Baseline, committed: Baseline | None) -> None:
+        own = _as_baseline(data.evaluation)
+        if data.kind == "plain" and removed_tests(earlier, own):
+            return  # a part of the cases says nothing of the scores of all
+        if data.gate is None or earlier != committed:
+            data.branch = self._judged(earlier, data.evaluation)
+            data.gone = removed_tests(earlier, committed or own)
+        found = baseline_effects(earlier, own)
+        data.broken = found.broken if data.branch is not None else []  # else they are the gate's regressions
+        data.fixed, data.changed = found.fixed, found.changed
+
+    def _blame(self, data: PullRequest) -> None:
+        """Name the changed prompt behind each regression."""
+        changed = {change.address for change in data.changes}
+        if not changed:
+            return
+        for name in ("gate", "branch"):
+            result: GateResult | None = getattr(data, name)
+            if result is not None and result.regressions:
+                from pytest_fapo.views.pull_request.change_causes import with_causes
+
+                setattr(data, name, with_causes(result, data.evaluation, self.store, changed))
+
+    def _changes(self, base: BaseCommit) -> list[ArtifactChange]:
+        changes = changes_since(base, self._repository, self.store)
+        return hypotheses(changes, self._attempts()) if changes else []
+
+    def _attempts(self) -> list[Attempt]:
+        folder = self._session.folder / ".fapo" / "runs"
+        if not folder.is_dir():
+            return []
+        from pytest_fapo.views.pull_request.change_causes import run_attempts
+
+        return run_attempts(folder)
+
+    def _say_no_base(self, data: PullRequest) -> None:
+        names = ("GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "CI_MERGE_REQUEST_DIFF_BASE_SHA")
+        branch = next((self._environment[name] for name in names if self._environment.get(name)), "")
+        if branch:
+            data.notes.append(_NO_BASE.format(branch=branch))
+
+    # --- baselines ------------------------------------------------------------------------------------
+
+    @property
+    def _baseline_path(self) -> Path:
+        return self._session.root / self._session.settings.baseline
+
+    def _read(self, path: Path) -> Baseline | None:
+        if not path.is_file():
+            return None
+        from pytest_fapo.verdict.baseline_file import read_baseline
+
+        try:
+            return read_baseline(path)
+        except FapoError:
+            return None  # the gate has said why
+
+    def _parsed(self, content: bytes | None) -> Baseline | None:
+        if content is None:
+            return None
+        with tempfile.TemporaryDirectory(prefix="fapo-base-") as folder:
+            path = Path(folder) / "fapo-baseline.json"
+            path.write_bytes(content)
+            return self._read(path)
+
+    def _judged(self, earlier: Baseline, evaluation: Evaluation) -> GateResult | None:
+        """For its scores before and after; whether the merge is let through is the gate's own question."""
+        from pytest_fapo.verdict.baseline_contents import artifact_digests
+        from pytest_fapo.verdict.merge_gate import judge_merge
+        from pytest_fapo.verdict.policy import GatePolicy
+
+        try:
+            digests = artifact_digests(self.store)
+        except FapoError:
+            digests = {}
+        return judge_merge(evaluation, earlier, policy=GatePolicy(), floors=[], current_artifacts=digests)
+
+
+def _in_order(gate: GateResult | None) -> GateResult | None:
+    """The result with its regressions in one order, whatever order the tests ran in."""
+    if gate is None:
+        return None
+    ordered = sorted(gate.regressions, key=lambda each: (not each.fails, each.nodeid))
+    return gate.model_copy(update={"regressions": ordered})
+
+
+def _as_baseline(evaluation: Evaluation) -> Baseline:
+    from pytest_fapo.verdict.baseline_contents import make_baseline
+
+    return make_baseline(evaluation, artifacts={})

@@ -1,0 +1,82 @@
+"""What the page is made of, as data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pytest_fapo.core.diagnosis import Diagnosis
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.gate_result import GateResult
+from pytest_fapo.core.record import Record, Split
+from pytest_fapo.loop.run_summary import Summary
+
+PageKind = Literal["gate", "update", "optimize", "diagnose", "plain"]
+
+
+class Difference(Record):
+    """One item whose verdict or output is another than before."""
+
+    nodeid: str
+    split: Split | None = None
+    before: str
+    """`passed`, `failed`, `2 of 3` …"""
+    after: str
+    output_before: str = ""
+    """The pipeline's output as JSON, shortened."""
+    output_after: str = ""
+    step: str = ""
+    """Key of the first step whose output differs; empty where none is known."""
+
+
+class ArtifactChange(Record):
+    """A changed prompt, parameter or function: what changed, why, and who says so."""
+
+    address: str
+    path: str
+    """File of the artifact, relative to the rootdir, POSIX."""
+    line: int = 1
+    """First changed line in the file as it is now, from 1."""
+    before: str
+    after: str
+    why: list[str] = Field(default_factory=list)
+    """The hypothesis of the candidate, or the subjects of the commits that changed the file."""
+    origin: str = ""
+    """Where `why` comes from: `c3, by playbook`, or `commits`."""
+    broken: list[Difference] = Field(default_factory=list)
+    fixed: list[Difference] = Field(default_factory=list)
+    changed: list[Difference] = Field(default_factory=list)
+    """Tests with the same result and another output; all three where a run has measured this change."""
+    together: list[str] = Field(default_factory=list)
+    """Addresses that were changed with it: what was measured is the effect of all."""
+
+
+class PullRequest(Record):
+    """Everything that the Markdown page says of one session."""
+
+    kind: PageKind
+    evaluation: Evaluation
+    """What this session's tests gave."""
+    gate: GateResult | None = None
+    branch: GateResult | None = None
+    """The same tests compared with an earlier baseline: that of the base branch, where it is another."""
+    base: str = ""
+    """Name of what `changes` compares with: `main`."""
+    written: bool = True
+    """Whether `--fapo-update-baseline` has written the baseline."""
+    compared: str = ""
+    """What `branch` compares with, in words: `the baseline of main`."""
+    gone: list[str] = Field(default_factory=list)
+    """Node ids of tests on cases that the base's baseline has and the branch's own has not."""
+    summary: Summary | None = None
+    diagnosis: Diagnosis | None = None
+    changes: list[ArtifactChange] = Field(default_factory=list)
+    fixed: list[Difference] = Field(default_factory=list)
+    broken: list[Difference] = Field(default_factory=list)
+    changed: list[Difference] = Field(default_factory=list)
+    """The same verdict and another output."""
+    notes: list[str] = Field(default_factory=list)
+    """What else a person should know, a sentence each."""
+    report: str = ""
+    """Path of the HTML report, where one was written."""

@@ -1,0 +1,285 @@
+"""The parts of the page that have a size: score tables, regressions, changed prompts with their diffs,
+effects.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.record import SPLITS
+from pytest_fapo.core.text import count, percents
+from pytest_fapo.loop.run_summary import SplitResult
+from pytest_fapo.views.markdown import code, details, fenced, prose, table
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PullRequest
+
+_CUT = (
+    "> {parts} left out: this page would be larger than {limit:,} bytes. The HTML report "
+    "(`--fapo-report=PATH`) has everything."
+)
+
+
+class Size(NamedTuple):
+    """Bounds of one page."""
+
+    rows: int
+    """Of a table."""
+    cell: int
+    """Characters of a value in a table."""
+    lines: int
+    """Of a diff or of pytest's words for a failure."""
+
+
+SIZES = (Size(500, 300, 2_000), Size(200, 160, 400), Size(60, 120, 120), Size(20, 80, 40))
+
+
+def fitted(blocks: Callable[[Size], Sequence[str]], limit: int) -> str:
+    """The page in the first size that fits; where none does, whole blocks are left out, and it is said.
+
+    Args:
+        blocks: makes the page's parts; the first is always kept.
+        limit: bytes of UTF-8 that the page may have.
+    """
+    for size in SIZES:
+        page = _joined(blocks(size))
+        if len(page.encode()) <= limit:
+            return page
+    return _cut(blocks(SIZES[-1]), limit)
+
+
+def _cut(blocks: Sequence[str], limit: int) -> str:
+    room = limit - len(_CUT.encode()) - 40
+    kept: list[str] = []
+    for number, block in enumerate(blocks):
+        size = len(block.encode()) + 2
+        if number == 0 or size <= room:
+            kept.append(block)
+            room -= size
+    parts = count(len(blocks) - len(kept), "part")
+    is_are = "is" if parts == "1 part" else "are"
+    return _joined([*kept, _CUT.format(parts=f"{parts} {is_are}", limit=limit)])
+
+
+def _joined(blocks: Sequence[str]) -> str:
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def score_table(scores: Sequence[SplitScore], size: Size) -> str:
+    """Scores before and after per split, tag group and metric; empty where there are none."""
+    if not scores:
+        return ""
+    pipelines = len({row.pipeline for row in scores}) > 1
+    floors = any(row.floor is not None for row in scores)
+    header = ["pipeline"] * pipelines + ["group", "cases", "before", "after", "change"] + ["floor"] * floors
+    rows = []
+    for row in scores[: size.rows]:
+        before, after, change = _values(row)
+        cells = [code(row.pipeline, most=60)] * pipelines
+        cells += [_group(row.group), f"{row.cases:,}", before, after, change]
+        cells += [_floor(row)] * floors
+        rows.append(cells)
+    first = 2 if pipelines else 1
+    shown = table(header, rows, right=range(first, len(header)))
+    return shown + _rest(len(scores), size.rows, "row")
+
+
+def _values(row: SplitScore) -> tuple[str, str, str]:
+    difference = None if row.before is None or row.after is None else row.after - row.before
+    if row.group.startswith("metric:"):
+        change = "" if difference is None else _amount(difference)
+        return _number(row.before), _number(row.after), change
+    before, after = percents(row.before, row.after)
+    return before, after, "" if difference is None else _points(difference)
+
+
+def _amount(difference: float) -> str:
+    """In the metric's own unit; a baseline keeps six decimals of it."""
+    return "±0" if abs(difference) < 1e-6 else f"{difference:+.4g}"
+
+
+def _points(difference: float) -> str:
+    if abs(difference) < 1e-9:
+        return "±0"
+    text = f"{difference * 100:+.1f}"
+    return text if text.strip("+-0.") else ("+<0.1" if difference > 0 else "−<0.1")
+
+
+def _floor(row: SplitScore) -> str:
+    if row.floor is None:
+        return ""
+    shown = _number(row.floor) if row.group.startswith("metric:") else percents(row.floor, None)[0]
+    missed = row.after is None or row.after < row.floor
+    return f"**{shown} missed**" if missed else shown
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _group(group: str) -> str:
+    kind, _, name = group.partition(":")
+    return f"{kind} {code(name, most=60)}" if name else prose(group, most=60)
+
+
+def run_table(splits: Sequence[SplitResult]) -> str:
+    """Scores of an optimization."""
+    if not splits:
+        return ""
+    rows = []
+    for row in splits:
+        before, after = percents(row.before, row.after)
+        rows.append([row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}"])
+    return table(["split", "tests", "before", "after", "fixed", "broken"], rows, right=range(1, 6))
+
+
+def plain_scores(evaluation: Evaluation) -> str:
+    """Scores of a session that is compared with nothing."""
+    rows = [
+        [split, f"{len(items):,}", f"{sum(item.passed for item in items):,}", percents(score, None)[0]]
+        for split in SPLITS
+        if (items := evaluation.in_split(split)) and (score := evaluation.score(split)) is not None
+    ]
+    return table(["split", "tests", "passing", "score"], rows, right=range(1, 4)) if rows else ""
+
+
+def regression_parts(gate: GateResult, size: Size) -> list[str]:
+    """The regressions as a table, and pytest's own words for them folded."""
+    if not gate.regressions:
+        return []
+    rows = [_regression(regression, size) for regression in gate.regressions[: size.rows]]
+    title = "### Passed before, not now"
+    if not any(regression.fails for regression in gate.regressions):
+        title += f" (no single case decides under `{gate.policy}`)"
+    header = ["test", "split", "result", "output before", "output now", "first different step"]
+    shown = table(header, rows) + _rest(len(gate.regressions), size.rows, "test")
+    words = "\n\n".join(
+        f"{code(regression.nodeid, most=200)}\n\n{fenced(regression.explanation, lines=size.lines // 10 + 5)}"
+        for regression in gate.regressions[: size.rows]
+        if regression.explanation
+    )
+    return [title, shown, *([details("What pytest says of them", words)] if words else [])]
+
+
+def _regression(regression: Regression, size: Size) -> list[str]:
+    step = code(regression.step, most=60)
+    if regression.step and regression.step_output:
+        step = f"{step}: {code(regression.step_output, most=size.cell)}"
+    if regression.prompt:
+        step = f"{step} ({code(regression.prompt, most=80)})"
+    return [
+        code(regression.nodeid, most=200),
+        regression.split or "",
+        f"{prose(regression.result_before)} → {prose(regression.result_after)}",
+        code(regression.output_before, most=size.cell),
+        code(regression.output_after, most=size.cell),
+        step,
+    ]
+
+
+def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
+    """What the gate has to say beside the regressions; what fails comes first."""
+    ordered = sorted(problems, key=lambda problem: not problem.fails)
+    lines = []
+    for problem in ordered[: size.rows]:
+        place = f" ({code(problem.path)})" if problem.path else ""
+        command = f" To do: {code(problem.command)}" if problem.command else ""
+        mark, message = "❌" if problem.fails else "ℹ️", prose(problem.message.rstrip("."), most=1_000)
+        lines.append(f"- {mark} {message}{place}.{command}")
+    return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
+
+
+def effect_table(title: str, effects: Sequence[Difference], size: Size, *, folded: bool) -> str:
+    """One table of cases with their outputs; empty where there are none."""
+    if not effects:
+        return ""
+    rows = [
+        [
+            code(effect.nodeid, most=200),
+            effect.split or "",
+            f"{prose(effect.before)} → {prose(effect.after)}",
+            code(effect.output_before, most=size.cell),
+            code(effect.output_after, most=size.cell),
+            code(effect.step, most=60),
+        ]
+        for effect in effects[: size.rows]
+    ]
+    header = ["test", "split", "result", "output before", "output now", "first different step"]
+    body = table(header, rows) + _rest(len(effects), size.rows, "test")
+    name = f"{title}: {count(len(effects), 'test')}"
+    return details(name, body) if folded else f"**{name}**\n\n{body}"
+
+
+def _rest(total: int, shown: int, noun: str) -> str:
+    return f"\n\n… and {count(total - shown, f'more {noun}')}." if total > shown else ""
+
+
+_CONTEXT = 3
+
+
+def change_parts(data: PullRequest, size: Size) -> list[str]:
+    """A part for each change, then the effect on the cases of all of them together."""
+    if not data.changes:
+        return []
+    against = f" against {prose(data.base)}" if data.base else ""
+    parts = [f"### What changed{against}"]
+    parts += [_change(change, size) for change in data.changes]
+    return parts
+
+
+def effect_parts(data: PullRequest, size: Size) -> list[str]:
+    """Which cases have another verdict or output than before."""
+    parts = [
+        effect_table("Broken", data.broken, size, folded=False),
+        effect_table("Fixed", data.fixed, size, folded=True),
+        effect_table("Another output, same result", data.changed, size, folded=True),
+    ]
+    shown = [part for part in parts if part]
+    compared = f", compared with {prose(data.compared)}" if data.compared else ""
+    return [f"### Effect per case{compared}", *shown] if shown else []
+
+
+def _change(change: ArtifactChange, size: Size) -> str:
+    """The address and why in the open; the diff folded."""
+    added, removed, diff = _diff(change)
+    lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
+    if change.why:
+        told = "; ".join(prose(why, most=600) for why in change.why[:5])
+        origin = f" ({prose(change.origin)})" if change.origin else ""
+        lines.append(f"Why: {told}{origin}")
+    lines.append(details("Diff", fenced(diff, "diff", lines=size.lines)))
+    return "\n\n".join([*lines, *_effect(change, size)])
+
+
+def _effect(change: ArtifactChange, size: Size) -> list[str]:
+    """What a run has measured of this one change."""
+    kinds = {
+        "broken": change.broken,
+        "fixed": change.fixed,
+        "another output with the same result": change.changed,
+    }
+    counted = ", ".join(f"{name}: {len(found):,}" for name, found in kinds.items() if found)
+    if not counted:
+        return []
+    beside = f" (measured with {', '.join(map(code, change.together))})" if change.together else ""
+    tables = [
+        effect_table(name.capitalize(), found, size, folded=name != "broken") for name, found in kinds.items()
+    ]
+    return [f"Effect: {counted}{beside}", *(table for table in tables if table)]
+
+
+def _diff(change: ArtifactChange) -> tuple[int, int, str]:
+    """How many lines were added and removed, and the unified diff without its file names."""
+    before, after = _lines(change.before), _lines(change.after)
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
+    added = sum(line.startswith("+") for line in lines)
+    removed = sum(line.startswith("-") for line in lines)
+    return added, removed, "\n".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The text's lines; one that lacks its line break at the end is not the same as one that has it."""
+    lines = text.split("\n")
+    return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]} (no line break at the end)"]

@@ -1,0 +1,61 @@
+"""The few lines that a plain `pytest` run adds about its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.printable import shown
+from pytest_fapo.core.record import SPLITS
+from pytest_fapo.core.text import count, percent
+from pytest_fapo.views.progress import RunState
+
+
+def session_lines(
+    evaluation: Evaluation, *, stand_in: str = "", hint: bool = True, warnings: Sequence[str] = ()
+) -> list[str]:
+    """The scores per split, the calls, and what to type next; empty where no item has a case.
+
+    Args:
+        evaluation: the session's items with their traces and spending.
+        stand_in: name of the offline model, where the caller knows it.
+        hint: whether to say what to type when train cases fail; not when that is under way already.
+        warnings: what else a person should know, a sentence each.
+    """
+    scores = [
+        f"{split} {percent(evaluation.score(split))} of {len(evaluation.in_split(split)):,}"
+        for split in SPLITS
+        if evaluation.in_split(split)
+    ]
+    outage = evaluation.outage
+    lacking = [f"fapo: {shown(outage.sentence)}"] if outage else []
+    if not scores:
+        return lacking
+    spending = evaluation.spending
+    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(evaluation), *lacking]
+    if spending.calls or spending.cache_hits:
+        lines.append(f"fapo: {RunState(spending=spending).spent().replace(' · ', ', ')}")
+    if stand_in or _stand_in_answered(evaluation):
+        name = f" {shown(stand_in)}" if stand_in else ""
+        lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
+    lines += [f"fapo: {shown(warning)}" for warning in warnings]
+    if hint and any(not item.passed for item in evaluation.in_split("train")):
+        lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
+    return lines
+
+
+def _varying(evaluation: Evaluation) -> list[str]:
+    """How many tests on a case have another verdict from one repeat to the next; nothing without repeats."""
+    verdicts: dict[str, list[bool]] = {}
+    for split in SPLITS:
+        for item in evaluation.in_split(split):
+            verdicts.setdefault(item.first_nodeid, []).append(item.passed)
+    repeats = max(len(found) for found in verdicts.values())
+    if repeats == 1:
+        return []
+    varying = sum(len(set(found)) > 1 for found in verdicts.values())
+    return [f"fapo: varying between {repeats} runs: {varying:,} of {count(len(verdicts), 'test')}"]
+
+
+def _stand_in_answered(evaluation: Evaluation) -> bool:
+    return any(call.offline for trace in evaluation.traces.values() for call in trace.llm_calls)

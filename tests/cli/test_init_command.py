@@ -1,0 +1,317 @@
+"""`fapo init`: what it writes fits into the project that is there, and runs with `pytest` at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from support.cli_projects import (
+    ASK,
+    CLASS_PROJECT,
+    EMPTY_PROJECT,
+    FILES_PROJECT,
+    SCRIPT_PROJECT,
+    SRC_PROJECT,
+    Folder,
+)
+
+from pytest_fapo.core.settings import Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def settings(folder: Folder) -> Settings:
+    return Settings.model_validate(tomllib.loads(folder.read("pyproject.toml"))["tool"]["fapo"])
+
+
+PROJECTS: dict[str, tuple[Mapping[str, str], dict[str, Any], int]] = {
+    "prompts in files": (
+        FILES_PROJECT,
+        {
+            "prompts": ["desk/prompts/*.md"],
+            "steps": ["desk.pipeline:*"],
+            "fixture": "desk.pipeline import handle",
+        },
+        4,
+    ),
+    "constants in src": (
+        SRC_PROJECT,
+        {
+            "prompts": ["src/triagebot/texts.py::*_PROMPT"],
+            "steps": ["triagebot.core:*"],
+            "fixture": "triagebot.core import process",
+        },
+        3,
+    ),
+    "an f-string in a script": (
+        SCRIPT_PROJECT,
+        {"prompts": [], "structure": ["bot.py"], "steps": ["bot:*"], "fixture": "from bot import classify"},
+        3,
+    ),
+    "a method and pytest.ini": (
+        CLASS_PROJECT,
+        {
+            "prompts": ["helper/bot.py::SYSTEM"],
+            "steps": ["helper.bot:Bot.*"],
+            "fixture": "Bot().answer(Question(**inputs))",
+        },
+        4,
+    ),
+    "no code at all": (EMPTY_PROJECT, {"prompts": [], "steps": [], "fixture": "You said"}, 3),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROJECTS)
+def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
+    files, wanted, passing = PROJECTS[name]
+    folder.write(files)
+    folder.checked = True
+    before = folder.files()
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0, said.err
+    assert "does not take" not in said.out
+    found, conftest = settings(folder), [text for path, text in folder.files().items() if "conftest" in path]
+    assert found.scope.prompts == wanted["prompts"]
+    assert found.scope.structure == wanted.get("structure", [])
+    assert found.steps == wanted["steps"]
+    assert wanted["fixture"] in conftest[0].decode()
+    after = folder.files()
+    for path, content in before.items():
+        assert after[path].startswith(content) or path == "pyproject.toml", path
+    ran = folder.bare_pytest("-q")
+    assert ran.code == 0, ran.out
+    assert f"{passing} passed" in ran.out
+    assert folder.fapo("init", "--yes").code == 1
+    assert folder.files().keys() == after.keys()
+
+
+def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    before = folder.read("pyproject.toml")
+    assert folder.fapo("init", "--yes").code == 0
+    now = folder.read("pyproject.toml")
+    assert now.startswith(before.rstrip() + '\npythonpath = ["."]\n\n[tool.fapo]\n')
+    assert "# params = [" in now
+    document = tomllib.loads(now)
+    assert document["tool"]["pytest"]["ini_options"].pop("pythonpath") == ["."]
+    del document["tool"]["fapo"]
+    assert document == tomllib.loads(before)
+
+
+def test_line_ends_of_windows_stay(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    for name in ("pyproject.toml", "tests/conftest.py"):
+        path = folder.root / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert folder.fapo("init", "--yes").code == 0
+    for name in ("pyproject.toml", "tests/conftest.py"):
+        content = (folder.root / name).read_bytes()
+        assert content.count(b"\n") == content.count(b"\r\n")
+    assert settings(folder).steps == ["desk.pipeline:*"]
+
+
+def test_a_dry_run_shows_and_writes_nothing(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    before = folder.files()
+    said = folder.fapo("init", "--dry-run")
+    assert said.code == 0
+    assert "+[tool.fapo]" in said.out
+    assert "+    from desk.pipeline import handle" in said.out
+    assert folder.files() == before
+    assert not (folder.root / ".fapo").exists()
+
+
+def test_it_asks_which_function_and_whether_to_write(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    before = folder.files()
+    said = folder.fapo("init", typed="3\nn\n")
+    assert said.code == 1
+    assert "1  desk.pipeline:handle  (desk/pipeline.py:" in said.out
+    assert "Nothing was written." in said.out
+    assert folder.files() == before
+    said = folder.fapo("init", typed="desk.pipeline.nosuch\ndesk.pipeline:triage\ny\n")
+    assert said.code == 0
+    assert "there is no function desk.pipeline.nosuch" in said.out
+    assert "return triage" in folder.read("tests/conftest.py")
+    assert settings(folder).steps == ["desk.pipeline:*"]
+
+
+def test_it_asks_for_prompts_that_it_did_not_find(folder: Folder) -> None:
+    folder.write({**SCRIPT_PROJECT, "words.md": "Be kind.\n"})
+    said = folder.fapo("init", typed="1\n../x.md\nword.md\nwords.md\n\ny\n")
+    assert said.code == 0
+    assert "it leads out of the project" in said.out
+    assert "did you mean 'words.md'?" in said.out
+    assert settings(folder).scope.prompts == ["words.md"]
+    assert settings(folder).scope.structure == []
+
+
+def test_nobody_to_answer_is_no_answer(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    before = folder.files()
+    said = folder.fapo("init")
+    assert said.code == 1
+    assert "`fapo init --yes` asks nothing" in said.err
+    assert folder.files() == before
+
+
+def test_a_pipeline_can_be_named(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    said = folder.fapo("init", "--yes", "--pipeline", "desk.pipeline:handel")
+    assert said.code == 1
+    assert "did you mean desk.pipeline:handle" in said.err
+    said = folder.fapo("init", "--yes", "--pipeline", "desk.llm:ask")
+    assert said.code == 0
+    assert "return ask" in folder.read("tests/conftest.py")
+    rows = [json.loads(line) for line in folder.read("tests/cases/ask.jsonl").splitlines()]
+    assert [sorted(row["inputs"]) for row in rows] == [["system", "user"]] * 3
+    assert [row["split"] for row in rows] == ["train", "val", "holdout"]
+
+
+def test_labelled_rows_of_the_project_become_its_cases(folder: Folder) -> None:
+    folder.write(CLASS_PROJECT)
+    rows = "".join(f"How is number {number}?,placeholder,x\n" for number in range(8))
+    folder.write({"data/faq.csv": f"question,answer,notes\n{rows}"})
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "data/faq.csv, 8 labelled rows" in said.out
+    test = folder.read("test/test_bot_answer_cases.py")
+    assert '@fapo.cases("data/faq.csv", inputs={"text": "question"}, expected="answer")' in test
+    assert not (folder.root / "test" / "cases").exists()
+    assert "9 passed" in folder.pytest("-q").out
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("pyproject.toml", "[tool\n", "pyproject.toml: not valid TOML"),
+        (
+            "pyproject.toml",
+            "tool = { x = 1 }\n",
+            "these lines could not be added; add them yourself:\n\n[tool.",
+        ),
+        (
+            "conftest.py",
+            "def broken(:\n",
+            "not valid Python in UTF-8; add the fixture yourself:\n\n@pytest.fixture",
+        ),
+    ],
+)
+def test_a_broken_file_is_named_and_nothing_is_written(
+    folder: Folder, name: str, content: str, words: str
+) -> None:
+    folder.write({**SCRIPT_PROJECT, name: content})
+    before = folder.files()
+    said = folder.fapo("init", "--yes")
+    assert said.code == 1
+    assert words in said.err
+    assert folder.files() == before
+
+
+def test_prompts_that_cannot_be_edited_are_named_with_what_to_do(folder: Folder) -> None:
+    folder.write(SCRIPT_PROJECT)
+    said = folder.fapo("init", "--yes")
+    assert "cannot be edited as they stand: bot.py:" in said.out
+    assert "(an f-string in classify())" in said.out
+    assert ".format(...)" in said.out
+    assert settings(folder).scope.structure == ["bot.py"]
+
+
+def test_an_app_that_cannot_be_imported_fails_its_cases_only(folder: Folder) -> None:
+    folder.write({**FILES_PROJECT, "desk/llm.py": f"import nosuchmodule\n{ASK}"})
+    assert folder.fapo("init", "--yes").code == 0
+    ran = folder.bare_pytest("-q")
+    assert "1 passed, 3 errors" in ran.out
+    assert "nosuchmodule" in ran.out
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"environment": {"OPENAI_API_KEY": "sk-1"}},
+        {"environment": {"OPENAI_BASE_URL": "http://gateway.example/v1"}},
+        {
+            "environment": {"HOUSE_API_KEY": "1"},
+            "desk/llm.py": ASK + "\nKEY = os.environ.get('HOUSE_API_KEY')\n",
+        },
+        {".env": "# keys\nexport ANTHROPIC_API_KEY=sk-1\n"},
+        {"desk/llm.py": ASK.replace("http://models.invalid", "http://localhost:11434")},
+    ],
+    ids=["key", "gateway", "key of its own", ".env", "local server"],
+)
+def test_where_a_model_can_be_asked_no_placeholder_answers(folder: Folder, how: dict[str, Any]) -> None:
+    folder.env.update(how.get("environment", {}))
+    folder.write({**FILES_PROJECT, **{name: text for name, text in how.items() if name != "environment"}})
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "the first run asks the model" in said.out
+    assert settings(folder).offline is None
+
+
+def test_a_key_that_only_the_code_names_ends_the_placeholder(folder: Folder) -> None:
+    code = ASK + "\nKEY = os.environ.get('HOUSE_API_KEY')\n"
+    folder.write({**FILES_PROJECT, "desk/llm.py": code, ".env": "HOUSE_API_KEY=\nOPENAI_API_KEY=  # none\n"})
+    assert folder.fapo("init", "--yes").code == 0
+    offline = settings(folder).offline
+    assert offline is not None
+    assert offline.unless_env == ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HOUSE_API_KEY"]
+
+
+def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -> None:
+    folder.write({**SRC_PROJECT, "pytest.ini": "[pytest]\n"})
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "add `pythonpath = src` to its settings in pytest.ini" in said.out
+    assert folder.read("pytest.ini") == "[pytest]\n"
+    (folder.root / "pytest.ini").write_text("[pytest]\npythonpath = src\n")
+    assert "3 passed" in folder.bare_pytest("-q").out
+
+
+def test_a_flat_project_with_setup_cfg_needs_no_setting(folder: Folder) -> None:
+    files = {name: text for name, text in FILES_PROJECT.items() if name != "pyproject.toml"}
+    folder.write({**files, "setup.cfg": "[tool:pytest]\ntestpaths = tests\n"})
+    before = folder.files()
+    assert folder.fapo("init", "--yes").code == 0
+    assert "from desk.pipeline import handle" in folder.read("conftest.py")
+    assert "in conftest.py, that" in folder.read("pyproject.toml")
+    assert before.items() <= folder.files().items()
+    assert "4 passed" in folder.bare_pytest("-q").out
+
+
+def test_a_fixture_that_would_hide_ours_is_told(folder: Folder) -> None:
+    hiding = "import pytest\n\n\n@pytest.fixture\ndef run():\n    return 1\n"
+    folder.write({**SCRIPT_PROJECT, "conftest.py": hiding})
+    said = folder.fapo("init", "--yes")
+    assert "The fixture 'run' of conftest.py hides the one of pytest-fapo" in said.out
+
+
+def test_from_a_folder_below_it_sets_up_the_project(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    assert folder.fapo("init", "--yes", cwd="desk/prompts").code == 0
+    assert settings(folder).pipeline == "pipeline"
+    assert not (folder.root / "desk" / "prompts" / "pyproject.toml").exists()
+
+
+def test_pytests_settings_above_do_not_take_the_project_over(folder: Folder) -> None:
+    (folder.root.parent / "pytest.ini").write_text("[pytest]\n")
+    folder.write({**SCRIPT_PROJECT, "setup.py": ""})
+    assert folder.fapo("init", "--yes").code == 0
+    ran = folder.bare_pytest()
+    assert f"rootdir: {folder.root}" in ran.out
+    assert "3 passed" in ran.out
+
+
+def test_a_test_that_pytest_does_not_take_is_shown_with_pytests_words(folder: Folder) -> None:
+    folder.write({**SCRIPT_PROJECT, "tests/conftest.py": "raise RuntimeError('no database here')\n"})
+    folder.checked = True
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "pytest does not take tests/test_classify_cases.py yet:" in said.out
+    assert "no database here" in said.out
