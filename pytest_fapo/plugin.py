@@ -301,7 +301,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _wanted(config: pytest.Config) -> bool:
-    """Whether an option asks for more than running the tests."""
+    """True if an option asks for more than running the tests."""
     option = config.option
     return any(getattr(option, name) for name in _COMMANDS) or option.fapo_annotations == "github"
 

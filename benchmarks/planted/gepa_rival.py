@@ -27,12 +27,12 @@ class GepaRun:
     val: float
     """Validation score of the program that it returns, as it measured it."""
     changed: bool
-    """Whether that is another program than the one it was given."""
+    """True if that is another program than the one it was given."""
     prompts: dict[str, str]
 
 
 def available() -> bool:
-    """Whether GEPA is installed (the extra `benchmarks`)."""
+    """True if GEPA is installed (the extra `benchmarks`)."""
     return find_spec("gepa") is not None
 
 

@@ -22,7 +22,7 @@ class Named:
 
     planted: Planted
     twin: bool
-    """Whether the clean twin passes every case, the hidden ones included."""
+    """True if the clean twin passes every case, the hidden ones included."""
     step: float
     """Share of the failing train cases whose cause was named at the planted step."""
     level: float

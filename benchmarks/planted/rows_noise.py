@@ -21,7 +21,7 @@ class Changed:
     ours: bool
     rival: bool
     tried: bool
-    """Whether there was something to optimize: with luck no case fails at first."""
+    """True if there was something to optimize: with luck no case fails at first."""
 
 
 def noise(lab: Lab, seeds: int) -> Figure:

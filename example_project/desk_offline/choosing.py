@@ -120,7 +120,7 @@ def _conditional(values: tuple[str, ...], part: str) -> str | None:
 
 
 def _holds(part: str, value: str, prompt: Prompt) -> bool:
-    """Whether one of the alternatives of a condition is met by the ticket."""
+    """True if one of the alternatives of a condition is met by the ticket."""
     seen = concepts(prompt.ticket)
     condition = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", " ", _IF.split(part, maxsplit=1)[-1], flags=re.I)
     for alternative in re.split(r",|;|\bor\b|\(|\)", condition):
@@ -151,7 +151,7 @@ def _paired(values: tuple[str, ...], part: str, given: str, key: str) -> str | N
 
 
 def _enumerated(part: str, spots: list[re.Match[str]], place: int) -> bool:
-    """Whether a value stands in a bare list of values, which pairs it with nothing."""
+    """True if a value stands in a bare list of values, which pairs it with nothing."""
     gaps = [part[spots[i].end() : spots[i + 1].start()] for i in range(len(spots) - 1)]
     return any(_ONLY_COMMAS.fullmatch(gap) for gap in gaps[max(0, place - 1) : place + 1])
 

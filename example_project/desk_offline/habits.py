@@ -6,7 +6,7 @@ import hashlib
 
 
 def meets(ticket: str, habit: str, percent: int) -> bool:
-    """Whether `habit`, which spoils `percent` of all tickets, spoils this one."""
+    """True if `habit`, which spoils `percent` of all tickets, spoils this one."""
     return draw(ticket, habit, 100) < percent
 
 

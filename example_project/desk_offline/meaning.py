@@ -57,7 +57,7 @@ class Meanings:
     """Pairs of which the first is to be chosen where both seem to fit."""
 
     def explained(self) -> bool:
-        """Whether the prompt tells at least half of the values apart."""
+        """True if the prompt tells at least half of the values apart."""
         return 2 * sum(bool(self.pro[value]) for value in self.values) >= len(self.values)
 
     def best(self, text: str) -> str:

@@ -180,7 +180,7 @@ class SpendLedger:
             )
 
     def _cost_allows(self, totals: SpendTotals, model: str, *, wait: bool) -> bool:
-        """Whether a call may be sent now; False where it depends on own calls in flight."""
+        """True if a call may be sent now; False where it depends on own calls in flight."""
         if self.max_cost is None:
             return True
         if totals.budgeted < self.max_cost:

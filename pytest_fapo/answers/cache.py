@@ -90,7 +90,7 @@ class AnswerCache:
                 store.set(key, recorded.to_text())
 
     def exists(self) -> bool:
-        """Whether there is a cache on disk; asking does not make one."""
+        """True if there is a cache on disk; asking does not make one."""
         return (self.folder / "cache.db").is_file()
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ class PortableAnswer(NamedTuple):
 
     answer: RecordedAnswer
     redacted: bool
-    """Whether something was taken out, so that it is no longer what the provider said."""
+    """True if something was taken out, so that it is no longer what the provider said."""
 
 
 def portable_answer(answer: RecordedAnswer, redact: TextRedaction) -> PortableAnswer:

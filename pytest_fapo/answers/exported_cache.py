@@ -251,7 +251,7 @@ class AnswerFile:
 
 
 def is_exported_cache(content: bytes) -> bool:
-    """Whether a file that begins so is an exported cache, of whichever version."""
+    """True if a file that begins so is an exported cache, of whichever version."""
     return content.startswith(MARK)
 
 

@@ -53,7 +53,7 @@ def has_list_price(model: str, api: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Whether the URL's host is this machine or one of a private network."""
+    """True if the URL's host is this machine or one of a private network."""
     host = urlsplit(url).hostname or ""
     try:
         address = ipaddress.ip_address(host)

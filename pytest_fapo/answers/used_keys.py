@@ -29,7 +29,7 @@ def used_keys(folder: Path) -> list[str] | None:
 
 
 def has_redacting_hook(folder: Path) -> bool:
-    """Whether the project's last session kept texts out of records with the hook `pytest_fapo_redact`, which
+    """True if the project's last session kept texts out of records with the hook `pytest_fapo_redact`, which
     an export outside of pytest cannot ask.
 
     Args:

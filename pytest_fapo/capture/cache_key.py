@@ -50,7 +50,7 @@ class Question:
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is asked for as a stream of events."""
+        """True if the answer is asked for as a stream of events."""
         return isinstance(self.body, Mapping) and self.body.get("stream") is True
 
     def key(self, occurrence: int, fingerprint: str = "", sample: str = "") -> str:

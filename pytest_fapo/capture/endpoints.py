@@ -40,7 +40,7 @@ def _from_boundary(ending: str) -> str:
 
 
 def plausible(api: str, body: Any) -> bool:
-    """Whether a request body fits `api`, where the path alone does not tell."""
+    """True if a request body fits `api`, where the path alone does not tell."""
     if api not in _EVERYDAY_WORDS:
         return True
     return isinstance(body, Mapping) and ("model" in body or "prompt" in body)

@@ -26,7 +26,7 @@ class RecordedAnswer:
     http_version: bytes = b"HTTP/1.1"
     reason: bytes = b""
     imported: bool = False
-    """Whether it came in a file of somebody's, and so may be anything."""
+    """True if it came in a file of somebody's, and so may be anything."""
     duration: float | None = None
     """Seconds that the live call took; None where that is not on record."""
 
@@ -36,7 +36,7 @@ class RecordedAnswer:
 
     @property
     def offline(self) -> bool:
-        """Whether the project's offline model gave this answer."""
+        """True if the project's offline model gave this answer."""
         return any(name.lower() == OFFLINE_HEADER for name, _ in self.headers)
 
     def header(self, name: str) -> str:
@@ -157,7 +157,7 @@ def _decode(encoding: str, body: bytes) -> bytes:
 
 
 def is_event_stream(recorded: RecordedAnswer) -> bool:
-    """Whether the answer is a stream of server-sent events."""
+    """True if the answer is a stream of server-sent events."""
     return recorded.header("content-type").lower().startswith("text/event-stream")
 
 

@@ -195,7 +195,7 @@ class Recorder:
         return False
 
     def _is_fresh_call(self) -> bool:
-        """Whether the call that is about to be made is a step by itself and to be asked afresh."""
+        """True if the call that is about to be made is a step by itself and to be asked afresh."""
         assert self.replacements is not None
         caller = calling_function()
         if caller is None:

@@ -156,7 +156,7 @@ class Redactor:
 
     @staticmethod
     def names_credential(name: str) -> bool:
-        """Whether a key, parameter or header of this name holds a credential."""
+        """True if a key, parameter or header of this name holds a credential."""
         return _CREDENTIAL_NAME.fullmatch(name) is not None
 
 

@@ -30,7 +30,7 @@ class Flight:
             self._end.set_result(answer)
 
     def can_wait(self) -> bool:
-        """Whether the calling thread may block for it: not on its own request, nor on an event loop."""
+        """True if the calling thread may block for it: not on its own request, nor on an event loop."""
         return self._owner[0] != threading.get_ident() and _running_loop() is None
 
     def wait(self, patience: float) -> bool:
@@ -42,7 +42,7 @@ class Flight:
         return True
 
     def can_wait_async(self) -> bool:
-        """Whether the calling task may wait for it: not for its own request; only under asyncio."""
+        """True if the calling task may wait for it: not for its own request; only under asyncio."""
         return _running_loop() is not None and self._owner != _loop_or_thread()
 
     async def wait_async(self, patience: float) -> bool:

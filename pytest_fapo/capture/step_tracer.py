@@ -125,7 +125,7 @@ def _owners(module: ModuleType, class_part: str) -> Iterator[ModuleType | type]:
 
 
 def _is_function_of(member: Any, module: str) -> bool:
-    """Whether `member` is a function or method defined in `module`, decorated or not."""
+    """True if `member` is a function or method defined in `module`, decorated or not."""
     if isinstance(member, staticmethod | classmethod):
         member = member.__func__
     if isinstance(member, FunctionType):

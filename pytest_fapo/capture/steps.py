@@ -161,7 +161,7 @@ class _StepOpener:
 
     @property
     def gives_coroutine(self) -> bool:
-        """Whether a plain wrapper of the user's stands around a coroutine function."""
+        """True if a plain wrapper of the user's stands around a coroutine function."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.function))
 
     def _replace(self, span: _Span, recorder: StepRecorder, index: int) -> None:

@@ -50,7 +50,7 @@ def calling_function() -> Caller | None:
 
 @lru_cache(maxsize=4096)
 def is_users_file(filename: str) -> bool:
-    """Whether a source file is neither of the standard library nor of an installed package nor ours."""
+    """True if a source file is neither of the standard library nor of an installed package nor ours."""
     if filename.startswith("<"):
         return False
     path = str(Path(filename).absolute())

@@ -148,7 +148,7 @@ def _refusals(config: pytest.Config, evaluation: Evaluation, prepared: PreparedG
 
 
 def _left_out(nodeid: str, config: pytest.Config, deselected: set[str]) -> bool:
-    """Whether a test of the earlier baseline was left out, as opposed to: is gone."""
+    """True if a test of the earlier baseline was left out, as opposed to: is gone."""
     if nodeid in deselected:
         return True
     path = config.rootpath / nodeid.split("::", 1)[0]

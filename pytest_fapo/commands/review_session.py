@@ -84,7 +84,7 @@ class _ReviewSession:
     # --- deciding -------------------------------------------------------------------------------------
 
     def _decide(self, dialogue: Dialogue) -> bool:
-        """Whether something was accepted that is to be proven."""
+        """True if something was accepted that is to be proven."""
         came_to_the_end = dialogue.run()
         self._terminal.line("")
         self._terminal.line((answer_counts(self._draft) + ".", "bold"))
@@ -140,7 +140,7 @@ class _ReviewSession:
         show_lost(lost, rest, verdict.broken_hidden, self._terminal)
 
     def _worth_writing(self, proven: ProvenChanges) -> bool:
-        """Whether it mends something, or the person wants it without that."""
+        """True if it mends something, or the person wants it without that."""
         if proven.gains:
             return True
         self._terminal.line("")

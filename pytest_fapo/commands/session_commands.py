@@ -180,7 +180,7 @@ def _publish(
 
 
 def _needs_cases(option: Any) -> bool:
-    """Whether failing cases are what the command works on; a report alone leaves a plain run as it is."""
+    """True if failing cases are what the command works on; a report alone leaves a plain run as it is."""
     return any(getattr(option, name) for name, _ in _EXCLUSIVE) or bool(option.fapo_diagnose)
 
 

@@ -48,5 +48,5 @@ def fill_in_keys() -> None:
 
 
 def key_given(name: str) -> bool:
-    """Whether the environment variable holds a key of the user's."""
+    """True if the environment variable holds a key of the user's."""
     return key_in(name) != ""

@@ -24,10 +24,10 @@ class Domain(Record):
     """Largest number allowed, itself included."""
     choices: list[JsonValue] = Field(default_factory=list)
     given: bool = False
-    """Whether the scope names the bounds or choices; else they were inferred from the value."""
+    """True if the scope names the bounds or choices; else they were inferred from the value."""
 
     def allows(self, value: JsonValue) -> bool:
-        """Whether the parameter may take `value`; 1 and True are different values."""
+        """True if the parameter may take `value`; 1 and True are different values."""
         if self.kind == "choice":
             return any(type(value) is type(choice) and value == choice for choice in self.choices)
         if self.kind == "bool":
@@ -195,7 +195,7 @@ class Attempt(Record):
     duration: float = 0.0
 
     def covers(self, candidate: Candidate) -> bool:
-        """Whether `candidate` would only repeat this attempt: the same edits, and for no further item.
+        """True if `candidate` would only repeat this attempt: the same edits, and for no further item.
 
         An attempt that was dropped after its targets says nothing about the items of another cluster.
         """
@@ -207,5 +207,5 @@ class Attempt(Record):
         return bool(self.replaced) and candidate.edits_digest == _edits_digest(self.replaced)
 
     def settles(self, candidate: Candidate) -> bool:
-        """Whether this attempt's verdict says all about the items of `candidate`, were the edits the same."""
+        """True if this attempt's verdict says all about the items of `candidate`, were the edits the same."""
         return self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)

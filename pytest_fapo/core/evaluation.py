@@ -57,7 +57,7 @@ class ItemResult(Record):
 
     @property
     def counts(self) -> bool:
-        """Whether the item takes part in a score: it ran with whole answers and was expected to pass."""
+        """True if the item takes part in a score: it ran with whole answers and was expected to pass."""
         return not self.unanswered and self.outcome in ("passed", "xpassed", "failed", "error")
 
 

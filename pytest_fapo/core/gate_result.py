@@ -84,7 +84,7 @@ class Regression(Record):
     prompt: str = ""
     """Address of the changed artifact that the first differing step uses, where one is known."""
     fails: bool = True
-    """Whether it counts against the merge: under `paired` single items do not."""
+    """True if it counts against the merge: under `paired` single items do not."""
 
 
 class SplitScore(Record):
@@ -128,7 +128,7 @@ class GateResult(Record):
 
     @property
     def partial(self) -> bool:
-        """Whether something was left out: what is computed from the rest proves nothing."""
+        """True if something was left out: what is computed from the rest proves nothing."""
         return any(problem.kind in _PARTIAL for problem in self.failures)
 
     @property

@@ -185,7 +185,7 @@ class Settings(SettingsSection):
         return next((name for name in self.optimizer if name.startswith(("openai:", "anthropic:"))), None)
 
     def is_record(self, path: str) -> bool:
-        """Whether a file holds what earlier runs gave: the baseline, a snapshot, an exported cache.
+        """True if a file holds what earlier runs gave: the baseline, a snapshot, an exported cache.
 
         Args:
             path: relative to the rootdir, POSIX.

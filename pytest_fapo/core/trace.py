@@ -92,7 +92,7 @@ class LLMCall(Record):
 
     @property
     def answered(self) -> bool:
-        """Whether a whole answer came that is no error."""
+        """True if a whole answer came that is no error."""
         return self.error is None and self.status is not None and self.status < 300
 
 
@@ -113,9 +113,9 @@ class Step(Record):
     output_type: str = ""
     """`module:Class` of an output that is not made of JSON's own types alone; empty for one that is."""
     output_cut: bool = False
-    """Whether `output` is not the whole value: it was too long, redacted, or no data."""
+    """True if `output` is not the whole value: it was too long, redacted, or no data."""
     replaced: bool = False
-    """Whether the step was not run but gave an output that was prepared for it (see `Intervention`)."""
+    """True if the step was not run but gave an output that was prepared for it (see `Intervention`)."""
     error: str | None = None
     """`TypeName: message` of an exception that left the step."""
     start: float = 0.0
@@ -197,7 +197,7 @@ class ToolUse(Record):
     result: JsonValue = None
     """What the model was told; None where it was told nothing."""
     answered: bool = False
-    """Whether the model was told a result."""
+    """True if the model was told a result."""
     error: ToolError | None = None
     """What kind of failure the result reports, if it does."""
     call: int = -1

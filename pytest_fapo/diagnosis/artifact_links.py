@@ -65,7 +65,7 @@ def last_name(address: str) -> str:
 
 
 def reads(source: str, name: str) -> bool:
-    """Whether source reads a name, an attribute or a key that is spelled like it, and not a variable or an
+    """True if source reads a name, an attribute or a key that is spelled like it, and not a variable or an
     argument of its own, which may be called so by chance.
 
     Args:
@@ -179,7 +179,7 @@ def _is_named_in(param: Artifact, sources: Iterable[str]) -> bool:
 
 
 def _at_work(param: Artifact, used: Sequence[StepView]) -> bool:
-    """Whether the parameter's value shows under a name of its role in what the step was given or sent."""
+    """True if the parameter's value shows under a name of its role in what the step was given or sent."""
     role, value = role_of(param.address), _value(param)
     if value is None or not used:
         return False
@@ -205,7 +205,7 @@ def _has(given: Any, role: str, value: Any) -> bool:
 
 
 def _has_named(given: Any, name: str, value: Any) -> bool:
-    """Whether an argument of a parameter's own name has its value."""
+    """True if an argument of a parameter's own name has its value."""
     return isinstance(given, Mapping) and any(
         snake(str(each)) == name and type(found) is type(value) and found == value
         for each, found in given.items()

@@ -28,7 +28,7 @@ class Operand:
     text: str
     value: Any = None
     known: bool = False
-    """Whether `value` is the whole value: pytest cuts long representations with `...`."""
+    """True if `value` is the whole value: pytest cuts long representations with `...`."""
 
     @property
     def cut(self) -> bool:

@@ -60,7 +60,7 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
 
 
 def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
-    """Whether cases pass although this place holds the right value in another form: then what follows can
+    """True if cases pass although this place holds the right value in another form: then what follows can
     read the form, and it is not what went wrong."""
     memo, key = failure.fields.memo, ("form taken", name, carrier.step, carrier.path)
     if key not in memo:
@@ -100,7 +100,7 @@ def _reaches(actual: Any, step: StepView) -> bool:
 
 
 def _explains(failure: Failure, cause: str, effect: str) -> bool:
-    """Whether `effect` mostly holds where `cause` is right; taken for granted where too few cases tell."""
+    """True if `effect` mostly holds where `cause` is right; taken for granted where too few cases tell."""
     memo, key = failure.fields.memo, ("explains", cause, effect)
     if key not in memo:
         right = [reading for reading in failure.fields.readings if _field_right(failure, reading, cause)]
@@ -111,7 +111,7 @@ def _explains(failure: Failure, cause: str, effect: str) -> bool:
 
 
 def _field_right(failure: Failure, reading: CaseRun, name: str) -> bool | None:
-    """Whether a run ended with the right value; None where neither carrier nor text tells."""
+    """True if a run ended with the right value; None where neither carrier nor text tells."""
     values = failure.fields.expected.get(name, {})
     if reading.case.key not in values:
         return None
@@ -167,7 +167,7 @@ def _holds_right(text: str, expected: Any, closed: list[Any]) -> bool:
 
 
 def _is_last_given(text: str, expected: str) -> bool:
-    """Whether it is the last of all values made like it (identifiers, dates, numbers) in a text."""
+    """True if it is the last of all values made like it (identifiers, dates, numbers) in a text."""
     pieces = re.split(r"(\d+)", expected.strip())
     shape = "".join(r"\d+" if piece.isdigit() else re.escape(piece) for piece in pieces)
     found = re.findall(rf"(?<!\w){shape}(?!\w)", text, re.I)
@@ -175,5 +175,5 @@ def _is_last_given(text: str, expected: str) -> bool:
 
 
 def is_code(failure: Failure, blame: Blame) -> bool:
-    """Whether the blamed step asked no model itself."""
+    """True if the blamed step asked no model itself."""
     return not blame.step.calls and blame.carrier.step != OUTPUT

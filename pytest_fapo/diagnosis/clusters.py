@@ -41,7 +41,7 @@ class Scene:
 
     @property
     def has_own_param(self) -> bool:
-        """Whether a parameter is linked whose name tells nothing of its role: no rule about depths, limits
+        """True if a parameter is linked whose name tells nothing of its role: no rule about depths, limits
         and the like can then say that it is not what is wrong."""
         return any(
             artifact.level == "param" and role_of(artifact.address) is None for artifact in self.linked
@@ -110,14 +110,14 @@ def _is_code(scene: Scene) -> bool:
 
 
 def _found_fewer(scene: Scene) -> bool:
-    """Whether failing cases got fewer passages than the depth allows: something else holds them back."""
+    """True if failing cases got fewer passages than the depth allows: something else holds them back."""
     depth = _depth(scene)
     counts = [len(step.output) for step, _ in scene.outputs(passed=False) if isinstance(step.output, list)]
     return depth is None or any(count < depth for count in counts)
 
 
 def _deep_enough(scene: Scene) -> bool:
-    """Whether depth is not what the failing cases lack.
+    """True if depth is not what the failing cases lack.
 
     Either they got fewer passages than they asked for, or in the passing cases what was needed always came
     among the first of many.

@@ -85,7 +85,7 @@ class Failure:
         )
 
     def wrong_at_end(self, name: str) -> bool:
-        """Whether the pipeline's own output holds another value for a field; False where it does not say."""
+        """True if the pipeline's own output holds another value for a field; False where it does not say."""
         if self.reading is None:
             return False
         for carrier in self.fields.carriers.get(name, []):

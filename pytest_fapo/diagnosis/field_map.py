@@ -140,7 +140,7 @@ class FieldMap:
         return output_leaves(_given_output(step))[carrier.path]
 
     def right(self, reading: CaseRun, carrier: Carrier, expected: Any) -> bool:
-        """Whether a run holds the expected value at a carrier."""
+        """True if a run holds the expected value at a carrier."""
         value = self.value_at(reading, carrier)
         if carrier.mode == "member":
             return holds_all(value, expected)
@@ -214,7 +214,7 @@ def _lists_it(name: str, hits: list[bool]) -> bool:
 
 
 def is_retrieval_name(name: str) -> bool:
-    """Whether a field's name says that it labels what should be retrieved."""
+    """True if a field's name says that it labels what should be retrieved."""
     words = set(normal(name.replace(".", " ")).split())
     stems = {word.rstrip("s") for word in words}
     return bool(
@@ -223,7 +223,7 @@ def is_retrieval_name(name: str) -> bool:
 
 
 def holds_all(haystack: Any, expected: Any) -> bool:
-    """Whether every expected id or passage is a member of a retrieved list."""
+    """True if every expected id or passage is a member of a retrieved list."""
     wanted = expected if isinstance(expected, list) else [expected]
     texts = [normal(text) for text in texts_in(haystack)]
     return bool(wanted) and all(

@@ -117,7 +117,7 @@ class Inquiry:
         return ProvenCause(mend, (), f"{_how(mend)} the case passes")
 
     def _cleared(self, mend: ReplacementOutput) -> bool:
-        """Whether every step whose output went into it is known to be right or was mended without effect:
+        """True if every step whose output went into it is known to be right or was mended without effect:
         a right output put in by hand would hide that one of them is the cause."""
         failure = self.attribution.failure
         assert failure.view is not None
@@ -134,7 +134,7 @@ class Inquiry:
 
 
 def _feeds(step: StepView, other: StepView) -> bool:
-    """Whether a step's output went into another step."""
+    """True if a step's output went into another step."""
     given = "\n".join((whole_text(other.step.inputs), other.messages_text))
     return any(mentions(given, text) for text in texts_in(step.output))
 

@@ -31,7 +31,7 @@ class JsonReading:
 
     value: Any
     clean: bool
-    """Whether the whole text is that JSON and nothing else."""
+    """True if the whole text is that JSON and nothing else."""
 
 
 def read_json(text: str) -> JsonReading | None:
@@ -66,7 +66,7 @@ def _loads(text: str) -> Any:
 
 
 def looks_like_json(text: str) -> bool:
-    """Whether a text was meant as JSON, parsable or not."""
+    """True if a text was meant as JSON, parsable or not."""
     stripped = text.strip()
     return stripped[:1] in ("{", "[") or bool(re.search(r"```(json)?\s*[{\[]", stripped))
 
@@ -183,7 +183,7 @@ def is_blank(value: Any) -> bool:
 
 
 def mentions(text: str, value: Any) -> bool:
-    """Whether a text contains a value as whole words, the form forgiven."""
+    """True if a text contains a value as whole words, the form forgiven."""
     needle = normal(value)
     if not needle:
         return False

@@ -28,7 +28,7 @@ class ReplacementOutput:
 
     @property
     def proves(self) -> bool:
-        """Whether it shows by itself that the step is at fault when it turns a case green: the step was given
+        """True if it shows by itself that the step is at fault when it turns a case green: the step was given
         the same and gave better. A right answer put in by hand also hides what went wrong before it."""
         return self.source in ("sibling", "resample")
 
@@ -46,7 +46,7 @@ def replacements_of(failure: Failure) -> list[ReplacementOutput]:
 
 
 def _inside(inner: StepView, outer: StepView) -> bool:
-    """Whether a step ran within another, whose output is then only made of its own: putting the right answer
+    """True if a step ran within another, whose output is then only made of its own: putting the right answer
     there would prove nothing."""
     return outer.step.index < inner.step.index and inner.order < outer.order
 

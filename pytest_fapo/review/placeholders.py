@@ -34,7 +34,7 @@ _TOKEN = re.compile(r"\{\{\s*[A-Za-z_][\w.]*\s*\}\}|\{[A-Za-z_][\w.]*\}")
 
 
 def is_format(text: str) -> bool:
-    """Whether `text` is meant for `str.format`: braces are there, and all are fields or doubled."""
+    """True if `text` is meant for `str.format`: braces are there, and all are fields or doubled."""
     if "{" not in text and "}" not in text:
         return False
     try:
@@ -109,7 +109,7 @@ _BLOCKS = frozenset(["for", "if", "block", "macro", "call", "filter", "with", "r
 
 
 def is_jinja(path: str, text: str) -> bool:
-    """Whether `text` is a Jinja template (or a mustache), by its file name or by what it holds."""
+    """True if `text` is a Jinja template (or a mustache), by its file name or by what it holds."""
     if re.search(r"\.(j2|jinja2?|mustache|hbs)(\.|$)", path) or "{%" in text:
         return True
     return bool(_VARIABLE.search(text)) and not _JINJA_FIELD.search(text)
@@ -198,7 +198,7 @@ def _substitutable(text: str) -> bool:
 
 
 def _bare_percent(text: str) -> bool:
-    """Whether a percent sign is neither doubled nor the beginning of a placeholder."""
+    """True if a percent sign is neither doubled nor the beginning of a placeholder."""
     return bool(re.search(r"%(?!\()", text.replace("%%", "")))
 
 

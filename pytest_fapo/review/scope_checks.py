@@ -177,7 +177,7 @@ def _groups(changes: Sequence[EditedText]) -> list[list[EditedText]]:
 
 
 def _linked(one: EditedText, other: EditedText) -> bool:
-    """Whether the code of one speaks of the other."""
+    """True if the code of one speaks of the other."""
     return _speaks_of(one, other) or _speaks_of(other, one)
 
 

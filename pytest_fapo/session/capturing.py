@@ -83,7 +83,7 @@ def session_warnings(steps: Sequence[str], tracer: StepTracer, capture: Capture)
 
 
 def _missing(module: str) -> bool:
-    """Whether there is no such module; nothing is imported to find out."""
+    """True if there is no such module; nothing is imported to find out."""
     if module in sys.modules:
         return False
     parent = module.rpartition(".")[0]
@@ -109,7 +109,7 @@ class CapturePlan:
     cache_files: tuple[Path, ...] = ()
     """Exported caches below the local one, the first on top."""
     files_checked: bool = False
-    """Whether somebody has looked at every answer in them."""
+    """True if somebody has looked at every answer in them."""
     missing_files: tuple[Path, ...] = ()
     """Those that the settings name and that do not exist."""
     own_folder: Path | None = None
@@ -283,7 +283,7 @@ def _shown(path: Path) -> str:
 
 
 def offline_applies(settings: Settings) -> bool:
-    """Whether the stand-in model answers: it is configured and no provider's key is set."""
+    """True if the stand-in model answers: it is configured and no provider's key is set."""
     offline = settings.offline
     return offline is not None and not any(key_given(name) for name in offline.unless_env)
 

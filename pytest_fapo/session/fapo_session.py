@@ -383,7 +383,7 @@ def note_session(
 
 
 def _whole(session: pytest.Session, folder: Path) -> bool:
-    """Whether all of the project's cases have run, as far as that is known without doubt."""
+    """True if all of the project's cases have run, as far as that is known without doubt."""
     config, option = session.config, session.config.option
     source = config.args_source
     if source == config.ArgsSource.ARGS or session.shouldstop or session.shouldfail:

@@ -33,7 +33,7 @@ class ItemNotes:
     perform: Callable[[], None] | None = None
     """Runs the pipeline, where the item asks for `run` and it has not run yet."""
     error_seen: bool = False
-    """Whether the test has looked at the run's error (then it is the test's own to judge)."""
+    """True if the test has looked at the run's error (then it is the test's own to judge)."""
     stopped: str = ""
     """Class name of the refusal that ended the item, where one did."""
     scores: dict[str, float] = field(default_factory=dict)

@@ -47,7 +47,7 @@ class RunningChild(Protocol):
         """The exit code, negative for a signal; None while it runs."""
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Whether it has ended, after waiting so long at most."""
+        """True if it has ended, after waiting so long at most."""
 
 
 class LifeLine:

@@ -78,7 +78,7 @@ def nodeid_outcome(evaluation: Evaluation, nodeid: str) -> str:
 
 
 def _lacks_something(item: ItemResult, reference: Evaluation) -> bool:
-    """Whether an item that fails in both fails in the copy because the copy is one."""
+    """True if an item that fails in both fails in the copy because the copy is one."""
     other = reference.items.get(item.nodeid)
     return other is not None and other.error_type in _LACKING and item.error_type != other.error_type
 

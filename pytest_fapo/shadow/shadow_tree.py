@@ -268,7 +268,7 @@ class ShadowTree:
                 self._remember(path)
 
     def was_read(self, path: str) -> bool:
-        """Whether any program has read the file since `mark_unread`, where the file system keeps note."""
+        """True if any program has read the file since `mark_unread`, where the file system keeps note."""
         seen = self._seen.get(path)
         try:
             found = os.stat(self.path / path)

@@ -204,7 +204,7 @@ class _SurveyWalk:
 
 
 def is_environment(folder: str) -> bool:
-    """Whether a folder is a virtual environment of Python, of conda too."""
+    """True if a folder is a virtual environment of Python, of conda too."""
     return any(os.path.exists(os.path.join(folder, name)) for name in ("pyvenv.cfg", "conda-meta"))
 
 

@@ -63,12 +63,12 @@ NEVER = frozenset(
 
 
 def has_wildcard(pattern: str) -> bool:
-    """Whether `pattern` stands for several names."""
+    """True if `pattern` stands for several names."""
     return any(character in pattern for character in "*?[")
 
 
 def matches_path(path: str, pattern: str) -> bool:
-    """Whether the relative POSIX `path` is one that `pattern` stands for."""
+    """True if the relative POSIX `path` is one that `pattern` stands for."""
     parts = path.split("/")
     if any(part in NEVER for part in parts[:-1]):
         return False
@@ -76,14 +76,14 @@ def matches_path(path: str, pattern: str) -> bool:
 
 
 def matches_name(name: str, pattern: str) -> bool:
-    """Whether `name` fits `pattern` part by part: `*_PROMPT` stands for module constants only,
+    """True if `name` fits `pattern` part by part: `*_PROMPT` stands for module constants only,
     `*.*_PROMPT` for class attributes."""
     parts, wanted = name.split("."), pattern.split(".")
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
 
 
 def in_environment(root: Path, path: str) -> bool:
-    """Whether `path` lies in a virtual environment of whatever name."""
+    """True if `path` lies in a virtual environment of whatever name."""
     folders = path.split("/")[:-1]
     return any((root.joinpath(*folders[:end]) / "pyvenv.cfg").exists() for end in range(1, len(folders) + 1))
 

@@ -57,7 +57,7 @@ class ArtifactForm(Protocol):
     """What one is called in messages."""
 
     def handles(self, path: str, name: str, level: Level) -> bool:
-        """Whether addresses of this form belong to this kind."""
+        """True if addresses of this form belong to this kind."""
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         """The pieces of a file that the pattern `name` stands for, in the order of the file."""
@@ -226,7 +226,7 @@ _OURS = ("tool.fapo.", "tool.pytest.")
 
 
 def holds_params(path: str) -> bool:
-    """Whether a file of this name is of a format that parameters are read from."""
+    """True if a file of this name is of a format that parameters are read from."""
     return PurePosixPath(path).suffix.lower() in _FORMATS
 
 

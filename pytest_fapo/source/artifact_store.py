@@ -92,7 +92,7 @@ class ArtifactStore:
         raise ArtifactError(f"{address}: not in the scope; [tool.fapo.scope] allows {self._allowed()}")
 
     def in_scope(self, address: str, level: Level) -> bool:
-        """Whether the scope contract allows edits of `address` (in its canonical spelling) at `level`."""
+        """True if the scope contract allows edits of `address` (in its canonical spelling) at `level`."""
         try:
             wanted = parse_address(address)
         except ArtifactError:
@@ -123,7 +123,7 @@ class ArtifactStore:
         ]
 
     def creates(self, edit: Edit) -> bool:
-        """Whether `edit` makes something new: nothing is there yet, and the scope allows to create it."""
+        """True if `edit` makes something new: nothing is there yet, and the scope allows to create it."""
         return not edit.before and self._creation_level(edit.address) is not None
 
     def render(self, edits: Sequence[Edit], base: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
@@ -349,13 +349,13 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
 
 
 def _broad(entry: ScopeEntry, level: Level) -> bool:
-    """Whether an entry stands for several artifacts, so that some of them may be refused."""
+    """True if an entry stands for several artifacts, so that some of them may be refused."""
     whole_module = level == "structure" and not entry.name
     return whole_module or has_wildcard(entry.path) or has_wildcard(entry.name)
 
 
 def _one_format(entry: ScopeEntry) -> bool:
-    """Whether the entry's path says by itself of which format its files are."""
+    """True if the entry's path says by itself of which format its files are."""
     return not has_wildcard(entry.path.rpartition(".")[2])
 
 

@@ -240,7 +240,7 @@ def _unquoted_value(written: str, tag: str) -> tuple[bool, JsonValue]:
 
 
 def _is_yaml_text(written: str) -> bool:
-    """Whether YAML 1.2 takes it for a text too, though it begins like a number (`4o-mini`, `2024-x`)."""
+    """True if YAML 1.2 takes it for a text too, though it begins like a number (`4o-mini`, `2024-x`)."""
     return not re.fullmatch(
         r"0o[0-7]+|0x[0-9a-f]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)(e[-+]?[0-9]+)?", written, re.I
     )

@@ -219,7 +219,7 @@ def _has_newline(text: str) -> bool:
 
 
 def _bound(tree: ast.Module, name: str) -> bool:
-    """Whether the module's top level defines a class or imports something under this name."""
+    """True if the module's top level defines a class or imports something under this name."""
     for statement in tree.body:
         if isinstance(statement, ast.ClassDef) and statement.name == name:
             return True

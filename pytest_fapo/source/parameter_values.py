@@ -80,7 +80,7 @@ def keys_of(name: str) -> list[str]:
 
 
 def matches_key(name: str, pattern: str) -> bool:
-    """Whether the name of a value is one that `pattern` stands for, key by key."""
+    """True if the name of a value is one that `pattern` stands for, key by key."""
     if name == pattern:
         return True
     keys, patterns = keys_of(name), keys_of(pattern)
@@ -164,7 +164,7 @@ def _within(guess: Domain, found: ParameterValue) -> Domain:
 
 
 def _fractional(name: str) -> bool:
-    """Whether a whole number under this name is a fraction by chance: `temperature: 0`."""
+    """True if a whole number under this name is a fraction by chance: `temperature: 0`."""
     return bool(_TEMPERATURE.search(name) or re.search(r"(^|[._])(top|min)_?p$|penalty", name, re.I))
 
 

@@ -141,7 +141,7 @@ def _escape_character(character: str, triple: bool, encoding: str, newline: str)
 
 
 def raw_possible(text: str, *, quote: str, encoding: str) -> bool:
-    """Whether a raw literal in `quote` can have `text` for its value."""
+    """True if a raw literal in `quote` can have `text` for its value."""
     triple = len(quote) == 3
     if quote in text or text.endswith(quote[0]) or (len(text) - len(text.rstrip("\\"))) % 2:
         return False
@@ -168,7 +168,7 @@ class Surroundings(NamedTuple):
     indent: str
     """Indentation of the statement."""
     bracketed: bool
-    """Whether the literal stands inside parentheses, so that it may go over several lines."""
+    """True if the literal stands inside parentheses, so that it may go over several lines."""
 
 
 def spellings(source: str, value: str, around: Surroundings) -> Iterator[str]:

@@ -143,7 +143,7 @@ class Destinations:
     code_quality: Path | None
     report: Path | None
     annotations: bool
-    """Whether GitHub's workflow commands are printed."""
+    """True if GitHub's workflow commands are printed."""
 
     @classmethod
     def of(cls, config: pytest.Config, kind: PageKind, environment: Mapping[str, str]) -> Destinations:
@@ -168,7 +168,7 @@ class Destinations:
 
     @property
     def page(self) -> bool:
-        """Whether a Markdown page is asked for."""
+        """True if a Markdown page is asked for."""
         return self.summary is not None or self.step_summary is not None
 
 

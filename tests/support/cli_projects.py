@@ -209,7 +209,7 @@ class Folder:
     capsys: pytest.CaptureFixture[str]
     env: dict[str, str] = field(default_factory=dict)
     checked: bool = False
-    """Whether `fapo init` shows pytest the test that it has written; it costs half a second."""
+    """True if `fapo init` shows pytest the test that it has written; it costs half a second."""
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():

@@ -177,7 +177,7 @@ def exception(failure: Failure) -> Finding | None:
 
 
 def _choked(failure: Failure, erring: StepView, asked: StepView) -> bool:
-    """Whether code without a model was handed the answer, raised, and takes other answers elsewhere."""
+    """True if code without a model was handed the answer, raised, and takes other answers elsewhere."""
     answer = (asked.answer or "").strip()
     if erring.calls or not any(answer in text for text in texts_in(erring.step.inputs)):
         return False
@@ -190,7 +190,7 @@ def _choked(failure: Failure, erring: StepView, asked: StepView) -> bool:
 
 
 def _is_right_answer(failure: Failure, asked: StepView) -> bool:
-    """Whether the answer is one that the case's expected values mention, or one of the words that the prompt
+    """True if the answer is one that the case's expected values mention, or one of the words that the prompt
     offers: then the code has to take it."""
     answer = asked.answer or ""
     if not normal(answer) or len(answer.split()) > 4:
@@ -213,7 +213,7 @@ def _exception_finding(failure: Failure) -> Finding:
 
 
 def _quotes(error: str, answer: str) -> bool:
-    """Whether an exception's message shows the model's answer, or a good part of it."""
+    """True if an exception's message shows the model's answer, or a good part of it."""
     kind, _, message = error.partition(":")
     if kind.rpartition(".")[2] in PARSE_ERRORS:
         return True

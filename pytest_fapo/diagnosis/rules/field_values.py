@@ -18,7 +18,7 @@ AGREEING = 4
 
 
 def follows_from_answer(failure: Failure, blame: Blame, asked: StepView) -> bool:
-    """Whether the answer settles what is right, and the code makes something else of it.
+    """True if the answer settles what is right, and the code makes something else of it.
 
     So it is where the same answer always goes with the same right value, and always passes or always fails:
     a model that reads its cases wrongly gives one answer to cases that differ. The answer has to be one that
@@ -39,7 +39,7 @@ _Groups = dict[str, list[tuple[bool, str]]]
 
 
 def _agreeing(failure: Failure, name: str, key: str, groups: _Groups) -> bool:
-    """Whether verdict and right value are the same in all cases of an answer, for every answer."""
+    """True if verdict and right value are the same in all cases of an answer, for every answer."""
     memo, entry = failure.fields.memo, ("follows", name, key)
     if entry not in memo:
         pure = all(len(set(group)) == 1 for group in groups.values())
@@ -154,12 +154,12 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
 
 
 def _misread(blame: Blame, answer: str) -> bool:
-    """Whether the answer is the right value and nothing else, and the code made another value of it."""
+    """True if the answer is the right value and nothing else, and the code made another value of it."""
     return alike(blame.expected, answer) and not is_blank(blame.actual)
 
 
 def _only_handed_on(failure: Failure, blame: Blame, asked: StepView) -> bool:
-    """Whether the code was given a free answer of the model, or one of which it makes the right elsewhere."""
+    """True if the code was given a free answer of the model, or one of which it makes the right elsewhere."""
     answer = normal(asked.answer or "")
     if not any(answer in normal(text) for text in texts_in(blame.step.step.inputs)):
         return False
@@ -187,7 +187,7 @@ def _of_what_it_was_given(failure: Failure, blame: Blame, asked: StepView) -> Fi
 
 
 def _right_before(failure: Failure, blame: Blame, asked: StepView) -> bool:
-    """Whether the asking step held the right value in the right place."""
+    """True if the asking step held the right value in the right place."""
     assert failure.reading is not None
     for carrier in failure.fields.carriers.get(blame.field, []):
         if carrier.step == asked.key and carrier.mode == "value":

@@ -123,14 +123,14 @@ def _grounding_finding(
 
 
 def _has_finder(failure: Failure, step: StepView) -> bool:
-    """Whether steps without a model ran inside of a step, and gave texts that the step passed on or used."""
+    """True if steps without a model ran inside of a step, and gave texts that the step passed on or used."""
     assert failure.view is not None
     inner = [other for other in failure.view.steps if other.step.parent == step.step.index]
     return any(not other.calls and isinstance(other.output, list) for other in inner)
 
 
 def _withheld(failure: Failure, name: str, asked: StepView, expected: Any) -> bool:
-    """Whether the step's own code kept a value from its model, which in passing cases sees it."""
+    """True if the step's own code kept a value from its model, which in passing cases sees it."""
     if not _holds_value(whole_text(asked.step.inputs), expected) or _holds_value(
         asked.messages_text, expected
     ):
@@ -146,7 +146,7 @@ def _sent(key: str, reading: CaseRun, value: Any) -> bool:
 
 
 def _is_limited(failure: Failure, step: StepView) -> bool:
-    """Whether the step's code took a fixed number of the entries that its model named."""
+    """True if the step's code took a fixed number of the entries that its model named."""
     if not isinstance(step.output, list) or not step.answer:
         return False
     lines = step.answer.strip().splitlines()
@@ -181,7 +181,7 @@ def _holds_value(text: str, expected: Any) -> bool:
 
 
 def _was_given(reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
-    """Whether the step (any call of it) was told a value by what went into it."""
+    """True if the step (any call of it) was told a value by what went into it."""
     if reading is None:
         return False
     steps = [step for step in reading.view.steps if step.name == asked.name]
@@ -190,7 +190,7 @@ def _was_given(reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
 
 
 def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
-    """Whether the answer is what the model says where it was not given the value: then the value stands in
+    """True if the answer is what the model says where it was not given the value: then the value stands in
     what it was given by chance only (the same number in another passage)."""
     said = normal(asked.answer or "")
     memo, entry = failure.fields.memo, ("gave up", name, asked.key, said)
@@ -252,7 +252,7 @@ def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:
 
 
 def _passes_on(failure: Failure, step: StepView) -> bool:
-    """Whether the step hands over texts: in passing cases its output holds the right values."""
+    """True if the step hands over texts: in passing cases its output holds the right values."""
     return any(_share_gave(failure, name, step.key) >= MOSTLY_GIVEN for name in failure.failing_fields)
 
 

@@ -25,7 +25,7 @@ def schema(failure: Failure) -> Finding | None:
 
 
 def parse_failed(failure: Failure) -> bool:
-    """Whether an exception says that an answer could not be read."""
+    """True if an exception says that an answer could not be read."""
     return _error_type(failure) in PARSE_ERRORS
 
 
@@ -110,7 +110,7 @@ def _from_siblings(failure: Failure) -> Finding | None:
 
 
 def _ignored(step: StepView, told: dict[str, object]) -> bool:
-    """Whether nothing of an answer's JSON reached the step's own output."""
+    """True if nothing of an answer's JSON reached the step's own output."""
     if step.output is None or step.output == step.answer:
         return False
     values = [plain(value) for _, value in leaves(told) if value not in (None, "", [])]
@@ -119,7 +119,7 @@ def _ignored(step: StepView, told: dict[str, object]) -> bool:
 
 
 def _json_elsewhere(fields: FieldMap, key: str) -> bool:
-    """Whether a step's answers are clean JSON in most passing cases."""
+    """True if a step's answers are clean JSON in most passing cases."""
     entry = ("JSON elsewhere", key)
     if entry not in fields.memo:
         fields.memo[entry] = _clean_share(fields, key)
@@ -245,7 +245,7 @@ def too_few(failure: Failure) -> Finding | None:
 
 
 def is_cut(step: StepView) -> bool:
-    """Whether a step's output is a text that it was given, without its end."""
+    """True if a step's output is a text that it was given, without its end."""
     output = step.output
     if not isinstance(output, str) or len(output) < 20:
         return False

@@ -36,7 +36,7 @@ def labelled_steps(failure: Failure) -> Finding | None:
 
 
 def matches(label: Any, output: Any) -> bool:
-    """Whether a step's output fits its label: equality as JSON, `{"contains": …}` or `{"any_of": […]}`."""
+    """True if a step's output fits its label: equality as JSON, `{"contains": …}` or `{"any_of": […]}`."""
     if isinstance(label, dict) and label.keys() == {"contains"}:
         wanted = label["contains"] if isinstance(label["contains"], list) else [label["contains"]]
         text = whole_text(output)

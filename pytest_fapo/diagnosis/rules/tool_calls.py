@@ -127,7 +127,7 @@ def _succeeded_later(failure: Failure, failed: StepView) -> bool:
 
 
 def _calls_only(step: StepView) -> bool:
-    """Whether a step's output is nothing but the tool calls that its model asked for."""
+    """True if a step's output is nothing but the tool calls that its model asked for."""
     names = [call.name for call in step.calls[-1].tool_calls]
     output = step.output
     return (

@@ -190,7 +190,7 @@ def copy_project(root: Path, own: Path, over: Mapping[str, bytes], secrecy: Hidd
 
 
 def left_out(path: str) -> bool:
-    """Whether a file is no part of the project's text: other tools' folders, environment files."""
+    """True if a file is no part of the project's text: other tools' folders, environment files."""
     parts = path.split("/")
     return not _LEFT_OUT.isdisjoint(parts) or parts[-1].startswith(".env") or parts[-1].endswith(".pyc")
 

@@ -153,7 +153,7 @@ class AgentExit:
 
     code: int
     late: bool
-    """Whether it was ended at the time limit."""
+    """True if it was ended at the time limit."""
     output: list[str]
     """Its last lines."""
 

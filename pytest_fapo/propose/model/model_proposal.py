@@ -240,7 +240,7 @@ def _technique(proposal: Proposal) -> str:
 
 
 def _joint(edits: Sequence[Edit], evidence: Evidence) -> bool:
-    """Whether the edits are of several of the steps that are at fault together."""
+    """True if the edits are of several of the steps that are at fault together."""
     addresses = {edit.address for edit in edits}
     steps = [set(cluster.artifacts) for cluster in [evidence.cluster, *evidence.together]]
     return bool(evidence.together) and sum(bool(addresses & own) for own in steps) > 1 and len(addresses) > 1

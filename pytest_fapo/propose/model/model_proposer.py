@@ -104,7 +104,7 @@ def make_task(evidence: Evidence, templates: PromptTemplates, candidates: int) -
 
 
 def asks_for_examples(evidence: Evidence) -> bool:
-    """Whether wording has brought nothing on this step, and examples were not tried."""
+    """True if wording has brought nothing on this step, and examples were not tried."""
     step = evidence.cluster.step
     tried = [
         attempt

@@ -139,7 +139,7 @@ class ModelCallReader:
         return ModelCall(f"{ast.unparse(call.func)}({', '.join(arguments)})", taken.awaited)
 
     def _is_closed(self, expression: ast.expr) -> bool:
-        """Whether an expression needs nothing that the function works out first."""
+        """True if an expression needs nothing that the function works out first."""
         local = self._target.source.assigned() - {each.arg for each in self._target.parameters}
         return not any(isinstance(node, ast.Name) and node.id in local for node in ast.walk(expression))
 
@@ -249,7 +249,7 @@ class ModelCallReader:
         return None
 
     def _reaches(self, called: ast.expr) -> bool:
-        """Whether what is called has a name here too: one of the module, or a method of the object."""
+        """True if what is called has a name here too: one of the module, or a method of the object."""
         root = called
         while isinstance(root, ast.Attribute):
             root = root.value

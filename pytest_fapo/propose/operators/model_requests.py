@@ -69,7 +69,7 @@ class ModelRequest:
     call: ast.Call
     api: Api
     http: bool
-    """Whether it is a bare HTTP request rather than an SDK's call."""
+    """True if it is a bare HTTP request rather than an SDK's call."""
 
     @property
     def texts(self) -> ast.expr | None:
@@ -136,7 +136,7 @@ def _posted(node: ast.Call) -> ModelRequest | None:
 
 
 def answer_of(node: ast.AST) -> bool:
-    """Whether an expression takes the text out of a model's answer: `….message.content`, `….output_text` …"""
+    """True if an expression takes the text out of a model's answer: `….message.content`, `….output_text` …"""
     if isinstance(node, ast.Attribute):
         chain = _chain(node)
         return node.attr == "output_text" or chain[-2:] == ["message", "content"] or _block_text(node)
@@ -219,7 +219,7 @@ class ModelFunction:
     """The parameter that takes the text."""
     by_name: bool
     messages: bool
-    """Whether it takes a list of messages instead of a text."""
+    """True if it takes a list of messages instead of a text."""
     awaited: bool
     required: tuple[str, ...]
     """Further parameters that must be given, those before the text's first."""

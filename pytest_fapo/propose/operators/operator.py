@@ -144,7 +144,7 @@ class FunctionDraft:
 
     @property
     def typed(self) -> bool:
-        """Whether the function's code has annotations, so that new code should have them too."""
+        """True if the function's code has annotations, so that new code should have them too."""
         return self.source.node.returns is not None
 
     def answers(self) -> list[ast.expr]:

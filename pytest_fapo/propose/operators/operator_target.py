@@ -46,7 +46,7 @@ class OperatorTarget:
 
     @property
     def is_method(self) -> bool:
-        """Whether its first parameter is the instance or the class."""
+        """True if its first parameter is the instance or the class."""
         names = {node.id for node in self.source.node.decorator_list if isinstance(node, ast.Name)}
         return bool(self.owner) and "staticmethod" not in names
 

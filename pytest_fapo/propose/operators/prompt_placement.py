@@ -45,7 +45,7 @@ class _PromptLoader:
     suffix: str
     """What the name lacks: `.md`, or empty."""
     fills: bool
-    """Whether it takes the values too."""
+    """True if it takes the values too."""
 
 
 def place_prompt(

@@ -67,7 +67,7 @@ def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> l
 
 
 def _comes_before(view: PromptEvidence, other: str, name: str) -> bool:
-    """Whether a field is known when `name` is decided: told by an earlier step, or earlier in this one."""
+    """True if a field is known when `name` is decided: told by an earlier step, or earlier in this one."""
     names = list(view.fields.expected)
     if other == name:
         return False

@@ -101,7 +101,7 @@ class _OperatorChooser:
 
     @property
     def _asks(self) -> bool:
-        """Whether the step asks a model."""
+        """True if the step asks a model."""
         return any(view.calls for view in self._target.views)
 
     def put_right(self) -> Iterator[Plan]:
@@ -269,7 +269,7 @@ def _shares_a_word(name: str, other: str) -> bool:
 
 
 def _varies(target: OperatorTarget) -> bool:
-    """Whether one input got several answers, or the model is asked at a temperature above 0."""
+    """True if one input got several answers, or the model is asked at a temperature above 0."""
     answers: dict[str, set[str]] = {}
     for view in target.views:
         answers.setdefault(str(view.step.inputs), set()).add(str(view.output))

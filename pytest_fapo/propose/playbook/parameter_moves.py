@@ -216,7 +216,7 @@ def _typed(value: Any, before: Any) -> Any:
 
 
 def _idle(evidence: Evidence, kind: ParameterKind, before: Any) -> bool:
-    """Whether the traces show that a parameter does not bind: nothing was cut off, or less was found than it
+    """True if the traces show that a parameter does not bind: nothing was cut off, or less was found than it
     lets through."""
     if kind == "tokens" and evidence.cluster.category != "truncated":
         calls = [

@@ -30,7 +30,7 @@ class AttemptHistory:
         return {attempt.candidate.digest for attempt in self._all}
 
     def inert(self, address: str) -> bool:
-        """Whether an edit of this artifact was found to reach no test."""
+        """True if an edit of this artifact was found to reach no test."""
         return any(
             attempt.verdict.inert and {edit.address for edit in attempt.candidate.edits} == {address}
             for attempt in self._here
@@ -93,7 +93,7 @@ class AttemptHistory:
         return count
 
     def _broke(self, advice: Advice, artifact: Artifact) -> bool:
-        """Whether exactly these rules in this artifact broke a test before."""
+        """True if exactly these rules in this artifact broke a test before."""
         section = PromptDocument(artifact.text).with_section(advice.title, advice.lines)
         rules = [line for line in section.splitlines() if any(rule in line for rule in advice.lines)]
         return any(
@@ -118,7 +118,7 @@ class AttemptHistory:
 
 
 def _broke_something(attempt: Attempt) -> bool:
-    """Whether it was rejected because tests that passed before failed; which ones is not always told."""
+    """True if it was rejected because tests that passed before failed; which ones is not always told."""
     verdict = attempt.verdict
     if verdict.accepted or verdict.inert:
         return False

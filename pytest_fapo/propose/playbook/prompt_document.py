@@ -129,7 +129,7 @@ class PromptTemplate:
 
 
 def _formats(text: str) -> bool:
-    """Whether `str.format` accepts a text, with nothing but names in its placeholders."""
+    """True if `str.format` accepts a text, with nothing but names in its placeholders."""
     try:
         names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError:
@@ -246,7 +246,7 @@ class PromptDocument:
         )
 
     def _mostly_data(self, block: tuple[int, int]) -> bool:
-        """Whether a block introduces data rather than instructs: few words beside the placeholders."""
+        """True if a block introduces data rather than instructs: few words beside the placeholders."""
         text = self.text[block[0] : block[1]]
         holes = [hole for hole in self.template.holes if block[0] <= hole.start < block[1]]
         literal = len(text) - sum(hole.end - hole.start for hole in holes)

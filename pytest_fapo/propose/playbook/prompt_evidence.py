@@ -152,7 +152,7 @@ class PromptEvidence:
 
     @cached_property
     def answers_json(self) -> bool:
-        """Whether the step's answers are meant as JSON objects."""
+        """True if the step's answers are meant as JSON objects."""
         answers = [seen for seen in self.seen if seen.answer.strip()]
         objects = [seen for seen in answers if seen.json is not None and isinstance(seen.json.value, dict)]
         return bool(answers) and len(objects) >= 0.5 * len(answers)
@@ -169,7 +169,7 @@ class PromptEvidence:
 
     @cached_property
     def on_last_line(self) -> bool:
-        """Whether passing answers reason first and give the value alone on their last line."""
+        """True if passing answers reason first and give the value alone on their last line."""
         long = [seen for seen in self.seen if seen.passed and len(seen.answer.strip().splitlines()) >= 2]
         good = [seen for seen in long if self._ends_in_a_value(seen)]
         passing = sum(seen.passed and bool(seen.answer.strip()) for seen in self.seen)

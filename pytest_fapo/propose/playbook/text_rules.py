@@ -332,7 +332,7 @@ def grounded(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def _stands_in_the_text(view: PromptEvidence) -> bool:
-    """Whether the step was given most of the expected values, so that it need only find them."""
+    """True if the step was given most of the expected values, so that it need only find them."""
     name = view.cluster.field
     if view.fields.closed_set(name):
         return False

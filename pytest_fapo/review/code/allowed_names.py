@@ -208,12 +208,12 @@ def names_of(module: str) -> str | None:
 
 
 def is_safe_module(module: str) -> bool:
-    """Whether `module` may be imported, or leads to modules that may."""
+    """True if `module` may be imported, or leads to modules that may."""
     return module in SAFE_MODULES or any(name.startswith(module + ".") for name in SAFE_MODULES)
 
 
 def safe_name(dotted: str) -> bool | None:
-    """Whether `module.name.name` stays inside a safe module; None where its root is no safe module.
+    """True if `module.name.name` stays inside a safe module; None where its root is no safe module.
 
     The real modules tell: `dataclasses.sys` and `json.codecs` are modules in disguise.
     """
@@ -244,7 +244,7 @@ def _stays_inside(module: ModuleType, rest: list[str]) -> bool:
 
 
 def is_standard(root: str) -> bool:
-    """Whether `root` is a module of the standard library."""
+    """True if `root` is a module of the standard library."""
     return root in sys.stdlib_module_names
 
 

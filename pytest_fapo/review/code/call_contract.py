@@ -14,7 +14,7 @@ _HUGE = 1_000_000
 
 
 def falls_through(body: Sequence[ast.stmt]) -> bool:
-    """Whether control may reach the end of these statements."""
+    """True if control may reach the end of these statements."""
     return not any(_ends(statement) for statement in body)
 
 
@@ -37,7 +37,7 @@ def ending_problems(source: FunctionSource) -> Iterator[str]:
 
 
 def _ends(statement: ast.stmt) -> bool:
-    """Whether control never gets past the statement."""
+    """True if control never gets past the statement."""
     if isinstance(statement, (ast.Return, ast.Raise, ast.Continue, ast.Break)):
         return True
     if isinstance(statement, ast.If):

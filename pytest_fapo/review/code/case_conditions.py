@@ -177,7 +177,7 @@ def _is_at(method: str, value: str, text: str) -> bool:
 
 
 def _is_quick(pattern: str) -> bool:
-    """Whether a search cannot take long: few quantifiers without a bound, and none of a group."""
+    """True if a search cannot take long: few quantifiers without a bound, and none of a group."""
     return len(pattern) <= 200 and not _REPEATED_GROUP.search(pattern) and len(_UNBOUND.findall(pattern)) <= 2
 
 

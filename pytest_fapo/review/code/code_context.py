@@ -37,7 +37,7 @@ class CodeModule:
     names: frozenset[str] = frozenset()
     """Names bound at the top level, imports aside."""
     starred: bool = False
-    """Whether it imports `*` from somewhere, so that not all names are known."""
+    """True if it imports `*` from somewhere, so that not all names are known."""
 
     @cached_property
     def functions(self) -> dict[str, ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -49,7 +49,7 @@ class CodeModule:
         }
 
     def takes_outside(self, name: str) -> bool:
-        """Whether the function reaches files, programs or made-up code by what it is called with."""
+        """True if the function reaches files, programs or made-up code by what it is called with."""
         function = self.functions.get(name)
         if function is None:
             return False
@@ -206,14 +206,14 @@ class Around:
     project: Callable[[str], CodeModule | None] = field(default=lambda dotted: None)
     """The project's own module of a dotted name; None where it is none of its modules."""
     editable: Callable[[str], bool] = field(default=lambda path: False)
-    """Whether a file of the project is in the scope."""
+    """True if a file of the project is in the scope."""
 
     def is_allowed(self, dotted: str) -> bool:
-        """Whether the settings allow this module or one that holds it."""
+        """True if the settings allow this module or one that holds it."""
         return any(dotted == name or dotted.startswith(f"{name}.") for name in self.imports)
 
     def is_prompt(self, literal: str, *, stem: bool = False) -> bool:
-        """Whether `literal` ends the path of a prompt file; with `stem` it may lack the ending."""
+        """True if `literal` ends the path of a prompt file; with `stem` it may lack the ending."""
         parts = literal.split("/")
         if not literal or "" in parts or any(part in (".", "..") for part in parts):
             return False
@@ -250,7 +250,7 @@ def _from(node: ast.ImportFrom, around: Around) -> Iterator[str]:
 
 
 def _may_take(module: str, whole: str, around: Around) -> bool:
-    """Whether `from module import name` may stand there: also a name may be a module."""
+    """True if `from module import name` may stand there: also a name may be a module."""
     known = whole in around.module.modules or whole in around.module.imports.values()
     if is_standard(module.partition(".")[0]) and safe_name(whole) is not True:
         return known or around.is_allowed(module) or module in _CHECKED_WHERE_USED

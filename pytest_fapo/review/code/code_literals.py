@@ -34,7 +34,7 @@ class Inputs:
         self._known: dict[ast.AST, bool] = {}
 
     def reach(self, node: ast.AST, depth: int = 0) -> bool:
-        """Whether the value of `node` may hold text of the parameters; True where that is not sure."""
+        """True if the value of `node` may hold text of the parameters; True where that is not sure."""
         if depth > _DEEP:
             return True
         if node not in self._known:
@@ -68,7 +68,7 @@ class Inputs:
         return any(self.reach(child, depth + 1) for child in ast.iter_child_nodes(node))
 
     def _asks(self, func: ast.Name) -> bool:
-        """Whether a helper of the file asks a model, by itself or by other helpers."""
+        """True if a helper of the file asks a model, by itself or by other helpers."""
         if self._scopes.bindings(func) is not None or func.id in self._around.created:
             return False
         return func.id in self._around.module.asking
@@ -215,7 +215,7 @@ class Literals:
         return isinstance(parent, ast.keyword) and self._is_own_call(self._parents.get(parent))
 
     def _asks(self, call: ast.Call) -> bool:
-        """Whether the call may look for the string: methods of text, modules for text, own functions."""
+        """True if the call may look for the string: methods of text, modules for text, own functions."""
         func = call.func
         if isinstance(func, ast.Attribute):
             return func.attr in _LOOKING or isinstance(func.value, ast.Dict) or self._is_of_module(func)
@@ -233,7 +233,7 @@ class Literals:
         return any(safe_name(dotted) for dotted in origins)
 
     def _is_own_call(self, call: ast.AST | None) -> bool:
-        """Whether what is called is a function (or a lambda) of this text, or `dict`."""
+        """True if what is called is a function (or a lambda) of this text, or `dict`."""
         if not isinstance(call, ast.Call):
             return False
         if not isinstance(call.func, ast.Name):

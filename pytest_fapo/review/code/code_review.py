@@ -135,7 +135,7 @@ def word_problems(source: FunctionSource, functions: Collection[str] = ()) -> It
 
 
 def _runs(annotation: ast.expr | None) -> bool:
-    """Whether an annotation in quotes would call something when it is evaluated."""
+    """True if an annotation in quotes would call something when it is evaluated."""
     for node in ast.walk(annotation) if annotation is not None else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "(" in node.value:
             return True

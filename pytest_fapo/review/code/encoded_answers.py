@@ -95,7 +95,7 @@ def _calls(node: ast.AST, source: FunctionSource) -> Iterator[str]:
 
 
 def _is_constant(call: ast.Call) -> bool:
-    """Whether a call works on nothing but what is written there, a word of some length among it."""
+    """True if a call works on nothing but what is written there, a word of some length among it."""
     given: list[ast.AST] = [*call.args, *(keyword.value for keyword in call.keywords)]
     if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Constant):
         given.append(call.func.value)
@@ -113,7 +113,7 @@ def _only_deletes(node: ast.Call) -> bool:
 
 
 def _is_undone(node: ast.Call, source: FunctionSource) -> bool:
-    """Whether encoded text is decoded, cut or measured at once."""
+    """True if encoded text is decoded, cut or measured at once."""
     parent = source.scopes.parents.get(node)
     if isinstance(parent, ast.Call):
         return isinstance(parent.func, ast.Name) and parent.func.id == "len"

@@ -66,12 +66,12 @@ class NameScopes:
         return None
 
     def in_class_body(self, node: ast.Name) -> bool:
-        """Whether a class body binds this name around its use."""
+        """True if a class body binds this name around its use."""
         scope = self._scope_of.get(node)
         return scope is not None and scope.kind == "class" and node.id in scope.bound
 
     def is_parameter(self, node: ast.Name) -> bool:
-        """Whether the name is a parameter and nothing else."""
+        """True if the name is a parameter and nothing else."""
         found = self.bindings(node)
         return bool(found) and all(isinstance(value, ast.arg) for value in found or [])
 

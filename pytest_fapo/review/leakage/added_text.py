@@ -207,7 +207,7 @@ class AddedText:
         return self._cache[key]
 
     def has(self, run: Words) -> bool:
-        """Whether the new text says `run`, and no known text did."""
+        """True if the new text says `run`, and no known text did."""
         return bool(run) and run in self.grams(len(run))
 
     @cached_property

@@ -158,7 +158,7 @@ class CaseCorpus:
         return found
 
     def is_common(self, word: str) -> bool:
-        """Whether `word` says nothing about one case in particular."""
+        """True if `word` says nothing about one case in particular."""
         short_number = word.isdigit() and len(word) < 6
         return (
             word in STOPWORDS
@@ -168,7 +168,7 @@ class CaseCorpus:
         )
 
     def is_label(self, word: str) -> bool:
-        """Whether `word` is a part of a label."""
+        """True if `word` is a part of a label."""
         return any(word in label for label in self.labels)
 
     def content_size(self, number: int) -> int:
@@ -177,11 +177,11 @@ class CaseCorpus:
         return len({word for words in texts for word in content_of(words)})
 
     def is_rare(self, word: str) -> bool:
-        """Whether at most two cases hold `word`."""
+        """True if at most two cases hold `word`."""
         return word not in STOPWORDS and len(self.cases_with.get(word, ())) <= 2
 
     def shared(self, words: Words, *, content: bool = False) -> bool:
-        """Whether this run of words stands in so many cases that it is a common phrase."""
+        """True if this run of words stands in so many cases that it is a common phrase."""
         key = (words, content)
         if key not in self._shared:
             self._shared[key] = self._is_shared(words, content=content)
@@ -242,7 +242,7 @@ def corpus_of(cases: Sequence[Case]) -> CaseCorpus:
 
 
 def contains(text: Words, run: Words) -> bool:
-    """Whether `run` stands in `text`, word after word."""
+    """True if `run` stands in `text`, word after word."""
     size = len(run)
     return any(text[place : place + size] == run for place in range(len(text) - size + 1))
 

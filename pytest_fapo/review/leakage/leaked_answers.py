@@ -44,12 +44,12 @@ def case_ids(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
 
 
 def _is_unmistakable(name: str) -> bool:
-    """Whether an id is one even when its words stand apart (not `case-7`: "in case 7 days pass")."""
+    """True if an id is one even when its words stand apart (not `case-7`: "in case 7 days pass")."""
     return sum(character.isdigit() for character in name) >= 3 or len(re.sub(r"\W|_", "", name)) >= 8
 
 
 def _is_telling(name: str) -> bool:
-    """Whether an id cannot be an ordinary word or number of a prompt."""
+    """True if an id cannot be an ordinary word or number of a prompt."""
     if name.isdigit():
         return len(name) >= 5
     digits = any(character.isdigit() for character in name)
@@ -146,7 +146,7 @@ def _by_input(left: Words, right: Words, added: AddedText, corpus: CaseCorpus) -
 
 
 def _gives(right: Words, answers: list[Words]) -> bool:
-    """Whether an answer stands at the beginning of `right`, up to three words in."""
+    """True if an answer stands at the beginning of `right`, up to three words in."""
     return any(right[place : place + len(answer)] == answer for answer in answers for place in range(4))
 
 
@@ -216,7 +216,7 @@ def _described(clue: set[str], corpus: CaseCorpus) -> set[int]:
 
 
 def _is_of(number: int, clue: set[str], rare: set[str], names: set[str], corpus: CaseCorpus) -> bool:
-    """Whether the line speaks of this case: by a name or number, or by nothing but what its input says."""
+    """True if the line speaks of this case: by a name or number, or by nothing but what its input says."""
     if any(word in names or word.isdigit() for word in rare):
         return True
     answers = {word for answer in corpus.answers[number] for word in answer}

@@ -69,7 +69,7 @@ class TreeMap:
         return os.fsencode(mapped) if isinstance(name, bytes) else mapped
 
     def is_kept(self, relative: str) -> bool:
-        """Whether this path of the real tree has no copy in the shadow."""
+        """True if this path of the real tree has no copy in the shadow."""
         parts = relative.split("/")
         if "__pycache__" in parts:
             return False
@@ -85,7 +85,7 @@ class TreeMap:
 
 
 def inside(path: AnyStr, folder: AnyStr) -> bool:
-    """Whether a normalized path is `folder` or lies in it."""
+    """True if a normalized path is `folder` or lies in it."""
     return path.startswith(folder) and path[len(folder) : len(folder) + 1] in (
         ("", "/") if isinstance(path, str) else (b"", b"/")
     )
@@ -123,7 +123,7 @@ def _link_target(path: str) -> str | None:
 
 
 def exists(path: str) -> bool:
-    """Whether something, a dangling link included, lies at this very path."""
+    """True if something, a dangling link included, lies at this very path."""
     try:
         _lstat(path)
     except (OSError, ValueError):

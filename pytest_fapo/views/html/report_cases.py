@@ -145,7 +145,7 @@ def other_tests(data: ReportData) -> list[TestPair]:
 
 
 def two_sided(data: ReportData) -> bool:
-    """Whether there are traces of two trees to lay side by side."""
+    """True if there are traces of two trees to lay side by side."""
     return data.before is not None and data.after is not None
 
 

@@ -28,7 +28,7 @@ class ScoreRow:
     floor: float | None = None
     pipeline: str = ""
     share: bool = True
-    """Whether the figures are shares from 0 to 1; else they are in a metric's own unit."""
+    """True if the figures are shares from 0 to 1; else they are in a metric's own unit."""
 
     @property
     def delta(self) -> float | None:

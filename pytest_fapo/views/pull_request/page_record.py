@@ -64,7 +64,7 @@ class PullRequest(Record):
     base: str = ""
     """Name of what `changes` compares with: `main`."""
     written: bool = True
-    """Whether `--fapo-update-baseline` has written the baseline."""
+    """True if `--fapo-update-baseline` has written the baseline."""
     compared: str = ""
     """What `branch` compares with, in words: `the baseline of main`."""
     gone: list[str] = Field(default_factory=list)

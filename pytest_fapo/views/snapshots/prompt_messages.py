@@ -190,7 +190,7 @@ def placeholder_values(template: str, message: str) -> list[TextSpan] | None:
 
 
 def is_in(template: str, message: str) -> bool:
-    """Whether a prompt was sent: word for word, or most of its paragraphs however they are wrapped."""
+    """True if a prompt was sent: word for word, or most of its paragraphs however they are wrapped."""
     if placeholder_values(template, message) is not None:
         return True
     paragraphs = [

@@ -163,12 +163,12 @@ class SampleCall:
 
     @property
     def answer_is_known(self) -> bool:
-        """Whether equal digests mean equal answers: of vectors, pictures and sounds no text is recorded."""
+        """True if equal digests mean equal answers: of vectors, pictures and sounds no text is recorded."""
         return self.call.answer is not None or bool(answer_text(self.call)) or self.call.cache_hit
 
 
 def may_know(call: LLMCall, other: LLMCall) -> bool:
-    """Whether what `call` asks may depend on what `other` was answered; a stream is read while it lasts."""
+    """True if what `call` asks may depend on what `other` was answered; a stream is read while it lasts."""
     if other.streamed and other.start < call.start:
         return True
     return other is not call and other.end <= call.start

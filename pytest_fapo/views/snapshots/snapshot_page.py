@@ -143,7 +143,7 @@ def prompt_blocks(calls: Sequence[SampleCall], prompts: Sequence[Artifact]) -> l
 
 
 def was_sent(prompt: Artifact, texts: Sequence[str]) -> bool:
-    """Whether a prompt's text is a part of one of the texts."""
+    """True if a prompt's text is a part of one of the texts."""
     return any(is_in(prompt.text, text) for text in texts)
 
 

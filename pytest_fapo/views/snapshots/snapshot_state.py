@@ -93,7 +93,7 @@ def read_state(text: str) -> SnapshotState:
 
 
 def is_snapshot(text: str) -> bool:
-    """Whether the text ends as a snapshot of any version does."""
+    """True if the text ends as a snapshot of any version does."""
     return _comment(text) is not None
 
 
