@@ -16,7 +16,7 @@ from typing import Any
 VARIABLE = "FAPO_CASE_NETWORK"
 
 
-class NetworkRefused(BaseException):
+class ProgramNetworkRefused(BaseException):
     """A connection that `--fapo-cache=only` does not let through."""
 
     def __reduce__(self) -> Any:
@@ -34,7 +34,7 @@ def install(settings: dict[str, Any]) -> None:
     allowed, busy = hosts.AllowedHosts(settings["allow"]), threading.local()
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if event not in hosts.EVENTS or getattr(busy, "now", False):
+        if event not in hosts.NETWORK_EVENTS or getattr(busy, "now", False):
             return
         busy.now = True
         try:
@@ -47,7 +47,7 @@ def install(settings: dict[str, Any]) -> None:
             os.close(note)
         finally:
             busy.now = False
-        raise NetworkRefused(
+        raise ProgramNetworkRefused(
             f"--fapo-cache=only: a program of case {settings['case_id']!r} connected to {found[0]}; the "
             f'connection was refused. To let it through: allow_hosts = ["{found[0]}"] in [tool.fapo]'
         )
