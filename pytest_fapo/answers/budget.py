@@ -134,7 +134,7 @@ class SpendLedger:
             )
 
     def spending(self) -> Spending:
-        """What stands in the file by now, of everybody who shares it."""
+        """Return the spending in the file so far, of everybody who shares it."""
         with self._lock:
             return self._file.read().spending()
 
@@ -206,7 +206,7 @@ def _running_case() -> str:
 
 
 def _reserved(totals: SpendTotals) -> float:
-    """What the calls in flight will cost if each costs its model's mean."""
+    """Return the estimated cost of the calls in flight, each at its model's mean."""
     models = totals.models
     return sum(models[model].mean for model in totals.in_flight.values() if model in models)
 

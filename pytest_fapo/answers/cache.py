@@ -209,7 +209,7 @@ class AnswerCache:
 
 @dataclass(frozen=True)
 class CacheStats:
-    """What a cache holds."""
+    """The contents of a cache, in figures."""
 
     answers: int = 0
     bytes: int = 0

@@ -188,10 +188,10 @@ def _check_whole_text(answer: RecordedAnswer, redact: TextRedaction) -> None:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What an export has written."""
+    """The result of an export."""
 
     answers: int
-    """How many answers the file holds."""
+    """The number of answers in the file."""
     bytes: int
     """The file's size."""
     redacted: int = 0
@@ -203,7 +203,7 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What an import has brought."""
+    """The result of an import."""
 
     added: int
     """Answers that are new here."""

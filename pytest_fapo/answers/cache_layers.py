@@ -23,7 +23,7 @@ class LayeredCache:
         self.local = local
         self.layers = tuple(layers)
         self.problems: list[str] = []
-        """What went wrong with the local cache while a layer had the answer all the same."""
+        """The problems with the local cache when a layer had the answer anyway."""
 
     def get(self, key: str) -> RecordedAnswer | None:
         """The answer under `key`; None where no layer has one that can be used."""

@@ -37,11 +37,11 @@ class MalformedAnswer(FapoError):
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """What a provider returned, before it is read."""
+    """The unparsed answer of a provider."""
 
     text: str
     problem: str = ""
-    """Why the text must not be read although it is there: cut off, refused, filtered."""
+    """The reason why the text must not be read although it is there: cut off, refused, filtered."""
 
 
 def read_structured_answer(raw: RawAnswer, schema: type[Answer]) -> Answer:
@@ -134,7 +134,7 @@ class ProviderFailed(FapoError):
     def __init__(self, message: str, *, again: bool, unanswered: bool = True) -> None:
         super().__init__(message)
         self.again = again
-        """Whether a later request may succeed."""
+        """True if a later request may succeed."""
         self.unanswered = unanswered
         """False where the provider answered that the request itself cannot be served."""
 

@@ -26,7 +26,7 @@ from pytest_fapo.core.errors import ConfigError
 
 @dataclass(frozen=True)
 class OfflineRequest:
-    """What the pipeline asks the stand-in."""
+    """A request of the pipeline to the stand-in."""
 
     api: str
     """`chat.completions`, `responses`, `completions`, `embeddings`, `messages` or `other`."""

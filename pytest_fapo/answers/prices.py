@@ -1,4 +1,4 @@
-"""What a call costs, by the price tables that the library genai-prices ships with; nothing is fetched.
+"""Compute the cost of a call from the price tables that genai-prices ships with; nothing is fetched.
 
 A price is given only where the URL says who sells the answer. Models and hosts that the tables do not know
 have no price (None): tokens are shown then, never a guess.

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _OpenAIDialect:
-    """What a server understands; OpenAI's own at first, learned from its refusals (HTTP 400 and 422)."""
+    """The request options that a server supports; OpenAI's at first, learned from its refusals (HTTP 400 and
+    422).
+    """
 
     response_format: bool = True
     token_limit: str = "max_completion_tokens"

@@ -30,7 +30,7 @@ OnBehalfOf = Literal["pipeline", "test", "optimizer"]
 
 @dataclass
 class ModelSpending:
-    """What the answered calls of one model cost so far, in USD."""
+    """The cost of one model's answered calls so far, in USD."""
 
     calls: int = 0
     total: float = 0.0
@@ -52,7 +52,7 @@ class SpendTotals:
     budgeted: float = 0.0
     """USD that count against a budget: `cost`, and the list price where the cost is unknown."""
     refusals: list[str] = field(default_factory=list)
-    """Why each request that a limit kept back was not sent. What asked for it may have hidden that."""
+    """The reason for each request that a limit kept back. The code that sent it may have hidden the error."""
     unpriced: set[str] = field(default_factory=set)
     in_flight: dict[str, str] = field(default_factory=dict)
     """Model by the id of a request that was sent and has no end yet."""

@@ -14,7 +14,7 @@ from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
 _INHERITED: list[sqlite3.Connection | None] = []
 
 BAD_KEY = ""
-"""What a key that is no text is read as; never a key of ours."""
+"""The value returned for a key that is not a text; never a key of ours."""
 
 
 class BadRow(ValueError):
@@ -102,8 +102,9 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
             self._index_size = max(size, self._index_size)
 
     def outdated_by(self, form: int) -> int:
-        """How many answers have keys of an earlier form than `form`. The database then counts as one of
-        `form`, so that nobody hears of them twice."""
+        """Return the number of answers whose keys have an earlier form than `form`, and mark the database as
+        current, so that nobody hears of them twice.
+        """
         if self._con.execute("PRAGMA user_version").fetchone()[0] >= form:
             return 0
         count = self._con.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]

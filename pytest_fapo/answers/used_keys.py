@@ -1,4 +1,4 @@
-"""Which recorded answers the sessions of a project use: what an export needs, and no more."""
+"""Record which cached answers the sessions of a project use: an export needs those and no more."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def note_used_keys(
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
-    """What is noted; nothing where the file is missing or of another form."""
+    """Return the noted keys; an empty mapping if the file is missing or of another form."""
     try:
         document = json.loads((folder / _FILE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

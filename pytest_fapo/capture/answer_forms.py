@@ -1,4 +1,4 @@
-"""Whether an answer is whole and has the form of its endpoint: only such answers are worth recording.
+"""Check that an answer is whole and has the form of its endpoint; only such answers are recorded.
 
 A proxy's login page, an error in a 200, an empty list of choices: replaying one would turn a moment's
 trouble

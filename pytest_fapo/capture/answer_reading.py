@@ -1,4 +1,4 @@
-"""What an answer says: text, tool calls, finish reason, tokens; and which API and model it comes from."""
+"""Read an answer: text, tool calls, finish reason, tokens, and the API and model that it comes from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FINISH_REASONS = {
 
 @dataclass
 class AnswerReading:
-    """What could be read of an answer; fields that it does not have keep their defaults."""
+    """The parts of an answer that could be read; fields that it does not have keep their defaults."""
 
     answer: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list)
@@ -44,7 +44,7 @@ class AnswerReading:
 
 
 def answer_flaw(api: str, recorded: RecordedAnswer, *, exhausted: bool, asked: Any = None) -> str:
-    """Why a 2xx answer is not whole or not what its endpoint answers with, in words; empty for one that is.
+    """Return why a 2xx answer is incomplete or not of its endpoint's form, as text; empty for a good answer.
 
     Only what has no flaw is recorded, and only that is an answer of the model.
 

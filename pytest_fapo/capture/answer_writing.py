@@ -19,7 +19,7 @@ CREATED = 1_700_000_000
 
 @dataclass
 class ModelOutput:
-    """What a model said, whatever the API."""
+    """The output of a model, whatever the API."""
 
     text: str | None
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
@@ -36,7 +36,7 @@ class ResponseFrame:
 
 
 def word_count(text: str | None) -> int:
-    """How many words a text has."""
+    """Return the number of words in a text."""
     return len((text or "").split())
 
 

@@ -82,7 +82,7 @@ class ChildPrograms:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
     def on_event(self, event: str, args: Sequence[Any]) -> None:
-        """What the audit hook has seen."""
+        """Handle an event of the audit hook."""
         recorder = current_recorder()
         if recorder is not None and recorder.pipeline:
             name = _program(event, args)
@@ -102,13 +102,13 @@ class ChildPrograms:
         os.close(note)
 
     def refusals(self, recorder: Recorder) -> list[str]:
-        """Where the programs of this case wanted to connect to; each is given once."""
+        """Return the hosts that the programs of this case tried to connect to; each is listed once."""
         with self._lock:
             self._take_in()
             return self._refused.pop(self._tokens.get(recorder, ""), [])
 
     def warnings(self) -> list[str]:
-        """What a person should know, a sentence each."""
+        """Return the warnings for the user, one sentence each."""
         found = []
         if self.started:
             names = ", ".join(f"{name} x{count:,}" for name, count in self.started.most_common(5))

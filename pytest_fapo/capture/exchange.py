@@ -100,19 +100,19 @@ _MESSAGE_CHARACTERS = 80
 
 @dataclass
 class AnswerSource:
-    """What all requests of one process share."""
+    """The state shared by all requests of one process."""
 
     cache: Answers | None
     mode: CacheMode
     offline: StandIn | None = None
     ledger: Ledger | None = None
     remedy: str = "Run once with --fapo-cache=auto to record it."
-    """What to do about a question without an answer under `only`."""
+    """The advice for a question without a recorded answer under `only`."""
     flights: Flights = field(default_factory=Flights)
     refreshed: set[str] = field(default_factory=set)
     """Keys asked anew in this session under `refresh`."""
     problems: list[str] = field(default_factory=list)
-    """What went wrong with the cache, in words; calls go on without it."""
+    """The problems with the cache, as text; calls go on without it."""
 
     def look_up(self, key: str, *, own: bool = False) -> RecordedAnswer | None:
         """The recorded answer; with `own`, only one that was recorded here and came in no file."""
@@ -172,7 +172,8 @@ class Exchange:
         self._lock = Lock()
 
     def next_move(self, waited: Flight | None, *, alone: bool = False) -> RecordedAnswer | Flight | None:
-        """What to do now: replay an answer, wait for a flight, or (None) send the request as its leader.
+        """Return the next action: replay an answer, wait for a flight, or (None) send the request as its
+        leader.
 
         Args:
             waited: the flight that the driver has just waited for.
@@ -234,7 +235,7 @@ class Exchange:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """What is raised in the body is the request's end."""
+        """Record any exception raised in the body as the end of the request."""
         try:
             yield
         except BaseException as error:

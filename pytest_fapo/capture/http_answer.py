@@ -59,7 +59,7 @@ class RecordedAnswer:
 
     @classmethod
     def from_text(cls, text: str) -> RecordedAnswer:
-        """What `to_text` gave.
+        """Read the text that `to_text` returned.
 
         Raises:
             ValueError: the text is no recorded answer.
@@ -96,7 +96,7 @@ def chunk_to_json(chunk: bytes) -> str | dict[str, str]:
 
 
 def chunk_from_json(chunk: Any) -> bytes:
-    """What `chunk_to_json` gave.
+    """Read the value that `chunk_to_json` returned.
 
     Raises:
         ValueError, KeyError, TypeError: it is neither.

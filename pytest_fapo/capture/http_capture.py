@@ -56,7 +56,7 @@ class Capture:
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong with the cache, in words; the calls went on without it."""
+        """The problems with the cache, as text; the calls went on without it."""
         return list(dict.fromkeys([*self._desk.problems, *getattr(self._desk.cache, "problems", ())]))
 
     def install(self) -> None:

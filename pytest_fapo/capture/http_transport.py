@@ -123,7 +123,7 @@ async def _admitted(exchange: Exchange) -> None:
 
 
 def _patience_of(request: Any) -> float:
-    """How long the caller would wait for an answer of its own, in seconds."""
+    """Return the seconds that the caller would wait for an answer of its own."""
     timeout = (request.extensions.get("timeout") or {}).get("read")
     return float(timeout) if timeout else _READ_TIMEOUT
 

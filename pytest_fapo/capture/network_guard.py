@@ -189,7 +189,7 @@ class NetworkGuard:
             recorder.violations.append(NetworkRefused(_refusal_message(recorder, child, "a program of it ")))
 
     def on_event(self, event: str, args: Sequence[Any]) -> None:
-        """What the audit hook has seen."""
+        """Handle an event of the audit hook."""
         if getattr(_thread, "busy", False) or not concerned():
             return
         _thread.busy = True

@@ -49,7 +49,7 @@ def recording(recorder: Recorder) -> Iterator[Recorder]:
 
 @dataclass(frozen=True)
 class Replacements:
-    """What is different in one run; steps by key (`name`, or `name#2` for the second of that name)."""
+    """The replacements of one run; steps by key (`name`, or `name#2` for the second of that name)."""
 
     outputs: Mapping[str, Any]
     """The output of each step that is not to be run, as JSON data."""
@@ -122,7 +122,7 @@ class Recorder:
         self.by_test = False
         """True where the calls are a test's own, beside its run: to a model that judges the output."""
         self.stopped: CallStopped | None = None
-        """Where set, every further LLM call raises it (see `stop`)."""
+        """If set, every further LLM call raises it (see `stop`)."""
         self.late_violations: Callable[[Recorder], None] | None = None
         """Adds the refusals that are known only afterwards: those in processes that the run has started."""
         self._sample = sample
@@ -274,7 +274,7 @@ class Recorder:
         return self.violations[0] if self.violations else None
 
     def occurrence(self, question: str) -> int:
-        """Which time this run asks the identical question, 1 for the first: the lowest free number."""
+        """Return the lowest free number of this identical question in the run, 1 for the first."""
         with self._lock:
             taken = self._asked.setdefault(question, set())
             number = 1

@@ -21,7 +21,7 @@ class Flight:
 
     @property
     def answer(self) -> RecordedAnswer | None:
-        """What came of it; None while it is under way and when it failed."""
+        """The answer; None while it is under way and when it failed."""
         return self._end.result() if self._end.done() else None
 
     def land(self, answer: RecordedAnswer | None) -> None:

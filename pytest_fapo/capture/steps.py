@@ -23,7 +23,7 @@ class PreparedOutputs(Protocol):
 
 
 class StepRecorder(Protocol):
-    """What a step needs of the `Recorder`, which loads more than application code should pay for."""
+    """The part of `Recorder` that a step needs, without the imports that application code should not pay."""
 
     @property
     def limit(self) -> int: ...
@@ -331,7 +331,7 @@ def _asyncgen(open_span: OpenSpan, start: Callable[..., Any]) -> Callable[..., A
 
 
 class _StreamedOutput:
-    """What a generator step gave so far: its output. Pieces of text count as one text."""
+    """The output of a generator step so far. Pieces of text are joined to one text."""
 
     def __init__(self, span: _Span | None) -> None:
         self.span = span

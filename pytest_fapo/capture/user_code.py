@@ -1,4 +1,4 @@
-"""Which code is the user's, and which function of theirs makes an LLM call: a step by itself."""
+"""Tell the user's code from other code, and find the function that makes an LLM call: a step by itself."""
 
 from __future__ import annotations
 

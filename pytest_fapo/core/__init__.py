@@ -1,4 +1,4 @@
-"""What every room shares: the records that pass between rooms, the settings, errors, and plain text
+"""Shared by every other package: the records passed between them, the settings, errors, and plain text
 helpers.
 
 In: nothing of the package; this room imports no other. Out: one file for each arrow of the data flow

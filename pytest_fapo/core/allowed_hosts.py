@@ -28,7 +28,7 @@ _LOCAL = ("127.0.0.1", "::1")
 
 
 class Target(NamedTuple):
-    """Where a connection goes."""
+    """The destination of a connection."""
 
     host: str
     """Name or address; the path of a Unix socket."""
@@ -102,7 +102,7 @@ class AllowedHosts:
 
 
 def target_of(event: str, args: Sequence[Any]) -> tuple[Target, bool] | None:
-    """Where the audit event goes, and whether it only looks up a name; None where nothing leaves."""
+    """Return the event's destination, and True if it is only a name lookup; None if nothing leaves."""
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         port = args[1] if event == "socket.getaddrinfo" else None
         return _name(args[0], port)
@@ -117,7 +117,7 @@ NETWORK_EVENTS = frozenset(
 
 
 def peer_of(sock: Any) -> Target | None:
-    """Where an open connection goes; None for what is none of ours to judge."""
+    """Return the destination of an open connection; None for a connection that is not ours to judge."""
     try:
         if sock.family not in _FAMILIES:
             return None

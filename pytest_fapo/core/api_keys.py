@@ -11,7 +11,7 @@ from pathlib import Path
 from pytest_fapo.core.project_file import read_toml
 
 PLACEHOLDER_KEY = "offline-stand-in"
-"""What the provider's key variables hold while only a stand-in or the cache answers; it is nobody's key."""
+"""The value of the provider's key variables while only a stand-in or the cache answers; not a real key."""
 
 
 def key_in(variable: str) -> str:

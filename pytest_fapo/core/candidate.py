@@ -63,7 +63,7 @@ class Artifact(Record):
     """The whole file's text, the string's value, the parameter's value as JSON, or the function's source
     (decorators included, dedented)."""
     domain: Domain | None = None
-    """What a parameter may be; None for all other kinds."""
+    """The values that a parameter may take; None for all other kinds."""
 
 
 class Edit(Record):
@@ -124,7 +124,7 @@ class ReviewProblem(Record):
     check: str
     """Name of the check: `scope`, `placeholders`, `leakage`, `size`, `syntax`, `single-concern`, `no-op` …"""
     message: str
-    """What is wrong, where, and what would pass; never quotes a val or holdout case."""
+    """The problem, its location, and what would pass; never quotes a val or holdout case."""
     address: str = ""
     lines: list[int] = Field(default_factory=list)
     """The lines of the new text that are at fault, 1 for the first; empty where they are not known."""
@@ -164,7 +164,7 @@ class Verdict(Record):
     broken: list[str] = Field(default_factory=list)
     """Node ids that passed before and fail now; those of held-out cases are not named, only counted."""
     broken_hidden: int = 0
-    """How many held-out items are newly broken."""
+    """The number of held-out items that are newly broken."""
     inert: bool = False
     kept: str = ""
     """Id of the accepted candidate that this one's edits went into; it won its cases too."""
@@ -190,7 +190,7 @@ class Attempt(Record):
     replaced: list[Edit] = Field(default_factory=list)
     """The edits that the review blocked first, where the candidate is a revision of them."""
     objections: list[ReviewProblem] = Field(default_factory=list)
-    """Why it blocked them."""
+    """The problems for which it blocked them."""
     spending: Spending = Field(default_factory=Spending)
     duration: float = 0.0
 

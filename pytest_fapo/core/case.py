@@ -29,7 +29,7 @@ class Case(Record):
     label_set: str = ""
     """Names the labels of its source: equal for tests whose sources give the same cases the same labels."""
     origin: str = ""
-    """Where the case was read, `file:line` where a line is known; for messages only."""
+    """The location that the case was read from, `file:line` if a line is known; for messages only."""
 
     @property
     def key(self) -> str:

@@ -26,7 +26,7 @@ class Finding(Record):
     evidence: str
     """One sentence: what in the trace speaks for this step and category."""
     expected: JsonValue = None
-    """What the step (or the field) should have given, where known."""
+    """The right output of the step (or value of the field), if known."""
     actual: JsonValue = None
     field: str = ""
     """Dotted path of the output's field concerned, where there is one."""
@@ -82,11 +82,11 @@ class Intervention(Record):
     types: dict[str, str] = Field(default_factory=dict)
     """Step key to the `Step.output_type` of the outputs that this step gave elsewhere."""
     source: Literal["label", "sibling", "oracle", "resample"] = "label"
-    """Where the output comes from."""
+    """The source of the output."""
 
 
 class Diagnosis(Record):
-    """Where and why an evaluation fails, worst cluster first."""
+    """The locations and causes of an evaluation's failures, worst cluster first."""
 
     findings: list[Finding] = Field(default_factory=list)
     clusters: list[Cluster] = Field(default_factory=list)
@@ -95,4 +95,4 @@ class Diagnosis(Record):
     ceilings: dict[Level, float] = Field(default_factory=dict)
     """Level to the train score, 0 to 1, if every cluster up to that level were solved."""
     interventions: int = 0
-    """How many cases were run again with a step's output replaced."""
+    """The number of cases that were run again with a step's output replaced."""

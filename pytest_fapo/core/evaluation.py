@@ -30,7 +30,7 @@ class ItemResult(Record):
     test: str = ""
     """Node id without the parametrization."""
     repeat: int = 1
-    """Which of the case's `--fapo-repeats` runs this is, from 1."""
+    """The number of this run among the case's `--fapo-repeats`, from 1."""
     error_type: str = ""
     """Class name of the exception that failed the item."""
     scores: dict[str, float] = Field(default_factory=dict)
@@ -75,7 +75,7 @@ class Evaluation(Record):
     complete: bool = True
     """False where the run stopped before every selected item had a verdict."""
     stopped: str = ""
-    """Why an incomplete run stopped, in words."""
+    """The reason why an incomplete run stopped, as a sentence."""
     dropped_at: str = ""
     """Name of the stage after which a staged evaluation was dropped, else empty."""
     loaded_files: list[str] = Field(default_factory=list)
@@ -83,7 +83,7 @@ class Evaluation(Record):
     outside_files: list[str] = Field(default_factory=list)
     """Paths relative to the tree (`../data/x.csv`) that the tests looked for beside it and did not find."""
     notes: list[str] = Field(default_factory=list)
-    """What a person should know of the run: refused writes into the project, files read past its copy."""
+    """Notes for the user about the run: refused writes into the project, files read outside its copy."""
     duration: float = 0.0
 
     def in_split(self, split: Split) -> list[ItemResult]:
@@ -221,7 +221,7 @@ class Outage:
 
     @property
     def words(self) -> str:
-        """What the provider said, or the error of the connection: the most frequent of all."""
+        """The message of the provider, or the error of the connection: the most frequent of all."""
         said = Counter(
             (not each.rejected, each.words) for item in self.items for each in item.unanswered if each.words
         )
@@ -232,7 +232,7 @@ class Outage:
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """The recommended next step for the user."""
         if self.rejected:
             return "check the key, the account and the model's name, then run again"
         return "run again when it answers; what was answered is kept"

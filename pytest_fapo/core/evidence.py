@@ -1,4 +1,4 @@
-"""What a proposer sees: the cluster to fix, its cases and traces, what it may edit, earlier attempts."""
+"""The input of a proposer: the cluster to fix, its cases and traces, what it may edit, earlier attempts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Repair(Record):
     broken: list[EvidenceCase]
     """The train cases that passed before and fail with it, with their traces under the candidate."""
     broken_val: int = 0
-    """How many val cases broke; which ones is not told."""
+    """The number of val cases that broke; their names are withheld."""
     broken_holdout: bool = False
 
 
@@ -52,12 +52,12 @@ class Evidence(Record):
     sources: dict[str, str] = Field(default_factory=dict)
     """Path to text of the pipeline's Python files, for reading; only artifacts may be edited."""
     demonstrations: Literal["made", "train", "off"] = "made"
-    """Whether examples may be added, and whether they may quote train cases."""
+    """The permitted source of added examples: made up (made), also train cases (train), none (off)."""
     max_demonstrations: int = 8
     creatable: list[str] = Field(default_factory=list)
     """Patterns of the scope for which new prompt files may be created."""
     escalation: str = ""
-    """Why the levels below `level` were left, with figures; empty at the lowest."""
+    """The reason why the levels below `level` were left, with figures; empty at the lowest."""
 
     def failing(self) -> list[EvidenceCase]:
         """The cases of the cluster, in order."""

@@ -51,7 +51,7 @@ class GateProblem(Record):
     message: str
     """One sentence a tired person understands."""
     command: str = ""
-    """What to type, where something can be typed."""
+    """The command that solves the problem, if there is one."""
     fails: bool = True
     """False for what is only said."""
     path: str = ""
@@ -98,7 +98,7 @@ class SplitScore(Record):
     """0 to 1 for shares of passing items; in the metric's own unit for metrics; None without a baseline."""
     after: float | None
     floor: float | None = None
-    """What `--fapo-min-score` asks for."""
+    """The minimum score that `--fapo-min-score` requires."""
 
 
 class GateResult(Record):

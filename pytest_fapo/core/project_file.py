@@ -1,4 +1,4 @@
-"""Where `[tool.fapo]` stands, and for which tests. Standard library only: start-up needs it."""
+"""Find `[tool.fapo]` and the tests that it applies to. Standard library only: start-up needs it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SettingsFiles:
     rootpath: Path
     """pytest's rootdir."""
     start: Path
-    """Where pytest was started."""
+    """The folder in which pytest was started."""
     named: bool = False
     """True if the configuration file was named on the command line (`-c`)."""
     _known: dict[Path, bool] = field(default_factory=dict, compare=False, repr=False)
@@ -91,7 +91,7 @@ class SettingsFiles:
 
 @dataclass(frozen=True)
 class SettingsHome:
-    """Where a project's files are, with the settings that hold for it."""
+    """The folder of a project's files, with the settings that apply to it."""
 
     file: Path | None
     """The file with `[tool.fapo]`; None where there is none."""

@@ -23,7 +23,7 @@ _EXPECTED = "expected bounds ('1..20', '0..1', '1..') or choices ('gpt-4o-mini |
 
 
 class ScopeEntry(NamedTuple):
-    """What one entry of the scope stands for; path and name may hold `fnmatch` patterns."""
+    """One entry of the scope; path and name may hold `fnmatch` patterns."""
 
     text: str
     """As it stands in the settings."""

@@ -13,7 +13,7 @@ from pytest_fapo.core.project_file import SettingsHome, project_file, read_toml
 from pytest_fapo.core.scope import Scope, SettingsSection
 
 PROVIDERS = ("openai", "anthropic", "command")
-"""What stands before the colon of a proposer of ours."""
+"""The built-in proposers' names before the colon."""
 
 CacheMode = Literal["auto", "refresh", "only", "off"]
 
@@ -27,7 +27,7 @@ Demonstrations = Literal["made", "train", "off"]
 
 
 class ProviderSettings(SettingsSection):
-    """How the optimizer reaches one provider, where that differs from the SDK's own environment variables."""
+    """The optimizer's access to one provider, if it differs from the SDK's own environment variables."""
 
     base_url: str | None = None
     api_key_env: str | None = None
@@ -50,7 +50,7 @@ class OfflineSettings(SettingsSection):
 
 
 class CommandSettings(SettingsSection):
-    """How a coding agent (`command:`) is run."""
+    """The settings for running a coding agent (`command:`)."""
 
     time_limit: float = Field(default=600.0, gt=0)
     """Seconds until the program is ended."""
@@ -81,8 +81,9 @@ class Settings(SettingsSection):
     endpoints: list[str] = Field(default_factory=list)
     """Further URL path endings that are LLM endpoints."""
     allow_hosts: list[str] = Field(default_factory=list)
-    """Where cases may connect to under `--fapo-cache=only`: `host`, `host:port`, with `*`, or the path of a
-    Unix socket."""
+    """The hosts that cases may connect to under `--fapo-cache=only`: `host`, `host:port`, with `*`, or the
+    path of a Unix socket.
+    """
     redact: list[str] = Field(default_factory=list)
     """Regular expressions; what they match never reaches a trace, the cache's index or a report."""
     llm: dict[Literal["openai", "anthropic"], ProviderSettings] = Field(default_factory=dict)
@@ -96,7 +97,7 @@ class Settings(SettingsSection):
     """Seconds that one case may take."""
     target: float | None = Field(default=None, gt=0, le=1)
     policy: Policy = "strict"
-    """How the gate decides; see docs/gate.md."""
+    """The gate's rule for decisions; see docs/gate.md."""
     margin: float = Field(default=0.05, ge=0, lt=1)
     """Policy `paired`: by how much a val score may seem to fall before it counts as a loss."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
@@ -106,10 +107,11 @@ class Settings(SettingsSection):
     guarded: dict[str, float] = Field(default_factory=dict)
     """Graded metric to the amount by which its mean over a split may fall; all metrics not named: 0."""
     repeats: int = Field(default=1, ge=1, le=100)
-    """How often each case is run in an evaluation."""
+    """The number of times that each case is run in an evaluation."""
     demonstrations: Demonstrations = "made"
-    """Whether examples may be added to prompts: made up (made), also quoted from train cases (train), none
-    (off)."""
+    """The permitted source of examples in prompts: made up (made), also quoted from train cases (train), none
+    (off).
+    """
     max_demonstrations: int = Field(default=8, ge=1, le=64)
     """Examples that one prompt may hold."""
     candidate_time_limit: float | None = Field(default=None, gt=0)
@@ -117,7 +119,7 @@ class Settings(SettingsSection):
     parallel: int = Field(default=2, ge=1, le=16)
     """Candidates evaluated side by side."""
     holdout_looks: int = Field(default=30, ge=1)
-    """How often one run may ask the held-out cases; each look wears them out a little."""
+    """The number of times one run may evaluate the held-out cases; each look wears them out a little."""
     prune_calls: int | None = Field(default=None, ge=0)
     """LLM calls for finding out which accepted rules are not needed; None: as many as an evaluation makes."""
     interventions: int = Field(default=24, ge=0)

@@ -1,4 +1,4 @@
-"""What LLM calls cost: counts, tokens and US dollars, as a record and as text."""
+"""The cost of LLM calls: counts, tokens and US dollars, as a record and as text."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Spending(Record):
         )
 
     def __sub__(self, earlier: Spending) -> Spending:
-        """What was spent since `earlier`, a state of the same account."""
+        """Return the spending since `earlier`, a state of the same account."""
         return Spending(
             calls=self.calls - earlier.calls,
             cache_hits=self.cache_hits - earlier.cache_hits,
@@ -66,7 +66,7 @@ def tokens_text(spending: Spending) -> str:
 
 
 def cost_text(spending: Spending) -> str:
-    """What the sent calls cost; where a model has no known price it is named, never guessed at."""
+    """Return the cost of the sent calls as text; a model with no known price is named, never guessed at."""
     if not spending.calls:
         return "nothing: no call was sent"
     unknown = listing(spending.unpriced_models)

@@ -1,4 +1,4 @@
-"""What happened when a pipeline ran a case: its steps, its LLM calls, and the tools that the models used.
+"""The record of one pipeline run on a case: its steps, its LLM calls, and the tools that the models used.
 
 Tool calls and their results are read from the messages in which models ask for them and get them.
 """
@@ -35,7 +35,7 @@ class Usage(Record):
         )
 
     def __sub__(self, earlier: Usage) -> Usage:
-        """What came to `earlier` since."""
+        """Return the usage added since `earlier`."""
         return Usage(**{name: getattr(self, name) - getattr(earlier, name) for name in Usage.model_fields})
 
 
@@ -130,7 +130,7 @@ class Step(Record):
 
 
 class Trace(Record):
-    """What happened when a pipeline ran one case."""
+    """The record of one pipeline run on one case."""
 
     pipeline: str
     case_id: str
@@ -195,11 +195,11 @@ class ToolUse(Record):
     name: str
     arguments: JsonValue = None
     result: JsonValue = None
-    """What the model was told; None where it was told nothing."""
+    """The result that the model received; None if it received none."""
     answered: bool = False
     """True if the model was told a result."""
     error: ToolError | None = None
-    """What kind of failure the result reports, if it does."""
+    """The kind of failure that the result reports, if any."""
     call: int = -1
     """Index in the calls that were read of the one whose answer asked for it; -1 where only messages do."""
 
@@ -266,7 +266,7 @@ def _noted(
 
 
 def _conversation(call: LLMCall) -> str:
-    """What the messages of one agent loop have in common: those before the model's first turn."""
+    """Return the key that the messages of one agent loop share: those before the model's first turn."""
     opening: list[Any] = []
     for message in call.messages:
         if isinstance(message, dict) and (message.get("role") == "assistant" or "call_id" in message):

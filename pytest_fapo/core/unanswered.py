@@ -48,7 +48,7 @@ class Unanswered(Record):
     reason: str
     """In a few words, equal for equal faults: `HTTP 500`, `connection refused`, `time-out` ..."""
     words: str = ""
-    """What the provider said, or the error of the connection."""
+    """The message of the provider, or the error of the connection."""
     model: str = ""
     url: str = ""
     rejected: bool = False

@@ -82,7 +82,7 @@ class Proposer(Protocol):
 
 
 class ProposerDefaults:
-    """What a proposer may offer beyond `Proposer`; the loop asks for these methods where they are."""
+    """The optional methods of a proposer beyond `Proposer`; the loop calls those that exist."""
 
     def begin(self, cases: Sequence[Case]) -> None:
         """Called once, before the first `propose`, with the cases of all splits.

@@ -77,7 +77,7 @@ def _brought_in(change: EditedText) -> list[tuple[str, int]]:
 
 
 def _meant(change: EditedText, text: str) -> Iterator[str]:
-    """What a text says once it is read: escapes in data files and in the strings of code."""
+    """Yield the readings of a text: escapes in data files and in the strings of code."""
     if change.artifact.kind == "function":
         yield from _literals(text)
         return

@@ -137,7 +137,7 @@ def _tags(text: str) -> list[str]:
 
 
 def _left_open(text: str) -> str:
-    """Why the template cannot be rendered; empty where nothing speaks against it."""
+    """Return why the template cannot be rendered; empty if nothing speaks against it."""
     rest = _EXPRESSION.sub("", _TAG.sub("", _COMMENT.sub("", text)))
     for mark in ("{%", "%}", "{{", "{#"):
         if mark in rest:
@@ -153,7 +153,7 @@ def _left_open(text: str) -> str:
 
 
 def _by_jinja(text: str) -> str:
-    """What the real Jinja says, where the user's environment has it."""
+    """Return the error of the real Jinja, if the user's environment has it."""
     try:
         jinja2 = importlib.import_module("jinja2")
     except ImportError:
@@ -224,7 +224,7 @@ def with_placeholders(path: str, before: str, after: str, names: Set[str]) -> st
 
 
 def template_problems(path: str, before: str, after: str) -> Iterator[str]:
-    """What keeps `after` from being filled in the way `before` was; each says what would pass.
+    """Yield the reasons why `after` cannot be filled in like `before`; each says what would pass.
 
     The template language is read off `before` (and the file's name): Jinja, `str.format`, or braces that
     are replaced one by one; `$x` and `%(x)s` beside any of them.

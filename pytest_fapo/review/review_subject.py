@@ -1,4 +1,4 @@
-"""What a check reads: the candidate, the texts it changes, and everything that is known beside it."""
+"""The input of a check: the candidate, the texts it changes, and everything that is known beside it."""
 
 from __future__ import annotations
 

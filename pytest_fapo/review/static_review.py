@@ -22,10 +22,10 @@ from pytest_fapo.review.structured_prompts import syntax
 from pytest_fapo.source.artifact_store import ArtifactStore
 
 ENTRY_CHECKS: tuple[ReviewCheck, ...] = (protected, scope, fresh)
-"""Whether the edits can be related to the project at all."""
+"""Checks that the edits can be related to the project at all."""
 
 FIRST_CHECKS: tuple[ReviewCheck, ...] = (no_op, single_concern, size, params, readable)
-"""Whether there is something to look at, of a size that can be looked at."""
+"""Checks that there is a change of a reviewable size."""
 
 CHECKS: tuple[ReviewCheck, ...] = (invisible, placeholders, syntax, rewriting, demonstrations, leakage)
 

@@ -16,7 +16,9 @@ from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
 
 def structured_problems(path: str, before: str, after: str) -> Iterator[str]:
-    """Why `after` is no longer the document that `before` was; nothing where `before` did not parse."""
+    """Yield the reasons why `after` is no longer the document that `before` was; none if `before` did not
+    parse.
+    """
     parse = _parser(PurePosixPath(path).suffix.lower())
     if parse is None:
         return
@@ -92,7 +94,7 @@ _WORDED = frozenset(("description", "summary", "when_to_use", "when-to-use", "ar
 
 
 def front_matter_problems(path: str, before: str, after: str) -> Iterator[str]:
-    """Why an agent would no longer read the file as the same skill.
+    """Yield the reasons why an agent would no longer read the file as the same skill.
 
     Args:
         path: only Markdown files have front matter.

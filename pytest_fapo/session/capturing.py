@@ -97,7 +97,7 @@ def _missing(module: str) -> bool:
 
 @dataclass(frozen=True)
 class CapturePlan:
-    """Where answers are cached and what the calls of this process may spend."""
+    """The location of cached answers and the budget for the calls of this process."""
 
     cache_folder: Path
     mode: CacheMode
@@ -196,7 +196,7 @@ class Capturing:
         )
 
     def warnings(self) -> list[str]:
-        """What a person should know of tracing and capture, a sentence each."""
+        """Return the warnings about tracing and capture, one sentence each."""
         children = self.network.children.warnings() if self.network is not None else []
         found = [
             *session_warnings(self._steps, self.tracer, self.capture),
@@ -267,7 +267,7 @@ def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
 
 
 def _remedy(plan: CapturePlan) -> str:
-    """What to do about a question that nothing recorded answers."""
+    """Return the advice for a question that no recorded answer matches."""
     record = "Run once with --fapo-cache=auto to record it"
     files = [*plan.cache_files, *plan.missing_files]
     if not files:
@@ -293,7 +293,7 @@ def ledger(
     who: Literal["pipeline", "optimizer"] = "pipeline",
     warn: Callable[[str], None] | None = None,
 ) -> Ledger | None:
-    """What keeps the budget of a plan; None where nothing is counted."""
+    """Return the ledger of a plan's budget; None if nothing is counted."""
     if plan.spend_file is None:
         return None
     from pytest_fapo.answers.budget import SpendLedger

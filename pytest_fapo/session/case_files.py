@@ -30,7 +30,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""What a file of a Unicode encoding may begin with; the longer marks first."""
+"""The byte order marks of the Unicode encodings; the longer marks first."""
 
 _LIST_KEYS = ("cases", "tests")
 """Keys whose list is that of the cases, whatever else the document holds; `tests` is promptfoo's."""

@@ -45,14 +45,14 @@ class BoundCase:
 
 
 class CaseRules(NamedTuple):
-    """What a test's cases go by where its `cases` does not say."""
+    """The defaults for a test's cases that its `cases` does not set."""
 
     pipeline: str
     """Name of the pipeline fixture."""
     timeout: float | None
     """Seconds per case."""
     repeats: int
-    """How often each case is run."""
+    """The number of times each case is run."""
 
 
 class CaseBinder:

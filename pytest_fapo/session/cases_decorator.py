@@ -22,7 +22,7 @@ MARK = "fapo_cases"
 
 @dataclass(frozen=True)
 class CaseSource:
-    """What `@fapo.cases` was given; the rows themselves are read at collection."""
+    """The arguments of `@fapo.cases`; the rows themselves are read at collection."""
 
     source: Source
     pipeline: str | None = None

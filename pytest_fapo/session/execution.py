@@ -43,14 +43,14 @@ class Execution:
     output: Any = None
     error: BaseException | None = None
     traceback: TracebackType | None = None
-    """Where the error was raised, beginning in the user's code."""
+    """The traceback of the error, beginning in the user's code."""
     trace: Trace | None = None
     uncopied: str = ""
-    """Why the output of a shared run cannot be copied; empty where it can."""
+    """The reason why the output of a shared run cannot be copied; empty if it can."""
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
-    """What fixtures have set in context variables; no run sees what another one sets."""
+    """The context variables that fixtures have set; no run sees the values that another one sets."""
     printed: RunOutput | None = None
-    """Where output and logs are kept for the test's own turn; None where they go their usual way."""
+    """The output and logs kept for the test's own turn; None if they go their usual way."""
     done: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -123,7 +123,7 @@ class Execution:
 
 
 def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """What the pipeline is called with, in words."""
+    """Return the pipeline's arguments as text."""
     if arguments:
         kind = type(arguments[0]).__name__
         return f"the case has one input without a name, a value of type {kind}, passed as the only argument"

@@ -125,7 +125,7 @@ class Executor:
             RUN_OUTPUT.reset(token)
 
     def returned(self, execution: Execution) -> Any:
-        """What its function returns, called on a thread that can be left when the run's time is up.
+        """Return the function's result, called on a thread that can be left when the run's time is up.
 
         An error, and the end of its time, end the execution.
         """
@@ -258,7 +258,7 @@ class _ExecutorSlot:
 
 
 async def recorded(execution: Execution, result: Any) -> Any:
-    """What an awaitable gives, with what happens meanwhile on the execution's record."""
+    """Return the result of an awaitable; what happens meanwhile goes on the execution's record."""
     RUN_OUTPUT.set(execution.printed)
     with recording(execution.recorder):
         return await awaited_value(result)

@@ -1,4 +1,4 @@
-"""What the plugin keeps for one pytest session in which it is in use."""
+"""The state that the plugin keeps for one pytest session in which it is in use."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FapoSession:
         self._further_keys: dict[str, list[str]] = {}
         self.plan = child_plan(config) or plan or default_plan(config, self)
         self.expected_items: int | None = None
-        """How many items must leave a result, where that is not pytest's own count (under xdist)."""
+        """The number of items that must leave a result, if it is not pytest's own count (under xdist)."""
         self.runs = Runs(options.fapo_concurrency or self.settings.concurrency, self.recorder)
         self._traced: set[str] = set()
         self._made: dict[str, Trace | None] = {}
@@ -122,7 +122,7 @@ class FapoSession:
                 reporter.write_line(f"fapo: {sentence}")
 
     def warnings(self) -> list[str]:
-        """What a person should know of this session although its tests ran."""
+        """Return the warnings of this session although its tests ran."""
         return [*(self._capturing.warnings() if self._capturing is not None else ()), *self.runs.remarks()]
 
     def optimizer_ledger(self) -> Ledger | None:
@@ -176,7 +176,7 @@ class FapoSession:
     # --- records --------------------------------------------------------------------------------------
 
     def state_of(self, item: pytest.Item) -> ItemState:
-        """What is gathered of the item, made afresh when its set-up begins."""
+        """Return the state of the item; a new one is made when its set-up begins."""
         state: ItemState | None = item.stash.get(RESULT_KEY, None)
         return state or self.begin(item)
 

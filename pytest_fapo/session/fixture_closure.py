@@ -54,7 +54,7 @@ Identity = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Blocker:
-    """What keeps an item's run from starting before the item's own turn."""
+    """The reason why an item's run cannot start before the item's own turn."""
 
     what: str
     """As in `fixture 'staging' (conftest.py)`."""
@@ -63,7 +63,7 @@ class Blocker:
 
 @dataclass(frozen=True)
 class _Resolved:
-    """What holds for all items of one test function."""
+    """The facts shared by all items of one test function."""
 
     definitions: dict[str, list[Any]]
     """Name to the definitions that are used for it: the nearest, and those that it overrides and asks for.
@@ -113,7 +113,7 @@ class Closure:
         self.feeds_fixtures = resolved.feeds_fixtures
         """True if a fixture of the item depends on its run."""
         self.blocker = resolved.blocker
-        """What can differ between this item's turn and that of another one; None where nothing can."""
+        """A difference between this item's turn and that of another one; None if nothing can differ."""
 
     @property
     def pipeline_definition(self) -> Any:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_fapo.core.trace import Trace
 
 _KEPT = frozenset({"id", "split", "origin"})
-"""What tells cases apart."""
+"""The fields that identify a case."""
 
 _EXPLANATION_LINES = 12
 
@@ -128,7 +128,7 @@ def _shorten(text: str) -> str:
 
 
 _REFUSED = tuple(f"{kind.__name__}:" for kind in (CacheMiss, BudgetExceeded))
-"""How the record of a call begins its error where the call was never sent."""
+"""The beginnings of a call's recorded error if the call was never sent."""
 
 
 def session_spending(evaluation: Evaluation) -> Spending:

@@ -29,7 +29,7 @@ _COMMANDS = {
 
 
 class Packages:
-    """Which `[tool.fapo]` holds for which test.
+    """Find the `[tool.fapo]` that applies to each test.
 
     Args:
         config: pytest's.
@@ -51,9 +51,11 @@ class Packages:
         places = [argument_path(argument, self._start) for argument in config.args]
         skipped = config.getini("norecursedirs")
         self.home: SettingsHome = find_settings_home(self._files, places, below=True, skipped=skipped)
-        """Where the settings are that hold for the whole session."""
+        """The location of the settings that apply to the whole session."""
         self.problem = self._conflict(self.home.several) if self.command and self.home.several else None
-        """Why the command cannot work on these tests; known when they are collected, if not before."""
+        """The reason why the command cannot work on these tests; known when they are collected, if not
+        before.
+        """
         self.main: Settings = home_settings(self.home)
         """The settings that hold for the whole session."""
         self._read: dict[Path | None, Settings] = {self.home.file: self.main}
@@ -149,7 +151,7 @@ class Packages:
 
 
 def settings_files(config: pytest.Config) -> SettingsFiles:
-    """What finds the files of settings of a session."""
+    """Return the finder of a session's settings files."""
     named = bool(getattr(config.known_args_namespace, "inifilename", None))
     return SettingsFiles(config.inipath, config.rootpath, config.invocation_params.dir, named)
 

@@ -61,7 +61,7 @@ def pipeline_name(closure: Closure) -> str:
 
 
 def _parameter_label(closure: Closure, parameter: str) -> str:
-    """How pytest calls the value of a parameter, or close to it."""
+    """Return pytest's name for the value of a parameter, or one close to it."""
     item: Any = closure.item
     value, index = item.callspec.params[parameter], item.callspec.indices.get(parameter, 0)
     given = _given_id(closure, parameter, value, index)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ItemNotes:
-    """What one pytest item leaves for its record while it runs."""
+    """The notes that one pytest item leaves for its record while it runs."""
 
     case: Case | None = None
     pipeline: str | None = None
@@ -29,7 +29,7 @@ class ItemNotes:
     execution: Execution | None = None
     """The item's run, once it is over."""
     output: Any = None
-    """What the pipeline returned, this item's own copy."""
+    """The pipeline's return value, this item's own copy."""
     perform: Callable[[], None] | None = None
     """Runs the pipeline, where the item asks for `run` and it has not run yet."""
     error_seen: bool = False
@@ -93,7 +93,7 @@ class Run:
 
     @property
     def output(self) -> Any:
-        """What the pipeline returned. Raises what it raised."""
+        """The pipeline's return value. Raises what the pipeline raised."""
         __tracebackhide__ = True
         self.raise_error()
         return self._notes.output

@@ -1,4 +1,4 @@
-"""What runs print, log and warn while they are under way together, kept until their own test's turn."""
+"""Keep the prints, logs and warnings of concurrent runs until their own test's turn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 
 class RunOutput:
-    """What one run has printed, logged and warned, in order."""
+    """The prints, logs and warnings of one run, in order."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[str, Any]] = []
@@ -38,7 +38,7 @@ class RunOutput:
 
 
 RUN_OUTPUT: ContextVar[RunOutput | None] = ContextVar("pytest_fapo_printed", default=None)
-"""Where the running code's output is kept; None where it goes its usual way."""
+"""The store of the running code's output; None if output goes its usual way."""
 
 
 @contextmanager

@@ -58,7 +58,9 @@ class Runs:
         self._executor.close()
 
     def remarks(self) -> list[str]:
-        """Why runs happened one at a time, and other things that a person should know, a sentence each."""
+        """Return the reasons why runs happened one at a time, and other remarks for the user, one sentence
+        each.
+        """
         found = []
         if self._alone is not None:
             remedy = f"; {self._alone.remedy}" if self._alone.remedy else ""

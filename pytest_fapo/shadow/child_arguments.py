@@ -162,7 +162,7 @@ def _seeds(config: pytest.Config) -> list[str]:
 
 
 def _suite(config: pytest.Config) -> list[str]:
-    """What `testpaths` names, else the whole project: absolute paths."""
+    """Return the paths that `testpaths` names, else the whole project: absolute paths."""
     paths: list[str] = []
     for pattern in config.getini("testpaths"):
         paths += sorted(glob.glob(os.path.join(config.rootpath, pattern), recursive=True))

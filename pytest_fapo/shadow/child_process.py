@@ -69,7 +69,7 @@ def tree_map(shadow: ShadowTree) -> TreeMap:
 
 
 def working_folder(shadow: ShadowTree, request: EvaluationRequest) -> Path:
-    """Where the tests run: the folder of the shadow that corresponds to the user's own."""
+    """Return the folder in which the tests run: the shadow's counterpart of the user's working folder."""
     place = Path(os.path.normpath(shadow.path / request.cwd))
     if not place.is_relative_to(shadow.area):
         place = Path(os.path.normpath(shadow.root / request.cwd))
@@ -211,7 +211,7 @@ class ChildProcess:
         return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
 
     def noted(self, kind: str) -> list[str]:
-        """What the guard noted under this word, each once, in order."""
+        """Return the guard's notes of this kind, each once, in order."""
         try:
             text = self.log.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError:

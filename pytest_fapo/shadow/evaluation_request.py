@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do: arguments, stages, limits, watched files."""
+"""The request for an evaluation: arguments, stages, limits, watched files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class EvaluationStage(Record):
 
 
 class Allotment(Record):
-    """What one evaluation may spend; None for no limit."""
+    """The spending limits of one evaluation; None for no limit."""
 
     max_calls: int | None = None
     """LLM calls that are really sent."""
@@ -49,7 +49,8 @@ class EvaluationRequest(Record):
     cache_files: list[str] = Field(default_factory=list)
     """Exported caches that are read below the local one, absolute paths."""
     spend_file: str = ""
-    """Where the child notes what it spends; its `Evaluation.spending` is what was added to this file."""
+    """The file in which the child notes its spending; `Evaluation.spending` is what was added to this file.
+    """
     allotment: Allotment = Field(default_factory=Allotment)
     watch: list[str] = Field(default_factory=list)
     """Relative POSIX paths of the files of which the evaluation must say whether they were read."""

@@ -1,4 +1,4 @@
-"""Whether the unpatched copy gives the same verdicts as the user's own tree, and if not, why."""
+"""Check that the unpatched copy has the same verdicts as the user's own tree, and if not, why."""
 
 from __future__ import annotations
 

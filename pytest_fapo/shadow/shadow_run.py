@@ -20,7 +20,7 @@ from pytest_fapo.shadow.shadow_tree import ShadowTree
 
 
 class GatheredResults:
-    """What the child has said so far.
+    """The child's reports so far.
 
     Args:
         shadow: the tree that it runs in; its path is told back as the real one.
@@ -103,7 +103,7 @@ _NAMED = 5
 
 
 def explain_ending(gathered: GatheredResults, returncode: int, output: str) -> str:
-    """Why the run is incomplete; empty for a complete one.
+    """Return why the run is incomplete; empty for a complete one.
 
     Args:
         gathered: what the child has reported.

@@ -214,7 +214,7 @@ class ShadowTree:
                 self._write(path, self.content(path), self._stamps.next())
 
     def content(self, path: str) -> bytes:
-        """What stands in this file of the tree, whatever a test wrote into it."""
+        """Return the content of this file in the tree, whatever a test wrote into it."""
         applied = self._applied.get(path)
         return self._pristine[path] if applied is None else applied
 

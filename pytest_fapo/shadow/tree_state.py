@@ -1,4 +1,4 @@
-"""What a project's files hold at one moment, and which of them hold something else at another."""
+"""Record the contents of a project's files at one moment, and find the files that differ at another."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _written_here(root: Path, files: Iterable[str]) -> list[str]:
 
 
 def _kind(path: str) -> tuple[str, str]:
-    """What tests that read all files of a kind go by: the folder in the project, and the suffix."""
+    """Return the key of tests that read all files of a kind: the folder in the project, and the suffix."""
     place = PurePosixPath(path)
     return (place.parts[0] if len(place.parts) > 1 else "", place.suffix)
 
@@ -173,7 +173,7 @@ def _processes() -> Iterator[Path]:
 
 
 class _Opened:
-    """What another process of the user has open: the pipes it reads, and what it only writes."""
+    """The files that another process of the user has open: the pipes it reads, and those it only writes."""
 
     def __init__(self, folder: Path) -> None:
         self.reads: set[Identity] = set()

@@ -15,7 +15,9 @@ Ignored = Callable[[str, bool], bool]
 
 
 def ignored_in(folder: Path) -> Ignored:
-    """What git ignores below `folder`; read from the .gitignore files where git cannot be asked."""
+    """Return the files that git ignores below `folder`, read from the .gitignore files if git cannot be
+    asked.
+    """
     return _asked_git(folder) or _by_rules(folder)
 
 

@@ -175,7 +175,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)", re.I)
 
 
 def creation_problem(root: Path, path: str, files: Iterable[str]) -> str:
-    """Why no file can be created at `path`; empty where one can.
+    """Return the reason why no file can be created at `path`; empty if one can.
 
     Args:
         root: the project's folder.

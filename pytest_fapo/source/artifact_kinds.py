@@ -41,7 +41,7 @@ _TESTS = re.compile(r"(.*/)?(test_[^/]*|[^/]*_test|conftest)\.py")
 
 
 class FoundPiece(NamedTuple):
-    """What a kind finds in one file; `reason` says why a piece that is there cannot be edited."""
+    """A piece found in a file; `reason` says why a piece that is there cannot be edited."""
 
     name: str
     text: str = ""
@@ -54,7 +54,7 @@ class ArtifactForm(Protocol):
 
     kind: ArtifactKind
     noun: str
-    """What one is called in messages."""
+    """The name of this kind in messages."""
 
     def handles(self, path: str, name: str, level: Level) -> bool:
         """True if addresses of this form belong to this kind."""

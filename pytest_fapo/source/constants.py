@@ -25,14 +25,14 @@ class StringBinding(NamedTuple):
 
     name: str
     value: str = ""
-    """What the name holds at run time; empty where `reason` is given."""
+    """The value of the name at run time; empty if `reason` is set."""
     reason: str = ""
-    """Why it cannot be edited; empty where it can."""
+    """The reason why it cannot be edited; empty if it can."""
     literal: ast.Constant | None = None
     statement: ast.stmt | None = None
     wrappers: tuple[Wrapper, ...] = ()
     expression: ast.expr | None = None
-    """What the name is bound to, where it is bound once and by itself."""
+    """The expression that the name is bound to, if it is bound once and by itself."""
 
 
 class ParsedModule(NamedTuple):
@@ -142,7 +142,7 @@ def _holds(data: bytes, path: str, name: str, value: str) -> bool:
 
 
 def surroundings_of(source: SourceText, statement: ast.stmt, start: int) -> Surroundings:
-    """What the place of a literal, which begins at `start`, asks of its spelling."""
+    """Return the constraints on the spelling of a literal that begins at `start`."""
     line = split_lines(source.text)[statement.lineno - 1]
     indent = line[: len(line) - len(line.lstrip(" \t\f"))]
     before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[:start])
@@ -271,7 +271,7 @@ class Wrapper(NamedTuple):
 
 
 def apply_all(wrappers: list[Wrapper], value: str) -> str:
-    """What the expression gives for a literal with `value`; wrappers are listed innermost first."""
+    """Return the expression's value for a literal with `value`; wrappers are listed innermost first."""
     for wrapper in wrappers:
         value = wrapper.apply(value)
     return value

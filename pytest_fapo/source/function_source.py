@@ -237,7 +237,7 @@ def _other_names(tree: ast.Module) -> set[str]:
 
 
 def _place(tree: ast.Module, lines: list[str], *, future: bool) -> tuple[int, bool]:
-    """How many lines stand before the new imports, and whether blank lines must set them apart."""
+    """Return the number of lines before the new imports, and True if blank lines must separate them."""
     last: ast.stmt | None = None
     docstring: ast.stmt | None = None
     for place, statement in enumerate(tree.body):

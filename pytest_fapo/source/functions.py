@@ -33,7 +33,7 @@ class SourceFunction(NamedTuple):
     text: str = ""
     """The source with decorators, moved to the left; empty where `reason` is given."""
     reason: str = ""
-    """Why it cannot be edited."""
+    """The reason why it cannot be edited."""
     first: int = 0
     last: int = 0
     """Lines of the source, from 1, both included."""
@@ -248,7 +248,7 @@ def _end_of_class(tree: ast.Module, parent: str, address: str, lines: list[str])
 
 
 def _before_first_use(tree: ast.Module, name: str, lines: list[str]) -> int:
-    """How many lines stand before the first top-level statement that mentions `name`; else all."""
+    """Return the number of lines before the first top-level statement that mentions `name`; else all."""
     for statement in tree.body:
         if any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(statement)):
             decorators = getattr(statement, "decorator_list", [])

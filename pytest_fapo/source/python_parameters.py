@@ -143,7 +143,9 @@ def _default(keys: list[str], call: ast.Call, statement: ast.stmt) -> Iterator[_
 
 
 def _bounds(call: ast.Call, *, whole: bool) -> tuple[float | None, float | None]:
-    """What `ge`, `gt`, `le` and `lt` of a field allow; for fractions the open bounds are taken for closed."""
+    """Return the bounds set by a field's `ge`, `gt`, `le` and `lt`; for fractions open bounds count as
+    closed.
+    """
     bounds: dict[str, float] = {}
     for keyword in call.keywords:
         found, value = _scalar(keyword.value)
@@ -163,7 +165,7 @@ def _entries(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _scalar(node: ast.expr) -> tuple[bool, JsonValue]:
-    """Whether the expression is one literal of a type that JSON knows, and its value."""
+    """Return True and the value if the expression is one literal of a type that JSON knows."""
     negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
     inner = node.operand if isinstance(node, ast.UnaryOp) and negative else node
     if not isinstance(inner, ast.Constant):

@@ -161,7 +161,7 @@ WIDTH = 100
 
 
 class Surroundings(NamedTuple):
-    """What the file around a literal asks of its spelling."""
+    """The constraints that the file around a literal puts on its spelling."""
 
     encoding: str
     newline: str
@@ -265,7 +265,7 @@ class _Group(NamedTuple):
     value: str
     source: str
     gap: str
-    """What stands between this group and the next."""
+    """The text between this group and the next."""
 
 
 def _spliced(source: str, tokens: list[StringToken], value: str, around: Surroundings) -> str:

@@ -21,7 +21,7 @@ from pytest_fapo.source import write_helper
 
 
 class WriteResult(Record):
-    """What became of a write-back. Where there are conflicts, nothing was written."""
+    """The result of a write-back. If there are conflicts, nothing was written."""
 
     written: list[str] = Field(default_factory=list)
     """Relative paths of the files that hold what was asked for now and did not before (or are removed)."""
@@ -124,7 +124,7 @@ def _conflicts(
 
 
 def _objection(root: Path, path: str, content: bytes | None, expected: str | None, since: str) -> str:
-    """Why this file must be left alone; empty where it may be written."""
+    """Return the reason why this file must not be changed; empty if it may be written."""
     target = (root / path).resolve()
     if not target.is_relative_to(root.resolve()):
         return "a link that leads out of the project"

@@ -86,7 +86,7 @@ def stage(file: Json, content: Content) -> None:
 
 
 def current(file: Json) -> Content:
-    """What stands at the target now."""
+    """Return the present content of the target."""
     try:
         return Path(file["target"]).read_bytes()
     except FileNotFoundError:

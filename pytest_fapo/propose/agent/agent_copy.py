@@ -53,7 +53,7 @@ _PLACE = re.compile(r"(?P<path>.+\.\w+):(?P<line>\d+)$")
 
 
 class HiddenCases:
-    """What may be shown of a file.
+    """Decides which parts of a file may be shown.
 
     Case files keep the lines of train cases (JSON and YAML files are withheld whole). Every other file in
     which the text of a hidden case stands is withheld. Where hidden cases come from no file that is known (a
@@ -85,7 +85,7 @@ class HiddenCases:
                         self._texts.setdefault(form[:_PREFIX], set()).add(form)
 
     def filtered(self, path: str, content: bytes) -> bytes | None:
-        """What may be shown of a file; None for nothing."""
+        """Return the part of a file that may be shown; None for nothing."""
         if self._is_record(path) or is_exported_cache(content):
             return None
         if path in self._lines:
@@ -140,7 +140,7 @@ def _may_hold_cases(path: str) -> bool:
 
 
 def _spellings(text: str) -> set[str]:
-    """How a text may stand in a file: bare, and in JSON or Python source."""
+    """Return the ways in which a text may be written in a file: bare, and in JSON or Python source."""
     written = {json.dumps(text, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
     return {text, text.strip(), repr(text)[1:-1], *written}
 
@@ -156,7 +156,7 @@ _LEFT_OUT = frozenset(
 
 @dataclass
 class ProjectCopy:
-    """What stands in the copy, and what does not."""
+    """The files that are in the copy, and those that are not."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     """Relative POSIX path to content."""
@@ -203,7 +203,9 @@ def _paths(root: Path) -> Iterator[str]:
 
 
 def _known_to_git(root: Path) -> list[str] | None:
-    """What git tracks or would track; None where the project is in no repository, or ignored by it."""
+    """Return the files that git tracks or would track; None if the project is in no repository, or ignored by
+    it.
+    """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:

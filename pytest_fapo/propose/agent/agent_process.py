@@ -51,7 +51,7 @@ class AgentAccess:
 
 
 def make_access(root: Path, own: Path, program: str, arguments: Sequence[str], *, home: bool) -> AgentAccess:
-    """What a program may reach.
+    """Return the files and hosts that a program may reach.
 
     Args:
         root: the project, which it may not.
@@ -106,7 +106,7 @@ def _interpreter() -> list[Path]:
 
 
 def _around(program: Path, home: Path) -> list[Path]:
-    """What a program is installed with: its folder, the real file's, and the prefix that both belong to."""
+    """Return a program's installation folders: its own, the real file's, and the prefix of both."""
     if not program.is_absolute():
         return []
     found = []
@@ -149,7 +149,7 @@ _LINE_CHARS = 400
 
 @dataclass(frozen=True)
 class AgentExit:
-    """How a run ended."""
+    """The end of a run."""
 
     code: int
     late: bool

@@ -26,7 +26,7 @@ FOLDER = "fapo-evidence"
 
 
 class AgentResult(Record):
-    """What one run of an agent came to."""
+    """The result of one run of an agent."""
 
     edits: list[Edit] = Field(default_factory=list)
     level: Level = "prompt"

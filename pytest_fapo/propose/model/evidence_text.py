@@ -27,7 +27,7 @@ _VALUE_CHARS = 400
 
 
 def render_artifacts(evidence: Evidence, limit: int) -> str:
-    """What may be edited: that of the failing step in full, the rest as far as `limit` characters go.
+    """Return the artifacts that may be edited: the failing step's in full, the rest up to `limit` characters.
 
     Args:
         evidence: its artifacts are those of its level and of the levels below.
@@ -152,7 +152,7 @@ _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a c
 
 
 def render_cluster(evidence: Evidence) -> str:
-    """What fails, where, how often, and what the diagnosis makes of it."""
+    """Return what fails, in which step, how often, and the diagnosis of it."""
     cluster = evidence.cluster
     lines = [
         f"Diagnosis: {one_prompt_line(cluster.label)} "
@@ -245,7 +245,7 @@ def _fit(things: Sequence[_Thing], limit: int, render: Callable[[_Thing, int], s
 
 
 def render_repair(repair: Repair, evidence: Evidence, limit: int) -> str:
-    """What a winning candidate broke: train cases in full, of the other splits a count and a bit."""
+    """Return what a winning candidate broke: train cases in full, of the other splits a count and a bit."""
     steps = _steps_shown(evidence)
     groups = groups_of(repair.broken)[:MOST_FAILING]
     shown = _fit(
@@ -322,7 +322,7 @@ def _tools(trace: Trace, step: Step, size: int) -> list[str]:
 
 
 def _answers(trace: Trace, step: Step, size: int) -> list[str]:
-    """What the model said, where it differs from what the step made of it, and why it ended early."""
+    """Return the model's answers that differ from what the step made of them, and why they ended early."""
     lines = []
     for call in trace.calls_of(step):
         if call.answer is not None and call.answer != step.output:

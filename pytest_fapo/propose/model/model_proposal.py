@@ -59,7 +59,7 @@ class ProposedEdit(BaseModel):
 
 
 class Proposal(BaseModel):
-    """What is wrong and the edits that mend it."""
+    """The cause of the failures and the edits that fix it."""
 
     hypothesis: str = Field(default="", description="one sentence: what is wrong and why this mends it")
     technique: str = Field(default="rewrite", description="the kind of edit in one or two words")
@@ -92,7 +92,7 @@ AnyOperator = Annotated[dict[str, Any], WithJsonSchema(operator_schema())]
 
 
 class StructureProposal(Proposal):
-    """What is wrong, and the edits and operators that mend it."""
+    """The cause of the failures, and the edits and operators that fix it."""
 
     edits: list[ProposedEdit] = Field(default_factory=list)
     operators: list[AnyOperator] = Field(default_factory=list, description="operators to apply, often none")

@@ -262,7 +262,7 @@ class LLMProposer(ProposerDefaults):
         return made
 
     def _answered(self, question: str, evidence: Evidence, most: int | None) -> tuple[list[Candidate], str]:
-        """What can be made of the answer, and why the rest cannot."""
+        """Return the candidates made from the answer, and why the rest cannot be used."""
         proposals = self._proposals(question, evidence.level, most or self._candidates)
         given = [proposal for proposal in proposals if proposal.edits or proposal.applied]
         if not given:

@@ -227,7 +227,7 @@ class ModelCallReader:
         return self._askable.taken(found) if found is not None else None
 
     def _by_its_name(self, module: ProjectModule) -> ModelCall | None:
-        """What is called as askers are, by a neighbour that asks a model; for files that are not shown."""
+        """Read a call by the name of a neighbor that asks a model; for files that are not shown."""
         asking = {
             step.name.rpartition(".")[2]
             for case in self._target.evidence.cases

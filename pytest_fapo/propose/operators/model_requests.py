@@ -186,7 +186,7 @@ def _chain(node: ast.AST) -> list[str]:
 
 
 def _entries(call: ast.Call, http: bool) -> dict[str, ast.expr]:
-    """What a request gives by name: keywords, or the entries of its JSON body."""
+    """Return a request's named arguments: keywords, or the entries of its JSON body."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
     if not http:
         return keywords
@@ -233,7 +233,7 @@ class ModelFunctions:
         self._memo: dict[tuple[str, str], ModelFunction | None] = {}
 
     def taken(self, found: ProjectFunction, depth: int = 0) -> ModelFunction | None:
-        """How a function is asked; None where it does not ask a model with a text of its caller's."""
+        """Return how to call a function that asks a model with its caller's text; None for all others."""
         key = (found.module.path, found.name)
         if key not in self._memo:
             self._memo[key] = None

@@ -121,7 +121,7 @@ class FunctionDraft:
         return placed.code
 
     def inputs(self) -> tuple[str, dict[str, str]]:
-        """What the function is given, as a part of a prompt, and the values that fill it.
+        """Return the function's inputs as a part of a prompt, and the values that fill it.
 
         Raises:
             OperatorError: it is given nothing that a model can be shown.
@@ -248,7 +248,7 @@ class Operator(Record, ABC):
     purpose: ClassVar[str] = ""
     """When it helps, in one sentence."""
     paper: ClassVar[str] = ""
-    """Where it comes from."""
+    """The source of the idea."""
 
     def edits(self, evidence: Evidence) -> list[Edit]:
         """The function with this operator, and the prompt files that it takes.

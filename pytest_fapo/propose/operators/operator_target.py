@@ -14,7 +14,7 @@ from pytest_fapo.diagnosis.trace_view import StepView, TraceView, helper_names
 from pytest_fapo.propose.operators.project_functions import FunctionText, OperatorError
 
 Form = Literal["text", "mapping", "list", "unknown"]
-"""What a function gives back."""
+"""The form of a function's return value."""
 
 _TEXTUAL = (
     *("question", "query", "text", "message", "prompt", "ticket", "mail", "email", "document", "content"),
@@ -59,12 +59,12 @@ class OperatorTarget:
 
     @cached_property
     def views(self) -> list[StepView]:
-        """Where the traces show it."""
+        """The steps in the traces that are this function."""
         return list(_views(self.evidence, self.artifact))
 
     @cached_property
     def form(self) -> Form:
-        """What it gives back, by the traces, else by its annotation."""
+        """The form of its return value, by the traces, else by its annotation."""
         outputs = [view.output for view in self.views if view.output is not None]
         for kind, form in ((str, "text"), (dict, "mapping"), (list, "list")):
             if outputs and all(isinstance(output, kind) for output in outputs):

@@ -162,7 +162,7 @@ def fill(template: str, **parts: str) -> list[str]:
 
 
 def segment(text: str, node: ast.expr) -> tuple[int, int]:
-    """Where an expression stands in a text: character offsets of its beginning and end."""
+    """Return the position of an expression in a text: character offsets of its beginning and end."""
     rows = text.split("\n")
     starts = [0]
     for row in rows:

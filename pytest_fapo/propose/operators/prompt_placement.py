@@ -1,4 +1,4 @@
-"""Where a prompt that an operator adds is kept: in a file beside the project's, else in the function."""
+"""Place a prompt that an operator adds: in a file beside the project's, else in the function."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _PromptLoader:
     called: str
     folder: str
     suffix: str
-    """What the name lacks: `.md`, or empty."""
+    """The suffix that the name lacks: `.md`, or empty."""
     fills: bool
     """True if it takes the values too."""
 
@@ -66,7 +66,7 @@ def place_prompt(
 
 
 def _loader(module: ProjectModule, sources: ProjectSources, evidence: Evidence) -> _PromptLoader | None:
-    """How the module reads its prompts: a call such as `load("triage")` where `triage.md` is a prompt."""
+    """Return the module's prompt loader: a call such as `load("triage")` if `triage.md` is a prompt."""
     files = [each.path for each in evidence.artifacts if each.kind == "file" and each.level == "prompt"]
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):

@@ -13,7 +13,7 @@ from pytest_fapo.propose.operators.operator import FunctionDraft, Operator
 from pytest_fapo.propose.operators.project_functions import OperatorError, ProjectSources
 
 FAILURES = "(ValueError, KeyError, TypeError, IndexError, AttributeError)"
-"""What parsing an answer raises; a provider's errors stay errors, which the SDKs retry themselves."""
+"""The exceptions that parsing an answer raises; a provider's errors stay errors, which the SDKs retry."""
 
 
 class RetryOnInvalid(Operator):
@@ -125,7 +125,7 @@ class SelfConsistency(Operator):
 
 
 class FallbackChain(Operator):
-    """Where a step fails or gives nothing: other arguments, other functions, a fixed value."""
+    """Try other arguments, other functions or a fixed value if a step fails or returns nothing."""
 
     operator: Literal["fallback-chain"] = "fallback-chain"
     relaxed: dict[str, JsonValue] = Field(

@@ -111,7 +111,7 @@ class AnswerCleaning:
             yield {"pattern": pattern}
 
     def _samples(self) -> list[AnswerSample]:
-        """What the step's model said (or what the step was given), beside the label, or as JSON."""
+        """Return the step's model answers (or its inputs), beside the label, or as JSON."""
         found = []
         structured = self._view.cluster.category in ("schema", "exception") and not self.labels
         for seen in self._view.seen:

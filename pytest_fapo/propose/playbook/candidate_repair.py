@@ -115,7 +115,7 @@ def _without_harmful_rules(edit: Edit, broken: list[EvidenceCase], step: str) ->
 
 
 def _answer(case: EvidenceCase, step: str) -> str:
-    """What the step answered under the candidate."""
+    """Return the step's answer under the candidate."""
     view = TraceView(case.trace).by_key(step) if case.trace is not None else None
     return (view.answer or whole_text(view.output)) if view is not None else ""
 

@@ -141,7 +141,7 @@ def definition_lines(
 
 
 def priority_lines(sorting: LabelledTexts, terms: dict[str, list[Term]], limit: int = 5) -> list[str]:
-    """Which label wins where the words of two occur together, as far as the cases agree."""
+    """Return which label wins if terms of two occur together, as far as the cases agree."""
     wins: Counter[tuple[str, str]] = Counter()
     for label, documents in sorting.lexicon.documents.items():
         for document in documents:
@@ -161,7 +161,7 @@ def priority_lines(sorting: LabelledTexts, terms: dict[str, list[Term]], limit: 
 
 
 def contrast_lines(sorting: LabelledTexts, pairs: Sequence[tuple[str, str]], limit: int = 4) -> list[str]:
-    """What speaks for one label rather than the one that it was taken for."""
+    """Return the terms that speak for one label rather than the one that it was mistaken for."""
     texts = sorting.view.main_texts()
     lines = []
     for right, wrong in pairs[:limit]:

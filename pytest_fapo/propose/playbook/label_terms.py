@@ -229,7 +229,7 @@ class Lexicon:
         return Term(key, words, hits, self.everywhere[key] - hits)
 
     def surface(self, key: str) -> str:
-        """How most texts write a term; the shorter of equals."""
+        """Return the most frequent spelling of a term; the shorter of equals."""
         counted = self._surfaces[key]
         return min(counted, key=lambda word: (-counted[word], len(word), word))
 

@@ -37,7 +37,7 @@ class Feature:
 
     kind: FeatureKind
     words: str
-    """How rules call it: `the category`, `the amount`, `the order number`."""
+    """The name in rules: `the category`, `the amount`, `the order number`."""
     values: tuple[Any, ...]
     """Texts for choices, floats or None for numbers, booleans (is it there?) for presence."""
 
@@ -131,7 +131,7 @@ class RuleSplit:
     feature: Feature
     parts: dict[str, list[int]] = field(default_factory=dict)
     odd: int = 0
-    """How far a threshold is from a round number: its digits."""
+    """The distance of a threshold from a round number: its digits."""
 
 
 def learn_rules(features: Sequence[Feature], targets: Sequence[str], *, depth: int = 2) -> list[LearnedRule]:
@@ -283,7 +283,7 @@ def round_between(low: float, high: float) -> str:
 
 
 def _gain(split: RuleSplit, targets: Sequence[str], rows: list[int]) -> float:
-    """How much more of the cases the split tells right, less a little for every part it needs."""
+    """Return how many more cases the split gets right, less a little for every part that it needs."""
     before = Counter(targets[row] for row in rows).most_common(1)[0][1]
     after = sum(
         Counter(targets[row] for row in part).most_common(1)[0][1] for part in split.parts.values() if part

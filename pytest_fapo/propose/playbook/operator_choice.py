@@ -126,7 +126,9 @@ class _OperatorChooser:
         )
 
     def _told_failures(self) -> list[str]:
-        """How results begin that report a failure: the same word in all failing cases, in no passing one."""
+        """Return the beginnings of results that report a failure: one word in all failing cases, in no
+        passing one.
+        """
         begins: dict[bool, set[str]] = {True: set(), False: set()}
         for seen in self._view.seen:
             output = seen.step.output if seen.step is not None else None
@@ -199,7 +201,7 @@ class _OperatorChooser:
             yield ToolLoop(tools=tools), "The step has to look something up that it is not given."
 
     def _rules(self, most: int) -> list[str]:
-        """What the playbook would tell the model in the prompt."""
+        """Return the rules that the playbook would write into the prompt."""
         advice = [each for each in all_advice(self._view) if each.mends] if self._view.seen else []
         lines = dict.fromkeys(line for each in advice[:2] for line in each.lines if len(line) <= 200)
         return list(lines)[:most]

@@ -120,7 +120,7 @@ def params(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
 
 
 def kind_of(artifact: Artifact) -> ParameterKind:
-    """What a parameter is, by its name and its domain."""
+    """Return the kind of a parameter, by its name and its domain."""
     address = artifact.address.rpartition("::")[2]
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", address.rpartition(".")[2]).lower()
     numeric = artifact.domain is None or artifact.domain.kind in ("int", "float")
@@ -234,7 +234,7 @@ def _idle(evidence: Evidence, kind: ParameterKind, before: Any) -> bool:
 
 
 def _sizes(evidence: Evidence, kind: type[list[Any]] | type[str]) -> list[int]:
-    """How much the failing step gave back in the failing cases, where it gives lists (or texts)."""
+    """Return the sizes of the failing step's outputs in the failing cases, if they are lists (or texts)."""
     traces = [case.trace for case in evidence.cases if case.trace is not None]
     helpers = helper_names(traces)
     found = []

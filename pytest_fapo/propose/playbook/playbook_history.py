@@ -1,4 +1,4 @@
-"""What was tried before on a step, and what the next proposals learn from it."""
+"""The earlier attempts on a step, and what the next proposals learn from them."""
 
 from __future__ import annotations
 

@@ -94,7 +94,9 @@ class PromptTemplate:
         return text
 
     def filled(self, message: str) -> dict[str, str]:
-        """What a message put into each placeholder; empty where it was not made from this template."""
+        """Return the text that a message put into each placeholder; empty if it was not made from this
+        template.
+        """
         if not self.holes or len(message) > 200_000:
             return {}
         values: dict[str, str] = {}
@@ -138,7 +140,7 @@ def _formats(text: str) -> bool:
 
 
 def _find(message: str, piece: str, position: int) -> tuple[int, int] | None:
-    """Where a literal piece stands in a message, white space at its ends and runs of it aside."""
+    """Return the position of a literal piece in a message; white space around and within it is ignored."""
     words = piece.split()
     if not piece:
         return position, position
@@ -202,7 +204,7 @@ class PromptDocument:
         return max(set(marks), key=marks.count) if marks else "-"
 
     def _section(self, title: str) -> tuple[int, int] | None:
-        """Where a section of ours stands: its title on a line, followed by nothing but bullets."""
+        """Return the position of a section of ours: its title on a line, followed by nothing but bullets."""
         escaped = re.escape(self.template.escape(title))
         pattern = re.compile(
             rf"^(?:#{{1,6}}[ \t]+{escaped}|{escaped}:)[ \t]*\r?\n(?:[-*•][ \t]+.*(?:\r?\n|\Z))+", re.M

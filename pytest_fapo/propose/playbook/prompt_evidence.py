@@ -67,12 +67,12 @@ class StepCase:
 
     @cached_property
     def demands(self) -> list[Requirement]:
-        """What the failed assertions of all its items demand of a text."""
+        """The requirements on a text in the failed assertions of all its items."""
         return _requirements(self.explanations, self.case)
 
     @cached_property
     def blamed_demands(self) -> list[Requirement]:
-        """What the failed assertions of this cluster's items demand of a text."""
+        """The requirements on a text in the failed assertions of this cluster's items."""
         return _requirements(self.blamed, self.case)
 
 
@@ -133,7 +133,7 @@ class PromptEvidence:
 
     @cached_property
     def fields(self) -> FieldMap:
-        """Where the fields that this cluster's labels name show."""
+        """The locations of the fields that this cluster's labels name."""
         return FieldMap(
             CaseRun(seen.case, seen.view, seen.passed)
             for seen in self.seen
@@ -204,7 +204,7 @@ class PromptEvidence:
         return keys
 
     def told(self, seen: StepCase, name: str) -> Any:
-        """What the step answered for an expected field; None where it cannot be read."""
+        """Return the step's answer for an expected field; None if it cannot be read."""
         if seen.json is not None and isinstance(seen.json.value, dict):
             found = dict(leaves(seen.json.value))
             key = self.field_keys.get(name, name)
@@ -214,7 +214,7 @@ class PromptEvidence:
         return seen.answer if name in self.own_fields or not name else None
 
     def _read_by_code(self, seen: StepCase, name: str) -> Any:
-        """What the code made of a long answer: the value where the field next shows, else the answer."""
+        """Return what the code made of a long answer: the field's value in the next step, else the answer."""
         if seen.view is not None:
             for carrier in self.fields.carriers.get(name, []):
                 if carrier.mode == "value" and (carrier.step, carrier.path) != (self.step, ""):
@@ -233,7 +233,7 @@ class PromptEvidence:
         return [seen for seen in self.seen if seen.case.key in values]
 
     def caption(self, name: str) -> str:
-        """How rules call a field: its JSON key in quotes, or plain words."""
+        """Return the name of a field in rules: its JSON key in quotes, or plain words."""
         key = self.field_keys.get(name) or name.rpartition(".")[2]
         if self.answers_json and key:
             return f'"{key}"'
@@ -242,7 +242,7 @@ class PromptEvidence:
     # --- what the step was given -----------------------------------------------------------------------
 
     def given(self, seen: StepCase) -> dict[str, Any]:
-        """What the step was given, by name: filled placeholders, its own arguments, the case's inputs."""
+        """Return the step's inputs by name: filled placeholders, its own arguments, the case's inputs."""
         if seen.case.key not in self._given:
             self._given[seen.case.key] = self._gather(seen)
         return self._given[seen.case.key]
@@ -293,7 +293,7 @@ class PromptEvidence:
         return [name for name, count in counts.items() if count >= 0.5 * len(self.seen)]
 
     def called(self, variable: str) -> str:
-        """How rules call a given value: the words that introduce it in the prompt, or its name's."""
+        """Return the name of an input in rules: the words that introduce it in the prompt, or its name's."""
         caption = self.document.template.caption(variable)
         words = caption or variable.rpartition(".")[2].replace("_", " ")
         return words if words.isupper() else words[:1].lower() + words[1:]
@@ -349,7 +349,7 @@ def _offered(seen: StepCase) -> dict[str, Any]:
 
 
 def _read(seen: StepCase) -> str:
-    """What the step's model was sent; empty where that is not on record."""
+    """Return the request to the step's model; empty if it is not on record."""
     return "" if seen.step is None else seen.step.messages_text
 
 

@@ -51,7 +51,7 @@ def view_of(evidence: Evidence, artifact: Artifact) -> PromptEvidence:
 
 
 def _label(case: Case, step: str) -> Any:
-    """What the step should give; None where that is not known in full."""
+    """Return the right output of the step; None if it is not known in full."""
     label = case.expected_steps.get(step, case.expected_steps.get(step.partition("#")[0]))
     if isinstance(label, list) and "#" in step:
         return None
@@ -104,7 +104,7 @@ def all_advice(view: PromptEvidence) -> list[Advice]:
 
 
 def plans(advice: Sequence[Advice]) -> Iterator[list[Advice]]:
-    """What to try in which order: each concern alone, then together, then the richer variants."""
+    """Yield the plans in order: each concern alone, then together, then the richer variants."""
     promising = [each for each in advice if each.mends]
     first = [each for each in promising if each.grade == 0]
     yield from ([each] for each in first)

@@ -182,7 +182,7 @@ def _identifiers(demands: list[Demand]) -> list[Demand]:
 
 
 def _kind(demands: list[Demand]) -> str:
-    """What sort of phrases these are, in words."""
+    """Return the kind of these phrases as text."""
     with_digits = sum(any(char.isdigit() for char in demand.phrase) for demand in demands)
     if with_digits >= 0.7 * len(demands):
         spaced = sum(" " in demand.phrase for demand in demands)

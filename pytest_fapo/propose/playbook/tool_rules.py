@@ -124,7 +124,7 @@ def _arguments(use: ToolUse) -> dict[str, Any]:
 
 
 def _form(values: list[str]) -> str:
-    """What all values have in common, in words; empty where that is nothing."""
+    """Return the form that all values share, as text; empty if there is none."""
     if len(values) < 2:
         return ""
     if all(re.fullmatch(r"\d{4}-\d\d-\d\d", value) for value in values):
@@ -172,7 +172,7 @@ def tables(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def _error_texts(view: PromptEvidence, key: str) -> Iterator[str]:
-    """What went wrong in a case: pytest's explanation, and the errors of its steps."""
+    """Yield the error texts of a case: pytest's explanation, and the errors of its steps."""
     for item in view.evidence.cases:
         if item.case.key == key and not item.passed:
             yield item.explanation

@@ -128,7 +128,7 @@ def _date_pattern(texts: list[str]) -> str:
 
 
 def _dotted(texts: list[str]) -> str:
-    """Which of the two numbers is the day, where a date tells by a number that no month has."""
+    """Return which of the two numbers is the day, if a date shows it by a number that no month has."""
     first, second = ({text[place : place + 2] for text in texts} for place in (0, 3))
     if max(first) > "12" >= max(second):
         return "DD.MM.YYYY (day, month, year)"
@@ -138,7 +138,7 @@ def _dotted(texts: list[str]) -> str:
 
 
 def _day_first(view: PromptEvidence) -> list[str]:
-    """Whether inputs like 03/04/2025 mean day or month first, where the labels tell.
+    """Return a rule on whether inputs like 03/04/2025 mean day or month first, if the labels show it.
 
     A date such as 25/12/2025 or 03/03/2025 tells nothing: it has one reading only.
     """
@@ -239,7 +239,7 @@ def _text_lines(subject: str, texts: list[str]) -> list[str]:
 
 
 def _none_lines(view: PromptEvidence, name: str, subject: str, values: list[Any]) -> list[str]:
-    """What to answer where the input does not give the value."""
+    """Return the rule for inputs that lack the value."""
     blanks = [value for value in values if is_blank(value)]
     if len(blanks) < 2 or len(blanks) > 0.9 * len(values) or len({plain(value) for value in blanks}) != 1:
         return []
@@ -251,7 +251,7 @@ def _none_lines(view: PromptEvidence, name: str, subject: str, values: list[Any]
 
 
 def _thing(view: PromptEvidence, name: str) -> str:
-    """What a missing value is called: as the prompt introduces it, else by the field's name."""
+    """Return the name of a missing value: as the prompt introduces it, else the field's name."""
     last = name.rpartition(".")[2]
     return view.called(last) if last else "answer"
 

@@ -1,4 +1,6 @@
-"""What rewritten code may always use: builtins, and modules that reach nothing outside of the process."""
+"""The names that rewritten code may always use: builtins, and modules that reach nothing outside of the
+process.
+"""
 
 from __future__ import annotations
 
@@ -146,7 +148,7 @@ RISKS: dict[str, str] = {
     ),
     "sleep": "waiting",
 }
-"""What a name stands for, in the words of a message."""
+"""The risk of each name, as it is put in a message."""
 
 MODULE_LIKE = frozenset(
     _words(
@@ -249,5 +251,5 @@ def is_standard(root: str) -> bool:
 
 
 def risk_of(*names: str) -> str:
-    """What the first known of these names stands for."""
+    """Return the risk of the first known of these names."""
     return next((RISKS[name] for name in names if name in RISKS), "reaching outside of the function")

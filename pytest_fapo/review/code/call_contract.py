@@ -156,7 +156,7 @@ class _Parameter(NamedTuple):
 
 
 def signature_problems(before: FunctionSource, after: FunctionSource) -> Iterator[str]:
-    """What changed about a function that its callers rely on."""
+    """Yield the changes of a function that break its callers."""
     old, new = before.function, after.function
     if isinstance(old, ast.AsyncFunctionDef) != isinstance(new, ast.AsyncFunctionDef):
         now, was = ("async", "plain") if isinstance(new, ast.AsyncFunctionDef) else ("plain", "async")

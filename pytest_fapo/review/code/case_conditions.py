@@ -17,7 +17,7 @@ from pytest_fapo.review.leakage.added_text import STOPWORDS, TRIGGERS, words_of
 from pytest_fapo.review.leakage.case_corpus import CaseCorpus, LeakHit, quote
 
 FEW = 2
-"""What so many cases hold at most is made for them."""
+"""A condition that at most this many cases meet was made for them."""
 
 _TELLING = 3
 """Letters and digits that a string needs to tell cases apart."""

@@ -1,4 +1,6 @@
-"""What a piece of code reaches, prompt files included: each use has a key, so that two versions compare."""
+"""Collect what a piece of code reaches, prompt files included: each use has a key, so that two versions
+compare.
+"""
 
 from __future__ import annotations
 
@@ -352,7 +354,7 @@ class CodeAccess:
         return top, names
 
     def _arguments(self, node: ast.AST) -> str:
-        """What is given in the call (or between the brackets) that follows an expression."""
+        """Return the arguments in the call (or between the brackets) that follows an expression."""
         parent = self.scopes.parents.get(node)
         if isinstance(parent, ast.Call) and parent.func is node:
             given = [*parent.args, *(keyword.value for keyword in parent.keywords)]

@@ -150,7 +150,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
 
 
 def _related(node: ast.AST, scopes: NameScopes) -> list[ast.AST]:
-    """What an outside thing is asked of and given: receiver, arguments, key."""
+    """Return the nodes related to an outside object: receiver, arguments, key."""
     found: list[ast.AST] = [node.value] if isinstance(node, ast.Attribute) else []
     parent = scopes.parents.get(node)
     while isinstance(parent, ast.Attribute):

@@ -99,7 +99,7 @@ _CHOOSING = (
     ),
     *(ast.AugAssign, ast.NamedExpr, ast.Lambda),
 )
-"""What a string stands in directly where it may choose."""
+"""The nodes directly around a string that may choose something."""
 
 _SPLITTING = frozenset(("split", "splitlines", "rsplit", "partition"))
 
@@ -167,7 +167,7 @@ class Literals:
                         yield [*dict.fromkeys([*group, *above])]
 
     def tables(self) -> Iterator[tuple[str, str]]:
-        """What leads to what: entries of dicts, branches with what they give."""
+        """Yield keys and values: entries of dicts, branches with their results."""
         for node in ast.walk(self._source.tree):
             if isinstance(node, ast.Dict):
                 for key, value in zip(node.keys, node.values, strict=True):
@@ -184,7 +184,7 @@ class Literals:
                 yield node.arg, string(node.value) or ""
 
     def anchored(self) -> Iterator[tuple[str, str]]:
-        """What `startswith` and `endswith` look for, each with the method's name."""
+        """Yield the texts that `startswith` and `endswith` look for, each with the method's name."""
         for text in self.texts:
             call: ast.AST | None = self._parents.get(text.node)
             if isinstance(call, ast.Tuple):
@@ -194,7 +194,7 @@ class Literals:
                 yield name, text.value
 
     def comments(self) -> Iterator[str]:
-        """What stands behind `#`."""
+        """Yield the texts after `#`."""
         try:
             for token in tokenize.generate_tokens(io.StringIO(self._source.text).readline):
                 if token.type == tokenize.COMMENT:

@@ -244,7 +244,7 @@ def _misused_prompts(change: CodeChange) -> Callable[[FunctionSource], Iterator[
 
 
 def _of_file(change: CodeChange) -> CodeAccess:
-    """What the whole file uses: its clients and its settings serve all of its functions."""
+    """Return the access of the whole file: its clients and its settings serve all of its functions."""
     module = change.around.module
     return CodeAccess(FunctionSource("", module.tree, change.after.function), change.around)
 
@@ -279,7 +279,7 @@ def _access(change: CodeChange) -> Iterator[CodeProblem]:
 def _beyond_before(
     check: str, change: CodeChange, find: Callable[[FunctionSource], Iterator[tuple[str, str]]], remedy: str
 ) -> Iterator[CodeProblem]:
-    """What a check finds in the new source and did not find in the old."""
+    """Yield a check's problems in the new source that the old source did not have."""
     known = {key for source in change.earlier for key, _ in find(source)}
     found = {key: message for key, message in find(change.after) if key not in known}
     for message in dict.fromkeys(found.values()):

@@ -173,7 +173,7 @@ def _subject(pattern: ast.AST, scopes: NameScopes) -> list[ast.expr] | None:
 
 
 def _container(node: ast.AST, scopes: NameScopes) -> list[ast.expr] | None:
-    """What is looked up in a container that is written out, directly or by the one name that it has."""
+    """Return the entries of a container that is written out, directly or by its only name."""
     parent = scopes.parents.get(node)
     if (
         isinstance(parent, ast.Assign)

@@ -168,7 +168,7 @@ _CHECKS: tuple[Callable[[ast.AST, FunctionSource], Iterator[str]], ...] = (
 
 
 def _many(source: FunctionSource) -> Iterator[tuple[str, str]]:
-    """What is harmless once and a table when it comes often."""
+    """Yield the constructs that are harmless once and a table in large numbers."""
     lengths, places = [], []
     numbers: set[int] = set()
     exact: set[int] = set()

@@ -52,7 +52,7 @@ class NameScopes:
                 yield node
 
     def bindings(self, node: ast.Name) -> list[ast.AST | None] | None:
-        """What is bound to the name where it is used; None where it comes from outside of the text.
+        """Return what the name is bound to at its use; None if it comes from outside of the text.
 
         A class body does not hide outer names for sure, so its bindings are not counted.
         """
@@ -189,7 +189,7 @@ class FunctionSource:
 
     @cached_property
     def scopes(self) -> NameScopes:
-        """Which name means what."""
+        """The meaning of each name."""
         return NameScopes(self.tree)
 
     @property
@@ -206,7 +206,7 @@ class FunctionSource:
 
 
 def _depth(tree: ast.AST) -> int:
-    """How many levels of expressions and statements lie in one another."""
+    """Return the depth to which expressions and statements are nested."""
     level: list[ast.AST] = [tree]
     depth = 0
     while level:

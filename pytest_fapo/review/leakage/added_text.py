@@ -41,7 +41,9 @@ _WEIGHTS = (
     (re.compile(f"[{_BRAHMIC}]"), 0.3),
     (re.compile("[\u0f00-\u0fff]"), 0.6),
 )
-"""How much of a word a token is: of Chinese, Japanese, Thai and the like a sign, of Tibetan a syllable."""
+"""The share of a word that a token makes up: of Chinese, Japanese, Thai and the like a sign, of Tibetan a
+syllable.
+"""
 
 _HIRAGANA = re.compile("[\u3041-\u309f]")
 
@@ -269,11 +271,11 @@ class AddedText:
 
     @cached_property
     def pieces(self) -> set[Words]:
-        """What stands between punctuation (commas and hyphens aside)."""
+        """The texts between punctuation marks (commas and hyphens aside)."""
         return {words_of(piece) for piece in _PIECE.split(self.after)}
 
     @cached_property
     def quotations(self) -> list[Words]:
-        """What stands in quotation marks, as words, where it is new."""
+        """The new texts in quotation marks, as words."""
         found = [words_of(next(filter(None, groups), "")) for groups in _QUOTED.findall(self.after)]
         return [words for words in found if self.has(words)]

@@ -34,7 +34,7 @@ class LeakHit(NamedTuple):
 
     case: Case
     what: str
-    """What is repeated, for cases that may be shown: `6 words of the input: “…”`."""
+    """The repeated text, for cases that may be shown: `6 words of the input: “…”`."""
     line: int = 0
     """The line of the new text where it stands, 1 for the first; 0 where that is not known."""
 
@@ -88,7 +88,7 @@ class CaseField(NamedTuple):
     role: str
     """`input` or `expected answer`, as messages call it."""
     key: str
-    """Where it stands; all members of one list share a key."""
+    """The location in the case; all members of one list share a key."""
     value: str | int | float
     words: Words
     label_set: str = ""
@@ -117,7 +117,7 @@ class CaseCorpus:
         self.inputs = [field for field in self.fields if field.role == "input"]
         self.expected = [field for field in self.fields if field.role != "input"]
         self.common_from = max(3, math.ceil(len(self.cases) * 0.02))
-        """What so many cases share is a common phrase, not one case's text."""
+        """The number of cases from which a shared phrase is common, not one case's text."""
         self._shared: dict[tuple[Words, bool], bool] = {}
         self._shared_squeezed: dict[str, bool] = {}
 
@@ -172,7 +172,7 @@ class CaseCorpus:
         return any(word in label for label in self.labels)
 
     def content_size(self, number: int) -> int:
-        """How many different meaningful words the inputs of a case hold."""
+        """Return the number of different meaningful words in the inputs of a case."""
         texts = (field.words for field in self._of_case[number] if field.role == "input")
         return len({word for words in texts for word in content_of(words)})
 

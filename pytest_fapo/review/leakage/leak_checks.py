@@ -49,7 +49,9 @@ def decoded(text: str) -> Iterator[str]:
 
 
 def _tokens(text: str, pattern: re.Pattern[str], decode: Callable[[str], bytes]) -> str:
-    """What the runs of a code's letters hold, as far as it is text; a line each, and all of it in one."""
+    """Return the decoded runs of a code's letters, as far as they are text; a line each, and all of them in
+    one.
+    """
     found = []
     for match in pattern.finditer(text):
         try:
@@ -160,7 +162,7 @@ def quotable(subject: ReviewSubject) -> set[int]:
 
 
 def examples(text: str, subject: ReviewSubject) -> int:
-    """How many examples a prompt seems to hold: lines of input that are followed by what to answer."""
+    """Return the number of examples a prompt seems to hold: lines of input followed by the answer."""
     asked = {*_ASKED, *(name for case in subject.cases for name in _keys(case.inputs))}
     given = {*_GIVEN, *(name for case in subject.cases for name in _keys(case.expected))}
     pairs = min(_beginnings(asked, text), _beginnings(given, text))
@@ -178,7 +180,7 @@ def _beginnings(names: Set[str], text: str) -> int:
 
 
 def _quoted_count(text: str, subject: ReviewSubject) -> int:
-    """How many of the declared cases stand in the text."""
+    """Return the number of declared cases whose text is in the prompt."""
     named = set(subject.candidate.demonstrations)
     added = AddedText(text, [])
     return sum(_stands_in(added, case) for case in subject.cases if case.id in named)
@@ -213,7 +215,7 @@ def leakage(subject: ReviewSubject) -> Iterator[ReviewProblem]:
 
 
 def _at(lines: list[int]) -> str:
-    """Where in the new text it stands: the proposer knows its own text, so this gives no case away."""
+    """Return the location in the new text: the proposer knows its own text, so this reveals no case."""
     if not lines:
         return ""
     shown = ", ".join(map(str, lines[:MOST_LINES])) + (" and more" if len(lines) > MOST_LINES else "")
@@ -233,7 +235,7 @@ def _leaks(change: EditedText, subject: ReviewSubject) -> Iterator[Leak]:
 
 
 def _hidden(text: str, known: list[str], corpus: CaseCorpus, allowed: Set[int]) -> Iterator[Leak]:
-    """What stands there for a reader who decodes."""
+    """Yield the leaks for a reader who decodes."""
     plain = set(words_of(text))
     for reading in decoded(text):
         if any(len(word) > 3 and word not in plain for word in corpus.cases_with.keys() & words_of(reading)):
@@ -243,7 +245,7 @@ def _hidden(text: str, known: list[str], corpus: CaseCorpus, allowed: Set[int]) 
 
 
 def _readable(change: EditedText) -> str:
-    """What a text says; of code, its strings, tables and comments."""
+    """Return the readable part of a text; of code, its strings, tables and comments."""
     if change.artifact.kind != "function":
         return change.after
     try:

@@ -203,7 +203,7 @@ DETECTORS = (
 
 
 class Leak(NamedTuple):
-    """What one detector found."""
+    """A leak found by one detector."""
 
     message: str
     lines: list[int]

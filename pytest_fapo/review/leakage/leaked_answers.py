@@ -169,7 +169,7 @@ _NAME = re.compile(r"(?<=[\w,;)'’\"] )[\"'(]?([A-ZÀ-ÖØ-Þ][a-zà-öø-ÿ]{2
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 _ALL_NOUNS = 0.15
-"""Where so many words within sentences have a capital, capitals do not tell names (as in German)."""
+"""The share of capitalized words within sentences from which capitals do not mark names (as in German)."""
 
 
 def single_entries(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:

@@ -53,7 +53,9 @@ class GuardLog:
 
 @dataclass
 class GuardRules:
-    """What one evaluation forbids and wants to know; folders and files are resolved paths."""
+    """The writes that one evaluation forbids and the reads that it notes; folders and files are resolved
+    paths.
+    """
 
     guarded: Sequence[str]
     """Folders in which nothing may change: the project."""
@@ -64,7 +66,7 @@ class GuardRules:
     watch: frozenset[str]
     """Relative paths of the files whose reading is noted."""
     log: GuardLog
-    """Where notes go."""
+    """The log for notes."""
 
     def __post_init__(self) -> None:
         self.watched_names = frozenset(path.rpartition("/")[2] for path in self.watch)
