@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pytest_fapo.core.candidate import Candidate, Edit
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.project_file import SettingsHome
 from pytest_fapo.core.settings import home_settings
+from pytest_fapo.core.text import line_diff
 from pytest_fapo.loop.run_folder import RunFolder, find_run
 from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.source.artifact_store import ArtifactStore
@@ -112,12 +112,11 @@ def _saved(run: RunFolder) -> dict[str, bytes]:
     return {path: change.old for path, change in files.items() if change.old is not None}
 
 
-_STYLES = {"+": "green", "-": "red", "@": "cyan", "d": "bold"}
-
-
 def diff(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo diff RUN [A [B]]`; what it prints is a patch for `git apply` wherever the files of then are
     known."""
+    from pytest_fapo.views.terminal_diff import show_patch
+
     run = find_run(find_root(), options.name)
     if options.a is None:
         text = _whole_patch(run)
@@ -129,8 +128,11 @@ def diff(options: argparse.Namespace, console: CommandConsole) -> int:
     if not text:
         console.line("There is no difference.")
         return NOTHING_DONE
-    for line in text.removesuffix("\n").split("\n"):
-        console.verbatim((line, "" if line.startswith(("---", "+++")) else _STYLES.get(line[:1], "")))
+    terminal = console.terminal
+    if terminal.tty or terminal.color:
+        show_patch(text, terminal)
+    else:  # for `git apply`, so not a byte of it is made readable
+        terminal.file.write(text.removesuffix("\n") + "\n")
     return OK
 
 
@@ -189,6 +191,7 @@ def _texts(chain: list[Candidate]) -> tuple[dict[str, str], dict[str, str]]:
 def _of_texts(before: Mapping[str, str], after: Mapping[str, str]) -> str:
     lines: list[str] = []
     for address in sorted(after):
-        old, new = (texts.get(address, "").splitlines() for texts in (before, after))
-        lines += difflib.unified_diff(old, new, f"a/{address}", f"b/{address}", lineterm="")
+        diff = line_diff(*(texts.get(address, "").splitlines() for texts in (before, after)))
+        if diff:
+            lines += [f"--- a/{address}", f"+++ b/{address}", *diff]
     return "\n".join(lines)

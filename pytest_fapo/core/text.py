@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,25 @@ def one_line(text: str, *, most: int = 0) -> str:
     """All white space as single spaces, cut with `…` after `most` characters."""
     line = " ".join(text.split())
     return f"{line[: most - 1].rstrip()}…" if most and len(line) > most else line
+
+
+def marked_lines(text: str) -> list[str]:
+    """Return the lines of a text without their newlines; a last line that lacks its newline says so."""
+    lines = text.split("\n")
+    return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]} (no newline at the end)"]
+
+
+def line_diff(before: Sequence[str], after: Sequence[str], *, context: int = 3) -> list[str]:
+    """Return the lines of a unified diff for reading, without the two that name files; empty where equal.
+
+    Args:
+        before: lines of a text.
+        after: lines of another.
+        context: how many equal lines are shown around each difference.
+    """
+    import difflib
+
+    return list(difflib.unified_diff(before, after, lineterm="", n=context))[2:]
 
 
 def git_apply(patch: str) -> str:

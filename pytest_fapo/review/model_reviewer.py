@@ -5,7 +5,6 @@ It is shown the change and its texts, fenced, and nothing of any case.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -29,6 +28,7 @@ from pytest_fapo.core.candidate import Artifact, Candidate, Edit, Review, Review
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.errors import CacheMiss
 from pytest_fapo.core.settings import Settings
+from pytest_fapo.core.text import line_diff
 
 POINTS: dict[int, str] = {
     1: "scorer",
@@ -112,7 +112,8 @@ def render_diff(edits: Sequence[Edit], kinds: Mapping[str, Artifact]) -> str:
         kind: str = "new" if artifact is None else artifact.kind
         if artifact is not None and artifact.domain is not None:
             kind += f", may be {artifact.domain}"
-        body = shorten_middle(_diff(edit), _MOST_PER_TEXT)
+        diff = line_diff(edit.before.splitlines(), edit.after.splitlines())
+        body = shorten_middle("\n".join(diff), _MOST_PER_TEXT)
         parts.append(fenced(mark, f"{one_prompt_line(edit.address)} ({kind})", body))
     return "\n\n".join(parts)
 
@@ -127,11 +128,6 @@ def render_texts(edits: Sequence[Edit]) -> str:
             parts.append(fenced(mark, f"{address} before", shorten_middle(edit.before, _MOST_PER_TEXT)))
         parts.append(fenced(mark, f"{address} after", shorten_middle(edit.after, _MOST_PER_TEXT)))
     return "\n\n".join(parts)
-
-
-def _diff(edit: Edit) -> str:
-    before, after = edit.before.splitlines(), edit.after.splitlines()
-    return "\n".join(list(difflib.unified_diff(before, after, lineterm="", n=3))[2:])
 
 
 _PACKAGED = Path(__file__).parent / "prompts"

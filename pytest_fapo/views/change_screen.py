@@ -13,7 +13,7 @@ from typing import TextIO
 from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
 from pytest_fapo.loop.change_effects import CaseEffect, Effect, EffectKind, Idea, ReviewedChange, WriteChoice
 from pytest_fapo.views.terminal import Terminal
-from pytest_fapo.views.terminal_diff import View, best_view, show_text_change
+from pytest_fapo.views.terminal_diff import View, best_view, show_patch, show_text_change
 
 _COLUMN = 10
 
@@ -169,8 +169,6 @@ _ANSWERS: dict[str, bool | None] = {
 
 _TRIES = 5
 
-_STYLES = {"+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
-
 
 def ask_to_write(
     change: WriteChoice,
@@ -241,14 +239,9 @@ def _show(change: WriteChoice, terminal: Terminal, place: str) -> None:
     if change.hypothesis:
         terminal.line(one_line(change.hypothesis))
     terminal.line("")
-    for line in change.diff.rstrip("\n").split("\n"):
-        terminal.verbatim((line.removesuffix("\r"), _style(line)))
+    show_patch(change.diff, terminal)
     terminal.line("")
     terminal.line(_numbers(change))
-
-
-def _style(line: str) -> str:
-    return next((style for start, style in _STYLES.items() if line.startswith(start)), "")
 
 
 def _numbers(change: WriteChoice) -> str:

@@ -1,4 +1,6 @@
-"""The difference of two texts on the terminal, in one column or two, with the words that changed marked."""
+"""Differences on the terminal: a patch in color, and two texts in one column or two with the changed words
+marked.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_fapo.core.printable import Part
+from pytest_fapo.core.text import marked_lines
 from pytest_fapo.loop.change_effects import TextChange
 from pytest_fapo.views.terminal import Terminal
 
@@ -41,6 +44,16 @@ class _Row(NamedTuple):
     @property
     def same(self) -> bool:
         return self.old == self.new
+
+
+_PATCH_STYLES = {"diff ": "bold", "+++": "bold", "---": "bold", "@@": "cyan", "+": "green", "-": "red"}
+
+
+def show_patch(patch: str, terminal: Terminal) -> None:
+    """Write the lines of a patch, each in its color."""
+    for line in patch.removesuffix("\n").split("\n"):
+        style = next((style for start, style in _PATCH_STYLES.items() if line.startswith(start)), "")
+        terminal.verbatim((line.removesuffix("\r"), style))
 
 
 def best_view(change: TextChange, terminal: Terminal) -> View:
@@ -79,11 +92,7 @@ def _hunks(change: TextChange) -> Iterator[list[_Row]]:
 
 
 def _lines(text: str) -> list[str]:
-    """Without their ends; a last line that has none says so."""
-    lines = text.split("\n")
-    if not lines[-1]:
-        return [line.removesuffix("\r") for line in lines[:-1]]
-    return [*(line.removesuffix("\r") for line in lines[:-1]), lines[-1] + " (no newline at the end)"]
+    return [line.removesuffix("\r") for line in marked_lines(text)]
 
 
 # --- one column --------------------------------------------------------------------------------------------

@@ -175,6 +175,12 @@ def test_diffs_are_patches_for_git(mail: Folder) -> None:
     assert (said.code, "has no candidate 'c99'; there are: c1" in said.err) == (1, True)
 
 
+def test_a_piped_diff_keeps_every_character_of_the_patch(mail: Folder, run_name: str) -> None:
+    patch = "--- a/x.md\n+++ b/x.md\n@@ -1 +1 @@\n-old\x1b[1m\r\n+new\r\n"
+    (mail.root / ".fapo" / "runs" / run_name / "changes.patch").write_bytes(patch.encode())
+    assert mail.fapo("diff", "last").out == patch
+
+
 def apply_with_git(mail: Folder, patch: str) -> None:
     subprocess.run(["git", "apply", "-"], cwd=mail.root, input=patch.encode(), check=True)
 

@@ -5,7 +5,6 @@ Artifacts come first, then the cases with their steps, then the memory of earlie
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -17,9 +16,9 @@ from pytest_fapo.answers.prompts import (
     shorten_middle,
     value_line,
 )
-from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Review
+from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Edit, Review
 from pytest_fapo.core.evidence import Evidence, Repair
-from pytest_fapo.core.text import percent
+from pytest_fapo.core.text import line_diff, percent
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.propose.model.case_selection import CaseGroup, failing_groups, groups_of, passing_groups
 
@@ -353,7 +352,7 @@ def _attempt(attempt: Attempt, size: int) -> str:
     for edit in candidate.edits:
         lines += [
             f"change of {one_prompt_line(edit.address)}:",
-            block_quote(_diff(edit.before, edit.after), size),
+            block_quote(_diff(edit), size),
         ]
     if attempt.replaced:
         lines.append("This is a revision of what the review blocked; do not propose that again:")
@@ -363,11 +362,10 @@ def _attempt(attempt: Attempt, size: int) -> str:
     for edit in attempt.replaced:
         lines += [
             f"blocked change of {one_prompt_line(edit.address)}:",
-            block_quote(_diff(edit.before, edit.after), size),
+            block_quote(_diff(edit), size),
         ]
     return "\n".join(lines)
 
 
-def _diff(before: str, after: str) -> str:
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=1)
-    return "\n".join(list(lines)[2:])
+def _diff(edit: Edit) -> str:
+    return "\n".join(line_diff(edit.before.splitlines(), edit.after.splitlines(), context=1))

@@ -4,14 +4,13 @@ effects.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.text import count, percents
+from pytest_fapo.core.text import count, line_diff, marked_lines, percents
 from pytest_fapo.loop.run_summary import SplitResult
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PullRequest
@@ -216,9 +215,6 @@ def _rest(total: int, shown: int, noun: str) -> str:
     return f"\n\n… and {count(total - shown, f'more {noun}')}." if total > shown else ""
 
 
-_CONTEXT = 3
-
-
 def change_parts(data: PullRequest, size: Size) -> list[str]:
     """A part for each change, then the effect on the cases of all of them together."""
     if not data.changes:
@@ -243,13 +239,14 @@ def effect_parts(data: PullRequest, size: Size) -> list[str]:
 
 def _change(change: ArtifactChange, size: Size) -> str:
     """The address and why in the open; the diff folded."""
-    added, removed, diff = _diff(change)
+    diff = line_diff(marked_lines(change.before), marked_lines(change.after))
+    added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
     if change.why:
         told = "; ".join(prose(why, most=600) for why in change.why[:5])
         origin = f" ({prose(change.origin)})" if change.origin else ""
         lines.append(f"Why: {told}{origin}")
-    lines.append(details("Diff", fenced(diff, "diff", lines=size.lines)))
+    lines.append(details("Diff", fenced("\n".join(diff), "diff", lines=size.lines)))
     return "\n\n".join([*lines, *_effect(change, size)])
 
 
@@ -268,18 +265,3 @@ def _effect(change: ArtifactChange, size: Size) -> list[str]:
         effect_table(name.capitalize(), found, size, folded=name != "broken") for name, found in kinds.items()
     ]
     return [f"Effect: {counted}{beside}", *(table for table in tables if table)]
-
-
-def _diff(change: ArtifactChange) -> tuple[int, int, str]:
-    """How many lines were added and removed, and the unified diff without its file names."""
-    before, after = _lines(change.before), _lines(change.after)
-    lines = list(difflib.unified_diff(before, after, lineterm="", n=_CONTEXT))[2:]
-    added = sum(line.startswith("+") for line in lines)
-    removed = sum(line.startswith("-") for line in lines)
-    return added, removed, "\n".join(lines)
-
-
-def _lines(text: str) -> list[str]:
-    """The text's lines; one that lacks its line break at the end is not the same as one that has it."""
-    lines = text.split("\n")
-    return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]} (no line break at the end)"]
