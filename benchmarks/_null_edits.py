@@ -28,7 +28,7 @@ _CALL = LLMCall(key="k", api="chat.completions", url="http://x")
 
 @dataclass(frozen=True)
 class Noise:
-    """What varies, as shares of runs.
+    """The random variations, as shares of runs.
 
     Args:
         fail: a case that the pipeline can do is answered wrong.
@@ -132,7 +132,7 @@ class Suite:
         return _Judged(verdict, confirmation.gains_asked)
 
     def _staged(self, before: Evaluation, whole: Evaluation, chance: Chance) -> Evaluation:
-        """What an evaluation in stages sees before it is dropped."""
+        """Return an evaluation in stages, as far as it goes before it is dropped."""
         luck = {name for _, name in chance}
         items: dict[str, ItemResult] = {}
         for split in ("train", "val", "holdout"):
@@ -170,7 +170,7 @@ class _Judged:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a run accepted, and what it took."""
+    """The candidates that a run accepted, and its cost."""
 
     null: int
     """Edits that change nothing."""

@@ -1,4 +1,4 @@
-"""How a benchmark reports: one line with the figure, the bar, and whether it holds."""
+"""The report of a benchmark: one line with the figure, the bar, and whether it holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the plugin adds to `pytest --collect-only` in a project that does not use it."""
+"""Measure the time that the plugin adds to `pytest --collect-only` in a project that does not use it."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ def run(check: bool, quick: bool) -> int:
 
 
 def added(pairs: Sequence[tuple[float, float]]) -> float:
-    """How much longer the first of a pair takes. Taken within pairs, since a machine's speed drifts; a
-    median, since a start that met something else is far off."""
+    """Return how much longer the first of a pair takes. Taken within pairs, since a machine's speed drifts; a
+    median, since a start that met something else is far off.
+    """
     return statistics.median(first - second for first, second in pairs)
 
 

@@ -1,4 +1,4 @@
-"""What a prompt says, as the loopback models read it: by meaning as far as patterns go."""
+"""Read a prompt as the loopback models do: by meaning as far as patterns go."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Reflector = Callable[[str, str, Sequence[Item]], str]
 
 @dataclass(frozen=True)
 class GepaRun:
-    """What a run of GEPA came to."""
+    """The result of a run of GEPA."""
 
     calls: int
     """Task-model calls counted at the server."""

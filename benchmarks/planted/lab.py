@@ -1,4 +1,4 @@
-"""Where the runs take place: loopback server, scratch folders, and two runs at once."""
+"""The environment of the runs: loopback server, scratch folders, and two runs at once."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Lab:
         return Project(self._folder / name, self.server.url(name)).write(files, cases)
 
     def calls(self, project: Project) -> int:
-        """How many requests a project's pipeline has sent to its model."""
+        """Return the number of requests that a project's pipeline has sent to its model."""
         return self.server.calls[project.root.name]
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

@@ -169,7 +169,7 @@ def _as_code(rows: Sequence[Row], turn: int) -> dict[str, str]:
 
 
 def labels_in(files: Mapping[str, str], planted: Planted) -> int:
-    """How many cases' tickets stand somewhere in the project's files."""
+    """Return the number of cases whose tickets are somewhere in the project's files."""
     text = "\n".join(files.values())
     tickets = [row.key.rpartition(" ")[2] for row in planted.rows]
     return sum(bool(re.search(rf"(?<!\d)({ticket}|{ticket[::-1]})(?!\d)", text)) for ticket in tickets)

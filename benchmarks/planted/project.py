@@ -18,7 +18,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 @dataclass(frozen=True)
 class Ran:
-    """What a pytest run left."""
+    """The result of a pytest run."""
 
     code: int
     output: str
@@ -87,7 +87,7 @@ class Project:
         return Ran(done.returncode, done.stdout + done.stderr)
 
     def command(self, *arguments: str) -> list[str]:
-        """How pytest is started."""
+        """Return the command that starts pytest."""
         return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_plugin(), *arguments]
 
     def environment(self) -> dict[str, str]:

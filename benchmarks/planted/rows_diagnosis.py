@@ -18,7 +18,7 @@ _APART = re.compile(r"([\d,]+) cases? failed for reasons that no edit can mend")
 
 @dataclass(frozen=True)
 class Named:
-    """What `--fapo-diagnose` printed on one pipeline, against what was planted."""
+    """The diagnosis that `--fapo-diagnose` printed for one pipeline, against the planted fault."""
 
     planted: Planted
     twin: bool

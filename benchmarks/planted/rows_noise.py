@@ -16,7 +16,7 @@ MOST = 1 / 40
 
 @dataclass(frozen=True)
 class Changed:
-    """Whether a run changed anything."""
+    """The changes of a run, if any."""
 
     ours: bool
     rival: bool

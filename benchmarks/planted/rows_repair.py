@@ -22,7 +22,7 @@ TIME_LIMIT = 150
 
 @dataclass(frozen=True)
 class Repair:
-    """What one run of `--fapo-optimize` made of a faulty pipeline, seen by its hidden cases."""
+    """The effect of one run of `--fapo-optimize` on a faulty pipeline, seen by its hidden cases."""
 
     planted: Planted
     failing: frozenset[str]

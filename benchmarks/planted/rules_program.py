@@ -28,9 +28,9 @@ class StepRules:
     head: str
     ending: str
     wrong: str
-    """What the model answers where no rule tells it better."""
+    """The model's answer if no rule applies."""
     rules: Mapping[str, str]
-    """What stands in the text -> what to answer."""
+    """Answers by the text that triggers them."""
 
     def prompt(self, known: Collection[str]) -> str:
         """A prompt that states these rules."""

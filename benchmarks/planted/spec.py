@@ -24,7 +24,7 @@ class Row:
     key: str
     """The piece of the inputs by which the model knows the case in any step."""
     kind: str = ""
-    """What sort of case it is; the splits hold equal shares of every kind."""
+    """The kind of case; the splits hold equal shares of every kind."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     steps: Mapping[str, Any] = field(default_factory=dict)
     """Right outputs of steps, for pipelines whose cases have them."""
@@ -36,7 +36,7 @@ Mind = Callable[[Ask, "Row | None"], "Say | str"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What was planted, and what is known of it."""
+    """The planted fault, and the known facts about it."""
 
     step: str
     category: str
@@ -64,7 +64,7 @@ class Planted:
     fixes: Mapping[str, str]
     """Artifact address to the text that mends it: what a helpful optimizer knows."""
     repeats: int = 1
-    """How often each case is run: more than once where the fault is noise."""
+    """The number of times that each case is run: more than once if the fault is noise."""
 
     @property
     def faulty(self) -> dict[str, str]:
@@ -90,7 +90,7 @@ class Planted:
         return found
 
     def answer(self, ask: Ask) -> Say:
-        """What the pipeline's model says."""
+        """Return the answer of the pipeline's model."""
         text = ask.text
         found = [row for row in self.rows if row.key in text]
         last = max(found, key=lambda row: (text.rfind(row.key) + len(row.key), len(row.key)), default=None)
@@ -107,5 +107,5 @@ def mixed(rows: Sequence[Row], seed: str) -> list[Row]:
 
 
 def rules_of(ask: Ask, row: Row | None) -> str:
-    """What the request says beside the case itself."""
+    """Return the request's text beside the case itself."""
     return ask.text.replace(row.key, " ") if row is not None else ask.text

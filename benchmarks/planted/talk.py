@@ -1,4 +1,4 @@
-"""What a model is asked and what it says, whatever the provider's shape."""
+"""The questions to a model and its answers, whatever the provider's shape."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Ask:
 
     @property
     def results(self) -> list[str]:
-        """What the tools gave, in order."""
+        """The results of the tools, in order."""
         return [turn.text for turn in self.turns if turn.role == "tool"]
 
     @property

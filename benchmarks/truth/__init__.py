@@ -20,7 +20,7 @@ from benchmarks.truth.shapes import SHAPES, Shape
 from benchmarks.truth.ways import STATED
 
 COMPARED = 2_000
-"""How many comparisons a whole run has at least."""
+"""The least number of comparisons in a whole run."""
 QUICK = ("parametrized", "several tests")
 SIDE_BY_SIDE = 2
 

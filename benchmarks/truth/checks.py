@@ -1,4 +1,4 @@
-"""What must not change, and what it is compared with: one function for each kind of comparison."""
+"""Check what must not change: one function for each kind of comparison."""
 
 from __future__ import annotations
 

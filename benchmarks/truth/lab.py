@@ -36,7 +36,7 @@ class Ran:
 
 @dataclass
 class Tally:
-    """What was compared, and every difference, in words."""
+    """The number of comparisons, and every difference as text."""
 
     compared: int = 0
     differences: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ class Project:
 
     @property
     def folder(self) -> Path:
-        """Where its commands are given."""
+        """The working folder of its commands."""
         return self.root / self.shape.folder
 
     def write(self) -> Project:

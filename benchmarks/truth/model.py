@@ -199,7 +199,7 @@ FAULTS: dict[str, Callable[[_Answering, Body], None]] = {
     "no choices": _no_choices,
     "error object": _error_object,
 }
-"""What can go wrong between a pipeline and its provider, by name."""
+"""The faults between a pipeline and its provider, by name."""
 
 
 @contextmanager

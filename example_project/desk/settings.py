@@ -1,4 +1,4 @@
-"""What an operator may want to change."""
+"""Settings that an operator may want to change."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT = 30.0
 """Seconds until a request to the model is given up."""
 
 TOP_K = 3
-"""How many passages of the handbook the model gets to see."""
+"""Number of handbook passages that the model gets to see."""
 
 HANDBOOK = Path(__file__).with_name("handbook.md")
 PROMPTS = Path(__file__).with_name("prompts")

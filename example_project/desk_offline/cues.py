@@ -31,7 +31,7 @@ ONE_OF = _any_of(r"""
     one of / between / among / teams? / label / labels / categor(?:y|ies) / options? / values? / allowed
     following / choose / pick
 """)
-"""What stands before a list of labels."""
+"""The phrases before a list of labels."""
 
 CONTRAST = re.compile(
     r"\b(?:but not|not (?:for|when|if|about|where)|never (?:for|when|if)|rather than|instead of|unlike|"
@@ -39,10 +39,10 @@ CONTRAST = re.compile(
     r",\s*not\b|\(not\b|^\W*not\b",
     re.IGNORECASE,
 )
-"""What stands between the words for a label and the words against it."""
+"""The phrases between the words for a label and the words against it."""
 
 A_TIE = _any_of("both / between / in doubt / unsure / prefer / either")
-"""What tells which of two labels wins."""
+"""The phrases that say which of two labels wins."""
 
 ABOUT_THE_ANSWER = _any_of("""
     answer / reply / respond / response / output / print / give / return / choose / pick / use / labels?
@@ -128,4 +128,4 @@ NEXT_ORDER = re.compile(
     r",\s+(?=(?:otherwise|else)\b)",
     re.IGNORECASE,
 )
-"""Where one instruction ends and the next begins inside a sentence."""
+"""The end of one instruction and the beginning of the next inside a sentence."""

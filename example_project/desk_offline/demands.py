@@ -1,4 +1,4 @@
-"""What a prompt asks of a reply, read clause by clause."""
+"""Read a prompt's demands on a reply, clause by clause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from desk_offline.reading import Instructions
 
 @dataclass
 class Demands:
-    """What a prompt asks of a reply."""
+    """A prompt's demands on a reply."""
 
     limit: int | None = None
     brief: bool = False

@@ -37,7 +37,7 @@ repair: broken repair damage crack warranty spare hurt
 account: account login email bank newsletter
 identity: account login email hacked data newsletter
 """
-"""What a hasty reader connects with the words of a label's name, whatever the label means here."""
+"""The words that a hasty reader connects with a label's name, whatever the label means here."""
 
 GUT_FEELING = {
     concept(name): concepts(words)
@@ -47,7 +47,7 @@ GUT_FEELING = {
 
 @dataclass
 class Meanings:
-    """What a prompt says about each value: concepts that speak for it and against it."""
+    """A prompt's statements about each value: concepts that speak for it and against it."""
 
     values: tuple[str, ...]
     pro: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
@@ -73,7 +73,7 @@ class Meanings:
         return max(rivals, key=lambda value: scores[value]) if rivals and scores[best] else best
 
     def score(self, value: str, seen: frozenset[str]) -> float:
-        """How much the concepts `seen` speak for `value`."""
+        """Return the degree to which the concepts `seen` speak for `value`."""
         trust = 0.5 if self.explained() else 1.0
         total = 0.0
         for word in {concept(part) for part in re.split(r"[_\W]+", value.lower()) if part}:
@@ -155,7 +155,7 @@ def _match(values: Sequence[str], text: str) -> str | None:
 
 
 def _target(values: Sequence[str], sentence: str) -> str | None:
-    """Which value a sentence is about."""
+    """Return the value that a sentence is about."""
     names = "|".join(re.escape(value) for value in sorted(values, key=len, reverse=True))
     head = re.match(
         rf"[|`\"'*\s]*({names})[`\"'*]*\s*(?:[:|=(–—→-]|means?\b|is\b|are\b|covers?\b|for\b|when\b|if\b)",

@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Instructions:
-    """What a prompt tells: the same for every ticket."""
+    """The instructions in a prompt: the same for every ticket."""
 
     lines: tuple[Line, ...]
 

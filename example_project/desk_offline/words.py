@@ -112,7 +112,7 @@ _MISSPELT = {_shuffled(word): concept for word, concept in _CONCEPTS.items() if 
 
 @lru_cache(maxsize=4096)
 def concept(word: str) -> str:
-    """What a single word means: the stem of the first word of its group, or its own stem."""
+    """Return the meaning of a single word: the stem of the first word of its group, or its own stem."""
     stemmed = stem(word)
     if stemmed in _CONCEPTS:
         return _CONCEPTS[stemmed]

@@ -1,4 +1,4 @@
-"""What must stay true of the prompts, whoever edits them."""
+"""Properties of the prompts that must stay true, whoever edits them."""
 
 from __future__ import annotations
 

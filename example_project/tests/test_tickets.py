@@ -1,4 +1,4 @@
-"""What the desk must do with real tickets: each case runs once, both tests look at the same run."""
+"""Requirements on the desk with real tickets: each case runs once, both tests look at the same run."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def export(options: argparse.Namespace, console: CommandConsole) -> int:
 
 
 def _warnings(done: ExportResult, keys: list[str] | None, path: str, hook: bool) -> list[str]:
-    """What the file lacks or what somebody has to look at before it is shared."""
+    """Return warnings on what the file lacks or what must be looked at before it is shared."""
     missing = 0 if keys is None else len(keys) - done.answers - len(done.left_out)
     sentences = list(done.left_out)
     if missing > 0:

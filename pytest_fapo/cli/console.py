@@ -1,4 +1,4 @@
-"""What every command has: the project's folder, the streams it writes to and asks on, the exit codes."""
+"""The common parts of commands: the project's folder, the streams for output and input, the exit codes."""
 
 from __future__ import annotations
 

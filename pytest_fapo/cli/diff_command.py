@@ -77,7 +77,9 @@ class OriginalTree:
         return unified_diff(self.root, {**originals, **after})
 
     def _below_a_top(self) -> Path:
-        """Where in the temporary folder the files go: a patch names them from the repository's top."""
+        """Return the folder in the temporary folder for the files: a patch names them from the repository's
+        top.
+        """
         top = next(
             (each for each in (self._project, *self._project.parents) if (each / ".git").exists()), None
         )
@@ -104,7 +106,7 @@ class OriginalTree:
 
 
 def _saved(run: RunFolder) -> dict[str, bytes]:
-    """What the run has kept of the files that it changed."""
+    """Return the run's copies of the files that it changed."""
     try:
         files = load_result(run).files
     except FapoError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class RunFacts(Record):
-    """What the list of runs says of one."""
+    """The facts about a run in the list of runs."""
 
     id: str
     began: str
@@ -32,7 +32,7 @@ class RunFacts(Record):
     state: str
     """`finished`, `unfinished` (killed or interrupted: it can be resumed) or `unreadable`."""
     stop: str = ""
-    """Why it ended, one of `report.StopReason`."""
+    """The reason why it ended, one of `report.StopReason`."""
     accepted: int = 0
     tried: int = 0
     """Candidates that have a verdict."""
@@ -45,8 +45,8 @@ class RunFacts(Record):
     stand_in: str = ""
     """Name of the offline model that answered in place of a real one."""
     writing: str = ""
-    """What became of the files, one of `report.Writing`; `applied`, `undone` or `reviewed` where that came
-    later."""
+    """The state of the files, one of `report.Writing`; `applied`, `undone` or `reviewed` if that came later.
+    """
 
 
 def summary_of(run: RunFolder) -> Summary | None:
@@ -58,7 +58,7 @@ def summary_of(run: RunFolder) -> Summary | None:
 
 
 def facts_of(run: RunFolder) -> RunFacts:
-    """What the list says of a run; a run that another version wrote is listed as unreadable."""
+    """Return the list's facts about a run; a run that another version wrote is listed as unreadable."""
     finished = run.find("finished")
     facts = RunFacts(
         id=run.path.name,

@@ -1,4 +1,4 @@
-"""What the options that ask for more than running the tests do: before the first test and after the last.
+"""The options that do more than run the tests: before the first test and after the last.
 
 In: the pytest session, its options, and the evaluation that its tests gave.
 Out: a diagnosis, an optimization, a gate's result or an updated baseline, and the exit status.

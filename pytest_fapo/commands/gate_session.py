@@ -1,5 +1,4 @@
-"""What the gate and the baseline's update prepare and watch while tests run, and why a session is
-incomplete.
+"""Prepare the gate and the baseline's update, watch the tests, and tell why a session is incomplete.
 
 The hooks work in xdist workers too. Where a test has no result nothing is judged and nothing recorded.
 """
@@ -112,7 +111,7 @@ class GateHooks:
 
 @dataclass
 class PreparedGate:
-    """What is known before the first test."""
+    """The facts known before the first test."""
 
     policy: GatePolicy
     floors: list[Floor]
@@ -125,7 +124,8 @@ class PreparedGate:
 def missing_result_causes(
     pytest_session: pytest.Session, session: FapoSession, evaluation: Evaluation, hooks: GateHooks
 ) -> list[GateProblem]:
-    """What went wrong, the first cause first; empty where every collected test has its result.
+    """Return the causes of missing results, the first cause first; empty if every collected test has its
+    result.
 
     Args:
         pytest_session: at its end.
@@ -156,7 +156,7 @@ def _stopped(message: str) -> GateProblem:
 
 
 def _reason(session: pytest.Session) -> str:
-    """Why pytest stopped early; empty where it did not."""
+    """Return why pytest stopped early; empty if it did not."""
     if session.shouldfail:
         return str(session.shouldfail)
     if session.shouldstop:

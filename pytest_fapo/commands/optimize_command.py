@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PreparedRun:
-    """What `--fapo-optimize` has made ready before the first test ran."""
+    """The preparations of `--fapo-optimize` from before the first test."""
 
     def __init__(
         self,

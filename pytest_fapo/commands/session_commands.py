@@ -91,7 +91,7 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
 
 
 def refuse_collection(session: pytest.Session, error: SettingsConflict) -> None:
-    """What was collected shows that the command cannot work: the gate says so at its end, others now.
+    """Refuse the collected tests for the command: the gate reports the error at its end, others now.
 
     An xdist worker runs nothing then and leaves it to the controller to say why.
 

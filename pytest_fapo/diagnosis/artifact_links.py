@@ -1,4 +1,4 @@
-"""Which artifacts a step was seen to use: prompts by their text, parameters by name and value, functions."""
+"""Link steps to the artifacts they use: prompts by their text, parameters by name and value, functions."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def _comparison(text: str) -> tuple[Operand | None, str, Operand | None]:
 
 
 def _operand_end(text: str) -> int:
-    """Where the first operand ends: a closed literal, or the last character before an operator."""
+    """Return the end of the first operand: a closed literal, or the last character before an operator."""
     if not text:
         return 0
     if text[0] in "'\"" or re.match(r"[bru]{1,2}['\"]", text):
@@ -250,7 +250,7 @@ class Requirement:
 
     @property
     def sentence(self) -> str:
-        """What is wrong with the text, to follow its name."""
+        """The problem with the text, to follow its name."""
         value = plain(self.value)
         return {
             "include": f"lacks {value!r}",
@@ -264,7 +264,7 @@ class Requirement:
 
 
 def name_kind(name: str) -> Kind | None:
-    """What the name of an expected field says about its use, if anything."""
+    """Return the use that the name of an expected field suggests, if any."""
     words = set(normal(name.replace(".", " ")).split())
     if words & _EXCLUDE:
         return "exclude"

@@ -1,4 +1,4 @@
-"""Which step first held the wrong value of an expected field, and in what way it was wrong."""
+"""Find the step that first held the wrong value of an expected field, and in what way it was wrong."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ class Scene:
 
     step: str
     linked: list[Artifact]
-    """What the step uses."""
+    """The artifacts that the step uses."""
     artifacts: Sequence[Artifact]
     """All that may be edited."""
     fields: FieldMap | None
 
     @property
     def roles(self) -> set[Role]:
-        """What the linked parameters are for."""
+        """The roles of the linked parameters."""
         return roles_of(self.linked)
 
     @property
@@ -194,8 +194,9 @@ _EASE: dict[Category, float] = {
     "content": 0.7,
     "unknown": 0.4,
 }
-"""How much more surely than a wrong label a cause is mended. Matters of form come first for another reason
-too: while an output cannot be read, nothing else that is right about it shows."""
+"""The factor by which a cause is easier to fix than a wrong label. Matters of form come first for another
+reason too: while an output cannot be read, nothing else that is right about it shows.
+"""
 
 _OF_NO_LABEL = frozenset({"exception", "tool", "truncated", "refusal", "cascade", "empty"})
 """Causes that are the same whatever a test's labels are."""

@@ -171,7 +171,7 @@ AttributeHook = Callable[[Evaluation, ItemResult], "Finding | None"]
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a reader says of one failing item."""
+    """A reader's opinion of one failing item."""
 
     nodeid: str
     step: str

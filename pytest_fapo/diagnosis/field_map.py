@@ -1,4 +1,4 @@
-"""Which step carries which expected field, learned from all traces of a pipeline."""
+"""Learn which step carries which expected field from all traces of a pipeline."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def output_leaves(value: Any) -> dict[str, Any]:
 
 
 class FieldMap:
-    """What can be learned about the labels from a set of runs."""
+    """The facts about the labels that a set of runs shows."""
 
     def __init__(self, readings: Iterable[CaseRun], helpers: frozenset[str] = frozenset()) -> None:
         self.readings = list(readings)
         self.helpers = helpers
         self.memo: dict[tuple[str, ...], float] = {}
-        """What rules worked out about all runs together, by rule and field."""
+        """Results of rules about all runs together, by rule and field."""
 
     @classmethod
     def of(cls, runs: Iterable[tuple[Case, Trace, bool]]) -> FieldMap:
@@ -129,7 +129,7 @@ class FieldMap:
         return [by_key[key] for key, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))]
 
     def value_at(self, reading: CaseRun, carrier: Carrier) -> Any:
-        """What a run holds at a carrier; raises KeyError where the run never got there."""
+        """Return a run's value at a carrier; raises KeyError if the run never got there."""
         if carrier.step == OUTPUT:
             return output_leaves(reading.view.trace.output)[carrier.path]
         step = reading.view.by_key(carrier.step)

@@ -53,7 +53,7 @@ class Inquiry:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Which steps can be mended, and by what."""
+        """The steps whose output can be replaced, and the sources of the replacements."""
         return tuple(f"{mend.step.key} {mend.source}" for mend in self.mends)
 
     def singles(self) -> list[StepKeys]:

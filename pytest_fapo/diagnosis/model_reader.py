@@ -238,7 +238,7 @@ class LLMReader:
         self._chars = chars
         self._redact = redact
         self.problems: list[str] = []
-        """Why the model could not be asked or understood, a sentence each."""
+        """The reasons why the model could not be asked or understood, one sentence each."""
 
     @property
     def name(self) -> str:

@@ -167,7 +167,7 @@ def _with_value(output: Any, path: str, value: Any) -> tuple[Any, bool]:
 
 
 def _by_sibling(failure: Failure, step: StepView) -> ReplacementOutput | None:
-    """What the same step gave in a passing case, asked the same."""
+    """Return the output of the same step for the same question in a passing case."""
     if not step.step.inputs:
         return None  # what it depends on was not recorded
     for other in failure.fields.passing_by_question.get((step.key, step.question), []):

@@ -39,7 +39,7 @@ class StepView:
 
     @property
     def question(self) -> str:
-        """What the step was given and sent to its model first: equal for runs that asked the same."""
+        """The step's inputs and first request: equal for runs that asked the same."""
         return canonical_json([self.step.inputs, self.calls[0].messages if self.calls else None])
 
     @property

@@ -1,4 +1,4 @@
-"""What people and other programs are shown: the terminal, an HTML report, Markdown, JUnit, annotations,
+"""The output for people and other programs: the terminal, an HTML report, Markdown, JUnit, annotations,
 snapshots.
 
 In: the records (`Evaluation`, `GateResult`, `Summary`, `Diagnosis`) and the event log of a run. Out: text,

@@ -38,7 +38,7 @@ class Annotation(Record):
 
     level: AnnotationLevel
     check: str
-    """What kind of remark it is: `regression`, `floor`, `new-case` …"""
+    """The kind of remark: `regression`, `floor`, `new-case` …"""
     title: str
     message: str
     path: str = ""
@@ -46,7 +46,7 @@ class Annotation(Record):
     line: int = 0
     """From 1; 0 where none is known."""
     key: str = ""
-    """What the remark is about, whatever its words and line: a node id, a path."""
+    """The subject of the remark, whatever its text and line: a node id, a path."""
 
 
 def github_lines(annotations: Iterable[Annotation]) -> list[str]:
@@ -220,7 +220,7 @@ def gate_remarks(
 def lowering_remarks(
     branch: GateResult, changes: Iterable[ArtifactChange], places: RepositoryLocations
 ) -> list[Annotation]:
-    """What the branch's own baseline gives up of its base's: let through, and not unseen.
+    """Return remarks on results that the branch's own baseline lowers against its base: allowed, but shown.
 
     Args:
         branch: this session's tests compared with the base's baseline.

@@ -20,7 +20,7 @@ from pytest_fapo.views.terminal_diff import View, best_view, show_text_change
 
 
 def edited_by_person(text: str, address: str) -> str:
-    """What the person makes of `text` in `$VISUAL`, `$EDITOR`, else in the system's plain editor.
+    """Return `text` as the person has edited it in `$VISUAL`, `$EDITOR`, else in the system's plain editor.
 
     Args:
         text: what the editor opens with.
@@ -132,7 +132,7 @@ class Dialogue:
         show_change(changes[number], self._terminal, self._view, number=number + 1, total=len(changes))
 
     def _ask(self, number: int) -> int | None:
-        """How many changes to go on by; 0 shows this one again, None stops."""
+        """Return the number of changes to move on by; 0 shows this one again, None stops."""
         wrong = 0
         while wrong < _TRIES:
             change = self._draft.changes[number]

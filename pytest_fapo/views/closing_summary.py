@@ -39,7 +39,7 @@ _NO_CHANGE = {
 
 
 def headline(summary: Summary) -> str:
-    """What happened to the user's files, in one sentence; the patch's command follows where there is one."""
+    """Return one sentence on the state of the user's files, with the patch's command if there is one."""
     if summary.writing == "written":
         return f"Changed in your project: {listing(summary.artifacts or summary.files)}."
     if summary.writing == "conflict":
@@ -68,7 +68,7 @@ def patch_command(summary: Summary) -> str:
 
 
 def result_sentence(summary: Summary) -> str:
-    """What the exit code means."""
+    """Return the meaning of the exit code."""
     if not summary.tests:
         return ""
     all_tests, fail = count(summary.tests, "test"), "fails" if summary.failing == 1 else "fail"
@@ -103,7 +103,7 @@ def stand_in(summary: Summary) -> str:
 
 
 def stopped(summary: Summary) -> str:
-    """Why the run ended."""
+    """Return the reason why the run ended."""
     detail = one_line(summary.stop_detail)
     sentence = {
         "target": "the target is reached" if summary.target is not None else "every test passes",
@@ -147,7 +147,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _more_unproven(summary: Summary) -> str:
-    """Where all that the final proof says can be read."""
+    """Return a pointer to the full text of the final proof."""
     if not summary.unproven:
         return ""
     more = len(summary.unproven) - _NAMED
@@ -225,7 +225,7 @@ def _still_open(summary: Summary) -> str:
 
 
 def next_command(summary: Summary) -> str:
-    """What to type next."""
+    """Return the command to type next."""
     if summary.next_command:
         return summary.next_command
     if summary.writing in _UNTOUCHED:

@@ -201,7 +201,7 @@ def _counts(terminal: Terminal, result: GateResult) -> None:
 
 @dataclass
 class BaselineUpdate:
-    """What was written, or why nothing was."""
+    """The written baseline, or the reason why nothing was written."""
 
     path: str
     refusals: list[str] = field(default_factory=list)
@@ -252,7 +252,7 @@ def _totals(baseline: Baseline) -> str:
 
 
 def _changed_results(update: BaselineUpdate) -> list[str]:
-    """What is different from the earlier baseline."""
+    """Return the differences from the earlier baseline."""
     if update.baseline is None or update.earlier is None:
         return []
     before, after = _results(update.earlier), _results(update.baseline)

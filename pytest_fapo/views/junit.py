@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def case_properties(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the XML says of one item; nothing of an item without a case.
+    """Return the XML properties of one item; none for an item without a case.
 
     Args:
         record: as `pytest_fapo_item` gives it.
@@ -42,7 +42,7 @@ def case_properties(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def suite_properties(session: FapoSession, evaluation: Evaluation) -> list[tuple[str, str]]:
-    """What the XML says of the whole session; nothing where no test has a case."""
+    """Return the XML properties of the whole session; none if no test has a case."""
     if not evaluation.cases:
         return []
     spending = evaluation.spending

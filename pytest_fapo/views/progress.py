@@ -1,4 +1,4 @@
-"""What the user sees while the loop runs: a live display on a terminal, plain lines in a log."""
+"""Show the progress of the loop: a live display on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunState:
-    """Where the run stands now; `Progress` keeps it up to date."""
+    """The present state of the run; `Progress` keeps it up to date."""
 
     headline: str = ""
     trying: str = ""
@@ -183,7 +183,7 @@ class Progress:
         self._live: Live | None = None
         self._last_text = ""
         self.failure: Exception | None = None
-        """What went wrong in the display, if anything did; it is silent from then on."""
+        """The error of the display, if any; it is silent from then on."""
 
     def __enter__(self) -> Progress:
         self.resume()
@@ -242,7 +242,7 @@ class Progress:
 
     @_harmless
     def spending(self, spending: Spending) -> None:
-        """What the run has spent from its beginning until now (a total, not an increment)."""
+        """Take the run's total spending from its beginning until now (not an increment)."""
         self._state.spending = spending
 
     @_harmless

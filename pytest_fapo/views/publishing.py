@@ -1,6 +1,4 @@
-"""What a session leaves in files for others: a Markdown page, annotations, Code Quality and HTML reports.
-Each file is written by itself; one that fails does not keep back the others.
-"""
+"""Write a session's files for others: a Markdown page, annotations, Code Quality and HTML reports."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def session_lines(
 
 
 def _varying(evaluation: Evaluation) -> list[str]:
-    """How many tests on a case have another verdict from one repeat to the next; nothing without repeats."""
+    """Return the number of tests on a case whose verdict varies between repeats; nothing without repeats."""
     verdicts: dict[str, list[bool]] = {}
     for split in SPLITS:
         for item in evaluation.in_split(split):

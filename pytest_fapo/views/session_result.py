@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class SessionResult:
-    """What a session has come to: what summaries, annotations and reports are made of."""
+    """The result of a session, from which summaries, annotations and reports are made."""
 
     def __init__(self, baseline: Evaluation) -> None:
         self.baseline = baseline
-        """What this session's tests gave."""
+        """The results of this session's tests."""
         self.gate: GateResult | None = None
         self.summary: Summary | None = None
         self.run: RunFolder | None = None

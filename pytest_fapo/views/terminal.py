@@ -1,6 +1,4 @@
-"""Where text meets the terminal: width, color, folding, and a stream that never fails.
-Cases, hypotheses and diffs are written as they are, never read as rich's markup.
-"""
+"""Write text to the terminal: width, color, folding, and a stream that never fails."""
 
 from __future__ import annotations
 
@@ -51,7 +49,7 @@ class LastingFile:
 
 
 class Terminal:
-    """Where a report is written.
+    """The terminal or stream that a report is written to.
 
     Args:
         file: the stream; its `encoding` decides which symbols are used.

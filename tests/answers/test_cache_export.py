@@ -1,4 +1,4 @@
-"""What an export holds and what it must not hold; what an import adds."""
+"""The contents of an export and what must be absent from it; the additions of an import."""
 
 from __future__ import annotations
 

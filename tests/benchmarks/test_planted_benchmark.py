@@ -96,7 +96,7 @@ def test_tool_calls_and_their_results_are_read_in_every_shape(path: str) -> None
 
 
 def _follow_up(path: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """What a program sends after a tool call."""
+    """Return a program's next request after a tool call."""
     user = {"role": "user", "content": "q"}
     if path.endswith("/messages"):
         result = {"type": "tool_result", "tool_use_id": "t", "content": "found"}

@@ -1,4 +1,4 @@
-"""What is sent and what is answered from the cache: modes, repeats, retries, budgets."""
+"""Requests that are sent and those answered from the cache: modes, repeats, retries, budgets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the caller receives is the same without a capture, while it is recorded, and when it is replayed."""
+"""The caller receives the same without a capture, while it is recorded, and when it is replayed."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def _recorded(name: str = "K-1") -> Recorder:
 
 
 def _off_only_in_cases(put: Callable[[], Any], get: Callable[[], Any]) -> None:
-    """What was kept outside of a case is found there and not in a case; what a case keeps is not found."""
+    """A value kept outside of a case is found there and not in a case; one kept in a case is not found."""
     with recording(_recorded()):
         put()
         assert get() is None

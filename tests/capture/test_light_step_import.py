@@ -1,4 +1,4 @@
-"""What application code pays for `@fapo.step`: a few standard modules, nothing else."""
+"""Application code pays for `@fapo.step` with a few standard modules and nothing else."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def responses_agent(url: str) -> str:
 
 
 def _offline(number: int) -> Any:
-    """What the model does: two calls, one with a city that the tool does not know, then words."""
+    """Return the model's answers: two calls, one with a city that the tool does not know, then text."""
     if number == 1:
         return {
             "tool_calls": [

@@ -1,4 +1,4 @@
-"""Which calls got no whole answer: each kind of fault, never recorded, forgotten once a retry is answered."""
+"""Calls without a whole answer: each kind of fault, never recorded, forgotten once a retry is answered."""
 
 from __future__ import annotations
 

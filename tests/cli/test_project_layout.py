@@ -1,4 +1,4 @@
-"""How the project runs its tests, as pytest itself would find out."""
+"""The project's way of running its tests, as pytest itself would find out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `fapo init` makes of code as people write it; nothing of it is imported or run."""
+"""`fapo init` reads code as people write it; nothing of it is imported or run."""
 
 from __future__ import annotations
 

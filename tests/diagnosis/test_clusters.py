@@ -1,4 +1,4 @@
-"""Which artifacts a step uses, at which level its failures are mended, and what each level could reach."""
+"""A step's artifacts, the level at which its failures are fixed, and the ceiling of each level."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the documentation works: its projects run, its settings load, its links lead somewhere."""
+"""The documentation's examples work: its projects run, its settings load, its links lead somewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many tests on tickets pass in the example with good prompts in people's own words.
+"""The number of the example's tests on tickets that pass with good prompts in people's own words.
 
 What passes as shipped is told where the example is optimized.
 """

@@ -15,7 +15,7 @@ QUIET = ("-m", "pytest", "-q", "--tb=no", "--no-header", "-p", "no:cacheprovider
 
 
 def cases_of(category: str, output: str) -> int:
-    """How many cases the diagnosis counts under a category."""
+    """Return the number of cases that the diagnosis counts under a category."""
     rows = re.findall(rf"^ *\d+ .*\b{category}\b +\w+ +([\d,]+) ", output, flags=re.MULTILINE)
     return sum(int(number.replace(",", "")) for number in rows)
 

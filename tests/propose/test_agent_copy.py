@@ -1,4 +1,4 @@
-"""Which lines and files a coding agent's copy of the project holds."""
+"""The lines and files in a coding agent's copy of the project."""
 
 from __future__ import annotations
 

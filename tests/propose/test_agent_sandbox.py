@@ -84,7 +84,7 @@ def project(tmp_path: Path) -> Iterator[AgentProject]:
 
 
 def attack(project: AgentProject, *, hiding: bool) -> tuple[dict[str, str], list[str]]:
-    """What it read and what it did. Where nothing can be hidden, it can change modes, and is not let."""
+    """Return what it read and what it did. If nothing can be hidden, it can change modes, and is not let."""
     code = ATTACK if hiding else ATTACK.replace('tried("mode"', 'False and tried("mode"')
     spec = f"{project.agent(code)} {project.root} {os.getpid()} {Path.home()}"
     (candidate,) = project.proposer("", spec=spec).propose(project.evidence())

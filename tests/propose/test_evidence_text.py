@@ -1,4 +1,4 @@
-"""What an optimizer is shown: train only, bounded, the same bytes each time, and nothing breaks out of it."""
+"""The optimizer's evidence: train only, bounded, the same bytes each time, and nothing breaks out of it."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _confusing(**more: Any) -> Evidence:
 
 
 def _all(evidence: Evidence) -> list[Candidate]:
-    """What comes when nothing helps."""
+    """Return the candidates that come when nothing helps."""
     from pytest_fapo.core.candidate import Attempt, Review, Verdict
 
     memory: list[Attempt] = []

@@ -1,4 +1,4 @@
-"""How a pipeline asks its model is found in code of many kinds, and so is where it keeps its prompts."""
+"""A pipeline's model calls are found in code of many kinds, and so is the location of its prompts."""
 
 from __future__ import annotations
 

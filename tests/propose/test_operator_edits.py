@@ -1,4 +1,4 @@
-"""What an operator leaves as it is, and what it refuses."""
+"""The code that an operator leaves unchanged, and the code that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the playbook proposes for pipelines of several shapes, and that the review lets it pass."""
+"""The playbook's proposals for pipelines of several shapes pass the review."""
 
 from __future__ import annotations
 

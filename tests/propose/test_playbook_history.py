@@ -1,4 +1,4 @@
-"""What the playbook learns from what was tried."""
+"""The playbook learns from earlier attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the playbook tells agents about their tools, and other steps whose own labels or errors are known."""
+"""The playbook's rules for agents about their tools, and for other steps with known labels or errors."""
 
 from __future__ import annotations
 

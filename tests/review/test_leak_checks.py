@@ -1,4 +1,4 @@
-"""What gives cases away is blocked, what a prompt must be able to say is not."""
+"""Texts that give cases away are blocked; texts that a prompt must be able to hold are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators write passes the independent review, sync and async."""
+"""Operators' code passes the independent review, sync and async."""
 
 from __future__ import annotations
 

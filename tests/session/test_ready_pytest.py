@@ -1,4 +1,4 @@
-"""What the other tests start as a fork is what `python -m pytest` is in a new interpreter."""
+"""The forked pytest of the other tests behaves like `python -m pytest` in a new interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a session says it has spent."""
+"""The spending that a session reports."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ JUDGED = """
 
 
 def test_calls_of_judges_are_counted_and_shown_apart(pytester: pytest.Pytester) -> None:
-    """What a test asks beside its run is a judge's; what it asks in a run's place is the pipeline's."""
+    """A test's own calls beside its run are a judge's; its calls in a run's place are the pipeline's."""
     Path(pytester.path, "test_it.py").write_text("\n".join(row[4:] for row in JUDGED.splitlines()))
     pytester.makepyprojecttoml("\n".join(row[4:] for row in SETTINGS.splitlines()))
     first = pytester.runpytest_subprocess("--junitxml=out.xml", "--fapo-max-calls=100")

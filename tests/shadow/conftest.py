@@ -51,5 +51,5 @@ def _bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 @pytest.fixture
 def bench(_bench: Bench) -> Bench:
-    """Where small runs are quick: a few hundredths of a second."""
+    """A bench for small, quick runs: a few hundredths of a second."""
     return _bench

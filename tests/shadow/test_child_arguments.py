@@ -1,4 +1,4 @@
-"""Which of the user's arguments a child is given."""
+"""The user's arguments that a child receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a shadow tree takes over from the project."""
+"""The files that a shadow tree takes over from the project."""
 
 from __future__ import annotations
 

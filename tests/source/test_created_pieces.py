@@ -1,4 +1,6 @@
-"""What edits create: prompt files and string constants, seen by the store, the patch and the write-back."""
+"""Pieces that edits create: prompt files and string constants, seen by the store, the patch and the write-
+back.
+"""
 
 from __future__ import annotations
 

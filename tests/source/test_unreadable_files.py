@@ -38,7 +38,7 @@ ENTRIES = {
 
 
 def taken(root: Path, level: str, entry: str) -> str:
-    """What is said of the entry; empty where it can be read."""
+    """Return the message about the entry; empty if it can be read."""
     try:
         ScopeSnapshot.take(root, Scope.model_validate({level: [entry]}))
     except FapoError as error:

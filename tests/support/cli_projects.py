@@ -32,7 +32,7 @@ def ask(system, user):
     answer = httpx.post(BASE + "/chat/completions", json={"model": "m", "messages": messages})
     return answer.json()["choices"][0]["message"]["content"]
 """
-"""How these projects ask: nothing is sent, for the placeholder answers at the transport."""
+"""The model call of these projects: nothing is sent, for the placeholder answers at the transport."""
 
 FILES_PROJECT = {
     "pyproject.toml": """
@@ -193,7 +193,7 @@ _DROPPED = (
 
 @dataclass(frozen=True)
 class Said:
-    """What a command has printed."""
+    """The output of a command."""
 
     code: int
     out: str

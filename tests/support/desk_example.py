@@ -75,7 +75,7 @@ def _put_back_shipped_texts(copy: Path) -> None:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What pytest said about a copy of the example."""
+    """The result of pytest on a copy of the example."""
 
     passed: Mapping[str, bool]
     """By `test[id]`, without the file."""

@@ -89,7 +89,7 @@ def headings(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name behind `#`, as GitHub makes it of headings."""
+    """Return the names that a link may have after `#`, as GitHub makes them of headings."""
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings(page)}
 
 

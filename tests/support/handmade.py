@@ -115,7 +115,7 @@ class Bench:
         return nodeid
 
     def evidence(self, cluster: Cluster, artifacts: list[Artifact], **more: Any) -> Evidence:
-        """What a proposer sees of this evaluation for one cluster."""
+        """Return a proposer's evidence from this evaluation for one cluster."""
         cases = [
             EvidenceCase(
                 case=self.evaluation.cases[nodeid],

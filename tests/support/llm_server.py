@@ -125,7 +125,7 @@ class LLMServer:
 
     @property
     def count(self) -> int:
-        """How many requests have arrived."""
+        """The number of requests that have arrived."""
         return len(self.requests)
 
     def script(self, *answers: Reply) -> None:

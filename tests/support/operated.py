@@ -132,7 +132,7 @@ class Operated:
         hidden: Sequence[str] = (),
         **more: Any,
     ) -> Evidence:
-        """What a proposer sees of runs of one step, given as its inputs and its output.
+        """Return a proposer's evidence from runs of one step, given as its inputs and its output.
 
         Args:
             hidden: files of the package that are not shown.
@@ -184,7 +184,7 @@ class Operated:
             (self.root / path).write_bytes(content)
 
     def review(self, edits: Sequence[Edit], cases: Sequence[Case]) -> Review:
-        """What the independent checks say to an operator's edits."""
+        """Return the independent checks' review of an operator's edits."""
         candidate = Candidate(
             edits=list(edits), hypothesis="", proposer="playbook", technique="operator", level="structure"
         )

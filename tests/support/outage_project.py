@@ -79,7 +79,7 @@ def cases() -> list[dict[str, Any]]:
 
 
 Planted = Callable[[str, str], bool]
-"""Whether a question (its text, its split) meets its fault."""
+"""True if a question (its text, its split) meets its fault."""
 
 
 class Provider:

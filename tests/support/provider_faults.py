@@ -18,14 +18,14 @@ class Fault:
     """One way to fail."""
 
     reason: str
-    """How the plugin names it."""
+    """The plugin's name for it."""
     answer: Answer
     """To a request for a chat completion."""
     stream: Answer | None = None
     """To a request for a stream; as `answer` where not given."""
 
     def reply(self, body: Any) -> Answer:
-        """What the server does with a request."""
+        """Return the server's reply to a request."""
         streams = isinstance(body, dict) and body.get("stream") is True
         return self.stream if streams and self.stream is not None else self.answer
 

@@ -48,7 +48,7 @@ def plugin_path() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Finished:
-    """What came of a run."""
+    """The result of a run."""
 
     code: int
     text: str
@@ -225,7 +225,7 @@ def _attend(order: dict[str, Any], given: int, output: int, answers: int) -> Non
 
 
 def _become_pytest(order: dict[str, Any], given: int, output: int) -> NoReturn:
-    """What `python -m pytest` is in a new interpreter."""
+    """Behave like `python -m pytest` in a new interpreter."""
     os.dup2(given, 0)
     for descriptor in (1, 2):
         os.dup2(output, descriptor)

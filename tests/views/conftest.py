@@ -67,7 +67,7 @@ class Opened:
             self.page.wait_for_timeout(20)
 
     def text(self) -> str:
-        """What can be read on the view that is open."""
+        """Return the visible text of the view that is open."""
         return str(self.page.inner_text("main > section:not([hidden])"))
 
 

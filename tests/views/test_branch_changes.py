@@ -1,4 +1,4 @@
-"""What a branch is compared with, and what it has changed of prompts, as real git tells it."""
+"""The base of a branch's comparison, and its changes of prompts, as real git reports them."""
 
 from __future__ import annotations
 

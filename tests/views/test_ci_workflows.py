@@ -87,7 +87,7 @@ class Team:
         self.project.begin()
 
     def record(self) -> None:
-        """What the page has a person do on their machine, where a model answers."""
+        """Do what the page has a person do on their machine, with a model that answers."""
         for command in re.findall(r"^\$ (.+)$", marked("setup").text, flags=re.M):
             done = self._shell(command, self.project.folder, {"OPENAI_API_KEY": "sk-test-1234567890"})
             assert done.returncode in (0, 1), done.stdout + done.stderr

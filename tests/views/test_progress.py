@@ -214,7 +214,7 @@ print("after the run", progress.failure)
 
 
 def screen(raw: str) -> list[str]:
-    """What a terminal shows in the end: carriage return, cursor up and erase line are obeyed."""
+    """Return a terminal's final screen: carriage return, cursor up and erase line are obeyed."""
     lines, row = [""], 0
     for token in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", raw):
         if token == "\n":

@@ -1,4 +1,4 @@
-"""What plain, diagnosing and optimizing sessions leave for others, and where."""
+"""The files that plain, diagnosing and optimizing sessions leave for others, and their locations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests ask a model themselves stands in the snapshot, and is compared like a pipeline's prompts."""
+"""The tests' own questions to a model are in the snapshot, and are compared like a pipeline's prompts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a snapshot shows, and how little of it changes with a prompt."""
+"""The content of a snapshot, and how little of it changes with a prompt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def page(made: Made, prompts: list[Artifact] | None = None, pipeline: str = "des
 
 
 def section(text: str, title: str) -> str:
-    """What stands below a heading that begins with `title`."""
+    """Return the text below a heading that begins with `title`."""
     return text.partition(f"\n## {title}")[2].partition("\n## ")[0].partition("\n<!-- ")[0]
 
 

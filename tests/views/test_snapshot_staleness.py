@@ -37,7 +37,7 @@ class Folder:
         return check_snapshots(where, made.evaluation, baseline or self.baseline, known, root=self.root)
 
     def reason(self, *arguments: Any) -> str:
-        """What is said of the one snapshot that is out of date; empty where it is not."""
+        """Return the reason why the one snapshot is out of date; empty if it is not."""
         problems = self.problems(*arguments)
         assert len(problems) <= 1
         return problems[0].message.partition("is out of date: ")[2] if problems else ""

@@ -1,4 +1,4 @@
-"""What the pipelines' projects have in common: how they reach a model, and the files around them."""
+"""The common parts of the pipelines' projects: their access to a model, and the files around them."""
 
 from __future__ import annotations
 

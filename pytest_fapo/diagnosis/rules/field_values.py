@@ -49,7 +49,7 @@ def _agreeing(failure: Failure, name: str, key: str, groups: _Groups) -> bool:
 
 
 def _by_answer(failure: Failure, name: str, key: str) -> _Groups:
-    """Whether they passed, and what was right, of the cases of each answer."""
+    """Group the cases by answer: True if they passed, and the right value."""
     found: _Groups = defaultdict(list)
     for reading in failure.fields.readings:
         step = reading.view.by_key(key)
@@ -65,7 +65,7 @@ def _is_trusted(failure: Failure, answer: str) -> bool:
 
 
 def _shape(text: str) -> str:
-    """How a text is made: numbers and words stand for any of their kind."""
+    """Return the shape of a text: numbers and words stand for any of their kind."""
     return re.sub(r"[^\W\d]+", "w", re.sub(r"\d+", "9", text))
 
 

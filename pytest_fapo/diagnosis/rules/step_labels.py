@@ -66,7 +66,7 @@ def labels_by_key(labels: dict[str, Any], view: TraceView) -> dict[str, Any]:
 
 
 def given_output(step: StepView) -> Any:
-    """What a step gave: its output, else what its model answered."""
+    """Return a step's output, else its model's answer."""
     return step.output if step.output is not None else step.answer
 
 

@@ -24,7 +24,7 @@ _DETAIL_LIMITS = (600, 200, 60, 0)
 
 
 def candidate_state(attempt: Attempt) -> CandidateState:
-    """What became of a candidate, in one word."""
+    """Return the state of a candidate."""
     if attempt.verdict.accepted:
         return "accepted"
     if attempt.verdict.kept:
@@ -196,7 +196,7 @@ class TreeNode:
     what: str
     outcome: str
     note: str = ""
-    """How it is related to others, beside its parent."""
+    """The relation to other candidates than its parent."""
 
 
 @dataclass
@@ -206,7 +206,7 @@ class TrunkRing:
     node: TreeNode | None = None
     """None for the user's own files."""
     tried: list[TreeNode] = field(default_factory=list)
-    """What was tried on it and not accepted itself."""
+    """The candidates tried on it and not accepted themselves."""
 
 
 def candidate_tree(attempts: Sequence[TriedCandidate]) -> list[TrunkRing]:

@@ -1,4 +1,4 @@
-"""What a case's own page shows, in packs that the browser opens one at a time, and the index of all cases."""
+"""Build the pages of the cases, in packs that the browser opens one at a time, and the index of all cases."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def _found(tree: str, finding: Finding, limit: int) -> dict[str, Any]:
 
 
 def _gate_entries(data: ReportData, row: CaseRow, limit: int) -> list[dict[str, Any]]:
-    """What the gate says of the case: the baseline file keeps a shortened output and no trace."""
+    """Return the gate's results of the case: the baseline file keeps a shortened output and no trace."""
     if data.gate is None:
         return []
     return [
@@ -272,7 +272,7 @@ class _Names:
 
 
 def _passed_shares(results: list[str]) -> list[int] | None:
-    """How many tests passed, of how many; None where none of them was run."""
+    """Return the number of tests that passed, and of all; None if none of them was run."""
     counted = [result for result in results if result not in ("", "skipped")]
     return [sum(result == "passed" for result in counted), len(counted)] if counted else None
 

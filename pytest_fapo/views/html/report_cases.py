@@ -88,7 +88,7 @@ class CaseRow:
         return next(iter(said.values()), read(self.case))
 
     def status(self) -> CaseStatus:
-        """What became of the case, the worst news of its tests first."""
+        """Return the status of the case: the worst result of its tests."""
         pairs = [(each.result_before, each.result_after) for each in self.tests.values()]
         counted = [(before, after) for before, after in pairs if after != "skipped"]
         if not counted:
@@ -170,7 +170,7 @@ def _sides(data: ReportData) -> Iterator[tuple[Evaluation, bool]]:
 
 
 def _take_from_gate(rows: list[CaseRow], gate: GateResult) -> None:
-    """What the baseline file says of each test: it has no traces, but the gate compared every verdict."""
+    """Add the baseline's result of each test: it has no traces, but the gate compared every verdict."""
     regressed = {each.nodeid: each.result_before or "passed" for each in gate.regressions}
     failed = {*gate.fixed, *gate.still_failing}
     new = set(gate.new_cases)

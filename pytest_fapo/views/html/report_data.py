@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The data of a report."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class TriedCandidate:
     at: float | None = None
     """When it was judged, seconds since the run began."""
     effects: Sequence[KeptEffect] = ()
-    """What is known beyond the node ids in the verdict; empty where it was not run."""
+    """The known effects beyond the node ids in the verdict; empty if it was not run."""
 
 
 @dataclass(frozen=True)
 class SpendPoint:
-    """What was spent up to one moment of a run."""
+    """The spending up to one moment of a run."""
 
     at: float
     """Seconds since the run began."""
@@ -56,7 +56,7 @@ class ReportData:
     attempts: Sequence[TriedCandidate] = ()
     """In the order in which they were proposed."""
     diagnoses: Mapping[str, Diagnosis] = field(default_factory=dict)
-    """Where the trees failed, by the accepted candidate's id; the user's own tree is the empty one."""
+    """The diagnoses of the trees, by the accepted candidate's id; the user's own tree has the empty id."""
     spending: Sequence[SpendPoint] = ()
     gate: GateResult | None = None
     summary: Summary | None = None

@@ -134,7 +134,7 @@ class FailureTable:
 
 
 def failure_table(data: ReportData) -> FailureTable:
-    """Where the trees fail, the step with most failures on the first tree on top."""
+    """Return the failures of the trees by step, the step with most failures on the first tree on top."""
     trees = list(data.diagnoses)
     cases: dict[str, dict[str, list[set[str]]]] = {}
     everything: list[set[str]] = [set() for _ in trees]

@@ -56,7 +56,7 @@ class Headline:
     title: str
     sentences: list[str] = field(default_factory=list)
     command: str = ""
-    """What can be typed now."""
+    """A command to type now."""
     facts: list[tuple[str, str]] = field(default_factory=list)
     when: str = ""
 

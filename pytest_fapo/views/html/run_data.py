@@ -17,7 +17,7 @@ from pytest_fapo.views.html.report_data import ReportData, SpendPoint, TriedCand
 
 
 def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> ReportData:
-    """What a run has left, whether it came to its end or not.
+    """Return a run's data, whether or not it came to its end.
 
     Args:
         run: its directory.

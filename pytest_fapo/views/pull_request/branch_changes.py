@@ -1,6 +1,4 @@
-"""What a branch changes of its prompts, parameters and functions, compared with the commit it will be
-merged into.
-"""
+"""Find a branch's changes of prompts, parameters and functions, against the commit it will be merged into."""
 
 from __future__ import annotations
 
@@ -67,8 +65,9 @@ class GitRepository:
         return [line for line in lines.decode("utf-8", "replace").split("\n") if line.strip()]
 
     def _forked_from(self, branch: str) -> str:
-        """Where the branch under test left `branch`. A shallow clone of GitHub's merge commit has the tip of
-        `branch` as that commit's first parent, if two commits were fetched."""
+        """Return the commit at which the branch under test left `branch`. A shallow clone of GitHub's merge
+        commit has the tip of `branch` as that commit's first parent, if two commits were fetched.
+        """
         for name in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             tip = self._commit(name)
             if tip:
@@ -120,7 +119,7 @@ _COMMITS = 5
 
 
 def changes_since(base: BaseCommit, repository: GitRepository, store: ArtifactStore) -> list[ArtifactChange]:
-    """What the tree on disk has changed of its artifacts since `base`, and how the commits explain it.
+    """Return the artifacts that the tree on disk has changed since `base`, with the commits' explanations.
 
     Args:
         base: the commit to compare with.

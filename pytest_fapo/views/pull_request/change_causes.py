@@ -1,6 +1,4 @@
-"""What runs and traces know of a change: why it was made, what it did, which regression it may explain.
-Imported only where there is a run or a regression.
-"""
+"""Explain a change from runs and traces: why it was made, what it did, which regression it may explain."""
 
 from __future__ import annotations
 
@@ -26,8 +24,8 @@ _CHARS = 400
 
 
 def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactChange]:
-    """What a run has proven, each change with its hypotheses and what it did to the cases. Held-out cases
-    are in none of it.
+    """Return a run's proven changes, each with its hypotheses and its effects on the cases. Held-out cases
+    are left out.
 
     Args:
         run: its directory.

@@ -85,7 +85,7 @@ def _failing(evaluation: Evaluation) -> str:
 
 
 def sentences(data: PullRequest) -> list[str]:
-    """What stands below the verdict, a paragraph each."""
+    """Return the paragraphs below the verdict."""
     found = _gate_sentences(data.gate) if data.gate is not None else []
     if data.summary is not None:
         command = patch_command(data.summary)
@@ -135,7 +135,7 @@ def run_facts(data: PullRequest) -> list[str]:
 
 
 def spent(evaluation: Evaluation) -> str:
-    """What this session's LLM calls came to, for the last line."""
+    """Return the cost of this session's LLM calls, for the last line."""
     spending = evaluation.spending
     if not spending.calls and not spending.cache_hits:
         return ""

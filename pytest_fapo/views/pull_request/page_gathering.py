@@ -112,7 +112,7 @@ _NO_BASE = (
 
 
 def kind_of(option: Any) -> PageKind:
-    """What the session was asked to do."""
+    """Return the kind of page for the session's command."""
     if option.fapo_gate:
         return "gate"
     if option.fapo_update_baseline:

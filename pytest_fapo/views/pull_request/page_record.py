@@ -1,4 +1,4 @@
-"""What the page is made of, as data."""
+"""The data of the pull-request page."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ArtifactChange(Record):
     why: list[str] = Field(default_factory=list)
     """The hypothesis of the candidate, or the subjects of the commits that changed the file."""
     origin: str = ""
-    """Where `why` comes from: `c3, by playbook`, or `commits`."""
+    """The source of `why`: `c3, by playbook`, or `commits`."""
     broken: list[Difference] = Field(default_factory=list)
     fixed: list[Difference] = Field(default_factory=list)
     changed: list[Difference] = Field(default_factory=list)
@@ -57,7 +57,7 @@ class PullRequest(Record):
 
     kind: PageKind
     evaluation: Evaluation
-    """What this session's tests gave."""
+    """The results of this session's tests."""
     gate: GateResult | None = None
     branch: GateResult | None = None
     """The same tests compared with an earlier baseline: that of the base branch, where it is another."""
@@ -66,7 +66,7 @@ class PullRequest(Record):
     written: bool = True
     """True if `--fapo-update-baseline` has written the baseline."""
     compared: str = ""
-    """What `branch` compares with, in words: `the baseline of main`."""
+    """The counterpart of `branch` in the comparison, as text: `the baseline of main`."""
     gone: list[str] = Field(default_factory=list)
     """Node ids of tests on cases that the base's baseline has and the branch's own has not."""
     summary: Summary | None = None
@@ -77,6 +77,6 @@ class PullRequest(Record):
     changed: list[Difference] = Field(default_factory=list)
     """The same verdict and another output."""
     notes: list[str] = Field(default_factory=list)
-    """What else a person should know, a sentence each."""
+    """Other notes for the reader, one sentence each."""
     report: str = ""
     """Path of the HTML report, where one was written."""

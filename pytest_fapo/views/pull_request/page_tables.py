@@ -179,7 +179,7 @@ def _regression(regression: Regression, size: Size) -> list[str]:
 
 
 def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
-    """What the gate has to say beside the regressions; what fails comes first."""
+    """Return the gate's problems other than regressions; those that fail the gate come first."""
     ordered = sorted(problems, key=lambda problem: not problem.fails)
     lines = []
     for problem in ordered[: size.rows]:
@@ -226,7 +226,7 @@ def change_parts(data: PullRequest, size: Size) -> list[str]:
 
 
 def effect_parts(data: PullRequest, size: Size) -> list[str]:
-    """Which cases have another verdict or output than before."""
+    """Return the cases that have another verdict or output than before."""
     parts = [
         effect_table("Broken", data.broken, size, folded=False),
         effect_table("Fixed", data.fixed, size, folded=True),
@@ -251,7 +251,7 @@ def _change(change: ArtifactChange, size: Size) -> str:
 
 
 def _effect(change: ArtifactChange, size: Size) -> list[str]:
-    """What a run has measured of this one change."""
+    """Return a run's measurements of this one change."""
     kinds = {
         "broken": change.broken,
         "fixed": change.fixed,

@@ -49,13 +49,13 @@ class MessagePart(NamedTuple):
 
 
 def parts_of(call: LLMCall) -> list[MessagePart]:
-    """What a call says, in order; empty messages left out."""
+    """Return the messages of a call, in order; empty messages left out."""
     parts = [part for message in call.messages for part in _parts(message)]
     return [part for part in parts if part.text.strip()]
 
 
 def answer_text(call: LLMCall) -> str:
-    """What the model answered, as one text that is equal for answers with equal effect."""
+    """Return the model's answer as one text that is equal for answers with equal effect."""
     words = [call.answer, call.refusal, call.error, *(_question_parts(tool) for tool in call.tool_calls)]
     return "\n".join(word for word in words if word)
 
@@ -164,8 +164,8 @@ class TextSpan(NamedTuple):
 
 
 def placeholder_values(template: str, message: str) -> list[TextSpan] | None:
-    """What stands in the message at the template's placeholders; None where the template is not in it word
-    for word.
+    """Return the message's texts at the template's placeholders; None if the template is not in it word for
+    word.
 
     Args:
         template: a prompt with placeholders of any usual kind, or with none; its front matter is left out.

@@ -41,7 +41,7 @@ _VOLATILE = (
 
 
 class KnownAnswer:
-    """What a step's model said, by which later prompts quote it.
+    """The answer of a step's model, by which later prompts quote it.
 
     Args:
         step: the step's key; empty for a call outside of all steps.

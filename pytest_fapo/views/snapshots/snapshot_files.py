@@ -162,7 +162,7 @@ class _Pages:
 
 
 def _state(text: str | None) -> SnapshotState:
-    """What a snapshot was made from; empty where it does not say."""
+    """Return the state that a snapshot was made from; empty if it has none."""
     try:
         return read_state(text or "")
     except UnreadableState:
@@ -178,7 +178,7 @@ def _problem(path: Path, message: str, root: Path | None) -> GateProblem:
 
 
 def staleness(text: str, page: SnapshotPage, elsewhere: Collection[str] = ()) -> str:
-    """Why the snapshot is out of date, as the end of a sentence; empty where it is not.
+    """Return why the snapshot is out of date, as the end of a sentence; empty if it is not.
 
     What a model answers may vary from run to run and makes nothing stale. A prompt is compared as long as
     all answers that came before it are those that the snapshot was made with; the files are compared always.
@@ -241,7 +241,7 @@ def _as_shown(before: Sequence[SampleCall], answered: Collection[tuple[str, str]
 
 
 def _text_differs(state: SnapshotState, page: SnapshotPage, text: str) -> str:
-    """What else must be the same where all questions and answers are."""
+    """Return the difference in the rest, if all questions and answers are the same."""
     same = _equal(state.calls, page.state.calls) and _equal(state.judges, page.state.judges)
     if not same or not all(each.answer_is_known for each in (*page.calls, *page.judges)):
         return ""

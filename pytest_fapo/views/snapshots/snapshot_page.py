@@ -148,7 +148,7 @@ def was_sent(prompt: Artifact, texts: Sequence[str]) -> bool:
 
 
 def _common(paths: Sequence[StepPath]) -> int:
-    """How many outer steps all paths share, the innermost of each left out."""
+    """Return the number of outer steps that all paths share, the innermost of each left out."""
     shared = 0
     shortest = min(map(len, paths), default=0)
     while shared < shortest - 1 and len({path[shared] for path in paths}) == 1:
@@ -173,7 +173,7 @@ def _body(each: SampleCall, earlier: Sequence[SampleCall], prompts: Sequence[Art
 
 
 def _begins_with(parts: Sequence[MessagePart], start: Sequence[MessagePart]) -> int:
-    """How many messages `parts` has from `start`; 0 where it does not go on from it."""
+    """Return the number of messages in `parts` from `start`; 0 if it does not continue from it."""
     return len(start) if len(start) < len(parts) and list(parts[: len(start)]) == list(start) else 0
 
 
@@ -272,7 +272,7 @@ class SnapshotPage:
 
     @cached_property
     def state(self) -> SnapshotState:
-        """What the page is made from."""
+        """The state that the page is made from."""
         trace = self._runs.traces.get(self.sample)
         paths = sorted(set(step_paths(trace).values())) if trace is not None else []
         return SnapshotState(

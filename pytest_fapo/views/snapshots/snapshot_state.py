@@ -28,7 +28,7 @@ class RecordedCall:
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """What a snapshot was made from."""
+    """The state that a snapshot was made from."""
 
     pipeline: str = ""
     sample: str = ""
@@ -58,7 +58,7 @@ def state_comment(state: SnapshotState) -> str:
 
 
 def read_state(text: str) -> SnapshotState:
-    """What stands in the comment of a snapshot.
+    """Read the state in the comment of a snapshot.
 
     Args:
         text: of the file, its lines ended by `\\n`.

@@ -39,7 +39,7 @@ class _Node:
     path: StepPath
     models: set[str] = field(default_factory=set)
     places: list[float] = field(default_factory=list)
-    """Where among the steps of a trace it came first, 0 to 1."""
+    """Its first positions among the steps of each trace, 0 to 1."""
     runs: int = 0
     """Traces in which it ran."""
     given: dict[StepPath, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class _Node:
 
 
 class StepGraph:
-    """Which steps there are, what they call, and whose output goes where.
+    """The steps, the calls between them, and the flow of their outputs.
 
     Args:
         traces: of cases of one pipeline.
