@@ -118,21 +118,19 @@ def list_runs(options: argparse.Namespace, console: CommandConsole) -> int:
     elif not runs:
         console.line(f"No run in {root} yet; `pytest --fapo-optimize` makes one.")
     else:
-        for number, row in enumerate(_table(runs)):
-            console.verbatim((row, "" if number else "dim"))
+        console.terminal.table(_rows(runs))
     return OK
 
 
-def _table(runs: list[RunFacts]) -> list[str]:
-    """The lines, the header first; a run's name says when it began."""
+def _rows(runs: list[RunFacts]) -> list[tuple[str, ...]]:
+    """The rows, the header first; a run's name says when it began."""
     splits = [split for split in ("train", "val", "holdout") if any(split in run.scores for run in runs)]
-    rows = [("run", "stopped", "accepted", *splits, "cost", "files")]
+    rows: list[tuple[str, ...]] = [("run", "stopped", "accepted", *splits, "cost", "files")]
     for run in runs:
         accepted = f"{run.accepted} of {run.tried}" if run.tried else "–"
         scores = [_change(run, split) for split in splits]
         rows.append((run.id, _stopped(run), accepted, *scores, _cost(run), _files(run)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return rows
 
 
 def _stopped(run: RunFacts) -> str:

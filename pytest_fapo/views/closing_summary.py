@@ -4,7 +4,6 @@ The pull-request page and the HTML report say the same sentences.
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import PurePath
 from typing import TextIO
@@ -13,6 +12,7 @@ from pytest_fapo.core.printable import shown
 from pytest_fapo.core.spending import by_tests, cost_text, tokens_text
 from pytest_fapo.core.text import count, duration, git_apply, listing, one_line, percent, percents
 from pytest_fapo.loop.run_summary import SplitResult, Summary
+from pytest_fapo.views.markdown import escaped, fenced, table
 from pytest_fapo.views.terminal import Terminal
 
 _UNTOUCHED = {
@@ -265,8 +265,8 @@ def render_summary(
             terminal.line((sentence, style))
     if summary.splits:
         terminal.line("")
-        for number, row in enumerate(_score_table(_rows(summary))):
-            terminal.line((row, "dim" if number == 0 else ""))
+        rows = split_rows(summary)
+        terminal.table(rows, right=range(1, len(rows[0])))
     terminal.line("")
     for label, text in facts(summary):
         terminal.labelled(label, text, column=_LABEL_WIDTH)
@@ -277,7 +277,7 @@ def render_summary(
             terminal.line(line)
 
 
-def _rows(summary: Summary) -> list[tuple[str, ...]]:
+def split_rows(summary: Summary) -> list[tuple[str, ...]]:
     """Return header and rows; where nothing could be tried there is no "after"."""
     cells = [_HEADER, *(_cells(row) for row in summary.splits)]
     return [row[:3] for row in cells] if summary.stop == "not-reproduced" else cells
@@ -288,50 +288,21 @@ def _cells(row: SplitResult) -> tuple[str, ...]:
     return (row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}")
 
 
-def _score_table(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["   ".join(_aligned(row, widths)).rstrip() for row in rows]
-
-
-def _aligned(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    first, *rest = row
-    return [
-        first.ljust(widths[0]),
-        *(cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)),
-    ]
-
-
 def summary_markdown(summary: Summary) -> str:
     """The same summary as Markdown, for `summary.md` in the run directory or a pull request."""
-    lines = ["# pytest-fapo", "", f"**{_escaped(headline(summary))}**", ""]
+    lines = ["# pytest-fapo", "", f"**{escaped(headline(summary))}**", ""]
     command = patch_command(summary)
     if command:
-        lines += [_fenced(command), ""]
+        lines += [fenced(command, chars=0), ""]
     lines += [
-        line
-        for text in (result_sentence(summary), stand_in(summary))
-        if text
-        for line in (_escaped(text), "")
+        line for text in (result_sentence(summary), stand_in(summary)) if text for line in (escaped(text), "")
     ]
     if summary.splits:
-        head, *rest = _rows(summary)
-        rows = [head, ("---", *("---:" for _ in head[1:])), *rest]
-        lines += [*(f"| {' | '.join(row)} |" for row in rows), ""]
-    lines += [f"- **{label or '…'}**: {_escaped(text)}" for label, text in facts(summary)]
+        head, *rows = split_rows(summary)
+        lines += [table(head, rows, right=range(1, len(head))), ""]
+    lines += [f"- **{label or '…'}**: {escaped(text)}" for label, text in facts(summary)]
     for title, text in summary.sections:
-        lines += ["", f"## {_escaped(one_line(title))}", "", shown(text)]
+        lines += ["", f"## {escaped(one_line(title))}", "", shown(text)]
     if summary.candidates:
-        lines += ["", "## What was tried", "", _fenced("\n".join(summary.candidates))]
+        lines += ["", "## What was tried", "", fenced("\n".join(summary.candidates), chars=0)]
     return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", shown(text))
-
-
-def _fenced(text: str) -> str:
-    """A code block whose fence is longer than any run of backticks inside."""
-    text = shown(text)
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text}\n{fence}"

@@ -160,13 +160,7 @@ def _table(terminal: Terminal, rows: Sequence[SplitScore]) -> None:
     for row in rows:
         name = f"{row.pipeline} {row.group}" if pipelines else row.group
         cells.append([one_line(name, most=100), f"{row.cases:,}", *_values(row)][: len(header)])
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    for number, line in enumerate(cells):
-        first, *rest = line
-        text = "   ".join(
-            [first.ljust(widths[0]), *(cell.rjust(size) for cell, size in zip(rest, widths[1:], strict=True))]
-        )
-        terminal.line("  ", (text.rstrip(), "dim" if not number else ""))
+    terminal.table(cells, right=range(1, len(header)), indent="  ")
 
 
 def _values(row: SplitScore) -> list[str]:

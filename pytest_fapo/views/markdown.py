@@ -23,17 +23,20 @@ _PUNCTUATION = re.compile(r"[^\w\s]", re.ASCII)
 _LINE_CHARS = 500
 
 
-def code(text: str, *, most: int = 0) -> str:
+def code(text: str, *, most: int = 0, pipe: str = "") -> str:
     """`text` as code on one line, also for a table's cell; empty where there is nothing to show.
 
     Args:
         text: whatever it holds.
         most: characters after which it is cut with `…`; 0 for no cut.
+        pipe: what stands for a `|`; where nothing is given, all punctuation beside one becomes entities.
     """
     line = one_line(shown(text), most=most)
     if not line:
         return ""
-    if "|" in line:  # in a table no number of backticks protects a pipe that follows a backslash
+    if pipe:
+        line = line.replace("|", pipe)
+    elif "|" in line:  # in a table no number of backticks protects a pipe that follows a backslash
         entities = _PUNCTUATION.sub(lambda found: f"&#{ord(found.group())};", line)
         return f"<code>{entities}</code>"
     fence = "`" * (_longest_run(line) + 1)
@@ -51,20 +54,24 @@ def prose(text: str, *, most: int = 0) -> str:
     return _SPECIAL.sub(r"\\\1", line)
 
 
-def fenced(text: str, language: str = "text", *, lines: int = 0) -> str:
+def escaped(text: str) -> str:
+    """`text` for a file that is read as it is too: no Markdown in it, but names and amounts are untouched."""
+    return _SPECIAL.sub(r"\\\1", shown(text))
+
+
+def fenced(text: str, language: str = "text", *, lines: int = 0, chars: int = _LINE_CHARS) -> str:
     """A block of code that nothing in `text` can end.
 
     Args:
-        text: whatever it holds; overlong lines are cut.
+        text: whatever it holds.
         language: the word behind the fence.
         lines: how many are shown at most; 0 for all.
+        chars: of a line that are shown at most; 0 for all.
     """
     everything = shown(text).rstrip("\n").split("\n")
     kept = everything[:lines] if lines and len(everything) > lines else everything
     body = [
-        line
-        if len(line) <= _LINE_CHARS
-        else f"{line[:_LINE_CHARS]}… ({len(line) - _LINE_CHARS:,} characters)"
+        line if not chars or len(line) <= chars else f"{line[:chars]}… ({len(line) - chars:,} characters)"
         for line in kept
     ]
     if len(kept) < len(everything):
@@ -102,47 +109,16 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall(r"`+", text)), default=0)
 
 
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
-)
+def plain_code(text: str, *, pipe: str = "|") -> str:
+    """Return code for a page that is committed and read as a diff: legible pipes, `(empty)` for no text."""
+    return code(text, pipe=pipe) or "(empty)"
 
 
 def plain_block(text: str, language: str = "text") -> str:
-    """`text` as a code block whose fence is longer than any run of backticks in it.
+    """Return a block of code for a page that is committed.
 
-    Line breaks of any kind become `\\n`; characters that a terminal or a page would obey instead of show
-    (controls, changes of the writing direction) are spelt out. White space at the end of a line is left out,
-    since editors and hooks take it out of files; so are empty lines around the text.
+    White space at the end of a line and empty lines around the text are left out, since editors and hooks
+    take them out of files; a line break of any kind is `\\n`, and no line is cut.
     """
-    body = _UNPRINTABLE.sub(_spelled_out, text.replace("\r\n", "\n").replace("\r", "\n"))
-    body = "\n".join(line.rstrip() for line in body.split("\n")).strip("\n")
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", body)), default=0))
-    return f"{fence}{language}\n{body}\n{fence}\n"
-
-
-def plain_code(text: str) -> str:
-    """`text` on one line as a code span."""
-    body = _UNPRINTABLE.sub(_spelled_out, " ".join(text.split()))
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", body)), default=0))
-    room = " " if body.startswith("`") or body.endswith("`") else ""
-    return f"{fence}{room}{body}{room}{fence}" if body else "(empty)"
-
-
-def plain_table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """A table; cells may hold code spans.
-
-    Args:
-        numbers: how many of the last columns are set to the right.
-    """
-    rule = ["---"] * (len(head) - numbers) + ["---:"] * numbers
-    lines = [_plain_row(head), _plain_row(rule), *(_plain_row(row) for row in rows)]
-    return "\n".join(lines) + "\n"
-
-
-def _plain_row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-
-def _spelled_out(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return fenced("\n".join(line.rstrip() for line in lines).strip("\n"), language, chars=0) + "\n"

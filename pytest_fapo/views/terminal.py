@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from pytest_fapo.core.printable import Part, encodable, shown
@@ -137,6 +138,22 @@ class Terminal:
     def verbatim(self, *parts: Part) -> None:
         """Write one line exactly as it is, never folded: a command to paste, a line of a diff."""
         self.console.print(self.text(*parts), soft_wrap=True)
+
+    def table(self, rows: Sequence[Sequence[str]], *, right: Collection[int] = (), indent: str = "") -> None:
+        """Write rows with their columns aligned; the first row is the header.
+
+        Args:
+            rows: cells, as many in each row.
+            right: numbers of the columns that are aligned to the right, from 0.
+            indent: what stands before each row.
+        """
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for number, row in enumerate(rows):
+            cells = (
+                cell.rjust(width) if column in right else cell.ljust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            self.line(indent, ("   ".join(cells).rstrip(), "" if number else "dim"))
 
     def show(self, renderable: RenderableType) -> None:
         """Write a table or another of rich's renderables."""

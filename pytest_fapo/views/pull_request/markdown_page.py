@@ -164,7 +164,7 @@ def _blocks(data: PullRequest, size: Size) -> list[str]:
             blocks.append(score_table(data.gate.scores, size))
         blocks += regression_parts(data.gate, size)
     elif data.summary is not None:
-        blocks.append(run_table(data.summary.splits))
+        blocks.append(run_table(data.summary))
     elif data.branch is None:
         blocks.append(plain_scores(data.evaluation))
     if data.branch is not None:

@@ -11,7 +11,8 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.core.text import count, line_diff, marked_lines, percents
-from pytest_fapo.loop.run_summary import SplitResult
+from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.views.closing_summary import split_rows
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PullRequest
 
@@ -123,15 +124,12 @@ def _group(group: str) -> str:
     return f"{kind} {code(name, most=60)}" if name else prose(group, most=60)
 
 
-def run_table(splits: Sequence[SplitResult]) -> str:
+def run_table(summary: Summary) -> str:
     """Scores of an optimization."""
-    if not splits:
+    if not summary.splits:
         return ""
-    rows = []
-    for row in splits:
-        before, after = percents(row.before, row.after)
-        rows.append([row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}"])
-    return table(["split", "tests", "before", "after", "fixed", "broken"], rows, right=range(1, 6))
+    head, *rows = split_rows(summary)
+    return table(["split", *head[1:]], rows, right=range(1, len(head)))
 
 
 def plain_scores(evaluation: Evaluation) -> str:

@@ -17,7 +17,7 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import SPLITS, canonical_json, text_digest
 from pytest_fapo.core.text import percent
 from pytest_fapo.core.trace import LLMCall, Trace
-from pytest_fapo.views.markdown import plain_block, plain_code, plain_table
+from pytest_fapo.views.markdown import plain_block, plain_code, table
 from pytest_fapo.views.snapshots.prompt_messages import MessagePart, is_in, parts_of, shortened
 from pytest_fapo.views.snapshots.sample_calls import PromptMask, SampleCall, judged_in, sample_calls
 from pytest_fapo.views.snapshots.snapshot_state import RecordedCall, SnapshotState, state_comment
@@ -90,11 +90,15 @@ def scores_table(pipeline: PipelineBaseline) -> str:
     for tag in sorted({tag for case in everything for tag in case.tags}):
         found = _share(case for case in everything if tag in case.tags)
         if found is not None:
-            rows.append([f"tag {plain_code(tag)}", str(found.cases), percent(found.share, decimals=1)])
+            rows.append([f"tag {_cell(tag)}", str(found.cases), percent(found.share, decimals=1)])
     for metric in sorted({name for case in everything for name in case.scores}):
         values = [case.scores[metric] for case in everything if metric in case.scores]
-        rows.append([f"metric {plain_code(metric)}", str(len(values)), f"{fmean(values):.4g}"])
-    return plain_table(["Group", "Cases", "Score"], rows, numbers=2)
+        rows.append([f"metric {_cell(metric)}", str(len(values)), f"{fmean(values):.4g}"])
+    return table(["Group", "Cases", "Score"], rows, right=(1, 2)) + "\n"
+
+
+def _cell(text: str) -> str:
+    return plain_code(text, pipe="\\|")
 
 
 def _cases_of(pipeline: PipelineBaseline) -> Iterator[CaseBaseline]:
@@ -304,8 +308,8 @@ class SnapshotPage:
 
     def _parameters(self) -> str:
         params = [artifact for artifact in self._artifacts if artifact.level == "param"]
-        rows = [[plain_code(artifact.address), plain_code(self._value(artifact))] for artifact in params]
-        return plain_table(["Parameter", "Value"], rows) if rows else ""
+        rows = [[_cell(artifact.address), _cell(self._value(artifact))] for artifact in params]
+        return table(["Parameter", "Value"], rows) + "\n" if rows else ""
 
     def _value(self, artifact: Artifact) -> str:
         name = artifact.name.rpartition(".")[2]
