@@ -34,7 +34,7 @@ def _add_commands(group: pytest.OptionGroup) -> None:
     add(
         "--fapo-optimize",
         action="store_true",
-        help="Find edits of prompts, parameters and code that mend failing cases, prove them on the whole "
+        help="Find edits of prompts, parameters and code that fix failing cases, prove them on the whole "
         "suite and the held-out cases, and write the proven ones into the source.",
     )
     add(

@@ -13,7 +13,7 @@ from benchmarks.planted.table import Figure, share
 
 BAR = 0.95
 _CLUSTER = re.compile(r"^\s*\d+\s{2,}(\S.*?)\s{2,}(\S+)\s{2,}(prompt|param|structure)\s+([\d,]+)\s", re.M)
-_APART = re.compile(r"([\d,]+) cases? failed for reasons that no edit can mend")
+_APART = re.compile(r"([\d,]+) cases? failed for reasons that no edit can fix")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from benchmarks.planted.spec import Planted
 from benchmarks.planted.table import Figure, share
 
 PLAYBOOK_BAR = 0.85
-MENDED = 0.9
+FIXED = 0.9
 """Share of the hidden cases broken by the fault that must pass for a fault to count as repaired."""
 TIME_LIMIT = 150
 """Seconds for one run."""
@@ -27,7 +27,7 @@ class Repair:
     planted: Planted
     failing: frozenset[str]
     """Hidden cases that failed before the run."""
-    mended: frozenset[str]
+    fixed: frozenset[str]
     broken: frozenset[str]
     changed: bool
     code: int
@@ -35,7 +35,7 @@ class Repair:
 
     @property
     def repaired(self) -> bool:
-        return bool(self.failing) and len(self.mended) >= MENDED * len(self.failing) and not self.broken
+        return bool(self.failing) and len(self.fixed) >= FIXED * len(self.failing) and not self.broken
 
 
 class Workshop:
@@ -71,7 +71,7 @@ class Workshop:
         repair = Repair(
             planted,
             failing,
-            mended=failing - left,
+            fixed=failing - left,
             broken=left - failing,
             changed=after != before,
             code=ran.code,
@@ -136,7 +136,7 @@ def _figure(name: str, done: Sequence[Repair], bar: float, words: str, rival: st
     repaired = sum(repair.repaired for repair in done)
     notes = [
         f"{repair.planted.name} ({repair.planted.fault.level}): "
-        f"{len(repair.mended)} of {len(repair.failing)} hidden cases mended, "
+        f"{len(repair.fixed)} of {len(repair.failing)} hidden cases fixed, "
         f"{len(repair.broken)} broken; exit code {repair.code}; {repair.said}"
         for repair in done
         if not repair.repaired

@@ -62,7 +62,7 @@ class Planted:
     mind: Mind
     fault: Fault
     fixes: Mapping[str, str]
-    """Artifact address to the text that mends it: what a helpful optimizer knows."""
+    """Artifact address to the text that fixes it: what a helpful optimizer knows."""
     repeats: int = 1
     """The number of times that each case is run: more than once if the fault is noise."""
 

@@ -140,7 +140,7 @@ class _ReviewSession:
         show_lost(lost, rest, verdict.broken_hidden, self._terminal)
 
     def _worth_writing(self, proven: ProvenChanges) -> bool:
-        """True if it mends something, or the person wants it without that."""
+        """True if it fixes something, or the person wants it without that."""
         if proven.gains:
             return True
         self._terminal.line("")

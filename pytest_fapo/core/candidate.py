@@ -88,20 +88,20 @@ class Candidate(Record):
     """Id of the accepted candidate that this one builds on; empty for the user's own tree."""
     edits: list[Edit]
     hypothesis: str
-    """One sentence: what is wrong and why this edit should mend it."""
+    """One sentence: what is wrong and why this edit should fix it."""
     proposer: str
     technique: str
     level: Level = "prompt"
     cluster: str = ""
     step: str = ""
     targets: list[str] = Field(default_factory=list)
-    """Node ids of the failing train items that the edit is meant to mend."""
+    """Node ids of the failing train items that the edit is meant to fix."""
     demonstrations: list[str] = Field(default_factory=list)
     """Ids of the train cases that the edit quotes as examples; they count in no train score any more."""
     merges: list[str] = Field(default_factory=list)
     """Ids of the candidates whose edits this one puts together."""
     repairs: str = ""
-    """Id of the candidate that this one mends: it won, but broke some train cases."""
+    """Id of the candidate that this one fixes: it won, but broke some train cases."""
 
     @property
     def digest(self) -> str:

@@ -32,7 +32,7 @@ class Finding(Record):
     """Dotted path of the output's field concerned, where there is one."""
     explanation: str = ""
     also: list[str] = Field(default_factory=list)
-    """Further steps that are at fault in the same case: mending `step` alone does not turn it green."""
+    """Further steps that are at fault in the same case: fixing `step` alone does not turn it green."""
     source: Literal["rules", "llm", "intervention", "hook"] = "rules"
     """Who attributed the failure; an intervention has proven it."""
 

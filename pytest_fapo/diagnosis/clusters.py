@@ -170,8 +170,8 @@ _LABELS: dict[Category, str] = {
 
 _FIXES: dict[Category, str] = {
     "infrastructure": "Repeat the run when the provider answers again.",
-    "exception": "Mend the code, or make the step before it give what the code can use.",
-    "tool": "Describe the tool's arguments in the prompt, or mend the tool.",
+    "exception": "Fix the code, or make the step before it give what the code can use.",
+    "tool": "Describe the tool's arguments in the prompt, or fix the tool.",
     "truncated": "Ask for a shorter answer, or raise the token limit.",
     "refusal": "Say in the prompt what the task is for and that it is to be answered.",
     "schema": "State the output contract: only JSON, which keys, which types.",
@@ -180,7 +180,7 @@ _FIXES: dict[Category, str] = {
     "missing-input": "Say what to answer where the input does not give the value.",
     "requirement": "State in the prompt what the text must contain or must not.",
     "retrieval": "Retrieve more passages, or build a better query.",
-    "cascade": "Give the empty step a fallback, or mend what it was given.",
+    "cascade": "Give the empty step a fallback, or fix what it was given.",
     "empty": "Say that an answer is always due, and what to answer in doubt.",
     "content": "State the rule by which the value follows from the input.",
     "unknown": "Label the steps (`expected_steps`), so that the culprit can be told.",
@@ -215,7 +215,7 @@ def make_clusters(
     """Group findings by pipeline, step, category, level, field, and the labels that they speak of.
 
     Cheapest level first; there the cases in which one step alone is at fault, because an edit of it shows
-    by itself; and there what promises most: many cases, sure of its cause, easily mended.
+    by itself; and there what promises most: many cases, sure of its cause, easily fixed.
     """
     places = {_place(finding) for finding in findings}
     links = {place: _links(maps.get(place[:2]), place[2], artifacts) for place in places}

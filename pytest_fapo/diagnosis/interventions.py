@@ -27,14 +27,14 @@ from pytest_fapo.diagnosis.trace_view import StepView
 MOST_PAIRS = 3
 
 StepKeys = tuple[str, ...]
-"""Keys of the steps that are mended in one run."""
+"""Keys of the steps whose output is replaced in one run."""
 
 
 @dataclass(frozen=True)
 class ProvenCause:
     """The step that a case's interventions have shown to be at fault."""
 
-    mend: ReplacementOutput
+    replacement: ReplacementOutput
     also: tuple[str, ...] = ()
     words: str = ""
 
@@ -44,7 +44,7 @@ class Inquiry:
     """The interventions of one failing item."""
 
     attribution: FailureAttribution
-    mends: list[ReplacementOutput] = field(default_factory=list)
+    replacements: list[ReplacementOutput] = field(default_factory=list)
     outcomes: dict[StepKeys, Outcome | None] = field(default_factory=dict)
 
     @classmethod
@@ -54,16 +54,16 @@ class Inquiry:
     @property
     def sources(self) -> tuple[str, ...]:
         """The steps whose output can be replaced, and the sources of the replacements."""
-        return tuple(f"{mend.step.key} {mend.source}" for mend in self.mends)
+        return tuple(f"{replacement.step.key} {replacement.source}" for replacement in self.replacements)
 
     def singles(self) -> list[StepKeys]:
-        return [(mend.step.key,) for mend in self.mends]
+        return [(replacement.step.key,) for replacement in self.replacements]
 
     def joint(self) -> list[StepKeys]:
-        """Steps to be mended together, where no single one sufficed."""
+        """Steps to replace together if no single one sufficed."""
         if any(self.green(steps) for steps in self.outcomes):
             return []
-        keys = [mend.step.key for mend in self.mends if mend.source != "resample"]
+        keys = [replacement.step.key for replacement in self.replacements if replacement.source != "resample"]
         pairs = list(combinations(keys, 2))[:MOST_PAIRS]
         return [*pairs, tuple(keys)] if len(keys) > 2 else [*pairs]
 
@@ -71,66 +71,71 @@ class Inquiry:
         return self.outcomes.get(steps) in ("passed", "xpassed")
 
     def intervention(self, steps: StepKeys) -> Intervention:
-        """The run in which these steps are mended."""
+        """The run in which the output of these steps is replaced."""
         item, case = self.attribution.failure.item, self.attribution.failure.case
-        chosen = [mend for mend in self.mends if mend.step.key in steps]
-        given = [mend for mend in chosen if mend.source != "resample"]
+        chosen = [replacement for replacement in self.replacements if replacement.step.key in steps]
+        given = [replacement for replacement in chosen if replacement.source != "resample"]
         return Intervention(
             nodeid=item.nodeid,
             case_id=case.id,
             pipeline=item.pipeline or "",
-            outputs={mend.step.key: mend.output for mend in given},
-            types={mend.step.key: mend.output_type for mend in given if mend.output_type},
-            resample=[mend.step.key for mend in chosen if mend.source == "resample"],
+            outputs={replacement.step.key: replacement.output for replacement in given},
+            types={
+                replacement.step.key: replacement.output_type
+                for replacement in given
+                if replacement.output_type
+            },
+            resample=[replacement.step.key for replacement in chosen if replacement.source == "resample"],
             source=chosen[0].source,
         )
 
     def cause(self) -> ProvenCause | None:
-        """The first step whose mend turns the case green, if what stands before it is cleared; or several."""
-        for mend in self.mends:
-            if self.green((mend.step.key,)):
-                return self._single(mend)
+        """Return the first step whose replacement lets the case pass with cleared steps before it; or several."""
+        for replacement in self.replacements:
+            if self.green((replacement.step.key,)):
+                return self._single(replacement)
         joint = sorted((steps for steps in self.outcomes if self.green(steps)), key=len)
         if not joint:
             return None
-        first = self._mend(joint[0][0])
+        first = self._replacement_of(joint[0][0])
         rest = joint[0][1:]
-        words = f"only with {_listed_steps(joint[0])} mended together does the case pass"
+        words = f"the case passes only with {_listed_steps(joint[0])} fixed together"
         return ProvenCause(first, rest, words) if self._cleared(first) else None
 
-    def _single(self, mend: ReplacementOutput) -> ProvenCause | None:
-        if not mend.proves and not self._cleared(mend):
+    def _single(self, replacement: ReplacementOutput) -> ProvenCause | None:
+        if not replacement.proves and not self._cleared(replacement):
             return None
         wrong_before = [
             other.step.key
-            for other in self.mends
+            for other in self.replacements
             if other.step.key in known_wrong(self.attribution.failure)
-            and other.step.order < mend.step.order
-            and _feeds(other.step, mend.step)
+            and other.step.order < replacement.step.order
+            and _feeds(other.step, replacement.step)
         ]
-        if wrong_before:  # mended alone they did not suffice, and they are wrong all the same
-            first = self._mend(wrong_before[0])
+        if wrong_before:  # replaced alone they did not suffice, and they are wrong all the same
+            first = self._replacement_of(wrong_before[0])
             words = (
-                f"{first.step.key} is wrong by its label; given the right one, {mend.step.key} is wrong still"
+                f"{first.step.key} is wrong by its label; given the right one, "
+                f"{replacement.step.key} is wrong still"
             )
-            return ProvenCause(first, (*wrong_before[1:], mend.step.key), words)
-        return ProvenCause(mend, (), f"{_how(mend)} the case passes")
+            return ProvenCause(first, (*wrong_before[1:], replacement.step.key), words)
+        return ProvenCause(replacement, (), f"{_how(replacement)} the case passes")
 
-    def _cleared(self, mend: ReplacementOutput) -> bool:
-        """True if every step whose output went into it is known to be right or was mended without effect:
+    def _cleared(self, replacement: ReplacementOutput) -> bool:
+        """True if every step whose output went into it is known to be right or was replaced without effect:
         a right output put in by hand would hide that one of them is the cause."""
         failure = self.attribution.failure
         assert failure.view is not None
-        right, fed = known_right(failure), [mend.step]
+        right, fed = known_right(failure), [replacement.step]
         for step in reversed(failure.view.steps):
-            if step.order < mend.step.order and any(_feeds(step, other) for other in fed):
+            if step.order < replacement.step.order and any(_feeds(step, other) for other in fed):
                 fed.append(step)
                 if step.key not in right and self.outcomes.get((step.key,)) is None:
                     return False
         return True
 
-    def _mend(self, key: str) -> ReplacementOutput:
-        return next(mend for mend in self.mends if mend.step.key == key)
+    def _replacement_of(self, key: str) -> ReplacementOutput:
+        return next(replacement for replacement in self.replacements if replacement.step.key == key)
 
 
 def _feeds(step: StepView, other: StepView) -> bool:
@@ -139,13 +144,13 @@ def _feeds(step: StepView, other: StepView) -> bool:
     return any(mentions(given, text) for text in texts_in(step.output))
 
 
-def _how(mend: ReplacementOutput) -> str:
-    name = mend.step.key
-    if mend.source == "label":
+def _how(replacement: ReplacementOutput) -> str:
+    name = replacement.step.key
+    if replacement.source == "label":
         return f"with the output that {name} is labelled with"
-    if mend.source == "oracle":
+    if replacement.source == "oracle":
         return f"with the expected values in the output of {name}"
-    if mend.source == "sibling":
+    if replacement.source == "sibling":
         return f"with what {name} gave in a passing case where it was given the same"
     return f"with another answer of the model in {name}, asked the same,"
 
@@ -164,7 +169,7 @@ PROVEN, INFERRED = 0.97, 0.9
 
 
 def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene, limit: int) -> int:
-    """Run unsure and disputed items again with steps mended, and correct their findings by what that shows.
+    """Run unsure and disputed items again with replaced steps, and correct their findings by the results.
 
     Args:
         attributions: all failing items; corrected in place.
@@ -178,7 +183,7 @@ def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene
     for attribution in attributions:
         if _worth_it(attribution):
             inquiry = Inquiry.of(attribution)
-            if inquiry.mends:
+            if inquiry.replacements:
                 groups[attribution.group, inquiry.sources].append(inquiry)
     # One of each group first, then the second of each …
     turns = chain.from_iterable(zip_longest(*(group[:OF_A_GROUP] for group in groups.values())))
@@ -224,9 +229,9 @@ def _run_planned(
             plans += ((inquiry, each) for each in steps)
     if not plans:
         return 0
-    outcomes = intervene([inquiry.intervention(mended) for inquiry, mended in plans])
-    for index, (inquiry, mended) in enumerate(plans):
-        inquiry.outcomes[mended] = outcomes.get(index)
+    outcomes = intervene([inquiry.intervention(keys) for inquiry, keys in plans])
+    for index, (inquiry, keys) in enumerate(plans):
+        inquiry.outcomes[keys] = outcomes.get(index)
     return len(plans)
 
 
@@ -237,17 +242,19 @@ def _conclude(group: Sequence[Inquiry]) -> None:
         if cause is not None:
             _corrected(inquiry, cause, confidence=PROVEN, words=cause.words)
     shown = [(inquiry, cause) for inquiry, cause in causes if cause is not None]
-    agreed = len({(cause.mend.step.key, cause.also) for _, cause in shown}) == 1
+    agreed = len({(cause.replacement.step.key, cause.also) for _, cause in shown}) == 1
     if not shown or not agreed or len(shown) * 2 < len(tried):
         return
     example, cause = shown[0]
     for inquiry in group:
         if inquiry.outcomes:
             continue
-        mend = next((m for m in inquiry.mends if m.step.key == cause.mend.step.key), None)
-        if mend is not None:
+        replacement = next(
+            (m for m in inquiry.replacements if m.step.key == cause.replacement.step.key), None
+        )
+        if replacement is not None:
             words = f"as in case {example.attribution.failure.case.id}, where {cause.words}"
-            _corrected(inquiry, ProvenCause(mend, cause.also), confidence=INFERRED, words=words)
+            _corrected(inquiry, ProvenCause(replacement, cause.also), confidence=INFERRED, words=words)
 
 
 def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words: str) -> None:
@@ -255,9 +262,9 @@ def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words
     attribution = inquiry.attribution
     before = attribution.finding
     finding = before
-    if before.step != cause.mend.step.key or before.category == "unknown":
+    if before.step != cause.replacement.step.key or before.category == "unknown":
         finding = _finding_of(inquiry, cause)
-    level = "param" if cause.mend.source == "resample" else finding.level
+    level = "param" if cause.replacement.source == "resample" else finding.level
     attribution.finding = finding.model_copy(
         update={
             "also": list(cause.also),
@@ -270,17 +277,17 @@ def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words
 
 
 def _finding_of(inquiry: Inquiry, cause: ProvenCause) -> Finding:
-    failure, mend = inquiry.attribution.failure, cause.mend
-    step = mend.step
-    if mend.source == "label":
-        return wrong_by_label(failure, step, mend.output)
-    if mend.source == "oracle":
+    failure, replacement = inquiry.attribution.failure, cause.replacement
+    step = replacement.step
+    if replacement.source == "label":
+        return wrong_by_label(failure, step, replacement.output)
+    if replacement.source == "oracle":
         for name in failure.fields.expected:
             blame = blame_field(failure, name)
             if isinstance(blame, Blame) and blame.step.key == step.key:
                 return wrong_value(failure, blame, step)
-    if mend.source == "sibling":
-        return wrong_by_label(failure, step, mend.output)
+    if replacement.source == "sibling":
+        return wrong_by_label(failure, step, replacement.output)
     return failure.finding(
         "content",
         step,

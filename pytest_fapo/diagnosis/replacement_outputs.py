@@ -34,14 +34,16 @@ class ReplacementOutput:
 
 
 def replacements_of(failure: Failure) -> list[ReplacementOutput]:
-    """The best mend for each step that may be at fault, in the order in which the steps ended."""
+    """The best replacement for each step that may be at fault, in the order in which the steps ended."""
     if failure.view is None:
         return []
-    found = [mend for step in failure.view.steps if (mend := _replacement(failure, step)) is not None]
+    found = [
+        replacement for step in failure.view.steps if (replacement := _replacement(failure, step)) is not None
+    ]
     return [
-        mend
-        for mend in found
-        if mend.source != "oracle" or not any(_inside(other.step, mend.step) for other in found)
+        replacement
+        for replacement in found
+        if replacement.source != "oracle" or not any(_inside(other.step, replacement.step) for other in found)
     ]
 
 

@@ -187,7 +187,7 @@ class LLMReviewer:
         Args:
             candidate: one that the static checks let through.
             artifacts: those of the parent, for the kinds and domains of what is edited.
-            cluster: what the candidate is meant to mend; its cases are not shown.
+            cluster: what the candidate is meant to fix; its cases are not shown.
 
         Raises:
             BudgetExceeded: the request would go past a budget.

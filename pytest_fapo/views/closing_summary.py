@@ -32,7 +32,7 @@ _NO_CHANGE = {
     "budget": "no change was proven to help before a budget was used up.",
     "interrupted": "the run was interrupted before any change was proven to help.",
     "no-answer": "a model did not answer before any change was proven to help.",
-    "no-failures": "nothing fails, so there is nothing to mend.",
+    "no-failures": "nothing fails, so there is nothing to fix.",
     "unproven": "what was accepted did not pass its final proof.",
     "not-reproduced": "nothing was tried, because a copy of the project gives other results than it.",
 }

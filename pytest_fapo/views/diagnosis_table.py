@@ -142,7 +142,7 @@ def _show_infrastructure(findings: list[Finding], terminal: Terminal, *, alone: 
     cases = {finding.case_id for finding in findings}
     apart = "" if alone else "Apart from that, "
     terminal.line("")
-    terminal.line((f"{apart}{count(len(cases), 'case')} failed for reasons that no edit can mend:", "bold"))
+    terminal.line((f"{apart}{count(len(cases), 'case')} failed for reasons that no edit can fix:", "bold"))
     reasons = Counter(one_line(finding.evidence or finding.explanation, most=200) for finding in findings)
     for reason, number in reasons.most_common(5):
         terminal.line(f"{number:>6,} × {reason}", indent=9)

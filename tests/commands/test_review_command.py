@@ -172,7 +172,7 @@ def test_an_edited_text_is_reviewed_shown_again_and_proven(left: Project, tmp_pa
     assert prompts(left) == BEFORE
 
 
-def test_an_edit_that_mends_nothing_is_written_only_on_a_second_word(left: Project, tmp_path: Path) -> None:
+def test_an_edit_that_fixes_nothing_is_written_only_on_a_second_word(left: Project, tmp_path: Path) -> None:
     editor = an_editor(tmp_path, "small letters", "two letters")
     missing = scripted(left, "e\ny\nn\n", "--fapo-cache=only", EDITOR=editor)
     assert missing.code == 1, missing.text

@@ -118,7 +118,7 @@ def test_names_of_steps_and_methods() -> None:
         ([["a", "b"]], DEEP, [param("COLOUR", 3)], "param"),
     ],
 )
-def test_retrieval_is_mended_by_its_depth_or_by_another_retrieval(
+def test_retrieval_is_fixed_by_its_depth_or_by_another_retrieval(
     failing: list[Any], passing: list[Any], artifacts: list[Artifact], level: str
 ) -> None:
     (cluster,) = clusters(rag(failing, passing), *artifacts)
@@ -135,7 +135,7 @@ def test_retrieval_is_mended_by_its_depth_or_by_another_retrieval(
         (8, [], "param"),
     ],
 )
-def test_a_cut_answer_is_mended_where_its_limit_stands(
+def test_a_cut_answer_is_fixed_where_its_limit_stands(
     tokens: int, artifacts: list[Artifact], level: str
 ) -> None:
     bench = Bench()
@@ -144,7 +144,7 @@ def test_a_cut_answer_is_mended_where_its_limit_stands(
     assert clusters(bench, *artifacts)[0].level == level
 
 
-def test_code_that_goes_by_a_parameter_is_mended_by_it() -> None:
+def test_code_that_goes_by_a_parameter_is_fixed_by_it() -> None:
     bench = Bench()
     for team, sure in [("red", 0.9), ("blue", 0.9), ("red", 0.8), ("blue", 0.2)]:
         out = team if sure > 0.5 else "nobody"

@@ -83,8 +83,8 @@ def test_steps_that_fail_together_are_found_by_running_cases_again(tmp_path: Pat
         result = project.pytest("--fapo-diagnose")
         asked = len(server.task_requests)
     assert "plan and check: " in result.text, result.text
-    assert "only with plan and check mended together does the case pass" in result.text
+    assert "the case passes only with plan and check fixed together" in result.text
     # The case in which one step alone is wrong is a cause of its own, and comes first.
     assert result.text.index("check: ") < result.text.index("plan and check: ")
-    assert asked == 16  # the different questions of the cases: what a mended step gives costs nothing
+    assert asked == 16  # the different questions of the cases: a replaced step costs nothing
     assert project.snapshot() == before

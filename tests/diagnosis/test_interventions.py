@@ -19,7 +19,7 @@ Judge = Callable[[Intervention], "bool | None"]
 
 
 class World:
-    """Plays the runs: a function says which mends turn a case green."""
+    """Plays the runs: a function says which replacements turn a case green."""
 
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
@@ -67,7 +67,7 @@ def test_two_steps_that_fail_together_are_both_named() -> None:
     assert together[0].label.startswith("plan and check")
 
 
-def test_the_first_step_whose_mend_suffices_is_the_cause() -> None:
+def test_the_first_step_whose_replacement_suffices_is_the_cause() -> None:
     bench = Bench()
     both_wrong(bench, 1)
     found, _ = look(bench, lambda one: "plan" in one.outputs)
@@ -76,7 +76,7 @@ def test_the_first_step_whose_mend_suffices_is_the_cause() -> None:
     assert "labelled with the case passes" in finding.evidence
 
 
-def test_a_later_step_is_the_cause_where_the_earlier_mend_does_nothing() -> None:
+def test_a_later_step_is_the_cause_where_the_earlier_replacement_does_nothing() -> None:
     bench = Bench()
     both_wrong(bench, 1)
     found, _ = look(bench, lambda one: "check" in one.outputs)
@@ -85,7 +85,7 @@ def test_a_later_step_is_the_cause_where_the_earlier_mend_does_nothing() -> None
 
 
 def test_a_step_that_is_wrong_still_with_the_right_input_is_named_with_it() -> None:
-    """Mending the second hides the first, which went into it; both have to be mended."""
+    """Fixing the second hides the first, which went into it; both have to be fixed."""
     bench = Bench()
     spans = [
         span("plan", prompt="p", answer="a wrong plan"),

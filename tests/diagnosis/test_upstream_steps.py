@@ -176,7 +176,7 @@ def test_a_tool_that_failed(told: str, level: str) -> None:
     assert told in found.evidence
 
 
-def test_a_failure_that_the_model_mended_itself_is_none() -> None:
+def test_a_failure_that_the_model_fixed_itself_is_none() -> None:
     bench = Bench()
     bench.run("x", None, agent(("look", "Error: boom"), ("look", "4 degrees")), "no", explanation="assert 0")
     assert only(bench).category == "content"

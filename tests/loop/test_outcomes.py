@@ -131,7 +131,7 @@ def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProje
 def test_an_edit_that_breaks_a_hidden_case_is_rejected_and_the_case_not_named(
     project: MakeProject, server: Server, split: str
 ) -> None:
-    """One case of the split passes before and fails with the edit that mends train."""
+    """One case of the split passes before and fails with the edit that fixes train."""
 
     def task(prompt: str) -> str:
         if "magic" in prompt:

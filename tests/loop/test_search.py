@@ -202,7 +202,7 @@ def library(tmp_path: Path) -> Iterator[Project]:
         yield make_project(root, server, files)
 
 
-def test_a_level_is_left_with_its_reason_and_the_next_one_mends(library: Project) -> None:
+def test_a_level_is_left_with_its_reason_and_the_next_one_fixes(library: Project) -> None:
     result = library.optimize()
     assert result.code == 0, result.text
     text = (library.root / "app/settings.py").read_text()

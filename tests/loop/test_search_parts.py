@@ -161,8 +161,8 @@ def test_the_pool_keeps_the_front_and_drops_what_is_dominated() -> None:
     pool.add(rejected("c1"), before, evaluation("ac"))
     pool.add(rejected("c2"), before, evaluation("bd"))
     pool.add(rejected("c3"), before, evaluation("acd"))  # better than c1 on every case
-    pool.add(rejected("c4"), before, evaluation("a"))  # mends nothing
-    pool.add(rejected("c5"), before, evaluation("d"))  # c2 mends that too
+    pool.add(rejected("c4"), before, evaluation("a"))  # fixes nothing
+    pool.add(rejected("c5"), before, evaluation("d"))  # c2 fixes that too
     assert [entry.candidate.id for entry in pool.entries] == ["c3", "c2"]
     pool.prune(evaluation("abcd"))
     assert pool.entries == []
@@ -170,8 +170,8 @@ def test_the_pool_keeps_the_front_and_drops_what_is_dominated() -> None:
 
 def test_pairs_make_up_for_each_other() -> None:
     before, pool = evaluation("ab"), CandidatePool()
-    pool.add(rejected("c1"), before, evaluation("ac"))  # breaks b, mends c
-    pool.add(rejected("c2"), before, evaluation("bde"))  # breaks a, mends d and e
+    pool.add(rejected("c1"), before, evaluation("ac"))  # breaks b, fixes c
+    pool.add(rejected("c2"), before, evaluation("bde"))  # breaks a, fixes d and e
     pool.add(rejected("c3"), before, evaluation("bf"))  # breaks a too
     assert [pair.merges for pair in pool.pairs()] == [["c2", "c1"], ["c1", "c3"]]
 

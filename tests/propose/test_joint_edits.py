@@ -108,7 +108,7 @@ def test_quoted_examples_come_last_and_only_where_they_are_allowed() -> None:
     assert [len(each.demonstrations) for each in quoting] == [5, 3]
 
 
-def test_examples_cover_labels_and_confusions_and_do_not_count_as_mended() -> None:
+def test_examples_cover_labels_and_confusions_and_do_not_count_as_fixed() -> None:
     evidence = _confusing(demonstrations="train", max_demonstrations=5)
     largest = next(each for each in _all(evidence) if each.demonstrations)
     by_id = {case.case.id: case for case in evidence.cases}

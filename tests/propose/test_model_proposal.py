@@ -391,10 +391,10 @@ def test_a_winner_that_broke_something_goes_back_with_just_that() -> None:
         asking = proposer(server)
         (candidate,) = asking.propose(given)
         repair = Repair(candidate=candidate, broken=[broken, secret], broken_val=2, broken_holdout=True)
-        mended = asking.repair(repair, given)
+        fixed = asking.repair(repair, given)
         question = words_of(server.requests[1])
-    assert mended is not None
-    assert mended.edits == [Edit(address=TRIAGE, before=TRIAGE_TEXT, after=second)]
+    assert fixed is not None
+    assert fixed.edits == [Edit(address=TRIAGE, before=TRIAGE_TEXT, after=second)]
     assert "the broken one" in question
     assert "val secret" not in question
     assert "It also breaks 2 cases that you do not see." in question

@@ -1,4 +1,4 @@
-"""The teams project with two prompts that a run mends one by one, and `--fapo-review` answered by a test."""
+"""The teams project with two prompts that a run fixes one by one, and `--fapo-review` answered by a test."""
 
 from __future__ import annotations
 

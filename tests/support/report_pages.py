@@ -159,10 +159,10 @@ def diagnosis(numbers: list[int]) -> Diagnosis:
 
 
 def tried(
-    number: int, *, state: str = "rejected", parent: str = "", mends: int = 2, cases: int = 8
+    number: int, *, state: str = "rejected", parent: str = "", fixes: int = 2, cases: int = 8
 ) -> TriedCandidate:
-    """A candidate that mends the first cases; a rejected one breaks the last, which passed before."""
-    fixed = [nodeid(each) for each in range(mends)]
+    """A candidate that fixes the first cases; a rejected one breaks the last, which passed before."""
+    fixed = [nodeid(each) for each in range(fixes)]
     broken = [] if state == "accepted" else [nodeid(cases - 1)]
     problems = [ReviewProblem(check="leakage", message="quotes case t-0001", blocks=True)]
     attempt = Attempt(
@@ -212,7 +212,7 @@ def tried(
 
 
 def optimization(cases: int = 8) -> ReportData:
-    """Half of the cases fail; c2 is accepted and mends all of them but one."""
+    """Half of the cases fail; c2 is accepted and fixes all of them but one."""
     half = cases // 2
     return ReportData(
         title="desk",
@@ -221,7 +221,7 @@ def optimization(cases: int = 8) -> ReportData:
         after=evaluation(cases, lambda number: number >= 1, prompt=SYSTEM + "\nAnswer with one word."),
         attempts=[
             tried(1, state="blocked", cases=cases),
-            tried(2, state="accepted", mends=half, cases=cases),
+            tried(2, state="accepted", fixes=half, cases=cases),
             tried(3, parent="c2", cases=cases),
         ],
         diagnoses={"": diagnosis(list(range(half))), "c2": diagnosis([0])},

@@ -33,16 +33,16 @@ def test_what_passed_every_time_and_fails_mostly_is_broken() -> None:
 
 
 def test_repeats_of_a_case_are_one_observation() -> None:
-    """Five repeats of one mended case are no proof; five mended cases are."""
+    """Five repeats of one fixed case are no proof; five fixed cases are."""
     others = {f"t{number}": "+++++" for number in range(10, 16)}
     one = evaluation({"t0": "-----", **others})
     assert not judge_cases(
         candidate("t0"), one, evaluation({"t0": "+++++", **others}), policy=PAIRED
     ).accepted
     failing = {f"t{number}": "-----" for number in range(5)}
-    mended = dict.fromkeys(failing, "+++++")
+    fixed = dict.fromkeys(failing, "+++++")
     verdict = judge_cases(
-        candidate("t0"), evaluation({**failing, **others}), evaluation({**mended, **others}), policy=PAIRED
+        candidate("t0"), evaluation({**failing, **others}), evaluation({**fixed, **others}), policy=PAIRED
     )
     assert verdict.accepted
     assert verdict.p_value == pytest.approx(1 / 32)
@@ -194,9 +194,9 @@ def test_target_needs_a_target() -> None:
 
 
 def test_other_metrics_are_guarded() -> None:
-    results, mended = {"t0": "-", "t1": "+", "v0": "+"}, {"t0": "+", "t1": "+", "v0": "+"}
+    results, fixed = {"t0": "-", "t1": "+", "v0": "+"}, {"t0": "+", "t1": "+", "v0": "+"}
     before = evaluation(results, graded(t0=0.5, t1=0.5, v0=0.9))
-    after = evaluation(mended, graded(t0=0.5, t1=0.5, v0=0.7))
+    after = evaluation(fixed, graded(t0=0.5, t1=0.5, v0=0.7))
     verdict = judge_cases(candidate("t0"), before, after)
     assert not verdict.accepted
     assert verdict.reason == "the metric 'brevity' fell by 0.2 on val"

@@ -231,7 +231,7 @@ def test_a_graded_gain_is_confirmed_where_the_scores_lie_apart_again(edited: flo
 
 
 def lossy(lost: str) -> tuple[Evaluation, Evaluation]:
-    """Six cases mended, and one of each split named in `lost` that passed fails."""
+    """Six cases fixed, and one of each split named in `lost` that passed fails."""
     before = {**cases("t", "-" * 6 + "+"), "v0": "+", "h0": "+", "u0": "+"}
     after = {**cases("t", "+" * 7), "v0": "+", "h0": "+", "u0": "+"}
     after[lost] = "-"

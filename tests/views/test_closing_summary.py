@@ -90,7 +90,7 @@ def test_a_patch_comes_with_the_line_that_applies_it(tmp_path: Path) -> None:
         ({"writing": "nothing"}, "Your files are untouched: no change was proven to help."),
         (
             {"writing": "nothing", "stop": "no-failures", "failing": 0},
-            "Your files are untouched: nothing fails, so there is nothing to mend.",
+            "Your files are untouched: nothing fails, so there is nothing to fix.",
         ),
         (
             {"writing": "nothing", "stop": "no-failures", "failing": 3},

@@ -63,16 +63,16 @@ def test_text_of_cases_is_data() -> None:
     assert "line 4" not in text
 
 
-def test_failures_that_no_edit_can_mend_are_apart() -> None:
+def test_failures_that_no_edit_can_fix_are_apart() -> None:
     broken = [finding(n, evidence="the provider answered 503") for n in range(3)]
     lines = rendered(
         Diagnosis(clusters=[cluster()], infrastructure=broken), evaluation(failing=17, passing=0)
     )
-    assert "Apart from that, 3 cases failed for reasons that no edit can mend:" in lines
+    assert "Apart from that, 3 cases failed for reasons that no edit can fix:" in lines
     assert "     3 × the provider answered 503" in lines
     alone = rendered(Diagnosis(infrastructure=broken), evaluation(failing=3, passing=0))
     assert alone[0] == "3 of 3 train tests fail."
-    assert "3 cases failed for reasons that no edit can mend:" in alone
+    assert "3 cases failed for reasons that no edit can fix:" in alone
     assert not any(line.startswith("Next") for line in alone)
 
 

@@ -27,7 +27,7 @@ def large(words: int) -> ReportData:
     for number in range(1, CANDIDATES + 1):
         accepted = number % 3 == 0
         state = "accepted" if accepted else "rejected"
-        made = tried(number, state=state, parent=parent, mends=300, cases=CASES)
+        made = tried(number, state=state, parent=parent, fixes=300, cases=CASES)
         changed = [
             KeptEffect(nodeid=nodeid(each), before="passed", after="passed", output=prose(number * each, 60))
             for each in range(500, 1_500)

@@ -18,7 +18,7 @@ _LEVELS: dict[ToolError, Level] = {
 }
 
 _OWN_DOING = ("timeout", "error")
-"""Failures that are the tool's own: mended in its function, where that is a step."""
+"""Failures that are the tool's own: fixed in its function, where that is a step."""
 
 
 def failed_tools(failure: Failure) -> Finding | None:

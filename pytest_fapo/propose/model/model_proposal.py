@@ -61,7 +61,7 @@ class ProposedEdit(BaseModel):
 class Proposal(BaseModel):
     """The cause of the failures and the edits that fix it."""
 
-    hypothesis: str = Field(default="", description="one sentence: what is wrong and why this mends it")
+    hypothesis: str = Field(default="", description="one sentence: what is wrong and why this fixes it")
     technique: str = Field(default="rewrite", description="the kind of edit in one or two words")
     edits: list[ProposedEdit]
 

@@ -67,7 +67,7 @@ class AnswerCleaning:
         return []
 
     def ways(self) -> Iterator[PostProcess]:
-        """Operators that mend cases and break none, those that mend most first."""
+        """Operators that fix cases and break none, those that fix most first."""
         yield from self._best(self._samples(), at="answer" if self._asks else "input")
         if self._target.form == "text":
             yield from self._best(self._samples(), at="result")
@@ -90,15 +90,15 @@ class AnswerCleaning:
             clean = operator.cleaner()
             cleaned = [clean(each.text) for each in samples]
             pairs = list(zip(samples, cleaned, strict=True))
-            mended = sum(
+            fixed = sum(
                 each.failing and each.right(text) and not each.right(each.text) for each, text in pairs
             )
             broken = any(
                 not each.failing and each.right(each.text) > each.right(text) for each, text in pairs
             )
-            if mended and not broken and tuple(cleaned) not in effects:
+            if fixed and not broken and tuple(cleaned) not in effects:
                 effects.add(tuple(cleaned))
-                rated.append((-mended, len(operator.ways), number, operator))
+                rated.append((-fixed, len(operator.ways), number, operator))
         return [operator for *_, operator in sorted(rated, key=lambda entry: entry[:3])[:MOST]]
 
     def _choices(self) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
         labels = contract_labels(view, name)
         if not labels:
             continue
-        mends = frozenset(
+        fixes = frozenset(
             nodeid
             for seen in view.targets
             if not any(same(label, view.told(seen, name)) for label in labels)
@@ -28,7 +28,7 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
         )
         title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Allowed answers"
         yield Advice(
-            LABEL_SET, title, contract_lines(view, name, labels), _hypothesis(view, name), mends=mends
+            LABEL_SET, title, contract_lines(view, name, labels), _hypothesis(view, name), fixes=fixes
         )
 
 
@@ -120,12 +120,12 @@ def json_contract(view: PromptEvidence) -> Iterator[Advice]:
     if not view.answers_json and view.cluster.category != "schema":
         return
     keys = contract_keys(view)
-    mends = frozenset(nodeid for seen in view.targets if _breaks(view, seen, keys) for nodeid in seen.targets)
+    fixes = frozenset(nodeid for seen in view.targets if _breaks(view, seen, keys) for nodeid in seen.targets)
     why = (
         "The code reads the answer as JSON, and the model wraps it or changes its keys; the contract says it."
     )
     for grade, lines in enumerate((_lines(view, keys, rich=False), _lines(view, keys, rich=True))):
-        yield Advice(JSON_CONTRACT, JSON_TITLE, lines, why, mends=mends, grade=grade)
+        yield Advice(JSON_CONTRACT, JSON_TITLE, lines, why, fixes=fixes, grade=grade)
 
 
 def contract_keys(view: PromptEvidence) -> list[str]:
@@ -208,7 +208,7 @@ def one_per_line(view: PromptEvidence) -> Iterator[Advice]:
             "Write nothing else: no introduction, no numbering, no words that join the items.",
         ],
         "The answer is read line by line, and everything comes on one line.",
-        mends=frozenset(nodeid for seen in failing for nodeid in seen.targets),
+        fixes=frozenset(nodeid for seen in failing for nodeid in seen.targets),
     )
 
 

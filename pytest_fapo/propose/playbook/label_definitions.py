@@ -201,13 +201,13 @@ def definitions(view: PromptEvidence) -> Iterator[Advice]:
         if len(labels) < 2:
             continue
         confused = [seen for seen in view.targets if _confused(view, seen, name, labels)]
-        mends = frozenset(nodeid for seen in confused for nodeid in seen.targets)
+        fixes = frozenset(nodeid for seen in confused for nodeid in seen.targets)
         title = f"How to choose {_article(view.caption(name))}"
         why = _hypothesis(view, name, confused)
         variants = _variants(view, name, labels, title, confused)
         for grade, lines in enumerate(variants if few else [_contrasts(view, name, labels, confused)]):
             if lines:
-                yield Advice(DEFINITIONS, title, lines, why, mends=mends, grade=grade)
+                yield Advice(DEFINITIONS, title, lines, why, fixes=fixes, grade=grade)
 
 
 def _frequent(view: PromptEvidence, name: str) -> list[Any]:

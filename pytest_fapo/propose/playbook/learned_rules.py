@@ -311,7 +311,7 @@ def choosing(view: PromptEvidence) -> Iterator[Advice]:
             rules = learn_rules(features, targets, depth=depth)
             if not rules or len(rules) > MOST_RULES or explained(rules, len(rows)) < 0.2:
                 continue
-            mends = frozenset(
+            fixes = frozenset(
                 nodeid
                 for seen in view.targets
                 if not same(view.expected(seen, name), view.told(seen, name))
@@ -319,13 +319,13 @@ def choosing(view: PromptEvidence) -> Iterator[Advice]:
                 for nodeid in seen.targets
             )
             share = explained(rules, len(rows))
-            mended = frozenset(sorted(mends)[: round(share * len(mends))]) if share < 0.9 else mends
+            fixed = frozenset(sorted(fixes)[: round(share * len(fixes))]) if share < 0.9 else fixes
             yield Advice(
                 VALUE_RULES,
                 _title(view, name),
                 [_line(view, name, rule) for rule in rules],
                 f"{view.caption(name)} follows from other values by a rule that the prompt does not state.",
-                mends=mended,
+                fixes=fixed,
                 grade=grade,
             )
 

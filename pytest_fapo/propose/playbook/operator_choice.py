@@ -202,7 +202,7 @@ class _OperatorChooser:
 
     def _rules(self, most: int) -> list[str]:
         """Return the rules that the playbook would write into the prompt."""
-        advice = [each for each in all_advice(self._view) if each.mends] if self._view.seen else []
+        advice = [each for each in all_advice(self._view) if each.fixes] if self._view.seen else []
         lines = dict.fromkeys(line for each in advice[:2] for line in each.lines if len(line) <= 200)
         return list(lines)[:most]
 

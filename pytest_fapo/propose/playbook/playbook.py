@@ -55,7 +55,7 @@ def _best(evidence: Evidence, cluster: Cluster, history: AttemptHistory) -> list
             continue
         view = view_of(about, artifact)
         advice = history.adapted(all_advice(view), artifact)
-        first = [each for each in advice if each.grade == 0 and each.mends] or advice[:1]
+        first = [each for each in advice if each.grade == 0 and each.fixes] or advice[:1]
         whole = [distinct(first)] if first else []
         found = list(islice(made(view, [*whole, *plans(advice)]), VARIANTS))
         if found:
@@ -70,7 +70,7 @@ def _together(evidence: Evidence, chosen: list[Candidate]) -> Candidate:
         update={
             "edits": [edit for each in chosen for edit in each.edits],
             "technique": f"joint: {words}",
-            "hypothesis": "Some cases need several steps mended. "
+            "hypothesis": "Some cases need several steps fixed. "
             + " ".join(each.hypothesis for each in chosen),
             "cluster": evidence.cluster.id,
             "step": evidence.cluster.step,
@@ -139,7 +139,7 @@ class Playbook:
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
         """Candidates of exactly the evidence's level.
 
-        Prompts: small edits of one concern first, by how many failing cases they should mend; then richer
+        Prompts: small edits of one concern first, by how many failing cases they should fix; then richer
         ones, then examples where the project allows to quote train cases. Where several steps are at fault
         together, edits of all of them at once come first.
         """
@@ -187,7 +187,7 @@ class Playbook:
                 continue
             view = view_of(evidence, artifact)
             found = list(plans(history.adapted(all_advice(view), artifact)))
-            first = [plan for plan in found if all(advice.mends and not advice.grade for advice in plan)]
+            first = [plan for plan in found if all(advice.fixes and not advice.grade for advice in plan)]
             yield from made(view, first if artifact is artifacts[0] else first[:2])
             if artifact is artifacts[0]:
                 later += [(view, plan) for plan in found if plan not in first]

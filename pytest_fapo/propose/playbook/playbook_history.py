@@ -60,7 +60,7 @@ class AttemptHistory:
     def together(self) -> Iterator[Candidate]:
         """The first harmless but useless edits of two steps' prompts in one candidate.
 
-        Where a case needs two steps mended, neither edit alone makes it pass.
+        Where a case needs two steps fixed, neither edit alone makes it pass.
         """
         harmless: dict[str, Candidate] = {}
         for attempt in self._here:

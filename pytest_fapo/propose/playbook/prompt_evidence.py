@@ -376,7 +376,7 @@ class Advice:
     title: str
     lines: list[str]
     hypothesis: str
-    mends: frozenset[str] = field(default_factory=frozenset)
+    fixes: frozenset[str] = field(default_factory=frozenset)
     """Node ids of the cluster that should pass with it."""
     grade: int = 0
 

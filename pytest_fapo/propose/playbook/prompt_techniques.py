@@ -98,14 +98,14 @@ def all_advice(view: PromptEvidence) -> list[Advice]:
     """All that the techniques say, what promises most first."""
     found: list[tuple[int, int, int, Advice]] = []
     for place, technique in enumerate(TECHNIQUES):
-        found.extend((advice.grade, -len(advice.mends), place, advice) for advice in technique(view))
+        found.extend((advice.grade, -len(advice.fixes), place, advice) for advice in technique(view))
     found.sort(key=lambda entry: entry[:3])
     return [advice for *_, advice in found]
 
 
 def plans(advice: Sequence[Advice]) -> Iterator[list[Advice]]:
     """Yield the plans in order: each concern alone, then together, then the richer variants."""
-    promising = [each for each in advice if each.mends]
+    promising = [each for each in advice if each.fixes]
     first = [each for each in promising if each.grade == 0]
     yield from ([each] for each in first)
     if len(first) > 1:
@@ -117,7 +117,7 @@ def plans(advice: Sequence[Advice]) -> Iterator[list[Advice]]:
                 others = [other for other in first if other.title != each.title]
                 if others:
                     yield distinct([each, *others])
-    yield from ([each] for each in advice if not each.mends and each.grade == 0)
+    yield from ([each] for each in advice if not each.fixes and each.grade == 0)
 
 
 def distinct(advice: Sequence[Advice]) -> list[Advice]:

@@ -52,7 +52,7 @@ def must_include(view: PromptEvidence) -> Iterator[Advice]:
             MUST_INCLUDE_TITLE,
             lines,
             "The text lacks what every good answer has; the prompt does not ask for it.",
-            mends=frozenset(nodeid for seen in lacking for nodeid in seen.targets),
+            fixes=frozenset(nodeid for seen in lacking for nodeid in seen.targets),
         )
 
 
@@ -224,7 +224,7 @@ def must_not(view: PromptEvidence) -> Iterator[Advice]:
         "What the text must not contain",
         [f"Never write any of these, in any sentence: {words}."],
         "The text uses words that are not allowed, and the prompt does not say so.",
-        mends=frozenset(nodeid for seen in sinners for nodeid in seen.targets),
+        fixes=frozenset(nodeid for seen in sinners for nodeid in seen.targets),
     )
 
 
@@ -236,7 +236,7 @@ _FORM = ("longest", "shortest", "begin", "end", "shape")
 def text_form(view: PromptEvidence) -> Iterator[Advice]:
     """State the limits and marks that failed assertions tell."""
     found: dict[tuple[str, str], list[Requirement]] = defaultdict(list)
-    mends: set[str] = set()
+    fixes: set[str] = set()
     if view.cluster.category != "requirement":
         return
     for seen in view.seen:
@@ -244,19 +244,19 @@ def text_form(view: PromptEvidence) -> Iterator[Advice]:
             if demand.kind in _FORM:
                 found[demand.kind, demand.unit].append(demand)
         if any(demand.kind in _FORM for demand in seen.blamed_demands):
-            mends.update(seen.targets)
+            fixes.update(seen.targets)
     lines = [line for (kind, unit), group in found.items() for line in _lines(view, kind, unit, group)]
     if not lines:
         return
     why = "The text is not in the form that is asked of it, and the prompt does not state that form."
-    yield Advice(TEXT_FORM, "Form of the text", lines, why, mends=frozenset(mends))
+    yield Advice(TEXT_FORM, "Form of the text", lines, why, fixes=frozenset(fixes))
     lengths = [line for line in lines if line.startswith("The text has at most")]
     if lengths:
         stricter = [
             *lines,
             "Leave out everything that was not asked for; two or three short sentences will do.",
         ]
-        yield Advice(TEXT_FORM, "Form of the text", stricter, why, mends=frozenset(mends), grade=1)
+        yield Advice(TEXT_FORM, "Form of the text", stricter, why, fixes=frozenset(fixes), grade=1)
 
 
 def _lines(view: PromptEvidence, kind: str, unit: str, group: list[Requirement]) -> list[str]:
@@ -293,7 +293,7 @@ def brief(view: PromptEvidence) -> Iterator[Advice]:
             "No introduction, no reasoning, no repetition of the input.",
         ],
         "The answer runs into its token limit; without preamble and reasoning it fits.",
-        mends=_all(view),
+        fixes=_all(view),
     )
 
 
@@ -310,7 +310,7 @@ def answer_always(view: PromptEvidence) -> Iterator[Advice]:
             "Never decline, never apologize, never answer with a question or with nothing.",
         ],
         "The model declines or gives nothing, though each case has an answer.",
-        mends=_all(view),
+        fixes=_all(view),
     )
 
 
@@ -327,7 +327,7 @@ def grounded(view: PromptEvidence) -> Iterator[Advice]:
             "Copy names, numbers and terms exactly as they are written there.",
         ],
         "The answers differ from the given text; tying them to it should bring them back.",
-        mends=frozenset(sorted(_all(view))[: max(1, len(view.targets) // 3)]),
+        fixes=frozenset(sorted(_all(view))[: max(1, len(view.targets) // 3)]),
     )
 
 

@@ -23,12 +23,12 @@ def tool_arguments(view: PromptEvidence) -> Iterator[Advice]:
         return
     refused: dict[str, list[ToolUse]] = defaultdict(list)
     taken: dict[str, list[ToolUse]] = defaultdict(list)
-    mends: set[str] = set()
+    fixes: set[str] = set()
     for seen in view.seen:
         for use in uses_of(seen):
             if use.error in ("invalid arguments", "error"):
                 refused[use.name].append(use)
-                mends |= set(seen.targets)
+                fixes |= set(seen.targets)
             elif use.answered and use.error is None:
                 taken[use.name].append(use)
     lines = [line for tool in sorted(refused) for line in _argument_lines(tool, refused[tool], taken[tool])]
@@ -38,7 +38,7 @@ def tool_arguments(view: PromptEvidence) -> Iterator[Advice]:
             TITLE,
             lines,
             "The tool refuses arguments in the form in which the model gives them.",
-            mends=frozenset(mends),
+            fixes=frozenset(fixes),
         )
 
 
@@ -47,19 +47,19 @@ def tool_names(view: PromptEvidence) -> Iterator[Advice]:
     offered = offered_tools(view)
     if view.cluster.category != "tool" or not offered:
         return
-    mends = {
+    fixes = {
         nodeid
         for seen in view.targets
         if any(use.error == "unknown tool" or use.name not in offered for use in uses_of(seen))
         for nodeid in seen.targets
     }
-    if mends:
+    if fixes:
         yield Advice(
             "tool names",
             TITLE,
             [f"The only tools are {listed(offered, last='and')}; call them by exactly these names."],
             "The model asks for tools that are not there.",
-            mends=frozenset(mends),
+            fixes=frozenset(fixes),
         )
 
 
@@ -77,7 +77,7 @@ def use_tools(view: PromptEvidence) -> Iterator[Advice]:
         TITLE,
         [f"Always use {named} to find the answer; never answer from memory or work it out in your head."],
         "The model answers by itself what a tool would tell it.",
-        mends=frozenset(nodeid for seen in idle for nodeid in seen.targets),
+        fixes=frozenset(nodeid for seen in idle for nodeid in seen.targets),
     )
 
 
@@ -151,13 +151,13 @@ MOST_TABLES = 8
 
 def tables(view: PromptEvidence) -> Iterator[Advice]:
     """Name tables and columns where queries use others."""
-    mends = {
+    fixes = {
         nodeid
         for seen in view.targets
         if any(_UNKNOWN.search(text) for text in _error_texts(view, seen.case.key))
         for nodeid in seen.targets
     }
-    found = _tables(view.evidence.sources.values()) if mends else {}
+    found = _tables(view.evidence.sources.values()) if fixes else {}
     if found:
         yield Advice(
             "table columns",
@@ -167,7 +167,7 @@ def tables(view: PromptEvidence) -> Iterator[Advice]:
                 for name, columns in list(found.items())[:MOST_TABLES]
             ],
             "The query uses columns that are not there; the prompt does not say which there are.",
-            mends=frozenset(mends),
+            fixes=frozenset(fixes),
         )
 
 

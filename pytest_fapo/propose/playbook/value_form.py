@@ -34,18 +34,18 @@ def value_form(view: PromptEvidence) -> Iterator[Advice]:
         lines = value_lines(view, name, values)
         if not lines:
             continue
-        mends = frozenset(
+        fixes = frozenset(
             nodeid for seen in view.targets if _form_only(view, seen, name) for nodeid in seen.targets
         )
-        if not mends and view.cluster.category == "label":
+        if not fixes and view.cluster.category == "label":
             continue
         caption = view.caption(name)
         yield Advice(
             NAME,
             f"Form of {caption}" if _subject(view, name).startswith('"') else "Form of the answer",
             lines,
-            f"The values of {caption} are right but in another form; stating the form should mend that.",
-            mends=mends,
+            f"The values of {caption} are right but in another form; stating the form should fix that.",
+            fixes=fixes,
         )
 
 

@@ -43,11 +43,11 @@ def candidate_list(data: ReportData, rows: Sequence[CaseRow]) -> list[dict[str, 
     entries = []
     for tried in data.attempts:
         verdict = tried.attempt.verdict
-        mends, breaks = (
+        fixes, breaks = (
             sorted({numbers[nodeid] for nodeid in nodeids if nodeid in numbers})
             for nodeids in (verdict.fixed, verdict.broken)
         )
-        entries.append({**_entry(tried, causes), "mends": mends, "breaks": breaks})
+        entries.append({**_entry(tried, causes), "fixes": fixes, "breaks": breaks})
     return entries
 
 

@@ -95,12 +95,12 @@ class CaseRow:
             return "skipped"
         if any(before == "passed" and after != "passed" for before, after in counted):
             return "broken"
-        mended = any(
+        fixed = any(
             before not in ("", "passed", "skipped") and after == "passed" for before, after in counted
         )
         if all(after == "passed" for _, after in counted):
-            return "fixed" if mended else "passing"
-        return "better" if mended else "failing"
+            return "fixed" if fixed else "passing"
+        return "better" if fixed else "failing"
 
 
 def result_of(items: list[ItemResult]) -> str:

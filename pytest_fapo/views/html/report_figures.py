@@ -146,7 +146,7 @@ def failure_table(data: ReportData) -> FailureTable:
             everything[place].update(cluster.case_ids)
         outside = {finding.case_id for finding in diagnosis.infrastructure}
         if outside:
-            causes = cases.setdefault("(no edit can mend it)", {})
+            causes = cases.setdefault("(no edit can fix it)", {})
             causes.setdefault("provider or infrastructure", [set() for _ in trees])[place].update(outside)
             everything[place].update(outside)
     found = FailureTable(trees, total=[len(each) for each in everything])

@@ -131,7 +131,7 @@ async function openCandidate(id) {
 function hypothesisCard(each, detail) {
   const facts = [
     each.cause && `Cause: ${each.cause}.`,
-    detail.targets && `Meant to mend ${counted(detail.targets, "failing test")}.`,
+    detail.targets && `Meant to fix ${counted(detail.targets, "failing test")}.`,
     detail.quoted.length &&
       `Quotes ${counted(detail.quoted.length, "train case")} as examples: ${detail.quoted.join(", ")}.`,
   ];

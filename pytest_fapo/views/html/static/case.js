@@ -158,7 +158,7 @@ function foundCard(detail, each) {
           ]),
         )
       : null;
-  const effects = [listed("Fixed", effect("mends")), listed("Broken", effect("breaks"))];
+  const effects = [listed("Fixed", effect("fixes")), listed("Broken", effect("breaks"))];
   if (!lines.length && !effects.some(Boolean)) return null;
   return card(
     lines.length ? "Why it failed, what changed it" : "What changed it",
