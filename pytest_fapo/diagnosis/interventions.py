@@ -90,7 +90,7 @@ class Inquiry:
         )
 
     def cause(self) -> ProvenCause | None:
-        """Return the first step whose replacement lets the case pass with cleared steps before it; or several."""
+        """Return the first step whose replacement lets the case pass after cleared steps; or several."""
         for replacement in self.replacements:
             if self.green((replacement.step.key,)):
                 return self._single(replacement)
