@@ -14,9 +14,9 @@ from pytest_fapo.core.text import count, listing, one_line, percents
 from pytest_fapo.loop.apply_undo import write_part
 from pytest_fapo.loop.change_review import ProvenChanges, Reviewable, ReviewDraft, ReviewProof
 from pytest_fapo.loop.optimize_request import OptimizeRequest
-from pytest_fapo.loop.run_history import effect_between
 from pytest_fapo.loop.search_state import BestTree, every_case
 from pytest_fapo.source.write_back import WriteResult
+from pytest_fapo.verdict.case_effect import effect_between
 from pytest_fapo.views.change_dialogue import Dialogue, answer_counts
 from pytest_fapo.views.change_screen import show_lost
 from pytest_fapo.views.terminal import Terminal

@@ -17,9 +17,9 @@ from pytest_fapo.core.record import Level
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.core.text import count, listing
 from pytest_fapo.loop.apply_undo import current_content, finished_result
-from pytest_fapo.loop.change_effects import Effect, Idea, ReviewedChange, TextChange
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.optimize_request import OptimizeRequest, unrecorded
+from pytest_fapo.loop.reviewed_change import Idea, ReviewedChange, TextChange
 from pytest_fapo.loop.run_folder import RunFolder, find_run, runs_of
 from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import Decision, EditMade, RunResult, ScopeSnapshot
@@ -28,6 +28,7 @@ from pytest_fapo.shadow.reproduction import reproduced
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.source.patch import merge
 from pytest_fapo.verdict.candidate_gate import judge_suite
+from pytest_fapo.verdict.case_effect import Effect
 from pytest_fapo.verdict.comparison import Chance, newly_passing
 from pytest_fapo.views.progress import Progress
 

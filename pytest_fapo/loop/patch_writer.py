@@ -11,10 +11,10 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import SPLITS, Split
 from pytest_fapo.core.settings import WriteMode
 from pytest_fapo.core.text import count, one_line
-from pytest_fapo.loop.change_effects import WriteChoice
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.resume import change_in_words
+from pytest_fapo.loop.reviewed_change import WriteChoice
 from pytest_fapo.loop.run_folder import typed_path
 from pytest_fapo.loop.run_result import mark_written, save_result
 from pytest_fapo.loop.run_summary import Writing

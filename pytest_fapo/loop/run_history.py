@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from pydantic import JsonValue
-
 from pytest_fapo.core.candidate import Attempt
-from pytest_fapo.core.evaluation import Evaluation, ItemResult
-from pytest_fapo.loop.change_effects import CaseEffect, Effect, EffectKind, Idea, KeptEffect
+from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.loop.reviewed_change import Idea
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import EditMade
+from pytest_fapo.verdict.case_effect import CaseEffect, Effect, EffectSum, effect_between
 
 _OUTPUT = 600
 
@@ -22,56 +20,37 @@ _EXPLANATION = 600
 
 
 def save_effects(run: RunFolder, candidate: str, before: Evaluation, after: Evaluation) -> None:
-    """Keep what came out differently on the candidate's tree than on its parent's."""
-    lines = [effect.model_dump_json() for effect in case_effects(before, after)]
+    """Keep what came out differently on the candidate's tree than on its parent's; outputs are shortened, and
+    one that the parent has too is left out."""
+    lines = [_shortened(row).model_dump_json() for row in effect_between(before, after).rows]
     run.save_text(_effects_file(candidate), "\n".join(lines))
 
 
-def load_effects(run: RunFolder, candidate: str) -> list[KeptEffect]:
+def load_effects(run: RunFolder, candidate: str) -> list[CaseEffect]:
     """What was kept; nothing where the candidate was not run, or by an older version."""
     try:
         text = (run.path / _effects_file(candidate)).read_text(encoding="utf-8")
-        return [KeptEffect.model_validate_json(line) for line in text.split("\n") if line]
+        return [CaseEffect.model_validate_json(line) for line in text.split("\n") if line]
     except (OSError, ValueError):
         return []
 
 
-def case_effects(before: Evaluation, after: Evaluation) -> Iterator[KeptEffect]:
-    """The items with another verdict or another output than before; a repeat's are its test's."""
-    seen: set[str] = set()
-    for nodeid, item in after.items.items():
-        old = before.items.get(nodeid)
-        if old is None or item.split == "holdout" or item.first_nodeid in seen:
-            continue
-        output, changed = _output_change(before, old, after, item)
-        if item.outcome == old.outcome and not changed:
-            continue
-        seen.add(item.first_nodeid)
-        yield KeptEffect(
-            nodeid=item.first_nodeid,
-            before=old.outcome,
-            after=item.outcome,
-            output=output[:_OUTPUT] if changed else "",
-            explanation="" if item.passed else item.explanation[:_EXPLANATION],
-        )
-
-
-def _output_change(
-    before: Evaluation, old: ItemResult, after: Evaluation, item: ItemResult
-) -> tuple[str, bool]:
-    """What the pipeline gave, and whether it gave something else before."""
-    was, now = before.trace_of(old), after.trace_of(item)
-    if was is None or now is None:
-        return "", False
-    given = now.output if isinstance(now.output, str) else json.dumps(now.output, ensure_ascii=False)
-    return now.error or given, (was.output, was.error) != (now.output, now.error)
+def _shortened(row: CaseEffect) -> CaseEffect:
+    after = row.after
+    if after in (row.before, row.explanation):
+        after = ""
+    text = after if isinstance(after, str) else json.dumps(after, ensure_ascii=False)
+    return row.model_copy(
+        update={
+            "before": "",
+            "after": text[:_OUTPUT] if len(text) > _OUTPUT else after,
+            "explanation": row.explanation[:_EXPLANATION],
+        }
+    )
 
 
 def _effects_file(candidate: str) -> str:
     return f"candidates/{candidate}.effects.jsonl"
-
-
-_ORDER: tuple[EffectKind, ...] = ("broken", "fixed", "changed")
 
 
 class RunHistory:
@@ -91,17 +70,17 @@ class RunHistory:
 
     def effect(self, edit: EditMade) -> Effect:
         """What those candidates did to the tests that they were measured on."""
-        pairs: dict[str, _ItemPair] = {}
+        changes = EffectSum()
         known = False
         for attempt in self._parts(edit):
             before, after = self._tree(attempt.candidate.parent), self._tree(attempt.candidate.id)
             if before is not None and after is not None:
                 known = True
-                _compare(before, after, pairs)
+                changes.add(before, after)
         beside = {other.address for attempt in self._parts(edit) for other in attempt.candidate.edits} - {
             edit.address
         }
-        return _effect(pairs).model_copy(update={"together": sorted(beside), "known": known})
+        return changes.effect().model_copy(update={"together": sorted(beside), "known": known})
 
     # --- candidates -----------------------------------------------------------------------------------
 
@@ -174,89 +153,3 @@ class RunHistory:
             if event.get("event") == "diagnosis"
             for cluster in event.get("clusters", [])
         }
-
-
-# --- effects -----------------------------------------------------------------------------------------------
-
-
-def effect_between(before: Evaluation, after: Evaluation) -> Effect:
-    """What is different in the second of two evaluations; held-out cases are left out."""
-    pairs: dict[str, _ItemPair] = {}
-    _compare(before, after, pairs)
-    return _effect(pairs)
-
-
-def _effect(pairs: dict[str, _ItemPair]) -> Effect:
-    rows = [row for nodeid, pair in pairs.items() if (row := pair.row(nodeid)) is not None]
-    shown = {row.run for row in rows if row.kind != "changed"}
-    for row in [row for row in rows if row.kind == "changed"]:
-        # Several tests may look at one output: it is one change, and none beside a result that changed.
-        if row.run in shown:
-            rows.remove(row)
-        shown.add(row.run)
-    rows.sort(key=lambda row: (_ORDER.index(row.kind), row.split or "~", row.nodeid))
-    return Effect(rows=rows, same=sum(pair.row(nodeid) is None for nodeid, pair in pairs.items()))
-
-
-@dataclass
-class _ItemPair:
-    """The repeats of one test before the change and after it."""
-
-    before: list[ItemResult] = field(default_factory=list)
-    after: list[ItemResult] = field(default_factory=list)
-    old: JsonValue = None
-    new: JsonValue = None
-
-    def row(self, nodeid: str) -> CaseEffect | None:
-        """None where nothing is different."""
-        first, last = _share(self.before), _share(self.after)
-        if first == last and self.old == self.new:
-            return None
-        kind: EffectKind = "fixed" if last > first else "broken" if last < first else "changed"
-        return CaseEffect(
-            nodeid=nodeid,
-            kind=kind,
-            case_id=self.before[0].case_id or "",
-            pipeline=self.before[0].pipeline or "",
-            split=self.before[0].split,
-            before=self.old,
-            after=self.new,
-            share_before=first,
-            share_after=last,
-        )
-
-
-def _compare(before: Evaluation, after: Evaluation, pairs: dict[str, _ItemPair]) -> None:
-    """Add what differs between two evaluations; what differed before keeps its first side."""
-    olds, news = _item_groups(before), _item_groups(after)
-    for nodeid, new in news.items():
-        old = olds.get(nodeid)
-        if old is None or old[0].split == "holdout":
-            continue
-        pair = _ItemPair(old, new, _given(before, old[0]), _given(after, new[0]))
-        known = pairs.get(nodeid)
-        if known is None:
-            pairs[nodeid] = pair
-        elif pair.row(nodeid) is not None:
-            unchanged = known.row(nodeid) is None
-            pairs[nodeid] = pair if unchanged else _ItemPair(known.before, new, known.old, pair.new)
-
-
-def _item_groups(evaluation: Evaluation) -> dict[str, list[ItemResult]]:
-    groups: dict[str, list[ItemResult]] = {}
-    for item in evaluation.items.values():
-        if item.counts:
-            groups.setdefault(item.first_nodeid, []).append(item)
-    return groups
-
-
-def _share(items: list[ItemResult]) -> float:
-    return sum(item.passed for item in items) / len(items)
-
-
-def _given(evaluation: Evaluation, item: ItemResult) -> JsonValue:
-    """The pipeline's output; where it gave none, or there is none, how the test failed."""
-    trace = evaluation.trace_of(item)
-    if trace is not None and not trace.error:
-        return trace.output
-    return item.explanation

@@ -140,7 +140,7 @@ def step_digests(trace: Trace) -> list[list[str]]:
     return [[step.key, _step_digest(step)] for step in inner_first(trace.steps)]
 
 
-def first_difference(before: Sequence[Sequence[str]], trace: Trace) -> str:
+def first_difference(before: Sequence[Sequence[str]], after: Sequence[Sequence[str]]) -> str:
     """Key of the first step whose output is not the recorded one, that is new, or that is gone; empty where
     there is none.
 
@@ -148,10 +148,9 @@ def first_difference(before: Sequence[Sequence[str]], trace: Trace) -> str:
 
     Args:
         before: what `step_digests` gave.
-        trace: of a later run of the case.
+        after: that of a later run of the case.
     """
     recorded = {step[0]: step[1] for step in before}
-    after = step_digests(trace)
     changed = next((key for key, digest in after if recorded.get(key) != digest), "")
     if changed:
         return changed

@@ -18,6 +18,7 @@ from pytest_fapo.verdict.baseline_contents import (
     output_digest,
     output_of,
     short_json,
+    step_digests,
 )
 from pytest_fapo.verdict.comparison import Unit
 
@@ -164,7 +165,7 @@ def regression(pair: BaselinePair, evaluation: Evaluation, *, fails: bool) -> Re
     item = _telling(pair)
     trace = evaluation.trace_of(item)
     case = evaluation.cases.get(item.nodeid)
-    step = first_difference(pair.case.steps, trace) if trace is not None else ""
+    step = first_difference(pair.case.steps, step_digests(trace)) if trace is not None else ""
     return Regression(
         nodeid=pair.group.name,
         pipeline=pair.pipeline,

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.text import count, one_line
-from pytest_fapo.loop.change_effects import Answer
 from pytest_fapo.loop.change_review import ReviewDraft
+from pytest_fapo.loop.reviewed_change import Answer
 from pytest_fapo.views.change_screen import show_change, show_effect, show_help
 from pytest_fapo.views.terminal import Terminal
 from pytest_fapo.views.terminal_diff import View, best_view, show_text_change

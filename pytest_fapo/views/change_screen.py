@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
 from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
-from pytest_fapo.loop.change_effects import CaseEffect, Effect, EffectKind, Idea, ReviewedChange, WriteChoice
+from pytest_fapo.loop.reviewed_change import Idea, ReviewedChange, WriteChoice
+from pytest_fapo.verdict.case_effect import CaseEffect, Effect, EffectKind
 from pytest_fapo.views.terminal import Terminal
 from pytest_fapo.views.terminal_diff import View, best_view, show_patch, show_text_change
 

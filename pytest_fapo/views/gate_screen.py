@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
-
-from pydantic import JsonValue
 
 from pytest_fapo.core.baseline import Baseline, passed_share
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
+from pytest_fapo.verdict.case_effect import read_output
 from pytest_fapo.views.terminal import Terminal
 
 _LINES = 40
@@ -117,14 +115,9 @@ def _change(regression: Regression) -> str:
         # Equal as far as they are kept: then pytest's words say more.
         said = one_line(regression.explanation, most=100)
         return f"{regression.result_before} → {regression.result_after}" + (f": {said}" if said else "")
-    return value_difference(_value(regression.output_before), _value(regression.output_after), most=100)
-
-
-def _value(text: str) -> JsonValue:
-    try:
-        return json.loads(text)  # type: ignore[no-any-return]
-    except ValueError:
-        return text  # cut
+    return value_difference(
+        read_output(regression.output_before), read_output(regression.output_after), most=100
+    )
 
 
 def _step(regression: Regression) -> str:

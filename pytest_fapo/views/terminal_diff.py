@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_fapo.core.printable import Part
 from pytest_fapo.core.text import marked_lines
-from pytest_fapo.loop.change_effects import TextChange
+from pytest_fapo.loop.reviewed_change import TextChange
 from pytest_fapo.views.terminal import Terminal
 
 if TYPE_CHECKING:

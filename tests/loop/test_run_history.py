@@ -12,9 +12,11 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.trace import Trace
+from pytest_fapo.core.unanswered import Unanswered
 from pytest_fapo.loop.run_folder import RunFolder
-from pytest_fapo.loop.run_history import RunHistory, effect_between
+from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import EditMade
+from pytest_fapo.verdict.case_effect import effect_between
 
 SORT, TONE = "app/sort.md", "app/tone.md"
 Result = tuple[Split | None, bool, JsonValue]
@@ -159,6 +161,25 @@ def test_repeats_are_one_test_and_two_tests_of_one_output_one_change(tmp_path: P
         ("changed", "t.py::test_it[c]"),
     ]
     assert (effect.rows[0].share_before, effect.rows[0].share_after) == (0.5, 1.0)
+
+
+def test_more_repeats_with_the_same_share_are_no_change() -> None:
+    before = evaluation({"a": ("train", True, 1)})
+    after = evaluation({"a": ("train", True, 1), "a~r2": ("train", True, 1)})
+    effect = effect_between(before, after)
+    assert (effect.rows, effect.same) == ([], 1)
+
+
+def test_a_test_that_is_skipped_since_is_broken_and_one_without_answers_is_left_out() -> None:
+    before = evaluation({"a": ("train", True, 1), "b": ("train", True, 1), "c": ("train", True, 1)})
+    after = evaluation({"a": ("train", True, 1), "b": ("train", False, 1), "c": ("train", True, 1)})
+    after.items[node("a")].outcome = "skipped"
+    after.items[node("b")].unanswered = [Unanswered(reason="HTTP 503")]
+    effect = effect_between(before, after)
+    assert [(row.kind, row.nodeid, row.result_after) for row in effect.rows] == [
+        ("broken", node("a"), "skipped")
+    ]
+    assert effect.same == 1
 
 
 def test_what_is_not_on_record_is_not_made_up(tmp_path: Path) -> None:

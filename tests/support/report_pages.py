@@ -15,8 +15,8 @@ from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, Sp
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import LLMCall, Step, Trace, Usage
-from pytest_fapo.loop.change_effects import KeptEffect
 from pytest_fapo.loop.run_summary import SplitResult, Summary
+from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.html.report_data import ReportData, SpendPoint, TriedCandidate
 
 STEPS = ("triage", "retrieve", "answer")
@@ -196,14 +196,17 @@ def tried(
         duration=3.0,
     )
     effects = [
-        KeptEffect(nodeid=each, before="failed", after="passed", output='{"team": "refund"}')
+        CaseEffect(
+            nodeid=each, kind="fixed", result_before="failed", result_after="passed", after={"team": "refund"}
+        )
         for each in fixed
     ] + [
-        KeptEffect(
+        CaseEffect(
             nodeid=each,
-            before="passed",
-            after="failed",
-            output='{"team": "other"}',
+            kind="broken",
+            result_before="passed",
+            result_after="failed",
+            after={"team": "other"},
             explanation="assert 'other'",
         )
         for each in broken

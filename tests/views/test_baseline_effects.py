@@ -15,9 +15,10 @@ from pytest_fapo.core.record import Split
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.verdict.case_effect import baseline_effect
 from pytest_fapo.views.annotations import RepositoryLocations, gate_remarks, lowering_remarks
 from pytest_fapo.views.pull_request.change_causes import with_causes
-from pytest_fapo.views.pull_request.page_gathering import baseline_effects, removed_tests
+from pytest_fapo.views.pull_request.page_gathering import removed_tests
 from pytest_fapo.views.pull_request.page_record import ArtifactChange
 
 PROMPT = "You sort tickets for a shop that sells lamps.\n"
@@ -50,26 +51,26 @@ def test_verdicts_with_and_without_repeats_are_compared() -> None:
         f=case("passed", name="f"),
         h=case("failed", name="h"),
     )
-    found = baseline_effects(before, after)
-    assert [effect.nodeid for effect in found.broken] == ["a", "c"]
-    assert [effect.nodeid for effect in found.fixed] == ["b"]
-    assert [(each.nodeid, each.output_before, each.output_after) for each in found.changed] == [
+    found = baseline_effect(before, after)
+    assert [effect.nodeid for effect in found.of_kind("broken")] == ["a", "c"]
+    assert [effect.nodeid for effect in found.of_kind("fixed")] == ["b"]
+    assert [(each.nodeid, each.before, each.after) for each in found.of_kind("changed")] == [
         ("d", "old", "new")
     ]
     assert removed_tests(before, after) == ["g"]
 
 
 def test_a_case_that_moved_to_another_split_is_still_the_same() -> None:
-    found = baseline_effects(baseline("train", a=case("passed")), baseline("val", a=case("failed")))
-    assert [effect.split for effect in found.broken] == ["val"]
+    found = baseline_effect(baseline("train", a=case("passed")), baseline("val", a=case("failed")))
+    assert [effect.split for effect in found.of_kind("broken")] == ["val"]
 
 
 def test_the_first_step_that_parts_is_named() -> None:
     def step(before: Any, after: Any) -> str:
-        found = baseline_effects(
+        found = baseline_effect(
             baseline(a=case("passed", "x", before)), baseline(a=case("failed", "y", after))
         )
-        return found.broken[0].step
+        return found.of_kind("broken")[0].step
 
     one, two = ("one", "1"), ("two", "2")
     assert step([one, two], [one, ("two", "other")]) == "two"

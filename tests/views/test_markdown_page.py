@@ -11,8 +11,9 @@ from markdown_it import MarkdownIt
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
 from pytest_fapo.loop.run_summary import SplitResult, Summary
+from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.pull_request.markdown_page import pull_request_markdown
-from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PullRequest
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, PullRequest
 
 EVIL = '</details><script>alert(1)</script> | `x` ``` @admin #1 <img src=x>\n# title\n"'
 RENDERER = MarkdownIt("commonmark", {"html": True}).enable("table")
@@ -143,7 +144,9 @@ def test_a_branch_that_gives_tests_up_is_not_told_that_all_is_well() -> None:
         kind="gate", evaluation=evaluation(), gate=gate, branch=gate, compared="the baseline of main"
     )
     assert page(data)[0].startswith("## ✅ Accuracy holds\n")
-    data.broken = [Difference(nodeid="t.py::test[a]", before="passed", after="failed")]
+    data.effect.rows = [
+        CaseEffect(nodeid="t.py::test[a]", kind="broken", result_before="passed", result_after="failed")
+    ]
     data.gone = ["t.py::test[b]"]
     text, read = page(data)
     assert text.startswith("## ⚠️ The gate passes, but this branch's own baseline gives up 2 tests\n")
@@ -180,8 +183,18 @@ def test_a_changed_prompt_shows_what_why_and_its_effect() -> None:
             origin="c3 by playbook",
         )
     ]
-    data.fixed = [Difference(nodeid="t.py::test[f]", before="failed", after="passed", output_after='"x"')]
-    data.changed = [Difference(nodeid="t.py::test[c]", before="passed", after="passed", step="classify")]
+    data.effect.rows = [
+        CaseEffect(
+            nodeid="t.py::test[f]", kind="fixed", result_before="failed", result_after="passed", after="x"
+        ),
+        CaseEffect(
+            nodeid="t.py::test[c]",
+            kind="changed",
+            result_before="passed",
+            result_after="passed",
+            step="classify",
+        ),
+    ]
     text, read = page(data)
     assert "### What changed against main\n" in text
     assert "app/prompts/sort.md (+2 −1)" in read.open
@@ -202,7 +215,9 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
     data.base = data.report = EVIL
     data.notes = [EVIL]
     data.changes = [ArtifactChange(address=EVIL, path="x", before=EVIL, after="", why=[EVIL], origin=EVIL)]
-    data.broken = [Difference(nodeid=EVIL, before=EVIL, after=EVIL, output_before=EVIL)]
+    data.effect.rows = [
+        CaseEffect(nodeid=EVIL, kind="broken", result_before=EVIL, result_after=EVIL, before=EVIL)
+    ]
     _, read = page(data)
     assert {"script", "img", "h1"} & set(read.tags) == set()
     assert read.tags.count("details") == 2

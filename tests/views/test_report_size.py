@@ -13,7 +13,7 @@ import pytest
 from support.report_pages import diagnosis, evaluation, nodeid, optimization, prose, tried
 from views.conftest import Open
 
-from pytest_fapo.loop.change_effects import KeptEffect
+from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.html.report_data import ReportData
 from pytest_fapo.views.html.report_page import write_report
 
@@ -29,7 +29,13 @@ def large(words: int) -> ReportData:
         state = "accepted" if accepted else "rejected"
         made = tried(number, state=state, parent=parent, fixes=300, cases=CASES)
         changed = [
-            KeptEffect(nodeid=nodeid(each), before="passed", after="passed", output=prose(number * each, 60))
+            CaseEffect(
+                nodeid=nodeid(each),
+                kind="changed",
+                result_before="passed",
+                result_after="passed",
+                after=prose(number * each, 60),
+            )
             for each in range(500, 1_500)
         ]
         attempts.append(replace(made, effects=[*made.effects, *changed]))

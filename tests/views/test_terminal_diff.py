@@ -10,7 +10,7 @@ import pytest
 from pydantic import JsonValue
 
 from pytest_fapo.core.text import value_difference
-from pytest_fapo.loop.change_effects import TextChange
+from pytest_fapo.loop.reviewed_change import TextChange
 from pytest_fapo.views.terminal import Terminal
 from pytest_fapo.views.terminal_diff import View, best_view, show_text_change
 

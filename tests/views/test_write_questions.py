@@ -6,7 +6,7 @@ import pytest
 from support.report_samples import Output
 
 from pytest_fapo.core.candidate import SplitChange
-from pytest_fapo.loop.change_effects import WriteChoice
+from pytest_fapo.loop.reviewed_change import WriteChoice
 from pytest_fapo.views.change_screen import ask_to_write, choose_changes
 
 CHANGE = WriteChoice(

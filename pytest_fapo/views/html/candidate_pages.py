@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,8 +11,8 @@ from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.core.spending import by_tests, cost_text
 from pytest_fapo.core.text import duration
-from pytest_fapo.loop.change_effects import KeptEffect
 from pytest_fapo.loop.run_summary import attempt_outcome, candidate_title
+from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.html.embedding import NAME, clipped_text, packed
 from pytest_fapo.views.html.report_cases import CaseRow
 from pytest_fapo.views.html.report_data import ReportData, TriedCandidate
@@ -150,7 +151,7 @@ def _effects(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit
     """Kind, case, test, output and explanation of each item on which the candidate had an effect."""
     known = {effect.nodeid: effect for effect in tried.effects}
     verdict = tried.attempt.verdict
-    kinds = {nodeid: _kind(effect) for nodeid, effect in known.items()}
+    kinds: dict[str, str] = {nodeid: effect.kind for nodeid, effect in known.items()}
     kinds.update(dict.fromkeys(verdict.fixed, "fixed"))
     kinds.update(dict.fromkeys(verdict.broken, "broken"))
     kinds.update({nodeid: "noise" for nodeid in verdict.flaky if nodeid in kinds})
@@ -166,25 +167,19 @@ def _effects(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit
     return found
 
 
-def _kind(effect: KeptEffect) -> str:
-    passed = ("passed", "xpassed")
-    if effect.before in passed and effect.after not in passed:
-        return "broken"
-    return "fixed" if effect.after in passed and effect.before not in passed else "changed"
-
-
 def _effect_entry(
     nodeid: str,
     kind: str,
-    effect: KeptEffect | None,
+    effect: CaseEffect | None,
     places: Mapping[str, tuple[int, str]],
     limit: int,
 ) -> list[Any]:
     number, test = places.get(nodeid, (-1, nodeid))
     test = clipped_text(test, NAME)
-    output = clipped_text(effect.output, limit) if effect is not None and limit else ""
-    why = clipped_text(effect.explanation, limit) if effect is not None and limit else ""
-    return [kind, number, test, output, why]
+    if effect is None or not limit:
+        return [kind, number, test, "", ""]
+    output = effect.after if isinstance(effect.after, str) else json.dumps(effect.after, ensure_ascii=False)
+    return [kind, number, test, clipped_text(output, limit), clipped_text(effect.explanation, limit)]
 
 
 @dataclass

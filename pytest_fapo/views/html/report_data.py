@@ -10,8 +10,8 @@ from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
-from pytest_fapo.loop.change_effects import KeptEffect
 from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.verdict.case_effect import CaseEffect
 
 Kind = Literal["optimize", "gate", "plain", "diagnose"]
 
@@ -23,7 +23,7 @@ class TriedCandidate:
     attempt: Attempt
     at: float | None = None
     """When it was judged, seconds since the run began."""
-    effects: Sequence[KeptEffect] = ()
+    effects: Sequence[CaseEffect] = ()
     """The known effects beyond the node ids in the verdict; empty if it was not run."""
 
 

@@ -9,18 +9,13 @@ from pytest_fapo.core.candidate import Artifact, Attempt
 from pytest_fapo.core.errors import ArtifactError, FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
-from pytest_fapo.core.record import canonical_json
-from pytest_fapo.core.text import percent
 from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
 from pytest_fapo.diagnosis.trace_view import TraceView
-from pytest_fapo.loop.change_effects import CaseEffect
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.source.artifact_store import ArtifactStore
-from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference
-
-_CHARS = 400
+from pytest_fapo.views.pull_request.page_record import ArtifactChange
 
 
 def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactChange]:
@@ -39,35 +34,19 @@ def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactC
     changes = []
     for edit in edits:
         if edit.address in addresses:
-            ideas, effect = history.ideas(edit), history.effect(edit)
-            change = ArtifactChange(
-                address=edit.address,
-                path=edit.address.partition("::")[0],
-                before=edit.before,
-                after=edit.after,
-                why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
-                origin=", ".join(idea.candidate for idea in ideas),
-                together=effect.together,
+            ideas = history.ideas(edit)
+            changes.append(
+                ArtifactChange(
+                    address=edit.address,
+                    path=edit.address.partition("::")[0],
+                    before=edit.before,
+                    after=edit.after,
+                    why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
+                    origin=", ".join(idea.candidate for idea in ideas),
+                    effect=history.effect(edit),
+                )
             )
-            for kind in ("broken", "fixed", "changed"):
-                setattr(change, kind, [_difference(row) for row in effect.of_kind(kind)])
-            changes.append(change)
     return changes
-
-
-def _difference(row: CaseEffect) -> Difference:
-    return Difference(
-        nodeid=row.nodeid,
-        split=row.split,
-        before=_result(row.share_before),
-        after=_result(row.share_after),
-        output_before=canonical_json(row.before)[:_CHARS],
-        output_after=canonical_json(row.after)[:_CHARS],
-    )
-
-
-def _result(share: float) -> str:
-    return {0.0: "failed", 1.0: "passed"}.get(share, f"{percent(share)} passed")
 
 
 def run_attempts(runs: Path) -> list[Attempt]:

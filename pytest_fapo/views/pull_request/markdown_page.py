@@ -34,7 +34,8 @@ def heading(data: PullRequest) -> str:
 
 def _verdict(data: PullRequest) -> tuple[str, str]:
     if data.gate is not None:
-        given_up = len(data.broken) + len(data.gone) if data.branch is not None else 0
+        broken = data.effect.of_kind("broken")
+        given_up = len(broken) + len(data.gone) if data.branch is not None else 0
         if data.gate.verdict == "passed" and given_up:
             tests = count(given_up, "test")
             return UNSURE, f"The gate passes, but this branch's own baseline gives up {tests}"

@@ -6,52 +6,21 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pytest_fapo.core.baseline import Baseline, CaseBaseline, passed_share
+from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
-from pytest_fapo.core.record import Split
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.verdict.case_effect import baseline_effect
 from pytest_fapo.views.pull_request.branch_changes import BaseCommit, GitRepository, changes_since, hypotheses
-from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PageKind, PullRequest
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, PageKind, PullRequest
 
 if TYPE_CHECKING:
     from pytest_fapo.session.fapo_session import FapoSession
     from pytest_fapo.views.session_result import SessionResult
-
-
-class BaselineEffects(NamedTuple):
-    """Items by what became of them, each list in the order of splits and cases."""
-
-    broken: list[Difference]
-    fixed: list[Difference]
-    changed: list[Difference]
-    """The same verdict and another output."""
-
-
-def baseline_effects(before: Baseline, after: Baseline) -> BaselineEffects:
-    """Compare the cases that are in both.
-
-    Args:
-        before: the earlier state.
-        after: the later one.
-    """
-    found = BaselineEffects([], [], [])
-    for name, pipeline in sorted(after.pipelines.items()):
-        earlier = before.pipelines.get(name)
-        known = {
-            case_id: case
-            for cases in (earlier.cases if earlier else {}).values()
-            for case_id, case in cases.items()
-        }
-        for split, cases in pipeline.cases.items():
-            for case_id, case in cases.items():
-                if case_id in known:
-                    _add_effects(found, known[case_id], case, split)
-    return found
 
 
 def removed_tests(before: Baseline, after: Baseline) -> list[str]:
@@ -65,44 +34,6 @@ def _nodeids(baseline: Baseline) -> Iterator[str]:
         for cases in pipeline.cases.values():
             for case in cases.values():
                 yield from case.items
-
-
-def _add_effects(found: BaselineEffects, before: CaseBaseline, after: CaseBaseline, split: Split) -> None:
-    for effect in _of_case(before, after, split):
-        share_before, share_after = passed_share(effect.before), passed_share(effect.after)
-        if share_before is None or share_after is None:
-            continue
-        if share_after < share_before:
-            found.broken.append(effect)
-        elif share_after > share_before:
-            found.fixed.append(effect)
-        elif (before.output, before.output_digest) != (after.output, after.output_digest):
-            found.changed.append(effect)
-
-
-def _of_case(before: CaseBaseline, after: CaseBaseline, split: Split) -> Iterator[Difference]:
-    step = _first_different_step(before.steps, after.steps)
-    for nodeid, result in after.items.items():
-        if nodeid in before.items:
-            yield Difference(
-                nodeid=nodeid,
-                split=split,
-                before=before.items[nodeid],
-                after=result,
-                output_before=before.output,
-                output_after=after.output,
-                step=step,
-            )
-
-
-def _first_different_step(before: list[list[str]], after: list[list[str]]) -> str:
-    """Key of the first step that gave another output, that is new, or that is gone.
-
-    Steps are found by their keys: those that run side by side may begin in any order.
-    """
-    recorded, now = dict(before), dict(after)
-    changed = next((key for key, digest in now.items() if recorded.get(key) != digest), "")
-    return changed or next((key for key in recorded if key not in now), "")
 
 
 _NO_BASE = (
@@ -196,9 +127,9 @@ class PageGatherer:
         if data.gate is None or earlier != committed:
             data.branch = self._judged(earlier, data.evaluation)
             data.gone = removed_tests(earlier, committed or own)
-        found = baseline_effects(earlier, own)
-        data.broken = found.broken if data.branch is not None else []  # else they are the gate's regressions
-        data.fixed, data.changed = found.fixed, found.changed
+        data.effect = baseline_effect(earlier, own)
+        if data.branch is None:  # then the broken ones are the gate's regressions
+            data.effect.rows = [row for row in data.effect.rows if row.kind != "broken"]
 
     def _blame(self, data: PullRequest) -> None:
         """Name the changed prompt behind each regression."""

@@ -9,25 +9,11 @@ from pydantic import Field
 from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
-from pytest_fapo.core.record import Record, Split
+from pytest_fapo.core.record import Record
 from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.verdict.case_effect import Effect
 
 PageKind = Literal["gate", "update", "optimize", "diagnose", "plain"]
-
-
-class Difference(Record):
-    """One item whose verdict or output is another than before."""
-
-    nodeid: str
-    split: Split | None = None
-    before: str
-    """`passed`, `failed`, `2 of 3` …"""
-    after: str
-    output_before: str = ""
-    """The pipeline's output as JSON, shortened."""
-    output_after: str = ""
-    step: str = ""
-    """Key of the first step whose output differs; empty where none is known."""
 
 
 class ArtifactChange(Record):
@@ -44,12 +30,8 @@ class ArtifactChange(Record):
     """The hypothesis of the candidate, or the subjects of the commits that changed the file."""
     origin: str = ""
     """The source of `why`: `c3, by playbook`, or `commits`."""
-    broken: list[Difference] = Field(default_factory=list)
-    fixed: list[Difference] = Field(default_factory=list)
-    changed: list[Difference] = Field(default_factory=list)
-    """Tests with the same result and another output; all three where a run has measured this change."""
-    together: list[str] = Field(default_factory=list)
-    """Addresses that were changed with it: what was measured is the effect of all."""
+    effect: Effect = Field(default_factory=Effect)
+    """What a run has measured of it; without a row where none has."""
 
 
 class PullRequest(Record):
@@ -72,10 +54,8 @@ class PullRequest(Record):
     summary: Summary | None = None
     diagnosis: Diagnosis | None = None
     changes: list[ArtifactChange] = Field(default_factory=list)
-    fixed: list[Difference] = Field(default_factory=list)
-    broken: list[Difference] = Field(default_factory=list)
-    changed: list[Difference] = Field(default_factory=list)
-    """The same verdict and another output."""
+    effect: Effect = Field(default_factory=Effect)
+    """Of all changes together."""
     notes: list[str] = Field(default_factory=list)
     """Other notes for the reader, one sentence each."""
     report: str = ""

@@ -12,9 +12,10 @@ from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, Sp
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.core.text import count, line_diff, marked_lines, percents
 from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.verdict.case_effect import CaseEffect, output_text
 from pytest_fapo.views.closing_summary import split_rows
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
-from pytest_fapo.views.pull_request.page_record import ArtifactChange, Difference, PullRequest
+from pytest_fapo.views.pull_request.page_record import ArtifactChange, PullRequest
 
 _CUT = (
     "> {parts} left out: this page would be larger than {limit:,} bytes. The HTML report "
@@ -150,8 +151,7 @@ def regression_parts(gate: GateResult, size: Size) -> list[str]:
     title = "### Passed before, not now"
     if not any(regression.fails for regression in gate.regressions):
         title += f" (no single case decides under `{gate.policy}`)"
-    header = ["test", "split", "result", "output before", "output now", "first different step"]
-    shown = table(header, rows) + _rest(len(gate.regressions), size.rows, "test")
+    shown = table(_OUTCOME, rows) + _rest(len(gate.regressions), size.rows, "test")
     words = "\n\n".join(
         f"{code(regression.nodeid, most=200)}\n\n{fenced(regression.explanation, lines=size.lines // 10 + 5)}"
         for regression in gate.regressions[: size.rows]
@@ -166,14 +166,21 @@ def _regression(regression: Regression, size: Size) -> list[str]:
         step = f"{step}: {code(regression.step_output, most=size.cell)}"
     if regression.prompt:
         step = f"{step} ({code(regression.prompt, most=80)})"
-    return [
-        code(regression.nodeid, most=200),
-        regression.split or "",
-        f"{prose(regression.result_before)} → {prose(regression.result_after)}",
+    return _outcome_row(
+        regression,
         code(regression.output_before, most=size.cell),
         code(regression.output_after, most=size.cell),
         step,
-    ]
+    )
+
+
+_OUTCOME = ("test", "split", "result", "output before", "output now", "first different step")
+
+
+def _outcome_row(item: Regression | CaseEffect, before: str, after: str, step: str) -> list[str]:
+    """Name and results, then what is Markdown already: both outputs and the step."""
+    results = f"{prose(item.result_before)} → {prose(item.result_after)}"
+    return [code(item.nodeid, most=200), item.split or "", results, before, after, step]
 
 
 def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
@@ -188,23 +195,20 @@ def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
     return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
 
 
-def effect_table(title: str, effects: Sequence[Difference], size: Size, *, folded: bool) -> str:
+def effect_table(title: str, effects: Sequence[CaseEffect], size: Size, *, folded: bool) -> str:
     """One table of cases with their outputs; empty where there are none."""
     if not effects:
         return ""
     rows = [
-        [
-            code(effect.nodeid, most=200),
-            effect.split or "",
-            f"{prose(effect.before)} → {prose(effect.after)}",
-            code(effect.output_before, most=size.cell),
-            code(effect.output_after, most=size.cell),
+        _outcome_row(
+            effect,
+            code(output_text(effect.before), most=size.cell),
+            code(output_text(effect.after), most=size.cell),
             code(effect.step, most=60),
-        ]
+        )
         for effect in effects[: size.rows]
     ]
-    header = ["test", "split", "result", "output before", "output now", "first different step"]
-    body = table(header, rows) + _rest(len(effects), size.rows, "test")
+    body = table(_OUTCOME, rows) + _rest(len(effects), size.rows, "test")
     name = f"{title}: {count(len(effects), 'test')}"
     return details(name, body) if folded else f"**{name}**\n\n{body}"
 
@@ -226,9 +230,9 @@ def change_parts(data: PullRequest, size: Size) -> list[str]:
 def effect_parts(data: PullRequest, size: Size) -> list[str]:
     """Return the cases that have another verdict or output than before."""
     parts = [
-        effect_table("Broken", data.broken, size, folded=False),
-        effect_table("Fixed", data.fixed, size, folded=True),
-        effect_table("Another output, same result", data.changed, size, folded=True),
+        effect_table("Broken", data.effect.of_kind("broken"), size, folded=False),
+        effect_table("Fixed", data.effect.of_kind("fixed"), size, folded=True),
+        effect_table("Another output, same result", data.effect.of_kind("changed"), size, folded=True),
     ]
     shown = [part for part in parts if part]
     compared = f", compared with {prose(data.compared)}" if data.compared else ""
@@ -250,15 +254,16 @@ def _change(change: ArtifactChange, size: Size) -> str:
 
 def _effect(change: ArtifactChange, size: Size) -> list[str]:
     """Return a run's measurements of this one change."""
+    effect = change.effect
     kinds = {
-        "broken": change.broken,
-        "fixed": change.fixed,
-        "another output with the same result": change.changed,
+        "broken": effect.of_kind("broken"),
+        "fixed": effect.of_kind("fixed"),
+        "another output with the same result": effect.of_kind("changed"),
     }
     counted = ", ".join(f"{name}: {len(found):,}" for name, found in kinds.items() if found)
     if not counted:
         return []
-    beside = f" (measured with {', '.join(map(code, change.together))})" if change.together else ""
+    beside = f" (measured with {', '.join(map(code, effect.together))})" if effect.together else ""
     tables = [
         effect_table(name.capitalize(), found, size, folded=name != "broken") for name, found in kinds.items()
     ]

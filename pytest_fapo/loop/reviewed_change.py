@@ -1,0 +1,66 @@
+"""One change that waits for a person's word: its text, the ideas behind it, what it did."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, JsonValue
+
+from pytest_fapo.core.candidate import SplitChange
+from pytest_fapo.core.record import Record, Split
+from pytest_fapo.verdict.case_effect import Effect
+
+Answer = Literal["accept", "reject", "skip"]
+
+
+class Idea(Record):
+    """One candidate that went into a change."""
+
+    candidate: str
+    """Its id."""
+    hypothesis: str
+    cause: str = ""
+    """What the failures that it aimed at have in common."""
+    failing: int = 0
+    """How many failing tests it aimed at."""
+    example: str = ""
+    """Node id of one of them."""
+    inputs: JsonValue = None
+    """Of the example's case."""
+    explanation: str = ""
+    """pytest's own words on the example."""
+
+
+class ReviewedChange(Record):
+    """One change that waits for a person's word."""
+
+    address: str
+    files: list[TextChange]
+    ideas: list[Idea] = Field(default_factory=list)
+    effect: Effect = Field(default_factory=Effect)
+    edited: bool = False
+    """The person wrote another text: the effect is that of the text as it was proposed."""
+    answer: Answer | None = None
+    """What the person said last."""
+
+
+class TextChange(Record):
+    """One file before and after."""
+
+    path: str
+    before: str | None
+    """None where the file is new."""
+    after: str
+
+
+class WriteChoice(Record):
+    """One change that waits for the user's word."""
+
+    title: str
+    """What it edits: an artifact's address or a file."""
+    hypothesis: str = ""
+    diff: str
+    """Unified diff."""
+    splits: dict[Split, SplitChange] = Field(default_factory=dict)
+    fixed: int = 0
+    broken: int = 0
