@@ -60,8 +60,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     start = early_config.invocation_params.dir
     known = early_config.known_args_namespace
     files = SettingsFiles(early_config.inipath, early_config.rootpath, start, bool(known.inifilename))
-    places = [argument_path(argument, start) for argument in known.file_or_dir or ["."]]
-    path = find_settings_home(files, places, below=False).file
+    arguments = [argument_path(argument, start) for argument in known.file_or_dir or ["."]]
+    path = find_settings_home(files, arguments, below=False).file
     if path is not None and b"offline" in path.read_bytes():
         from pytest_fapo.core.api_keys import set_placeholder_keys
 

@@ -185,17 +185,17 @@ class AnswerFile:
         self._lock = threading.Lock()
         self._file: BinaryIO | None = _open_file(path)
         try:
-            self._places = dict(self._index(self._file, check))
+            self._positions = dict(self._index(self._file, check))
         except BaseException:
             self.close()
             raise
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._positions)
 
     def keys(self) -> list[str]:
         """All keys, sorted."""
-        return sorted(self._places)
+        return sorted(self._positions)
 
     def get(self, key: str) -> RecordedAnswer | None:
         """The answer under `key`, if there is one.
@@ -203,7 +203,7 @@ class AnswerFile:
         Raises:
             CacheFileError: the file was changed since it was opened, or that answer cannot be used.
         """
-        place = self._places.get(key)
+        place = self._positions.get(key)
         if place is None:
             return None
         line = self._bytes_at(place)
@@ -314,8 +314,8 @@ def _check_head(path: Path, head: bytes) -> None:
     )
 
 
-def _bad_line(path: Path, line: int, words: str) -> CacheFileError:
-    return CacheFileError(f"{path}, line {line}: {words}")
+def _bad_line(path: Path, line: int, message: str) -> CacheFileError:
+    return CacheFileError(f"{path}, line {line}: {message}")
 
 
 def write_lines(path: Path, lines: Iterable[bytes]) -> int:

@@ -161,14 +161,14 @@ class ChildPrograms:
     def _spawning(self, original: Callable[..., int]) -> Callable[..., int]:
         def spawnv_passfds(path: Any, args: Sequence[Any], passfds: Any) -> int:
             recorder = current_recorder()
-            words = [os.fsdecode(word) for word in args]
+            arguments = [os.fsdecode(word) for word in args]
             # The tracker of resources connects to nothing, and outlives the case.
-            if recorder is not None and recorder.pipeline and "-c" in words[:-1]:
-                at = words.index("-c") + 1
-                if "resource_tracker" not in words[at]:
+            if recorder is not None and recorder.pipeline and "-c" in arguments[:-1]:
+                at = arguments.index("-c") + 1
+                if "resource_tracker" not in arguments[at]:
                     self.started["python"] += 1
-                    words[at] = self._first_line(recorder) + words[at]
-                    args = words
+                    arguments[at] = self._first_line(recorder) + arguments[at]
+                    args = arguments
             return original(path, args, passfds)
 
         return spawnv_passfds
@@ -212,5 +212,5 @@ def _program(event: str, args: Sequence[Any]) -> str:
     first = args[0]
     if event == "subprocess.Popen" and first is None and args[1]:
         first = args[1] if isinstance(args[1], (str, bytes)) else args[1][0]
-    words = os.fsdecode(first).split() if isinstance(first, (str, bytes, os.PathLike)) else [str(first)]
-    return os.path.basename(words[0]) if words else event
+    arguments = os.fsdecode(first).split() if isinstance(first, (str, bytes, os.PathLike)) else [str(first)]
+    return os.path.basename(arguments[0]) if arguments else event

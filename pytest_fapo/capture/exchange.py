@@ -143,16 +143,16 @@ class AnswerSource:
 class Exchange:
     """The life of one request.
 
-    Its driver calls `next_move` until it knows what to do, and ends it by `replayed`, `settle` or `fail`.
+    Its driver calls `next_move` until it knows what to do, and ends it by `replayed`, `finish` or `fail`.
     """
 
-    def __init__(self, desk: AnswerSource, recorder: Recorder, question: Question) -> None:
-        self.desk = desk
+    def __init__(self, source: AnswerSource, recorder: Recorder, question: Question) -> None:
+        self.source = source
         self.recorder = recorder
         self.question = question
         scope = OPTIMIZER.get()
-        self.ledger = scope.ledger if scope is not None else desk.ledger
-        self.offline = desk.offline if scope is None else None
+        self.ledger = scope.ledger if scope is not None else source.ledger
+        self.offline = source.offline if scope is None else None
         # What the optimizer is told may become code: nobody's file may answer in its place.
         self._own = scope is not None
         self.occurrence = recorder.occurrence(question.digest)
@@ -168,7 +168,7 @@ class Exchange:
         """Seconds that the live call took, where the answer is a replay that has them on record."""
         self._flight: Flight | None = None
         self._admitted = False
-        self.settled = False
+        self.finished = False
         self._lock = Lock()
 
     def next_move(self, waited: Flight | None, *, alone: bool = False) -> RecordedAnswer | Flight | None:
@@ -191,23 +191,23 @@ class Exchange:
         found = self._recorded()
         if found is not None:
             return found
-        if self.desk.mode == "only":
+        if self.source.mode == "only":
             raise CacheMiss(self._miss_message())
-        if alone or self.desk.mode == "off":
+        if alone or self.source.mode == "off":
             return None
-        flight, leads = self.desk.flights.join(self.key)
+        flight, leads = self.source.flights.join(self.key)
         if not leads:
             return flight
         self._flight = flight
         # It may have been answered between the look into the cache and here.
-        return self.desk.look_up(self.key, own=self._own)
+        return self.source.look_up(self.key, own=self._own)
 
     def _recorded(self) -> RecordedAnswer | None:
         """The recorded answer; under `only` also what the provider said before the stand-in had to answer."""
-        found = self.desk.look_up(self.key, own=self._own)
-        if found is None and self.desk.mode == "only" and self.offline is not None:
+        found = self.source.look_up(self.key, own=self._own)
+        if found is None and self.source.mode == "only" and self.offline is not None:
             key = self.question.key(self.occurrence, "", self._sample)
-            found = self.desk.look_up(key)
+            found = self.source.look_up(key)
             if found is not None:
                 self.key = key
                 self._asked = self._asked.model_copy(update={"key": key})
@@ -247,7 +247,7 @@ class Exchange:
         self._took = answer.duration
         self._finish(answer, self._read(answer, cache_hit=True), keep=False)
 
-    def settle(self, answer: RecordedAnswer, *, exhausted: bool, error: BaseException | None = None) -> None:
+    def finish(self, answer: RecordedAnswer, *, exhausted: bool, error: BaseException | None = None) -> None:
         """The answer to the sent request came in, whole or not.
 
         Args:
@@ -277,18 +277,18 @@ class Exchange:
 
     def _finish(self, answer: RecordedAnswer | None, call: LLMCall, *, keep: bool) -> None:
         with self._lock:
-            if self.settled:
+            if self.finished:
                 return
-            self.settled = True
+            self.finished = True
         if answer is not None and keep:
             # The live time stays with the answer: a replay is no faster than the model was.
             self._took = self.recorder.elapsed(self._index)
             answer = replace(answer, duration=self._took)
-            self.desk.keep(self.key, answer)
+            self.source.keep(self.key, answer)
         if answer is None:
             self.recorder.release(self.question.digest, self.occurrence)
         if self._flight is not None:
-            self.desk.flights.land(self.key, self._flight, answer)
+            self.source.flights.land(self.key, self._flight, answer)
         ended = self.recorder.end_call(self._index, call, duration=self._took)
         if self.ledger is not None and (self._admitted or ended.cache_hit):
             self.ledger.after_call(ended)
@@ -345,5 +345,5 @@ class Exchange:
         return (
             f"--fapo-cache=only: no recorded answer to {question.method} {question.path}"
             f" (model {question.model or 'not named'}{sample}): {words!r}."
-            f" {self.desk.remedy}"
+            f" {self.source.remedy}"
         )

@@ -48,8 +48,8 @@ class Capture:
         redactor: Redactor | None = None,
         remedy: str | None = None,
     ) -> None:
-        self._desk = AnswerSource(cache=cache, mode=mode, offline=offline, ledger=ledger)
-        self._desk.remedy = remedy or self._desk.remedy
+        self._source = AnswerSource(cache=cache, mode=mode, offline=offline, ledger=ledger)
+        self._source.remedy = remedy or self._source.remedy
         self._endpoints = tuple(endpoints)
         self._redactor = redactor
         self._installed: ExitStack | None = None
@@ -57,7 +57,7 @@ class Capture:
     @property
     def problems(self) -> list[str]:
         """The problems with the cache, as text; the calls went on without it."""
-        return list(dict.fromkeys([*self._desk.problems, *getattr(self._desk.cache, "problems", ())]))
+        return list(dict.fromkeys([*self._source.problems, *getattr(self._source.cache, "problems", ())]))
 
     def install(self) -> None:
         """Patch the transports that are loaded, and the others when they are imported."""
@@ -141,7 +141,7 @@ class Capture:
         if self._redactor is not None:
             for secret in question.secrets:
                 self._redactor.add_secret(secret)
-        return Exchange(self._desk, recorder, question)
+        return Exchange(self._source, recorder, question)
 
 
 def _restore_transport(owner: type, name: str, patched: Any, original: Any) -> None:

@@ -76,7 +76,7 @@ class HttpLibrary:
     def _answer_offline(self, exchange: Exchange, stream: type) -> Any:
         assert exchange.offline is not None
         answer = exchange.offline.answer(exchange.question)
-        exchange.settle(answer, exhausted=True)
+        exchange.finish(answer, exhausted=True)
         return self.replay(answer, stream)
 
     def replay(self, answer: RecordedAnswer, stream: type) -> Any:
@@ -145,9 +145,9 @@ class _AnswerWatch:
         )
 
     def _end(self, *, exhausted: bool, error: BaseException | None = None) -> None:
-        if not self._exchange.settled:
+        if not self._exchange.finished:
             answer = replace(self._head, chunks=tuple(self._chunks))
-            self._exchange.settle(answer, exhausted=exhausted, error=error)
+            self._exchange.finish(answer, exhausted=exhausted, error=error)
 
     def __del__(self) -> None:
         # A response that was never read nor closed: nobody may wait for it any longer.

@@ -235,8 +235,8 @@ def _annotated(function: Callable[..., Any]) -> Any:
         kind = typing.get_type_hints(target, include_extras=True).get("return", Any)
     except Exception:  # names that exist for type checkers only
         return None
-    told = kind not in _UNTYPED and kind is not type(None) and not isinstance(kind, typing.TypeVar)
-    return kind if told else None
+    known = kind not in _UNTYPED and kind is not type(None) and not isinstance(kind, typing.TypeVar)
+    return kind if known else None
 
 
 def _class_named(output_type: str) -> Any:

@@ -96,8 +96,8 @@ class StepTracer:
                     self._replace_items(value)
 
     def _replace_items(self, table: list[Any] | dict[Any, Any]) -> None:
-        places = list(table.items() if isinstance(table, dict) else enumerate(table))
-        for place, value in places:
+        entries = list(table.items() if isinstance(table, dict) else enumerate(table))
+        for place, value in entries:
             known = self._wrappers.get(id(value))
             if known is not None and known[0] is value:
                 table[place] = known[1]

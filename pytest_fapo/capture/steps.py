@@ -123,7 +123,7 @@ def _wrapper_for(function: Callable[..., Any], opener: _StepOpener) -> Callable[
         if span is None:
             return function(*args, **kwargs)
         if span.replaced:
-            return _given_output(span) if opener.gives_coroutine else span.give()
+            return _given_output(span) if opener.returns_coroutine else span.give()
         return _call_step(span, function, args, kwargs)
 
     return wrapper
@@ -160,7 +160,7 @@ class _StepOpener:
         return span
 
     @property
-    def gives_coroutine(self) -> bool:
+    def returns_coroutine(self) -> bool:
         """True if a plain wrapper of the user's stands around a coroutine function."""
         return inspect.iscoroutinefunction(inspect.unwrap(self.function))
 

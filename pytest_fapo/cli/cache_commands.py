@@ -110,8 +110,10 @@ def export(options: argparse.Namespace, console: CommandConsole) -> int:
     for sentence in _warnings(done, keys, typed_path(path), has_redacting_hook(root / ".fapo")):
         console.line((sentence, "yellow"))
     if path.resolve() not in [(root / name).resolve() for name in settings.cache_files]:
-        told = path.resolve().relative_to(root) if path.resolve().is_relative_to(root) else path
-        console.line(f'To read it: cache_files = ["{told.as_posix()}"] in [tool.fapo], or --fapo-cache-file.')
+        shown_path = path.resolve().relative_to(root) if path.resolve().is_relative_to(root) else path
+        console.line(
+            f'To read it: cache_files = ["{shown_path.as_posix()}"] in [tool.fapo], or --fapo-cache-file.'
+        )
     return OK
 
 

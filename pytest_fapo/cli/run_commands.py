@@ -225,9 +225,9 @@ def _show_report(run: RunFolder, console: CommandConsole) -> None:
 
 
 def _show_later(facts: RunFacts, console: CommandConsole) -> None:
-    told = _LATER.get(facts.writing)
-    if told is not None:
-        console.line((told, "bold"))
+    later = _LATER.get(facts.writing)
+    if later is not None:
+        console.line((later, "bold"))
 
 
 _RunAction = Callable[[Path, "RunFolder"], "WriteResult"]

@@ -152,5 +152,5 @@ def _left_out(nodeid: str, config: pytest.Config, deselected: set[str]) -> bool:
     if nodeid in deselected:
         return True
     path = config.rootpath / nodeid.split("::", 1)[0]
-    places = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
-    return path.exists() and not any(path.resolve().is_relative_to(place) for place in places)
+    paths = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
+    return path.exists() and not any(path.resolve().is_relative_to(place) for place in paths)

@@ -47,8 +47,8 @@ class PreparedRun:
 def output_files(config: pytest.Config, root: Path) -> list[str]:
     """Files of the project that options name, such as reports: a session writes them by itself."""
     named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
-    places = [Path(config.invocation_params.dir, value) for value in named]
-    return [place.relative_to(root).as_posix() for place in places if place.is_relative_to(root)]
+    paths = [Path(config.invocation_params.dir, value) for value in named]
+    return [place.relative_to(root).as_posix() for place in paths if place.is_relative_to(root)]
 
 
 def optimize_failures(

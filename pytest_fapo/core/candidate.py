@@ -199,13 +199,13 @@ class Attempt(Record):
 
         An attempt that was dropped after its targets says nothing about the items of another cluster.
         """
-        same = candidate.edits_digest == self.candidate.edits_digest and self.settles(candidate)
+        same = candidate.edits_digest == self.candidate.edits_digest and self.covers_targets(candidate)
         return same or self.blocked_first(candidate)
 
     def blocked_first(self, candidate: Candidate) -> bool:
         """True if the review has blocked these very edits, before they were revised into the attempt's."""
         return bool(self.replaced) and candidate.edits_digest == _edits_digest(self.replaced)
 
-    def settles(self, candidate: Candidate) -> bool:
+    def covers_targets(self, candidate: Candidate) -> bool:
         """True if this attempt's verdict says all about the items of `candidate`, were the edits the same."""
         return self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)

@@ -122,17 +122,17 @@ class SettingsHome:
 
 
 def find_settings_home(
-    files: SettingsFiles, places: Iterable[Path], *, below: bool, skipped: Sequence[str] = ()
+    files: SettingsFiles, paths: Iterable[Path], *, below: bool, skipped: Sequence[str] = ()
 ) -> SettingsHome:
     """Return where the settings are that hold for the tests of these files and folders.
 
     Args:
         files: of the session.
-        places: what pytest was told to collect.
+        paths: what pytest was told to collect.
         below: look in subfolders too.
         skipped: see `SettingsFiles.below`.
     """
-    folders = list(dict.fromkeys(place if place.is_dir() else place.parent for place in places))
+    folders = list(dict.fromkeys(place if place.is_dir() else place.parent for place in paths))
     above = _distinct_files(file for folder in folders if (file := files.of(folder)) is not None)
     inner: list[Path] = []
     if below and not (files.named and above and above[0] == files.inipath):

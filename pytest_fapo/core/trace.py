@@ -320,8 +320,8 @@ def _in_blocks(blocks: Sequence[Any]) -> Iterator[_ToolMessage]:
                 _text_or_empty(block.get("id")), _text_or_empty(block.get("name")), block.get("input")
             )
         elif block.get("type") == "tool_result":
-            told = _joined_text(block.get("content"))
-            result = {"is_error": True, "content": told} if block.get("is_error") is True else told
+            content = _joined_text(block.get("content"))
+            result = {"is_error": True, "content": content} if block.get("is_error") is True else content
             yield _ToolMessage(_text_or_empty(block.get("tool_use_id")), result=result, is_result=True)
 
 

@@ -292,7 +292,7 @@ def _messages(views: Sequence[TraceView], step: str) -> list[str]:
 
 
 def _names(views: Sequence[TraceView]) -> list[str]:
-    return sorted({step.key for view in views[:PROMPT_VIEWS] for step in view.asking})
+    return sorted({step.key for view in views[:PROMPT_VIEWS] for step in view.model_steps})
 
 
 def _named(artifact: Artifact, step: str) -> bool:

@@ -134,12 +134,12 @@ def consult_reader(attributions: Sequence[FailureAttribution], reader: FailureRe
 
 
 def _weigh_group(group: Sequence[FailureAttribution], opinions: Mapping[str, Opinion]) -> None:
-    told = [opinion for one in group if (opinion := opinions.get(one.finding.nodeid)) is not None]
-    counts = Counter((opinion.step, opinion.category) for opinion in told)
+    given = [opinion for one in group if (opinion := opinions.get(one.finding.nodeid)) is not None]
+    counts = Counter((opinion.step, opinion.category) for opinion in given)
     common = None
-    if len(told) >= 2 and counts.most_common(1)[0][1] >= AGREED * len(told):
+    if len(given) >= 2 and counts.most_common(1)[0][1] >= AGREED * len(given):
         wanted = counts.most_common(1)[0][0]
-        common = next(opinion for opinion in told if (opinion.step, opinion.category) == wanted)
+        common = next(opinion for opinion in given if (opinion.step, opinion.category) == wanted)
     for one in group:
         opinion = opinions.get(one.finding.nodeid) or common
         if opinion is not None:

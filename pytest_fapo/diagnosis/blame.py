@@ -64,7 +64,7 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
     read the form, and it is not what went wrong."""
     memo, key = failure.fields.memo, ("form taken", name, carrier.step, carrier.path)
     if key not in memo:
-        other = told = 0
+        other = counted = 0
         for reading in failure.fields.readings:
             expected = failure.fields.expected.get(name, {}).get(reading.case.key)
             if not reading.passed or expected is None:
@@ -73,9 +73,9 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
                 value = failure.fields.value_at(reading, carrier)
             except KeyError:
                 continue
-            told += 1
+            counted += 1
             other += is_alike(expected, value)
-        memo[key] = other / told if told >= 2 else 0.0
+        memo[key] = other / counted if counted >= 2 else 0.0
     return memo[key] >= 0.5
 
 
@@ -105,8 +105,8 @@ def _explains(failure: Failure, cause: str, effect: str) -> bool:
     if key not in memo:
         right = [reading for reading in failure.fields.readings if _field_right(failure, reading, cause)]
         verdicts = [_field_right(failure, reading, effect) for reading in right]
-        told = [verdict for verdict in verdicts if verdict is not None]
-        memo[key] = 1.0 if len(told) < 3 else sum(told) / len(told)
+        counted = [verdict for verdict in verdicts if verdict is not None]
+        memo[key] = 1.0 if len(counted) < 3 else sum(counted) / len(counted)
     return memo[key] >= 0.5
 
 

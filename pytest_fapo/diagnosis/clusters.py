@@ -217,8 +217,8 @@ def make_clusters(
     Cheapest level first; there the cases in which one step alone is at fault, because an edit of it shows
     by itself; and there what promises most: many cases, sure of its cause, easily fixed.
     """
-    places = {_place(finding) for finding in findings}
-    links = {place: _links(maps.get(place[:2]), place[2], artifacts) for place in places}
+    locations = {_place(finding) for finding in findings}
+    links = {place: _links(maps.get(place[:2]), place[2], artifacts) for place in locations}
     scenes = {
         place: Scene(place[2], linked, artifacts, maps.get(place[:2])) for place, linked in links.items()
     }
@@ -228,8 +228,8 @@ def make_clusters(
         kind = (_place(finding), finding.category, finding.level)
         if kind not in levels:
             levels[kind] = level_of_finding(finding, scenes[kind[0]])
-        settled = finding.model_copy(update={"level": levels[kind]})
-        groups.setdefault(_key(settled), []).append(settled)
+        leveled = finding.model_copy(update={"level": levels[kind]})
+        groups.setdefault(_key(leveled), []).append(leveled)
     weights = {item.nodeid: item.weight for item in items}
     clusters = []
     for group in groups.values():

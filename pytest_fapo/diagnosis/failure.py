@@ -47,7 +47,7 @@ class Failure:
         """The last step that asked a model, else the last step."""
         if self.view is None:
             return None
-        return self.view.last_asking() or (self.view.steps[-1] if self.view.steps else None)
+        return self.view.last_model_step() or (self.view.steps[-1] if self.view.steps else None)
 
     def expected_value(self, name: str) -> Any:
         return self.fields.expected.get(name, {}).get(self.case.key)
@@ -58,12 +58,12 @@ class Failure:
         if self.reading is None:
             return []
         own = [name for name, values in self.fields.expected.items() if self.case.key in values]
-        told = [name for name in own if self._explained(name)]
-        if not told and read_requirement(self.assertion, self.case.expected) is not None:
+        explained = [name for name in own if self._explained(name)]
+        if not explained and read_requirement(self.assertion, self.case.expected) is not None:
             return []
         wrong = [name for name in own if self.wrong_at_end(name)]
-        both = [name for name in told if name in wrong]
-        return both or told or wrong
+        both = [name for name in explained if name in wrong]
+        return both or explained or wrong
 
     def _explained(self, name: str) -> bool:
         assertion, last = self.assertion, name.rpartition(".")[2]

@@ -148,8 +148,8 @@ class FieldMap:
 
     def first_step(self, name: str) -> str:
         """Key of the first step that asked a model and carries a field; empty where none does."""
-        asking = {step.key for reading in self.readings for step in reading.view.asking}
-        return next((c.step for c in self.carriers.get(name, []) if c.step in asking), "")
+        model_steps = {step.key for reading in self.readings for step in reading.view.model_steps}
+        return next((c.step for c in self.carriers.get(name, []) if c.step in model_steps), "")
 
     def _carriers(self, name: str) -> list[Carrier]:
         seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)

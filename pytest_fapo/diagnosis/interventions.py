@@ -36,7 +36,7 @@ class ProvenCause:
 
     replacement: ReplacementOutput
     also: tuple[str, ...] = ()
-    words: str = ""
+    explanation: str = ""
 
 
 @dataclass
@@ -99,8 +99,8 @@ class Inquiry:
             return None
         first = self._replacement_of(joint[0][0])
         rest = joint[0][1:]
-        words = f"the case passes only with {_listed_steps(joint[0])} fixed together"
-        return ProvenCause(first, rest, words) if self._cleared(first) else None
+        explanation = f"the case passes only with {_listed_steps(joint[0])} fixed together"
+        return ProvenCause(first, rest, explanation) if self._cleared(first) else None
 
     def _single(self, replacement: ReplacementOutput) -> ProvenCause | None:
         if not replacement.proves and not self._cleared(replacement):
@@ -114,11 +114,11 @@ class Inquiry:
         ]
         if wrong_before:  # replaced alone they did not suffice, and they are wrong all the same
             first = self._replacement_of(wrong_before[0])
-            words = (
+            explanation = (
                 f"{first.step.key} is wrong by its label; given the right one, "
                 f"{replacement.step.key} is wrong still"
             )
-            return ProvenCause(first, (*wrong_before[1:], replacement.step.key), words)
+            return ProvenCause(first, (*wrong_before[1:], replacement.step.key), explanation)
         return ProvenCause(replacement, (), f"{_how(replacement)} the case passes")
 
     def _cleared(self, replacement: ReplacementOutput) -> bool:
@@ -240,7 +240,7 @@ def _conclude(group: Sequence[Inquiry]) -> None:
     causes = [(inquiry, inquiry.cause()) for inquiry in tried]
     for inquiry, cause in causes:
         if cause is not None:
-            _corrected(inquiry, cause, confidence=PROVEN, words=cause.words)
+            _corrected(inquiry, cause, confidence=PROVEN, explanation=cause.explanation)
     shown = [(inquiry, cause) for inquiry, cause in causes if cause is not None]
     agreed = len({(cause.replacement.step.key, cause.also) for _, cause in shown}) == 1
     if not shown or not agreed or len(shown) * 2 < len(tried):
@@ -253,11 +253,13 @@ def _conclude(group: Sequence[Inquiry]) -> None:
             (m for m in inquiry.replacements if m.step.key == cause.replacement.step.key), None
         )
         if replacement is not None:
-            words = f"as in case {example.attribution.failure.case.id}, where {cause.words}"
-            _corrected(inquiry, ProvenCause(replacement, cause.also), confidence=INFERRED, words=words)
+            explanation = f"as in case {example.attribution.failure.case.id}, where {cause.explanation}"
+            _corrected(
+                inquiry, ProvenCause(replacement, cause.also), confidence=INFERRED, explanation=explanation
+            )
 
 
-def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words: str) -> None:
+def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, explanation: str) -> None:
     """The finding that follows: of the proven step, with what is known of its right output."""
     attribution = inquiry.attribution
     before = attribution.finding
@@ -269,7 +271,7 @@ def _corrected(inquiry: Inquiry, cause: ProvenCause, *, confidence: float, words
         update={
             "also": list(cause.also),
             "confidence": confidence,
-            "evidence": f"{finding.evidence}; {words}",
+            "evidence": f"{finding.evidence}; {explanation}",
             "level": level,
             "source": "intervention",
         }

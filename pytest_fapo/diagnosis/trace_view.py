@@ -88,13 +88,13 @@ class TraceView:
         return next((view for view in self.steps if view.key == key), None)
 
     @property
-    def asking(self) -> list[StepView]:
+    def model_steps(self) -> list[StepView]:
         """The steps that asked a model."""
         return [view for view in self.steps if view.calls]
 
-    def last_asking(self, before: StepView | None = None) -> StepView | None:
+    def last_model_step(self, before: StepView | None = None) -> StepView | None:
         """The last step that asked a model, at or before another step."""
-        found = [view for view in self.asking if before is None or view.order <= before.order]
+        found = [view for view in self.model_steps if before is None or view.order <= before.order]
         return found[-1] if found else None
 
 

@@ -124,7 +124,7 @@ class Memory:
         return any(
             attempt.covers(candidate)
             or (attempt.replaced and fingerprint_of(attempt.replaced) == same)
-            or (fingerprint(attempt.candidate) == same and attempt.settles(candidate))
+            or (fingerprint(attempt.candidate) == same and attempt.covers_targets(candidate))
             for attempt in self.attempts
         )
 

@@ -48,12 +48,12 @@ def invisible(subject: ReviewSubject) -> Iterator[ReviewProblem]:
             names = [f"U+{ord(char):04X}{_called(char)}" for char in dict.fromkeys(char for char, _ in found)]
             lines = sorted({line for _, line in found} - {0})
             at = f" (line {lines[0]})" if lines else ""
-            told = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+            listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
             yield ReviewProblem(
                 check="invisible",
                 message=(
                     f"{change.address}{at}: The new text holds {len(found)} characters that nobody sees "
-                    f"({told}); write it without them."
+                    f"({listed}); write it without them."
                 ),
                 address=change.address,
                 lines=lines,

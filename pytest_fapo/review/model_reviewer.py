@@ -246,14 +246,14 @@ def make_reviewer(
 
 
 def _problem(objection: Objection, known: set[str]) -> ReviewProblem:
-    words = " ".join(objection.message.split())
-    if len(words) > _MESSAGE_CHARS:
-        words = words[: _MESSAGE_CHARS - 1] + "…"
+    message = " ".join(objection.message.split())
+    if len(message) > _MESSAGE_CHARS:
+        message = message[: _MESSAGE_CHARS - 1] + "…"
     address = objection.address.strip().strip("`'\"")
     point = POINTS.get(objection.point, "other")
     return ReviewProblem(
         check=f"reviewer: {point}",
-        message=words or f"point {objection.point} ({point})",
+        message=message or f"point {objection.point} ({point})",
         address=address if address in known else "",
         blocks=objection.severity == "block",
     )

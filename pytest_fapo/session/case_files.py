@@ -171,8 +171,8 @@ def _json(text: str, label: str) -> Iterator[PlacedRow]:
     key = _list_key(document, label)
     start = 0 if key is None else _after_key(text, key)
     elements = document if key is None else document[key]
-    places = _element_lines(text, start, len(elements), label)
-    for line, value in zip(places, elements, strict=True):
+    line_numbers = _element_lines(text, start, len(elements), label)
+    for line, value in zip(line_numbers, elements, strict=True):
         yield PlacedRow(f"{label}:{line}", _with_defaults(value, document))
 
 

@@ -83,23 +83,23 @@ def _rows(
 
 
 def _find(path: Path, test_file: Path, folders: Sequence[Path]) -> Path:
-    places = list(dict.fromkeys([test_file.parent, *folders]))
-    for folder in places:
+    searched = list(dict.fromkeys([test_file.parent, *folders]))
+    for folder in searched:
         if (folder / path).is_file():
             return folder / path
-    looked = " or ".join(_relative(folder, folders[-1]) for folder in places)
-    folder_there = next((folder / path for folder in places if (folder / path).is_dir()), None)
+    looked = " or ".join(_relative(folder, folders[-1]) for folder in searched)
+    folder_there = next((folder / path for folder in searched if (folder / path).is_dir()), None)
     if folder_there is not None:
         files = sorted(file.name for file in folder_there.iterdir() if known_suffix(file))
         held = f" (it has {', '.join(files[:5])})" if files else ""
         raise CaseError(f"{path}: a folder, not a case file; name one file{held}")
-    raise CaseError(f"{path}: no such case file in {looked}{_nearest(path, places)}")
+    raise CaseError(f"{path}: no such case file in {looked}{_nearest(path, searched)}")
 
 
-def _nearest(path: Path, places: Sequence[Path]) -> str:
+def _nearest(path: Path, folders: Sequence[Path]) -> str:
     """A case file with much the same name, to be offered."""
     found: dict[str, str] = {}
-    for place in places:
+    for place in folders:
         for folder in dict.fromkeys([(place / path).parent, place]):
             if folder.is_dir():
                 names = {file.name: file for file in folder.iterdir() if known_suffix(file)}

@@ -103,19 +103,19 @@ class Executor:
             if not execution.done.is_set():
                 execution.recorder.stop(RunEnded("the session was interrupted"))
 
-    def call_here(self, execution: Execution, settle: Callable[[Any], Any] | None = None) -> None:
+    def call_here(self, execution: Execution, run_coroutine: Callable[[Any], Any] | None = None) -> None:
         """Run it in the calling thread, so that what is bound to a thread works as in a test's own call.
 
         Args:
             execution: of a function that need not be awaited.
-            settle: gives the value of what the function returned although it has to be awaited.
+            run_coroutine: awaits the coroutine that the function returned, and returns its value.
         """
         token = RUN_OUTPUT.set(execution.printed)
         try:
             with recording(execution.recorder):
                 result = execution.call()
                 if inspect.isawaitable(result) or inspect.isasyncgen(result):
-                    result = (settle or self.settle)(recorded(execution, result))
+                    result = (run_coroutine or self.run_coroutine)(recorded(execution, result))
             execution.finish(output=result)
         except (KeyboardInterrupt, pytest.exit.Exception):
             raise
@@ -145,7 +145,7 @@ class Executor:
         over.wait()
         return found[0] if found else None
 
-    def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The value of a coroutine, run on the loop that all runs without a loop of their own share."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._event_loop()).result()
 
@@ -193,7 +193,7 @@ class Executor:
             with recording(execution.recorder):
                 result = execution.call()
                 if inspect.isawaitable(result) or inspect.isasyncgen(result):
-                    result = self.settle(recorded(execution, result))
+                    result = self.run_coroutine(recorded(execution, result))
             execution.finish(output=result)
         except BaseException as error:  # it belongs to the case, whatever it is
             execution.finish(error=error)

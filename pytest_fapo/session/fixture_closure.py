@@ -284,7 +284,7 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
         definitions.pop("case", None)
     own = reached(item, [pipeline])
     registered = _registered(item.session) or {}
-    places = [
+    locations = [
         found[0].baseid
         for name, found in own.items()
         if not _is_common(found[0].baseid, registered.get(name, ()))
@@ -292,7 +292,7 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
     return _Resolved(
         definitions,
         own=frozenset(own),
-        place=max(places, key=len, default=""),
+        place=max(locations, key=len, default=""),
         always=frozenset(item.session._fixturemanager._getautousenames(item)),
         feeds_fixtures=bool(waiting - {"run"}),
         blocker=_blocker(item, definitions),

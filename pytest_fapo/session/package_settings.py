@@ -48,9 +48,9 @@ class Packages:
         """The command that needs all tests to have the same settings; empty in a plain session."""
         self._start = config.invocation_params.dir
         self._files = settings_files(config)
-        places = [argument_path(argument, self._start) for argument in config.args]
+        arguments = [argument_path(argument, self._start) for argument in config.args]
         skipped = config.getini("norecursedirs")
-        self.home: SettingsHome = find_settings_home(self._files, places, below=True, skipped=skipped)
+        self.home: SettingsHome = find_settings_home(self._files, arguments, below=True, skipped=skipped)
         """The location of the settings that apply to the whole session."""
         self.problem = self._conflict(self.home.several) if self.command and self.home.several else None
         """The reason why the command cannot work on these tests; known when they are collected, if not

@@ -112,7 +112,7 @@ class FixtureLoop:
     def __init__(self, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
         self._run = run
 
-    def settle(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The value of a coroutine."""
         return self._run(coroutine)
 
@@ -253,10 +253,10 @@ async def _run(execution: Execution, cancelled: type[BaseException]) -> None:
 
 async def _side_by_side(executions: Sequence[Execution], concurrency: int) -> None:
     loop = asyncio.get_running_loop()
-    places = asyncio.Semaphore(concurrency)
+    slots = asyncio.Semaphore(concurrency)
 
     async def one(execution: Execution) -> None:
-        async with places:
+        async with slots:
             task = execution.context.run(loop.create_task, _run(execution, asyncio.CancelledError))
             timer = None
             if execution.timeout is not None:
@@ -276,11 +276,11 @@ async def _side_by_side(executions: Sequence[Execution], concurrency: int) -> No
 async def _in_a_group(executions: Sequence[Execution], concurrency: int) -> None:
     import anyio
 
-    places = anyio.CapacityLimiter(concurrency)
+    slots = anyio.CapacityLimiter(concurrency)
     cancelled = anyio.get_cancelled_exc_class()
 
     async def one(execution: Execution) -> None:
-        async with places:
+        async with slots:
             with anyio.move_on_after(execution.timeout) as limit:
                 await _run(execution, cancelled)
             if limit.cancelled_caught:

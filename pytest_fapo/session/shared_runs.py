@@ -134,8 +134,8 @@ class Runs:
             return False
         self._executions[key] = execution
         # What it returns says where the others have to run.
-        told = loop is None or awaited
-        together = [execution, *(self._siblings(request.node, closure) if told else ())]
+        concurrent = loop is None or awaited
+        together = [execution, *(self._siblings(request.node, closure) if concurrent else ())]
         for each in together:
             each.printed = RunOutput()
         if len(together) == 1:
@@ -163,7 +163,7 @@ class Runs:
             return self._in_two_parts(execution, loop)
         if is_async(execution.function) or execution.timeout is not None:
             return self._together([execution], None)
-        self._executor.call_here(execution, loop.settle if loop is not None else None)
+        self._executor.call_here(execution, loop.run_coroutine if loop is not None else None)
         return None
 
     def _in_two_parts(self, execution: Execution, loop: FixtureLoop) -> None:

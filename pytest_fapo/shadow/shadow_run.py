@@ -28,7 +28,7 @@ class GatheredResults:
     """
 
     def __init__(self, shadow: ShadowTree, on_item: Callable[[ItemResult], None] | None) -> None:
-        self._told = Evaluation()
+        self._evaluation = Evaluation()
         self.collected: list[str] | None = None
         self.missing: list[str] = []
         self.uncollected: list[str] = []
@@ -45,7 +45,7 @@ class GatheredResults:
         line = json.loads(text.replace(self._shadow_path, self._real_path))
         kind = line["kind"]
         if kind == "item":
-            item = self._told.take(line["record"])
+            item = self._evaluation.take(line["record"])
             if self._on_item is not None:
                 self._on_item(item)
         elif kind == "start":
@@ -62,7 +62,7 @@ class GatheredResults:
     @property
     def items(self) -> dict[str, ItemResult]:
         """The verdicts so far, by node id."""
-        return self._told.items
+        return self._evaluation.items
 
     @property
     def without_verdict(self) -> list[str]:
@@ -71,18 +71,18 @@ class GatheredResults:
 
     def evaluation(self, **fields: Any) -> Evaluation:
         """The record of the run; `fields` are those that the lines do not tell."""
-        return self._told.model_copy(update={"dropped_at": self.dropped_at, **fields})
+        return self._evaluation.model_copy(update={"dropped_at": self.dropped_at, **fields})
 
     def spending(self) -> Spending:
         """Calls and tokens as the traces tell them."""
         total = Spending()
-        for call in (call for trace in self._told.traces.values() for call in trace.llm_calls):
+        for call in (call for trace in self._evaluation.traces.values() for call in trace.llm_calls):
             if call.cache_hit:
                 total.cache_hits += 1
             else:
                 total.calls += 1
                 total.usage += call.usage
-        for call in (call for item in self._told.items.values() for call in item.test_calls):
+        for call in (call for item in self._evaluation.items.values() for call in item.test_calls):
             if call.cache_hit:
                 total.cache_hits += 1
                 total.test_cache_hits += 1
@@ -189,9 +189,9 @@ def evaluate(
         KeyboardInterrupt: after the child and all that it started were ended.
     """
     begin = time.time()
-    places = {shadow.place_of(path): path for path in request.watch}
-    request = request.model_copy(update={"watch": list(places)})
-    shadow.mark_unread(places)
+    copies = {shadow.place_of(path): path for path in request.watch}
+    request = request.model_copy(update={"watch": list(copies)})
+    shadow.mark_unread(copies)
     before = _spending(request)
     child = ChildProcess(shadow, request)
     gathered = GatheredResults(shadow, on_item)
@@ -203,7 +203,7 @@ def evaluate(
     else:
         child.sweep()
         child.prepare_next(gathered.modules)
-        read = [place for place in places if shadow.was_read(place)]
+        read = [place for place in copies if shadow.was_read(place)]
     finally:
         shadow.clean()
     exit_code = child.returncode or 0
@@ -213,7 +213,7 @@ def evaluate(
         exit_code=exit_code,
         complete=not stopped,
         stopped=stopped,
-        loaded_files=sorted(places[place] for place in {*child.noted("loaded"), *read}),
+        loaded_files=sorted(copies[place] for place in {*child.noted("loaded"), *read}),
         outside_files=child.noted("outside"),
         notes=[*_notes(child), *(f"not readable, so not copied: {path}" for path in shadow.unreadable)],
         duration=time.time() - begin,

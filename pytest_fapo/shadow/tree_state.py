@@ -85,8 +85,8 @@ class TreeState(Record):
         }
 
     def _is_ignored(self, path: str) -> bool:
-        places = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
-        return not places.isdisjoint(self.ignored)
+        paths = {path, *(parent.as_posix() for parent in PurePosixPath(path).parents)}
+        return not paths.isdisjoint(self.ignored)
 
 
 def _written_here(root: Path, files: Iterable[str]) -> list[str]:
@@ -209,17 +209,17 @@ class PristineStore:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w+b")
-        self._places: dict[str, tuple[int, int]] = {}
+        self._positions: dict[str, tuple[int, int]] = {}
 
     def add(self, path: str, content: bytes) -> None:
-        self._places[path] = (self._file.seek(0, 2), len(content))
+        self._positions[path] = (self._file.seek(0, 2), len(content))
         self._file.write(content)
 
     def __contains__(self, path: str) -> bool:
-        return path in self._places
+        return path in self._positions
 
     def __getitem__(self, path: str) -> bytes:
-        offset, size = self._places[path]
+        offset, size = self._positions[path]
         self._file.seek(offset)
         return self._file.read(size)
 

@@ -67,9 +67,9 @@ def _json_locations(text: str, path: str) -> list[_JsonLocation]:
         json.loads(text)
     except ValueError as error:
         raise ArtifactError(f"{path}: not valid JSON: {error}") from None
-    places = list(_walk_json(text, _skip_space(text, 0), []))
-    counts = Counter(dotted(place.keys) for place in places)
-    return [place for place in places if counts[dotted(place.keys)] == 1]
+    parameters = list(_walk_json(text, _skip_space(text, 0), []))
+    counts = Counter(dotted(place.keys) for place in parameters)
+    return [place for place in parameters if counts[dotted(place.keys)] == 1]
 
 
 def _walk_json(text: str, start: int, keys: list[str]) -> Iterator[_JsonLocation]:
@@ -172,7 +172,7 @@ def _yaml_locations(source: SourceText, path: str) -> list[_YamlLocation]:
     try:
         loader = yaml.SafeLoader(source.text)  # it refuses control characters already here
         root = loader.get_single_node()
-        places = list(_walk_yaml(root, [], source.text, set())) if root is not None else []
+        parameters = list(_walk_yaml(root, [], source.text, set())) if root is not None else []
     except yaml.YAMLError as error:
         raise ArtifactError(
             f"{path}: not valid YAML (one document): {' '.join(str(error).split())}"
@@ -180,8 +180,8 @@ def _yaml_locations(source: SourceText, path: str) -> list[_YamlLocation]:
     finally:
         if loader is not None:
             loader.dispose()
-    counts = Counter(place.value.name for place in places)
-    return [place for place in places if counts[place.value.name] == 1]
+    counts = Counter(place.value.name for place in parameters)
+    return [place for place in parameters if counts[place.value.name] == 1]
 
 
 def _walk_yaml(node: Any, keys: list[str], text: str, seen: set[int]) -> Iterator[_YamlLocation]:

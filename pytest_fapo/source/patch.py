@@ -139,8 +139,8 @@ def _lines(data: bytes) -> list[str]:
 
 def _label(path: str) -> str:
     """A path in a `---` or `+++` line, where a tab ends a name that holds spaces."""
-    quoted = _escaped_path(path)
-    return quoted + "\t" if " " in quoted and not quoted.startswith('"') else quoted
+    escaped = _escaped_path(path)
+    return escaped + "\t" if " " in escaped and not escaped.startswith('"') else escaped
 
 
 def _escaped_path(path: str) -> str:

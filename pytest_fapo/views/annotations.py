@@ -116,10 +116,10 @@ def code_quality_json(annotations: Iterable[Annotation], *, whole: str) -> str:
         while fingerprint in fingerprints:  # an entry with a known one would be dropped
             fingerprint = text_digest(fingerprint)
         fingerprints.add(fingerprint)
-        words = one_line(shown(f"{annotation.title}: {annotation.message}"), most=_DESCRIPTION_CHARS)
+        text = one_line(shown(f"{annotation.title}: {annotation.message}"), most=_DESCRIPTION_CHARS)
         entries.append(
             {
-                "description": words,
+                "description": text,
                 "check_name": f"pytest-fapo/{annotation.check}",
                 "fingerprint": fingerprint,
                 "severity": _SEVERITY[annotation.level],
@@ -199,7 +199,10 @@ _CHARS = 200
 
 
 def gate_remarks(
-    gate: GateResult, evaluation: Evaluation, changes: Iterable[ArtifactChange], places: RepositoryLocations
+    gate: GateResult,
+    evaluation: Evaluation,
+    changes: Iterable[ArtifactChange],
+    locations: RepositoryLocations,
 ) -> list[Annotation]:
     """Regressions on the changed prompt, where one is known to matter, or on the case; then problems and new
     cases.
@@ -208,27 +211,27 @@ def gate_remarks(
         gate: the gate's answer.
         evaluation: what it judged.
         changes: changed artifacts, which give the line.
-        places: turns addresses and origins into paths and lines.
+        locations: turns addresses and origins into paths and lines.
     """
     lines = {change.address: change.line for change in changes}
-    found = [_regression_remark(each, lines, places) for each in gate.regressions]
-    found += [_problem_remark(each, places) for each in gate.problems if each.kind != "new-cases"]
-    found += _new_case_remarks(gate, evaluation, places)
+    found = [_regression_remark(each, lines, locations) for each in gate.regressions]
+    found += [_problem_remark(each, locations) for each in gate.problems if each.kind != "new-cases"]
+    found += _new_case_remarks(gate, evaluation, locations)
     return sorted(found, key=lambda each: ("error", "warning", "notice").index(each.level))
 
 
 def lowering_remarks(
-    branch: GateResult, changes: Iterable[ArtifactChange], places: RepositoryLocations
+    branch: GateResult, changes: Iterable[ArtifactChange], locations: RepositoryLocations
 ) -> list[Annotation]:
     """Return remarks on results that the branch's own baseline lowers against its base: allowed, but shown.
 
     Args:
         branch: this session's tests compared with the base's baseline.
         changes: changed artifacts, which give the line.
-        places: turns addresses and origins into paths and lines.
+        locations: turns addresses and origins into paths and lines.
     """
     lines = {change.address: change.line for change in changes}
-    found = [_regression_remark(each, lines, places) for each in branch.regressions]
+    found = [_regression_remark(each, lines, locations) for each in branch.regressions]
     title = "This branch's baseline gives this case up"
     return [
         each.model_copy(update={"level": "warning", "check": "lower-baseline", "title": title})
@@ -236,10 +239,12 @@ def lowering_remarks(
     ]
 
 
-def failing_remarks(evaluation: Evaluation, places: RepositoryLocations) -> list[Annotation]:
+def failing_remarks(evaluation: Evaluation, locations: RepositoryLocations) -> list[Annotation]:
     """The tests that fail, of a session that is compared with nothing."""
     return [
-        _on_case(evaluation, nodeid, places, level="error", check="failing", title="Fails", message=message)
+        _on_case(
+            evaluation, nodeid, locations, level="error", check="failing", title="Fails", message=message
+        )
         for nodeid, item in evaluation.items.items()
         if item.counts and not item.passed
         for message in [f"{nodeid}\n{item.explanation}".strip()]
@@ -247,7 +252,7 @@ def failing_remarks(evaluation: Evaluation, places: RepositoryLocations) -> list
 
 
 def run_remarks(
-    summary: Summary, changes: Iterable[ArtifactChange], places: RepositoryLocations
+    summary: Summary, changes: Iterable[ArtifactChange], locations: RepositoryLocations
 ) -> list[Annotation]:
     """The proven changes of an optimization, each on its artifact."""
     scores = []
@@ -256,7 +261,7 @@ def run_remarks(
         scores.append(f"{row.split} {before} → {after}")
     found = []
     for change in changes:
-        path, line = places.of_artifact(change.address)
+        path, line = locations.of_artifact(change.address)
         message = "\n".join([*change.why, ", ".join(scores), *([summary.patch] if summary.patch else [])])
         title = f"Proven change of {change.address}"
         found.append(
@@ -274,12 +279,12 @@ def run_remarks(
 
 
 def _regression_remark(
-    regression: Regression, lines: dict[str, int], places: RepositoryLocations
+    regression: Regression, lines: dict[str, int], locations: RepositoryLocations
 ) -> Annotation:
-    path, line = places.of_artifact(regression.prompt) if regression.prompt else ("", 0)
+    path, line = locations.of_artifact(regression.prompt) if regression.prompt else ("", 0)
     line = lines.get(regression.prompt, line)
     if not path:
-        path, line = places.of_case(regression.origin, regression.nodeid)
+        path, line = locations.of_case(regression.origin, regression.nodeid)
     said = [f"{regression.nodeid} was {regression.result_before}, is {regression.result_after}."]
     if regression.output_before or regression.output_after:
         before, after = (
@@ -299,21 +304,21 @@ def _regression_remark(
     )
 
 
-def _problem_remark(problem: GateProblem, places: RepositoryLocations) -> Annotation:
+def _problem_remark(problem: GateProblem, locations: RepositoryLocations) -> Annotation:
     message = f"{problem.message}\nTo do: {problem.command}" if problem.command else problem.message
     return Annotation(
         level="error" if problem.fails else "warning",
         check=problem.kind,
         title="Merge gate: " + problem.kind.replace("-", " "),
         message=message,
-        path=places.path(problem.path),
+        path=locations.path(problem.path),
         line=problem.line,
         key=problem.path or problem.message,
     )
 
 
 def _new_case_remarks(
-    gate: GateResult, evaluation: Evaluation, places: RepositoryLocations
+    gate: GateResult, evaluation: Evaluation, locations: RepositoryLocations
 ) -> Iterator[Annotation]:
     wanted = set(gate.new_cases)
     for item in evaluation.items.values():
@@ -323,7 +328,7 @@ def _new_case_remarks(
             yield _on_case(
                 evaluation,
                 item.nodeid,
-                places,
+                locations,
                 level="notice",
                 check="new-case",
                 title="New case",
@@ -334,7 +339,7 @@ def _new_case_remarks(
 def _on_case(
     evaluation: Evaluation,
     nodeid: str,
-    places: RepositoryLocations,
+    locations: RepositoryLocations,
     *,
     level: AnnotationLevel,
     check: str,
@@ -342,7 +347,7 @@ def _on_case(
     message: str,
 ) -> Annotation:
     case = evaluation.cases.get(nodeid)
-    path, line = places.of_case(case.origin if case else "", nodeid)
+    path, line = locations.of_case(case.origin if case else "", nodeid)
     return Annotation(
         level=level, check=check, title=title, message=message, path=path, line=line, key=nodeid
     )

@@ -250,14 +250,14 @@ def _changed_results(update: BaselineUpdate) -> list[str]:
         if was is not None and now is not None and was != now:
             (better if now > was else worse).append(name[1])
     lines = []
-    for names, words in (
+    for names, label in (
         (sorted(worse), "now recorded as failing (or failing more often)"),
         (sorted(better), "now recorded as passing (or passing more often)"),
         (sorted(name[1] for name in after.keys() - before.keys()), "new"),
         (sorted(name[1] for name in before.keys() - after.keys()), "gone"),
     ):
         if names:
-            lines.append(f"{count(len(names), 'test')} {words}: {listing(names, most=3)}")
+            lines.append(f"{count(len(names), 'test')} {label}: {listing(names, most=3)}")
     return lines
 
 

@@ -101,13 +101,13 @@ def _add_to_step(path: Path, data: PullRequest, out: PytestTerminal) -> None:
         out.file.write(f"fapo: {error_text(error)}\n")
 
 
-def _remarks_of(data: PullRequest, places: RepositoryLocations) -> list[Annotation]:
+def _remarks_of(data: PullRequest, locations: RepositoryLocations) -> list[Annotation]:
     if data.gate is not None:
-        found = gate_remarks(data.gate, data.evaluation, data.changes, places)
-        return found + (lowering_remarks(data.branch, data.changes, places) if data.branch else [])
+        found = gate_remarks(data.gate, data.evaluation, data.changes, locations)
+        return found + (lowering_remarks(data.branch, data.changes, locations) if data.branch else [])
     if data.summary is not None:
-        return run_remarks(data.summary, data.changes, places)
-    return failing_remarks(data.evaluation, places)
+        return run_remarks(data.summary, data.changes, locations)
+    return failing_remarks(data.evaluation, locations)
 
 
 def _print_lines(lines: list[str], out: PytestTerminal) -> None:

@@ -28,8 +28,8 @@ def test_a_shared_helper_is_part_of_its_callers() -> None:
     helpers = helper_names([trace, second])
     assert helpers == {"ask"}
     view = TraceView(trace, helpers)
-    assert [step.key for step in view.asking] == ["plan"]
-    assert view.asking[0].answer == "p"
+    assert [step.key for step in view.model_steps] == ["plan"]
+    assert view.model_steps[0].answer == "p"
 
 
 def test_llm_calls_without_steps_become_steps() -> None:

@@ -140,7 +140,7 @@ def _suspects(failure: Failure) -> list[StepView]:
         return []
     blame = blame_fields(failure)
     limit = blame.step.order if blame is not None else None
-    return [step for step in failure.view.asking if limit is None or step.order <= limit]
+    return [step for step in failure.view.model_steps if limit is None or step.order <= limit]
 
 
 _OF_FORM = {"SyntaxError", "ValueError", "JSONDecodeError", "ParseError", "IndexError", "AttributeError"}
@@ -148,7 +148,7 @@ _OF_FORM = {"SyntaxError", "ValueError", "JSONDecodeError", "ParseError", "Index
 
 def raised_unasked(failure: Failure) -> Finding | None:
     """An exception in a step before any model was asked: the code's own doing."""
-    if failure.view is None or failure.view.trace.error is None or failure.view.asking:
+    if failure.view is None or failure.view.trace.error is None or failure.view.model_steps:
         return None
     return _exception_finding(failure)
 
@@ -160,18 +160,18 @@ def exception(failure: Failure) -> Finding | None:
         return None
     erring = next((step for step in failure.view.steps if step.step.error), None)
     error = (erring.step.error if erring is not None else None) or failure.view.trace.error
-    asked = failure.view.last_asking(erring)
+    asked = failure.view.last_model_step(erring)
     if asked is None or not asked.answer or _is_right_answer(failure, asked):
         return _exception_finding(failure)
-    quoted = _quotes(error, asked.answer)
-    if not quoted and (erring is None or not _choked(failure, erring, asked)):
+    shows_answer = _quotes(error, asked.answer)
+    if not shows_answer and (erring is None or not _choked(failure, erring, asked)):
         return _exception_finding(failure)
-    by_form = quoted or error.partition(":")[0].rpartition(".")[2] in _OF_FORM
+    by_form = shows_answer or error.partition(":")[0].rpartition(".")[2] in _OF_FORM
     return failure.finding(
         "format" if by_form else "content",
         asked,
         f"the code could not use the answer {shown(asked.answer, 90)} of {asked.key}: {error[:120]}",
-        confidence=0.75 if quoted else 0.7,
+        confidence=0.75 if shows_answer else 0.7,
         actual=asked.answer,
     )
 

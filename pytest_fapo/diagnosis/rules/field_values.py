@@ -120,9 +120,9 @@ def _form(blame: Blame, step: StepView) -> object:
 def _through_code(failure: Failure, blame: Blame) -> Finding:
     """A step without a model: either it spoiled a right answer before it, or that answer was no better."""
     assert failure.view is not None
-    asked = failure.view.last_asking(blame.step)
-    told = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
-    if asked is not None and asked.answer and told and not _misread(blame, asked.answer):
+    asked = failure.view.last_model_step(blame.step)
+    misled = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
+    if asked is not None and asked.answer and misled and not _misread(blame, asked.answer):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
         if category == "format":
             wrote = excerpt(asked.answer, blame.expected)

@@ -53,11 +53,11 @@ def _retrieves(step: StepView) -> bool:
 
 
 def _overlap_share(question: str, passages: str) -> float | None:
-    words = set(re.findall(r"[a-z]{4,}", question.lower()))
-    if len(words) < 3:
+    explanation = set(re.findall(r"[a-z]{4,}", question.lower()))
+    if len(explanation) < 3:
         return None
     found = set(re.findall(r"[a-z]{4,}", passages.lower()))
-    return len(words & found) / len(words)
+    return len(explanation & found) / len(explanation)
 
 
 MOSTLY_GIVEN = 0.7
@@ -77,9 +77,9 @@ def not_given(failure: Failure) -> Finding | None:
         return None
     name, expected, asked = found
     if _withheld(failure, name, asked, expected):
-        words = f"{shown(expected)} stood in what {asked.key} was given and not in what it sent"
+        explanation = f"{shown(expected)} stood in what {asked.key} was given and not in what it sent"
         return _grounding_finding(
-            failure, asked, name, expected, asked, words, confidence=0.75, by_model=False
+            failure, asked, name, expected, asked, explanation, confidence=0.75, by_model=False
         )
     given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
     if not _values(expected) or given:
@@ -88,13 +88,13 @@ def not_given(failure: Failure) -> Finding | None:
         return None
     lost = _loser(failure, asked, expected)
     if lost is not None:
-        words = f"{shown(expected)} stood in what {lost.key} was given and not in what it gave"
-        return _grounding_finding(failure, lost, name, expected, asked, words, confidence=0.8)
+        explanation = f"{shown(expected)} stood in what {lost.key} was given and not in what it gave"
+        return _grounding_finding(failure, lost, name, expected, asked, explanation, confidence=0.8)
     finder = None if _in_case(failure, expected) else _finder(failure, name, asked)
     if finder is None:
         return None
-    words = f"what {finder.key} found does not tell {shown(expected)}"
-    return _grounding_finding(failure, finder, name, expected, asked, words, confidence=0.75)
+    explanation = f"what {finder.key} found does not tell {shown(expected)}"
+    return _grounding_finding(failure, finder, name, expected, asked, explanation, confidence=0.75)
 
 
 def _grounding_finding(
@@ -103,7 +103,7 @@ def _grounding_finding(
     name: str,
     expected: Any,
     asked: StepView,
-    words: str,
+    explanation: str,
     *,
     confidence: float,
     by_model: bool | None = None,
@@ -113,7 +113,7 @@ def _grounding_finding(
     return failure.finding(
         "content" if by_model else "retrieval",
         step,
-        f"{words}, so {asked.key} could not answer right; where cases pass, it is told",
+        f"{explanation}, so {asked.key} could not answer right; where cases pass, it is told",
         confidence=confidence,
         level="prompt" if by_model else "param",
         field=name,
@@ -164,7 +164,7 @@ def _question(failure: Failure) -> tuple[str, Any, StepView] | None:
     names = [blame.field] if blame is not None else failure.failing_fields
     if not names:
         return None
-    asked = failure.view.last_asking(blame.step if blame is not None else None)
+    asked = failure.view.last_model_step(blame.step if blame is not None else None)
     return (names[0], failure.expected_value(names[0]), asked) if asked is not None else None
 
 
@@ -224,9 +224,9 @@ def _share_gave(failure: Failure, name: str, key: str) -> float:
 
 
 def _share_of_passing(
-    failure: Failure, name: str, entry: tuple[str, ...], told: Callable[[CaseRun, Any], bool]
+    failure: Failure, name: str, entry: tuple[str, ...], holds: Callable[[CaseRun, Any], bool]
 ) -> float:
-    """Share of the passing cases, of two or more, of which `told` holds."""
+    """Share of the passing cases, of two or more, of which `holds` holds."""
     memo = failure.fields.memo
     if entry in memo:
         return memo[entry]
@@ -234,7 +234,7 @@ def _share_of_passing(
     for reading in failure.fields.readings:
         value = failure.fields.expected.get(name, {}).get(reading.case.key)
         if reading.passed and _values(value):
-            verdicts.append(told(reading, value))
+            verdicts.append(holds(reading, value))
     memo[entry] = sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0
     return memo[entry]
 

@@ -34,7 +34,7 @@ def _from_exception(failure: Failure) -> Finding | None:
     if failure.view is None or kind not in PARSE_ERRORS | _VALUE_ERRORS:
         return None
     erring = next((step for step in failure.view.steps if step.step.error), None)
-    step = failure.view.last_asking(erring) or failure.last_step
+    step = failure.view.last_model_step(erring) or failure.last_step
     if step is None or not step.calls:
         return None
     answer = step.answer or ""
@@ -91,7 +91,7 @@ def _from_siblings(failure: Failure) -> Finding | None:
     """Without an exception: the code swallowed an answer that it could not parse."""
     if failure.view is None:
         return None
-    for step in failure.view.asking:
+    for step in failure.view.model_steps:
         answer = step.answer or ""
         reading = read_json(answer)
         if not answer.strip() or (reading is not None and reading.clean):
@@ -109,11 +109,11 @@ def _from_siblings(failure: Failure) -> Finding | None:
     return None
 
 
-def _ignored(step: StepView, told: dict[str, object]) -> bool:
+def _ignored(step: StepView, answered: dict[str, object]) -> bool:
     """True if nothing of an answer's JSON reached the step's own output."""
     if step.output is None or step.output == step.answer:
         return False
-    values = [plain(value) for _, value in leaves(told) if value not in (None, "", [])]
+    values = [plain(value) for _, value in leaves(answered) if value not in (None, "", [])]
     text = plain(step.output)
     return bool(values) and not any(value in text for value in values)
 
@@ -127,14 +127,14 @@ def _json_elsewhere(fields: FieldMap, key: str) -> bool:
 
 
 def _clean_share(fields: FieldMap, key: str) -> float:
-    clean = told = 0
+    clean = answered = 0
     for reading in fields.readings:
         step = reading.view.by_key(key)
         if reading.passed and step is not None and step.answer:
-            told += 1
+            answered += 1
             found = read_json(step.answer)
             clean += found is not None and found.clean
-    return clean / told if told else 0.0
+    return clean / answered if answered else 0.0
 
 
 def _error_type(failure: Failure) -> str:

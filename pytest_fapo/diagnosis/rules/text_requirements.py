@@ -53,7 +53,7 @@ def _writer(failure: Failure, found: Requirement) -> StepView | None:
     text = _final_text(failure, found)
     for step in failure.view.steps:
         if text and any(normal(text) in normal(leaf) for leaf in texts_in(step.output)):
-            return step if step.calls else failure.view.last_asking(step) or step
+            return step if step.calls else failure.view.last_model_step(step) or step
     return failure.last_step
 
 
@@ -104,7 +104,7 @@ def _given_elsewhere(failure: Failure, key: str, name: str) -> float:
 
 
 def _share_given_passages(failure: Failure, key: str, name: str) -> float:
-    told: list[bool] = []
+    mentioned: list[bool] = []
     for reading in failure.fields.readings:
         value = failure.fields.expected.get(name, {}).get(reading.case.key)
         step = reading.view.by_key(key)
@@ -112,5 +112,5 @@ def _share_given_passages(failure: Failure, key: str, name: str) -> float:
             given = whole_text(reading.case.inputs)
             items = [item for item in texts_in(value) if not mentions(given, item)]
             if items:
-                told.append(any(mentions(whole_text(step.output), item) for item in items))
-    return sum(told) / len(told) if told else 0.0
+                mentioned.append(any(mentions(whole_text(step.output), item) for item in items))
+    return sum(mentioned) / len(mentioned) if mentioned else 0.0

@@ -36,7 +36,7 @@ def unfinished(failure: Failure) -> Finding | None:
     """An agent that was still asking for tools when its loop ended."""
     if failure.view is None:
         return None
-    for step in failure.view.asking:
+    for step in failure.view.model_steps:
         last = step.calls[-1]
         if not last.tool_calls or (last.answer or "").strip() or (step.output and not _calls_only(step)):
             continue
@@ -86,33 +86,33 @@ def _function_of(failure: Failure, use: ToolUse) -> StepView | None:
     """The step that is the tool's own function: of its name, or the innermost that gave this result."""
     assert failure.view is not None
     by_name = [step for step in failure.view.steps if step.name.rpartition(".")[2] == use.name]
-    told = [step for step in failure.view.steps if not step.calls and step.output == use.result]
-    return next((step for step in (*by_name, *told) if not step.calls), None)
+    message = [step for step in failure.view.steps if not step.calls and step.output == use.result]
+    return next((step for step in (*by_name, *message) if not step.calls), None)
 
 
 def _raised(failure: Failure) -> Finding | None:
     """A plain function that a model asked for by its name, and that raised or reported a failure."""
     assert failure.view is not None
-    asked_for = {use.name for step in failure.view.asking for use in tool_uses(step.calls)}
+    asked_for = {use.name for step in failure.view.model_steps for use in tool_uses(step.calls)}
     for step in failure.view.steps:
         if step.calls or step.name.rpartition(".")[2] not in asked_for:
             continue
         if step.step.error:
-            kind, told = tool_error_of_exception(step.step.error), step.step.error
+            kind, message = tool_error_of_exception(step.step.error), step.step.error
         else:
             reported = tool_error_of(step.output)
             if reported is None:
                 continue
-            kind, told = reported, whole_text(step.output)
+            kind, message = reported, whole_text(step.output)
         if _succeeded_later(failure, step):
             continue
         return failure.finding(
             "tool",
-            step if kind in _OWN_DOING else failure.view.last_asking() or step,
-            f"the tool {step.key} failed ({kind}): {shown(told, 120)}",
+            step if kind in _OWN_DOING else failure.view.last_model_step() or step,
+            f"the tool {step.key} failed ({kind}): {shown(message, 120)}",
             confidence=0.75,
             level=_LEVELS[kind],
-            actual=told[:500],
+            actual=message[:500],
         )
     return None
 

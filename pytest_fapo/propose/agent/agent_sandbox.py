@@ -142,17 +142,17 @@ def _hide(hidden: list[str], kept: list[str]) -> None:
     _write("/proc/self/uid_map", f"{user} {user} 1")
     _write("/proc/self/gid_map", f"{group} {group} 1")
     _mount("none", "/", "", _REC | _PRIVATE)
-    places = {path: os.open(path, os.O_PATH) for path in kept if os.path.exists(path)}
+    descriptors = {path: os.open(path, os.O_PATH) for path in kept if os.path.exists(path)}
     covered = []
     for path in sorted(hidden, key=len):
         if os.path.isdir(path):
             _mount("none", path, "tmpfs", 0)
             covered.append(path)
-    for path in sorted(places, key=len):
+    for path in sorted(descriptors, key=len):
         if not os.path.exists(path):
-            _make_mount_point(path, places[path])
-            _mount(f"/proc/self/fd/{places[path]}", path, "", _BIND | _REC)
-        os.close(places[path])
+            _make_mount_point(path, descriptors[path])
+            _mount(f"/proc/self/fd/{descriptors[path]}", path, "", _BIND | _REC)
+        os.close(descriptors[path])
     for path in covered:
         _mount("none", path, "", _REMOUNT | _READ_ONLY)
 

@@ -145,7 +145,7 @@ MOST_TOOLS = 6
 
 MOST_LINES = 8
 
-_Thing = TypeVar("_Thing")
+_Entry = TypeVar("_Entry")
 
 _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a case would not fit otherwise
 
@@ -228,14 +228,14 @@ def render_problems(review: Review, candidate: Candidate) -> str:
     return "\n".join(found)
 
 
-def _fit(things: Sequence[_Thing], limit: int, render: Callable[[_Thing, int], str]) -> list[str]:
+def _fit(entries: Sequence[_Entry], limit: int, render: Callable[[_Entry, int], str]) -> list[str]:
     """As many as `limit` characters hold, in order; the first is shown in any case."""
     shown: list[str] = []
     left = limit
-    for thing in things:
-        text = render(thing, _ROOMY)
+    for entry in entries:
+        text = render(entry, _ROOMY)
         if len(text) > left:
-            text = render(thing, _TIGHT)
+            text = render(entry, _TIGHT)
         if len(text) > left and shown:
             break
         shown.append(shorten_middle(text, limit))
@@ -315,8 +315,8 @@ def _tools(trace: Trace, step: Step, size: int) -> list[str]:
     lines = []
     for use in trace.tools(step)[:MOST_TOOLS]:
         failed = f" (failed: {use.error})" if use.error else ""
-        given, told = value_line(use.arguments, size // 2), value_line(use.result, size // 2)
-        lines.append(f"tool {one_prompt_line(use.name)} was called with {given} and gave {told}{failed}")
+        given, result = value_line(use.arguments, size // 2), value_line(use.result, size // 2)
+        lines.append(f"tool {one_prompt_line(use.name)} was called with {given} and gave {result}{failed}")
     return lines
 
 

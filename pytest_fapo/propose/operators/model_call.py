@@ -157,7 +157,7 @@ class ModelCallReader:
         return None
 
     def _copied(self, request: ModelRequest) -> ModelCall | None:
-        made = ast.parse(request.asking("text"), mode="eval").body
+        made = ast.parse(request.request_source("text"), mode="eval").body
         lines = self._definitions(made)
         if lines is None:
             return None
@@ -228,13 +228,13 @@ class ModelCallReader:
 
     def _by_its_name(self, module: ProjectModule) -> ModelCall | None:
         """Read a call by the name of a neighbor that asks a model; for files that are not shown."""
-        asking = {
+        model_steps = {
             step.name.rpartition(".")[2]
             for case in self._target.evidence.cases
             for step in (case.trace.steps if case.trace is not None else [])
             if step.llm_calls
         }
-        for name in sorted(asking & {each.rpartition(".")[2] for each in module.functions}):
+        for name in sorted(model_steps & {each.rpartition(".")[2] for each in module.functions}):
             function = next(each for key, each in module.functions.items() if key.rpartition(".")[2] == name)
             for node in ast.walk(function):
                 if not isinstance(node, ast.Call) or not node.args or not self._reaches(node.func):

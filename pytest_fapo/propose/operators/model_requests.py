@@ -76,7 +76,7 @@ class ModelRequest:
         """The expression that gives the messages or the text."""
         return _entries(self.call, self.http).get(_TEXT_KEY[self.api])
 
-    def asking(self, text: str) -> str:
+    def request_source(self, text: str) -> str:
         """Source of the same request with one user message, that which the expression `text` gives."""
         messages = f"[{{'role': 'user', 'content': {text}}}]"
         given = messages if _TEXT_KEY[self.api] == "messages" else text

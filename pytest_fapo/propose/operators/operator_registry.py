@@ -76,8 +76,8 @@ def _schema(kind: type[Operator]) -> dict[str, Any]:
             continue
         entry = {key: value for key, value in given.items() if key not in _BOUNDS}
         if "minimum" in given and "maximum" in given:
-            told = entry.get("description", "")
-            entry["description"] = f"{told} From {given['minimum']} to {given['maximum']}.".strip()
+            description = entry.get("description", "")
+            entry["description"] = f"{description} From {given['minimum']} to {given['maximum']}.".strip()
         properties[name] = entry
     return {
         "type": "object",

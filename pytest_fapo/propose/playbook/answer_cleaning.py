@@ -132,10 +132,10 @@ class AnswerCleaning:
         found = []
         for seen in self._view.seen:
             output = seen.step.output if seen.step is not None else None
-            told = output.get(key) if isinstance(output, dict) else None
+            answer = output.get(key) if isinstance(output, dict) else None
             wanted = self._view.expected(seen, name)
-            if isinstance(told, str) and isinstance(wanted, str):
-                found.append(AnswerSample(told, _equal_to(wanted), bool(seen.targets)))
+            if isinstance(answer, str) and isinstance(wanted, str):
+                found.append(AnswerSample(answer, _equal_to(wanted), bool(seen.targets)))
         return found
 
     def _text(self, seen: StepCase) -> str:

@@ -23,7 +23,7 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
         fixes = frozenset(
             nodeid
             for seen in view.targets
-            if not any(same(label, view.told(seen, name)) for label in labels)
+            if not any(same(label, view.answer_of(seen, name)) for label in labels)
             for nodeid in seen.targets
         )
         title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Allowed answers"
@@ -57,9 +57,9 @@ def contract_labels(view: PromptEvidence, name: str) -> list[Any]:
 def _as_in_prompt(view: PromptEvidence, labels: list[Any]) -> list[Any]:
     """In the order in which the prompt names them, if it does."""
     text = normal(view.artifact.text)
-    places = {plain(label): text.find(normal(label)) for label in labels}
-    if all(place >= 0 for place in places.values()):
-        return sorted(labels, key=lambda label: places[plain(label)])
+    positions = {plain(label): text.find(normal(label)) for label in labels}
+    if all(place >= 0 for place in positions.values()):
+        return sorted(labels, key=lambda label: positions[plain(label)])
     return labels
 
 
@@ -96,11 +96,12 @@ def spelling(labels: list[Any]) -> str:
 
 def _hypothesis(view: PromptEvidence, name: str) -> str:
     example = next(
-        (told for seen in view.targets if isinstance(told := view.told(seen, name), str) and told), ""
+        (answer for seen in view.targets if isinstance(answer := view.answer_of(seen, name), str) and answer),
+        "",
     )
     wrong = f" such as {example.strip()[:40]!r}" if example and len(example) < 200 else ""
     embedded = any(
-        isinstance(told := view.told(seen, name), str) and mentions(told, view.expected(seen, name))
+        isinstance(answer := view.answer_of(seen, name), str) and mentions(answer, view.expected(seen, name))
         for seen in view.targets
     )
     why = "adds words or changes the spelling" if embedded else "is not told which answers are allowed"
@@ -149,8 +150,10 @@ def _object(seen: StepCase) -> dict[str, Any] | None:
 
 
 def _breaks(view: PromptEvidence, seen: StepCase, keys: list[str]) -> bool:
-    told = _object(seen)
-    return told is None or seen.json is None or not seen.json.clean or any(key not in told for key in keys)
+    answer = _object(seen)
+    return (
+        answer is None or seen.json is None or not seen.json.clean or any(key not in answer for key in keys)
+    )
 
 
 def _lines(view: PromptEvidence, keys: list[str], *, rich: bool) -> list[str]:
@@ -167,7 +170,7 @@ def _lines(view: PromptEvidence, keys: list[str], *, rich: bool) -> list[str]:
 
 def _kind(view: PromptEvidence, key: str, *, rich: bool) -> str:
     """Type and, in the rich variant, the allowed values of a key."""
-    name = next((name for name, told in view.field_keys.items() if told == key), "")
+    name = next((name for name, field_key in view.field_keys.items() if field_key == key), "")
     if name in view.fields.expected and name:
         values = list(view.fields.expected[name].values())
         labels = contract_labels(view, name) if rich else []
@@ -176,7 +179,7 @@ def _kind(view: PromptEvidence, key: str, *, rich: bool) -> str:
             return f"one of {listed(labels)}{null}"
     else:
         passing = [_object(seen) or {} for seen in view.seen if seen.passed and seen.json is not None]
-        values = [told[key] for told in passing if key in told]
+        values = [answer[key] for answer in passing if key in answer]
     types = {type(value).__name__ for value in values if value is not None}
     if types == {"int", "float"}:
         types = {"float"}

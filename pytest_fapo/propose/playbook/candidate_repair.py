@@ -30,15 +30,17 @@ def _without_lines(edit: Edit, problems: list[ReviewProblem]) -> Edit | None:
         if problem.address in ("", edit.address)
         for match in _QUOTED.finditer(problem.message)
     ]
-    told = {number - 1 for problem in problems if problem.address == edit.address for number in problem.lines}
-    if not quoted and not told:
+    named = {
+        number - 1 for problem in problems if problem.address == edit.address for number in problem.lines
+    }
+    if not quoted and not named:
         return None
     lines = edit.after.splitlines(keepends=True)
     added = added_lines(edit)
     bad = {
         number
         for number in added
-        if number in told or any(normal(text) in normal(lines[number]) for text in quoted)
+        if number in named or any(normal(text) in normal(lines[number]) for text in quoted)
     }
     rules = {number for number in added if re.match(r"\s*[-*•] ", lines[number])}
     if not bad or not rules - bad:
@@ -133,8 +135,8 @@ def _subject(rule: str) -> str:
 
 
 def _terms(rule: str) -> list[str]:
-    told = rule.partition(":")[2] or rule
-    return [term.strip() for term in re.split(r",| or |\"|;", told) if 2 < len(term.strip()) <= 40]
+    listed = rule.partition(":")[2] or rule
+    return [term.strip() for term in re.split(r",| or |\"|;", listed) if 2 < len(term.strip()) <= 40]
 
 
 def _terms_in(rule: str, given: str) -> list[str]:

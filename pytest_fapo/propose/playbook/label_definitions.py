@@ -116,34 +116,34 @@ def known_words(lines: Sequence[str]) -> dict[str, list[str]]:
 
 
 def definition_lines(
-    sorting: LabelledTexts, terms: dict[str, list[Term]], *, only: Sequence[str] = ()
+    texts_by_label: LabelledTexts, terms: dict[str, list[Term]], *, only: Sequence[str] = ()
 ) -> list[str]:
     """One line per label; empty where the texts teach too little.
 
     Args:
-        sorting: the labelled texts.
+        texts_by_label: the labelled texts.
         terms: the words for each label.
         only: define these labels and leave the others to the model.
     """
-    taught = [label for label in sorting.cases if terms.get(label) and (not only or label in only)]
-    if len(taught) < (1 if sorting.default or only else 2):
+    taught = [label for label in texts_by_label.cases if terms.get(label) and (not only or label in only)]
+    if len(taught) < (1 if texts_by_label.default or only else 2):
         return []
     lines = []
     for label in taught:
         words = ", ".join(term.surface for term in terms[label])
-        lines.append(f"{label}: the {sorting.view.noun} {LIKENESS} {words}.")
+        lines.append(f"{label}: the {texts_by_label.view.noun} {LIKENESS} {words}.")
     if only:
         return lines
-    lines += priority_lines(sorting, terms)
-    if sorting.default:
-        lines.append(f"{sorting.default}: everything else; choose it when none of the above fits.")
+    lines += priority_lines(texts_by_label, terms)
+    if texts_by_label.default:
+        lines.append(f"{texts_by_label.default}: everything else; choose it when none of the above fits.")
     return lines
 
 
-def priority_lines(sorting: LabelledTexts, terms: dict[str, list[Term]], limit: int = 5) -> list[str]:
+def priority_lines(texts_by_label: LabelledTexts, terms: dict[str, list[Term]], limit: int = 5) -> list[str]:
     """Return which label wins if terms of two occur together, as far as the cases agree."""
     wins: Counter[tuple[str, str]] = Counter()
-    for label, documents in sorting.lexicon.documents.items():
+    for label, documents in texts_by_label.lexicon.documents.items():
         for document in documents:
             hits = {other: sum(term.stem in document for term in chosen) for other, chosen in terms.items()}
             own = hits.get(label, 0)
@@ -160,20 +160,24 @@ def priority_lines(sorting: LabelledTexts, terms: dict[str, list[Term]], limit: 
     ]
 
 
-def contrast_lines(sorting: LabelledTexts, pairs: Sequence[tuple[str, str]], limit: int = 4) -> list[str]:
+def contrast_lines(
+    texts_by_label: LabelledTexts, pairs: Sequence[tuple[str, str]], limit: int = 4
+) -> list[str]:
     """Return the terms that speak for one label rather than the one that it was mistaken for."""
-    texts = sorting.view.main_texts()
+    texts = texts_by_label.view.main_texts()
     lines = []
     for right, wrong in pairs[:limit]:
-        if right not in sorting.cases or wrong not in sorting.cases:
+        if right not in texts_by_label.cases or wrong not in texts_by_label.cases:
             continue
-        both = {label: [texts[seen.case.key] for seen in sorting.cases[label]] for label in (right, wrong)}
-        urgent = [bool(seen.targets) for seen in sorting.cases[right]]
+        both = {
+            label: [texts[seen.case.key] for seen in texts_by_label.cases[label]] for label in (right, wrong)
+        }
+        urgent = [bool(seen.targets) for seen in texts_by_label.cases[right]]
         chosen = Lexicon(both).cover(right, 5, urgent=urgent)
         if len(chosen) >= 2:
             words = ", ".join(term.surface for term in chosen)
             lines.append(
-                f"Choose {right} rather than {wrong} when the {sorting.view.noun} {LIKENESS} {words}."
+                f"Choose {right} rather than {wrong} when the {texts_by_label.view.noun} {LIKENESS} {words}."
             )
     return lines
 
@@ -239,17 +243,17 @@ def _variants(
         label for label, _ in Counter(plain(view.expected(seen, name)) for seen in confused).most_common()
     ]
     known = known_words(view.document.section_lines(title))
-    sorting = LabelledTexts(view, name, labels, known)
-    terms = sorting.terms(MORE if known else MIDDLING)
-    plainly = definition_lines(sorting, terms)
-    contrasts = contrast_lines(sorting, pairs)
+    texts_by_label = LabelledTexts(view, name, labels, known)
+    terms = texts_by_label.terms(MORE if known else MIDDLING)
+    plainly = definition_lines(texts_by_label, terms)
+    contrasts = contrast_lines(texts_by_label, pairs)
     yield plainly
     yield [*plainly, *contrasts] if contrasts else []
     for label in missed[:SINGLE]:
-        yield definition_lines(sorting, terms, only=[label, *known])
-    yield definition_lines(sorting, sorting.terms(MIDDLING, least=1), only=[*missed, *known])
+        yield definition_lines(texts_by_label, terms, only=[label, *known])
+    yield definition_lines(texts_by_label, texts_by_label.terms(MIDDLING, least=1), only=[*missed, *known])
     yield contrasts if not known else []
-    yield definition_lines(sorting, sorting.terms(2 * MORE if known else RICH))
+    yield definition_lines(texts_by_label, texts_by_label.terms(2 * MORE if known else RICH))
     terse = LabelledTexts(view, name, labels)
     yield definition_lines(terse, terse.terms(TERSE))
 
@@ -261,7 +265,7 @@ def _pairs(view: PromptEvidence, name: str, confused: Sequence[StepCase]) -> lis
 
 
 def _pair(view: PromptEvidence, name: str, seen: StepCase) -> tuple[str, str]:
-    return plain(view.expected(seen, name)), plain(view.told(seen, name)).strip()
+    return plain(view.expected(seen, name)), plain(view.answer_of(seen, name)).strip()
 
 
 def _is_identifier(label: Any) -> bool:
@@ -269,8 +273,8 @@ def _is_identifier(label: Any) -> bool:
 
 
 def _confused(view: PromptEvidence, seen: StepCase, name: str, labels: Sequence[Any]) -> bool:
-    told, expected = view.told(seen, name), view.expected(seen, name)
-    return not alike(expected, told) and any(alike(label, told) for label in labels)
+    answer, expected = view.answer_of(seen, name), view.expected(seen, name)
+    return not alike(expected, answer) and any(alike(label, answer) for label in labels)
 
 
 def _article(caption: str) -> str:

@@ -36,7 +36,7 @@ class Feature:
     """One value per case."""
 
     kind: FeatureKind
-    words: str
+    name_in_rules: str
     """The name in rules: `the category`, `the amount`, `the order number`."""
     values: tuple[Any, ...]
     """Texts for choices, floats or None for numbers, booleans (is it there?) for presence."""
@@ -50,13 +50,13 @@ def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> l
         closed = view.fields.closed_set(other)
         if not closed or len(closed) > MOST_CHOICES or not _comes_before(view, other, name):
             continue
-        words = (
+        name_in_rules = (
             view.caption(other)
             if other in view.field_keys
             else f"the {other.rpartition('.')[2].replace('_', ' ')}"
         )
         values = tuple(plain(view.expected(seen, other)) for seen in rows)
-        found.append(Feature("choice", words, values))
+        found.append(Feature("choice", name_in_rules, values))
         taken.add(normal(other.rpartition(".")[2]))
     for variable in view.variables:
         if normal(variable) in taken:
@@ -79,18 +79,18 @@ def _comes_before(view: PromptEvidence, other: str, name: str) -> bool:
 
 def _given(view: PromptEvidence, variable: str, rows: Sequence[StepCase]) -> Iterator[Feature]:
     values = [view.given(seen).get(variable) for seen in rows]
-    words = f"the {view.called(variable)}"
+    name_in_rules = f"the {view.called(variable)}"
     missing = [is_blank(value) for value in values]
     if 2 <= sum(missing) <= len(rows) - 2:
-        yield Feature("presence", words, tuple(not gone for gone in missing))
+        yield Feature("presence", name_in_rules, tuple(not gone for gone in missing))
     numbers = [to_number(value) for value in values]
     if sum(number is not None for number in numbers) >= 0.8 * len(rows):
-        yield Feature("number", words, tuple(numbers))
+        yield Feature("number", name_in_rules, tuple(numbers))
         return
     texts = [plain(value) for value in values]
     counts = Counter(texts)
     if 2 <= len(counts) <= MOST_CHOICES and len(counts) * 2 <= len(rows) and max(map(len, texts)) <= 40:
-        yield Feature("choice", words, tuple(texts))
+        yield Feature("choice", name_in_rules, tuple(texts))
 
 
 def _numbers_in_text(view: PromptEvidence, rows: Sequence[StepCase]) -> Iterator[Feature]:
@@ -238,12 +238,16 @@ def _splits(feature: Feature, targets: Sequence[str], rows: list[int]) -> list[R
     if feature.kind == "choice":
         split = RuleSplit(feature)
         for row in rows:
-            split.parts.setdefault(f"{feature.words} is {feature.values[row]}", []).append(row)
+            split.parts.setdefault(f"{feature.name_in_rules} is {feature.values[row]}", []).append(row)
         return [split] if len(split.parts) >= 2 else []
     if feature.kind == "presence":
         split = RuleSplit(feature)
         for row in rows:
-            condition = f"{feature.words} is given" if feature.values[row] else f"{feature.words} is missing"
+            condition = (
+                f"{feature.name_in_rules} is given"
+                if feature.values[row]
+                else f"{feature.name_in_rules} is missing"
+            )
             split.parts.setdefault(condition, []).append(row)
         return [split] if len(split.parts) == 2 else []
     return _thresholds(feature, targets, rows)
@@ -261,11 +265,14 @@ def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> li
             continue
         limit = round_between(low, high)
         split = RuleSplit(feature, odd=len(limit.strip("0.")))
-        above, below = f"{feature.words} is more than {limit}", f"{feature.words} is {limit} or less"
+        above, below = (
+            f"{feature.name_in_rules} is more than {limit}",
+            f"{feature.name_in_rules} is {limit} or less",
+        )
         split.parts[above] = [row for value, row in known if value > float(limit)]
         split.parts[below] = [row for value, row in known if value <= float(limit)]
         if without:
-            split.parts[f"{feature.words} is not given"] = without
+            split.parts[f"{feature.name_in_rules} is not given"] = without
         found.append(split)
     return found
 
@@ -314,7 +321,7 @@ def choosing(view: PromptEvidence) -> Iterator[Advice]:
             fixes = frozenset(
                 nodeid
                 for seen in view.targets
-                if not same(view.expected(seen, name), view.told(seen, name))
+                if not same(view.expected(seen, name), view.answer_of(seen, name))
                 and any(rule.value == plain(view.expected(seen, name)) for rule in rules)
                 for nodeid in seen.targets
             )

@@ -110,7 +110,7 @@ class _OperatorChooser:
             yield operator, "The right answer is in what was said; code can put its form right."
 
     def retry(self) -> Iterator[Plan]:
-        failures = self._told_failures()
+        failures = self._failure_openings()
         if failures:
             yield (
                 RetryOnInvalid(failures=failures),
@@ -125,7 +125,7 @@ class _OperatorChooser:
             "Now and then the answer cannot be used; asked again, the model gives one that can.",
         )
 
-    def _told_failures(self) -> list[str]:
+    def _failure_openings(self) -> list[str]:
         """Return the beginnings of results that report a failure: one word in all failing cases, in no
         passing one.
         """
@@ -134,8 +134,8 @@ class _OperatorChooser:
             output = seen.step.output if seen.step is not None else None
             if isinstance(output, str):
                 begins[seen.passed].add(_FIRST_WORD.split(output.strip())[0])
-        told = begins[False] - begins[True]
-        return sorted(word for word in told if _FAILURE.fullmatch(word))
+        openings = begins[False] - begins[True]
+        return sorted(word for word in openings if _FAILURE.fullmatch(word))
 
     def vote(self) -> Iterator[Plan]:
         if self._asks and _varies(self._target):
@@ -247,7 +247,7 @@ class _OperatorChooser:
     def _tools(self) -> list[str]:
         """Functions of the module that take one text and ask no model."""
         module = ProjectSources.of(self._evidence).module(self._target.artifact.path)
-        asking = {
+        model_steps = {
             step.name
             for case in self._evidence.cases
             for step in (case.trace.steps if case.trace is not None else [])
@@ -257,7 +257,7 @@ class _OperatorChooser:
         for name, node in module.functions.items() if module is not None else ():
             arguments = [*node.args.posonlyargs, *node.args.args]
             textual = len(arguments) == 1 and _written(arguments[0].annotation) in ("str", "")
-            if "." not in name and name[:1] != "_" and textual and name not in asking:
+            if "." not in name and name[:1] != "_" and textual and name not in model_steps:
                 found.append(name)
         return [name for name in found if name != self._target.name][:4]
 

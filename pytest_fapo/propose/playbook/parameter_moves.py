@@ -253,11 +253,11 @@ def _candidate(evidence: Evidence, move: ParameterMove, value: Any, number: int)
     if move.kind == "other":
         technique = f"parameter {name}"
     after = json.dumps(value, ensure_ascii=False)
-    told = why.format(before=move.artifact.text.strip(), after=after, name=name)
+    sentence = why.format(before=move.artifact.text.strip(), after=after, name=name)
     return Candidate(
         parent=evidence.parent,
         edits=[Edit(address=move.artifact.address, before=move.artifact.text, after=after)],
-        hypothesis=f"{told[:1].upper()}{told[1:]} ({name}).",
+        hypothesis=f"{sentence[:1].upper()}{sentence[1:]} ({name}).",
         proposer="playbook",
         technique=technique if number == 0 else f"{technique} (variant {number + 1})",
         level="param",

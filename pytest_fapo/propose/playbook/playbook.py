@@ -91,11 +91,11 @@ def renaming(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]
             text = re.sub(rf"(?<!\w){re.escape(wrong)}(?!\w)", right, text)
         if text == artifact.text or history.inert(artifact.address):
             continue
-        told = ", ".join(f"{wrong} is {right}" for wrong, right in names.items())
+        pairs = ", ".join(f"{wrong} is {right}" for wrong, right in names.items())
         yield Candidate(
             parent=evidence.parent,
             edits=[Edit(address=artifact.address, before=artifact.text, after=text)],
-            hypothesis=f"The prompt calls a tool by a name that it does not have: {told}.",
+            hypothesis=f"The prompt calls a tool by a name that it does not have: {pairs}.",
             proposer="playbook",
             technique="tool names corrected",
             level="prompt",

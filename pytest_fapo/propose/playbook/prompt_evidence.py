@@ -184,8 +184,10 @@ class PromptEvidence:
 
     def decided_at(self, name: str) -> float:
         """The place in the pipeline where a model first gives a field."""
-        asking = {step.key for reading in self.fields.readings for step in reading.view.asking}
-        orders = [carrier.order for carrier in self.fields.carriers.get(name, []) if carrier.step in asking]
+        model_steps = {step.key for reading in self.fields.readings for step in reading.view.model_steps}
+        orders = [
+            carrier.order for carrier in self.fields.carriers.get(name, []) if carrier.step in model_steps
+        ]
         return min(orders, default=float("inf"))
 
     @cached_property
@@ -203,7 +205,7 @@ class PromptEvidence:
             )
         return keys
 
-    def told(self, seen: StepCase, name: str) -> Any:
+    def answer_of(self, seen: StepCase, name: str) -> Any:
         """Return the step's answer for an expected field; None if it cannot be read."""
         if seen.json is not None and isinstance(seen.json.value, dict):
             found = dict(leaves(seen.json.value))

@@ -149,27 +149,27 @@ def _when(view: PromptEvidence, ids: set[str]) -> list[str]:
 
 def _fact_lines(view: PromptEvidence, demands: list[Demand]) -> list[str]:
     """Phrases that stand in what the step was given to read."""
-    told: list[Demand] = []
+    seen: list[Demand] = []
     from_input: list[Demand] = []
     for demand in demands:
         step = demand.seen.step
         if mentions(view.text(demand.seen), demand.phrase):
             from_input.append(demand)
         elif step is not None and mentions(step.messages_text, demand.phrase):
-            told.append(demand)
+            seen.append(demand)
     lines: list[str] = []
-    named = _identifiers(told)
+    named = _identifiers(seen)
     if named:
         made_of = identifier([demand.phrase for demand in named])
         lines.append(
             f"Name the identifier ({made_of}) of the text that the answer rests on, as it stands there."
         )
-        told = [demand for demand in told if demand not in named]
+        seen = [demand for demand in seen if demand not in named]
     if len(from_input) >= 2:
         lines.append(f"Repeat {_kind(from_input)} from the {view.noun} exactly as the {view.noun} gives it.")
-    if len(told) >= 2:
+    if len(seen) >= 2:
         lines.append(
-            f"State {_kind(told)} that the answer rests on, word for word as in the text that you were given."
+            f"State {_kind(seen)} that the answer rests on, word for word as in the text that you were given."
         )
     return lines
 

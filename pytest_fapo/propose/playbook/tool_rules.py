@@ -99,15 +99,15 @@ def offered_tools(view: PromptEvidence) -> list[str]:
 
 def _argument_lines(tool: str, refused: list[ToolUse], taken: list[ToolUse]) -> Iterator[str]:
     """Of the arguments whose refused values differ in form from those taken; else the tool's own words."""
-    told = False
+    added = False
     for name in dict.fromkeys(key for use in refused for key in _arguments(use)):
         right = [value for use in taken if isinstance(value := _arguments(use).get(name), str)]
         wrong = [value for use in refused if isinstance(value := _arguments(use).get(name), str)]
         form = _form(right)
         if form and wrong and not any(_form([*right, value]) for value in wrong):
-            told = True
+            added = True
             yield f'Give the argument "{name}" of the tool {tool} as {form}.'
-    if not told:
+    if not added:
         messages = [str(use.result) for use in refused]
         wanted = {match.group(1).strip() for text in messages if (match := _EXPECTED.search(text))}
         if len(wanted) == 1:

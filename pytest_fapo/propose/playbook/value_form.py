@@ -154,14 +154,14 @@ def _day_first(view: PromptEvidence) -> list[str]:
                 "day": f"{year}-{int(b):02d}-{int(a):02d}",
                 "month": f"{year}-{int(a):02d}-{int(b):02d}",
             }
-            told = [first for first, date in readings.items() if date in expected]
-            if len(told) == 1:
-                found[sign].add(told[0])
+            matching = [first for first, date in readings.items() if date in expected]
+            if len(matching) == 1:
+                found[sign].add(matching[0])
                 seen_dates[sign] += 1
     return [
-        f"In dates such as 03{sign}04 the {min(told)} comes first."
-        for sign, told in found.items()
-        if len(told) == 1 and seen_dates[sign] >= 2
+        f"In dates such as 03{sign}04 the {min(firsts)} comes first."
+        for sign, firsts in found.items()
+        if len(firsts) == 1 and seen_dates[sign] >= 2
     ]
 
 
@@ -247,10 +247,10 @@ def _none_lines(view: PromptEvidence, name: str, subject: str, values: list[Any]
     written = (
         "null (not a string, not an invented value)" if none is None else f'"{none}"' if none else "empty"
     )
-    return [f"If the {view.noun} gives no {_thing(view, name)}, {_lower(subject)} is {written}."]
+    return [f"If the {view.noun} gives no {_value_name(view, name)}, {_lower(subject)} is {written}."]
 
 
-def _thing(view: PromptEvidence, name: str) -> str:
+def _value_name(view: PromptEvidence, name: str) -> str:
     """Return the name of a missing value: as the prompt introduces it, else the field's name."""
     last = name.rpartition(".")[2]
     return view.called(last) if last else "answer"
@@ -261,11 +261,11 @@ def _lower(subject: str) -> str:
 
 
 def _form_only(view: PromptEvidence, seen: StepCase, name: str) -> bool:
-    told, expected = view.told(seen, name), view.expected(seen, name)
-    if same(expected, told):
+    answer, expected = view.answer_of(seen, name), view.expected(seen, name)
+    if same(expected, answer):
         return False
     if is_blank(expected):
         return True
-    if alike(expected, told) or (isinstance(told, str) and mentions(told, expected)):
+    if alike(expected, answer) or (isinstance(answer, str) and mentions(answer, expected)):
         return True
-    return isinstance(told, str) and isinstance(expected, (int, float)) and to_number(told) == expected
+    return isinstance(answer, str) and isinstance(expected, (int, float)) and to_number(answer) == expected

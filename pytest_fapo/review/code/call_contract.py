@@ -255,13 +255,13 @@ def _positional(function: Function) -> list[str]:
 
 
 def _returns(before: FunctionSource, after: FunctionSource) -> Iterator[str]:
-    if not _gives(before):
+    if not _returns_value(before):
         return
-    if not _gives(after):
+    if not _returns_value(after):
         yield "no longer returns anything"
     elif not falls_through(before.function.body) and falls_through(after.function.body):
         yield "may end without a return, where it always returned before"
 
 
-def _gives(source: FunctionSource) -> bool:
+def _returns_value(source: FunctionSource) -> bool:
     return any(isinstance(node, ast.Return) and node.value is not None for node in source.own_nodes)

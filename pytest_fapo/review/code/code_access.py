@@ -108,13 +108,13 @@ _READERS = frozenset(
 def misused_prompts(source: FunctionSource, around: Around) -> Iterator[str]:
     """Prompts that the code itself reads: split, searched or compared, as if they were tables."""
     for node in ast.walk(source.tree):
-        if _gives_prompt(node, source, around):
+        if _reads_prompt(node, source, around):
             for use in _uses(node, source):
                 if _misuses(use, source):
                     yield f"line {getattr(use, 'lineno', 0)}: the code takes a prompt apart"
 
 
-def _gives_prompt(node: ast.AST, source: FunctionSource, around: Around) -> bool:
+def _reads_prompt(node: ast.AST, source: FunctionSource, around: Around) -> bool:
     if isinstance(node, ast.Call):
         if _path_read(node) is not None:
             return True

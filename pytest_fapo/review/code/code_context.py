@@ -21,7 +21,7 @@ from pytest_fapo.review.code.allowed_names import (
 )
 from pytest_fapo.review.code.proposed_function import FunctionSource, NameScopes
 
-_ASKING = re.compile(r"(^|_)(ask|complete|completion|chat|llm|generate|invoke|model|respond|infer)($|_)")
+_MODEL_NAMES = re.compile(r"(^|_)(ask|complete|completion|chat|llm|generate|invoke|model|respond|infer)($|_)")
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,10 @@ class CodeModule:
         return isinstance(node, ast.Name) and node.id not in self.known and not hasattr(builtins, node.id)
 
     @cached_property
-    def asking(self) -> frozenset[str]:
+    def model_functions(self) -> frozenset[str]:
         """Functions at the top level that ask a model, by themselves or by each other."""
         found = {name for name, node in self.functions.items() if _sends(node)}
-        found |= {name for name in self.imports if _ASKING.search(name)}
+        found |= {name for name in self.imports if _MODEL_NAMES.search(name)}
         while more := {
             name for name, node in self.functions.items() if name not in found and _calls(node) & found
         }:

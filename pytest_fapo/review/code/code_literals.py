@@ -71,7 +71,7 @@ class Inputs:
         """True if a helper of the file asks a model, by itself or by other helpers."""
         if self._scopes.bindings(func) is not None or func.id in self._around.created:
             return False
-        return func.id in self._around.module.asking
+        return func.id in self._around.module.model_functions
 
 
 SHORT = 6

@@ -267,11 +267,11 @@ def _undefined(change: CodeChange) -> Iterator[CodeProblem]:
 def _access(change: CodeChange) -> Iterator[CodeProblem]:
     known = {use.key for source in change.earlier for use in _of(source, change).uses}
     known |= {use.key for use in _of_file(change).uses if use.risk in _SHARED}
-    told_already: set[tuple[str, int]] = set()
+    reported: set[tuple[str, int]] = set()
     for use in _of(change.after, change).uses:
         place = (use.said.rpartition(".")[2], use.line)
-        if use.key not in known and place not in told_already:
-            told_already.add(place)
+        if use.key not in known and place not in reported:
+            reported.add(place)
             message = f"line {use.line}: uses {use.said}, which it did not before ({use.risk}); do without it"
             yield CodeProblem("access", message)
 

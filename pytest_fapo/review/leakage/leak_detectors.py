@@ -73,9 +73,9 @@ def copied_text(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
                 or _squeezed(added, corpus, field)
             )
             if run:
-                what = "characters" if is_spaceless(run[0]) else "words"
-                told = f"{len(run)} {what} of its {field.role} {quote(run)}"
-                yield LeakHit(field.case, told, added.line_of(run))
+                unit = "characters" if is_spaceless(run[0]) else "words"
+                what = f"{len(run)} {unit} of its {field.role} {quote(run)}"
+                yield LeakHit(field.case, what, added.line_of(run))
 
 
 def _run(added: AddedText, corpus: CaseCorpus, words: Words, size: int, *, content: bool) -> Words:
@@ -135,8 +135,8 @@ def reworded(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
             both = segment & wanted
             close = len(both) >= 0.75 * len(wanted) and len(both) >= 0.4 * len(segment)
             if close and len(both) >= CONTENT_RUN and len(both & known_rare - added.known_words) >= 2:
-                told = f"its input in other words, {quote(tuple(sorted(both)))}"
-                yield LeakHit(field.case, told, added.line_of(tuple(sorted(both & known_rare))[:1]))
+                what = f"its input in other words, {quote(tuple(sorted(both)))}"
+                yield LeakHit(field.case, what, added.line_of(tuple(sorted(both & known_rare))[:1]))
                 break
 
 
@@ -158,8 +158,8 @@ def scattered_copies(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
             if weight < max(PIECES, 0.4 * total) or rare[number] < RARE_PIECES:
                 continue
             if weight >= SAME_PIECES * sum(corpus.parts[number].values()):
-                told = "most of its input, with other endings or other compounds"
-                yield LeakHit(corpus.cases[number], told, added.line_of(words_of(segment)))
+                what = "most of its input, with other endings or other compounds"
+                yield LeakHit(corpus.cases[number], what, added.line_of(words_of(segment)))
 
 
 def quotations(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
@@ -169,8 +169,8 @@ def quotations(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
             continue
         fields = [field for field in corpus.inputs if contains(field.words, words)]
         if 0 < len({id(field.case) for field in fields}) <= 2:
-            told, line = f"quoted words of its input {quote(words)}", added.line_of(words)
-            yield from (LeakHit(field.case, told, line) for field in fields)
+            what, line = f"quoted words of its input {quote(words)}", added.line_of(words)
+            yield from (LeakHit(field.case, what, line) for field in fields)
 
 
 class _Detector(NamedTuple):
@@ -211,17 +211,17 @@ class Leak(NamedTuple):
 
 
 def leaks(added: AddedText, corpus: CaseCorpus, quotable: Set[int] = frozenset()) -> Iterator[Leak]:
-    """One message per detector that finds something; a case is told once, by the first that finds it.
+    """One message per detector that finds something; a case is reported once, by the first that finds it.
 
     Args:
         added: what is new.
         corpus: the cases.
         quotable: `id()` of the cases that may be quoted.
     """
-    told: set[int] = set(quotable)
+    reported: set[int] = set(quotable)
     for detector in DETECTORS:
-        hits = [hit for hit in detector.find(added, corpus) if id(hit.case) not in told]
-        told.update(id(hit.case) for hit in hits)
+        hits = [hit for hit in detector.find(added, corpus) if id(hit.case) not in reported]
+        reported.update(id(hit.case) for hit in hits)
         lines = sorted({hit.line for hit in hits} - {0})
         yield from (Leak(message, lines) for message in sentences(hits, detector.action, detector.remedy))
 

@@ -67,8 +67,8 @@ def identifiers(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
                 and added.has(words_of(token))
                 and _in_few_inputs(corpus, words_of(token))
             ):
-                told = f"{token.strip('.')!r} of its {field.role}"
-                yield LeakHit(field.case, told, added.line_of(words_of(token)))
+                what = f"{token.strip('.')!r} of its {field.role}"
+                yield LeakHit(field.case, what, added.line_of(words_of(token)))
                 break
 
 
@@ -113,7 +113,7 @@ def tables(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
         lines += any(len(left) == 1 and left[0].isdigit() for left, _ in pairs)
         for left, right in pairs:
             number = by_id.get(tuple(word for word in left if word not in ("case", "id", "item")))
-            if number is not None and _gives(right, corpus.answers[number]):
+            if number is not None and _is_answer(right, corpus.answers[number]):
                 line = added.line_of(words_of(segment))
                 numbered.append(LeakHit(corpus.cases[number], "an entry for its id", line))
             entries += _by_input(left, right, added, corpus)
@@ -140,12 +140,12 @@ def _by_input(left: Words, right: Words, added: AddedText, corpus: CaseCorpus) -
     holders = set.intersection(*(corpus.cases_with.get(word, set()) for word in clue))
     for number in holders:
         own = {word for answer in corpus.answers[number] for word in answer}
-        if len({*clue} - own) >= 2 and {*rare} - own and _gives(right, corpus.answers[number]):
+        if len({*clue} - own) >= 2 and {*rare} - own and _is_answer(right, corpus.answers[number]):
             what = f"an entry made of its input {quote(tuple(clue))}"
             yield LeakHit(corpus.cases[number], what, added.line_of((*left, *right)))
 
 
-def _gives(right: Words, answers: list[Words]) -> bool:
+def _is_answer(right: Words, answers: list[Words]) -> bool:
     """True if an answer stands at the beginning of `right`, up to three words in."""
     return any(right[place : place + len(answer)] == answer for answer in answers for place in range(4))
 
@@ -178,8 +178,8 @@ def single_entries(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
     for segment in added.segments:
         words = words_of(segment)
         clue = {word for word in content_of(words) if word not in TRIGGERS and word not in corpus.keys}
-        told = _known_by_particulars(clue, names, added, corpus) or _described(clue, corpus)
-        for number in sorted(told):
+        known = _known_by_particulars(clue, names, added, corpus) or _described(clue, corpus)
+        for number in sorted(known):
             if any(contains(words, answer) for answer in corpus.answers[number]):
                 what = f"a line made of its input {quote(tuple(sorted(clue)))}"
                 yield LeakHit(corpus.cases[number], what, added.line_of(words))
@@ -187,13 +187,13 @@ def single_entries(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
 
 def _known_by_particulars(clue: set[str], names: set[str], added: AddedText, corpus: CaseCorpus) -> set[int]:
     """Cases that all particulars of the line belong to, numbers read from the left or from the right."""
-    told: set[int] = set()
+    known: set[int] = set()
     for read in (lambda word: word, _backwards):
         readings = {read(word) for word in clue if word not in added.known_words}
         rare = {word for word in readings if len(word) >= _SHORTEST and _in_few_cases(word, corpus)}
         holders = set.intersection(*(corpus.cases_with[word] for word in rare)) if rare else set()
-        told.update(number for number in holders if _is_of(number, clue, rare, names, corpus))
-    return told
+        known.update(number for number in holders if _is_of(number, clue, rare, names, corpus))
+    return known
 
 
 def _in_few_cases(word: str, corpus: CaseCorpus) -> bool:

@@ -60,10 +60,10 @@ def candidate_packs(data: ReportData, rows: Sequence[CaseRow], *, budget: int) -
         rows: all cases; effects refer to them by number.
         budget: characters that all packs may have together; outputs are cut shorter until they fit.
     """
-    places = {nodeid: (row.number, pair.name) for row in rows for nodeid, pair in row.tests.items()}
+    positions = {nodeid: (row.number, pair.name) for row in rows for nodeid, pair in row.tests.items()}
     packs: list[str] = []
     for limit in _DETAIL_LIMITS:
-        packs = [packed(_detail(tried, places, limit)) for tried in data.attempts]
+        packs = [packed(_detail(tried, positions, limit)) for tried in data.attempts]
         if sum(map(len, packs)) <= budget:
             break
     return packs
@@ -111,7 +111,7 @@ def _entry(tried: TriedCandidate, causes: Mapping[tuple[str, str], str]) -> dict
     }
 
 
-def _detail(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit: int) -> dict[str, Any]:
+def _detail(tried: TriedCandidate, positions: Mapping[str, tuple[int, str]], limit: int) -> dict[str, Any]:
     attempt = tried.attempt
     candidate, verdict = attempt.candidate, attempt.verdict
     return {
@@ -143,11 +143,11 @@ def _detail(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit:
         "p": verdict.p_value,
         "hidden": verdict.broken_hidden,
         "inert": verdict.inert,
-        "effects": _effects(tried, places, limit),
+        "effects": _effects(tried, positions, limit),
     }
 
 
-def _effects(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit: int) -> list[list[Any]]:
+def _effects(tried: TriedCandidate, positions: Mapping[str, tuple[int, str]], limit: int) -> list[list[Any]]:
     """Kind, case, test, output and explanation of each item on which the candidate had an effect."""
     known = {effect.nodeid: effect for effect in tried.effects}
     verdict = tried.attempt.verdict
@@ -159,11 +159,11 @@ def _effects(tried: TriedCandidate, places: Mapping[str, tuple[int, str]], limit
     found = []
     listed: set[int] = set()
     for nodeid in sorted(kinds, key=lambda nodeid: order.index(kinds[nodeid])):
-        number = places.get(nodeid, (-1, ""))[0]
+        number = positions.get(nodeid, (-1, ""))[0]
         if kinds[nodeid] == "changed" and number in listed:
             continue  # its output is shown already
         listed.add(number)
-        found.append(_effect_entry(nodeid, kinds[nodeid], known.get(nodeid), places, limit))
+        found.append(_effect_entry(nodeid, kinds[nodeid], known.get(nodeid), positions, limit))
     return found
 
 
@@ -171,10 +171,10 @@ def _effect_entry(
     nodeid: str,
     kind: str,
     effect: CaseEffect | None,
-    places: Mapping[str, tuple[int, str]],
+    positions: Mapping[str, tuple[int, str]],
     limit: int,
 ) -> list[Any]:
-    number, test = places.get(nodeid, (-1, nodeid))
+    number, test = positions.get(nodeid, (-1, nodeid))
     test = clipped_text(test, NAME)
     if effect is None or not limit:
         return [kind, number, test, "", ""]

@@ -81,8 +81,8 @@ class CaseRow:
 
     def labels(self, read: Callable[[Case], JsonValue]) -> JsonValue:
         """Return what the tests' sources say of the case; by test where they say different things."""
-        told = {pair.name: read(pair.case) for pair in self.tests.values() if pair.case is not None}
-        said = {name: value for name, value in told.items() if value not in (None, {})}
+        values = {pair.name: read(pair.case) for pair in self.tests.values() if pair.case is not None}
+        said = {name: value for name, value in values.items() if value not in (None, {})}
         if len({canonical_json(value) for value in said.values()}) > 1:
             return dict(said)
         return next(iter(said.values()), read(self.case))
@@ -107,10 +107,10 @@ def result_of(items: list[ItemResult]) -> str:
     """`passed`, `failed`, `skipped`, with repeats that differ `2 of 3`; empty where it was not run."""
     if not items:
         return ""
-    words = [_SHORT.get(item.outcome, "skipped") for item in items]
-    if len(set(words)) == 1:
-        return words[0]
-    counted = [word for word in words if word != "skipped"]
+    results = [_SHORT.get(item.outcome, "skipped") for item in items]
+    if len(set(results)) == 1:
+        return results[0]
+    counted = [word for word in results if word != "skipped"]
     passed = sum(word == "passed" for word in counted)
     return "passed" if passed == len(counted) else f"{passed} of {len(counted)}"
 

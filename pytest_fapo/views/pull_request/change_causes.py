@@ -80,13 +80,13 @@ def with_causes(
     except ArtifactError:
         return gate  # its remarks stay on the cases
     known: dict[tuple[str, str], str] = {}
-    told = []
+    regressions = []
     for regression in gate.regressions:
         key = (regression.pipeline, regression.step)
         if key not in known:
             known[key] = _artifact_of_step(*key, evaluation, concerned) if regression.step else ""
-        told.append(regression.model_copy(update={"prompt": regression.prompt or known[key]}))
-    return gate.model_copy(update={"regressions": told})
+        regressions.append(regression.model_copy(update={"prompt": regression.prompt or known[key]}))
+    return gate.model_copy(update={"regressions": regressions})
 
 
 def _artifact_of_step(pipeline: str, step: str, evaluation: Evaluation, artifacts: Sequence[Artifact]) -> str:

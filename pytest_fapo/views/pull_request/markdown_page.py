@@ -28,8 +28,8 @@ GOOD, BAD, UNSURE = "✅", "❌", "⚠️"
 
 def heading(data: PullRequest) -> str:
     """The page's first line."""
-    mark, words = _verdict(data)
-    return f"## {mark} {words}" if mark else f"## {words}"
+    mark, headline = _verdict(data)
+    return f"## {mark} {headline}" if mark else f"## {headline}"
 
 
 def _verdict(data: PullRequest) -> tuple[str, str]:
@@ -56,12 +56,12 @@ def _verdict(data: PullRequest) -> tuple[str, str]:
 
 def _of_gate(gate: GateResult) -> tuple[str, str]:
     """The terminal's own words, and a mark that is told from afar."""
-    words = prose(gate_headline(gate))
+    headline = prose(gate_headline(gate))
     if gate.verdict == "passed":
         mark = UNSURE if gate.failures else GOOD
     else:
         mark = BAD if gate.verdict == "fell" else UNSURE
-    return mark, words[:1].upper() + words[1:]
+    return mark, headline[:1].upper() + headline[1:]
 
 
 def _of_run(data: PullRequest) -> tuple[str, str]:

@@ -152,12 +152,12 @@ def regression_parts(gate: GateResult, size: Size) -> list[str]:
     if not any(regression.fails for regression in gate.regressions):
         title += f" (no single case decides under `{gate.policy}`)"
     shown = table(_OUTCOME, rows) + _rest(len(gate.regressions), size.rows, "test")
-    words = "\n\n".join(
+    explanations = "\n\n".join(
         f"{code(regression.nodeid, most=200)}\n\n{fenced(regression.explanation, lines=size.lines // 10 + 5)}"
         for regression in gate.regressions[: size.rows]
         if regression.explanation
     )
-    return [title, shown, *([details("What pytest says of them", words)] if words else [])]
+    return [title, shown, *([details("What pytest says of them", explanations)] if explanations else [])]
 
 
 def _regression(regression: Regression, size: Size) -> list[str]:
@@ -245,9 +245,9 @@ def _change(change: ArtifactChange, size: Size) -> str:
     added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
     if change.why:
-        told = "; ".join(prose(why, most=600) for why in change.why[:5])
+        reasons = "; ".join(prose(why, most=600) for why in change.why[:5])
         origin = f" ({prose(change.origin)})" if change.origin else ""
-        lines.append(f"Why: {told}{origin}")
+        lines.append(f"Why: {reasons}{origin}")
     lines.append(details("Diff", fenced("\n".join(diff), "diff", lines=size.lines)))
     return "\n\n".join([*lines, *_effect(change, size)])
 

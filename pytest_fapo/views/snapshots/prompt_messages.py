@@ -56,8 +56,8 @@ def parts_of(call: LLMCall) -> list[MessagePart]:
 
 def answer_text(call: LLMCall) -> str:
     """Return the model's answer as one text that is equal for answers with equal effect."""
-    words = [call.answer, call.refusal, call.error, *(_question_parts(tool) for tool in call.tool_calls)]
-    return "\n".join(word for word in words if word)
+    texts = [call.answer, call.refusal, call.error, *(_question_parts(tool) for tool in call.tool_calls)]
+    return "\n".join(word for word in texts if word)
 
 
 def _question_parts(tool: ToolCall) -> str:

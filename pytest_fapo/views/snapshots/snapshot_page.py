@@ -188,13 +188,13 @@ def _label(part: MessagePart, prompts: Sequence[Artifact]) -> str:
 
 
 def _settings(call: LLMCall) -> str:
-    words = [plain_code(call.model or call.api)]
-    words += [
+    facts = [plain_code(call.model or call.api)]
+    facts += [
         plain_code(f"{name}={canonical_json(value)}") for name, value in sorted(call.parameters.items())
     ]
     if call.offered:
-        words.append(f"with the tools {', '.join(map(plain_code, call.offered))}")
-    return "Asks " + ", ".join(words)
+        facts.append(f"with the tools {', '.join(map(plain_code, call.offered))}")
+    return "Asks " + ", ".join(facts)
 
 
 _COMPARED_CALLS = 200
@@ -284,8 +284,8 @@ class SnapshotPage:
             sample=self.sample,
             steps=text_digest(canonical_json(paths))[:8],
             artifacts=_digests(self._artifacts),
-            calls=_asking(self.calls),
-            judges=_asking(self.judges),
+            calls=_recorded(self.calls),
+            judges=_recorded(self.judges),
         )
 
     @property
@@ -361,7 +361,7 @@ def _digests(artifacts: Sequence[Artifact]) -> dict[str, str]:
     return {artifact.address: text_digest(artifact.text)[:8] for artifact in shown}
 
 
-def _asking(calls: Sequence[SampleCall]) -> list[RecordedCall]:
+def _recorded(calls: Sequence[SampleCall]) -> list[RecordedCall]:
     return [RecordedCall(each.step, each.question, each.answer) for each in calls[:_COMPARED_CALLS]]
 
 

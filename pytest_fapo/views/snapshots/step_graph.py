@@ -38,7 +38,7 @@ class _Node:
 
     path: StepPath
     models: set[str] = field(default_factory=set)
-    places: list[float] = field(default_factory=list)
+    positions: list[float] = field(default_factory=list)
     """Its first positions among the steps of each trace, 0 to 1."""
     runs: int = 0
     """Traces in which it ran."""
@@ -47,7 +47,7 @@ class _Node:
 
     @property
     def place(self) -> float:
-        return round(sum(self.places) / len(self.places), 2)
+        return round(sum(self.positions) / len(self.positions), 2)
 
     @property
     def usual_givers(self) -> set[StepPath]:
@@ -121,7 +121,7 @@ def _take(trace: Trace, nodes: dict[StepPath, _Node]) -> None:
         if path not in met:
             met.add(path)
             node.runs += 1
-            node.places.append(step.index / len(trace.steps))
+            node.positions.append(step.index / len(trace.steps))
         for text in _informative(step.inputs):
             links.update((path, source) for source in _source(path, givers.get(text, [])))
         parts = set(_parts(step.output)) - given  # what the case gave may have come from there
@@ -180,15 +180,15 @@ def _ordered(nodes: dict[StepPath, _Node]) -> list[_Node]:
 
 
 def _line(node: _Node, sources: Sequence[StepPath]) -> str:
-    words = []
+    facts = []
     if sources:
-        words.append(f"gets the output of {', '.join(plain_code(path[-1]) for path in sources)}")
+        facts.append(f"gets the output of {', '.join(plain_code(path[-1]) for path in sources)}")
     if node.models:
-        words.append(f"asks {', '.join(map(plain_code, sorted(node.models)))}")
+        facts.append(f"asks {', '.join(map(plain_code, sorted(node.models)))}")
     return (
         "  " * (len(node.path) - 1)
         + f"- {plain_code(node.path[-1])}"
-        + (f": {'; '.join(words)}" if words else "")
+        + (f": {'; '.join(facts)}" if facts else "")
     )
 
 
