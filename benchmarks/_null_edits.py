@@ -88,7 +88,7 @@ class Suite:
                 self.helped[name] = self.able[name] or number < GAIN * size
 
     def evaluation(self, able: Mapping[str, bool]) -> Evaluation:
-        """Every case run anew."""
+        """Every case run again."""
         items = [
             _item(name, repeat, self._passes(can))
             for name, can in able.items()

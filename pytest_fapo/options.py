@@ -139,7 +139,7 @@ def _add_running(group: pytest.OptionGroup) -> None:
         "--fapo-cache",
         choices=["auto", "refresh", "only", "off"],
         default="auto",
-        help="LLM answers: replay recorded ones and ask for new ones (auto), ask anew and record (refresh), "
+        help="LLM answers: replay recorded ones and ask for new ones (auto), ask again and record (refresh), "
         "never touch the network (only: for CI), neither read nor record (off).",
     )
     add(

@@ -1,4 +1,4 @@
-"""A model that answers wrong now and then, drawn anew for each request, and the edits that change nothing."""
+"""A model that answers wrong now and then, drawn for each request, and the edits that change nothing."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
 
     def repair_index(self) -> None:
         """Give the memory-mapped index of the write-ahead log its size back where somebody has cut it off:
-        SQLite builds it anew from zeros, while reading past its end would end the process with SIGBUS."""
+        SQLite rebuilds it from zeros, while reading past its end would end the process with SIGBUS."""
         path = os.path.join(self._directory, f"{DBNAME}-shm")
         with suppress(OSError):
             size = os.stat(path).st_size

@@ -110,7 +110,7 @@ class AnswerSource:
     """The advice for a question without a recorded answer under `only`."""
     flights: Flights = field(default_factory=Flights)
     refreshed: set[str] = field(default_factory=set)
-    """Keys asked anew in this session under `refresh`."""
+    """Keys asked again in this session under `refresh`."""
     problems: list[str] = field(default_factory=list)
     """The problems with the cache, as text; calls go on without it."""
 

@@ -28,7 +28,7 @@ class Capture:
 
     Args:
         cache: where answers are kept; None keeps none.
-        mode: `auto` answers from the cache and records misses, `refresh` asks each question anew once,
+        mode: `auto` answers from the cache and records misses, `refresh` asks each question again once,
             `only` never sends anything, `off` neither reads nor writes.
         endpoints: further URL path endings that are LLM endpoints.
         offline: answers what would otherwise be sent.

@@ -96,7 +96,7 @@ class Recorder:
         redactor: takes credentials and private texts out of values; a default one where not given.
         step_functions: False to record LLM calls only, not the functions marked as steps.
         sample: where not empty, names this run's own sample of answers: it is part of every cache key.
-        replacements: steps that are not run, or that ask their models afresh.
+        replacements: steps that are not run, or that ask their models again.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Recorder:
         return False
 
     def _is_fresh_call(self) -> bool:
-        """True if the call that is about to be made is a step by itself and to be asked afresh."""
+        """True if the call that is about to be made is a step by itself and to be asked again."""
         assert self.replacements is not None
         caller = calling_function()
         if caller is None:

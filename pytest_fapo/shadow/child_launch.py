@@ -104,7 +104,7 @@ PATIENCE = 60.0
 
 
 class ServerFailed(Exception):
-    """The warm server cannot be used; children are started anew instead."""
+    """The warm server cannot be used; new processes are started instead."""
 
 
 class WarmProcess:
@@ -214,7 +214,7 @@ class WarmServer:
 
 
 class Launcher:
-    """Starts the children of one shadow tree: the first anew, later ones by a warm server if that works."""
+    """Starts the children of one shadow tree: the first in a new process, later ones by a warm server if that works."""
 
     def __init__(self) -> None:
         self._life_line = LifeLine()

@@ -94,7 +94,7 @@ LEFT_OUT = frozenset(
     {".fapo", ".git", ".hg", ".svn", ".tox", ".nox", "__pycache__"}
     | {".pytest_cache", ".mypy_cache", ".ruff_cache"}
 )
-"""Names that are never copied: other tools' own folders, which their tools make anew."""
+"""Names that are never copied: other tools' own folders, which their tools make again."""
 
 LARGE_BYTES = 20_000_000
 
@@ -109,7 +109,7 @@ class TreeSurvey:
     """Relative POSIX paths of a project by what the shadow does with them."""
 
     folders: list[str] = field(default_factory=list)
-    """Made anew, parents first."""
+    """Folders to create, parents first."""
     files: list[str] = field(default_factory=list)
     """Copied."""
     links: dict[str, str] = field(default_factory=dict)

@@ -41,7 +41,7 @@ class AgentMemo:
     """Results by the digest of what was asked.
 
     The question holds the traces with their times, so that only a resumed run asks the same again; a new run
-    asks anew.
+    asks again.
 
     Args:
         folder: made when something is first kept.

@@ -185,7 +185,7 @@ def staleness(text: str, page: SnapshotPage, elsewhere: Collection[str] = ()) ->
 
     Args:
         text: of the file, its lines ended by `\\n`.
-        page: made afresh for the same sample case.
+        page: newly made for the same sample case.
         elsewhere: addresses that stand in other pipelines' snapshots.
     """
     try:

@@ -1,4 +1,4 @@
-// What both charts share: colours, axes, drawing anew when the width or the colours change.
+// What both charts share: colours, axes, redrawing when the width or the colours change.
 
 const SPLIT_DASH = { train: [], val: [7, 4], holdout: [2, 3] };
 const drawn = [];
