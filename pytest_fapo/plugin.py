@@ -69,7 +69,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", f"{MARK}(source): one item per labelled case (see pytest_fapo.cases)")
+    config.addinivalue_line("markers", f"{MARK}(source): one item per labeled case (see pytest_fapo.cases)")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recording(config), "fapo-recording")
     if _wanted(config):
@@ -161,7 +161,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture
 def case(request: pytest.FixtureRequest) -> Any:
-    """The labelled case of this item: `id, inputs, expected, split, tags, weight, metadata`."""
+    """The labeled case of this item: `id, inputs, expected, split, tags, weight, metadata`."""
     bound = getattr(request, "param", None)
     if bound is None:
         pytest.fail("the fixture 'case' belongs to tests marked with @fapo.cases(...)", pytrace=False)

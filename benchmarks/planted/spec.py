@@ -17,7 +17,7 @@ _DEAL: tuple[Splits, ...] = ("train", "val", "train", "holdout", "hidden", "trai
 
 @dataclass(frozen=True)
 class Row:
-    """A labelled case, and what a model has to know to answer it."""
+    """A labeled case, and what a model has to know to answer it."""
 
     inputs: dict[str, Any]
     expected: Any

@@ -72,7 +72,7 @@ class CommandConsole:
 
     @cached_property
     def terminal(self) -> Terminal:
-        """As the reports write to it: coloured and folded on a terminal, plain in a pipe."""
+        """As the reports write to it: colored and folded on a terminal, plain in a pipe."""
         from pytest_fapo.views.terminal import Terminal
 
         tty = self.file.isatty()

@@ -1,4 +1,4 @@
-"""A labelled case: inputs, what is expected of them, and the split that says who may see it."""
+"""A labeled case: inputs, what is expected of them, and the split that says who may see it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ else:
 
 
 class Case(Record):
-    """One labelled example of a pipeline. `inputs` that are a mapping become keyword arguments."""
+    """One labeled example of a pipeline. `inputs` that are a mapping become keyword arguments."""
 
     id: str
     inputs: Json

@@ -30,7 +30,7 @@ from pytest_fapo.diagnosis.rules.failed_calls import (
 from pytest_fapo.diagnosis.rules.field_values import field_values
 from pytest_fapo.diagnosis.rules.grounding import not_given, overlap
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, empty, schema, too_few
-from pytest_fapo.diagnosis.rules.step_labels import labelled_steps
+from pytest_fapo.diagnosis.rules.step_labels import labeled_steps
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
 from pytest_fapo.diagnosis.rules.tool_calls import failed_tools, unfinished
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
@@ -203,7 +203,7 @@ RULES: tuple[Rule, ...] = (
     raised_unasked,
     refusal,
     truncated,
-    labelled_steps,
+    labeled_steps,
     failed_tools,
     unfinished,
     schema,

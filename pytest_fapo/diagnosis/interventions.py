@@ -147,7 +147,7 @@ def _feeds(step: StepView, other: StepView) -> bool:
 def _how(replacement: ReplacementOutput) -> str:
     name = replacement.step.key
     if replacement.source == "label":
-        return f"with the output that {name} is labelled with"
+        return f"with the output that {name} is labeled with"
     if replacement.source == "oracle":
         return f"with the expected values in the output of {name}"
     if replacement.source == "sibling":

@@ -41,7 +41,7 @@ def to_case(row: PlacedRow, source: CaseSource) -> tuple[Case, bool]:
     """Make a case of a row; the second value says whether the row itself gave the split.
 
     Raises:
-        CaseError: a field is missing, misspelt or of the wrong type; the message begins with the place.
+        CaseError: a field is missing, misspelled or of the wrong type; the message begins with the place.
     """
     if isinstance(row.value, Case):
         return row.value.model_copy(update={"origin": row.value.origin or row.origin}), True

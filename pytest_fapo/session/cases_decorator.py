@@ -1,4 +1,4 @@
-"""`@fapo.cases(...)`: marks a test as running once per labelled case. Imports pytest only."""
+"""`@fapo.cases(...)`: marks a test as running once per labeled case. Imports pytest only."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def cases(
     timeout: float | None = None,
     encoding: str | None = None,
 ) -> Callable[[TestFunction], TestFunction]:
-    """Run the test once per labelled case, as one pytest item each: `test_team[case-id]`.
+    """Run the test once per labeled case, as one pytest item each: `test_team[case-id]`.
 
     The test asks for the fixtures `case` (the case) and `run` (the pipeline, already executed on the
     case's inputs), or for either one.

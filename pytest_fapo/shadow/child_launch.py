@@ -214,7 +214,7 @@ class WarmServer:
 
 
 class Launcher:
-    """Starts the children of one shadow tree: the first in a new process, later ones by a warm server if that works."""
+    """Starts the children of a shadow tree, the first as a process, later ones from a warm server."""
 
     def __init__(self) -> None:
         self._life_line = LifeLine()

@@ -279,7 +279,7 @@ class ShadowTree:
     # --- making the copy ------------------------------------------------------------------------------
 
     def _make_surroundings(self) -> Path:
-        """The shadow's folder; where the project is part of a repository, beside links to its neighbours."""
+        """The shadow's folder; where the project is part of a repository, beside links to its neighbors."""
         real = self.root.resolve()
         top = repository_of(real) or real
         place = self.area / (top.name or "root")

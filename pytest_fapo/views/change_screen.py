@@ -191,7 +191,7 @@ def ask_to_write(
         number: place of this change among `total`.
         total: how many changes are asked for in all.
         tty: whether lines are folded to the terminal's width.
-        color: whether ANSI colours may be written.
+        color: whether ANSI colors may be written.
         width: columns; asked of the terminal where not given.
 
     Returns:

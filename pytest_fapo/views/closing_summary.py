@@ -251,7 +251,7 @@ def render_summary(
         summary: what to say.
         file: where to write.
         tty: whether lines are folded to the terminal's width.
-        color: whether ANSI colours may be written.
+        color: whether ANSI colors may be written.
         width: columns; asked of the terminal where not given.
     """
     terminal = Terminal(file, tty=tty, color=color, width=width)

@@ -36,7 +36,7 @@ def render_diagnosis(
         evaluation: what was diagnosed; for the scores and totals.
         file: where to write.
         tty: whether lines are folded to the terminal's width.
-        color: whether ANSI colours may be written.
+        color: whether ANSI colors may be written.
         width: columns; asked of the terminal where not given.
         stand_in: name of the offline model that answered, if one did.
         next_command: what to type next where a cause was found.

@@ -37,7 +37,7 @@ def render_gate(
         result: the answer.
         file: where to write.
         tty: whether lines are folded to the terminal's width.
-        color: whether ANSI colours may be written.
+        color: whether ANSI colors may be written.
         verbosity: pytest's; from 1 on, everything is listed.
         width: columns; asked of the terminal where not given.
     """

@@ -158,7 +158,7 @@ class Progress:
         file: where to write; pytest's own terminal stream, not the captured stdout.
         tty: whether `file` is a terminal whose lines may be rewritten.
         verbosity: pytest's: below 0 only the candidates' lines, above 0 also stages and details.
-        color: whether ANSI colours may be written.
+        color: whether ANSI colors may be written.
         width: columns; asked of the terminal where not given.
         clock: seconds, for the elapsed time.
     """

@@ -55,7 +55,7 @@ class Terminal:
     Args:
         file: the stream; its `encoding` decides which symbols are used.
         tty: whether lines may be rewritten in place and are folded to the width.
-        color: whether ANSI colours may be written (pytest's `--color`; `NO_COLOR` is honoured here too).
+        color: whether ANSI colors may be written (pytest's `--color`; `NO_COLOR` is honored here too).
         width: columns; asked of the terminal where not given, 100 where there is none.
     """
 

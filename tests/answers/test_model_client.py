@@ -19,7 +19,7 @@ from pytest_fapo.core.settings import ProviderSettings, Settings
 KEY = "sk-secret-0123456789"
 
 
-class Colour(BaseModel):
+class Color(BaseModel):
     name: str
     shades: list[str]
 
@@ -44,8 +44,8 @@ def client(provider: str, url: str, **more: Any) -> StructuredClient:
     )
 
 
-def ask(one: StructuredClient) -> Colour:
-    return one.complete("You know colours.", "Which?", Colour, repeat="Wrong: {problem}")
+def ask(one: StructuredClient) -> Color:
+    return one.complete("You know colors.", "Which?", Color, repeat="Wrong: {problem}")
 
 
 # --- openai --------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def ask(one: StructuredClient) -> Colour:
 
 def test_openai_is_asked_with_a_strict_schema() -> None:
     with scripted(chat(GOOD)) as server:
-        assert ask(client("openai", server.url, max_tokens=77)) == Colour(name="red", shades=["dark"])
+        assert ask(client("openai", server.url, max_tokens=77)) == Color(name="red", shades=["dark"])
     (request,) = server.requests
     assert request.path == "/v1/chat/completions"
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -90,7 +90,7 @@ def test_the_other_things_old_servers_lack_are_learned_too() -> None:
     last = server.requests[-1].body
     assert last["max_tokens"] == 8000
     assert [turn["role"] for turn in last["messages"]] == ["user"]
-    assert "You know colours." in last["messages"][0]["content"]
+    assert "You know colors." in last["messages"][0]["content"]
 
 
 def test_a_server_that_refuses_everything_is_not_asked_for_ever() -> None:
@@ -218,13 +218,13 @@ def test_a_connection_that_breaks(reply: Answer) -> None:
 
 def test_anthropic_is_asked_with_a_forced_tool() -> None:
     with scripted(message(tool_use(RED))) as server:
-        assert ask(client("anthropic", server.url)) == Colour(name="red", shades=["dark"])
+        assert ask(client("anthropic", server.url)) == Color(name="red", shades=["dark"])
     (request,) = server.requests
     assert request.path == "/v1/messages"
     assert KEY in request.headers.get("x-api-key", request.headers.get("authorization", ""))  # by version
     assert request.body["tool_choice"] == {"type": "tool", "name": "answer"}
     assert request.body["tools"][0]["input_schema"]["required"] == ["name", "shades"]
-    assert request.body["system"] == "You know colours."
+    assert request.body["system"] == "You know colors."
 
 
 def test_a_model_that_cannot_be_forced_is_told_to_call_the_tool() -> None:

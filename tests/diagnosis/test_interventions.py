@@ -37,7 +37,7 @@ def look(bench: Bench, judge: Judge, limit: int = 50, **more: Any) -> tuple[Diag
 
 
 def both_wrong(bench: Bench, number: int, *, first: str = "no", second: str = "no") -> str:
-    """A case whose output shows nothing of its steps, which are labelled."""
+    """A case whose output shows nothing of its steps, which are labeled."""
     spans = [
         span("plan", prompt=f"plan {number}", answer=f"{first} {number}"),
         span("check", prompt=f"check {number}", answer=f"{second} {number}"),
@@ -73,7 +73,7 @@ def test_the_first_step_whose_replacement_suffices_is_the_cause() -> None:
     found, _ = look(bench, lambda one: "plan" in one.outputs)
     (finding,) = found.findings
     assert (finding.step, finding.also, finding.source) == ("plan", [], "intervention")
-    assert "labelled with the case passes" in finding.evidence
+    assert "labeled with the case passes" in finding.evidence
 
 
 def test_a_later_step_is_the_cause_where_the_earlier_replacement_does_nothing() -> None:

@@ -120,7 +120,7 @@ def test_an_answer_without_room_is_a_matter_of_parameters() -> None:
     assert _finding(bench).level == "param"
 
 
-def test_labelled_steps_come_first_and_in_order() -> None:
+def test_labeled_steps_come_first_and_in_order() -> None:
     bench = Bench()
     spans = [
         span("plan", prompt="p", answer="wrong plan"),

@@ -1,4 +1,4 @@
-"""The example's labelled tickets are what its README says."""
+"""The example's labeled tickets are what its README says."""
 
 from __future__ import annotations
 

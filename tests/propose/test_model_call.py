@@ -96,7 +96,7 @@ ELSEWHERE = """
 def sort(message):
     return "wrong"
 """
-NEIGHBOUR = """
+NEIGHBOR = """
 from PACKAGE.llm import complete
 
 def sort(message):
@@ -118,7 +118,7 @@ def reply(message):
         pytest.param(RELAY, "sort", id="through two functions, with a model's name"),
         pytest.param(LISTED, "sort", id="a list of messages"),
         pytest.param(ELSEWHERE, "sort", id="a function of another file"),
-        pytest.param(NEIGHBOUR, "sort", id="as its neighbour does"),
+        pytest.param(NEIGHBOR, "sort", id="as its neighbor does"),
     ],
 )
 def test_a_further_question_is_asked_as_the_project_asks(
@@ -197,10 +197,10 @@ def test_a_client_whose_file_is_not_shown_is_known_by_its_call(
     assert project.run(_checked, "sort", "hello") == "right"
 
 
-def test_a_neighbours_call_is_taken_over_where_the_clients_file_is_not_shown(
+def test_a_neighbors_call_is_taken_over_where_the_clients_file_is_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = _project(tmp_path, monkeypatch, NEIGHBOUR)
+    project = _project(tmp_path, monkeypatch, NEIGHBOR)
     evidence = _evidence(project, hidden=["llm.py", "fake.py"], asks=False)
     asking = _evidence(project, "reply")
     evidence = evidence.model_copy(update={"cases": [*evidence.cases, *asking.cases]})

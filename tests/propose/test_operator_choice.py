@@ -210,7 +210,7 @@ def test_a_filter_that_leaves_nothing_is_given_up(room: Any) -> None:
     assert made.project.run(str, "search", "harbour", "none") == ["the harbour is by ada lind"]
 
 
-def test_a_failing_tool_falls_back_on_its_neighbour(room: Any) -> None:
+def test_a_failing_tool_falls_back_on_its_neighbor(room: Any) -> None:
     made = room(EXTRACT)
     rows = [{"inputs": {"mail": "m"}, "output": None, "error": "TimeoutError: m"}]
     found = _candidates(made.evidence("fetch", "tool", rows))

@@ -163,7 +163,7 @@ class TestBadInput:
             "cases.csv:2: missing field 'texts'; the row has text, label; did you mean 'text'?"
         )
 
-    def test_misspelt_field(self, tmp_path: Path) -> None:
+    def test_misspelled_field(self, tmp_path: Path) -> None:
         rows = [{"id": "a", "inputs": "x", "expectd": 1}]
         assert "unknown field 'expectd'; did you mean 'expected'?" in message(
             tmp_path, "cases.jsonl", jsonl(rows)

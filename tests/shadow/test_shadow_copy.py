@@ -141,7 +141,7 @@ def test_takes_submodules_and_nested_repositories(repository: Project, tmp_path:
     assert {"app.py", "vendor/library/lib.py", "vendor/library/local.txt", "nested/inner.py"} <= files
 
 
-def test_a_project_inside_a_repository_keeps_its_neighbours(tmp_path: Path) -> None:
+def test_a_project_inside_a_repository_keeps_its_neighbors(tmp_path: Path) -> None:
     whole = Project(tmp_path / "mono").write(
         {"services/desk/app.py": "", "services/desk/x.tmp": "t", "services/other.txt": "o", "data/d.csv": "1"}
     )

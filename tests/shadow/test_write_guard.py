@@ -52,11 +52,11 @@ HOSTILE = """
         with refused: os.mkdir("y", dir_fd=folder)
         with refused: os.chmod(folder, 0o700)
 
-    def test_neighbours_in_the_repository():
-        assert open("../neighbour/n.txt").read() == "n"
-        with refused: open("../neighbour/n.txt", "w")
-        with refused: open("../neighbour/new.txt", "w")
-        with refused: os.remove("../neighbour/n.txt")
+    def test_neighbors_in_the_repository():
+        assert open("../neighbor/n.txt").read() == "n"
+        with refused: open("../neighbor/n.txt", "w")
+        with refused: open("../neighbor/new.txt", "w")
+        with refused: os.remove("../neighbor/n.txt")
         with refused: open("../new.txt", "w")
 
     def test_a_link_made_by_the_test(tmp_path):
@@ -89,7 +89,7 @@ HOSTILE = """
 
 def test_the_project_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytest_fapo.shadow.tree_survey.LARGE_COUNT", 2)
-    whole = Project(tmp_path / "mono").write({"neighbour/n.txt": "n", ".gitignore": "large/\n"})
+    whole = Project(tmp_path / "mono").write({"neighbor/n.txt": "n", ".gitignore": "large/\n"})
     whole.git("init", "-q")
     project = Project(tmp_path / "mono" / "app")
     project.write(
@@ -107,7 +107,7 @@ def test_the_project_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert whole.state() == before
     assert all_passed(evaluation)
     assert (tmp_path / "outside" / "free.txt").read_text() == "free"
-    for path in (project.root / "app.py", project.root / "large/data.txt", whole.root / "neighbour/n.txt"):
+    for path in (project.root / "app.py", project.root / "large/data.txt", whole.root / "neighbor/n.txt"):
         assert f"refused: writing to {path}" in evaluation.notes
 
 

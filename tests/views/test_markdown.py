@@ -58,7 +58,7 @@ def rendered(markdown: str) -> Reader:
 
 
 def plain(text: str) -> str:
-    """As a person sees it: one line, without invisible characters, escapes spelt out."""
+    """As a person sees it: one line, without invisible characters, escapes spelled out."""
     text = re.sub("[\x00-\x08\x0b-\x1f\x7f\u202e]", lambda found: repr(found.group())[1:-1], text)
     return " ".join(text.replace("\u2060", "").split())
 

@@ -82,7 +82,7 @@ def test_plain_runs_say_how_many_fail(tmp_path: Path, passing: int, says: str) -
     assert f'tabindex="-1">{says}</h1>' in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_the_charting_library_is_the_version_that_is_named_with_its_licence() -> None:
+def test_the_charting_library_is_the_version_that_is_named_with_its_license() -> None:
     version = page_module.UPLOT
     assert f"(v{version})" in (VENDORED / "uPlot.iife.min.js").read_text(encoding="utf-8")[:120]
     assert f"uPlot {version}" in (VENDORED / "README.md").read_text(encoding="utf-8")

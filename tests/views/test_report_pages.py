@@ -104,7 +104,7 @@ def test_everything_is_reached_by_keyboard(open_report: Open) -> None:
         page.keyboard.press("Tab")
         names.append(page.evaluate("document.activeElement.ariaLabel || document.activeElement.textContent"))
     assert [name.split()[0] for name in names[:3]] == ["Overview", "Candidates", "Cases"]
-    assert names[3] == "Colours: as the system"
+    assert names[3] == "Colors: as the system"
     page.focus("nav [data-view=cases]")
     page.keyboard.press("Enter")
     page.wait_for_selector("#cases-title:focus")
@@ -160,7 +160,7 @@ _UNNAMED = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_system_until_the_reader_chooses(open_report: Open, scheme: str) -> None:
+def test_colors_follow_the_system_until_the_reader_chooses(open_report: Open, scheme: str) -> None:
     report = open_report(optimization(), color_scheme=scheme)
     page = report.page
     paper = "getComputedStyle(document.body).backgroundColor"
@@ -168,9 +168,9 @@ def test_colours_follow_the_system_until_the_reader_chooses(open_report: Open, s
     assert page.evaluate(paper) == (light if scheme == "light" else dark)
     button = page.locator("#theme")
     button.click()
-    assert (button.get_attribute("aria-label"), page.evaluate(paper)) == ("Colours: light", light)
+    assert (button.get_attribute("aria-label"), page.evaluate(paper)) == ("Colors: light", light)
     button.click()
-    assert (button.get_attribute("aria-label"), page.evaluate(paper)) == ("Colours: dark", dark)
+    assert (button.get_attribute("aria-label"), page.evaluate(paper)) == ("Colors: dark", dark)
     report.go("#cases")
     assert page.evaluate(paper) == dark
 
@@ -186,9 +186,9 @@ def test_texts_stand_out_enough_from_what_is_behind_them(open_report: Open) -> N
 
 _CONTRAST = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
-  const rgb = (colours) => {
+  const rgb = (colors) => {
     canvas.clearRect(0, 0, 1, 1);
-    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    for (const color of colors) { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); }
     return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
   };
   const light = (parts) => {

@@ -49,7 +49,7 @@ def test_the_change_is_shown_with_its_numbers_and_nothing_hidden() -> None:
     ]
 
 
-def test_the_diff_is_coloured_where_colour_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_diff_is_colored_where_color_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     output = Output()

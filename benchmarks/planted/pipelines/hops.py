@@ -45,13 +45,13 @@ def _answer(ask: Ask, row: Row) -> str:
     return str(row.facts["town"]) if known else "unknown"
 
 
-def _rows(players: list[tuple[str, str, str]], question: str, *, labelled: bool = False) -> list[Row]:
+def _rows(players: list[tuple[str, str, str]], question: str, *, labeled: bool = False) -> list[Row]:
     rows = []
     for number, (player, club, town) in enumerate(players):
         text = question.format(player=player)
         kind = "told" if number % 3 == 0 else "asked"
         text += f" The {club} player, I mean." if kind == "told" else ""
-        steps = {"name_bridge": club} if labelled else {}
+        steps = {"name_bridge": club} if labeled else {}
         rows.append(Row({"question": text}, {"town": town}, text, kind, {"club": club, "town": town}, steps))
     return rows
 
@@ -192,7 +192,7 @@ def _scouts() -> Planted:
             },
             test="""assert run.output["town"] == case.expected["town"]""",
         ),
-        rows=mixed(_rows(players, "Where does {player} train?", labelled=True), "scouts"),
+        rows=mixed(_rows(players, "Where does {player} train?", labeled=True), "scouts"),
         mind=mind,
         fault=Fault(
             "name_bridge",

@@ -138,7 +138,7 @@ def _policies() -> Planted:
     )
 
 
-# --- a help centre: the answer must name its source -------------------------------------------------------
+# --- a help center: the answer must name its source -------------------------------------------------------
 
 
 def _helpdesk() -> Planted:

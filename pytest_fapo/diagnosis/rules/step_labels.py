@@ -12,8 +12,8 @@ from pytest_fapo.diagnosis.loose_values import mentions, plain, read_json, same,
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
 
 
-def labelled_steps(failure: Failure) -> Finding | None:
-    """The first step, in the pipeline's order, whose output is not the labelled one."""
+def labeled_steps(failure: Failure) -> Finding | None:
+    """The first step, in the pipeline's order, whose output is not the labeled one."""
     if failure.view is None or not failure.case.expected_steps:
         return None
     labels = labels_by_key(failure.case.expected_steps, failure.view)
@@ -86,7 +86,7 @@ def wrong_by_label(failure: Failure, step: StepView, label: Any) -> Finding:
     return failure.finding(
         category,  # type: ignore[arg-type]
         step,
-        f"{step.key} gave {shown(output)}, labelled {shown(label)}",
+        f"{step.key} gave {shown(output)}, labeled {shown(label)}",
         confidence=0.95,
         field=field,
         expected=label,

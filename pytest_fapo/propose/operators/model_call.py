@@ -199,7 +199,7 @@ class ModelCallReader:
 
     def _elsewhere_in(self, module: ProjectModule) -> ModelCall | None:
         """A function that other functions of the module ask with, or that the module defines or imports."""
-        for node, owner in self._neighbours_calls(module):
+        for node, owner in self._neighbors_calls(module):
             taken = self._resolved(node.func, module, owner)
             if taken is not None and not taken.required:
                 return self._made(node, taken)
@@ -210,7 +210,7 @@ class ModelCallReader:
                 return self._made(ast.Call(func=called, args=[], keywords=[]), taken)
         return self._by_its_name(module)
 
-    def _neighbours_calls(self, module: ProjectModule) -> Iterator[tuple[ast.Call, str]]:
+    def _neighbors_calls(self, module: ProjectModule) -> Iterator[tuple[ast.Call, str]]:
         """Calls in the module's functions of what can be called from here too, with the class around them."""
         for name, function in module.functions.items():
             owner = name.rpartition(".")[0]

@@ -153,7 +153,7 @@ class AnswerCleaning:
         """The shape that all right answers share, where digits make it one of its own."""
         names = fields_in_question(self._view)[:1]
         values = [
-            plain(self._view.expected(seen, name)) for name in names for seen in self._view.labelled(name)
+            plain(self._view.expected(seen, name)) for name in names for seen in self._view.labeled(name)
         ]
         shapes = {_shape(value) for value in values if value not in ("", "null")}
         if len(shapes) != 1 or len(values) < 3:

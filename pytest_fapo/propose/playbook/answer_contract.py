@@ -48,7 +48,7 @@ def contract_labels(view: PromptEvidence, name: str) -> list[Any]:
     labels = [label for label in view.fields.closed_set(name) if label is not None and label != ""]
     if not 2 <= len(labels) <= MOST_LABELS:
         return []
-    values = [view.expected(seen, name) for seen in view.labelled(name)]
+    values = [view.expected(seen, name) for seen in view.labeled(name)]
     counts = Counter(plain(value) for value in values)
     rare = [label for label in labels if counts[plain(label)] == 1]
     return [] if len(rare) > 0.25 * len(labels) else _as_in_prompt(view, labels)

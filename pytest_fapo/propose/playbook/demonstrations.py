@@ -80,9 +80,9 @@ def _short(view: PromptEvidence, seen: StepCase) -> bool:
 
 def _answer(view: PromptEvidence, seen: StepCase) -> str | None:
     """The answer that the step should have given, in its own form; None where the labels do not tell."""
-    labelled = seen.case.expected_steps.get(view.step)
-    if labelled is not None and not (isinstance(labelled, dict) and set(labelled) <= {"contains", "any_of"}):
-        return plain(labelled)
+    labeled = seen.case.expected_steps.get(view.step)
+    if labeled is not None and not (isinstance(labeled, dict) and set(labeled) <= {"contains", "any_of"}):
+        return plain(labeled)
     if view.answers_json:
         fields = {name: view.expected(seen, name) for name in view.own_fields}
         if not fields or any(

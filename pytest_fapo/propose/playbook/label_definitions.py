@@ -27,8 +27,8 @@ _REST = frozenset(
 
 
 @dataclass
-class LabelledTexts:
-    """Labelled train texts, and what they teach about the labels of one field."""
+class LabeledTexts:
+    """Labeled train texts, and what they teach about the labels of one field."""
 
     view: PromptEvidence
     name: str
@@ -39,7 +39,7 @@ class LabelledTexts:
     @cached_property
     def cases(self) -> dict[str, list[StepCase]]:
         found: dict[str, list[StepCase]] = {plain(label): [] for label in self.labels}
-        for seen in self.view.labelled(self.name):
+        for seen in self.view.labeled(self.name):
             key = plain(self.view.expected(seen, self.name))
             if key in found:
                 found[key].append(seen)
@@ -116,12 +116,12 @@ def known_words(lines: Sequence[str]) -> dict[str, list[str]]:
 
 
 def definition_lines(
-    texts_by_label: LabelledTexts, terms: dict[str, list[Term]], *, only: Sequence[str] = ()
+    texts_by_label: LabeledTexts, terms: dict[str, list[Term]], *, only: Sequence[str] = ()
 ) -> list[str]:
     """One line per label; empty where the texts teach too little.
 
     Args:
-        texts_by_label: the labelled texts.
+        texts_by_label: the labeled texts.
         terms: the words for each label.
         only: define these labels and leave the others to the model.
     """
@@ -140,7 +140,7 @@ def definition_lines(
     return lines
 
 
-def priority_lines(texts_by_label: LabelledTexts, terms: dict[str, list[Term]], limit: int = 5) -> list[str]:
+def priority_lines(texts_by_label: LabeledTexts, terms: dict[str, list[Term]], limit: int = 5) -> list[str]:
     """Return which label wins if terms of two occur together, as far as the cases agree."""
     wins: Counter[tuple[str, str]] = Counter()
     for label, documents in texts_by_label.lexicon.documents.items():
@@ -161,7 +161,7 @@ def priority_lines(texts_by_label: LabelledTexts, terms: dict[str, list[Term]], 
 
 
 def contrast_lines(
-    texts_by_label: LabelledTexts, pairs: Sequence[tuple[str, str]], limit: int = 4
+    texts_by_label: LabeledTexts, pairs: Sequence[tuple[str, str]], limit: int = 4
 ) -> list[str]:
     """Return the terms that speak for one label rather than the one that it was mistaken for."""
     texts = texts_by_label.view.main_texts()
@@ -216,7 +216,7 @@ def definitions(view: PromptEvidence) -> Iterator[Advice]:
 
 def _frequent(view: PromptEvidence, name: str) -> list[Any]:
     """Of a large or open set of labels those that are frequent enough to learn something about."""
-    values = [view.expected(seen, name) for seen in view.labelled(name)]
+    values = [view.expected(seen, name) for seen in view.labeled(name)]
     if any(isinstance(value, (list, dict)) or len(plain(value).split()) > 6 for value in values):
         return []
     counts = Counter(plain(value) for value in values if value is not None)
@@ -228,7 +228,7 @@ def _contrasts(view: PromptEvidence, name: str, labels: list[Any], confused: Seq
     """Lines for the pairs that are confused more than once."""
     counts = Counter(_pair(view, name, seen) for seen in confused)
     pairs = [pair for pair in _pairs(view, name, confused) if counts[pair] >= 2]
-    return contrast_lines(LabelledTexts(view, name, labels), pairs, limit=MOST_PAIRS)
+    return contrast_lines(LabeledTexts(view, name, labels), pairs, limit=MOST_PAIRS)
 
 
 def _variants(
@@ -243,7 +243,7 @@ def _variants(
         label for label, _ in Counter(plain(view.expected(seen, name)) for seen in confused).most_common()
     ]
     known = known_words(view.document.section_lines(title))
-    texts_by_label = LabelledTexts(view, name, labels, known)
+    texts_by_label = LabeledTexts(view, name, labels, known)
     terms = texts_by_label.terms(MORE if known else MIDDLING)
     plainly = definition_lines(texts_by_label, terms)
     contrasts = contrast_lines(texts_by_label, pairs)
@@ -254,7 +254,7 @@ def _variants(
     yield definition_lines(texts_by_label, texts_by_label.terms(MIDDLING, least=1), only=[*missed, *known])
     yield contrasts if not known else []
     yield definition_lines(texts_by_label, texts_by_label.terms(2 * MORE if known else RICH))
-    terse = LabelledTexts(view, name, labels)
+    terse = LabeledTexts(view, name, labels)
     yield definition_lines(terse, terse.terms(TERSE))
 
 

@@ -1,4 +1,4 @@
-"""Words and phrases that tell labels apart, learned from labelled texts."""
+"""Words and phrases that tell labels apart, learned from labeled texts."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def names_in(texts: Sequence[str]) -> frozenset[str]:
 
 
 class Lexicon:
-    """Term statistics of labelled texts.
+    """Term statistics of labeled texts.
 
     Args:
         texts: label -> its texts, each of a different case.

@@ -1,4 +1,4 @@
-"""Simple rules learned from labelled cases: tables, thresholds, and defaults where something is missing.
+"""Simple rules learned from labeled cases: tables, thresholds, and defaults where something is missing.
 
 Features are what a rule can refer to; a technique writes the rules of a value into the prompt.
 """
@@ -309,7 +309,7 @@ MOST_RULES = 30
 def choosing(view: PromptEvidence) -> Iterator[Advice]:
     """State the rules that give a field's value in all train cases where they apply."""
     for name in fields_in_question(view):
-        rows = view.labelled(name)
+        rows = view.labeled(name)
         targets = [plain(view.expected(seen, name)) for seen in rows]
         if not 2 <= len(set(targets)) <= MOST_VALUES or len(rows) < 6:
             continue

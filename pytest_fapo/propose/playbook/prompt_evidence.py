@@ -229,7 +229,7 @@ class PromptEvidence:
     def expected(self, seen: StepCase, name: str) -> Any:
         return self.fields.expected.get(name, {}).get(seen.case.key)
 
-    def labelled(self, name: str) -> list[StepCase]:
+    def labeled(self, name: str) -> list[StepCase]:
         """The cases that say what a field should be."""
         values = self.fields.expected.get(name, {})
         return [seen for seen in self.seen if seen.case.key in values]

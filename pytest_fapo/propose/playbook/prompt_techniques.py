@@ -35,10 +35,10 @@ def view_of(evidence: Evidence, artifact: Artifact) -> PromptEvidence:
     view = PromptEvidence(evidence, artifact)
     step = evidence.cluster.step
     failing = [item.case for item in evidence.failing()]
-    labelled = [case for case in failing if _label(case, step) is not None]
+    labeled = [case for case in failing if _label(case, step) is not None]
     if (
-        not labelled
-        or len(labelled) < _EXPLAINED_SHARE * len(failing)
+        not labeled
+        or len(labeled) < _EXPLAINED_SHARE * len(failing)
         or view.own_fields
         or evidence.cluster.field
     ):

@@ -336,7 +336,7 @@ def _stands_in_the_text(view: PromptEvidence) -> bool:
     name = view.cluster.field
     if view.fields.closed_set(name):
         return False
-    rows = [seen for seen in view.labelled(name) if seen.step is not None]
+    rows = [seen for seen in view.labeled(name) if seen.step is not None]
     found = [
         seen
         for seen in rows

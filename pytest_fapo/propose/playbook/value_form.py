@@ -30,7 +30,7 @@ _SIGNS = {
 def value_form(view: PromptEvidence) -> Iterator[Advice]:
     """Say in which form a value is due where right values come in another one, or none is due."""
     for name in fields_in_question(view):
-        values = [view.expected(seen, name) for seen in view.labelled(name)]
+        values = [view.expected(seen, name) for seen in view.labeled(name)]
         lines = value_lines(view, name, values)
         if not lines:
             continue
@@ -73,7 +73,7 @@ def _subject(view: PromptEvidence, name: str) -> str:
 
 def _copied_from(view: PromptEvidence, name: str) -> str:
     """The given value that the field repeats in (nearly) all train cases; empty where there is none."""
-    rows = [seen for seen in view.labelled(name) if not is_blank(view.expected(seen, name))]
+    rows = [seen for seen in view.labeled(name) if not is_blank(view.expected(seen, name))]
     if not view.answers_json or len({plain(view.expected(seen, name)) for seen in rows}) < 2:
         return ""
     for variable in view.variables:

@@ -52,7 +52,7 @@ class Headline:
     """The top of the page."""
 
     mark: str
-    """`good`, `bad`, `unsure` or `plain`: colour and sign."""
+    """`good`, `bad`, `unsure` or `plain`: color and sign."""
     title: str
     sentences: list[str] = field(default_factory=list)
     command: str = ""

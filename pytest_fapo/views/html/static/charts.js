@@ -1,23 +1,23 @@
-// What both charts share: colours, axes, redrawing when the width or the colours change.
+// What both charts share: colors, axes, redrawing when the width or the colors change.
 
 const SPLIT_DASH = { train: [], val: [7, 4], holdout: [2, 3] };
 const drawn = [];
 
-function colour(name) {
+function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
 function axis(extra) {
   return {
-    stroke: colour("dim"),
+    stroke: color("dim"),
     font: "12px " + getComputedStyle(document.body).fontFamily,
-    grid: { stroke: colour("line"), width: 1 },
+    grid: { stroke: color("line"), width: 1 },
     ticks: { show: false },
     ...extra,
   };
 }
 
-/** Draws now and again whenever the width or the colours change; `options(width)` gives uPlot's options. */
+/** Draws now and again whenever the width or the colors change; `options(width)` gives uPlot's options. */
 function keepDrawn(element, options, data) {
   let plot = null;
   let width = 0;

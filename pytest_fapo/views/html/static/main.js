@@ -61,7 +61,7 @@ function drawCharts() {
   spendChart();
 }
 
-// --- colours ----------------------------------------------------------------------------------------
+// --- colors ----------------------------------------------------------------------------------------
 
 const THEMES = { system: "as the system", light: "light", dark: "dark" };
 
@@ -71,8 +71,8 @@ function setTheme(theme) {
   else root.dataset.theme = theme;
   const button = document.getElementById("theme");
   button.dataset.now = theme;
-  button.setAttribute("aria-label", `Colours: ${THEMES[theme]}`);
-  button.title = `Colours: ${THEMES[theme]}`;
+  button.setAttribute("aria-label", `Colors: ${THEMES[theme]}`);
+  button.title = `Colors: ${THEMES[theme]}`;
   try {
     localStorage.setItem("fapo-report-colours", theme);
   } catch {

@@ -60,12 +60,12 @@ function scoreOptions(chart, names, width) {
 }
 
 function scoreSeries(name) {
-  const stroke = colour(name);
+  const stroke = color(name);
   const dots = (filled) => ({
     stroke,
     width: 0,
     paths: () => null,
-    points: { show: true, size: filled ? 9 : 8, width: 2, stroke, fill: filled ? stroke : colour("card") },
+    points: { show: true, size: filled ? 9 : 8, width: 2, stroke, fill: filled ? stroke : color("card") },
   });
   return [
     {

@@ -27,7 +27,7 @@ function spendOptions(spend, paid, width) {
   const readout = document.getElementById("spend-readout");
   const fromZero = { range: (_, low, high) => [0, high * 1.05 || 1] };
   const line = (name, dash, scale) => ({
-    stroke: colour(name),
+    stroke: color(name),
     width: 2,
     dash,
     scale,
@@ -94,8 +94,8 @@ function spendTable() {
 function acceptedLines(plot, accepted) {
   const { ctx, bbox } = plot;
   ctx.save();
-  ctx.strokeStyle = colour("good");
-  ctx.fillStyle = colour("good");
+  ctx.strokeStyle = color("good");
+  ctx.fillStyle = color("good");
   ctx.font = `${11 * devicePixelRatio}px ${getComputedStyle(document.body).fontFamily}`;
   let free = -Infinity;
   for (const [at, id] of accepted) {
