@@ -17,6 +17,7 @@ from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.project_file import SettingsHome
 from pytest_fapo.core.settings import home_settings
 from pytest_fapo.core.text import line_diff
+from pytest_fapo.loop.events import RunBegan
 from pytest_fapo.loop.run_folder import RunFolder, find_run
 from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.source.artifact_store import ArtifactStore
@@ -41,10 +42,10 @@ class OriginalTree:
 
     def __enter__(self) -> OriginalTree:
         self.root = self._below_a_top()
-        began = self._run.find("began") or {}
+        began = self._run.journal.last(RunBegan)
         saved = _saved(self._run)
-        for path, digest in dict(began.get("files", {})).items():
-            self._write(path, self._content(path, str(digest), saved))
+        for path, digest in (began.files if began is not None else {}).items():
+            self._write(path, self._content(path, digest, saved))
         return self
 
     def __exit__(

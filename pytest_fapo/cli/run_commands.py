@@ -14,6 +14,14 @@ from pytest_fapo.cli.console import NOTHING_DONE, OK, CommandConsole, find_root
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.spending import money
 from pytest_fapo.core.text import listing, percents
+from pytest_fapo.loop.events import (
+    CandidateJudged,
+    ChangesApplied,
+    ChangesReviewed,
+    ChangesUndone,
+    NoProposal,
+    RunFinished,
+)
 from pytest_fapo.loop.run_folder import RunFolder, began, find_run, runs_of, typed_path
 from pytest_fapo.loop.run_lock import RunLock
 from pytest_fapo.loop.run_summary import Summary
@@ -59,7 +67,7 @@ def summary_of(run: RunFolder) -> Summary | None:
 
 def facts_of(run: RunFolder) -> RunFacts:
     """Return the list's facts about a run; a run that another version wrote is listed as unreadable."""
-    finished = run.find("finished")
+    finished = run.journal.last(RunFinished)
     facts = RunFacts(
         id=run.path.name,
         began=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(began(run))),
@@ -67,7 +75,7 @@ def facts_of(run: RunFolder) -> RunFacts:
     )
     summary = summary_of(run)
     if summary is None:
-        facts.tried = sum(event.get("event") == "judged" for event in run.events())
+        facts.tried = sum(event.event == "judged" for event in run.journal.read())
         if finished:
             facts.state = "unreadable"
         return facts
@@ -86,9 +94,9 @@ def facts_of(run: RunFolder) -> RunFacts:
 def written_later(run: RunFolder) -> str:
     """`applied`, `undone` or `reviewed`, whichever happened last to the run's patch; else empty."""
     last = ""
-    for event in run.events():
-        if event.get("event") in ("applied", "undone", "reviewed") and event.get("files"):
-            last = str(event["event"])
+    for event in run.journal.read():
+        if isinstance(event, ChangesApplied | ChangesUndone | ChangesReviewed) and event.files:
+            last = event.event
     return last
 
 
@@ -189,17 +197,8 @@ def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
 
 def attempts_of(run: RunFolder) -> list[Attempt]:
     """The judged attempts, each once, in the order of their verdicts; failed proposals too."""
-    from pytest_fapo.core.candidate import Attempt
-
-    found: dict[str, Attempt] = {}
-    for event in run.events():
-        if event.get("event") in ("judged", "proposal-failed"):
-            try:
-                attempt = Attempt.model_validate(event["attempt"])
-            except (KeyError, ValueError):
-                continue  # another version's, or torn
-            found[attempt.candidate.id] = attempt
-    return list(found.values())
+    events = [event for event in run.journal.read() if isinstance(event, CandidateJudged | NoProposal)]
+    return list({event.attempt.candidate.id: event.attempt for event in events}.values())
 
 
 def _show_attempts(
@@ -250,10 +249,13 @@ def undo_changes(options: argparse.Namespace, console: CommandConsole) -> int:
 
 
 def _carry_out(name: str, console: CommandConsole, action: _RunAction, *, done: str, idle: str) -> int:
+    from pytest_fapo.views.closing_summary import complete_summary
+
     root = find_root()
     run = find_run(root, name)
     with RunLock(root / ".fapo").held():
         result = action(run.project, run)
+    complete_summary(run.path)
     if result.conflicts:
         console.line(("Nothing was changed, because not all of it could be:", "bold"))
         for path, reason in sorted(result.conflicts.items()):

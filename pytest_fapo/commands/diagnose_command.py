@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,25 +20,19 @@ if TYPE_CHECKING:
 def diagnose_failures(
     config: pytest.Config, session: FapoSession, baseline: Evaluation, out: PytestTerminal
 ) -> Diagnosis:
-    from pytest_fapo.commands.run_request import make_request
-    from pytest_fapo.loop.run_folder import RunFolder
+    """Find out where and why the cases fail, and show it."""
+    from pytest_fapo.commands.run_request import make_request, passing_run
     from pytest_fapo.loop.run_result import ScopeSnapshot
     from pytest_fapo.loop.tree_diagnosis import diagnose_baseline
     from pytest_fapo.views.diagnosis_table import render_diagnosis
-    from pytest_fapo.views.progress import Progress
 
-    session.activate()
-    with tempfile.TemporaryDirectory(prefix="fapo-diagnose-") as folder:
-        run = RunFolder(Path(folder))
-        session.plan = replace(session.plan, spend_file=run.spend_file)
+    with passing_run(session, "diagnose") as run:
         snapshot = ScopeSnapshot.of_whatever(session.root, session.settings.scope)
         reader = _reader(config, session, out)
         request = make_request(
-            config, session, baseline, run=run, snapshot=snapshot, proposers=[], reader=reader, out=out
+            config, session, baseline, run=run, snapshot=snapshot, proposers=[], reader=reader
         )
-        progress = Progress(out.file, tty=out.tty, verbosity=-1, color=out.color)
-        with progress:
-            diagnosis = diagnose_baseline(request, progress)
+        diagnosis = diagnose_baseline(request)
     render_diagnosis(diagnosis, baseline, out.file, tty=out.tty, color=out.color)
     return diagnosis
 

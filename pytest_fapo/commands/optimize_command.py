@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,43 @@ class PreparedRun:
         """The project before its tests ran."""
 
 
+def prepare_optimize(config: pytest.Config, session: FapoSession) -> None:
+    """Make or find the run before the first test, and everything that it needs.
+
+    Raises:
+        FapoError: another run goes on, or the scope, a proposer or the run to resume cannot be used.
+    """
+    from pytest_fapo.commands.run_request import gate_policy, make_proposers, readers_of
+    from pytest_fapo.loop.events import RunBegan
+    from pytest_fapo.loop.resume import check_unchanged, finish_writing, resumable
+    from pytest_fapo.loop.run_folder import RunFolder
+    from pytest_fapo.loop.run_lock import RunLock
+    from pytest_fapo.loop.run_result import ScopeSnapshot
+    from pytest_fapo.session.capturing import prepare_folder
+    from pytest_fapo.shadow.tree_state import TreeState
+
+    folder = prepare_folder(session.folder / ".fapo")
+    runs, lock = folder / "runs", RunLock(folder)
+    lock.take()
+    config.add_cleanup(lock.release)
+    resuming, summary = config.option.fapo_resume, None
+    if resuming:
+        run = resumable(runs)
+        summary = finish_writing(run)
+    snapshot = ScopeSnapshot.take(session.root, session.settings.scope)
+    gate_policy(config, session.settings)
+    proposers, readers = make_proposers(config, session), readers_of(session)
+    begun = TreeState.now(session.root)
+    if not resuming:
+        run = RunFolder.create(runs)
+        args, below = list(config.invocation_params.args), session.packages.home.prefix
+        run.journal.write(RunBegan(files=snapshot.hashes, args=args, folder=below))
+    elif summary is None:
+        check_unchanged(run, snapshot, begun, output_files(config, session.root))
+    session.plan = replace(session.plan, spend_file=run.spend_file)
+    config.stash[COMMAND_KEY] = PreparedRun(run, snapshot, proposers, readers, summary, begun)
+
+
 def output_files(config: pytest.Config, root: Path) -> list[str]:
     """Files of the project that options name, such as reports: a session writes them by itself."""
     named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
@@ -54,9 +92,11 @@ def output_files(config: pytest.Config, root: Path) -> list[str]:
 def optimize_failures(
     config: pytest.Config, session: FapoSession, baseline: Evaluation, out: PytestTerminal
 ) -> Summary:
+    """Improve the failing cases, or bring a run that a kill had broken off in its last step to its end."""
     from pytest_fapo.commands.run_request import make_request
     from pytest_fapo.loop.optimization import optimize
-    from pytest_fapo.views.closing_summary import render_summary
+    from pytest_fapo.views.change_screen import changes_chooser
+    from pytest_fapo.views.closing_summary import render_summary, save_summary_page
     from pytest_fapo.views.progress import Progress
 
     prepared: PreparedRun = config.stash[COMMAND_KEY]
@@ -73,13 +113,15 @@ def optimize_failures(
             reader=prepared.reader,
             reviewer=prepared.reviewer,
             begun=prepared.begun,
-            out=out,
+            choose=changes_chooser(out.read_line, out.file, tty=out.tty, color=out.color),
         )
         out.file.write("\n")
         progress = Progress(
             out.file, tty=out.tty, verbosity=getattr(config.option, "verbose", 0), color=out.color
         )
+        prepared.run.journal.listen(progress)
         with progress:
-            summary = optimize(request, progress)
+            summary = optimize(request)
+    save_summary_page(prepared.run.path)
     render_summary(summary, out.file, tty=out.tty, color=out.color)
     return summary

@@ -59,7 +59,7 @@ class PluginHooks(RunHooks):
             found.append((str(title), str(text)))
         return found
 
-    def settled(self, attempt: Attempt) -> None:
+    def judged(self, attempt: Attempt) -> None:
         name = "pytest_fapo_accepted" if attempt.verdict.accepted else "pytest_fapo_rejected"
         self._ask(name, attempt=attempt)
 

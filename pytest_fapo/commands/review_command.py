@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,6 +24,7 @@ def prepare_review(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.commands.run_request import gate_policy
     from pytest_fapo.loop.change_review import find_reviewable
     from pytest_fapo.loop.run_lock import RunLock
+    from pytest_fapo.views.closing_summary import complete_summary
 
     gate_policy(config, session.settings)
     name = config.option.fapo_run
@@ -36,9 +34,9 @@ def prepare_review(config: pytest.Config, session: FapoSession) -> None:
         lock = RunLock(session.folder / ".fapo")
         lock.take()
         config.add_cleanup(lock.release)
-    config.stash[COMMAND_KEY] = find_reviewable(
-        session.root, session.settings.scope, name, folder=session.folder
-    )
+    reviewable = find_reviewable(session.root, session.settings.scope, name, folder=session.folder)
+    complete_summary(reviewable.run.path)
+    config.stash[COMMAND_KEY] = reviewable
 
 
 def review_changes(
@@ -50,15 +48,9 @@ def review_changes(
         the exit code.
     """
     from pytest_fapo.commands.review_session import review_patch
-    from pytest_fapo.commands.run_request import make_request
-    from pytest_fapo.loop.run_folder import RunFolder
+    from pytest_fapo.commands.run_request import make_request, passing_run
 
     reviewable = config.stash[COMMAND_KEY]
-    session.activate()
-    with tempfile.TemporaryDirectory(prefix="fapo-review-") as folder:
-        run = RunFolder(Path(folder))
-        session.plan = replace(session.plan, spend_file=run.spend_file)
-        request = make_request(
-            config, session, baseline, run=run, snapshot=reviewable.snapshot, proposers=[], out=out
-        )
-        return review_patch(reviewable, request)
+    with passing_run(session, "review") as run:
+        request = make_request(config, session, baseline, run=run, snapshot=reviewable.snapshot, proposers=[])
+        return review_patch(reviewable, request, out)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.pytest_terminal import PytestTerminal
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.core.text import count, listing, one_line, percents
 from pytest_fapo.loop.apply_undo import write_part
@@ -28,7 +29,7 @@ _ALL_THE_SAME = "Write it all the same? [y]es / [b]ack to the changes "
 _BACK = "[b]ack to the changes / [q]uit, write nothing "
 
 
-def review_patch(reviewable: Reviewable, request: OptimizeRequest) -> int:
+def review_patch(reviewable: Reviewable, request: OptimizeRequest, out: PytestTerminal) -> int:
     """Ask a person about each change, prove what was accepted, write it.
 
     Ctrl-C, or the end of the input, before the writing leaves everything as it was, decisions included.
@@ -36,6 +37,7 @@ def review_patch(reviewable: Reviewable, request: OptimizeRequest) -> int:
     Args:
         reviewable: the run and its open changes.
         request: this session's results, policy and limits; `run` is a folder for the proof's own records.
+        out: where the person is shown the changes and asked.
 
     Returns:
         the exit code: 0 where every test passes on the files as they are left (or the target is reached).
@@ -43,21 +45,22 @@ def review_patch(reviewable: Reviewable, request: OptimizeRequest) -> int:
     Raises:
         FapoError: what was accepted could not be evaluated.
     """
-    return _ReviewSession(reviewable, request).run()
+    return _ReviewSession(reviewable, request, out).run()
 
 
 class _ReviewSession:
-    def __init__(self, reviewable: Reviewable, request: OptimizeRequest) -> None:
+    def __init__(self, reviewable: Reviewable, request: OptimizeRequest, out: PytestTerminal) -> None:
         self._reviewable = reviewable
         self._request = request
-        self._terminal = Terminal(request.file, tty=request.tty, color=request.color)
+        self._read_line = out.read_line
+        self._terminal = Terminal(out.file, tty=out.tty, color=out.color)
         reference = reviewable.run.load_evaluation("reference.json")
         cases = every_case([request.baseline, *([reference] if reference is not None else [])])
         self._draft = ReviewDraft(reviewable, request, cases)
 
     def run(self) -> int:
         self._introduce()
-        dialogue = Dialogue(self._draft, self._request.read_line, self._terminal)
+        dialogue = Dialogue(self._draft, self._read_line, self._terminal)
         try:
             with ReviewProof(self._request, self._reviewable.result.chance) as proof:
                 while True:
@@ -95,7 +98,7 @@ class _ReviewSession:
 
     def _asked(self, question: str, *, yes: str, no: str) -> bool:
         for _ in range(5):
-            answer = self._request.read_line(question).strip().lower()[:1]
+            answer = self._read_line(question).strip().lower()[:1]
             if answer in (yes, no):
                 return answer == yes
             self._terminal.line(f"Please answer {yes} or {no}.")

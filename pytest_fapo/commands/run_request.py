@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from pytest_fapo.commands.plugin_hooks import PluginHooks
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
 from pytest_fapo.diagnosis.model_reader import LLMReader, make_reader
-from pytest_fapo.loop.optimize_request import Budget, OptimizeRequest
+from pytest_fapo.loop.optimize_request import Budget, ChooseChanges, OptimizeRequest, nobody_chooses
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import ScopeSnapshot
 from pytest_fapo.propose.proposer import Proposer
@@ -29,7 +31,6 @@ from pytest_fapo.shadow.tree_state import TreeState
 from pytest_fapo.verdict.policy import GatePolicy, policy_of
 
 if TYPE_CHECKING:
-    from pytest_fapo.core.pytest_terminal import PytestTerminal
     from pytest_fapo.session.fapo_session import FapoSession
 
 
@@ -44,7 +45,7 @@ def make_request(
     reader: LLMReader | None = None,
     reviewer: LLMReviewer | None = None,
     begun: TreeState | None = None,
-    out: PytestTerminal,
+    choose: ChooseChanges = nobody_chooses,
 ) -> OptimizeRequest:
     """Everything that a run (or a diagnosis, which has no proposers) works on."""
     option, settings, plan = config.option, session.settings, session.plan
@@ -74,11 +75,23 @@ def make_request(
         reviewer=reviewer,
         hooks=PluginHooks(config.hook),
         stand_in=offline,
-        read_line=out.read_line,
-        file=out.file,
-        tty=out.tty,
-        color=out.color,
+        choose=choose,
     )
+
+
+@contextmanager
+def passing_run(session: FapoSession, name: str) -> Iterator[RunFolder]:
+    """Give a run folder for records that nobody needs afterwards; calls are counted there.
+
+    Args:
+        session: the plugin's.
+        name: what the folder is for.
+    """
+    session.activate()
+    with tempfile.TemporaryDirectory(prefix=f"fapo-{name}-") as folder:
+        run = RunFolder(Path(folder))
+        session.plan = replace(session.plan, spend_file=run.spend_file)
+        yield run
 
 
 def gate_policy(config: pytest.Config, settings: Settings) -> GatePolicy:

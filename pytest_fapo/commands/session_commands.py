@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_fapo.capture.redaction import error_text
 from pytest_fapo.commands.diagnose_command import diagnose_failures
-from pytest_fapo.commands.optimize_command import PreparedRun, optimize_failures, output_files
+from pytest_fapo.commands.optimize_command import optimize_failures, prepare_optimize
 from pytest_fapo.core.errors import ConfigError, FapoError, SettingsConflict
 from pytest_fapo.core.pytest_terminal import PytestTerminal
 from pytest_fapo.core.stash import COMMAND_KEY, GATE_KEY
@@ -40,7 +39,6 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
     _check_together(option)
     if _needs_cases(option):
         hide_tracebacks(config)
-    optimizing = option.fapo_optimize or option.fapo_resume
     if _needs_cases(option) and option.collectonly and not option.fapo_diagnose:
         raise ConfigError(f"{_command(option)} needs the tests to run: leave --collect-only out")
     if option.fapo_gate or option.fapo_update_baseline:
@@ -53,41 +51,8 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         from pytest_fapo.commands.review_command import prepare_review
 
         prepare_review(config, session)
-    if hasattr(config, "workerinput") or not optimizing:
-        return
-    from pytest_fapo.commands.run_request import gate_policy, make_proposers, readers_of
-    from pytest_fapo.loop.resume import check_unchanged, finish_writing, resumable
-    from pytest_fapo.loop.run_folder import RunFolder
-    from pytest_fapo.loop.run_lock import RunLock
-    from pytest_fapo.loop.run_result import ScopeSnapshot
-    from pytest_fapo.session.capturing import prepare_folder
-    from pytest_fapo.shadow.tree_state import TreeState
-
-    folder = prepare_folder(session.folder / ".fapo")
-    runs, lock = folder / "runs", RunLock(folder)
-    lock.take()
-    config.add_cleanup(lock.release)
-    summary = None
-    if option.fapo_resume:
-        run = resumable(runs)
-        summary = finish_writing(run)
-    snapshot = ScopeSnapshot.take(session.root, session.settings.scope)
-    gate_policy(config, session.settings)
-    proposers, readers = make_proposers(config, session), readers_of(session)
-    begun = TreeState.now(session.root)
-    if option.fapo_resume:
-        if summary is None:
-            check_unchanged(run, snapshot, begun, output_files(config, session.root))
-    else:
-        run = RunFolder.create(runs)
-        run.log(
-            "began",
-            files=snapshot.hashes,
-            args=list(config.invocation_params.args),
-            folder=session.packages.home.prefix,
-        )
-    session.plan = replace(session.plan, spend_file=run.spend_file)
-    config.stash[COMMAND_KEY] = PreparedRun(run, snapshot, proposers, readers, summary, begun)
+    if (option.fapo_optimize or option.fapo_resume) and not hasattr(config, "workerinput"):
+        prepare_optimize(config, session)
 
 
 def refuse_collection(session: pytest.Session, error: SettingsConflict) -> None:

@@ -50,7 +50,8 @@ class Cluster(Record):
     level: Level
     field: str = ""
     confidence: float
-    findings: list[Finding]
+    findings: list[Finding] = Field(default_factory=list)
+    """Empty in a run's journal."""
     suggested_fix: str = ""
     ceiling: float | None = None
     """The train score if every finding of this cluster were solved, 0 to 1."""

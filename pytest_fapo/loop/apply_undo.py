@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.record import Record
+from pytest_fapo.loop.events import ChangesApplied, ChangesReviewed, ChangesUndone, RunFinished
 from pytest_fapo.loop.resume import finish_writing
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import (
@@ -25,6 +26,8 @@ from pytest_fapo.source.patch import merge
 from pytest_fapo.source.write_back import WriteResult, recover, write_back
 
 _PENDING = "pending-write.json"
+
+_LATER = (ChangesApplied, ChangesUndone, ChangesReviewed)
 
 
 class _PendingWrite(Record):
@@ -73,7 +76,7 @@ def apply_run(root: Path, run: RunFolder) -> AppliedFiles:
             files[path] = merged
     outcome = _write(root, run, result, with_files_written(result, files, found=found), files, expected)
     if outcome.written:
-        run.log("applied", files=sorted(outcome.written))
+        run.journal.write(ChangesApplied(files=sorted(outcome.written)))
     return AppliedFiles(**outcome.model_dump(), merged=sorted(found) if outcome.written else [])
 
 
@@ -104,7 +107,7 @@ def undo_run(root: Path, run: RunFolder) -> WriteResult:
         root, run, result, with_files_written(result, {}), files, expected, since="it was written"
     )
     if outcome.written:
-        run.log("undone", files=sorted(outcome.written))
+        run.journal.write(ChangesUndone(files=sorted(outcome.written)))
     return outcome
 
 
@@ -149,7 +152,7 @@ def write_part(
     after = with_files_written(result, {**kept, **files}, decided, found)
     outcome = _write(root, run, result, after, files, expected)
     if not outcome.conflicts:
-        run.log("reviewed", files=sorted(outcome.written), decided=dict(decided))
+        run.journal.write(ChangesReviewed(files=sorted(outcome.written), decided=dict(decided)))
     return outcome
 
 
@@ -161,8 +164,8 @@ def finished_result(root: Path, run: RunFolder) -> RunResult:
     """
     if run.write_journal.is_file():
         recover(run.write_journal, root)
-    later = any(run.find(event) for event in ("applied", "undone", "reviewed"))
-    if not run.find("finished") and finish_writing(run) is None and not later:
+    later = any(isinstance(event, _LATER) for event in run.journal.read())
+    if run.journal.last(RunFinished) is None and finish_writing(run) is None and not later:
         # Killed before the run's writing began, or broken off in it: the project holds nothing of it.
         store_result(run, with_files_written(load_result(run), {}))
     _decide(root, run)

@@ -15,6 +15,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level
 from pytest_fapo.core.text import count
 from pytest_fapo.loop.candidate_merge import CandidatePool, merged, needed_parts
+from pytest_fapo.loop.events import CandidateJudged, CandidateProposed
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.run_history import save_effects
@@ -23,7 +24,6 @@ from pytest_fapo.loop.train_evidence import make_repair
 from pytest_fapo.loop.trial import CandidateReviewing, Judged, Proposed, Trial
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
 from pytest_fapo.verdict.comparison import newly_failing
-from pytest_fapo.views.progress import Progress
 
 STALE = 2
 """A proposer that repeats itself so often in a row is asked no more until there is another best tree."""
@@ -161,7 +161,7 @@ MakeEvidence = Callable[[Cluster, Level], Evidence]
 class RoundResult:
     """What came of a batch."""
 
-    attempts: list[tuple[Attempt, Proposed | None]] = field(default_factory=list)
+    judged: list[tuple[CandidateJudged, Proposed | None]] = field(default_factory=list)
     """In the order of their ids; None for a merge, which nobody proposed."""
     best: BestTree | None = None
     """The new best tree, where a candidate was accepted."""
@@ -178,17 +178,13 @@ class Round:
         request: the run's.
         reviewing: checks before anything is run.
         trial: evaluates and judges.
-        progress: is told what is tried.
     """
 
-    def __init__(
-        self, request: OptimizeRequest, reviewing: CandidateReviewing, trial: Trial, progress: Progress
-    ) -> None:
+    def __init__(self, request: OptimizeRequest, reviewing: CandidateReviewing, trial: Trial) -> None:
         self.pool = CandidatePool()
         self._request = request
         self._reviewing = reviewing
         self._trial = trial
-        self._progress = progress
 
     def run(
         self, batch: Sequence[Proposed], best: BestTree, memory: Memory, evidence: MakeEvidence
@@ -207,22 +203,21 @@ class Round:
         winners = sorted((each for each in judged if each.wins), key=lambda each: -len(each.verdict.fixed))
         result = RoundResult()
         if winners:
-            pairs = self._crown(winners, pairs, best, memory, result)
+            pairs = self._prove_winners(winners, pairs, best, memory, result)
         for outcome, proposed in pairs:
-            self._settle(outcome, proposed, best, result, evidence)
+            self._record(outcome, proposed, best, result, evidence)
         if result.best is not None:
             self.pool.prune(result.best.evaluation)
         return result
 
     def _named(self, candidate: Candidate, memory: Memory, best: BestTree) -> Candidate:
         candidate = candidate.model_copy(update={"id": memory.next_id(), "parent": best.candidate})
-        self._progress.trying(candidate)
-        self._request.run.log("proposed", candidate=candidate.model_dump(mode="json"))
+        self._request.run.journal.write(CandidateProposed(candidate=candidate))
         return candidate
 
     # --- winners --------------------------------------------------------------------------------------
 
-    def _crown(
+    def _prove_winners(
         self,
         winners: list[Judged],
         pairs: list[tuple[Judged, Proposed | None]],
@@ -297,7 +292,7 @@ class Round:
 
     # --- the rest -------------------------------------------------------------------------------------
 
-    def _settle(
+    def _record(
         self,
         judged: Judged,
         proposed: Proposed | None,
@@ -305,8 +300,9 @@ class Round:
         result: RoundResult,
         evidence: MakeEvidence,
     ) -> None:
-        attempt = self._trial.settle(judged)
-        result.attempts.append((attempt, proposed))
+        event = self._trial.record(judged)
+        attempt = event.attempt
+        result.judged.append((event, proposed))
         if judged.evaluation is not None:
             self.pool.add(attempt, best.evaluation, judged.evaluation)
             save_effects(self._request.run, attempt.candidate.id, best.evaluation, judged.evaluation)

@@ -30,7 +30,6 @@ from pytest_fapo.source.patch import merge
 from pytest_fapo.verdict.candidate_gate import judge_suite
 from pytest_fapo.verdict.case_effect import Effect
 from pytest_fapo.verdict.comparison import Chance, newly_passing
-from pytest_fapo.views.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -313,8 +312,7 @@ class ReviewProof:
     def __init__(self, request: OptimizeRequest, chance: Iterable[tuple[str, str]] = ()) -> None:
         self._request = request
         self._chance: Chance = frozenset(chance)
-        self._progress = Progress(request.file, tty=request.tty, verbosity=-1, color=request.color)
-        self._evaluator = Evaluator(request, self._progress)
+        self._evaluator = Evaluator(request)
         self._reference: Evaluation | None = None
 
     def __enter__(self) -> ReviewProof:
@@ -335,8 +333,7 @@ class ReviewProof:
             FapoError: a copy of the project does not give this session's results, or a budget is used up.
         """
         try:
-            with self._progress:
-                return self._judge(files, edits)
+            return self._judge(files, edits)
         except (BudgetExceeded, NoAnswer) as error:
             raise FapoError(f"{_UNPROVEN}: {error}") from None
 

@@ -15,6 +15,7 @@ from pytest_fapo.core.diagnosis import Intervention
 from pytest_fapo.core.errors import NoAnswer
 from pytest_fapo.core.evaluation import Evaluation, Outage
 from pytest_fapo.core.record import Outcome, canonical_json, files_digest, text_digest
+from pytest_fapo.loop.events import ItemFinished, Note, SpendingChanged, StageBegan
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.shadow.evaluation_request import Allotment, EvaluationRequest, EvaluationStage
 from pytest_fapo.shadow.shadow_run import evaluate
@@ -23,7 +24,6 @@ from pytest_fapo.shadow.step_interventions import run_interventions
 from pytest_fapo.shadow.tree_state import TreeState
 from pytest_fapo.verdict.candidate_gate import SUITE
 from pytest_fapo.verdict.comparison import nodeids_of
-from pytest_fapo.views.progress import Progress
 
 _PAUSES = (0.5, 2.0)
 """Seconds before what got no answer is asked again; each is waited once."""
@@ -48,13 +48,12 @@ class Evaluator:
     rejects, where its parent did not: its evaluation tells of the outage.
 
     Args:
-        request: the run's.
-        progress: is told of stages and items as they come.
+        request: the run's; listeners of its journal hear of stages and items as they come.
     """
 
-    def __init__(self, request: OptimizeRequest, progress: Progress) -> None:
+    def __init__(self, request: OptimizeRequest) -> None:
         self._request = request
-        self._progress = progress
+        self._tell = request.run.journal.tell
         self._shadows: dict[int, ShadowTree] = {}
         self._cancelled = threading.Event()
 
@@ -179,9 +178,9 @@ class Evaluator:
             return known
         shadow = self._tree()
         shadow.apply(files)
-        self._progress.stage("interventions", total=len(interventions))
+        self._tell(StageBegan("interventions", len(interventions)))
         outcomes = run_interventions(shadow, request, interventions, cancelled=self._cancelled.is_set)
-        self._progress.spending(self._request.budget.spending())
+        self._tell(SpendingChanged(self._request.budget.spending()))
         run.record_outcomes(key, outcomes)
         return outcomes
 
@@ -237,7 +236,7 @@ class Evaluator:
             if hopeless or not pause:
                 break
             lacking = len(outage.items)
-            self._progress.note(f"{outage.summary}; asking again")
+            self._tell(Note(f"{outage.summary}; asking again"))
             time.sleep(pause)
         raise NoAnswer(f"{outage.sentence}; {outage.advice}")
 
@@ -262,15 +261,15 @@ class Evaluator:
         shadow = self._tree(slot)
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
-        self._progress.stage("final proof" if final else name, total=total)
+        self._tell(StageBegan("final proof" if final else name, total))
         refused = len(request.budget.refusals())
         evaluation = evaluate(
             shadow,
             asked,
-            on_item=self._progress.item,
+            on_item=lambda result: self._tell(ItemFinished(result)),
             cancelled=self._cancelled.is_set,
         )
-        self._progress.spending(request.budget.spending())
+        self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])
         self._check_starved(evaluation)

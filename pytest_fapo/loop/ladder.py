@@ -11,6 +11,7 @@ from pytest_fapo.core.candidate import Candidate
 from pytest_fapo.core.diagnosis import Cluster, Diagnosis
 from pytest_fapo.core.record import LEVELS, Level
 from pytest_fapo.core.text import percent
+from pytest_fapo.loop.events import LevelLeft
 
 TECHNIQUES_PER_LEVEL = 3
 """So many different techniques of one proposer without gain, and a cluster is left at this level."""
@@ -45,20 +46,6 @@ class TechniqueTally:
     @property
     def full(self) -> bool:
         return len(self.techniques) >= TECHNIQUES_PER_LEVEL or self.candidates >= CANDIDATES_PER_CLUSTER
-
-
-@dataclass(frozen=True)
-class LevelLeft:
-    """Why a level was left on one best tree."""
-
-    level: Level
-    reason: str
-    """`resolved`, `ceiling`, `exhausted` or `nothing to propose`."""
-    detail: str
-    """The figures, in words."""
-
-    def __str__(self) -> str:
-        return f"{self.level} level left: {self.detail}"
 
 
 class Ladder:
@@ -113,7 +100,7 @@ class Ladder:
             del self._marks[key]
         return bool(earlier)
 
-    def leave(self, level: Level, diagnosis: Diagnosis, score: float | None) -> LevelLeft:
+    def leave(self, level: Level, diagnosis: Diagnosis, score: float | None, *, best: str = "") -> LevelLeft:
         """Leave a level on the present best tree, with the reason."""
         own = [cluster for cluster in diagnosis.clusters if cluster.level == level]
         tried = [tally for (_, at, _), tally in self._tallies.items() if at == level]
@@ -123,23 +110,19 @@ class Ladder:
         if not own:
             noun = "candidate" if number == 1 else "candidates"
             before = f"{number} {noun} tried without gain; " if number else ""
-            left = LevelLeft(level, "resolved", f"{before}no open cause is of this level{_of(score)}")
+            reason, detail = "resolved", f"{before}no open cause is of this level{_of(score)}"
         elif ceiling is not None and score is not None and score >= ceiling:
-            left = LevelLeft(level, "ceiling", f"its ceiling of {percent(ceiling)} is reached")
+            reason, detail = "ceiling", f"its ceiling of {percent(ceiling)} is reached"
         elif len(techniques) >= TECHNIQUES_PER_LEVEL:
             named = ", ".join(sorted(techniques)[:4])
-            left = LevelLeft(
-                level,
-                "exhausted",
-                f"{number} candidates of {len(techniques)} techniques ({named}) brought nothing",
-            )
+            reason = "exhausted"
+            detail = f"{number} candidates of {len(techniques)} techniques ({named}) brought nothing"
         else:
             brought = f"{number} tried without gain, and " if number else ""
-            left = LevelLeft(
-                level, "nothing to propose", f"{brought}nothing more to propose for {_causes(own)}"
-            )
-        self.left[level] = left
-        return left
+            reason = "nothing to propose"
+            detail = f"{brought}nothing more to propose for {_causes(own)}"
+        self.left[level] = LevelLeft(level=level, reason=reason, detail=detail, best=best)
+        return self.left[level]
 
     def why(self, level: Level) -> str:
         """Why the levels below `level` were left."""

@@ -15,6 +15,7 @@ from pytest_fapo.core.record import LEVELS, SPLITS, Level, Split
 from pytest_fapo.core.text import count, listing, one_line, percent
 from pytest_fapo.loop.batch import Round
 from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.events import MetricsUnjudged, Note, ReferenceReproduced, RunFinished, WritingBegan
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.patch_writer import PATCH, Unproven, WriteOutcome, Writer
 from pytest_fapo.loop.pruning import Pruner
@@ -28,8 +29,6 @@ from pytest_fapo.loop.trial import CandidateReviewing, Trial
 from pytest_fapo.shadow.reproduction import Mismatch, reproduced
 from pytest_fapo.source.patch import edits_between
 from pytest_fapo.verdict.comparison import newly_failing, newly_passing, nodeids_of, unsteady_metrics
-from pytest_fapo.views.closing_summary import summary_markdown
-from pytest_fapo.views.progress import Progress
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2
 
@@ -71,7 +70,7 @@ class Closing:
             self._apply(planned, WriteOutcome("written", best, typed_path(self._request.run.path / PATCH)))
             self._request.run.save_text("planned-summary.json", planned.model_dump_json())
 
-        self._request.run.log("writing", files=sorted(loop.best.files), mode=self._request.write)
+        self._request.run.journal.write(WritingBegan(files=sorted(loop.best.files), mode=self._request.write))
         outcome = writer.carry_out(loop.best, accepted, interrupted=stop.open, unproven=unproven, plan=plan)
         if outcome.interrupted:
             stop = Stop("interrupted")
@@ -152,9 +151,8 @@ class Closing:
         run = self._request.run
         summary.sections = self._request.hooks.sections(summary)
         run.save_text("summary.json", summary.model_dump_json(indent=1))
-        run.save_text("summary.md", summary_markdown(summary))
         if summary.stop not in ("interrupted", "no-answer"):
-            run.log("finished", stop=summary.stop, writing=summary.writing)
+            run.journal.write(RunFinished(stop=summary.stop, writing=summary.writing))
         return summary
 
 
@@ -199,26 +197,26 @@ def _beyond_edits(best: BestTree, diagnosis: Diagnosis) -> str:
     return ""
 
 
-def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
+def optimize(request: OptimizeRequest) -> Summary:
     """Tune the project's prompts, parameters and code against its failing train cases.
 
     The user's files are read only, until the last step writes what was proven (or saves it as a patch).
 
     Args:
-        request: baseline, limits and what may be done with the result.
-        progress: is told what happens.
+        request: baseline, limits and what may be done with the result; listeners of its run's journal hear
+            what happens.
 
     Returns:
         What the closing summary says; also saved in the run directory.
     """
-    request.run.go_over()
+    request.run.journal.go_over()
     closing = Closing(request, started=time.time())
     nothing = _nothing_to_do(request.baseline)
     if nothing is not None:
         return closing.without_loop(nothing)
-    with Evaluator(request, progress) as evaluator:
+    with Evaluator(request) as evaluator:
         try:
-            reference = _reference_evaluation(request, evaluator, progress)
+            reference = _reference_evaluation(request, evaluator)
             if isinstance(reference, Stop):
                 return closing.without_loop(reference)
         except KeyboardInterrupt:
@@ -228,28 +226,27 @@ def optimize(request: OptimizeRequest, progress: Progress) -> Summary:
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
-        request = _without_unsteady(request, reference, progress)
+        request = _without_unsteady(request, reference)
         cases = every_case([request.baseline, reference])
         for proposer in request.proposers:
             begin = getattr(proposer, "begin", None)
             if begin is not None:
                 begin(cases)
         reviewing = CandidateReviewing(request, cases)
-        round = Round(request, reviewing, Trial(request, evaluator), progress)
+        round = Round(request, reviewing, Trial(request, evaluator))
         attribution = TreeDiagnoser(request, evaluator)
-        loop = Loop(request, BestTree(reference), Memory(), round, attribution, progress)
+        loop = Loop(request, BestTree(reference), Memory(), round, attribution)
         stop = _run_search(loop)
         writer = Writer(request, evaluator, reference)
         unproven = None
         if not stop.open:
             try:
-                pruner = Pruner(request, evaluator, reference, progress)
+                pruner = Pruner(request, evaluator, reference)
                 unproven = _final_proof(loop, pruner, writer)
             except KeyboardInterrupt:
                 stop = Stop("interrupted")
             except (BudgetExceeded, EvaluationError, NoAnswer) as error:
                 unproven = Unproven(f"it could not be carried out: {error}")
-        progress.pause()
         return closing.after_loop(stop, loop, reference, writer, unproven)
 
 
@@ -273,16 +270,16 @@ def _run_search(loop: Loop) -> Stop:
         return Stop("error", str(error))
 
 
-def _reference_evaluation(
-    request: OptimizeRequest, evaluator: Evaluator, progress: Progress
-) -> Evaluation | Stop:
+def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Evaluation | Stop:
     """The unpatched shadow tree, which must give what the user's own tree gave."""
     evaluation = request.run.load_evaluation("reference.json")
     fresh = evaluation is None
     if evaluation is not None:
         check_same_cases(evaluation, request.baseline)
     else:
-        progress.note("checking that an unpatched copy of the project gives the same results")
+        request.run.journal.tell(
+            Note("checking that an unpatched copy of the project gives the same results")
+        )
         evaluation = evaluator.reference()
     mismatch = reproduced(request.baseline.answered, evaluation, request.root)
     if mismatch is not None:
@@ -292,7 +289,7 @@ def _reference_evaluation(
         written = list(request.begun.changes(state)) if request.begun is not None else []
         RunTree(state=state, written=written, versions=versions()).save(request.run)
     request.run.save_evaluation("reference.json", evaluation)
-    request.run.log("reference", items=len(evaluation.items))
+    request.run.journal.write(ReferenceReproduced(items=len(evaluation.items)))
     return _nothing_to_do(evaluation) or evaluation
 
 
@@ -306,18 +303,12 @@ def _nothing_to_do(baseline: Evaluation) -> Stop | None:
     return _no_train_failure(baseline)
 
 
-def _without_unsteady(request: OptimizeRequest, reference: Evaluation, progress: Progress) -> OptimizeRequest:
+def _without_unsteady(request: OptimizeRequest, reference: Evaluation) -> OptimizeRequest:
     """The request whose policy leaves out the metrics that differ between two runs on the same answers."""
     found = unsteady_metrics(request.baseline, reference)
     if not found:
         return request
-    names = listing([f"'{name}'" for name in found])
-    measures = "measures" if len(found) == 1 else "measure"
-    progress.note(
-        f"not judged: {names}, since two runs on the same recorded answers differ; what {measures} time "
-        f"belongs on llm_calls[i].duration, which a replay keeps"
-    )
-    request.run.log("unjudged", metrics=found)
+    request.run.journal.write(MetricsUnjudged(metrics=found))
     return replace(request, policy=replace(request.policy, unjudged=frozenset(found)))
 
 

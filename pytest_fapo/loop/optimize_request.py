@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
 
 from pytest_fapo.core.candidate import Attempt, Candidate, ReviewProblem, Verdict
 from pytest_fapo.core.case import Case
@@ -19,6 +17,7 @@ from pytest_fapo.core.settings import CacheMode, GuardMode, Settings, WriteMode
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.model_reader import LLMReader
+from pytest_fapo.loop.reviewed_change import WriteChoice
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import ScopeSnapshot
 from pytest_fapo.loop.run_summary import Summary
@@ -111,8 +110,21 @@ class RunHooks:
         """Title and Markdown of what is added to the summary."""
         return []
 
-    def settled(self, attempt: Attempt) -> None:
+    def judged(self, attempt: Attempt) -> None:
         """A candidate has its final verdict."""
+
+
+ChooseChanges = Callable[[Sequence[WriteChoice]], Sequence[WriteChoice]]
+"""Gives those changes that the user wants; raises EOFError where nobody was there to answer."""
+
+
+def nobody_chooses(changes: Sequence[WriteChoice]) -> Sequence[WriteChoice]:
+    """Without a user there is no answer.
+
+    Raises:
+        EOFError: always.
+    """
+    raise EOFError
 
 
 @dataclass(frozen=True)
@@ -152,11 +164,8 @@ class OptimizeRequest:
     hooks: RunHooks = field(default_factory=RunHooks)
     stand_in: str = ""
     """Name of the offline model where it answers."""
-    read_line: Callable[[str], str] = input
-    """Asks the user; see `--fapo-write=ask`."""
-    file: TextIO = sys.stderr
-    tty: bool = False
-    color: bool = False
+    choose: ChooseChanges = nobody_chooses
+    """Asks the user which changes are written; see `--fapo-write=ask`."""
 
     @property
     def levels(self) -> tuple[Level, ...]:

@@ -12,6 +12,7 @@ from pytest_fapo.core.record import SPLITS, Split
 from pytest_fapo.core.settings import WriteMode
 from pytest_fapo.core.text import count, one_line
 from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.events import ChoiceRefused
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.resume import change_in_words
 from pytest_fapo.loop.reviewed_change import WriteChoice
@@ -23,7 +24,6 @@ from pytest_fapo.source.patch import edits_between, unified_diff
 from pytest_fapo.source.write_back import recover, write_back
 from pytest_fapo.verdict.candidate_gate import judge_suite
 from pytest_fapo.verdict.comparison import newly_failing
-from pytest_fapo.views.change_screen import choose_changes
 
 PATCH = "changes.patch"
 
@@ -69,7 +69,6 @@ class Writer:
         self._reference = reference
         self._accepted: list[Attempt] = []
         self._chosen: BestTree | None = None
-        self._unanswered = False
         self._note = ""
         self._plan: Callable[[BestTree], None] = lambda best: None
 
@@ -200,21 +199,14 @@ class Writer:
         request = self._request
         edits = edits_between(request.snapshot.store, best.files)
         changes = [self._change(edit) for edit in edits]
-        wanted = {
-            change.title
-            for change in choose_changes(
-                changes, self._read_line, request.file, tty=request.tty, color=request.color
-            )
-        }
+        wanted = {change.title for change in request.choose(changes)}
         if not wanted:
-            if self._unanswered:
-                raise EOFError
             return None
         if len(wanted) == len(edits):
             return best
         chosen = self._prove_part(best, [edit for edit in edits if edit.address in wanted])
         if self._note:
-            request.file.write(f"{self._note[:1].upper()}{self._note[1:]}: nothing is written.\n")
+            request.run.journal.tell(ChoiceRefused(self._note))
         return chosen
 
     def _prove_part(self, best: BestTree, edits: list[Edit]) -> BestTree | None:
@@ -251,13 +243,6 @@ class Writer:
             tests = f" ({'; '.join(unproven.tests[:2])})" if unproven.tests else ""
             self._note = f"what you chose did not pass its final proof: {unproven.reason}{tests}"
         return None if unproven is not None else chosen
-
-    def _read_line(self, question: str) -> str:
-        try:
-            return self._request.read_line(question)
-        except EOFError:
-            self._unanswered = True
-            raise
 
     def _change(self, edit: Edit) -> WriteChoice:
         attempts = [

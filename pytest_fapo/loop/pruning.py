@@ -13,12 +13,12 @@ from pytest_fapo.core.errors import ArtifactError, BudgetExceeded, EvaluationErr
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.text import one_line
 from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.events import Note
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.search_state import BestTree
 from pytest_fapo.source.patch import edits_between
 from pytest_fapo.verdict.candidate_gate import judge_suite
 from pytest_fapo.verdict.comparison import newly_failing, newly_passing
-from pytest_fapo.views.progress import Progress
 
 MOST_PARTS = 40
 
@@ -67,16 +67,12 @@ class Pruner:
         request: the run's; the setting `prune_calls` is the allowance.
         evaluator: runs pytest on smaller trees.
         reference: the user's own tree, evaluated.
-        progress: is told what is tried.
     """
 
-    def __init__(
-        self, request: OptimizeRequest, evaluator: Evaluator, reference: Evaluation, progress: Progress
-    ) -> None:
+    def __init__(self, request: OptimizeRequest, evaluator: Evaluator, reference: Evaluation) -> None:
         self._request = request
         self._evaluator = evaluator
         self._reference = reference
-        self._progress = progress
         self._used = 0
 
     def prune(self, best: BestTree, looks: int) -> Pruned:
@@ -92,12 +88,15 @@ class Pruner:
         parts = [part for edit in edits for part in parts_of(edit, self._artifact(edit.address))]
         if not allowance or not 2 <= len(parts) <= MOST_PARTS:
             return Pruned(best)
-        self._progress.note(f"trying whether all {len(parts)} parts of the accepted edits are needed")
+        self._note(f"trying whether all {len(parts)} parts of the accepted edits are needed")
         try:
             return self._smaller(best, edits, parts, allowance, looks)
         except (BudgetExceeded, NoAnswer, EvaluationError) as error:
-            self._progress.note(f"the accepted edits are written as they are: {one_line(str(error))}")
+            self._note(f"the accepted edits are written as they are: {one_line(str(error))}")
             return Pruned(best)
+
+    def _note(self, text: str) -> None:
+        self._request.run.journal.tell(Note(text))
 
     def _smaller(
         self, best: BestTree, edits: list[Edit], parts: list[EditPart], allowance: int, looks: int

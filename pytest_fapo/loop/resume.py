@@ -16,12 +16,12 @@ from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.text import listing
+from pytest_fapo.loop.events import RunBegan, RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import ScopeSnapshot
 from pytest_fapo.loop.run_summary import Summary
 from pytest_fapo.shadow.tree_state import TreeState
 from pytest_fapo.source.write_back import recover
-from pytest_fapo.views.closing_summary import summary_markdown
 
 _TREE = "tree.json"
 
@@ -50,7 +50,7 @@ def finish_writing(run: RunFolder) -> Summary | None:
         The run's summary where its files are written now, or where only its report is missing; None where the
         run has to go on instead.
     """
-    if run.find("finished"):
+    if run.journal.last(RunFinished) is not None:
         return Summary.model_validate_json((run.path / "summary.json").read_bytes())
     if not run.write_journal.is_file():
         return None
@@ -61,8 +61,7 @@ def finish_writing(run: RunFolder) -> Summary | None:
     summary = Summary.model_validate(json.loads(planned.read_text(encoding="utf-8")))
     summary.writing, summary.files = "written", sorted(result.written)
     run.save_text("summary.json", summary.model_dump_json(indent=1))
-    run.save_text("summary.md", summary_markdown(summary))
-    run.log("finished", stop=summary.stop, writing="written")
+    run.journal.write(RunFinished(stop=summary.stop, writing="written"))
     return summary
 
 
@@ -104,8 +103,8 @@ def check_unchanged(
     Raises:
         FapoError: names what changed.
     """
-    began = run.find("began") or {}
-    before = began.get("files", {})
+    began = run.journal.last(RunBegan)
+    before = began.files if began is not None else {}
     changed = {path for path, digest in snapshot.hashes.items() if before.get(path) != digest}
     changed.update(path for path in before if path not in snapshot.hashes)
     words = [f"{path} changed" for path in sorted(changed)]

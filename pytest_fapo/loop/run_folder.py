@@ -6,44 +6,27 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import shutil
 import time
-from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from pytest_fapo.capture.redaction import redacted_value
 from pytest_fapo.core.atomic_files import write_atomically
-from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Outcome
-
-_JOURNAL = "journal.jsonl"
-
-_EXACT = frozenset({"edits", "files", "tree", "id", "best", "decided"})
-
-_ABANDONED = "journal-abandoned.jsonl"
+from pytest_fapo.loop.events import RunBegan, RunFinished
+from pytest_fapo.loop.journal import Journal
 
 _RECORDS = "evaluations"
 
-_AROUND = ("began", "writing", "finished")
-"""Events before and after the search itself; an interrupted run has them in between."""
-
 
 class RunFolder:
-    """One run's folder: an append-only journal, the candidates, their evaluations, the spend file.
-
-    A resumed run goes over its journal: it takes every step once more, with the recorded evaluations in place
-    of new ones; what is in the journal already is not written again. So it ends as if it had never stopped.
-    """
+    """One run's folder: its journal, the candidates, their evaluations, the spend file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._ahead: deque[dict[str, Any]] = deque()
-        """Events of an interrupted run that the resumed one has not come to."""
+        self.journal = Journal(path)
 
     @classmethod
     def create(cls, runs: Path) -> RunFolder:
@@ -65,9 +48,10 @@ class RunFolder:
         if not runs.is_dir():
             return None
         for path in sorted(runs.iterdir(), key=lambda entry: entry.name, reverse=True):
-            if (path / _JOURNAL).is_file():
-                run = cls(path)
-                return None if run.find("finished") and not (path / _RECORDS).is_dir() else run
+            run = cls(path)
+            if run.journal.path.is_file():
+                at_its_end = run.journal.last(RunFinished) is not None and not (path / _RECORDS).is_dir()
+                return None if at_its_end else run
         return None
 
     @property
@@ -82,96 +66,14 @@ class RunFolder:
     def project(self) -> Path:
         """Folder that the paths in the run's records begin at: that of `.fapo`, or the rootdir above."""
         home = self.path.resolve().parents[2]
-        below = PurePosixPath((self.find("began") or {}).get("folder", ""))
+        began = self.journal.last(RunBegan)
+        below = PurePosixPath(began.folder if began is not None else "")
         return (home, *home.parents)[len(below.parts)]
 
     def candidate_folder(self, candidate_id: str) -> Path:
         folder = self.path / "candidates" / candidate_id
         folder.mkdir(parents=True, exist_ok=True)
         return folder
-
-    def log(self, event: str, **data: Any) -> dict[str, Any]:
-        """Append one event to the journal; it is on disk when this returns.
-
-        Credentials are taken out of its texts; only those of edits stay byte for byte, since a resumed run
-        builds on them.
-
-        Returns:
-            the event as it stands there: of a resumed run the interrupted one's, where that says the same.
-        """
-        entry: dict[str, Any] = {
-            "event": event,
-            "time": round(time.time(), 3),
-            **redacted_value(data, _EXACT),
-        }
-        known = self._come_to(entry)
-        if known is not None:
-            return known
-        self._append(entry)
-        return entry
-
-    def _append(self, entry: dict[str, Any]) -> None:
-        line = _line(entry)
-        with (self.path / _JOURNAL).open("a+b") as file:
-            # A kill may have torn the last line: what comes now must not be glued to it.
-            file.seek(max(0, file.tell() - 1))
-            whole = file.read(1) in (b"", b"\n")
-            file.write(b"" if whole else b"\n")
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    def go_over(self) -> None:
-        """Begin once more at the beginning; nothing happens in a run that has just begun."""
-        path = self.path / _JOURNAL
-        if path.is_file() and not path.read_bytes().endswith(b"\n"):
-            self.save_text(_JOURNAL, "".join(map(_line, self.events())))  # a kill has torn its last line
-        self._ahead = deque(event for event in self.events() if event.get("event") != "began")
-
-    @property
-    def is_known(self) -> bool:
-        """True while a resumed run has steps before it that the interrupted one has taken."""
-        return any(event.get("event") not in _AROUND for event in self._ahead)
-
-    def _come_to(self, entry: dict[str, Any]) -> dict[str, Any] | None:
-        """The event of the interrupted run that says the same; None where there is none."""
-        wanted = _event_content(entry)
-        while self._ahead:
-            known = self._ahead.popleft()
-            if _event_content(known) == wanted:
-                return known
-            if known.get("event") not in _AROUND:
-                self._abandon([known, *self._ahead])
-        return None
-
-    def _abandon(self, events: list[dict[str, Any]]) -> None:
-        """The resumed run went another way (a model without a cache answered otherwise, limits were changed):
-        what the interrupted one did from here on is no part of this run."""
-        kept = list(self.events())
-        del kept[len(kept) - len(events) :]
-        with (self.path / _ABANDONED).open("a", encoding="utf-8") as file:
-            file.writelines(_line(event) for event in events)
-        self.save_text(_JOURNAL, "".join(map(_line, kept)))
-        self._ahead.clear()
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """All events; a last line torn by a kill is passed over."""
-        path = self.path / _JOURNAL
-        if not path.is_file():
-            return
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
-
-    def find(self, event: str) -> dict[str, Any] | None:
-        """The last event of this name."""
-        found = None
-        for entry in self.events():
-            if entry.get("event") == event:
-                found = entry
-        return found
 
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run whole: a kill leaves the old one or the new one."""
@@ -231,27 +133,6 @@ class RunFolder:
         except (OSError, EOFError, ValueError):
             return None
 
-    def attempts(self) -> list[tuple[str, Attempt]]:
-        """The judged attempts with the digest of the tree that each was judged on."""
-        return [
-            (str(entry["tree"]), Attempt.model_validate(entry["attempt"]))
-            for entry in self.events()
-            if entry.get("event") == "judged"
-        ]
-
-
-def _line(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False) + "\n"
-
-
-def _event_content(event: Mapping[str, Any]) -> str:
-    """An event without what is different each time: when it was, how long it took and what it cost."""
-    what = {name: value for name, value in event.items() if name != "time"}
-    if isinstance(what.get("attempt"), dict):
-        measured = ("spending", "duration")
-        what["attempt"] = {name: value for name, value in what["attempt"].items() if name not in measured}
-    return json.dumps(what, sort_keys=True)
-
 
 def typed_path(path: Path) -> str:
     """A path as the user would type it here."""
@@ -269,7 +150,7 @@ def runs_of(root: Path) -> list[RunFolder]:
     folder = root / ".fapo" / "runs"
     if not folder.is_dir():
         return []
-    runs = [RunFolder(path) for path in folder.iterdir() if (path / "journal.jsonl").is_file()]
+    runs = [run for path in folder.iterdir() if (run := RunFolder(path)).journal.path.is_file()]
     return sorted(runs, key=lambda run: (began(run), run.path.name))
 
 
@@ -296,8 +177,7 @@ def find_run(root: Path, name: str) -> RunFolder:
 
 def began(run: RunFolder) -> float:
     """Epoch seconds: of its first event, else of its folder."""
-    for event in run.events():
-        when = event.get("time")
-        if isinstance(when, (int, float)):
-            return float(when)
+    for event in run.journal.read():
+        if event.time:
+            return event.time
     return run.path.stat().st_mtime

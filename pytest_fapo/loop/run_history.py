@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.loop.events import CandidateJudged, TreeDiagnosed
 from pytest_fapo.loop.reviewed_change import Idea
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import EditMade
@@ -108,17 +109,19 @@ class RunHistory:
 
     @cached_property
     def _attempts(self) -> dict[str, Attempt]:
-        return {attempt.candidate.id: attempt for _, attempt in self._run.attempts()}
+        return {name: event.attempt for name, event in self._judged.items()}
 
     @cached_property
-    def _trees(self) -> dict[str, str]:
-        return {attempt.candidate.id: tree for tree, attempt in self._run.attempts()}
+    def _judged(self) -> dict[str, CandidateJudged]:
+        events = self._run.journal.of(CandidateJudged)
+        return {event.attempt.candidate.id: event for event in events}
 
     def _tree(self, candidate: str) -> Evaluation | None:
         """The evaluation of a candidate's tree; of the user's own where the id is empty."""
         if not candidate:
             return self._load("reference.json")
-        return self._load(f"candidates/{self._trees.get(candidate, '')}.json")
+        judged = self._judged.get(candidate)
+        return self._load(f"candidates/{judged.tree}.json") if judged is not None else None
 
     # --- why ------------------------------------------------------------------------------------------
 
@@ -148,8 +151,7 @@ class RunHistory:
     def _causes(self) -> dict[tuple[str, str], str]:
         """What failures had in common, by the candidate whose tree was diagnosed and the cluster's id."""
         return {
-            (str(event.get("best", "")), str(cluster.get("id", ""))): str(cluster.get("label", ""))
-            for event in self._run.events()
-            if event.get("event") == "diagnosis"
-            for cluster in event.get("clusters", [])
+            (event.best, cluster.id): cluster.label
+            for event in self._run.journal.of(TreeDiagnosed)
+            for cluster in event.clusters
         }

@@ -16,6 +16,7 @@ from pytest_fapo.core.candidate import Attempt, Edit
 from pytest_fapo.core.errors import ConfigError, FapoError
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.scope import Scope
+from pytest_fapo.loop.events import RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.source.patch import edits_between
@@ -257,10 +258,10 @@ def _missing(root: Path, path: str) -> list[str]:
 
 
 def _reasons_of(run: RunFolder) -> str:
-    finished = run.find("finished")
+    finished = run.journal.last(RunFinished)
     if finished is None:
         return ": it did not come to its end (go on with: pytest --fapo-resume)"
-    if finished.get("stop") == "unproven" or _stop_reason(run) == "unproven":
+    if finished.stop == "unproven" or _stop_reason(run) == "unproven":
         return ": what it had accepted did not pass the final proof"
     if (run.path / "changes.patch").is_file():
         return " that this version can read; its patch is in its folder"

@@ -53,7 +53,7 @@ class SplitResult(Record):
 
 
 class Summary(Record):
-    """The closing summary of one run; `render_summary` writes it and `summary_markdown` saves it."""
+    """The closing summary of one run; `render_summary` shows it."""
 
     stop: StopReason
     stop_detail: str = ""

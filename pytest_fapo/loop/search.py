@@ -12,6 +12,13 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level
 from pytest_fapo.core.text import count, listing
 from pytest_fapo.loop.batch import Gathering, ProposerSource, Round
+from pytest_fapo.loop.events import (
+    CandidateJudged,
+    IterationBegan,
+    NoProposal,
+    Note,
+    SpendingChanged,
+)
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.search_state import BestTree, Memory
@@ -19,7 +26,6 @@ from pytest_fapo.loop.train_evidence import make_evidence
 from pytest_fapo.loop.tree_diagnosis import TreeDiagnoser
 from pytest_fapo.loop.trial import Proposed
 from pytest_fapo.propose.proposer import ProposalFailed
-from pytest_fapo.views.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,6 @@ class Loop:
         memory: everything that was tried.
         round: judges a batch of candidates.
         attribution: diagnoses the best tree.
-        progress: is told what happens.
     """
 
     def __init__(
@@ -55,7 +60,6 @@ class Loop:
         memory: Memory,
         round: Round,
         attribution: TreeDiagnoser,
-        progress: Progress,
     ) -> None:
         self.best = best
         self.memory = memory
@@ -63,7 +67,7 @@ class Loop:
         self._request = request
         self._round = round
         self._attribution = attribution
-        self._progress = progress
+        self._journal = request.run.journal
         self._useless: set[str] = set()
         self._stale: Counter[str] = Counter()
         self.pruned: list[str] = []
@@ -79,8 +83,9 @@ class Loop:
             if stop is not None:
                 return stop
             iteration += 1
-            self._progress.iteration(iteration, best=self.best.scores())
-            self._request.run.log("iteration", number=iteration, best=self.best.candidate)
+            scores = self.best.scores()
+            del scores["holdout"]
+            self._journal.write(IterationBegan(number=iteration, best=self.best.candidate, scores=scores))
             try:
                 if not self._improve():
                     return self._stop() or self._nothing_left()
@@ -106,7 +111,7 @@ class Loop:
         looks = self._request.settings.holdout_looks
         if self.memory.looks >= looks:
             return Stop("budget", f"the held-out cases were asked {count(looks, 'time')} (holdout_looks)")
-        if self._request.run.is_known:
+        if self._journal.is_known:
             return None  # a resumed run has not come to where it was cut off
         exhausted = self._request.budget.exhausted()
         return Stop("budget", exhausted) if exhausted else None
@@ -176,12 +181,10 @@ class Loop:
     def _leave(self, level: Level) -> None:
         if level in self.ladder.left:
             return
-        left = self.ladder.leave(level, self.diagnosis(), self.best.evaluation.score("train"))
-        self._request.run.log(
-            "level-left", level=level, reason=left.reason, detail=left.detail, best=self.best.candidate
-        )
+        score, best = self.best.evaluation.score("train"), self.best.candidate
+        left = self._journal.write(self.ladder.leave(level, self.diagnosis(), score, best=best))
         if level != self.ladder.levels[-1]:
-            self._progress.note(str(left))
+            self._journal.tell(Note(str(left)))
 
     def _room(self) -> int:
         limit = self._request.max_candidates
@@ -196,12 +199,11 @@ class Loop:
         before = self.best
         if result.best is not None:
             self.best = result.best  # before it is told: Ctrl-C in between must not lose it
-        for attempt, proposed in result.attempts:
-            self._remember(attempt)
+        for judged, proposed in result.judged:
+            self._remember(judged)
             if result.best is None and proposed is not None:
-                self.ladder.no_gain(
-                    attempt.candidate, proposed.cluster, proposed.level, best=before.candidate
-                )
+                candidate = judged.attempt.candidate
+                self.ladder.no_gain(candidate, proposed.cluster, proposed.level, best=before.candidate)
         repairs.extend(result.repairs)
         if result.best is None:
             return False
@@ -281,12 +283,12 @@ class Loop:
         )
         verdict = Verdict(accepted=False, reason=str(error), stage="review")
         attempt = Attempt(candidate=candidate, review=Review(), verdict=verdict)
-        self._request.run.log("proposal-failed", attempt=attempt.model_dump(mode="json"))
-        self._remember(attempt)
+        self._remember(self._journal.keep(NoProposal(attempt=attempt)))
 
-    def _remember(self, attempt: Attempt) -> None:
-        self.memory.attempts.append(attempt)
-        self._progress.attempt(attempt)
-        self._progress.spending(self._request.budget.spending())
-        if attempt.candidate.edits:
-            self._request.hooks.settled(attempt)
+    def _remember(self, event: CandidateJudged | NoProposal) -> None:
+        """Take a verdict that is in the journal into the memory, and tell of it."""
+        self.memory.attempts.append(event.attempt)
+        self._journal.tell(event)
+        self._journal.tell(SpendingChanged(self._request.budget.spending()))
+        if event.attempt.candidate.edits:
+            self._request.hooks.judged(event.attempt)

@@ -10,10 +10,10 @@ from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Outcome
 from pytest_fapo.diagnosis.attribution import diagnose
 from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.events import InterventionsFailed, TreeDiagnosed
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.search_state import BestTree
-from pytest_fapo.views.progress import Progress
 
 
 def save_diagnosis(run: RunFolder, tree: str, diagnosis: Diagnosis) -> None:
@@ -64,7 +64,7 @@ class TreeDiagnoser:
             try:
                 return self._evaluator.interventions(best.files, interventions)
             except EvaluationError as error:
-                self._request.run.log("interventions-failed", reason=str(error))
+                self._request.run.journal.write(InterventionsFailed(reason=str(error)))
                 return {}
 
         found = diagnose(
@@ -75,21 +75,22 @@ class TreeDiagnoser:
             limit=self._request.settings.interventions,
             extra=[self._from_hooks],
         )
-        self._request.run.log(
-            "diagnosis",
-            best=best.candidate,
-            interventions=found.interventions,
-            unread=list(reader.problems) if reader is not None else [],
-            clusters=[cluster.model_dump(mode="json", exclude={"findings"}) for cluster in found.clusters],
+        self._request.run.journal.write(
+            TreeDiagnosed(
+                best=best.candidate,
+                interventions=found.interventions,
+                unread=list(reader.problems) if reader is not None else [],
+                clusters=found.clusters,
+            )
         )
         save_diagnosis(self._request.run, best.candidate, found)
         return found
 
 
-def diagnose_baseline(request: OptimizeRequest, progress: Progress) -> Diagnosis:
+def diagnose_baseline(request: OptimizeRequest) -> Diagnosis:
     """Attribute the failures that the session's own tests have shown; nothing is proposed or changed.
 
     A copy of the project is made only where a case has to be run again with a step's output replaced.
     """
-    with Evaluator(request, progress) as evaluator:
+    with Evaluator(request) as evaluator:
         return TreeDiagnoser(request, evaluator).of(BestTree(request.baseline))

@@ -17,6 +17,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level, files_digest
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.events import CandidateBlocked, CandidateJudged
 from pytest_fapo.loop.optimize_request import OptimizeRequest, unrecorded
 from pytest_fapo.loop.search_state import BestTree, fingerprint
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
@@ -93,8 +94,8 @@ class CandidateReviewing:
         first = self._checked(candidate, best, proposed)
         if first.review.verdict != "block" or proposed is None:
             return first
-        problems = [problem.model_dump() for problem in first.review.problems]
-        self._request.run.log("blocked", candidate=candidate.id, problems=problems)
+        blocked = CandidateBlocked(candidate=candidate.id, problems=first.review.problems)
+        self._request.run.journal.write(blocked)
         try:
             revision = proposed.proposer.revise(candidate, first.review, proposed.evidence)
         except (ProposalFailed, CacheMiss):
@@ -230,11 +231,11 @@ class Trial:
         made = self._judged(prepared, verdict, after, started, before, proven=True)
         return replace(made, chance=confirmation.chance)
 
-    def settle(self, judged: Judged) -> Attempt:
-        """Put a final verdict into the journal.
+    def record(self, judged: Judged) -> CandidateJudged:
+        """Put a final verdict into the journal. No listener hears of it before the search has taken it over.
 
         Returns:
-            what the memory keeps of it; where an interrupted run has put it there, with what it cost then.
+            the event; where an interrupted run has put it there, with what it cost then.
         """
         prepared, verdict, run = judged.prepared, judged.verdict, self._request.run
         attempt = Attempt(
@@ -249,8 +250,7 @@ class Trial:
         )
         if judged.wins and judged.evaluation is not None:
             run.save_evaluation(f"candidates/{prepared.tree}.json", judged.evaluation)
-        entry = run.log("judged", tree=prepared.tree, attempt=attempt.model_dump(mode="json"))
-        return Attempt.model_validate(entry["attempt"])
+        return run.journal.keep(CandidateJudged(tree=prepared.tree, attempt=attempt))
 
     # --- evaluation -----------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TextIO
 
 from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
+from pytest_fapo.loop.optimize_request import ChooseChanges
 from pytest_fapo.loop.reviewed_change import Idea, ReviewedChange, WriteChoice
 from pytest_fapo.verdict.case_effect import CaseEffect, Effect, EffectKind
 from pytest_fapo.views.terminal import Terminal
@@ -232,6 +233,33 @@ def choose_changes(
         if answer:
             wanted.append(change)
     return wanted
+
+
+def changes_chooser(
+    read: Callable[[str], str], file: TextIO, *, tty: bool = False, color: bool = False
+) -> ChooseChanges:
+    """Return what asks for each change of a run, see `choose_changes`.
+
+    It raises EOFError where the input ended before anything was wanted.
+    """
+
+    def choose(changes: Sequence[WriteChoice]) -> list[WriteChoice]:
+        ended = False
+
+        def answer(question: str) -> str:
+            nonlocal ended
+            try:
+                return read(question)
+            except EOFError:
+                ended = True
+                raise
+
+        wanted = choose_changes(changes, answer, file, tty=tty, color=color)
+        if ended and not wanted:
+            raise EOFError
+        return wanted
+
+    return choose
 
 
 def _show(change: WriteChoice, terminal: Terminal, place: str) -> None:

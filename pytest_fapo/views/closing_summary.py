@@ -5,15 +5,18 @@ The pull-request page and the HTML report say the same sentences.
 from __future__ import annotations
 
 import shlex
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TextIO
 
+from pytest_fapo.core.atomic_files import write_atomically
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.spending import by_tests, cost_text, tokens_text
 from pytest_fapo.core.text import count, duration, git_apply, listing, one_line, percent, percents
 from pytest_fapo.loop.run_summary import SplitResult, Summary
 from pytest_fapo.views.markdown import escaped, fenced, table
 from pytest_fapo.views.terminal import Terminal
+
+_PAGE = "summary.md"
 
 _UNTOUCHED = {
     "patch": "Your files are untouched. The change is proven and saved as a patch. Apply it with:",
@@ -286,6 +289,25 @@ def split_rows(summary: Summary) -> list[tuple[str, ...]]:
 def _cells(row: SplitResult) -> tuple[str, ...]:
     before, after = percents(row.before, row.after)
     return (row.split, f"{row.tests:,}", before, after, f"{row.fixed:,}", f"{row.broken:,}")
+
+
+def save_summary_page(run: Path) -> None:
+    """Write `summary.md` beside a run's `summary.json`; nothing where this version cannot read that.
+
+    Args:
+        run: the run's folder.
+    """
+    try:
+        summary = Summary.model_validate_json((run / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return
+    write_atomically(run / _PAGE, summary_markdown(summary).encode(), durable=True)
+
+
+def complete_summary(run: Path) -> None:
+    """Write `summary.md` where a kill came between it and `summary.json`."""
+    if not (run / _PAGE).exists():
+        save_summary_page(run)
 
 
 def summary_markdown(summary: Summary) -> str:

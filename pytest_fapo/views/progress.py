@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TextIO
 
-from pytest_fapo.core.candidate import Attempt, Candidate
+from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.core.printable import Part
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.spending import Spending, by_tests, money
-from pytest_fapo.core.text import count, duration, one_line, percent
+from pytest_fapo.core.text import count, duration, listing, one_line, percent
+from pytest_fapo.loop.events import (
+    CandidateJudged,
+    CandidateProposed,
+    ChoiceRefused,
+    Event,
+    ItemFinished,
+    IterationBegan,
+    MetricsUnjudged,
+    NoProposal,
+    Note,
+    Notice,
+    SpendingChanged,
+    StageBegan,
+    WritingBegan,
+)
 from pytest_fapo.loop.run_summary import candidate_parts, candidate_title
 from pytest_fapo.views.terminal import Terminal
 
@@ -127,6 +142,15 @@ def _listed(word: str, nodeids: Iterable[str], hidden: int, splits: Mapping[str,
     return lines
 
 
+def _unjudged(metrics: Sequence[str]) -> str:
+    names = listing([f"'{name}'" for name in metrics])
+    measures = "measures" if len(metrics) == 1 else "measure"
+    return (
+        f"not judged: {names}, since two runs on the same recorded answers differ; what {measures} time "
+        f"belongs on llm_calls[i].duration, which a replay keeps"
+    )
+
+
 HEARTBEAT = 60.0
 """Seconds of silence after which a log gets a line, so that no CI takes the run for dead."""
 
@@ -149,7 +173,7 @@ def _harmless(method: Callable[Concatenate[Progress, P], None]) -> Callable[Conc
 
 
 class Progress:
-    """Tells the user what the loop does; a context manager. No method of it ever raises.
+    """Tells the user what happens in a run; a listener of its journal and a context manager. It never raises.
 
     On a terminal a few lines at the foot of the screen are kept up to date, and each candidate leaves one
     line. Elsewhere (a CI log) there are only whole lines: no carriage return, nothing that repeats itself.
@@ -195,19 +219,35 @@ class Progress:
         self.pause()
 
     @_harmless
-    def note(self, text: str) -> None:
-        """Say something once, in a line of its own."""
+    def __call__(self, what: Event | Notice) -> None:
+        """Hear what happens; a run's journal tells it."""
+        match what:
+            case Note():
+                self._note(what.text)
+            case MetricsUnjudged():
+                self._note(_unjudged(what.metrics))
+            case IterationBegan():
+                self._iteration_began(what.number, what.scores)
+            case CandidateProposed():
+                self._state.trying = f"trying {what.candidate.id} {candidate_title(what.candidate)}"
+            case StageBegan():
+                self._stage_began(what.name, what.total)
+            case ItemFinished():
+                self._item_finished(what.result)
+            case SpendingChanged():
+                self._state.spending = what.spending
+            case CandidateJudged() | NoProposal():
+                self._judged(what.attempt)
+            case WritingBegan():
+                self._take_away()  # the user may be asked now
+            case ChoiceRefused():
+                self._say(f"{what.reason[:1].upper()}{what.reason[1:]}: nothing is written.")
+
+    def _note(self, text: str) -> None:
         if self._verbosity >= 0:
             self._say(text)
 
-    @_harmless
-    def iteration(self, number: int, *, best: Mapping[Split, float | None]) -> None:
-        """A new iteration begins.
-
-        Args:
-            number: 1 for the first.
-            best: scores of the best tree so far, 0 to 1; holdout is never shown here.
-        """
+    def _iteration_began(self, number: int, best: Mapping[Split, float | None]) -> None:
         scores = [f"{split} {percent(best.get(split))}" for split in ("train", "val") if split in best]
         self._iteration = number
         self._state.headline = " · ".join([f"iteration {number}", *scores])
@@ -215,39 +255,18 @@ class Progress:
         if self._plain:
             self._say(f"iteration {number}: {', '.join(scores)}" if scores else f"iteration {number}")
 
-    @_harmless
-    def trying(self, candidate: Candidate) -> None:
-        """A candidate is about to be judged."""
-        self._state.trying = f"trying {candidate.id} {candidate_title(candidate)}"
-
-    @_harmless
-    def stage(self, name: str, *, total: int) -> None:
-        """A stage of an evaluation begins.
-
-        Args:
-            name: as the user reads it, `train`.
-            total: items that it will judge; 0 where that is not known.
-        """
+    def _stage_began(self, name: str, total: int) -> None:
         self._state.begin(name, total)
         if self._plain and (self._verbosity > 0 or not self._iteration):
             self._say(f"{name}: {count(total, 'test')}" if total else name)
 
-    @_harmless
-    def item(self, result: ItemResult) -> None:
-        """An item of the present stage has its verdict."""
+    def _item_finished(self, result: ItemResult) -> None:
         self._state.seen.add(result.nodeid)
         self._splits[result.nodeid] = result.split
         if self._plain and self._clock() - self._last_line >= HEARTBEAT:
             self._say(f"still at work: {self._state.progress()}, {self._state.spent()}")
 
-    @_harmless
-    def spending(self, spending: Spending) -> None:
-        """Take the run's total spending from its beginning until now (not an increment)."""
-        self._state.spending = spending
-
-    @_harmless
-    def attempt(self, attempt: Attempt) -> None:
-        """A candidate has its verdict: the one line about it."""
+    def _judged(self, attempt: Attempt) -> None:
         if attempt.verdict.accepted:
             self._state.accepted += 1
         elif not attempt.verdict.kept:
@@ -260,7 +279,10 @@ class Progress:
 
     @_harmless
     def pause(self) -> None:
-        """Take the live display away, for a question or at the end."""
+        """Take the live display away."""
+        self._take_away()
+
+    def _take_away(self) -> None:
         live, self._live = self._live, None
         if live is not None:
             live.stop()

@@ -14,6 +14,7 @@ import pytest
 from support.cli_projects import ASK, Folder
 
 from pytest_fapo.cli.command_line import main
+from pytest_fapo.loop.events import RunBegan, RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_lock import LockOwner
 
@@ -241,11 +242,12 @@ def test_runs_that_were_cut_off_or_that_nobody_can_read(folder: Folder) -> None:
     assert (said.code, "there is no run in" in said.err) == (1, True)
     runs = folder.root / ".fapo" / "runs"
     cut = RunFolder.create(runs)
-    cut.log("began", files={}, args=[])
+    cut.journal.write(RunBegan())
     old = RunFolder.create(runs)
-    old.log("began", files={}, args=[])
-    old.log("judged", tree="1", attempt={"from": "another version"})
-    old.log("finished", stop="target", writing="written")
+    old.journal.write(RunBegan())
+    with old.journal.path.open("a") as file:
+        file.write('{"event": "judged", "tree": "1", "attempt": {"from": "another version"}}\n')
+    old.journal.write(RunFinished(stop="target", writing="written"))
     old.save_text("summary.json", '{"a field of another version": 1}')
     (runs / "no run").mkdir()
     states = [run["state"] for run in json.loads(folder.fapo("runs", "--json").out)]

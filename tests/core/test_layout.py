@@ -130,18 +130,7 @@ def _twice(names: Iterator[str]) -> list[str]:
     return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
-KNOWN_UPWARDS: set[str] = {
-    "loop.batch -> views.progress",
-    "loop.change_review -> views.progress",
-    "loop.evaluator -> views.progress",
-    "loop.optimization -> views.closing_summary",
-    "loop.optimization -> views.progress",
-    "loop.patch_writer -> views.change_screen",
-    "loop.pruning -> views.progress",
-    "loop.resume -> views.closing_summary",
-    "loop.search -> views.progress",
-    "loop.tree_diagnosis -> views.progress",
-}
+KNOWN_UPWARDS: set[str] = set()
 """Arrows upwards that are still to be removed; no other may come."""
 
 

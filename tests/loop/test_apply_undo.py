@@ -16,6 +16,7 @@ from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.loop.apply_undo import apply_run, finished_result, undo_run, write_part
 from pytest_fapo.loop.change_review import find_reviewable
+from pytest_fapo.loop.events import RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import ScopeSnapshot, load_result, save_result
 
@@ -45,7 +46,7 @@ class Made:
         snapshot = ScopeSnapshot.take(self.root, scope)
         self.after = snapshot.render(EDITS)
         save_result(self.run, snapshot, self.after, [])
-        self.run.log("finished", stop="target", writing="patch")
+        self.run.journal.write(RunFinished(stop="target", writing="patch"))
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -55,7 +56,7 @@ class Made:
         }
 
     def events(self) -> list[str]:
-        return [event["event"] for event in self.run.events()]
+        return [event.event for event in self.run.journal.read()]
 
 
 @pytest.fixture
@@ -139,6 +140,7 @@ CUT_OFF = """
 import os, signal, sys
 from pathlib import Path
 from pytest_fapo.source import write_helper as finish
+from pytest_fapo.loop.events import RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.apply_undo import apply_run, undo_run
 
@@ -194,7 +196,7 @@ def test_a_run_without_changes_says_so(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path)
     with pytest.raises(FapoError, match="left no proven change: it did not come to its end"):
         apply_run(tmp_path, run)
-    run.log("finished", stop="unproven", writing="nothing")
+    run.journal.write(RunFinished(stop="unproven", writing="nothing"))
     with pytest.raises(FapoError, match="did not pass the final proof"):
         undo_run(tmp_path, run)
     (run.path / "result.json").write_text('{"files": [1]}')
@@ -216,7 +218,7 @@ def lines(tmp_path: Path) -> tuple[Path, RunFolder]:
     (root / "p/a.md").write_bytes(LINES)
     run = RunFolder.create(root / ".fapo" / "runs")
     save_result(run, ScopeSnapshot.take(root, Scope(prompts=["p/*.md"])), {"p/a.md": RUN}, [])
-    run.log("finished", stop="target", writing="patch")
+    run.journal.write(RunFinished(stop="target", writing="patch"))
     return root, run
 
 
@@ -262,7 +264,7 @@ def test_two_runs_are_taken_back_each_by_itself(lines: tuple[Path, RunFolder]) -
     second = RunFolder.create(root / ".fapo" / "runs")
     after = RUN.replace(b"Rule 7.", b"Rule 7, by the second run.")
     save_result(second, ScopeSnapshot.take(root, Scope(prompts=["p/*.md"])), {"p/a.md": after}, [])
-    second.log("finished", stop="target", writing="patch")
+    second.journal.write(RunFinished(stop="target", writing="patch"))
     apply_run(root, second)
     undo_run(root, run)
     assert (root / "p/a.md").read_bytes() == LINES.replace(b"Rule 7.", b"Rule 7, by the second run.")

@@ -19,8 +19,9 @@ from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import LLMCall, Trace
-from pytest_fapo.loop.batch import Round
+from pytest_fapo.loop.batch import Round, RoundResult
 from pytest_fapo.loop.evaluator import time_limit
+from pytest_fapo.loop.events import CandidateJudged, IterationBegan, RunBegan, RunFinished
 from pytest_fapo.loop.optimize_request import RunHooks
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.search_state import BestTree, Memory
@@ -112,9 +113,8 @@ class Search:
             max_candidates=most,
             settings=SimpleNamespace(holdout_looks=looks),
         )
-        run.go_over()
-        progress: Any = SimpleNamespace(trying=lambda candidate: None)
-        self.round = Round(request, cast(Any, Reviewing()), Trial(request, cast(Any, played)), progress)
+        run.journal.go_over()
+        self.round = Round(request, cast(Any, Reviewing()), Trial(request, cast(Any, played)))
         self.memory = Memory()
         self.best = BestTree(played.of({}, held_out=True))
 
@@ -124,8 +124,8 @@ class Search:
         found: list[Attempt] = []
         while batch:
             result = self.round.run(batch, self.best, self.memory, cast(Any, lambda cluster, level: None))
-            found += [attempt for attempt, _ in result.attempts]
-            self.memory.attempts += [attempt for attempt, _ in result.attempts]
+            found += attempts_of(result)
+            self.memory.attempts += attempts_of(result)
             if result.best is None:
                 break
             self.best = result.best
@@ -134,6 +134,10 @@ class Search:
                 replace(each, candidate=each.candidate.model_copy(update=parent)) for each in result.waiting
             ]
         return found
+
+
+def attempts_of(result: RoundResult) -> list[Attempt]:
+    return [event.attempt for event, _ in result.judged]
 
 
 def said(attempts: Sequence[Attempt]) -> list[str]:
@@ -145,7 +149,7 @@ def said(attempts: Sequence[Attempt]) -> list[str]:
 
 def new_run(folder: Path) -> RunFolder:
     run = RunFolder.create(folder)
-    run.log("began")
+    run.journal.write(RunBegan())
     return run
 
 
@@ -163,7 +167,7 @@ def test_winners_together_are_one_candidate_more_only_where_one_more_may_be(tmp_
     ]
     search = Search(new_run(tmp_path), Played(), most=2)
     result = search.round.run([proposed("a"), proposed("b")], search.best, search.memory, cast(Any, None))
-    assert said([attempt for attempt, _ in result.attempts]) == [
+    assert said(attempts_of(result)) == [
         "c1 accepted",
         "c2 wins its cases too, and is set aside for another try on top of c1",
     ]
@@ -190,7 +194,7 @@ def test_a_winner_of_the_same_cause_that_stays_out_of_a_merge_is_not_called_acce
     search = Search(new_run(tmp_path), Played())
     batch = [proposed("a", "cause"), proposed("b", "cause"), proposed("c")]
     result = search.round.run(batch, search.best, search.memory, cast(Any, None))
-    assert said([attempt for attempt, _ in result.attempts]) == [
+    assert said(attempts_of(result)) == [
         "c1 wins its cases and went into c4",
         "c2 wins its cases too, and c4 was taken for the same cause",
         "c3 wins its cases and went into c4",
@@ -231,13 +235,9 @@ def test_a_candidate_that_takes_too_long_is_rejected_with_that_reason(tmp_path: 
 # --- resume ------------------------------------------------------------------------------------------------
 
 
-def journal(run: RunFolder) -> list[dict[str, Any]]:
+def journal(run: RunFolder) -> list[str]:
     """The events without times and costs."""
-    found = []
-    for event in run.events():
-        attempt = {key: value for key, value in event.get("attempt", {}).items() if key != "duration"}
-        found.append({**event, "attempt": attempt, "time": 0})
-    return found
+    return [event.content() for event in run.journal.read()]
 
 
 def search_all(run: RunFolder) -> list[Attempt]:
@@ -273,28 +273,39 @@ def test_what_a_resumed_run_does_otherwise_is_no_mixture(tmp_path: Path) -> None
     search = Search(run, Played())
     found = search.batch("c")
     assert said(found) == ["c1 accepted"]
-    assert [attempt.candidate.edits[0].address for _, attempt in run.attempts()] == ["c.md"]
+    assert [event.attempt.candidate.edits[0].address for event in run.journal.of(CandidateJudged)] == ["c.md"]
     assert "a.md" in (run.path / "journal-abandoned.jsonl").read_text()
 
 
 def test_a_torn_line_is_taken_out_and_records_end_with_the_run(tmp_path: Path) -> None:
     run = new_run(tmp_path)
-    run.log("iteration", number=1)
+    run.journal.write(IterationBegan(number=1))
     with (run.path / "journal.jsonl").open("ab") as file:
         file.write(b'{"event": "prop')
     resumed = RunFolder(run.path)
-    resumed.go_over()
-    assert resumed.is_known
-    resumed.log("iteration", number=1)
-    assert not resumed.is_known
+    resumed.journal.go_over()
+    assert resumed.journal.is_known
+    resumed.journal.write(IterationBegan(number=1))
+    assert not resumed.journal.is_known
     resumed.record("key", evaluation({"ta": True}))
     known = resumed.recorded("key")
     assert known is not None
     assert known.items["ta"].passed
     assert resumed.recorded("other") is None
-    resumed.log("finished", stop="target")
+    resumed.journal.write(RunFinished(stop="target"))
     assert RunFolder.newest_unfinished(tmp_path) is not None, "its report is not written yet"
     resumed.drop_records()
     assert resumed.recorded("key") is None
     assert RunFolder.newest_unfinished(tmp_path) is None
-    assert [event["event"] for event in resumed.events()] == ["began", "iteration", "finished"]
+    assert [event.event for event in resumed.journal.read()] == ["began", "iteration", "finished"]
+
+
+def test_a_run_of_the_version_before_is_resumed_without_a_new_event(tmp_path: Path) -> None:
+    """Its journal was written when events had no types."""
+    old = (Path(__file__).parent / "journals" / "batches.jsonl").read_bytes()
+    run = new_run(tmp_path)
+    run.journal.path.write_bytes(old)
+    found = search_all(run)
+    assert run.journal.path.read_bytes() == old
+    assert [path.name for path in run.path.iterdir() if "journal" in path.name] == ["journal.jsonl"]
+    assert [event.attempt for event in run.journal.of(CandidateJudged)] == found

@@ -17,6 +17,7 @@ from pytest_fapo.core.scope import Scope
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.loop.apply_undo import apply_run, undo_run, write_part
 from pytest_fapo.loop.change_review import Reviewable, ReviewDraft, find_reviewable
+from pytest_fapo.loop.events import RunBegan, RunFinished
 from pytest_fapo.loop.optimize_request import Budget, OptimizeRequest
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import ScopeSnapshot, load_result, save_result
@@ -62,9 +63,9 @@ class Made:
     def leave(self, edits: Sequence[Edit]) -> RunFolder:
         run = RunFolder.create(self.root / ".fapo" / "runs")
         snapshot = ScopeSnapshot.take(self.root, SCOPE)
-        run.log("began", files=snapshot.hashes)
+        run.journal.write(RunBegan(files=snapshot.hashes))
         save_result(run, snapshot, snapshot.render(edits), [])
-        run.log("finished", stop="target", writing="patch")
+        run.journal.write(RunFinished(stop="target", writing="patch"))
         return run
 
     def reviewable(self) -> Reviewable:

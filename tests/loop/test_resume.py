@@ -119,9 +119,9 @@ def test_killed_at_random_moments(project: MakeProject, server: Server, parts: t
 KILLER = """
 import os, signal
 import pytest
-from pytest_fapo.loop import run_folder
+from pytest_fapo.loop.journal import Journal
 
-_write, _left = run_folder.RunFolder._append, [int(os.environ.get("KILL_AT", "0"))]
+_write, _left = Journal._append, [int(os.environ.get("KILL_AT", "0"))]
 
 def _append(self, entry):
     _left[0] -= 1
@@ -131,7 +131,7 @@ def _append(self, entry):
     if _left[0] == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-run_folder.RunFolder._append = _append
+Journal._append = _append
 
 @pytest.fixture(scope="session")
 def pipeline():

@@ -9,10 +9,12 @@ from pydantic import JsonValue
 
 from pytest_fapo.core.candidate import Attempt, Candidate, Edit, Review, Verdict
 from pytest_fapo.core.case import Case
+from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.core.unanswered import Unanswered
+from pytest_fapo.loop.events import CandidateJudged, TreeDiagnosed
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import EditMade
@@ -66,7 +68,7 @@ class Made:
             self.run.save_evaluation(f"candidates/{tree}.json", evaluation(results))
         verdict = Verdict(accepted=accepted, reason="good", kept="" if accepted else "c3")
         attempt = Attempt(candidate=candidate, review=Review(), verdict=verdict)
-        self.run.log("judged", tree=tree, attempt=attempt.model_dump(mode="json"))
+        self.run.journal.write(CandidateJudged(tree=tree, attempt=attempt))
 
 
 def idea(
@@ -100,7 +102,16 @@ BEFORE: dict[str, Result] = {
 
 def test_a_merge_is_taken_apart_into_the_ideas_that_touch_the_artifact(tmp_path: Path) -> None:
     made = Made(tmp_path, BEFORE)
-    made.run.log("diagnosis", best="", clusters=[{"id": "k1", "label": "sort: the wrong label"}])
+    cause = Cluster(
+        id="k1",
+        label="sort: the wrong label",
+        pipeline="pipeline",
+        step="sort",
+        category="label",
+        level="prompt",
+        confidence=0.9,
+    )
+    made.run.journal.write(TreeDiagnosed(clusters=[cause]))
     fixed_a: dict[str, Result] = {
         **BEFORE,
         "a": ("train", True, {"team": "a"}),

@@ -16,6 +16,7 @@ from pytest_fapo.core.record import Level
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.loop.batch import Gathering, ProposerSource, Round, RoundResult
 from pytest_fapo.loop.candidate_merge import CandidatePool, merged, merged_text, needed_parts
+from pytest_fapo.loop.events import CandidateJudged
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.search_state import BestTree, Memory, fingerprint
 from pytest_fapo.loop.trial import Judged, ReviewedCandidate
@@ -386,17 +387,17 @@ class OneRound:
         after = evaluation_of(*self.before.items, passing=fixed)
         return Judged(prepared, verdict, after, proven)
 
-    def settle(self, judged: Judged) -> Attempt:
-        return Attempt(candidate=judged.candidate, review=Review(), verdict=judged.verdict)
+    def record(self, judged: Judged) -> CandidateJudged:
+        attempt = Attempt(candidate=judged.candidate, review=Review(), verdict=judged.verdict)
+        return CandidateJudged(tree="", attempt=attempt)
 
     def run(self) -> RoundResult:
-        run = SimpleNamespace(log=lambda *_, **__: None, save_text=lambda *_: None)
+        run = SimpleNamespace(journal=SimpleNamespace(write=lambda _: None), save_text=lambda *_: None)
         request: Any = SimpleNamespace(run=run, policy=GatePolicy(), settings=Settings(), max_candidates=None)
-        progress: Any = SimpleNamespace(trying=lambda _: None)
         desk: Any = self
         batch: list[Any] = [SimpleNamespace(candidate=candidate) for candidate, _ in self.winners]
         memory, evidence = Memory(), desk
-        return Round(request, desk, desk, progress).run(batch, BestTree(self.before), memory, evidence)
+        return Round(request, desk, desk).run(batch, BestTree(self.before), memory, evidence)
 
 
 def evaluation_of(*nodeids: str, passing: Sequence[str]) -> Evaluation:
@@ -412,9 +413,10 @@ def test_of_two_winners_that_fix_the_same_one_is_accepted_and_the_other_not_trie
     one = candidate(LONG, cluster="k1"), all_three
     other = candidate(SHORT, address="q.md", cluster="k2"), all_three
     result = OneRound(one, other).run()
-    assert [attempt.candidate.merges for attempt, _ in result.attempts] == [[], []]
-    assert [attempt.verdict.accepted for attempt, _ in result.attempts] == [False, True]
-    assert result.attempts[0][0].verdict.reason == "fixes its cases too, and none that c2 does not fix"
+    attempts = [event.attempt for event, _ in result.judged]
+    assert [attempt.candidate.merges for attempt in attempts] == [[], []]
+    assert [attempt.verdict.accepted for attempt in attempts] == [False, True]
+    assert attempts[0].verdict.reason == "fixes its cases too, and none that c2 does not fix"
     assert result.waiting == []
 
 
@@ -424,7 +426,7 @@ def test_of_three_winners_the_two_that_are_needed_are_merged() -> None:
         (candidate(SHORT, address="b.md", cluster="k2"), ["t[2]"]),
         (candidate(SHORT, address="c.md", cluster="k3"), ["t[3]"]),
     ).run()
-    verdicts = {attempt.candidate.id: attempt for attempt, _ in result.attempts}
+    verdicts = {event.attempt.candidate.id: event.attempt for event, _ in result.judged}
     assert verdicts["c4"].candidate.merges == ["c1", "c3"]
     assert [verdicts[name].verdict.kept for name in ("c1", "c2", "c3")] == ["c4", "", "c4"]
     assert [name for name, attempt in verdicts.items() if attempt.verdict.accepted] == ["c4"]

@@ -286,7 +286,7 @@ class Project:
 
     def journal(self) -> list[dict[str, Any]]:
         """The newest run's events; a line that a kill has torn is passed over, as a resumed run does."""
-        return list(RunFolder(self.run_directory).events())
+        return [event.model_dump(mode="json") for event in RunFolder(self.run_directory).journal.read()]
 
 
 @dataclass(frozen=True)

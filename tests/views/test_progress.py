@@ -13,6 +13,15 @@ from support.report_samples import CANDIDATE, Output, accepted, attempt, item, r
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import Usage
+from pytest_fapo.loop.events import (
+    CandidateJudged,
+    CandidateProposed,
+    ItemFinished,
+    IterationBegan,
+    Note,
+    SpendingChanged,
+    StageBegan,
+)
 from pytest_fapo.loop.run_summary import candidate_line
 from pytest_fapo.views.progress import HEARTBEAT, Progress
 
@@ -22,17 +31,17 @@ ROOT = Path(__file__).parents[2]
 def drive(progress: Progress) -> None:
     """A short run: the baseline, one iteration, one candidate accepted and one rejected."""
     with progress:
-        progress.note("copying the project")
-        progress.stage("baseline", total=3)
+        progress(Note("copying the project"))
+        progress(StageBegan("baseline", 3))
         for nodeid in ("a", "b"):
-            progress.item(item(f"t.py::test[{nodeid}]"))
-        progress.item(item("t.py::test[v]", "val"))
-        progress.iteration(1, best={"train": 0.61, "val": 0.58, "holdout": 0.5})
-        progress.trying(CANDIDATE)
-        progress.stage("targeted", total=2)
-        progress.spending(Spending(calls=212, cache_hits=1034, cost=0.42))
-        progress.attempt(accepted())
-        progress.attempt(rejected())
+            progress(ItemFinished(item(f"t.py::test[{nodeid}]")))
+        progress(ItemFinished(item("t.py::test[v]", "val")))
+        progress(IterationBegan(number=1, scores={"train": 0.61, "val": 0.58, "holdout": 0.5}))
+        progress(CandidateProposed(candidate=CANDIDATE))
+        progress(StageBegan("targeted", 2))
+        progress(SpendingChanged(Spending(calls=212, cache_hits=1034, cost=0.42)))
+        progress(CandidateJudged(tree="", attempt=accepted()))
+        progress(CandidateJudged(tree="", attempt=rejected()))
 
 
 def test_each_candidate_is_one_line_that_says_why() -> None:
@@ -99,8 +108,8 @@ def test_verbose_names_train_cases_and_only_counts_the_others() -> None:
 def test_the_same_line_is_not_said_twice() -> None:
     output = Output()
     progress = Progress(output)
-    progress.note("waiting for the provider")
-    progress.note("waiting for the provider")
+    progress(Note("waiting for the provider"))
+    progress(Note("waiting for the provider"))
     assert output.lines == ["waiting for the provider"]
 
 
@@ -108,13 +117,13 @@ def test_a_silent_log_gets_a_sign_of_life() -> None:
     now = 0.0
     output = Output()
     progress = Progress(output, clock=lambda: now)
-    progress.iteration(1, best={})
-    progress.stage("train", total=90)
-    progress.spending(Spending(calls=1, unpriced_models=["smol"], usage=Usage(input_tokens=1200)))
-    progress.item(item("a"))
+    progress(IterationBegan(number=1, scores={}))
+    progress(StageBegan("train", 90))
+    progress(SpendingChanged(Spending(calls=1, unpriced_models=["smol"], usage=Usage(input_tokens=1200))))
+    progress(ItemFinished(item("a")))
     now = HEARTBEAT + 1
-    progress.item(item("b"))
-    progress.item(item("c"))
+    progress(ItemFinished(item("b")))
+    progress(ItemFinished(item("c")))
     assert output.lines == [
         "iteration 1",
         "still at work: train 2 of 90, 1 call · 0 from the cache · 1,200 tokens",
@@ -125,11 +134,11 @@ def test_tests_that_run_again_or_in_two_candidates_count_once() -> None:
     now = 0.0
     output = Output()
     progress = Progress(output, clock=lambda: now)
-    progress.stage("train", total=2)
+    progress(StageBegan("train", 2))
     for name in ("a", "a", "b", "a", "c"):
-        progress.item(item(name))
+        progress(ItemFinished(item(name)))
     now = HEARTBEAT + 1
-    progress.item(item("b"))
+    progress(ItemFinished(item("b")))
     assert "train 2 of 2," in output.lines[-1]
 
 
@@ -196,16 +205,17 @@ sys.path[:0] = {path!r}
 from support.report_samples import CANDIDATE, accepted, item
 from pytest_fapo.views.progress import Progress
 from pytest_fapo.core.spending import Spending
+from pytest_fapo.loop.events import *
 progress = Progress(sys.stdout, tty=True, color=True)
 with progress:
-    progress.iteration(2, best={{"train": 0.61, "val": 0.58}})
-    progress.trying(CANDIDATE)
-    progress.stage("train", total=90)
+    progress(IterationBegan(number=2, scores={{"train": 0.61, "val": 0.58}}))
+    progress(CandidateProposed(candidate=CANDIDATE))
+    progress(StageBegan("train", 90))
     for number in range(34):
-        progress.item(item(str(number)))
-    progress.spending(Spending(calls=212, cache_hits=1034, cost=0.42))
+        progress(ItemFinished(item(str(number))))
+    progress(SpendingChanged(Spending(calls=212, cache_hits=1034, cost=0.42)))
     time.sleep(0.4)
-    progress.attempt(accepted())
+    progress(CandidateJudged(tree="", attempt=accepted()))
     progress.pause()
     print("a question")
     progress.resume()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.loop.events import CandidateJudged, Event, NoProposal
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import load_effects
 from pytest_fapo.loop.run_summary import Summary
@@ -23,8 +24,8 @@ def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> Repor
         run: its directory.
         baseline: what the session's own tests gave; shown where the run did not get as far as its copy's.
     """
-    events = list(run.events())
-    began = _began_at(events)
+    events = list(run.journal.read())
+    began = events[0].time if events else 0.0
     judged = _judged(events)
     accepted = [(attempt, tree) for attempt, tree, _ in judged.values() if attempt.verdict.accepted]
     before, after = run.load_evaluation("reference.json") or baseline, None
@@ -39,7 +40,7 @@ def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> Repor
             _tried(run, attempt, None if at is None else at - began) for attempt, _, at in judged.values()
         ],
         diagnoses=_diagnoses(run, ["", *(attempt.candidate.id for attempt, _ in accepted)]),
-        spending=_spending(run.spend_file, began, _ended_at(events)),
+        spending=_spending(run.spend_file, began, max((event.time for event in events), default=0.0)),
         summary=_summary(run),
         began=began or None,
     )
@@ -67,22 +68,13 @@ def _diagnoses(run: RunFolder, trees: list[str]) -> dict[str, Diagnosis]:
     return found
 
 
-def _began_at(events: list[dict[str, Any]]) -> float:
-    return next((float(event.get("time", 0)) for event in events), 0.0)
-
-
-def _ended_at(events: list[dict[str, Any]]) -> float:
-    return max((float(event.get("time", 0)) for event in events), default=0.0)
-
-
-def _judged(events: list[dict[str, Any]]) -> dict[str, tuple[Attempt, str, float | None]]:
+def _judged(events: Sequence[Event]) -> dict[str, tuple[Attempt, str, float | None]]:
     """By candidate: the last word on it, its tree, and when it was said; in the order of the proposals."""
     found: dict[str, tuple[Attempt, str, float | None]] = {}
     for event in events:
-        if event.get("event") not in ("judged", "proposal-failed"):
-            continue
-        attempt = Attempt.model_validate(event["attempt"])
-        found[attempt.candidate.id] = (attempt, str(event.get("tree", "")), event.get("time"))
+        if isinstance(event, CandidateJudged | NoProposal):
+            tree = event.tree if isinstance(event, CandidateJudged) else ""
+            found[event.attempt.candidate.id] = (event.attempt, tree, event.time)
     return dict(sorted(found.items(), key=lambda pair: _number(pair[0])))
 
 

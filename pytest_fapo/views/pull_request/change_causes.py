@@ -11,6 +11,7 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
 from pytest_fapo.diagnosis.trace_view import TraceView
+from pytest_fapo.loop.events import CandidateJudged
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import load_result
@@ -55,7 +56,7 @@ def run_attempts(runs: Path) -> list[Attempt]:
     found: list[Attempt] = []
     for folder in folders[-20:]:
         try:
-            found += [attempt for _, attempt in RunFolder(folder).attempts()]
+            found += [event.attempt for event in RunFolder(folder).journal.of(CandidateJudged)]
         except (ValueError, KeyError, OSError):
             continue  # of another version
     return found
