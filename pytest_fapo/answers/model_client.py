@@ -18,11 +18,14 @@ from pydantic import BaseModel, ValidationError
 from pytest_fapo.core.api_keys import key_in
 from pytest_fapo.core.errors import ConfigError, FapoError
 from pytest_fapo.core.settings import ProviderSettings
+from pytest_fapo.core.text import one_line
 
 CallContext = Callable[[], AbstractContextManager[object]]
 """Gives the context in which a model is called, so that capture, cache and budget apply there."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
+
+_MESSAGE_CHARS = 400
 
 _THINKING = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 
@@ -249,7 +252,9 @@ def explain_failure(
             message += f"; lower max_tokens or evidence_chars in {section}"
     else:
         message = f"{name}: the answer from {url} cannot be read: {type(error).__name__}: {error}"
-    return ProviderFailed(_one_short_line(message.replace(key, "***")), again=again, unanswered=unanswered)
+    return ProviderFailed(
+        one_line(message.replace(key, "***"), most=_MESSAGE_CHARS), again=again, unanswered=unanswered
+    )
 
 
 def _explain_status(error: Any, name: str, url: str) -> tuple[str, bool]:
@@ -276,8 +281,3 @@ def _server_message(error: Any) -> str:
 def _cause(error: BaseException) -> str:
     cause = error.__cause__
     return f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
-
-
-def _one_short_line(text: str, limit: int = 400) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -18,6 +18,7 @@ from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.stash import RESULT_KEY
+from pytest_fapo.core.text import listing
 from pytest_fapo.verdict.policy import Floor, GatePolicy
 
 if TYPE_CHECKING:
@@ -138,9 +139,7 @@ def missing_result_causes(
         names = ", ".join(sorted(set(hooks.lost)))
         found.append(GateProblem(kind="lost-worker", message=f"the xdist worker {names} was lost"))
     if hooks.uncollected:
-        files = ", ".join(hooks.uncollected[:3])
-        more = f" and {len(hooks.uncollected) - 3} more" if len(hooks.uncollected) > 3 else ""
-        found.append(_stopped(f"{files}{more} could not be collected"))
+        found.append(_stopped(f"{listing(hooks.uncollected, most=3)} could not be collected"))
     reason = _reason(pytest_session)
     missing = _missing(pytest_session, session, evaluation)
     if not found and missing:

@@ -12,6 +12,7 @@ from pydantic import Field
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.record import Outcome, Record, Split, canonical_json
 from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.text import count
 from pytest_fapo.core.trace import LLMCall, Trace
 from pytest_fapo.core.unanswered import Unanswered
 
@@ -217,7 +218,7 @@ class Outage:
         reasons = Counter(units.values()).most_common()
         said = ", ".join(f"{reason} x{number:,}" for reason, number in reasons)
         noun = "case" if all(item.case_id for item in self.items) else "test"
-        return f"{len(units):,} {noun}{'' if len(units) == 1 else 's'} got no answer from the model ({said})"
+        return f"{count(len(units), noun)} got no answer from the model ({said})"
 
     @property
     def words(self) -> str:

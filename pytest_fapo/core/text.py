@@ -29,7 +29,7 @@ def listing(names: Iterable[str], *, most: int = 0) -> str:
     """`a, b and c`; with `most`, the rest is counted: `a, b and 4 more`."""
     items = list(names)
     if most and len(items) > most:
-        return f"{', '.join(items[:most])} and {len(items) - most} more"
+        return f"{', '.join(items[:most])} and {len(items) - most:,} more"
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from pytest_fapo.core.record import Record
+from pytest_fapo.core.text import one_line
 from pytest_fapo.core.trace import LLMCall, Trace
 
 _LATER = frozenset({408, 409, 425, 429})
@@ -135,7 +136,7 @@ def _described(call: LLMCall) -> Unanswered:
     words = re.sub(r"^HTTP \d+(: )?", "", error)
     return Unanswered(
         reason=_reason(call, words),
-        words=" ".join(words.split())[:_MOST_WORDS],
+        words=one_line(words, most=_MOST_WORDS),
         model=call.model,
         url=call.url,
         rejected=call.status is not None and _rejects(call),

@@ -13,6 +13,7 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Category, Level
+from pytest_fapo.core.text import one_line
 from pytest_fapo.diagnosis.assertions import Assertion, read_assertion, read_requirement
 from pytest_fapo.diagnosis.field_map import OUTPUT, CaseRun, FieldMap
 from pytest_fapo.diagnosis.loose_values import alike, normal, plain, same
@@ -132,14 +133,13 @@ class Failure:
 
 def shown(value: Any, limit: int = MAX_SHOWN) -> str:
     """A value in a sentence: on one line, cut where it is long."""
-    text = " ".join(plain(value).split()) if not isinstance(value, str) else " ".join(value.split())
-    text = text if len(text) <= limit else text[: limit - 1] + "…"
+    text = one_line(value if isinstance(value, str) else plain(value), most=limit)
     return f"'{text}'" if isinstance(value, str) else text
 
 
 def excerpt(text: Any, value: Any, limit: int = MAX_SHOWN) -> str:
     """A text in a sentence, cut around a value that it holds."""
-    line = " ".join(plain(text).split())
+    line = one_line(plain(text))
     place = line.lower().find(plain(value).strip().lower())
     start = max(0, place - limit // 2)
     if len(line) <= limit or start == 0:

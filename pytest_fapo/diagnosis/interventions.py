@@ -11,6 +11,7 @@ from itertools import chain, combinations, zip_longest
 
 from pytest_fapo.core.diagnosis import Finding, Intervention
 from pytest_fapo.core.record import Outcome
+from pytest_fapo.core.text import listing
 from pytest_fapo.diagnosis.blame import Blame, blame_field
 from pytest_fapo.diagnosis.failure import FailureAttribution
 from pytest_fapo.diagnosis.loose_values import mentions, texts_in, whole_text
@@ -99,7 +100,7 @@ class Inquiry:
             return None
         first = self._replacement_of(joint[0][0])
         rest = joint[0][1:]
-        explanation = f"the case passes only with {_listed_steps(joint[0])} fixed together"
+        explanation = f"the case passes only with {listing(joint[0])} fixed together"
         return ProvenCause(first, rest, explanation) if self._cleared(first) else None
 
     def _single(self, replacement: ReplacementOutput) -> ProvenCause | None:
@@ -153,10 +154,6 @@ def _how(replacement: ReplacementOutput) -> str:
     if replacement.source == "sibling":
         return f"with what {name} gave in a passing case where it was given the same"
     return f"with another answer of the model in {name}, asked the same,"
-
-
-def _listed_steps(steps: Sequence[str]) -> str:
-    return f"{', '.join(steps[:-1])} and {steps[-1]}"
 
 
 Intervene = Callable[[Sequence[Intervention]], Mapping[int, "Outcome | None"]]

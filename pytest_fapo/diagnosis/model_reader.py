@@ -30,6 +30,7 @@ from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.core.errors import CallStopped, ConfigError
 from pytest_fapo.core.record import LEVELS, Category, Level
 from pytest_fapo.core.settings import Settings
+from pytest_fapo.core.text import one_line
 from pytest_fapo.diagnosis.failure import FailureAttribution, Opinion
 from pytest_fapo.diagnosis.trace_view import StepView
 
@@ -333,5 +334,5 @@ def _opinion(one: FailureAttribution, reading: CaseReading) -> Opinion | None:
         category=category,
         level=level,
         confidence=min(1.0, max(0.0, reading.confidence)),
-        evidence=" ".join(reading.evidence.split())[:400],
+        evidence=one_line(reading.evidence, most=400),
     )

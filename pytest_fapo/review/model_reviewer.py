@@ -28,7 +28,7 @@ from pytest_fapo.core.candidate import Artifact, Candidate, Edit, Review, Review
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.errors import CacheMiss
 from pytest_fapo.core.settings import Settings
-from pytest_fapo.core.text import line_diff
+from pytest_fapo.core.text import line_diff, one_line
 
 POINTS: dict[int, str] = {
     1: "scorer",
@@ -246,9 +246,7 @@ def make_reviewer(
 
 
 def _problem(objection: Objection, known: set[str]) -> ReviewProblem:
-    message = " ".join(objection.message.split())
-    if len(message) > _MESSAGE_CHARS:
-        message = message[: _MESSAGE_CHARS - 1] + "…"
+    message = one_line(objection.message, most=_MESSAGE_CHARS)
     address = objection.address.strip().strip("`'\"")
     point = POINTS.get(objection.point, "other")
     return ReviewProblem(

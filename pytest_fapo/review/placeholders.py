@@ -14,6 +14,7 @@ from collections.abc import Iterator, Set
 from string import Formatter, Template
 
 from pytest_fapo.core.candidate import ReviewProblem
+from pytest_fapo.core.text import one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
 
@@ -88,8 +89,7 @@ def _names(fields: list[str]) -> set[str]:
 
 
 def _shown(text: str) -> str:
-    text = " ".join(text.split())
-    return repr(text[:30] + "…" if len(text) > 30 else text)
+    return repr(one_line(text, most=31))
 
 
 _TAG = re.compile(r"\{%(.*?)%\}", re.S)

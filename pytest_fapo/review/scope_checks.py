@@ -13,6 +13,7 @@ from typing import NoReturn
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import ArtifactError
+from pytest_fapo.core.text import listing, one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
 _TESTS = re.compile(r"(.*/)?(conftest|test_[^/]*|[^/]*_test)\.pyi?")
@@ -107,8 +108,7 @@ def fresh(subject: ReviewSubject) -> Iterator[ReviewProblem]:
 def _listed(subject: ReviewSubject) -> str:
     addresses = [artifact.address for level in subject.levels_below for artifact in subject.artifacts(level)]
     addresses += [f"new files {pattern}" for pattern in subject.store.creatable() if len(addresses) < 8]
-    shown = ", ".join(addresses[:8])
-    return f"{shown} and {len(addresses) - 8} more" if len(addresses) > 8 else shown or "nothing"
+    return listing(addresses, most=8) or "nothing"
 
 
 def no_op(subject: ReviewSubject) -> Iterator[ReviewProblem]:
@@ -204,7 +204,7 @@ def _wrong(change: EditedText) -> str:
     try:
         value = json.loads(change.after, parse_constant=_refuse)
     except (ValueError, RecursionError):
-        shown = " ".join(change.after.split())[:60]
+        shown = one_line(change.after, most=60)
         return f"{shown!r} is not one JSON value; give the value alone, a text in double quotes."
     domain = change.artifact.domain
     if isinstance(value, (dict, list)):

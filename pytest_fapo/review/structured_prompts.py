@@ -12,6 +12,7 @@ from typing import Any
 
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.errors import ArtifactError
+from pytest_fapo.core.text import one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
 
@@ -29,7 +30,7 @@ def structured_problems(path: str, before: str, after: str) -> Iterator[str]:
     try:
         new = parse(after)
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(str(error))
         yield f"the new text no longer parses ({reason}); keep the file's format."
         return
     if difference := _difference(old, new, ""):
@@ -140,7 +141,7 @@ def _read(block: str) -> dict[str, Any]:
     try:
         found = yaml.safe_load(block)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from None
+        raise ValueError(one_line(str(error), most=200)) from None
     if found is not None and not isinstance(found, dict):
         raise ValueError("it is no list of keys with values")
     return found or {}

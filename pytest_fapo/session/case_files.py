@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_fapo.core.errors import CaseError
+from pytest_fapo.core.text import one_line
 
 _PACKED: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.decompress,
@@ -368,7 +369,7 @@ def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
     except (yaml.YAMLError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{label}:{mark.line + 1}" if mark else label
-        said = " ".join(str(getattr(error, "problem", None) or error).split())
+        said = one_line(str(getattr(error, "problem", None) or error))
         raise CaseError(f"{place}: broken YAML: {said}") from None
     if document is None or node is None:
         return

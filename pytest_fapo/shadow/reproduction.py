@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Record
+from pytest_fapo.core.text import listing
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 
 _LACKING = (
@@ -142,9 +143,8 @@ def _refused(items: list[ItemMismatch], reference: Evaluation) -> str:
         return ""
     paths = [note.partition("refused: writing to ")[2] for note in reference.notes if "refused" in note]
     return (
-        f"the tests write into the project itself ({_some_names(paths)}), which a judged copy must not do; "
-        f"let them "
-        "write into tmp_path or a path relative to the project"
+        f"the tests write into the project itself ({listing(paths, most=3)}), which a judged copy "
+        "must not do; let them write into tmp_path or a path relative to the project"
     )
 
 
@@ -153,7 +153,7 @@ def _outside(reference: Evaluation) -> str:
         return ""
     return (
         f"a file outside the project is opened by a relative path "
-        f"({_some_names(reference.outside_files)}), and "
+        f"({listing(reference.outside_files, most=3)}), and "
         "only the project is copied; give an absolute path or move it into the project"
     )
 
@@ -241,7 +241,7 @@ def _requests_differ(items: list[ItemMismatch], baseline: Evaluation, reference:
 
 def _missing(items: list[ItemMismatch]) -> str:
     missing = [item.nodeid for item in items if item.after == "missing"]
-    return f"collected only in the project itself: {_some_names(missing)}" if missing else ""
+    return f"collected only in the project itself: {listing(missing, most=3)}" if missing else ""
 
 
 def _step_location(items: list[ItemMismatch], root: Path) -> str:
@@ -258,8 +258,3 @@ def _step_of(trace: Trace, key: str) -> str:
         if any(trace.llm_calls[index].key == key for index in step.llm_calls):
             return step.key
     return trace.pipeline
-
-
-def _some_names(names: list[str], count: int = 3) -> str:
-    more = len(names) - count
-    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")

@@ -14,6 +14,7 @@ from pytest_fapo.capture.redaction import redacted
 from pytest_fapo.core.errors import EvaluationError
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.text import listing
 from pytest_fapo.shadow.child_process import ChildProcess
 from pytest_fapo.shadow.evaluation_request import EvaluationRequest
 from pytest_fapo.shadow.shadow_tree import ShadowTree
@@ -125,12 +126,14 @@ def _ending_reason(gathered: GatheredResults, returncode: int, output: str) -> s
     if returncode == _USAGE_ERROR:
         return f"pytest refused to start:\n{output}"
     if gathered.missing:
-        return f"not collected any more: {_named_items(gathered.missing)}"
+        return f"not collected any more: {listing(gathered.missing, most=_NAMED)}"
     if not gathered.collected:
         return f"no test was collected:\n{output}"
     if gathered.without_verdict:
         how = "was interrupted" if returncode == _INTERRUPTED else "stopped"
-        return f"pytest {how} before {_named_items(gathered.without_verdict)} had a verdict:\n{output}"
+        return (
+            f"pytest {how} before {listing(gathered.without_verdict, most=_NAMED)} had a verdict:\n{output}"
+        )
     return ""
 
 
@@ -148,11 +151,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-def _named_items(nodeids: list[str]) -> str:
-    more = len(nodeids) - _NAMED
-    return ", ".join(nodeids[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _first_lines(text: str) -> str:

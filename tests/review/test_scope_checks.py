@@ -41,7 +41,7 @@ def test_a_good_edit_passes(project: Reviewed) -> None:
 def test_edits_outside_the_scope_are_blocked(project: Reviewed, address: str) -> None:
     result = project.review(project.candidate(Edit(address=address, before="x", after="y")))
     assert checks(result) == ["scope"]
-    assert "what may be edited: p/triage.md, p/draft.md" in words(result)
+    assert "what may be edited: p/triage.md and p/draft.md" in words(result)
 
 
 def test_a_level_that_is_not_allowed_now(project: Reviewed) -> None:

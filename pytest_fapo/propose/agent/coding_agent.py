@@ -19,6 +19,7 @@ from pytest_fapo.core.errors import ArtifactError, ConfigError
 from pytest_fapo.core.evidence import Evidence, EvidenceCase, Repair
 from pytest_fapo.core.record import canonical_json, text_digest
 from pytest_fapo.core.settings import Settings
+from pytest_fapo.core.text import one_line
 from pytest_fapo.propose.agent.agent_copy import HiddenCases, agent_folder, copy_project
 from pytest_fapo.propose.agent.agent_process import (
     AgentExit,
@@ -168,8 +169,7 @@ class CodingAgentProposer(ProposerDefaults):
     @property
     def name(self) -> str:
         """As in the setting `optimizer`, shortened."""
-        one = " ".join(self._spec.split())
-        return one if len(one) <= _NAME_CHARS else one[: _NAME_CHARS - 1] + "…"
+        return one_line(self._spec, most=_NAME_CHARS)
 
     def check(self) -> None:
         """See `Proposer.check`."""

@@ -18,7 +18,7 @@ from pytest_fapo.answers.prompts import (
 )
 from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Edit, Review
 from pytest_fapo.core.evidence import Evidence, Repair
-from pytest_fapo.core.text import line_diff, percent
+from pytest_fapo.core.text import count, line_diff, percent
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.propose.model.case_selection import CaseGroup, failing_groups, groups_of, passing_groups
 
@@ -252,8 +252,7 @@ def render_repair(repair: Repair, evidence: Evidence, limit: int) -> str:
     )
     parts = [f"## Broken case {number} {text}" for number, text in enumerate(shown, start=1)]
     if repair.broken_val:
-        number = "1 case" if repair.broken_val == 1 else f"{repair.broken_val} cases"
-        parts.append(f"It also breaks {number} that you do not see.")
+        parts.append(f"It also breaks {count(repair.broken_val, 'case')} that you do not see.")
     if repair.broken_holdout:
         parts.append("It also breaks held-out cases that you do not see.")
     return "\n\n".join(parts) or "(nothing that can be shown)"

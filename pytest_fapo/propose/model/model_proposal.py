@@ -18,6 +18,7 @@ from pytest_fapo.answers.prompts import unfenced
 from pytest_fapo.core.candidate import Artifact, Candidate, Edit
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import LEVELS, Level
+from pytest_fapo.core.text import one_line
 from pytest_fapo.diagnosis.loose_values import strings_in
 from pytest_fapo.propose.operators.operator_registry import apply_operator, operator_schema
 
@@ -197,8 +198,7 @@ def build_candidate(proposal: Proposal, evidence: Evidence, proposer: str) -> Ca
 
 def first_sentence(text: str) -> str:
     """One bounded line."""
-    one = " ".join(text.split())
-    return one if len(one) <= _HYPOTHESIS_CHARS else one[: _HYPOTHESIS_CHARS - 1] + "…"
+    return one_line(text, most=_HYPOTHESIS_CHARS)
 
 
 def _edits(proposal: Proposal, evidence: Evidence) -> list[Edit]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from pytest_fapo.core.case import Case
+from pytest_fapo.core.text import count
 from pytest_fapo.review.leakage.added_text import (
     STOPWORDS,
     Words,
@@ -54,9 +55,9 @@ def sentences(hits: Iterable[LeakHit], action: str, remedy: str) -> Iterator[str
     if shown:
         examples = "; ".join(f"{hit.case.id}: {hit.what}" for hit in shown[:SHOWN])
         more = f"; and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-        parts.append(f"{action} {_counted(len(shown), 'train case')} ({examples}{more})")
+        parts.append(f"{action} {count(len(shown), 'train case')} ({examples}{more})")
     if hidden:
-        parts.append(f"{action} {_counted(hidden, 'case')} outside of train (not shown)")
+        parts.append(f"{action} {count(hidden, 'case')} outside of train (not shown)")
     if parts:
         yield f"The new text {' and '.join(parts)}; {remedy}."
 
@@ -66,10 +67,6 @@ def quote(words: tuple[str, ...], limit: int = 12) -> str:
     if words and is_spaceless(words[0]):
         limit *= 3
     return "“" + joined(words[:limit]) + (" …" if len(words) > limit else "") + "”"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
 
 
 _NAME = re.compile(r"[^\W\d_][^\W_]*(?:[_-][^\W_]+){0,8}\??")
@@ -258,8 +255,8 @@ def _labels_of(fields: list[CaseField]) -> Iterator[Words]:
     names = all(len(value) == 1 for value in counts)
     codes = len({value[0] for value in counts}) == 1 and all(value[-1].isdigit() for value in counts)
     closed = variety <= 0.5 or ((names or codes) and variety <= 0.8)
-    for value, count in counts.items():
-        if closed or (count > 1 and len(value) <= 4):
+    for value, times in counts.items():
+        if closed or (times > 1 and len(value) <= 4):
             yield value
 
 

@@ -16,6 +16,7 @@ from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.record import text_digest
+from pytest_fapo.core.text import listing
 from pytest_fapo.views.snapshots.sample_calls import SampleCall, may_know
 from pytest_fapo.views.snapshots.snapshot_page import SnapshotPage, foreign_prompts
 from pytest_fapo.views.snapshots.snapshot_state import (
@@ -194,8 +195,7 @@ def staleness(text: str, page: SnapshotPage, elsewhere: Collection[str] = ()) ->
         return str(problem)
     changed = _changed(state, page.state, elsewhere)
     if changed:
-        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-        return f"{', '.join(changed[:3])}{more} changed since it was written"
+        return f"{listing(changed, most=3)} changed since it was written"
     if _plain(page.scores) not in _plain(text):
         return "its scores are not those of the baseline"
     if not page.sample:
