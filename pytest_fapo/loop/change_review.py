@@ -46,11 +46,11 @@ class Reviewable:
     """Files that were changed since by somebody else, in the same lines: the changes do not fit any more."""
 
     merged: bool = False
-    """Whether a person has edited any of the run's files since."""
+    """True if a person has edited any of the run's files since."""
 
     @property
     def whole(self) -> bool:
-        """Whether all that the run has proven is asked about, on the files that the run began with."""
+        """True if all that the run has proven is asked about, on the files that the run began with."""
         return len(self.edits) == len(self.result.edits) and not self.result.written and not self.merged
 
 
@@ -297,7 +297,7 @@ class ProvenChanges:
 
     @property
     def gains(self) -> bool:
-        """Whether a test passes that failed before."""
+        """True if a test passes that failed before."""
         return bool(newly_passing(self.before, self.after, self.before.items))
 
 
@@ -365,7 +365,7 @@ class ReviewProof:
         return ProvenChanges(before, after, verdict)
 
     def _covers(self, after: Evaluation) -> bool:
-        """Whether this session ran every test that has to be proven."""
+        """True if this session ran every test that has to be proven."""
         return after.items.keys() <= self._request.baseline.items.keys()
 
     def _unpatched(self) -> Evaluation:

@@ -73,7 +73,7 @@ class Ladder:
         return sorted([*own, *lower], key=lambda cluster: bool(cluster.also))
 
     def exhausted(self, cluster: Cluster, level: Level, proposer: str) -> bool:
-        """Whether this proposer has had its tries here, on the present best tree or an earlier one."""
+        """True if this proposer has had its tries here, on the present best tree or an earlier one."""
         return (key_of(cluster), level, proposer) in self._marks
 
     def no_gain(self, candidate: Candidate, cluster: Cluster, level: Level, *, best: str) -> None:

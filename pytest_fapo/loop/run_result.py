@@ -102,7 +102,7 @@ class FileChange(Record):
         return self.old if self.found is None else base64.b64decode(self.found)
 
     def stands(self, now: bytes | None) -> bool:
-        """Whether the project's file is as the run found it, or as the run has left it."""
+        """True if the project's file is as the run found it, or as the run has left it."""
         return now == self.old or (now is not None and sha256_hex(now) == self.written)
 
 
@@ -136,7 +136,7 @@ class RunResult(Record):
 
     @property
     def written(self) -> bool:
-        """Whether the project's files hold any of it."""
+        """True if the project's files hold any of it."""
         return any(change.written for change in self.files.values())
 
     @property

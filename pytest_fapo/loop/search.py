@@ -241,7 +241,7 @@ class Loop:
         return Proposed(renewed, cluster, proposers[candidate.proposer], evidence, candidate.level)
 
     def _fits(self, candidate: Candidate) -> bool:
-        """Whether the texts that the edits were made for are still there."""
+        """True if the texts that the edits were made for are still there."""
         store = self._request.snapshot.store.with_files(self.best.files)
         known = {artifact.address: artifact.text for artifact in store.all()}
         return all(known.get(edit.address, "") == edit.before for edit in candidate.edits)

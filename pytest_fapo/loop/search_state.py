@@ -85,7 +85,7 @@ class BestTree:
         return [item for item in self.evaluation.items.values() if item.counts and not item.passed]
 
     def reaches(self, target: float | None) -> bool:
-        """Whether nothing fails any more, or every split with cases has reached the target."""
+        """True if nothing fails any more, or every split with cases has reached the target."""
         if not self.failing():
             return True
         scores = [score for score in self.scores().values() if score is not None]
@@ -119,7 +119,7 @@ class Memory:
         return [name for number in range(self._ids) if (name := f"c{number + 1}") not in judged]
 
     def known(self, candidate: Candidate) -> bool:
-        """Whether an equivalent edit was judged already, on whichever tree, for at least the same items."""
+        """True if an equivalent edit was judged already, on whichever tree, for at least the same items."""
         same = fingerprint(candidate)
         return any(
             attempt.covers(candidate)
@@ -129,7 +129,7 @@ class Memory:
         )
 
     def judged_on(self, candidate: Candidate) -> bool:
-        """Whether an equivalent edit was judged on the very tree that the candidate builds on."""
+        """True if an equivalent edit was judged on the very tree that the candidate builds on."""
         same = fingerprint(candidate)
         return any(
             attempt.candidate.parent == candidate.parent and fingerprint(attempt.candidate) == same

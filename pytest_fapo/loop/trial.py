@@ -155,7 +155,7 @@ class Judged:
     evaluation: Evaluation | None = None
     """None where it was blocked."""
     proven: bool = False
-    """Whether the whole suite and the held-out cases were asked, or it lost before."""
+    """True if the whole suite and the held-out cases were asked, or it lost before."""
     spending: Spending = field(default_factory=Spending)
     duration: float = 0.0
     """Seconds."""
@@ -168,7 +168,7 @@ class Judged:
 
     @property
     def wins(self) -> bool:
-        """Whether it passed its cases, be it proven or not."""
+        """True if it passed its cases, be it proven or not."""
         return self.verdict.accepted or bool(self.verdict.kept)
 
 
@@ -368,7 +368,7 @@ def _unusable(after: Evaluation) -> Verdict | None:
 
 
 def _same_requests(before: Evaluation, after: Evaluation) -> bool:
-    """Whether every traced run made exactly the requests that its twin made before."""
+    """True if every traced run made exactly the requests that its twin made before."""
     pairs = [(before.traces[name], trace) for name, trace in after.traces.items() if name in before.traces]
     if not any(trace.llm_calls for _, trace in pairs):
         return False
