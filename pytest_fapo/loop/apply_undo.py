@@ -39,7 +39,7 @@ class _PendingWrite(Record):
 
 
 class AppliedFiles(WriteResult):
-    """What became of an apply."""
+    """The result of an apply."""
 
     merged: list[str] = Field(default_factory=list)
     """Files that a person has edited since the run: they hold both changes now, which nobody has proven."""
@@ -74,10 +74,10 @@ def apply_run(root: Path, run: RunFolder) -> AppliedFiles:
             files[path], expected[path], found[path] = merged, sha256_hex(now), now
         elif sha256_hex(now) == change.written:
             files[path] = merged
-    outcome = _write(root, run, result, with_files_written(result, files, found=found), files, expected)
-    if outcome.written:
-        run.journal.write(ChangesApplied(files=sorted(outcome.written)))
-    return AppliedFiles(**outcome.model_dump(), merged=sorted(found) if outcome.written else [])
+    write_result = _write(root, run, result, with_files_written(result, files, found=found), files, expected)
+    if write_result.written:
+        run.journal.write(ChangesApplied(files=sorted(write_result.written)))
+    return AppliedFiles(**write_result.model_dump(), merged=sorted(found) if write_result.written else [])
 
 
 def undo_run(root: Path, run: RunFolder) -> WriteResult:
@@ -103,12 +103,12 @@ def undo_run(root: Path, run: RunFolder) -> WriteResult:
         rest = None if now is None else _without_run(result.files[path], now)
         if now is not None and rest is not None:
             files[path], expected[path] = rest, sha256_hex(now)
-    outcome = _write(
+    write_result = _write(
         root, run, result, with_files_written(result, {}), files, expected, since="it was written"
     )
-    if outcome.written:
-        run.journal.write(ChangesUndone(files=sorted(outcome.written)))
-    return outcome
+    if write_result.written:
+        run.journal.write(ChangesUndone(files=sorted(write_result.written)))
+    return write_result
 
 
 def _without_run(change: FileChange, now: bytes) -> bytes | None:
@@ -135,7 +135,7 @@ def write_part(
         root: the project's folder.
         run: the run's folder.
         files: contents by relative POSIX path, each of a file that the run changed.
-        decided: what is settled now, by address; it stays as it was where there are conflicts.
+        decided: the decisions so far, by address; unchanged if there are conflicts.
         base: the files as they were when the contents were made from them; default: as the run found them.
     """
     result = finished_result(root, run)
@@ -150,14 +150,14 @@ def write_part(
             expected[path] = sha256_hex(base[path])
             found[path] = base[path]
     after = with_files_written(result, {**kept, **files}, decided, found)
-    outcome = _write(root, run, result, after, files, expected)
-    if not outcome.conflicts:
-        run.journal.write(ChangesReviewed(files=sorted(outcome.written), decided=dict(decided)))
-    return outcome
+    write_result = _write(root, run, result, after, files, expected)
+    if not write_result.conflicts:
+        run.journal.write(ChangesReviewed(files=sorted(write_result.written), decided=dict(decided)))
+    return write_result
 
 
 def finished_result(root: Path, run: RunFolder) -> RunResult:
-    """What the run has left, once a write that was killed has come to its end.
+    """Return the run's result after finishing a write that was killed.
 
     Raises:
         FapoError: it left no proven change, or its records cannot be read.
@@ -191,7 +191,7 @@ def _write(
     changes = before.files
     folders: dict[str, Sequence[str]] = {path: changes[path].folders for path in files if files[path] is None}
     try:
-        outcome = write_back(
+        write_result = write_back(
             root,
             files,
             expected=expected,
@@ -202,8 +202,8 @@ def _write(
     except BaseException:
         _decide(root, run)
         raise
-    _close(run, pending, kept=not outcome.conflicts)
-    return outcome
+    _close(run, pending, kept=not write_result.conflicts)
+    return write_result
 
 
 def _decide(root: Path, run: RunFolder) -> None:
@@ -215,8 +215,8 @@ def _decide(root: Path, run: RunFolder) -> None:
     except ValueError as error:
         raise FapoError(f"{run.path / _PENDING}: not written by this version of pytest-fapo") from error
     journal = run.path / PurePath(pending.journal).name
-    outcome = recover(journal, root) if journal.is_file() else None
-    _close(run, pending, kept=outcome is not None and bool(outcome.written))
+    write_result = recover(journal, root) if journal.is_file() else None
+    _close(run, pending, kept=write_result is not None and bool(write_result.written))
 
 
 def _close(run: RunFolder, pending: _PendingWrite, *, kept: bool) -> None:
@@ -236,7 +236,7 @@ def _expected(root: Path, path: str, change: FileChange) -> str:
 
 
 def _own_content(root: Path, path: str, result: RunResult) -> bytes | None:
-    """What the run has put into the file and that still stands there."""
+    """Return the run's content of the file if it is still there."""
     now = current_content(root, path)
     return now if now is not None and sha256_hex(now) == result.files[path].written else None
 

@@ -107,7 +107,7 @@ class Gathering:
     known: Callable[[Candidate], bool]
     failed: Callable[[Cluster, Level, ProposalFailed], None]
     stale: Counter[str] = field(default_factory=Counter)
-    """How often in a row each proposer had nothing but what was tried before, on this tree."""
+    """The number of times in a row that each proposer had only repeated candidates on this tree."""
     repairs: deque[Proposed] = field(default_factory=deque)
 
     def batch(self, size: int) -> list[Proposed]:
@@ -159,7 +159,7 @@ MakeEvidence = Callable[[Cluster, Level], Evidence]
 
 @dataclass
 class RoundResult:
-    """What came of a batch."""
+    """The result of a batch."""
 
     judged: list[tuple[CandidateJudged, Proposed | None]] = field(default_factory=list)
     """In the order of their ids; None for a merge, which nobody proposed."""
@@ -204,8 +204,8 @@ class Round:
         result = RoundResult()
         if winners:
             pairs = self._prove_winners(winners, pairs, best, memory, result)
-        for outcome, proposed in pairs:
-            self._record(outcome, proposed, best, result, evidence)
+        for judgment, proposed in pairs:
+            self._record(judgment, proposed, best, result, evidence)
         if result.best is not None:
             self.pool.prune(result.best.evaluation)
         return result
@@ -311,14 +311,14 @@ class Round:
         if attempt.verdict.postponed:
             result.waiting.append(replace(proposed, candidate=attempt.candidate))
             return
-        mended = self._repair(judged, attempt, proposed, best, evidence)
-        if mended is not None:
-            result.repairs.append(replace(proposed, candidate=mended))
+        repaired = self._repair(judged, attempt, proposed, best, evidence)
+        if repaired is not None:
+            result.repairs.append(replace(proposed, candidate=repaired))
 
     def _repair(
         self, judged: Judged, attempt: Attempt, proposed: Proposed, best: BestTree, evidence: MakeEvidence
     ) -> Candidate | None:
-        """What won and broke something goes back to its proposer, once, with exactly that."""
+        """Return the proposer's repair of a winning candidate that broke something, asked for once."""
         verdict, candidate = attempt.verdict, attempt.candidate
         lost = len(verdict.broken) + verdict.broken_hidden
         if candidate.repairs or judged.evaluation is None or not lost or len(verdict.fixed) <= lost:
@@ -328,14 +328,14 @@ class Round:
             return None
         method = getattr(proposed.proposer, "repair", None)
         try:
-            mended: Candidate | None = (
+            repaired: Candidate | None = (
                 method(repair, evidence(proposed.cluster, proposed.level)) if method is not None else None
             )
         except (ProposalFailed, CacheMiss):
             return None
-        if mended is None or mended.edits_digest == candidate.edits_digest:
+        if repaired is None or repaired.edits_digest == candidate.edits_digest:
             return None
-        return mended.model_copy(update={"repairs": candidate.id})
+        return repaired.model_copy(update={"repairs": candidate.id})
 
 
 def _gains(judged: Judged, best: BestTree, objective: str | None = None) -> dict[str, float]:

@@ -35,25 +35,25 @@ def needed_parts(candidates: Sequence[Candidate], gains: Sequence[Mapping[str, f
         return list(range(len(candidates)))
     reached = [{name for name, value in gained.items() if value >= wanted[name]} for gained in gains]
     prices = [(LEVELS.index(each.level), _size_of(each), place) for place, each in enumerate(candidates)]
-    places = range(len(candidates))
+    positions = range(len(candidates))
     for size in range(1, len(candidates)):
         enough = [
             chosen
-            for chosen in combinations(places, size)
+            for chosen in combinations(positions, size)
             if len(set().union(*(reached[place] for place in chosen))) == len(wanted)
         ]
         if enough:
             return list(min(enough, key=lambda chosen: _price([prices[place] for place in chosen])))
-    return list(places)
+    return list(positions)
 
 
 def _price(parts: Sequence[tuple[int, int, int]]) -> tuple[int, int, list[int]]:
-    levels, sizes, places = zip(*parts, strict=True)
-    return sum(levels), sum(sizes), list(places)
+    levels, sizes, positions = zip(*parts, strict=True)
+    return sum(levels), sum(sizes), list(positions)
 
 
 def _size_of(candidate: Candidate) -> int:
-    """How many characters the edits add or take away."""
+    """Return the number of characters that the edits add or take away."""
     return sum(
         sum(
             len(line)
@@ -100,7 +100,7 @@ def merged(candidates: Sequence[Candidate]) -> Candidate | None:
 
 
 def merged_text(base: str, one: str, other: str) -> str | None:
-    """Both changes of `base` in one text; None where they touch the same or neighbouring lines.
+    """Both changes of `base` in one text; None where they touch the same or neighboring lines.
 
     What both add in the same place stands there one after the other.
     """
@@ -154,13 +154,13 @@ class CandidatePool:
     """Rejected candidates of which none is better on every train case than another.
 
     GEPA (arXiv 2507.19457) keeps such a front to choose parents from; here it gives what a later best tree
-    may be able to use: edits that mended cases and broke others, and pairs that make up for each other.
+    may be able to use: edits that fixed cases and broke others, and pairs that make up for each other.
     """
 
     entries: list[PoolEntry] = field(default_factory=list)
 
     def add(self, attempt: Attempt, before: Evaluation, after: Evaluation) -> None:
-        """Keep a candidate that mended something, unless another one mends the same and more."""
+        """Keep a candidate that fixed something, unless another one fixes the same and more."""
         if attempt.verdict.accepted or attempt.verdict.inert or not attempt.candidate.edits:
             return
         train = [item.nodeid for item in before.in_split("train") if item.nodeid in after.items]
@@ -175,12 +175,12 @@ class CandidatePool:
         del self.entries[POOL_SIZE:]
 
     def prune(self, best: Evaluation) -> None:
-        """Drop what mends nothing that the new best tree does not mend itself."""
+        """Drop what fixes nothing that the new best tree does not fix itself."""
         failing = {item.nodeid for item in best.in_split("train") if not item.passed}
         self.entries = [entry for entry in self.entries if entry.fixed & failing]
 
     def pairs(self) -> Iterator[Candidate]:
-        """Two entries in one where each mends what the other breaks or leaves; most mended cases first."""
+        """Two entries in one where each fixes what the other breaks or leaves; most fixed cases first."""
         found = []
         for one, other in combinations(self.entries, 2):
             gain = len(one.fixed | other.fixed)

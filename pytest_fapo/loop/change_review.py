@@ -41,7 +41,7 @@ class Reviewable:
     snapshot: ScopeSnapshot
     """The files as they are now; the changes build on them."""
     edits: list[EditMade]
-    """What is asked about, in the order of the scope."""
+    """The edits to review, in the order of the scope."""
     left_out: list[str] = field(default_factory=list)
     """Files that were changed since by somebody else, in the same lines: the changes do not fit any more."""
 
@@ -162,7 +162,7 @@ class ReviewDraft:
     # --- texts ----------------------------------------------------------------------------------------
 
     def text(self, number: int) -> str:
-        """What the change with this place gives its artifact."""
+        """Return the new text of the artifact in the change at this position."""
         return self._texts[self._reviewable.edits[number].address]
 
     def revise(self, number: int, text: str) -> list[ReviewProblem]:
@@ -243,7 +243,7 @@ class ReviewDraft:
         return self._reviewable.snapshot.render(accepted)
 
     def decisions(self) -> dict[str, Decision]:
-        """What is settled, with what earlier reviews have settled; what was skipped stays open."""
+        """Return the decisions of this review and of earlier ones; skipped changes stay open."""
         found = dict(self._reviewable.result.decided)
         for change in self.changes:
             if change.answer == "reject":
@@ -381,7 +381,7 @@ class ReviewProof:
 
 
 def _check_answered(evaluation: Evaluation) -> None:
-    """What the cache kept from its answers has proven nothing."""
+    """Raise an error if answers were missing from the cache: such an evaluation proves nothing."""
     missing = unrecorded(evaluation)
     if missing:
         tests = count(len(missing), "test")

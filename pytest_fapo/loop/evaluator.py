@@ -32,10 +32,10 @@ CandidateWork = tuple[Candidate, Mapping[str, bytes]]
 """A candidate and the files that it makes."""
 
 _TIMES, _AT_LEAST = 10, 60.0
-"""How many times the baseline's duration a candidate has, and the seconds that it has in any case."""
+"""The time limit of a candidate as a multiple of the baseline's duration, and its minimum in seconds."""
 
 FEW_ITEMS = 4
-"""Items that are asked first where one that fails settles it."""
+"""Items that are asked first if one failure decides."""
 
 
 class Evaluator:
@@ -173,16 +173,16 @@ class Evaluator:
         """Run cases on a tree with a step's output replaced; see `evaluate.run_interventions`."""
         run, request = self._request.run, self._child_request([], files)
         key = _evaluation_key(files, request, [one.model_dump(mode="json") for one in interventions])
-        known = run.recorded_outcomes(key)
+        known = run.recorded_interventions(key)
         if known is not None:
             return known
         shadow = self._tree()
         shadow.apply(files)
         self._tell(StageBegan("interventions", len(interventions)))
-        outcomes = run_interventions(shadow, request, interventions, cancelled=self._cancelled.is_set)
+        results = run_interventions(shadow, request, interventions, cancelled=self._cancelled.is_set)
         self._tell(SpendingChanged(self._request.budget.spending()))
-        run.record_outcomes(key, outcomes)
-        return outcomes
+        run.record_interventions(key, results)
+        return results
 
     def _case_stages(self, candidate: Candidate, parent: Evaluation) -> list[EvaluationStage]:
         targets = [nodeid for nodeid in candidate.targets if nodeid in parent.items]
@@ -203,7 +203,7 @@ class Evaluator:
         return [*stages, EvaluationStage(name="held-out", nodeids=self._selected())]
 
     def _selected(self) -> list[str] | None:
-        """What the user selected, where that is all that has to be proven."""
+        """Return the user's selection of tests, if only those have to be proven."""
         return list(self._request.baseline.items) if self._request.guard == "selected" else None
 
     def _evaluate(
@@ -306,7 +306,7 @@ class Evaluator:
         options: Mapping[str, JsonValue] | None = None,
     ) -> EvaluationRequest:
         request = self._request
-        # What the baseline has just asked anew is fresh by now.
+        # What the baseline has just asked again is fresh by now.
         mode = "auto" if request.cache_mode == "refresh" else request.cache_mode
         return EvaluationRequest(
             args=request.child_args,

@@ -1,4 +1,4 @@
-"""What happens in a run, as typed events.
+"""The events of a run, typed.
 
 An `Event` is a line of the run's journal: it is on disk before the next thing starts, and a resumed run goes
 by it. A `Notice` is for whoever looks on, and is kept nowhere. The loop writes both; the progress on the
@@ -27,12 +27,14 @@ class Event(Record):
     """One line of a run's journal."""
 
     event: str
-    """Which kind of event it is."""
+    """The kind of event."""
     time: float = 0.0
     """Epoch seconds; set when it is written."""
 
     measured: ClassVar[dict[str, Any]] = {}
-    """What may differ when a resumed run comes to the same event, as `model_dump` takes it for `exclude`."""
+    """The fields that may differ when a resumed run comes to the same event, as `model_dump` takes them for
+    `exclude`.
+    """
 
     def content(self) -> str:
         """Return what it says, equal for equal events: without its time and what else was only measured."""
@@ -52,7 +54,7 @@ class RunBegan(Event):
     args: list[str] = Field(default_factory=list)
     """pytest's command line."""
     folder: str = ""
-    """Where pytest was started, below the folder that `.fapo` lies in."""
+    """The folder in which pytest was started, below the folder that `.fapo` lies in."""
 
 
 class ReferenceReproduced(Event):
@@ -77,7 +79,7 @@ class TreeDiagnosed(Event):
     """Id of the accepted candidate that made the tree; empty for the user's own."""
     interventions: int = 0
     unread: list[str] = Field(default_factory=list)
-    """Why a model could not read some of the failures."""
+    """The reasons why a model could not read some of the failures."""
     clusters: list[Cluster] = Field(default_factory=list)
     """Without their findings, which are in a file of their own."""
 
@@ -165,7 +167,7 @@ class LevelLeft(Event):
 
 
 class WritingBegan(Event):
-    """What was accepted is about to be written, or saved as a patch."""
+    """The accepted edits are about to be written, or saved as a patch."""
 
     event: Literal["writing"] = "writing"
     files: list[str]
@@ -266,7 +268,7 @@ class ItemFinished(Notice):
 
 @dataclass(frozen=True)
 class SpendingChanged(Notice):
-    """What the run has spent from its beginning until now: a total, not an increment."""
+    """The run's spending from its beginning until now: a total, not an increment."""
 
     spending: Spending
 

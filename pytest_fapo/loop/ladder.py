@@ -20,7 +20,8 @@ CANDIDATES_PER_CLUSTER = 5
 """So many candidates of one proposer without gain, however alike their techniques are called."""
 
 ClusterKey = tuple[str, str, str, str, str]
-"""What makes two clusters of different diagnoses the same: pipeline, labels, step, category and field."""
+"""The key by which clusters of different diagnoses are the same: pipeline, labels, step, category and field.
+"""
 
 
 def key_of(cluster: Cluster) -> ClusterKey:
@@ -34,7 +35,9 @@ def technique_of(candidate: Candidate) -> str:
 
 @dataclass
 class TechniqueTally:
-    """What one proposer has tried on one cluster at one level without gain, since the last acceptance."""
+    """The techniques that one proposer has tried on one cluster at one level without gain since the last
+    acceptance.
+    """
 
     techniques: set[str] = field(default_factory=set)
     candidates: int = 0
@@ -49,7 +52,7 @@ class TechniqueTally:
 
 
 class Ladder:
-    """Which level is worked on, and why the ones below were left.
+    """The present level, and the reasons why the lower ones were left.
 
     Args:
         levels: those that may be edited, cheapest first.
@@ -62,7 +65,7 @@ class Ladder:
         self._marks: dict[tuple[ClusterKey, Level, str], str] = {}
 
     def clusters(self, diagnosis: Diagnosis, level: Level) -> list[Cluster]:
-        """What is worked on at this level: causes that it can mend, and cheaper ones that are still open.
+        """Return the clusters for this level: causes that it can fix, and cheaper ones that are still open.
 
         Those in which one step alone is at fault come first: their effect shows by itself.
         """
@@ -89,7 +92,7 @@ class Ladder:
         self._marks[key_of(cluster), level, proposer] = best
 
     def accepted(self) -> None:
-        """There is a new best tree: all tries count anew, what was exhausted waits for its second turn."""
+        """There is a new best tree: all tries start over, what was exhausted waits for its second turn."""
         self._tallies.clear()
         self.left.clear()
 
@@ -125,7 +128,7 @@ class Ladder:
         return self.left[level]
 
     def why(self, level: Level) -> str:
-        """Why the levels below `level` were left."""
+        """Return the reasons why the levels below `level` were left."""
         return "; ".join(
             str(left) for each, left in self.left.items() if LEVELS.index(each) < LEVELS.index(level)
         )

@@ -17,7 +17,7 @@ from pytest_fapo.loop.batch import Round
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.events import MetricsUnjudged, Note, ReferenceReproduced, RunFinished, WritingBegan
 from pytest_fapo.loop.optimize_request import OptimizeRequest
-from pytest_fapo.loop.patch_writer import PATCH, Unproven, WriteOutcome, Writer
+from pytest_fapo.loop.patch_writer import PATCH, Unproven, Writer, WritingResult
 from pytest_fapo.loop.pruning import Pruner
 from pytest_fapo.loop.resume import RunTree, check_same_cases, versions
 from pytest_fapo.loop.run_folder import typed_path
@@ -46,7 +46,7 @@ class Closing:
         self._started = started
 
     def without_loop(self, stop: Stop) -> Summary:
-        """The loop never began: nothing to mend, no budget, or a baseline that could not be reproduced."""
+        """The loop never began: nothing to fix, no budget, or a baseline that could not be reproduced."""
         best = BestTree(self._request.baseline)
         summary = self._summary(stop, best, self._request.baseline)
         if stop.reason == "not-reproduced":
@@ -67,19 +67,19 @@ class Closing:
             planned = self._summary(stop, best, reference.not_counting(best.quoted))
             planned.quoted = sorted(best.quoted)
             self._describe(planned, loop)
-            self._apply(planned, WriteOutcome("written", best, typed_path(self._request.run.path / PATCH)))
+            self._apply(planned, WritingResult("written", best, typed_path(self._request.run.path / PATCH)))
             self._request.run.save_text("planned-summary.json", planned.model_dump_json())
 
         self._request.run.journal.write(WritingBegan(files=sorted(loop.best.files), mode=self._request.write))
-        outcome = writer.carry_out(loop.best, accepted, interrupted=stop.open, unproven=unproven, plan=plan)
-        if outcome.interrupted:
+        finished = writer.carry_out(loop.best, accepted, interrupted=stop.open, unproven=unproven, plan=plan)
+        if finished.interrupted:
             stop = Stop("interrupted")
-        summary = self._summary(stop, outcome.best, reference.not_counting(outcome.best.quoted))
-        summary.quoted = sorted(outcome.best.quoted)
-        if outcome.writing != "written":
+        summary = self._summary(stop, finished.best, reference.not_counting(finished.best.quoted))
+        summary.quoted = sorted(finished.best.quoted)
+        if finished.writing != "written":
             summary.exit_code = self._exit_code(stop, BestTree(reference))
         self._describe(summary, loop)
-        self._apply(summary, outcome)
+        self._apply(summary, finished)
         if unproven:
             summary.stop, summary.stop_detail = "unproven", unproven.reason
             summary.unproven = unproven.tests
@@ -111,7 +111,7 @@ class Closing:
         )
 
     def _exit_code(self, stop: Stop, left: BestTree) -> int:
-        """Says how the tests fare on the tree as it is left: a patch that only lies there mends nothing."""
+        """Says how the tests fare on the tree as it is left: a patch that only lies there fixes nothing."""
         if stop.reason == "interrupted":
             return EXIT_INTERRUPTED
         if stop.open:
@@ -136,15 +136,15 @@ class Closing:
             levels = self._request.levels
             summary.llm_could_try = [each.label for each in diagnosis.clusters if each.level in levels]
 
-    def _apply(self, summary: Summary, outcome: WriteOutcome) -> None:
-        summary.writing = outcome.writing
-        summary.files = sorted(outcome.best.files)
-        summary.patch = outcome.patch
-        summary.conflicts = outcome.conflicts
-        if outcome.note:
-            summary.stop_detail = " ".join(filter(None, [summary.stop_detail, outcome.note]))
-        if outcome.best.files:
-            edits = edits_between(self._request.snapshot.store, outcome.best.files)
+    def _apply(self, summary: Summary, finished: WritingResult) -> None:
+        summary.writing = finished.writing
+        summary.files = sorted(finished.best.files)
+        summary.patch = finished.patch
+        summary.conflicts = finished.conflicts
+        if finished.note:
+            summary.stop_detail = " ".join(filter(None, [summary.stop_detail, finished.note]))
+        if finished.best.files:
+            edits = edits_between(self._request.snapshot.store, finished.best.files)
             summary.artifacts = [edit.address for edit in edits]
 
     def _finish(self, summary: Summary) -> Summary:
@@ -171,7 +171,7 @@ def _split_result(before: Evaluation, after: Evaluation, split: Split) -> SplitR
 
 
 def _ceiling_text(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:
-    """What only a level that may not be edited could mend; empty where nothing of that kind is open."""
+    """Return the causes that only a forbidden level could fix; empty if there are none."""
     beyond = [cluster for cluster in diagnosis.clusters if cluster.level not in levels]
     if not beyond:
         return ""
@@ -186,12 +186,12 @@ def _ceiling_text(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:
 
 
 def _beyond_edits(best: BestTree, diagnosis: Diagnosis) -> str:
-    """What is left that no proposal could be made for; empty where proposals were made and did not help."""
+    """Return the failures without any proposal; empty if proposals were made and did not help."""
     if diagnosis.infrastructure:
         cases = len({finding.case_id for finding in diagnosis.infrastructure})
         reasons = Counter(one_line(finding.evidence, most=160) for finding in diagnosis.infrastructure)
         reason = reasons.most_common(1)[0][0]
-        return f"{count(cases, 'case')} failed for a reason that no edit can mend: {reason}"
+        return f"{count(cases, 'case')} failed for a reason that no edit can fix: {reason}"
     if all(item.passed for item in best.evaluation.in_split("train")):
         return "every train case passes, and edits are made from train cases only"
     return ""
@@ -294,7 +294,7 @@ def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Eva
 
 
 def _nothing_to_do(baseline: Evaluation) -> Stop | None:
-    """Why the session's own results end the run before it began; None where they do not."""
+    """Return why the session's own results end the run before it began; None if they do not."""
     outage = baseline.outage
     if outage.rejected:
         return Stop("no-answer", f"{outage.sentence}; {outage.advice}")

@@ -1,4 +1,4 @@
-"""What a run is given: settings, limits, budget, the project's own hooks."""
+"""The inputs of a run: settings, limits, budget, the project's own hooks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from pytest_fapo.verdict.policy import GatePolicy
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run may spend; None means unlimited."""
+    """The spending limits of a run; None means unlimited."""
 
     spend_file: Path
     max_calls: int | None = None
@@ -39,13 +39,13 @@ class Budget:
     """Epoch seconds."""
 
     def spending(self) -> Spending:
-        """What was spent so far, by every process of the run."""
+        """Return the spending so far, by every process of the run."""
         from pytest_fapo.answers.spend_file import read_spending
 
         return read_spending(self.spend_file)
 
     def exhausted(self) -> str:
-        """Which limit is reached, in words; empty while there is something left."""
+        """Return the limit that is reached, as text; empty while there is something left."""
         if self.deadline is not None and time.time() >= self.deadline:
             return "--fapo-time-limit is over"
         spent = self.spending()
@@ -56,7 +56,7 @@ class Budget:
         return ""
 
     def refusals(self) -> list[str]:
-        """Why calls of the pipeline were refused so far, in order."""
+        """Return the reasons why calls of the pipeline were refused so far, in order."""
         from pytest_fapo.answers.spend_file import read_refusals
 
         return read_refusals(self.spend_file)
@@ -103,7 +103,7 @@ class RunHooks:
         return verdict
 
     def attribute(self, item: ItemResult, case: Case, trace: Trace | None) -> Finding | None:
-        """What a plugin knows of a failure; None to leave it to the rules."""
+        """Return a plugin's attribution of a failure; None to leave it to the rules."""
         return None
 
     def sections(self, summary: Summary) -> list[tuple[str, str]]:
@@ -135,7 +135,7 @@ class OptimizeRequest:
     """The project: pytest's rootdir."""
     settings: Settings
     baseline: Evaluation
-    """What this session's tests gave on the user's own tree."""
+    """The results of this session's tests on the user's own tree."""
     proposers: Sequence[Proposer]
     run: RunFolder
     snapshot: ScopeSnapshot

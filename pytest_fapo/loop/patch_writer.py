@@ -1,4 +1,4 @@
-"""What is done with a proven patch (`--fapo-write`): written, asked about, saved, or left."""
+"""Handle a proven patch (`--fapo-write`): write it, ask about it, save it, or leave it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_fapo.core.text import count, one_line
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.events import ChoiceRefused
 from pytest_fapo.loop.optimize_request import OptimizeRequest
-from pytest_fapo.loop.resume import change_in_words
+from pytest_fapo.loop.resume import change_sentence
 from pytest_fapo.loop.reviewed_change import WriteChoice
 from pytest_fapo.loop.run_folder import typed_path
 from pytest_fapo.loop.run_result import mark_written, save_result
@@ -28,12 +28,12 @@ from pytest_fapo.verdict.comparison import newly_failing
 PATCH = "changes.patch"
 
 PROOF = "final-proof"
-"""What is kept of a final proof that failed: the evaluation (`.json`), each test and its reason (`.txt`)."""
+"""The files about a final proof that failed: the evaluation (`.json`), each test and its reason (`.txt`)."""
 
 
 @dataclass(frozen=True)
 class Unproven:
-    """Why the final proof failed."""
+    """The reason why the final proof failed."""
 
     reason: str
     tests: list[str] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Unproven:
 
 
 @dataclass
-class WriteOutcome:
-    """What became of the patch."""
+class WritingResult:
+    """The result of writing the patch."""
 
     writing: Writing
     best: BestTree
@@ -100,7 +100,7 @@ class Writer:
         interrupted: bool,
         unproven: Unproven | None = None,
         plan: Callable[[BestTree], None] = lambda best: None,
-    ) -> WriteOutcome:
+    ) -> WritingResult:
         """Write or save `best`. An interrupted run only saves: the user did not wait for its end.
 
         Args:
@@ -112,25 +112,25 @@ class Writer:
         """
         self._plan = plan
         if not best.files:
-            return WriteOutcome("nothing", best)
+            return WritingResult("nothing", best)
         if unproven:
             self._save_patch(best.files)
-            return WriteOutcome("nothing", BestTree(self._reference))
+            return WritingResult("nothing", BestTree(self._reference))
         self._accepted = accepted
         try:
             return self._carry_out(best, interrupted)
         except KeyboardInterrupt:
             return self._broken_off(best)
 
-    def _broken_off(self, best: BestTree) -> WriteOutcome:
+    def _broken_off(self, best: BestTree) -> WritingResult:
         """Ctrl-C: what is committed is written all the same, anything else only saved."""
         journal = self._request.run.write_journal
         result = recover(journal) if journal.is_file() else None
         if self._chosen is not None and result is not None and result.written:
-            return WriteOutcome("written", self._chosen, typed_path(self._request.run.path / PATCH))
-        return WriteOutcome("patch", best, self._save(best), interrupted=True)
+            return WritingResult("written", self._chosen, typed_path(self._request.run.path / PATCH))
+        return WritingResult("patch", best, self._save(best), interrupted=True)
 
-    def _carry_out(self, best: BestTree, interrupted: bool) -> WriteOutcome:
+    def _carry_out(self, best: BestTree, interrupted: bool) -> WritingResult:
         mode: WriteMode = (
             "patch" if interrupted and self._request.write in ("auto", "ask") else self._request.write
         )
@@ -139,22 +139,22 @@ class Writer:
                 chosen = self._ask(best)
             except EOFError:
                 note = "nobody was there to answer --fapo-write=ask"
-                return WriteOutcome("patch", best, self._save(best), note=note)
+                return WritingResult("patch", best, self._save(best), note=note)
             if chosen is None:
                 writing: Writing = "patch" if self._note else "declined"
-                return WriteOutcome(writing, best, self._save(best), note=self._note)
+                return WritingResult(writing, best, self._save(best), note=self._note)
             best = chosen
         patch = self._save(best)
         changed = self._evaluator.changed_files()
         if changed:
             # What was proven was another project than the one that the patch would go into.
-            conflicts = [change_in_words(path, what) for path, what in changed.items()]
-            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
+            conflicts = [change_sentence(path, what) for path, what in changed.items()]
+            return WritingResult("conflict", best, patch, conflicts=conflicts)
         if mode in ("never", "patch"):
-            return WriteOutcome(mode, best, patch)
+            return WritingResult(mode, best, patch)
         return self._write(best, patch)
 
-    def _write(self, best: BestTree, patch: str) -> WriteOutcome:
+    def _write(self, best: BestTree, patch: str) -> WritingResult:
         request = self._request
         self._chosen = best
         # A file that the patch creates is expected not to be there.
@@ -167,15 +167,15 @@ class Writer:
             )
         except ArtifactError as error:
             mark_written(request.run, {})
-            return WriteOutcome("conflict", best, patch, note=str(error))
+            return WritingResult("conflict", best, patch, note=str(error))
         if result.conflicts:
             mark_written(request.run, {})
             conflicts = [f"{path}: {reason}" for path, reason in result.conflicts.items()]
-            return WriteOutcome("conflict", best, patch, conflicts=conflicts)
-        return WriteOutcome("written", best, patch)
+            return WritingResult("conflict", best, patch, conflicts=conflicts)
+        return WritingResult("written", best, patch)
 
     def _save(self, best: BestTree) -> str:
-        """What `fapo apply` and `--fapo-review` go by, and the same as a patch."""
+        """Save the result for `fapo apply` and `--fapo-review`, and the same as a patch."""
         request = self._request
         save_result(
             request.run, request.snapshot, best.files, self._accepted, sorted(best.quoted), best.chance

@@ -50,14 +50,14 @@ class EditPart:
 
 @dataclass(frozen=True)
 class Pruned:
-    """What came of it."""
+    """The result of pruning."""
 
     best: BestTree
     """With fewer rules, or as it was."""
     gone: list[str] = field(default_factory=list)
-    """What was left out, a line each."""
+    """The parts that were left out, one line each."""
     looks: int = 0
-    """How often the held-out cases were asked."""
+    """The number of times the held-out cases were evaluated."""
 
 
 class Pruner:
@@ -160,7 +160,9 @@ class Pruner:
         return evaluation.complete and all(name in items and items[name].passed for name in nodeids)
 
     def _lost(self, best: BestTree, evaluation: Evaluation) -> list[str] | None:
-        """What passes with all parts and not with fewer (none by name where a score fell); None: nothing."""
+        """Return the tests that pass only with all parts (none by name if a score fell); None if nothing is
+        lost.
+        """
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         policy = self._request.policy
         accepted = judge_suite(self._reference, evaluation, policy=policy).accepted

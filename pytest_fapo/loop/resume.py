@@ -66,7 +66,9 @@ def finish_writing(run: RunFolder) -> Summary | None:
 
 
 class RunTree(Record):
-    """What a run's verdicts rest on beside its prompts; kept in the run's folder as soon as there are any."""
+    """The state that a run's verdicts depend on beside its prompts; stored in the run's folder with the first
+    verdict.
+    """
 
     state: TreeState
     """The project as it was copied."""
@@ -107,20 +109,20 @@ def check_unchanged(
     before = began.files if began is not None else {}
     changed = {path for path, digest in snapshot.hashes.items() if before.get(path) != digest}
     changed.update(path for path in before if path not in snapshot.hashes)
-    words = [f"{path} changed" for path in sorted(changed)]
+    changes = [f"{path} changed" for path in sorted(changed)]
     tree = _load_run_tree(run)
     if tree is not None:
         found = tree.state.changes(state, besides={*tree.written, *outputs, *changed})
-        words += [change_in_words(path, what) for path, what in found.items()]
+        changes += [change_sentence(path, what) for path, what in found.items()]
         now, then = versions(), tree.versions
-        words += [
+        changes += [
             f"{name} is {now.get(name, 'not installed')} instead of {then.get(name, 'not installed')}"
             for name in sorted({*now, *then})
             if now.get(name) != then.get(name)
         ]
-    if words:
+    if changes:
         raise FapoError(
-            f"--fapo-resume: {listing(words, most=5)} since the run {run.path.name} began, and what it has "
+            f"--fapo-resume: {listing(changes, most=5)} since the run {run.path.name} began, and what it has "
             f"judged does not hold any more; start a new run with --fapo-optimize (what it asks again is "
             f"answered from the cache)"
         )
@@ -146,7 +148,7 @@ def check_same_cases(reference: Evaluation, baseline: Evaluation) -> None:
         )
 
 
-def change_in_words(path: str, what: str) -> str:
+def change_sentence(path: str, what: str) -> str:
     """`tests/test_mail.py changed`, `conftest.py was deleted`, `cases.csv is new`."""
     return f"{path} {({'deleted': 'was deleted', 'new': 'is new'}).get(what, what)}"
 

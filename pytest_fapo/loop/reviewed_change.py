@@ -20,9 +20,9 @@ class Idea(Record):
     """Its id."""
     hypothesis: str
     cause: str = ""
-    """What the failures that it aimed at have in common."""
+    """The common cause of the failures that it aimed at."""
     failing: int = 0
-    """How many failing tests it aimed at."""
+    """The number of failing tests it aimed at."""
     example: str = ""
     """Node id of one of them."""
     inputs: JsonValue = None
@@ -41,7 +41,7 @@ class ReviewedChange(Record):
     edited: bool = False
     """The person wrote another text: the effect is that of the text as it was proposed."""
     answer: Answer | None = None
-    """What the person said last."""
+    """The person's last answer."""
 
 
 class TextChange(Record):
@@ -57,7 +57,7 @@ class WriteChoice(Record):
     """One change that waits for the user's word."""
 
     title: str
-    """What it edits: an artifact's address or a file."""
+    """The edited artifact's address or file."""
     hypothesis: str = ""
     diff: str
     """Unified diff."""

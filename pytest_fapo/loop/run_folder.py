@@ -112,11 +112,11 @@ class RunFolder:
         """The last step of a run that is finished: only an unfinished one is resumed."""
         shutil.rmtree(self.path / _RECORDS, ignore_errors=True)
 
-    def record_outcomes(self, key: str, outcomes: Mapping[int, Outcome | None]) -> None:
+    def record_interventions(self, key: str, results: Mapping[int, Outcome | None]) -> None:
         """Keep what came of interventions."""
-        self._save_record(key, json.dumps(list(outcomes.items())))
+        self._save_record(key, json.dumps(list(results.items())))
 
-    def recorded_outcomes(self, key: str) -> dict[int, Outcome | None] | None:
+    def recorded_interventions(self, key: str) -> dict[int, Outcome | None] | None:
         """Return what came of the same interventions in the interrupted run; None where there were none."""
         data = self._read_record(key)
         return None if data is None else dict(json.loads(data))

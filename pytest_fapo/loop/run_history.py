@@ -1,4 +1,4 @@
-"""What a finished run knows of its changes: the ideas behind each, and its effect on every case."""
+"""The history of a finished run's changes: the ideas behind each, and its effect on every case."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save_effects(run: RunFolder, candidate: str, before: Evaluation, after: Eval
 
 
 def load_effects(run: RunFolder, candidate: str) -> list[CaseEffect]:
-    """What was kept; nothing where the candidate was not run, or by an older version."""
+    """Return the stored effects; none if the candidate was not run, or by an older version."""
     try:
         text = (run.path / _effects_file(candidate)).read_text(encoding="utf-8")
         return [CaseEffect.model_validate_json(line) for line in text.split("\n") if line]
@@ -66,11 +66,13 @@ class RunHistory:
         self._load = lru_cache(maxsize=4)(run.load_evaluation)
 
     def ideas(self, edit: EditMade) -> list[Idea]:
-        """Why an artifact was changed: one idea for each candidate that had a part in it, in order."""
+        """Return the ideas behind an artifact's change: one for each candidate that had a part in it, in
+        order.
+        """
         return [self._idea(attempt) for attempt in self._parts(edit)]
 
     def effect(self, edit: EditMade) -> Effect:
-        """What those candidates did to the tests that they were measured on."""
+        """Return the effect of those candidates on the tests that they were measured on."""
         changes = EffectSum()
         known = False
         for attempt in self._parts(edit):
@@ -149,7 +151,7 @@ class RunHistory:
 
     @cached_property
     def _causes(self) -> dict[tuple[str, str], str]:
-        """What failures had in common, by the candidate whose tree was diagnosed and the cluster's id."""
+        """The common cause of failures, by the candidate whose tree was diagnosed and the cluster's id."""
         return {
             (event.best, cluster.id): cluster.label
             for event in self._run.journal.of(TreeDiagnosed)

@@ -27,7 +27,7 @@ class LockOwner(Record):
     pid: int
     host: str
     began: str
-    """What the system says of the process's start; empty where it cannot be asked."""
+    """The system's start time of the process; empty if it cannot be asked."""
     since: str
     """Local time at which the run began, for people."""
 
@@ -128,7 +128,7 @@ class RunLock:
 
 
 def _start_of(pid: int) -> str:
-    """What the system says of a process's start; empty where it cannot be asked."""
+    """Return the system's start time of a process; empty if it cannot be asked."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         # The command's name, which may hold spaces and brackets, ends with the last bracket.

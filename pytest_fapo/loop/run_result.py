@@ -1,4 +1,4 @@
-"""What a run has left, file by file: `result.json`, from which it is written later and taken back."""
+"""The result of a run, file by file: `result.json`, from which it is written later and undone."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class FileChange(Record):
 
     @property
     def original(self) -> bytes | None:
-        """What the project's file held before anything of the run was put into it."""
+        """Return the content of the project's file before the run changed it."""
         return self.old if self.found is None else base64.b64decode(self.found)
 
     def stands(self, now: bytes | None) -> bool:
@@ -132,7 +132,7 @@ class RunResult(Record):
     chance: list[tuple[str, str]] = Field(default_factory=list)
     """Changes that fresh samples have shown to be luck: metric (empty for pass and fail) and test."""
     decided: dict[str, Decision] = Field(default_factory=dict)
-    """What `--fapo-review` has settled, by address."""
+    """The decisions of `--fapo-review`, by address."""
 
     @property
     def written(self) -> bool:
@@ -141,7 +141,7 @@ class RunResult(Record):
 
     @property
     def open(self) -> list[EditMade]:
-        """What still waits for a word: nothing once the whole was written."""
+        """The edits that still wait for a decision: none once the whole was written."""
         if self.written and not self.decided:
             return []
         return [edit for edit in self.edits if edit.address not in self.decided]
@@ -196,7 +196,7 @@ def save_result(
 
 
 def load_result(run: RunFolder) -> RunResult:
-    """What the run has left.
+    """Return the result of the run.
 
     Raises:
         FapoError: it left nothing, or nothing that this version can read.
@@ -229,7 +229,7 @@ def with_files_written(
     Args:
         result: as it was.
         contents: by path, everything of the run that the project is going to hold; nothing when undone.
-        decided: what a review has settled.
+        decided: the decisions of a review.
         found: by path, what a file held that a person had edited before.
     """
     files = {}

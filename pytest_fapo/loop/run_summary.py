@@ -22,7 +22,7 @@ StopReason = Literal[
     "no-answer",  # a model gave no whole answer; `stop_detail` quotes its provider; the run can be resumed
     "not-reproduced",  # the unpatched copy did not give the baseline's results
     "unproven",  # what was accepted did not pass once more in a fresh interpreter; `stop_detail` says how
-    "no-failures",  # there was nothing to mend
+    "no-failures",  # there was nothing to fix
     "error",  # something else stopped the run; `stop_detail` says what
 ]
 
@@ -64,7 +64,7 @@ class Summary(Record):
     tests: int = 0
     """Tests of the last whole evaluation, with and without a case."""
     failing: int = 0
-    """How many of `tests` still fail with what was accepted."""
+    """The number of `tests` that still fail with the accepted edits."""
     splits: list[SplitResult] = Field(default_factory=list)
     fixed: int = 0
     broken: int = 0
@@ -94,15 +94,15 @@ class Summary(Record):
     quoted: list[str] = Field(default_factory=list)
     """Ids of the train cases that prompts quote as examples now; they count in no score."""
     levels: list[str] = Field(default_factory=list)
-    """Why each level was left, cheapest first."""
+    """The reason why each level was left, cheapest first."""
     ceiling: str = ""
-    """What only a level that may not be edited could mend."""
+    """The causes that only a forbidden level could fix."""
     sections: list[tuple[str, str]] = Field(default_factory=list)
     """Title and Markdown of what the project's own plugins add."""
     pruned: list[str] = Field(default_factory=list)
-    """What the accepted edits held and was left out, because nothing is lost without it."""
+    """The parts of accepted edits that were left out, because nothing is lost without them."""
     holdout_looks: int = 0
-    """How often the held-out cases were asked."""
+    """The number of times the held-out cases were evaluated."""
     unreproduced: list[str] = Field(default_factory=list)
     """Node ids whose result differed in the unpatched copy."""
     unproven: list[str] = Field(default_factory=list)
@@ -112,7 +112,7 @@ class Summary(Record):
     stand_in: str = ""
     """Name of the offline model that answered in place of a real one, `desk.offline:answer`."""
     next_command: str = ""
-    """What to type next; derived from the rest where empty."""
+    """The command to type next; derived from the rest if empty."""
 
 
 _SHOWN_SPLITS: tuple[Split, ...] = ("train", "val")

@@ -30,7 +30,7 @@ from pytest_fapo.propose.proposer import ProposalFailed
 
 @dataclass(frozen=True)
 class Stop:
-    """Why the loop ended."""
+    """The reason why the loop ended."""
 
     reason: str
     """One of `report.StopReason`."""
@@ -72,7 +72,7 @@ class Loop:
         self._stale: Counter[str] = Counter()
         self.pruned: list[str] = []
         self._silent = ""
-        """What was said of a proposer whose own model did not answer; empty while all do."""
+        """The message about a proposer whose own model did not answer; empty while all do."""
         self._waiting: deque[Proposed] = deque()
 
     def run(self) -> Stop:
@@ -95,7 +95,7 @@ class Loop:
                 return Stop("no-answer", str(error) + self._left_open())
 
     def diagnosis(self) -> Diagnosis:
-        """Where and why the best tree still fails on train."""
+        """Return the diagnosis of the best tree's failures on train."""
         return self._attribution.of(self.best)
 
     def closing_diagnosis(self) -> Diagnosis:

@@ -1,4 +1,4 @@
-"""Where the search stands: the best tree so far, and the memory of everything that was tried."""
+"""The state of the search: the best tree so far, and the memory of everything that was tried."""
 
 from __future__ import annotations
 
@@ -68,7 +68,9 @@ class BestTree:
     chance: Chance = frozenset()
     """Changes since the user's own tree that fresh samples have shown to be luck."""
     compared: Evaluation = None  # type: ignore[assignment]
-    """What a candidate is compared with: as `evaluation`, but what failed by luck as it was before."""
+    """The evaluation that a candidate is compared with: as `evaluation`, but tests that failed by chance as
+    before.
+    """
 
     def __post_init__(self) -> None:
         if self.compared is None:
@@ -99,11 +101,11 @@ class Memory:
     attempts: list[Attempt] = field(default_factory=list)
     _ids: int = 0
     pruning_looks: int = 0
-    """How often the held-out cases were asked about what was accepted with fewer rules."""
+    """The number of held-out evaluations of the accepted edits with fewer rules."""
 
     @property
     def looks(self) -> int:
-        """How often the held-out cases were asked."""
+        """The number of times the held-out cases were evaluated."""
         asked = sum("holdout" in attempt.verdict.splits for attempt in self.attempts)
         return asked + self.pruning_looks
 
@@ -139,7 +141,7 @@ class Memory:
     def second_chances(self, best: str) -> list[Candidate]:
         """Edits that brought nothing on an earlier tree and were not tried on this one.
 
-        What was accepted since may have mended the step that hid their effect.
+        What was accepted since may have fixed the step that hid their effect.
 
         Args:
             best: id of the present best candidate.

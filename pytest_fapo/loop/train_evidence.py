@@ -1,4 +1,4 @@
-"""What proposers are shown: train cases only, the sources of their pipeline, and the memory without
+"""Build the evidence for proposers: train cases only, the sources of their pipeline, and the memory without
 held-out cases.
 """
 
@@ -122,7 +122,7 @@ def make_evidence(
     """Everything that a proposer may know of one cluster.
 
     Args:
-        cluster: what is to be mended.
+        cluster: what is to be fixed.
         best: the tree that edits build on.
         level: the highest level that may be edited now.
         diagnosis: of the best tree.
@@ -234,7 +234,7 @@ def _together(
 
 
 def _labels(finding: Finding, step: str, evaluation: Evaluation) -> dict[str, object]:
-    """What the further step should have given, and what it gave."""
+    """Return the further step's right output and its actual one."""
     case, item = evaluation.cases.get(finding.nodeid), evaluation.items.get(finding.nodeid)
     trace = evaluation.trace_of(item) if item is not None else None
     output = next((each.output for each in trace.steps if each.key == step), None) if trace else None

@@ -39,7 +39,7 @@ class TreeDiagnoser:
         self._of: dict[str, Diagnosis] = {}
 
     def of(self, best: BestTree) -> Diagnosis:
-        """Where and why a tree still fails on train."""
+        """Return the diagnosis of a tree's failures on train."""
         if best.candidate not in self._of:
             self._of[best.candidate] = self._diagnose(best)
         return self._of[best.candidate]

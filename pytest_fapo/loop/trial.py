@@ -49,9 +49,9 @@ class ReviewedCandidate:
     files: dict[str, bytes] | None = None
     notes: list[str] = field(default_factory=list)
     first: Candidate | None = None
-    """What was blocked before it was revised."""
+    """The candidate that was blocked before it was revised."""
     objections: Sequence[ReviewProblem] = ()
-    """Why `first` was blocked."""
+    """The reasons why `first` was blocked."""
 
     @property
     def tree(self) -> str:
@@ -59,7 +59,7 @@ class ReviewedCandidate:
         return files_digest(self.files) if self.files is not None else f"unbuilt-{self.candidate.digest}"
 
     def blocked(self) -> str:
-        """Why it must not be evaluated; empty where it may."""
+        """The reason why it must not be evaluated; empty if it may."""
         if self.files is not None and self.review.verdict != "block":
             return ""
         return "; ".join(problem.message for problem in self.review.problems if problem.blocks)
@@ -148,7 +148,7 @@ def _patch_name(candidate: Candidate) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of a candidate so far."""
+    """The result of a candidate so far."""
 
     prepared: ReviewedCandidate
     verdict: Verdict

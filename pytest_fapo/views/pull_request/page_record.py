@@ -31,7 +31,7 @@ class ArtifactChange(Record):
     origin: str = ""
     """The source of `why`: `c3, by playbook`, or `commits`."""
     effect: Effect = Field(default_factory=Effect)
-    """What a run has measured of it; without a row where none has."""
+    """The effect that a run has measured; without rows if none has."""
 
 
 class PullRequest(Record):
