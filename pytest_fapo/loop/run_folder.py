@@ -70,11 +70,6 @@ class RunFolder:
         below = PurePosixPath(began.folder if began is not None else "")
         return (home, *home.parents)[len(below.parts)]
 
-    def candidate_folder(self, candidate_id: str) -> Path:
-        folder = self.path / "candidates" / candidate_id
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def save_text(self, name: str, text: str) -> Path:
         """Write a file of the run whole: a kill leaves the old one or the new one."""
         path = self.path / name

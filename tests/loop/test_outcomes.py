@@ -33,6 +33,9 @@ def test_a_good_edit_is_proven_and_written_and_a_second_run_changes_nothing(
     assert made.prompt == GOOD_PROMPT
     assert "train 0 % → 100 %" in result.text
     assert len(server.optimizer_requests) == 1
+    page = (made.run_directory / "summary.md").read_text(encoding="utf-8")
+    assert f"**Changed in your project: {ADDRESS}.**" in page
+    assert "| train |" in page
     calls = len(server.task_requests)
     again = made.optimize()
     assert again.code == 0, again.text

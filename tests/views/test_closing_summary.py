@@ -10,7 +10,12 @@ from support.report_samples import Output, accepted, summary
 
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.loop.run_summary import Summary, candidate_line
-from pytest_fapo.views.closing_summary import render_summary, summary_markdown
+from pytest_fapo.views.closing_summary import (
+    complete_summary,
+    render_summary,
+    save_summary_page,
+    summary_markdown,
+)
 
 
 def rendered(value: Summary, **options: Any) -> list[str]:
@@ -182,6 +187,26 @@ def test_markdown_says_the_same_and_lists_what_was_tried() -> None:
     assert "\n````text\nc3 triage" in text
     assert "\x1b" not in text
     assert "FINAL\\_PROMPT" in text
+
+
+def test_the_page_is_written_from_the_runs_own_summary(tmp_path: Path) -> None:
+    made, page = summary(stand_in="m:f"), tmp_path / "summary.md"
+    (tmp_path / "summary.json").write_text(made.model_dump_json())
+    complete_summary(tmp_path)
+    assert page.read_text(encoding="utf-8") == summary_markdown(made)
+    (tmp_path / "summary.json").write_text(made.model_copy(update={"stand_in": ""}).model_dump_json())
+    complete_summary(tmp_path)
+    assert "m:f" in page.read_text(encoding="utf-8")
+    save_summary_page(tmp_path)
+    assert "m:f" not in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"a field of another version": 1}'])
+def test_without_a_summary_there_is_no_page(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "summary.json").write_text(text)
+    complete_summary(tmp_path)
+    assert not (tmp_path / "summary.md").exists()
 
 
 def test_a_patch_is_merged_where_a_file_of_it_was_edited_meanwhile() -> None:

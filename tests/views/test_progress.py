@@ -16,11 +16,15 @@ from pytest_fapo.core.trace import Usage
 from pytest_fapo.loop.events import (
     CandidateJudged,
     CandidateProposed,
+    ChoiceRefused,
     ItemFinished,
     IterationBegan,
+    MetricsUnjudged,
     Note,
+    RunBegan,
     SpendingChanged,
     StageBegan,
+    UnreadableEvent,
 )
 from pytest_fapo.loop.run_summary import candidate_line
 from pytest_fapo.views.progress import HEARTBEAT, Progress
@@ -111,6 +115,26 @@ def test_the_same_line_is_not_said_twice() -> None:
     progress(Note("waiting for the provider"))
     progress(Note("waiting for the provider"))
     assert output.lines == ["waiting for the provider"]
+
+
+def test_metrics_that_are_not_judged_and_a_refused_choice_are_said() -> None:
+    output = Output()
+    progress = Progress(output, width=400)
+    progress(MetricsUnjudged(metrics=["seconds", "cost"]))
+    progress(ChoiceRefused("what you chose does not pass without the rest: it breaks a"))
+    assert output.lines == [
+        "not judged: 'seconds' and 'cost', since two runs on the same recorded answers differ; what measure "
+        "time belongs on llm_calls[i].duration, which a replay keeps",
+        "What you chose does not pass without the rest: it breaks a: nothing is written.",
+    ]
+
+
+def test_events_that_are_not_for_the_screen_leave_it_as_it_is() -> None:
+    output = Output()
+    progress = Progress(output, verbosity=1)
+    progress(RunBegan())
+    progress(UnreadableEvent(event="weather"))
+    assert (output.lines, progress.failure) == ([], None)
 
 
 def test_a_silent_log_gets_a_sign_of_life() -> None:
@@ -216,7 +240,7 @@ with progress:
     progress(SpendingChanged(Spending(calls=212, cache_hits=1034, cost=0.42)))
     time.sleep(0.4)
     progress(CandidateJudged(tree="", attempt=accepted()))
-    progress.pause()
+    progress(WritingBegan(files=[], mode="ask"))
     print("a question")
     progress.resume()
 print("after the run", progress.failure)

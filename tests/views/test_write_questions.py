@@ -7,7 +7,7 @@ from support.report_samples import Output
 
 from pytest_fapo.core.candidate import SplitChange
 from pytest_fapo.loop.reviewed_change import WriteChoice
-from pytest_fapo.views.change_screen import ask_to_write, choose_changes
+from pytest_fapo.views.change_screen import ask_to_write, changes_chooser, choose_changes
 
 CHANGE = WriteChoice(
     title="app/prompts/triage.md",
@@ -84,3 +84,17 @@ def test_choosing_one_by_one(typed: list[str], kept: list[int]) -> None:
     changes = [CHANGE.model_copy(update={"title": str(number)}) for number in (1, 2, 3)]
     chosen = choose_changes(changes, answers(*typed), Output())
     assert [int(change.title) for change in chosen] == kept
+
+
+@pytest.mark.parametrize(("typed", "kept"), [(["y"], ["1"]), (["n", "n"], []), (["q"], [])])
+def test_a_run_is_given_what_was_chosen(typed: list[str], kept: list[str]) -> None:
+    changes = [CHANGE.model_copy(update={"title": name}) for name in ("1", "2")]
+    assert [change.title for change in changes_chooser(answers(*typed), Output())(changes)] == kept
+
+
+@pytest.mark.parametrize("typed", [[], ["n"]])
+def test_a_run_is_told_where_nobody_was_there_to_choose(typed: list[str]) -> None:
+    """The end of the input is no answer, unless something was wanted before."""
+    changes = [CHANGE.model_copy(update={"title": name}) for name in ("1", "2")]
+    with pytest.raises(EOFError):
+        changes_chooser(answers(*typed), Output())(changes)
