@@ -7,10 +7,9 @@ screen, the report, the review and the pull-request page read them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_serializer
 
@@ -20,7 +19,8 @@ from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.core.record import Level, Record, Split
 from pytest_fapo.core.spending import Spending
 
-_MEASURED = {"attempt": {"spending", "duration"}}
+_MEASURED = frozenset({"time", "duration", "spending"})
+"""Fields that are different each time, at any depth: when it was, how long it took, what it cost."""
 
 
 class Event(Record):
@@ -31,15 +31,26 @@ class Event(Record):
     time: float = 0.0
     """Epoch seconds; set when it is written."""
 
-    measured: ClassVar[dict[str, Any]] = {}
-    """The fields that may differ when a resumed run comes to the same event, as `model_dump` takes them for
-    `exclude`.
-    """
+    def repeats(self, known: Event) -> bool:
+        """True if it says the same as an event of an interrupted run.
 
-    def content(self) -> str:
-        """Return what it says, equal for equal events: without its time and what else was only measured."""
-        what = self.model_dump(mode="json", exclude={"time": True, **self.measured})
-        return json.dumps(what, sort_keys=True)
+        What is different each time does not count, nor do fields that the version which wrote the known event
+        did not have.
+        """
+        return _same(known, self)
+
+
+def _same(known: Any, new: Any) -> bool:
+    if isinstance(known, Record):
+        names = known.model_fields_set - _MEASURED
+        return type(known) is type(new) and all(
+            _same(getattr(known, name), getattr(new, name)) for name in names
+        )
+    if isinstance(known, list) and isinstance(new, list):
+        return len(known) == len(new) and all(map(_same, known, new))
+    if isinstance(known, dict) and isinstance(new, dict):
+        return known.keys() == new.keys() and all(_same(known[key], new[key]) for key in known)
+    return bool(known == new)
 
 
 # --- the run ----------------------------------------------------------------------------------------------
@@ -106,8 +117,6 @@ class IterationBegan(Event):
     scores: Mapping[Split, float | None] = Field(default_factory=dict)
     """The best tree's, 0 to 1, without those of held-out cases."""
 
-    measured: ClassVar[dict[str, Any]] = {"scores": True}  # journals of earlier versions lack them
-
 
 # --- candidates -------------------------------------------------------------------------------------------
 
@@ -135,16 +144,12 @@ class CandidateJudged(Event):
     """Names the files that were judged; `candidates/<tree>.json` is their evaluation."""
     attempt: Attempt
 
-    measured: ClassVar[dict[str, Any]] = _MEASURED
-
 
 class NoProposal(Event):
     """A proposer could not propose: an attempt without edits, with its reason."""
 
     event: Literal["proposal-failed"] = "proposal-failed"
     attempt: Attempt
-
-    measured: ClassVar[dict[str, Any]] = _MEASURED
 
 
 class LevelLeft(Event):

@@ -123,7 +123,7 @@ class Journal:
         while self._ahead:
             entry = self._ahead.popleft()
             known = _event_of(entry)
-            if isinstance(known, type(event)) and known.content() == event.content():
+            if isinstance(known, type(event)) and event.repeats(known):
                 return known
             if entry.get("event") not in _AROUND:
                 self._abandon([entry, *self._ahead])
