@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.diagnosis.loose_values import normal
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
+from pytest_fapo.source.template_syntax import PLACEHOLDER
 
 Role = Literal["depth", "threshold", "length", "turns", "temperature", "top_p", "max_tokens", "model"]
 
@@ -219,11 +220,6 @@ def _value(param: Artifact) -> Any:
         return None
 
 
-_PLACEHOLDER = re.compile(
-    r"\{%.*?%\}|\{\{.*?\}\}|\$\{\w+\}|\$\w+|%\(\w+\)[a-z]|\{[\w.!:\[\]]*\}|<<\s*\w+\s*>>|\[\[\s*\w+\s*\]\]",
-    re.S,
-)
-
 MIN_FRAGMENT = 12
 """Characters; shorter literal parts are found by chance."""
 
@@ -261,7 +257,7 @@ def _coverage(text: str, messages: list[str]) -> float:
     fragments = [piece for piece in map(_squeeze, _split(text)) if len(piece) >= MIN_FRAGMENT]
     if not fragments:
         whole = _squeeze(text)
-        fragments = [whole] if len(whole) >= 6 and not _PLACEHOLDER.search(text) else []
+        fragments = [whole] if len(whole) >= 6 and not PLACEHOLDER.search(text) else []
     total = sum(map(len, fragments))
     if not total or not messages:
         return 0.0
@@ -271,7 +267,7 @@ def _coverage(text: str, messages: list[str]) -> float:
 def _split(text: str) -> list[str]:
     """The literal parts between placeholders; paragraphs apart, so that a changed one leaves the others."""
     parts: list[str] = []
-    for part in _PLACEHOLDER.split(text.replace("{{", "{").replace("}}", "}")):
+    for part in PLACEHOLDER.split(text.replace("{{", "{").replace("}}", "}")):
         parts.extend(re.split(r"\n\s*\n", part))
     return parts
 

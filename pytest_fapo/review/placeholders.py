@@ -11,11 +11,12 @@ import importlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Set
-from string import Formatter, Template
+from string import Template
 
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.text import one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
+from pytest_fapo.source.template_syntax import FORMAT_FIELD, format_fields, is_format
 
 
 def changed(old: Set[str], new: Set[str]) -> Iterator[str]:
@@ -29,30 +30,18 @@ def changed(old: Set[str], new: Set[str]) -> Iterator[str]:
         )
 
 
-_FIELD = re.compile(r"(?:[A-Za-z_]\w*|\d*)(?:\.\w+|\[[^\]{}]*\])*")
-
 _TOKEN = re.compile(r"\{\{\s*[A-Za-z_][\w.]*\s*\}\}|\{[A-Za-z_][\w.]*\}")
-
-
-def is_format(text: str) -> bool:
-    """True if `text` is meant for `str.format`: braces are there, and all are fields or doubled."""
-    if "{" not in text and "}" not in text:
-        return False
-    try:
-        return all(_FIELD.fullmatch(name) for name in _fields(text))
-    except ValueError:
-        return False
 
 
 def format_problems(before: str, after: str) -> Iterator[str]:
     """Fields dropped, invented or no longer readable for `str.format`."""
     try:
-        fields = _fields(after)
+        fields = format_fields(after)
     except ValueError as error:
         yield f"str.format could not fill the new text in ({error}); write literal braces as {{{{ and }}}}."
         return
-    old = _fields(before)
-    literal = [name for name in fields if name not in old and not _FIELD.fullmatch(name)]
+    old = format_fields(before)
+    literal = [name for name in fields if name not in old and not FORMAT_FIELD.fullmatch(name)]
     if literal:
         yield (
             f"str.format would take {_shown('{' + literal[0])} for a placeholder; "
@@ -68,20 +57,6 @@ def format_problems(before: str, after: str) -> Iterator[str]:
 def loose_problems(before: str, after: str) -> Iterator[str]:
     """`{x}` and `{{x}}` dropped or invented, in a text that is not for `str.format`."""
     yield from changed(set(_TOKEN.findall(before)), set(_TOKEN.findall(after)))
-
-
-def _fields(text: str) -> list[str]:
-    """Field expressions in order, those inside format specifications included.
-
-    Raises:
-        ValueError: `str.format` could not read the text.
-    """
-    names: list[str] = []
-    for _, name, spec, _ in Formatter().parse(text):
-        if name is not None:
-            names.append(name)
-            names += _fields(spec) if spec else []
-    return names
 
 
 def _names(fields: list[str]) -> set[str]:

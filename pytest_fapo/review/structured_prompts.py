@@ -14,6 +14,7 @@ from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.text import one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
+from pytest_fapo.source.text_files import front_matter
 
 
 def structured_problems(path: str, before: str, after: str) -> Iterator[str]:
@@ -86,8 +87,6 @@ def _yaml() -> Callable[[str], Any] | None:
     return parse
 
 
-_BLOCK = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
-
 _KEY = re.compile(r"^([A-Za-z_][\w-]*):", re.M)
 
 _WORDED = frozenset(("description", "summary", "when_to_use", "when-to-use", "argument-hint"))
@@ -102,19 +101,19 @@ def front_matter_problems(path: str, before: str, after: str) -> Iterator[str]:
         before: the old text; one without front matter needs none.
         after: the new text.
     """
-    old = _BLOCK.match(before)
+    old, _ = front_matter(before)
     if not path.lower().endswith((".md", ".mdx", ".markdown")) or old is None:
         return
-    new = _BLOCK.match(after)
+    new, body = front_matter(after)
     if new is None:
         yield "the new text lacks the front matter; keep the block between the lines of --- at its beginning."
         return
     try:
-        was, now = _read(old[1]), _read(new[1])
+        was, now = _read(old), _read(new)
     except ValueError as error:
         yield f"the front matter no longer parses ({error}); keep its form."
         return
-    if not after[new.end() :].strip():
+    if not body.strip():
         yield "the new text has front matter and nothing else."
     for key in was:
         if key not in now:

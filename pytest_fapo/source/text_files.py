@@ -103,7 +103,7 @@ def with_newlines_of(old: SourceText, new: str) -> str:
 _HEAD = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<head>.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 
 
-def front_matter(text: str) -> tuple[str, str]:
+def front_matter(text: str) -> tuple[str | None, str]:
     """Split a Markdown file into its front matter and its body.
 
     Args:
@@ -111,7 +111,7 @@ def front_matter(text: str) -> tuple[str, str]:
 
     Returns:
         The lines between the dashes, without these, and all that follows the second line of dashes. The first
-        is empty where the file does not begin with a front matter, and then the second is the whole text.
+        is None where the file does not begin with a front matter, and then the second is the whole text.
     """
     match = _HEAD.match(text)
-    return (match["head"], text[match.end() :]) if match else ("", text)
+    return (match["head"], text[match.end() :]) if match else (None, text)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,7 +23,6 @@ from pytest_fapo.views.annotations import (
     run_remarks,
 )
 from pytest_fapo.views.pull_request.markdown_page import pull_request_markdown
-from pytest_fapo.views.pull_request.page_gathering import PageGatherer, kind_of
 from pytest_fapo.views.pull_request.page_record import PageKind, PullRequest
 
 if TYPE_CHECKING:
@@ -45,24 +44,13 @@ def publish(config: pytest.Config, session: FapoSession, done: SessionResult, ou
     Raises:
         FapoError: a file cannot be written; the others are.
     """
-    # moved  # JUnit's properties need none of it
-
-    publish_all(config, session, done, out)
-
-
-def publish_all(
-    config: pytest.Config, session: FapoSession, done: SessionResult, out: PytestTerminal
-) -> None:
-    """See `publish`.
-
-    Raises:
-        FapoError: a file cannot be written; the others are.
-    """
     kind = kind_of(config.option)
     where = Destinations.of(config, kind, os.environ)
     failed: list[str] = []
     _attempt_write(lambda: write_reports(config, session, done, where.report, kind, out), failed)
     if where.page or where.annotations or where.code_quality is not None:
+        from pytest_fapo.views.pull_request.page_gathering import PageGatherer
+
         gathering = PageGatherer(session, done)
         data = gathering.page(kind)
         data.report = config.option.fapo_report or own_report(done)
@@ -76,6 +64,17 @@ def publish_all(
             _attempt_write(lambda: write_output(path, report, option="--fapo-code-quality"), failed)
     if failed:
         raise FapoError("\nfapo: ".join(failed))
+
+
+def kind_of(option: Any) -> PageKind:
+    """Return the kind of page for the session's command."""
+    if option.fapo_gate:
+        return "gate"
+    if option.fapo_update_baseline:
+        return "update"
+    if option.fapo_optimize or option.fapo_resume:
+        return "optimize"
+    return "diagnose" if option.fapo_diagnose else "plain"
 
 
 def _write_page(where: Destinations, data: PullRequest, out: PytestTerminal) -> None:
@@ -240,11 +239,9 @@ def own_report(done: SessionResult) -> str:
 
 
 def _report_data(session: FapoSession, done: SessionResult, kind: PageKind) -> ReportData:
-    from pytest_fapo.views.html.report_data import ReportData
+    from pytest_fapo.views.html.report_data import ReportData, load_run_report
 
     if done.run is not None:
-        from pytest_fapo.views.html.run_data import load_run_report
-
         return load_run_report(done.run, done.baseline)
     kinds: dict[PageKind, Kind] = {"gate": "gate", "update": "gate", "diagnose": "diagnose"}
     return ReportData(

@@ -231,14 +231,15 @@ def test_a_committed_write_of_a_new_file_is_completed_and_taken_back(tmp_path: P
         ("---\nname: x\n---\n# Body\n---\nmore", "name: x\n", "# Body\n---\nmore"),
         ("---\r\nname: x\r\n---\r\n# Body", "name: x\r\n", "# Body"),
         ("---\n---\nBody", "", "Body"),
+        ("\ufeff---\nname: x\n---\nBody", "name: x\n", "Body"),
         ("---\nname: x\n---", "name: x\n", ""),
-        ("# Body\n---\nname: x\n---\n", "", "# Body\n---\nname: x\n---\n"),
-        ("---\nname: x\n# no end", "", "---\nname: x\n# no end"),
-        ("---name: x\n---\n", "", "---name: x\n---\n"),
-        ("", "", ""),
+        ("# Body\n---\nname: x\n---\n", None, "# Body\n---\nname: x\n---\n"),
+        ("---\nname: x\n# no end", None, "---\nname: x\n# no end"),
+        ("---name: x\n---\n", None, "---name: x\n---\n"),
+        ("", None, ""),
     ],
 )
-def test_front_matter(text: str, head: str, body: str) -> None:
+def test_front_matter(text: str, head: str | None, body: str) -> None:
     assert front_matter(text) == (head, body)
 
 

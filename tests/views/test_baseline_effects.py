@@ -17,8 +17,7 @@ from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.verdict.case_effect import baseline_effect
 from pytest_fapo.views.annotations import RepositoryLocations, gate_remarks, lowering_remarks
-from pytest_fapo.views.pull_request.change_causes import with_causes
-from pytest_fapo.views.pull_request.page_gathering import removed_tests
+from pytest_fapo.views.pull_request.page_gathering import removed_tests, with_causes
 from pytest_fapo.views.pull_request.page_record import ArtifactChange
 
 PROMPT = "You sort tickets for a shop that sells lamps.\n"

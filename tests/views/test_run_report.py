@@ -13,8 +13,8 @@ from views.conftest import Open
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.verdict.case_effect import output_text
+from pytest_fapo.views.html.report_data import load_run_report
 from pytest_fapo.views.html.report_page import write_report
-from pytest_fapo.views.html.run_data import load_run_report
 
 pytestmark = pytest.mark.slow
 LOUD = BAD_PROMPT + "Answer in CAPITALS.\n"

@@ -9,8 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from string import Formatter
 from typing import Literal
+
+from pytest_fapo.source.template_syntax import is_format
 
 Style = Literal["plain", "format", "replace", "dollar", "percent", "jinja"]
 """`replace` has `{x}` placeholders beside braces that `str.format` would not accept."""
@@ -46,7 +47,7 @@ class PromptTemplate:
         if re.search(r"\{%.*?%\}", self.text, re.S):
             return "jinja"
         if _FORMAT.search(self.text):
-            return "format" if _formats(self.text) else "replace"
+            return "format" if is_format(self.text) else "replace"
         if re.search(r"\{\{-?\s*[A-Za-z_][\w.]*\s*(\|[^{}]*)?-?\}\}", self.text):
             return "jinja"
         if _PERCENT.search(self.text):
@@ -128,15 +129,6 @@ class PromptTemplate:
     def _pieces(self) -> list[str]:
         edges = [0, *(edge for hole in self.holes for edge in (hole.start, hole.end)), len(self.text)]
         return [self.unescape(self.text[edges[i] : edges[i + 1]]) for i in range(0, len(edges), 2)]
-
-
-def _formats(text: str) -> bool:
-    """True if `str.format` accepts a text, with nothing but names in its placeholders."""
-    try:
-        names = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
-    except ValueError:
-        return False
-    return all(re.fullmatch(r"[\w.\[\]]*", name) for name in names)
 
 
 def _find(message: str, piece: str, position: int) -> tuple[int, int] | None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_fapo.core.baseline import Baseline
-from pytest_fapo.core.candidate import Attempt
-from pytest_fapo.core.errors import FapoError
+from pytest_fapo.core.candidate import Artifact, Attempt
+from pytest_fapo.core.errors import ArtifactError, FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
+from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
+from pytest_fapo.diagnosis.trace_view import TraceView
+from pytest_fapo.loop.events import CandidateJudged
+from pytest_fapo.loop.run_folder import RunFolder
+from pytest_fapo.loop.run_history import RunHistory
+from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.verdict.case_effect import baseline_effect
 from pytest_fapo.views.pull_request.branch_changes import BaseCommit, GitRepository, changes_since, hypotheses
@@ -40,17 +46,6 @@ _NO_BASE = (
     "What this branch changes is not shown: {branch} is not in this clone. Let the checkout fetch the "
     "history (GitHub: fetch-depth: 0, GitLab: GIT_DEPTH: 0)."
 )
-
-
-def kind_of(option: Any) -> PageKind:
-    """Return the kind of page for the session's command."""
-    if option.fapo_gate:
-        return "gate"
-    if option.fapo_update_baseline:
-        return "update"
-    if option.fapo_optimize or option.fapo_resume:
-        return "optimize"
-    return "diagnose" if option.fapo_diagnose else "plain"
 
 
 class PageGatherer:
@@ -92,8 +87,6 @@ class PageGatherer:
     def _add_run(self, data: PullRequest) -> None:
         run, summary = self._done.run, self._done.summary
         if run is not None and summary is not None and summary.writing != "nothing":
-            from pytest_fapo.views.pull_request.change_causes import changes_of_run
-
             data.changes = changes_of_run(run, summary.artifacts)
 
     # --- a branch -------------------------------------------------------------------------------------
@@ -139,8 +132,6 @@ class PageGatherer:
         for name in ("gate", "branch"):
             result: GateResult | None = getattr(data, name)
             if result is not None and result.regressions:
-                from pytest_fapo.views.pull_request.change_causes import with_causes
-
                 setattr(data, name, with_causes(result, data.evaluation, self.store, changed))
 
     def _changes(self, base: BaseCommit) -> list[ArtifactChange]:
@@ -151,8 +142,6 @@ class PageGatherer:
         folder = self._session.folder / ".fapo" / "runs"
         if not folder.is_dir():
             return []
-        from pytest_fapo.views.pull_request.change_causes import run_attempts
-
         return run_attempts(folder)
 
     def _say_no_base(self, data: PullRequest) -> None:
@@ -210,3 +199,83 @@ def _as_baseline(evaluation: Evaluation) -> Baseline:
     from pytest_fapo.verdict.baseline_contents import make_baseline
 
     return make_baseline(evaluation, artifacts={})
+
+
+# --- why a change was made, and what it explains --------------------------------------------------------
+
+
+def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactChange]:
+    """Return a run's proven changes, each with its hypotheses and its effects on the cases. Held-out cases
+    are left out.
+
+    Args:
+        run: its directory.
+        addresses: the artifacts that were written or saved.
+    """
+    history = RunHistory(run)
+    try:
+        edits = load_result(run).edits
+    except FapoError:
+        return []
+    changes = []
+    for edit in edits:
+        if edit.address in addresses:
+            ideas = history.ideas(edit)
+            changes.append(
+                ArtifactChange(
+                    address=edit.address,
+                    path=edit.address.partition("::")[0],
+                    before=edit.before,
+                    after=edit.after,
+                    why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
+                    origin=", ".join(idea.candidate for idea in ideas),
+                    effect=history.effect(edit),
+                )
+            )
+    return changes
+
+
+def run_attempts(runs: Path) -> list[Attempt]:
+    """Judged attempts of this checkout's runs, oldest run first."""
+    folders = sorted((path for path in runs.iterdir() if path.is_dir()), key=lambda path: path.name)
+    found: list[Attempt] = []
+    for folder in folders[-20:]:
+        try:
+            found += [event.attempt for event in RunFolder(folder).journal.of(CandidateJudged)]
+        except (ValueError, KeyError, OSError):
+            continue  # of another version
+    return found
+
+
+_VIEWS = 20
+
+
+def with_causes(
+    gate: GateResult, evaluation: Evaluation, store: ArtifactStore, changed: Collection[str]
+) -> GateResult:
+    """The result with `Regression.prompt` where a changed artifact is known to matter.
+
+    Args:
+        gate: the gate's answer.
+        evaluation: what it judged.
+        store: the artifacts as they are.
+        changed: addresses of those that the branch changed.
+    """
+    try:
+        concerned = [artifact for artifact in store.all() if artifact.address in changed]
+    except ArtifactError:
+        return gate  # its remarks stay on the cases
+    known: dict[tuple[str, str], str] = {}
+    regressions = []
+    for regression in gate.regressions:
+        key = (regression.pipeline, regression.step)
+        if key not in known:
+            known[key] = _artifact_of_step(*key, evaluation, concerned) if regression.step else ""
+        regressions.append(regression.model_copy(update={"prompt": regression.prompt or known[key]}))
+    return gate.model_copy(update={"regressions": regressions})
+
+
+def _artifact_of_step(pipeline: str, step: str, evaluation: Evaluation, artifacts: Sequence[Artifact]) -> str:
+    traces = [trace for trace in evaluation.traces.values() if trace.pipeline == pipeline][:_VIEWS]
+    found = artifacts_of_step(step, [TraceView(trace) for trace in traces], artifacts)
+    return found[0] if found else ""

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import one_line
 from pytest_fapo.core.trace import LLMCall, ToolCall
+from pytest_fapo.source.template_syntax import PLACEHOLDER
 from pytest_fapo.source.text_files import front_matter
 
 _TEXTS = ("text", "input_text", "output_text", "refusal", "summary_text")
@@ -138,11 +140,6 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-_PLACEHOLDER = re.compile(
-    r"\{%.*?%\}|\{#.*?#\}|\{\{\s*[\w.]+[^{}]*\}\}|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]|\{[A-Za-z_][\w.\[\]]*(![rsa])?(:[^{}]*)?\}",
-    re.S,
-)
-
 _ENOUGH = 12
 """Characters of literal text; less is found by chance."""
 
@@ -193,11 +190,9 @@ def is_in(template: str, message: str) -> bool:
     """True if a prompt was sent: word for word, or most of its paragraphs however they are wrapped."""
     if placeholder_values(template, message) is not None:
         return True
-    paragraphs = [
-        _squeezed(part) for literal in _literals(template) for part in re.split(r"\n\s*\n", literal)
-    ]
+    paragraphs = [one_line(part) for literal in _literals(template) for part in re.split(r"\n\s*\n", literal)]
     telling = [paragraph for paragraph in paragraphs if len(paragraph) >= _ENOUGH]
-    sent = _squeezed(message)
+    sent = one_line(message)
     found = sum(len(paragraph) for paragraph in telling if paragraph in sent)
     return bool(telling) and found >= _MOST * sum(map(len, telling))
 
@@ -220,9 +215,5 @@ def _cut_value(text: str, limit: int) -> str:
 def _literals(template: str) -> list[str]:
     """The parts between the placeholders: one more than there are of these."""
     body = front_matter(template)[1].strip()
-    parts = _PLACEHOLDER.split(body)[:: _PLACEHOLDER.groups + 1]
+    parts = PLACEHOLDER.split(body)
     return [part.replace("{{", "{").replace("}}", "}").replace("$$", "$") for part in parts]
-
-
-def _squeezed(text: str) -> str:
-    return " ".join(text.split())

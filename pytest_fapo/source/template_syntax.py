@@ -1,0 +1,43 @@
+"""The syntax of prompt templates: placeholders of any dialect, and what `str.format` fills in."""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+PLACEHOLDER = re.compile(
+    r"\{%.*?%\}|\{#.*?#\}|\{\{\s*[\w.]+[^{}]*\}\}"
+    r"|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]"
+    r"|\{(?:[A-Za-z_][\w.\[\]]*|\d*)(?:![rsa])?(?::[^{}]*)?\}"
+    r"|<<\s*\w+\s*>>|\[\[\s*\w+\s*\]\]",
+    re.S,
+)
+"""One of Jinja or mustache, `string.Template`, the `%` operator or `str.format`, or a mark to be replaced.
+Generous: for finding the literal text around placeholders, not for deciding what a renderer would accept."""
+
+FORMAT_FIELD = re.compile(r"(?:[A-Za-z_]\w*|\d*)(?:\.\w+|\[[^\]{}]*\])*")
+"""What `str.format` can look up; other text between braces was not meant for it."""
+
+
+def is_format(text: str) -> bool:
+    """True if `text` is meant for `str.format`: braces are there, and all are fields or doubled."""
+    if "{" not in text and "}" not in text:
+        return False
+    try:
+        return all(FORMAT_FIELD.fullmatch(name) for name in format_fields(text))
+    except ValueError:
+        return False
+
+
+def format_fields(text: str) -> list[str]:
+    """Return the field expressions in order, those inside format specifications included.
+
+    Raises:
+        ValueError: `str.format` could not read the text.
+    """
+    names: list[str] = []
+    for _, name, spec, _ in Formatter().parse(text):
+        if name is not None:
+            names.append(name)
+            names += format_fields(spec) if spec else []
+    return names
