@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchmarks.loopback import LoopbackHandler, listening
 from benchmarks.planted import talk
 from benchmarks.planted.talk import Ask, Say
 
@@ -51,43 +49,14 @@ def serving() -> Iterator[Server]:
     """A running server on a free port of this machine."""
     server = Server()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16
-
-        def setup(self) -> None:
-            super().setup()
-            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
+    class Handler(LoopbackHandler):
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.json_body()
             try:
-                status, answer = 200, server.respond(urlsplit(self.path).path, json.loads(raw))
+                status, answer = 200, server.respond(urlsplit(self.path).path, body)
             except Exception as error:  # the client should see it, not this thread's end
                 status, answer = 500, {"error": {"message": f"{type(error).__name__}: {error}"}}
-            data = json.dumps(answer).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-                self.wfile.flush()
-            except OSError:
-                self.close_connection = True  # the client is gone
+            self.send_json(status, answer)
 
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-    httpd = Listener(("127.0.0.1", 0), Handler)
-    server.base = f"http://127.0.0.1:{httpd.server_address[1]}"
-    threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with listening(Handler) as server.base:
         yield server
-    finally:
-        httpd.shutdown()
-        httpd.server_close()

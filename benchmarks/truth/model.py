@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from benchmarks.loopback import LoopbackHandler, listening
 
 TOPICS = {
     "charged": "payment",
@@ -106,28 +106,16 @@ def _chunk(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
     }
 
 
-class _Answering(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 1 << 16
+class _Answering(LoopbackHandler):
     model: Model
 
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = self.json_body()
         self.model.asked[body["model"]] += 1
-        try:
-            if self.model.spoils(body):
-                FAULTS[self.model.fault](self, body)
-            else:
-                self.answer(body)
-        except OSError:
-            self.close_connection = True  # the client is gone
+        if self.model.spoils(body):
+            FAULTS[self.model.fault](self, body)
+        else:
+            self.answer(body)
 
     def answer(self, body: Body) -> None:
         if body.get("stream"):
@@ -135,18 +123,8 @@ class _Answering(BaseHTTPRequestHandler):
         else:
             self.send(200, whole(reply(body)))
 
-    def send(self, status: int, data: bytes, *, kind: str = "application/json", missing: int = 0) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data) + missing))
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-        if missing:
-            self.close_connection = True
-
     def error(self, status: int) -> None:
-        self.send(status, json.dumps({"error": {"message": f"the provider says {status}"}}).encode())
+        self.send_json(status, {"error": {"message": f"the provider says {status}"}})
 
 
 def _reset(handler: _Answering, body: Body) -> None:
@@ -208,19 +186,5 @@ def serving() -> Iterator[Model]:
     model = Model()
     handler = type("Handler", (_Answering,), {"model": model})
 
-    class Listener(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-        request_queue_size = 128
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """A client that gives up is what some faults are for."""
-
-    httpd = Listener(("127.0.0.1", 0), handler)
-    model.base = f"http://127.0.0.1:{httpd.server_address[1]}"
-    threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()
-    try:
+    with listening(handler) as model.base:
         yield model
-    finally:
-        httpd.shutdown()
-        httpd.server_close()

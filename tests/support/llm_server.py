@@ -26,11 +26,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
 from support import llm_shapes as shapes
+
+from benchmarks.loopback import LoopbackHandler, LoopbackServer
 
 
 @dataclass
@@ -104,9 +105,9 @@ class LLMServer:
         self._script: list[Reply] = []
         self._lock = threading.Condition()
         self._now = 0
-        self._http = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._http = LoopbackServer(_handler_of(self))
         self.port: int = self._http.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = self._http.url
         self.base_url = f"{self.url}/v1"
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
@@ -164,34 +165,22 @@ def _answer(reply: Reply) -> Answer:
     return Answer(chunks=list(reply))
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
-
-
-def _handler_of(server: LLMServer) -> type[BaseHTTPRequestHandler]:
+def _handler_of(server: LLMServer) -> type[LoopbackHandler]:
     class Handler(_Handler):
         llm = server
 
     return Handler
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
+    wbufsize = 0  # each chunk leaves when it is written
     llm: LLMServer
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
 
     def do_GET(self) -> None:
         self.do_POST()
 
     def do_POST(self) -> None:
-        content = self._content()
+        content = self.content()
         request = Received(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, content)
         answer = self.llm.take(request)
         try:
@@ -204,16 +193,6 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_chunks(answer, answer.chunks)
         finally:
             self.llm.leave()
-
-    def _content(self) -> bytes:
-        if self.headers.get("transfer-encoding") == "chunked":
-            content = b""
-            while size := int(self.rfile.readline().strip(), 16):
-                content += self.rfile.read(size)
-                self.rfile.readline()
-            self.rfile.readline()
-            return content
-        return self.rfile.read(int(self.headers.get("content-length") or 0))
 
     def _head(self, answer: Answer, **headers: str) -> None:
         self.send_response(answer.status)

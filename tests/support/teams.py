@@ -12,17 +12,16 @@ import re
 import signal
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
 
 from support.ready_pytest import run_pytest
 
+from benchmarks.loopback import LoopbackHandler, listening
 from pytest_fapo.loop.run_folder import RunFolder
 
 BAD_PROMPT = "You sort tickets for a shop.\nTicket: {ticket}\nWhich team?\n"
@@ -100,51 +99,29 @@ class Server:
 def serving(server: Server) -> Iterator[Server]:
     """Serve on a free port of 127.0.0.1."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
+    class Handler(LoopbackHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.json_body()
             status, content = server.answer(body)
-            answer: dict[str, Any] = {
-                "id": "x",
-                "object": "chat.completion",
-                "created": 1,
-                "model": body["model"],
-                "choices": [
+            if status == 200:
+                message = {"role": "assistant", "content": content}
+                self.send_json(
+                    200,
                     {
-                        "index": 0,
-                        "finish_reason": "stop",
-                        "message": {"role": "assistant", "content": content},
-                    }
-                ],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
-            }
-            data = json.dumps(answer if status == 200 else {"error": {"message": "no"}}).encode()
-            try:
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-            except OSError:
-                pass  # the client was killed; that is what some tests are about
+                        "id": "x",
+                        "object": "chat.completion",
+                        "created": 1,
+                        "model": body["model"],
+                        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+                        "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13},
+                    },
+                )
+            else:
+                self.send_json(status, {"error": {"message": "no"}})
 
-    class Listener(ThreadingHTTPServer):
-        request_queue_size = 128  # many cases of several candidates knock at once
-
-    httpd = Listener(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    server.url = f"http://127.0.0.1:{httpd.server_address[1]}/v1"
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
-    try:
+    with listening(Handler) as url:
+        server.url = f"{url}/v1"
         yield server
-    finally:
-        httpd.shutdown()
-        httpd.server_close()
 
 
 APP = """
