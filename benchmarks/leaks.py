@@ -63,16 +63,21 @@ def run(check: bool, quick: bool, data: str = "") -> int:
         where = folder if data else "--data FOLDER"
         print(f"leaks: not measured, for want of {' and '.join(missing)} in {where} (see docs/benchmarks.md)")
         return 2 if check else 0
-    sets = {"Banking77": _banking(folder / _FILES[0]), "CLINC150": _clinc(folder / _FILES[1])}
-    sizes = SIZES[2:4] if quick else SIZES
+    figures = leaks_figures(folder, SIZES[2:4] if quick else SIZES)
+    if not quick:
+        figures.append(_growth(_banking(folder / _FILES[0])))
+    show(figures)
+    return 1 if check and not all(figure.holds for figure in figures) else 0
+
+
+def leaks_figures(folder: Path, sizes: Sequence[int]) -> list[Figure]:
+    """The rows of definitions and copies, beside so many cases."""
     figures = []
+    sets = {"Banking77": _banking(folder / _FILES[0]), "CLINC150": _clinc(folder / _FILES[1])}
     for name, rows in sets.items():
         figures.append(_definitions(name, rows, sizes))
         figures.append(_copies(name, rows, sizes))
-    if not quick:
-        figures.append(_growth(sets["Banking77"]))
-    show(figures)
-    return 1 if check and not all(figure.holds for figure in figures) else 0
+    return figures
 
 
 def _banking(path: Path) -> Rows:

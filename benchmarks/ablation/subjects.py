@@ -1,0 +1,109 @@
+"""The projects on which parts are left out: planted faults, and small projects of a folder that is given."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.planted.pipelines.common import HTTPX, OPENAI
+from benchmarks.planted.project import Project
+from benchmarks.planted.rules_program import make_program
+from benchmarks.planted.server import Answerer, Server
+from benchmarks.planted.spec import Fault, Planted
+from benchmarks.planted.talk import Ask, Say
+from pytest_fapo.core.errors import FapoError
+from pytest_fapo.core.settings import load_settings
+
+_JOINT = "two-steps"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A project that is to be tuned, as the processes that tune it know it."""
+
+    name: str
+    root: Path
+    url: str
+    fault: Fault | None = None
+    """What was planted; None where nobody has said what is wrong."""
+    unseen: frozenset[str] = frozenset()
+    """Ids of the hidden cases."""
+    repeats: int = 1
+
+
+def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
+    """A planted fault with all its cases, the hidden ones as held-out cases that no verdict looks at.
+
+    In pipelines with a fault of structure a bare `httpx` client gives way to the SDK: whether operators find
+    the call is another question than whether they help.
+    """
+    files = dict(planted.faulty)
+    llm = "app/llm.py"
+    if planted.fault.level == "structure" and files.get(llm, "").strip() == HTTPX.strip():
+        files[llm] = OPENAI.lstrip("\n")
+    cases = planted.cases()
+    hidden = [{**case, "split": "holdout"} for case in cases.pop("hidden")]
+    listed: list[Mapping[str, Any]] = [case for group in cases.values() for case in group]
+    server.models[planted.name] = planted.answer
+    url = server.url(planted.name)
+    root = folder / planted.name
+    Project(root, url).write(files, [*listed, *hidden])
+    unseen = frozenset(str(case["id"]) for case in hidden)
+    return Subject(planted.name, root, url, planted.fault, unseen, planted.repeats)
+
+
+def joint_subject(server: Server, folder: Path) -> Subject:
+    """Two steps that both have to be right, as in the row `joint`."""
+    program = make_program(0, {"grade": 1, "place": 1}, plain=14)
+    server.models[_JOINT] = program.answer
+    url = server.url(_JOINT)
+    root = folder / _JOINT
+    Project(root, url).write(program.files(), program.cases())
+    return Subject(_JOINT, root, url, Fault("grade", "label", "prompt", also=("place",)))
+
+
+def handmade_subjects(source: Path, server: Server, folder: Path) -> Sequence[Subject]:
+    """Copies of the projects below a folder that can run here by themselves.
+
+    These are folders with `[tool.fapo]` whose model is a stand-in (`[tool.fapo.offline]`), or a module beside
+    their pyproject.toml with a function `reply(messages, body, count)`.
+    """
+    found = []
+    for settings in sorted(source.rglob("pyproject.toml")):
+        name = settings.parent.relative_to(source).as_posix().replace("/", "-")
+        answerer = _model_of(settings.parent)
+        try:
+            offline = load_settings(None, settings.parent).offline is not None
+        except FapoError:
+            continue
+        if answerer is None and not offline:
+            continue
+        if answerer is not None:
+            server.models[name] = answerer
+        shutil.copytree(settings.parent, folder / name, ignore=shutil.ignore_patterns(".fapo", "__pycache__"))
+        found.append(Subject(name, folder / name, server.url(name)))
+    return found
+
+
+def _model_of(folder: Path) -> Answerer | None:
+    for path in sorted(folder.glob("*.py")):
+        if "\ndef reply(messages, body, n)" in path.read_text(encoding="utf-8"):
+            spec = importlib.util.spec_from_file_location(f"handmade_{folder.name}_{path.stem}", path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return _answering(module.reply)
+    return None
+
+
+def _answering(reply: Any) -> Answerer:
+    def answer(ask: Ask) -> Say:
+        messages = [{"role": turn.role, "content": turn.text} for turn in ask.turns]
+        return Say(str(reply(messages, dict(ask.body), 0)))
+
+    return answer
