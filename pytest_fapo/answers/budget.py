@@ -1,4 +1,4 @@
-"""Budgets that hold: asked before each request that would be sent, updated after it."""
+"""Budgets: checked before each request is sent, updated after it."""
 
 from __future__ import annotations
 

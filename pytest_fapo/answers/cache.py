@@ -1,4 +1,4 @@
-"""Recorded answers on disk, one folder for all processes of a project, and what they add up to."""
+"""Recorded answers on disk, in one folder for all processes of a project, and their statistics."""
 
 from __future__ import annotations
 

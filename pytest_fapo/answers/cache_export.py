@@ -1,4 +1,4 @@
-"""Recorded answers exported to one file that can be committed or sent, and imported from one.
+"""Export recorded answers to one file that can be committed or sent, and import them from one.
 
 Only what SDKs read of an answer leaves the machine, in plain text and without credentials.
 """

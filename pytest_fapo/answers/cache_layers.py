@@ -1,4 +1,4 @@
-"""The local cache with exported ones below it, which are only read."""
+"""The local cache, with read-only exported caches below it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exported caches: one JSON file, one answer a line, sorted; read without being loaded as a whole.
+"""Exported caches: one JSON file, one answer per line, sorted, and read without loading the whole file.
 
     {"format":"fapo-answers 2",
     "0a3f…":{"status":200,"headers":{"content-type":"application/json"},"body":"{…}"},

@@ -1,4 +1,4 @@
-"""Structured answers of models: one small interface over the official SDKs, and how answers are read."""
+"""Structured answers of models: one small interface over the official SDKs, and the parsing of answers."""
 
 from __future__ import annotations
 

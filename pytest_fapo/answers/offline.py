@@ -1,4 +1,4 @@
-"""A stand-in for the LLM, given by the project: answers at the transport, with no key and no network.
+"""A project's own stand-in for the LLM: it answers at the transport, with no key and no network.
 
 The stand-in is a function named in `[tool.fapo.offline] model`. It gets an `OfflineRequest` and returns
 - a text: the model's answer, put into the shape of whichever API was called, streamed if asked for;

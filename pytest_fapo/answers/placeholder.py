@@ -1,4 +1,4 @@
-"""Answers in the model's place until a key is set: `fapo init` names it, so that new tests run at once.
+"""Placeholder answers until a key is set: `fapo init` configures them, so that new tests run at once.
 
 No model. It fills in whatever form the request asks for, and knows nothing.
 """

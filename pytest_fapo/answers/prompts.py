@@ -1,4 +1,5 @@
-"""Prompts of the optimizer's models: files that a project can override, recorded data fenced inside them.
+"""Prompts of the optimizer's models: files that a project can override, with recorded data fenced inside
+them.
 
 Nothing in recorded data can pass for a part of the prompt.
 """

@@ -1,4 +1,4 @@
-"""The official SDKs of OpenAI and Anthropic as structured clients, and the client that a setting names.
+"""Structured clients over the official SDKs of OpenAI and Anthropic, chosen by a setting.
 
 Both SDKs load on the first request. OpenAI's speaks to the many servers that share its chat format; with
 Anthropic's the answer is the input of a tool that the model must call.

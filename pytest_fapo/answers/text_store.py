@@ -1,4 +1,6 @@
-"""diskcache, made safe to read: text in, text out, nothing unpickled, no file opened or deleted."""
+"""A diskcache that is safe to read: it stores text only, unpickles nothing, and opens or deletes no other
+file.
+"""
 
 from __future__ import annotations
 

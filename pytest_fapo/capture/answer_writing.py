@@ -1,4 +1,4 @@
-"""Prepared answers in the shape of each API: as one JSON body, or as the API's stream of events."""
+"""Prepared answers in the form of each API: as one JSON body, or as the API's stream of events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A captured request as a question, and what its cache key is made of."""
+"""A captured request as a question, and the parts of its cache key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that cases start under `--fapo-cache=only`: Python ones refuse connections too, all are
+"""Programs that cases start under `--fapo-cache=only`: Python ones refuse connections too, and all are
 counted.
 
 A program started with `subprocess` (or with asyncio, which uses it) gets one folder more on its PYTHONPATH,

@@ -1,4 +1,4 @@
-"""LLM endpoints: which HTTP requests ask a model, and where their messages, settings and tools stand."""
+"""LLM endpoints: the HTTP requests that ask a model, and the keys of their messages, settings and tools."""
 
 from __future__ import annotations
 

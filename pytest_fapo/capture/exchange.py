@@ -1,6 +1,6 @@
 """One captured request from its cache key to its record: replayed, joined to an identical one, or sent.
 
-Knows neither HTTP libraries nor the difference of sync and async. What it needs of the room `answers` are
+Knows neither HTTP libraries nor the difference of sync and async. What it needs of `answers` are
 protocols: `Answers` (a cache), `Ledger` (a budget) and `StandIn` (answers without a provider).
 """
 

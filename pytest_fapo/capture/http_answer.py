@@ -1,4 +1,4 @@
-"""An HTTP answer as it is recorded, its decoded body and its server-sent events. Nothing secret is kept."""
+"""An HTTP answer as it is recorded, with its decoded body and its server-sent events, without secrets."""
 
 from __future__ import annotations
 

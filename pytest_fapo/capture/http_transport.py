@@ -1,4 +1,4 @@
-"""httpx and httpx2 at their transports: requests read, answers watched and replayed."""
+"""The transports of httpx and httpx2: read requests, watch answers and replay them."""
 
 from __future__ import annotations
 

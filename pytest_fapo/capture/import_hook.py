@@ -1,4 +1,4 @@
-"""Calls back right after a module has been imported, without importing it."""
+"""Call back right after a module has been imported, without importing it."""
 
 from __future__ import annotations
 

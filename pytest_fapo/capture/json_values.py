@@ -1,4 +1,4 @@
-"""Any Python value as JSON of bounded size, and the value made again from its JSON."""
+"""Convert any Python value to JSON of bounded size, and JSON back to a value."""
 
 from __future__ import annotations
 

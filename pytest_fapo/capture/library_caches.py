@@ -1,4 +1,4 @@
-"""Caches of libraries above HTTP (DSPy, LangChain, LiteLLM) are off while cases run.
+"""Turn the caches of libraries above HTTP (DSPy, LangChain, LiteLLM) off while cases run.
 
 What they answer would be neither recorded nor counted.
 """

@@ -1,4 +1,4 @@
-"""Under `--fapo-cache=only` a case connects to nothing but allowed hosts, whichever client it uses.
+"""Refuse a case's connections under `--fapo-cache=only` except to allowed hosts, whichever client it uses.
 
 An audit hook sees what Python code asks of sockets: connections, datagrams, names that are looked up. It
 stays in a process for good, so there is one, and it is idle while no guard is installed. uvloop and gRPC,

@@ -1,4 +1,4 @@
-"""The record of one run of one case, written while it runs; and which run the calling code belongs to."""
+"""The record of one run of one case, written while it runs, and the lookup of the calling code's run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials and private texts are replaced by `[redacted]` in everything that is recorded or printed."""
+"""Replace credentials and private texts by `[redacted]` in everything that is recorded or printed."""
 
 from __future__ import annotations
 

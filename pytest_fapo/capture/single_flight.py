@@ -1,4 +1,4 @@
-"""Identical requests made at the same time are sent once: the first leads, the others wait for its answer."""
+"""Send identical simultaneous requests once: the first leads, the others wait for its answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The setting `steps`: functions of the user's modules are wrapped as steps without an edit."""
+"""The setting `steps`: wrap functions of the user's modules as steps without editing them."""
 
 from __future__ import annotations
 

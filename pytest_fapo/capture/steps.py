@@ -1,4 +1,4 @@
-"""Functions as steps: the decorator `@fapo.step`, and the wrapper behind every traced function.
+"""Steps: the decorator `@fapo.step`, and the wrapper of every traced function.
 
 Application code imports this file: it loads the standard library only, and little of it.
 """

@@ -1,4 +1,4 @@
-"""Threads that a pipeline starts belong to its run.
+"""Assign the threads that a pipeline starts to its run.
 
 Context variables do not reach new threads by themselves, so the LLM calls of a pipeline that fans out over
 a `ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs

@@ -1,4 +1,4 @@
-"""`fapo cache`: the recorded answers counted, deleted, written to a file and read from one."""
+"""`fapo cache`: count recorded answers, delete them, export them to a file and import them."""
 
 from __future__ import annotations
 

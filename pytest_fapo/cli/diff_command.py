@@ -1,4 +1,4 @@
-"""`fapo diff`: what a run changes, and what a candidate of it would have changed."""
+"""`fapo diff`: the changes of a run, and the changes that one of its candidates would have made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--fapo-update-baseline`: what a full run of all cases gave is written, to be committed."""
+"""`--fapo-update-baseline`: write the results of a full run of all cases, to be committed."""
 
 from __future__ import annotations
 

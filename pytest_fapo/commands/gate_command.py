@@ -1,6 +1,4 @@
-"""`--fapo-gate`: the accuracy of the tree against the committed baseline, from the first test to the exit
-code.
-"""
+"""`--fapo-gate`: compare the tree with the committed baseline, from the first test to the exit code."""
 
 from __future__ import annotations
 

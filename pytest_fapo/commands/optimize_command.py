@@ -1,4 +1,4 @@
-"""`--fapo-optimize` and `--fapo-resume`: the search, once the tests have given the baseline."""
+"""`--fapo-optimize` and `--fapo-resume`: run the search after the tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run's questions to the project's own plugins, asked through pytest's plugin manager."""
+"""Call the hooks of the project's own plugins through pytest's plugin manager."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--fapo-review`: a person goes through what a run has left as a patch, change by change."""
+"""`--fapo-review`: a person goes through the patch of a run, change by change."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""One review from the first question to the written files: the questions, the proof of what was accepted,
-the writing.
-"""
+"""One review from the first question to the written files: ask, prove what was accepted, write."""
 
 from __future__ import annotations
 

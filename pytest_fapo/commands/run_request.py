@@ -1,4 +1,4 @@
-"""From pytest's options, the settings and the project's plugins to what a run is given."""
+"""Build a run's request from pytest's options, the settings and the project's plugins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands behind the options: what is prepared before the tests run, and what follows after them."""
+"""The commands behind the options: prepare before the tests run, and follow up after them."""
 
 from __future__ import annotations
 

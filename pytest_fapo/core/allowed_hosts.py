@@ -1,4 +1,4 @@
-"""The setting `allow_hosts`: where a connection goes, and whether it may be made.
+"""The setting `allow_hosts`: the destination of a connection, and the decision whether it may be made.
 
 Standard library only, and nothing of this package: child processes of a case load this file by its path.
 """

@@ -1,4 +1,4 @@
-"""API keys in the environment, and placeholders where a stand-in answers, so that SDK clients can be made.
+"""API keys in the environment, and placeholder keys for a stand-in, so that SDK clients can be created.
 
 Standard library only: it runs before the first conftest.py is imported.
 """

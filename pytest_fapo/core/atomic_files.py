@@ -1,4 +1,4 @@
-"""Files written whole: whoever reads them, and whatever is killed, finds the old or the new content."""
+"""Atomic file writes: a reader, even after a kill, finds either the old or the new content."""
 
 from __future__ import annotations
 

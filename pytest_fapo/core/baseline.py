@@ -1,4 +1,4 @@
-"""The record in `fapo-baseline.json`: how each case fared when the baseline was last updated."""
+"""The record in `fapo-baseline.json`: the results of each case at the last baseline update."""
 
 from __future__ import annotations
 

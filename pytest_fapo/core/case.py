@@ -1,4 +1,4 @@
-"""A labeled case: inputs, what is expected of them, and the split that says who may see it."""
+"""A labeled case: inputs, expected values, and the split that decides who may see it."""
 
 from __future__ import annotations
 

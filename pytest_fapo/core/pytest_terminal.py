@@ -1,4 +1,4 @@
-"""pytest's own terminal, to write to and to ask on; pytest neither captures it nor is captured by it."""
+"""pytest's own terminal, for output and questions; pytest does not capture it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base class of all records, their closed vocabularies, and digests that name a content."""
+"""The base class of all records, their Literal types, and content digests."""
 
 from __future__ import annotations
 

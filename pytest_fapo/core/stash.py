@@ -1,4 +1,4 @@
-"""Keys under which the plugin keeps things on pytest's own objects. Imports pytest only."""
+"""Keys for the plugin's data on pytest's own objects. Imports pytest only."""
 
 from __future__ import annotations
 

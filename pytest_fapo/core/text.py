@@ -1,4 +1,4 @@
-"""Numbers, amounts, shares, lists and differences as a person reads them."""
+"""Numbers, amounts, shares, lists and differences as readable text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls that got no whole answer from their model: a run with one says nothing about the pipeline.
+"""Calls that got no complete answer from their model: a run with one says nothing about the pipeline.
 
 A call counts until the same request is answered: what a retry brought in the end was answered. What the
 provider refused as malformed (HTTP 400, 413, 422) was answered too: the request is at fault.

@@ -1,4 +1,4 @@
-"""pytest's explanation of a failure taken apart, and what an assertion or a label demands of a text."""
+"""Parse pytest's explanation of a failure, and the requirements of an assertion or a label on a text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`diagnose`: the rules over every failing case, repeats that differ, a model that reads, interventions,
+"""`diagnose`: apply the rules to every failing case, then repeats, a model's reading, interventions,
 clusters.
 """
 

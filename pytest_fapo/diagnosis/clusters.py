@@ -1,5 +1,5 @@
-"""Findings with one cause, grouped: label, suggested fix, ceiling, artifacts, and the level at which it
-can be fixed.
+"""Group findings with one cause: label, suggested fix, ceiling, artifacts, and the level at which it can be
+fixed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""One failing item with all that the rules ask about it, and what is known of its cause while a diagnosis
-goes on.
-"""
+"""One failing item with the data that the rules need, and the state of its attribution during a diagnosis."""
 
 from __future__ import annotations
 

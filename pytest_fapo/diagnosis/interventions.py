@@ -1,5 +1,5 @@
-"""A failing case run again with a step's output replaced: which cases, in which order, and what that
-proves.
+"""Run a failing case again with a step's output replaced: the choice of cases, their order, and the
+conclusions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values as models write them and people label them: JSON inside prose, loose equality, leaves."""
+"""Compare values as models write them and people label them: JSON inside prose, loose equality, leaves."""
 
 from __future__ import annotations
 

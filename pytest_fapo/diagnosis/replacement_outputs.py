@@ -1,4 +1,4 @@
-"""The outputs that a step of a failing case could have given instead of its own."""
+"""The outputs that can replace a failing case's step output."""
 
 from __future__ import annotations
 

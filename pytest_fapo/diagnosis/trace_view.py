@@ -1,6 +1,4 @@
-"""A trace as the rules look at it: steps in the order in which they ended, helpers merged into their
-callers.
-"""
+"""A trace as the rules read it: steps in the order in which they ended, helpers merged into their callers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's changes written later, and taken back: all files or none, whatever happens meanwhile."""
+"""Apply or undo a run's changes later: all files or none, even if they change meanwhile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One batch of candidates: gathered from proposers in turn, evaluated side by side, the winners merged and
+"""One batch of candidates: gathered from proposers in turn, evaluated in parallel, the winners merged and
 proven.
 """
 

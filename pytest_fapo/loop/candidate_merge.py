@@ -1,4 +1,4 @@
-"""Several candidates in one, and the rejected ones that are worth keeping for that."""
+"""Merge several candidates into one, and keep the rejected ones that are worth merging."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Change-by-change review of what a run left: which changes wait, the answers so far, and the proof of
-what was accepted.
+"""Review a run's changes one by one: the open changes, the answers so far, and the proof of the accepted
+ones.
 """
 
 from __future__ import annotations

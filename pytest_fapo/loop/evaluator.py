@@ -1,4 +1,4 @@
-"""Evaluations of candidates, in the order that costs least: targeted, train, val, then the whole suite."""
+"""Evaluate candidates in the cheapest order: targeted, train, val, then the full suite."""
 
 from __future__ import annotations
 

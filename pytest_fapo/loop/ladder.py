@@ -1,6 +1,4 @@
-"""The escalation ladder: prompt, then param, then structure; a level is left for a reason that is
-recorded.
-"""
+"""The escalation ladder: prompt, then param, then structure; the reason for leaving a level is recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The accepted edits without those parts that nothing is lost without."""
+"""Remove the parts of accepted edits that nothing depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--fapo-resume`: go on with a run that was cut off, on the tree and the packages that it began with."""
+"""`--fapo-resume`: continue an interrupted run, on the tree and the packages that it began with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One change that waits for a person's word: its text, the ideas behind it, what it did."""
+"""One change that waits for a decision: its text, the ideas behind it, its effect."""
 
 from __future__ import annotations
 

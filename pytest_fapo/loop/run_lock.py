@@ -1,4 +1,4 @@
-"""One optimizer at a time in a project: who is at work, and whether it still is."""
+"""Allow one optimizer at a time in a project: the owner of the lock, and whether it is still running."""
 
 from __future__ import annotations
 

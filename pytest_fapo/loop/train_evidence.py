@@ -1,5 +1,5 @@
-"""Build the evidence for proposers: train cases only, the sources of their pipeline, and the memory without
-held-out cases.
+"""Build the evidence for proposers: train cases only, their pipeline's sources, and the memory without held-
+out cases.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The check for invisible characters, which a model reads: they can carry a text of their own."""
+"""Check for invisible characters: a model reads them, so they can carry a hidden text."""
 
 from __future__ import annotations
 

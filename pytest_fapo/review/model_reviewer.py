@@ -1,4 +1,4 @@
-"""A model that reads a candidate that the static checks let through; it knows nothing of how it was made.
+"""A model that reviews candidates after the static checks; it knows nothing of how they were made.
 
 It is shown the change and its texts, fenced, and nothing of any case.
 """

@@ -1,4 +1,4 @@
-"""The check that placeholders are neither dropped nor invented, and that the template still renders.
+"""Check that placeholders are neither dropped nor invented, and that the template still renders.
 
 Known are `str.format`, Jinja, `string.Template`, the `%` operator, and texts whose `{x}` are replaced
 singly.

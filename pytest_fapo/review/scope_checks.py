@@ -1,4 +1,6 @@
-"""May these edits be made: scope, protected files, stale texts, size, one concern, a parameter's domain."""
+"""Check that the edits are permitted: scope, protected files, stale texts, size, one concern, a parameter's
+domain.
+"""
 
 from __future__ import annotations
 

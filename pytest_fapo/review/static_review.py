@@ -1,4 +1,4 @@
-"""The static checks of a candidate in their order; nothing is run and no model is called.
+"""The static checks of a candidate in order; nothing is run and no model is called.
 
 A check is a function from the subject to its problems; a new check is one more entry in the lists here.
 """

@@ -1,4 +1,4 @@
-"""The check that what was valid stays valid: Python modules, prompts in JSON, YAML or TOML, skill files."""
+"""Check that valid files stay valid: Python modules, prompts in JSON, YAML or TOML, skill files."""
 
 from __future__ import annotations
 

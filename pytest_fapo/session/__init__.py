@@ -1,4 +1,4 @@
-"""Inside the user's pytest: cases become items, pipelines run, items leave records.
+"""The part inside the user's pytest: cases become items, pipelines run, items leave records.
 
 In: tests marked with `@fapo.cases`, the options, `[tool.fapo]`.
 Out: an `Evaluation`, one `ItemResult` per test and case, with the traces of the runs.

@@ -1,4 +1,4 @@
-"""Switches tracing and capture on for a session, as its options (or its parent process) say.
+"""Turn tracing and capture on for a session, as its options (or its parent process) say.
 
 Also: which exported caches are read, and what a person should know although the tests ran (settings without
 effect, a broken cache).

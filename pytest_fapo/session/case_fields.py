@@ -1,4 +1,4 @@
-"""Rows to cases: our own fields, the original FAPO's, promptfoo's, and the columns of foreign files.
+"""Convert rows to cases: our own fields, the original FAPO's, promptfoo's, and the columns of other files.
 
 Values that pandas, numpy, Parquet and YAML give become plain JSON data.
 """

@@ -1,4 +1,6 @@
-"""Case files to rows: JSONL, JSON, CSV, TSV, YAML and Parquet, packed or not, each row with its location."""
+"""Read case files as rows: JSONL, JSON, CSV, TSV, YAML and Parquet, compressed or not, each row with its
+location.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`@fapo.cases` to parametrization: one pytest item per case, its id the case's."""
+"""Turn `@fapo.cases` into parametrization: one pytest item per case, with the case's id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A source to its cases: read the rows, map them, check them, give each its split."""
+"""Load a source's cases: read the rows, map them, check them, assign each a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs many executions side by side: sync pipelines on threads, async ones on one event loop.
+"""Run many executions concurrently: sync pipelines on threads, async ones on one event loop.
 
 Threads are used again: each holds connections (the cache's, an SDK's) that cost to open.
 """

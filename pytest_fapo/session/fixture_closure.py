@@ -1,4 +1,4 @@
-"""The fixtures around one item's run: what makes two runs the same, and what a run has to wait for."""
+"""The fixtures around one item's run: they decide which runs are the same and what a run has to wait for."""
 
 from __future__ import annotations
 

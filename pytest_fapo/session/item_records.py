@@ -1,4 +1,4 @@
-"""From pytest's reports of one item to its record, and what the calls of all items cost."""
+"""Build an item's record from pytest's reports, and add up the cost of all items' calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a session's tests: each test's own package has its say."""
+"""The settings of a session's tests, which may differ between packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipeline of an item: the callable that its fixture gives, its recorded name, and its event loop.
+"""The pipeline of an item: the callable that its fixture returns, its recorded name, and its event loop.
 
 An async pipeline runs on the loop of the async fixtures that it depends on, if there are any.
 """

@@ -1,4 +1,4 @@
-"""`run`: what a test sees of its pipeline's run."""
+"""The fixture `run`: a test's access to its pipeline's run."""
 
 from __future__ import annotations
 

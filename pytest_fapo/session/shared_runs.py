@@ -1,4 +1,6 @@
-"""The runs of one session: which ones tests share, which ones start together, and that all are waited for."""
+"""The runs of one session: those that tests share, those that start together; the session waits for all of
+them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The split of a case: what its row calls it, else a hash, stable as cases are added."""
+"""The split of a case: as its row says, else by a hash that is stable when cases are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same tests on a copy of the project, with or without a candidate's patch.
+"""Run the same tests on a copy of the project, with or without a candidate's patch.
 
 In: an `EvaluationRequest` and a `ShadowTree` with the patch applied.
 Out: an `Evaluation`, and which of the edited files were really read.

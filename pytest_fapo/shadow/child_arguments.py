@@ -1,4 +1,4 @@
-"""The arguments with which a child runs the whole suite as its user would."""
+"""Build the arguments with which a child runs the full suite as its user would."""
 
 from __future__ import annotations
 

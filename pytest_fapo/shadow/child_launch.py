@@ -1,5 +1,4 @@
-"""Starts a child process: in an interpreter of its own, or as a fork of one that has the SDKs loaded
-already.
+"""Start a child process: in a new interpreter, or as a fork of one that has already loaded the SDKs.
 
 Loading openai and anthropic takes one to three seconds, in every run of every candidate; a fork of a
 process

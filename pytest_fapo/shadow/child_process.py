@@ -1,4 +1,4 @@
-"""The child process of one evaluation: its spec file, folder and environment; started, followed and ended."""
+"""The child process of one evaluation: its spec file, folder and environment; start, follow and end it."""
 
 from __future__ import annotations
 

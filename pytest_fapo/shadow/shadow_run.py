@@ -1,4 +1,4 @@
-"""One evaluation: pytest in the shadow tree, followed line by line, and why it is incomplete where it is."""
+"""One evaluation: run pytest in the shadow tree, follow its output, and explain why it is incomplete."""
 
 from __future__ import annotations
 

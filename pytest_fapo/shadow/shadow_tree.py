@@ -1,4 +1,4 @@
-"""A copy of the project in which candidates are tried, in a private folder that goes even after a kill."""
+"""A copy of the project for trying candidates, in a private folder that is removed even after a kill."""
 
 from __future__ import annotations
 

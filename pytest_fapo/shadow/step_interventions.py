@@ -1,4 +1,4 @@
-"""Cases run again with one step's output replaced: what turns green shows which step was the cause."""
+"""Run cases again with one step's output replaced: the step that lets a case pass was the cause."""
 
 from __future__ import annotations
 

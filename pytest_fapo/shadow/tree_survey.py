@@ -1,4 +1,4 @@
-"""Decides for every path of a project whether the shadow tree copies it, links it or leaves it out."""
+"""Decide for every path of a project whether the shadow tree copies it, links it or leaves it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses: how an artifact is named (`path` or `path::name`), and the patterns that stand for several.
+"""Addresses: the names of artifacts (`path` or `path::name`), and the patterns that match several.
 
 Paths are relative to the root and POSIX. In patterns `*`, `?` and `[…]` stay inside one path part, `**`
 goes

@@ -1,4 +1,4 @@
-"""The kinds of artifact: how each is found in a file's content and spliced back."""
+"""The kinds of artifact: finding each in a file's content and splicing it back."""
 
 from __future__ import annotations
 

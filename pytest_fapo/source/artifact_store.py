@@ -1,4 +1,4 @@
-"""The artifacts of a project: which there are, their texts, and the files that edits of them give."""
+"""The artifacts of a project: a list of them, their texts, and the files that result from edits."""
 
 from __future__ import annotations
 

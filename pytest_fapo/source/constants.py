@@ -1,4 +1,4 @@
-"""String constants of a Python module: found by `ast`, changed by splicing the literal's own bytes.
+"""String constants of a Python module: found with `ast`, changed by splicing the literal's own bytes.
 
 Calls around a literal that only tidy it (`dedent(…)`, `cleandoc(…)`, `.strip()`) are seen through.
 """

@@ -1,4 +1,4 @@
-"""Values of parameters: as JSON text, as numbers in a source, as keys in an address, and what they may be."""
+"""Parameter values as JSON text, as numbers in a source and as keys in an address, and their domains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches: the edits between two states, as text that `git apply` takes, and two changes merged."""
+"""Patches: the edits between two states, as text that `git apply` accepts, and the merge of two changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""String literals of Python: taken apart, and spelled with a new value the way the old one was."""
+"""String literals of Python: parsed, and rewritten with a new value in the old spelling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remarks about single lines of the repository: located, and written for GitHub Actions and GitLab."""
+"""Annotations on single lines of the repository: located, and written for GitHub Actions and GitLab."""
 
 from __future__ import annotations
 

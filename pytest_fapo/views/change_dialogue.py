@@ -1,4 +1,4 @@
-"""`--fapo-review`: one question for each change, until there is an answer to all or the person stops."""
+"""The dialogue of `--fapo-review`: one question per change, until all are answered or the person stops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""One change at a time on the terminal: its reasons, its diff, what it did to every case, and the
-question.
+"""One change at a time on the terminal: its reasons, its diff, its effect on every case, and the question.
 Serves `--fapo-review` and `--fapo-write=ask`.
 """
 

@@ -1,4 +1,4 @@
-"""The few lines that a plain `pytest` run adds about its cases."""
+"""The lines that a plain `pytest` run prints about its cases."""
 
 from __future__ import annotations
 

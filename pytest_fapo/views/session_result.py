@@ -1,4 +1,4 @@
-"""The result of a session once its tests have run: what summaries, annotations and reports are made of."""
+"""The result of a session after its tests, from which summaries, annotations and reports are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In a Python program that a case starts: connections are refused as they are in the case itself.
+"""Refuse connections in a Python program that a case starts, by the same rules as in the case itself.
 
 Python imports a module of this name at its start; the folder that holds it is put on the path of those
 programs only. Standard library only. A `sitecustomize` of the user's own runs after this one.

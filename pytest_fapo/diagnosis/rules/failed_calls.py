@@ -1,5 +1,5 @@
-"""Calls and code that failed: the provider or network, an answer refused or cut off, an exception in the
-user's code.
+"""Failed calls and code: the provider or network, an answer refused or cut off, an exception in the user's
+code.
 """
 
 from __future__ import annotations

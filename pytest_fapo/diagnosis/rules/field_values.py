@@ -1,6 +1,4 @@
-"""The expected fields of a case, looked for in the outputs of its steps; and code that spoils a right
-answer.
-"""
+"""Find the expected fields of a case in the outputs of its steps, and code that spoils a right answer."""
 
 from __future__ import annotations
 

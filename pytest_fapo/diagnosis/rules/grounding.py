@@ -1,6 +1,4 @@
-"""Answers that could not be right: what the answering step was given does not hold them; retrieval that
-found little.
-"""
+"""Answers that could not be right because the step's inputs lack them; retrieval that found little."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""Outputs that should be structured and are not, that lack fields, are empty, or are shorter than
-elsewhere.
-"""
+"""Outputs that should be structured and are not, lack fields, are empty, or are shorter than elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps whose right output the case itself gives (`expected_steps`)."""
+"""Steps whose right output the case itself states (`expected_steps`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that lack something they must contain, contain something they must not, or are too long."""
+"""Texts that lack required content, contain forbidden content, or are too long."""
 
 from __future__ import annotations
 

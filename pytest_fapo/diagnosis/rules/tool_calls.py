@@ -1,4 +1,4 @@
-"""Tool calls that failed, as models were told of them, and agents that ended before they answered."""
+"""Tool calls that failed, as reported to models, and agents that ended before they answered."""
 
 from __future__ import annotations
 

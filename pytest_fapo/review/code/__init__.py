@@ -1,4 +1,4 @@
-"""Rewritten code: what it may import and reach, what its callers rely on, and whether it knows the cases.
+"""Review rewritten code: its imports and access, its contract with callers, and traces of the cases in it.
 
 In: a function as it is proposed, with the file around it. Out: problems in plain sentences. Open
 `code_review.py` first.

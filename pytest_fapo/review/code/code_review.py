@@ -1,4 +1,4 @@
-"""Check one rewritten or new function against what stood there before."""
+"""Check one rewritten or new function against the old code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strings that code puts together, where a value comes from, and what a string is compared with."""
+"""Evaluate strings that code puts together: a value's source, and the strings that it is compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers hidden in tables, codes and lengths, and inputs told apart by numbers."""
+"""Find answers hidden in tables, codes and lengths, and inputs distinguished by numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function's source as it is proposed: imports, then the one function, and the scope of each name."""
+"""The source of a proposed function: imports, then the one function, and the scope of each name."""
 
 from __future__ import annotations
 

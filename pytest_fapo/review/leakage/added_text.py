@@ -1,4 +1,4 @@
-"""Text reduced to its words, and the words that an edit adds to the project's prompts.
+"""Split text into words, and find the words that an edit adds to the project's prompts.
 
 Case, punctuation, accents and spacing hide nothing.
 """

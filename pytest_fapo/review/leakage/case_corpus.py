@@ -1,4 +1,4 @@
-"""The cases as a body of text: their fields, the words common in it, and the values that are labels.
+"""The corpus of all cases: their fields, the words common in it, and the values that are labels.
 
 What a detector finds is named here too, so that a case of a hidden split is never given away.
 """

@@ -1,4 +1,4 @@
-"""The checks that no labeled case stands in a prompt or in code, in clear, encoded or as an example."""
+"""Check that no labeled case is in a prompt or in code: plain, encoded or as an example."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All detectors of leaked cases, with what each leak is called and what would pass instead.
+"""All detectors of leaked cases, each with its name and the advice on what would pass.
 
 Detectors of copied sentences and of lists of answers stand here; those of answers are in `leaked_answers`.
 """

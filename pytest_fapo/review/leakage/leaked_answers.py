@@ -1,4 +1,6 @@
-"""Detectors of leaked answers: case ids, identifiers, literal answers, lines and tables leading to them."""
+"""Detectors of leaked answers: case ids, identifiers, literal answers, and lines and tables that lead to
+them.
+"""
 
 from __future__ import annotations
 

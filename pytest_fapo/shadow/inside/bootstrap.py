@@ -1,4 +1,4 @@
-"""Installs everything in this process, once, as the spec file of the evaluation says."""
+"""Install everything in this process, once, as the spec file of the evaluation says."""
 
 from __future__ import annotations
 

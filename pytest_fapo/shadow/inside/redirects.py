@@ -1,4 +1,4 @@
-"""Paths and imports of the real tree lead into the shadow: `open`, `os`, sqlite, editable installs,
+"""Redirect paths and imports of the real tree into the shadow: `open`, `os`, sqlite, editable installs,
 `src/`.
 """
 

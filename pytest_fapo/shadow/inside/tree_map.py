@@ -1,4 +1,4 @@
-"""The shadow's path for a path of the user's project."""
+"""Map a path of the user's project to the shadow's path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An audit hook: nothing writes into the user's project, and reads of the watched files are noted."""
+"""An audit hook that refuses writes into the user's project and notes reads of the watched files."""
 
 from __future__ import annotations
 

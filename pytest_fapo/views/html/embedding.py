@@ -1,4 +1,4 @@
-"""Data inside a page: as JSON where the page needs it at once, packed where it is read on demand."""
+"""Embed data in a page: as JSON if the page needs it at once, compressed if it is read on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cases of a report: what each test said before and after, and what became of the case."""
+"""The cases of a report: each test's results before and after, and the case's status."""
 
 from __future__ import annotations
 

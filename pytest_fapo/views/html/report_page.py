@@ -1,4 +1,4 @@
-"""The page put together: what it says first, and one file in which no foreign script can run."""
+"""Assemble the page: its headline, and one file in which no foreign script can run."""
 
 from __future__ import annotations
 

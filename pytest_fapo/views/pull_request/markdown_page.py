@@ -1,4 +1,4 @@
-"""The page put together: the verdict in one line, the sentences below it, then the parts."""
+"""Assemble the page: the verdict in one line, the sentences below it, then the parts."""
 
 from __future__ import annotations
 

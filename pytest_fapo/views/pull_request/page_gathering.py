@@ -1,4 +1,4 @@
-"""From what a session has come to, to the data of the page."""
+"""Gather the data of the page from the session's results."""
 
 from __future__ import annotations
 

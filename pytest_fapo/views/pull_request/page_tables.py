@@ -1,4 +1,4 @@
-"""The parts of the page that have a size: score tables, regressions, changed prompts with their diffs,
+"""The parts of the page with a size limit: score tables, regressions, changed prompts with their diffs,
 effects.
 """
 

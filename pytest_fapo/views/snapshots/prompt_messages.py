@@ -1,5 +1,5 @@
-"""The messages of an LLM call as text, and where a prompt's text is found in them.
-No ids and no signatures: whatever the provider calls the parts, they read the same.
+"""The messages of an LLM call as text, and the position of a prompt's text in them. Without ids and
+signatures: whatever the provider calls the parts, they read the same.
 """
 
 from __future__ import annotations

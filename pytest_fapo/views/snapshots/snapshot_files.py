@@ -1,4 +1,4 @@
-"""The snapshots of all pipelines: written, and checked for whether they still say what the pipelines do."""
+"""Write the snapshots of all pipelines, and check whether they are up to date."""
 
 from __future__ import annotations
 

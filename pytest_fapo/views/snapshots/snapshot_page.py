@@ -1,4 +1,4 @@
-"""One snapshot: the page of a pipeline, and what it was made from."""
+"""One snapshot: the page of a pipeline, and the state that it was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comment at the end of a snapshot: what it was made from, by which a stale one is known."""
+"""The comment at the end of a snapshot: the state it was made from, which shows whether it is stale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of a pipeline as its cases went through them, put together into one graph."""
+"""The steps of a pipeline, merged from its cases' traces into one graph."""
 
 from __future__ import annotations
 
