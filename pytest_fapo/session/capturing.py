@@ -10,7 +10,7 @@ import errno
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,12 +124,20 @@ class CapturePlan:
         return replace(self, spend_file=folder / "spend.jsonl", own_folder=folder)
 
 
-def child_plan(config: pytest.Config) -> CapturePlan | None:
-    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+def child_request(config: pytest.Config) -> Mapping[str, Any] | None:
+    """Return the request of the evaluation that this process is a child of; None in any other process."""
     child = config.pluginmanager.get_plugin("fapo-child")
     if child is None:
         return None
-    request: dict[str, Any] = child.spec["request"]
+    request: Mapping[str, Any] = child.spec["request"]
+    return request
+
+
+def child_plan(config: pytest.Config) -> CapturePlan | None:
+    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+    request = child_request(config)
+    if request is None:
+        return None
     allotment = request.get("allotment") or {}
     spend_file = request.get("spend_file")
     return CapturePlan(

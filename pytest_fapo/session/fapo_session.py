@@ -18,7 +18,14 @@ from pytest_fapo.core.errors import ConfigError, PipelineError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
 from pytest_fapo.core.stash import RESULT_KEY
-from pytest_fapo.session.capturing import CapturePlan, Capturing, cache_files, child_plan, ledger
+from pytest_fapo.session.capturing import (
+    CapturePlan,
+    Capturing,
+    cache_files,
+    child_plan,
+    child_request,
+    ledger,
+)
 from pytest_fapo.session.case_items import BoundCase, CaseBinder, CaseRules, bound_case
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.item_records import ItemState, item_record, pack, session_spending, unpack
@@ -325,10 +332,7 @@ def _raise_unread(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> Non
 
 def child_replacements(config: pytest.Config) -> dict[str, Replacements]:
     """Node id to what is replaced in the item's run; empty in any process but an intervening child."""
-    child = config.pluginmanager.get_plugin("fapo-child")
-    if child is None:
-        return {}
-    given: list[dict[str, Any]] = child.spec["request"].get("interventions") or []
+    given = (child_request(config) or {}).get("interventions") or []
     return {
         one["nodeid"]: Replacements(
             outputs=one["outputs"], types=one["types"], resample=frozenset(one["resample"])
@@ -342,10 +346,8 @@ def child_sample(config: pytest.Config) -> str:
 
     An evaluation asks for one by its option `sample`, a number: equal numbers give equal answers.
     """
-    child = config.pluginmanager.get_plugin("fapo-child")
-    if child is None:
-        return ""
-    number = child.spec["request"]["options"].get("sample")
+    request = child_request(config)
+    number = None if request is None else request["options"].get("sample")
     return "" if number is None else f"sample {number}"
 
 

@@ -62,16 +62,24 @@ def _ranked(artifacts: Iterable[Artifact], evidence: Evidence) -> list[tuple[Art
 
 
 def _texts(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, mark: str) -> list[str]:
+    parts, rest, _ = _shown_texts(_ranked(artifacts, evidence), limit, mark)
+    if rest:
+        parts.append("Not shown for lack of space, do not edit: " + ", ".join(rest))
+    return parts
+
+
+def _shown_texts(
+    artifacts: Iterable[tuple[Artifact, bool]], limit: int, mark: str
+) -> tuple[list[str], list[str], int]:
+    """The texts that fit or are used, the addresses of the others, and the characters that are left."""
     parts, rest = [], []
-    for artifact, used in _ranked(artifacts, evidence):
+    for artifact, used in artifacts:
         if used or len(artifact.text) <= limit:
             limit -= len(artifact.text)
             parts.append(fenced(mark, one_prompt_line(artifact.address), artifact.text))
         else:
             rest.append(one_prompt_line(artifact.address))
-    if rest:
-        parts.append("Not shown for lack of space, do not edit: " + ", ".join(rest))
-    return parts
+    return parts, rest, limit
 
 
 def _params(artifacts: Sequence[Artifact], evidence: Evidence) -> str:
@@ -98,12 +106,9 @@ def _functions(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, ma
             addresses = ", ".join(one_prompt_line(artifact.address) for artifact, _ in mine)
             parts.append(f"{fenced(mark, path, source)}\nFunctions there that may be edited: {addresses}")
             continue
-        for artifact, used in mine:
-            if used or len(artifact.text) <= limit:
-                limit -= len(artifact.text)
-                parts.append(fenced(mark, one_prompt_line(artifact.address), artifact.text))
-            else:
-                rest.append(one_prompt_line(artifact.address))
+        texts, unshown, limit = _shown_texts(mine, limit, mark)
+        parts += texts
+        rest += unshown
     if rest:
         parts.append("Functions not shown for lack of space, do not edit: " + ", ".join(rest))
     own = {artifact.path for artifact, _ in ranked}

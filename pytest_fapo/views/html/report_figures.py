@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.baseline import passed_share
+from pytest_fapo.core.evaluation import Evaluation, weighted_mean
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.views.html.candidate_pages import candidate_state
 from pytest_fapo.views.html.report_cases import CaseRow
@@ -97,14 +98,8 @@ def _tag_row(tag: str, rows: Sequence[CaseRow]) -> ScoreRow:
 
 
 def _share(results: Sequence[tuple[float, str]]) -> float | None:
-    counted = [(weight, word) for weight, word in results if word not in ("", "skipped")]
-    total = sum(weight for weight, _ in counted)
-    return sum(weight * _part(word) for weight, word in counted) / total if total else None
-
-
-def _part(word: str) -> float:
-    passed, mark, total = word.partition(" of ")
-    return int(passed) / int(total) if mark else float(word == "passed")
+    shares = ((weight, passed_share(word)) for weight, word in results if word)
+    return weighted_mean((weight, share) for weight, share in shares if share is not None)
 
 
 # --- failures per step ----------------------------------------------------------------------------------

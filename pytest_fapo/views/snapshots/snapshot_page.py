@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
 
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline, passed_share
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.evaluation import Evaluation, weighted_mean
 from pytest_fapo.core.record import SPLITS, canonical_json, text_digest
 from pytest_fapo.core.text import percent
 from pytest_fapo.core.trace import LLMCall, Trace
@@ -74,11 +73,6 @@ def _natural(case_id: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", case_id)]
 
 
-class _SnapshotScore(NamedTuple):
-    cases: int
-    share: float
-
-
 def scores_table(pipeline: PipelineBaseline) -> str:
     """The table: weighted share of passing items per split and tag, mean of each graded metric."""
     rows: list[list[str]] = []
@@ -88,9 +82,10 @@ def scores_table(pipeline: PipelineBaseline) -> str:
             rows.append([split, str(len(cases)), percent(pipeline.scores[split], decimals=1)])
     everything = list(_cases_of(pipeline))
     for tag in sorted({tag for case in everything for tag in case.tags}):
-        found = _share(case for case in everything if tag in case.tags)
-        if found is not None:
-            rows.append([f"tag {_cell(tag)}", str(found.cases), percent(found.share, decimals=1)])
+        shares = [_shares(case) for case in everything if tag in case.tags]
+        share = weighted_mean(pair for pairs in shares for pair in pairs)
+        if share is not None:
+            rows.append([f"tag {_cell(tag)}", str(sum(map(bool, shares))), percent(share, decimals=1)])
     for metric in sorted({name for case in everything for name in case.scores}):
         values = [case.scores[metric] for case in everything if metric in case.scores]
         rows.append([f"metric {_cell(metric)}", str(len(values)), f"{fmean(values):.4g}"])
@@ -106,14 +101,10 @@ def _cases_of(pipeline: PipelineBaseline) -> Iterator[CaseBaseline]:
         yield from pipeline.cases.get(split, {}).values()
 
 
-def _share(cases: Iterable[CaseBaseline]) -> _SnapshotScore | None:
-    counted, total, passed = 0, 0.0, 0.0
-    for case in cases:
-        shares = [share for share in map(passed_share, case.items.values()) if share is not None]
-        counted += bool(shares)
-        total += case.weight * len(shares)
-        passed += case.weight * sum(shares)
-    return _SnapshotScore(counted, passed / total) if total else None
+def _shares(case: CaseBaseline) -> list[tuple[float, float]]:
+    """Weight and passing share of each test of a case that counts."""
+    shares = map(passed_share, case.items.values())
+    return [(case.weight, share) for share in shares if share is not None]
 
 
 _SHOWN = 4
