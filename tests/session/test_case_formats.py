@@ -341,7 +341,12 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
         ),
         ("x.csv", b"text,label\n", MAPPED | {"encoding": "utf-99"}, "x.csv: there is no encoding 'utf-99'"),
         ("x.jsonl.gz", b"no gzip", MAPPED, "x.jsonl.gz: cannot be unpacked: "),
-        ("x.jsonl.gz", gzip.compress(b"text" * 99, mtime=0)[:-12], MAPPED, "x.jsonl.gz: cannot be unpacked: "),
+        (
+            "x.jsonl.gz",
+            gzip.compress(b"text" * 99, mtime=0)[:-12],
+            MAPPED,
+            "x.jsonl.gz: cannot be unpacked: ",
+        ),
         ("x.xlsx", b"PK", MAPPED, "x.xlsx: unknown kind of case file; expected one of .csv, "),
         *(
             ("x.csv", f"text,label,weight\na,b,{weight}\n", MAPPED, "x.csv:2: field 'weight': ")

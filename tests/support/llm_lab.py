@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import pytest
+from support.llm_server import LLMServer
 
 from pytest_fapo.answers.cache import AnswerCache
 from pytest_fapo.answers.cache_layers import layered_cache
@@ -60,3 +63,17 @@ class Lab:
     @property
     def steps(self) -> list[Step]:
         return self.recorder.trace().steps
+
+
+@pytest.fixture
+def server() -> Iterator[LLMServer]:
+    with LLMServer() as running:
+        yield running
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with ExitStack() as stack:
+        made = Lab(tmp_path / "cache", stack)
+        made.capture()
+        yield made

@@ -74,7 +74,11 @@ def run_pytest(
     Raises:
         subprocess.TimeoutExpired: after so many seconds; the process is killed.
     """
-    arguments = ["-p", "no:hypothesispytest", *arguments]  # it imports all of hypothesis, for no test of theirs
+    arguments = [
+        "-p",
+        "no:hypothesispytest",
+        *arguments,
+    ]  # it imports all of hypothesis, for no test of theirs
     if sys.platform != "linux" or _startup(environment) != _startup(os.environ):
         return _started_anew(arguments, cwd, environment, timeout, typed)
     order = {"arguments": list(arguments), "cwd": os.fspath(cwd), "environment": dict(environment)}
