@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import builtins
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.desk_example import EXAMPLE, ask, module, tickets
+from support.desk_example import EXAMPLE, module, tickets
 
 LABELS = ["refund", "billing", "return", "delivery", "warranty", "account"]
 SHIPPED = (EXAMPLE / "desk" / "prompts" / "triage.md").read_text(encoding="utf-8")
@@ -18,6 +19,20 @@ RECORD = (
     "<handbook>\n[RF-1] Refunds\nSoon.\n\n[RF-2] More\nLater.\n</handbook>\n\n{rules}\n"
 )
 ACTIONS = "action is one of chase_payment, correct_invoice or send_label."
+
+
+@dataclass(frozen=True)
+class _Request:
+    messages: list[dict[str, str]]
+    api: str = "chat.completions"
+    model: str = "any"
+
+
+def ask(user: str, *, system: str = "") -> str:
+    """The stand-in's answer."""
+    messages = [{"role": "system", "content": system}] if system else []
+    answer = module("desk_offline").reply(_Request([*messages, {"role": "user", "content": user}]))
+    return str(answer)
 
 
 def _sort(rules: str) -> list[str]:

@@ -2,12 +2,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import pytest
-from support.artifact_project import MakeStore
 
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.source.artifact_store import ArtifactStore
+
+
+class MakeStore(Protocol):
+    """Writes `{path: text or bytes}` into the test's folder; gives a store with these scope entries."""
+
+    def __call__(
+        self,
+        files: Mapping[str, str | bytes],
+        *prompts: str,
+        params: Sequence[str] = (),
+        structure: Sequence[str] = (),
+    ) -> ArtifactStore: ...
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.artifact_project import MakeStore
+from source.conftest import MakeStore
 
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.errors import ArtifactError

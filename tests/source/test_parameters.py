@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tomlkit
 import yaml
-from support.artifact_project import MakeStore
+from source.conftest import MakeStore
 
 from pytest_fapo.core.candidate import Artifact, Edit
 from pytest_fapo.core.errors import ArtifactError

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.artifact_project import MakeStore
+from source.conftest import MakeStore
 
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.errors import ArtifactError, ConfigError

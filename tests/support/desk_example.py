@@ -38,20 +38,6 @@ def module(name: str) -> Any:
     return import_module(name)
 
 
-@dataclass(frozen=True)
-class _Request:
-    messages: list[dict[str, str]]
-    api: str = "chat.completions"
-    model: str = "any"
-
-
-def ask(user: str, *, system: str = "") -> str:
-    """The stand-in's answer."""
-    messages = [{"role": "system", "content": system}] if system else []
-    answer = module("desk_offline").reply(_Request([*messages, {"role": "user", "content": user}]))
-    return str(answer)
-
-
 def copy_example(folder: Path, *, wording: str | None = None) -> Path:
     """A copy of the example in `folder`, with the prompts of one of the people in `tests/example/prompts`."""
     ignored = shutil.ignore_patterns(".fapo", "__pycache__", ".pytest_cache", "*.pyc")

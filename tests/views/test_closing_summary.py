@@ -6,16 +6,42 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.report_samples import Output, accepted, summary
+from support.report_samples import Output, accepted
 
 from pytest_fapo.core.spending import Spending
-from pytest_fapo.loop.run_summary import Summary, candidate_line
+from pytest_fapo.core.trace import Usage
+from pytest_fapo.loop.run_summary import SplitResult, Summary, candidate_line
 from pytest_fapo.views.closing_summary import (
     complete_summary,
     render_summary,
     save_summary_page,
     summary_markdown,
 )
+
+
+def summary(**changes: Any) -> Summary:
+    values: dict[str, Any] = {
+        "stop": "nothing-left",
+        "tests": 150,
+        "failing": 3,
+        "splits": [
+            SplitResult(split="train", tests=90, before=0.61, after=0.98, fixed=33),
+            SplitResult(split="holdout", tests=30, before=0.55, after=0.93, fixed=11),
+        ],
+        "fixed": 44,
+        "writing": "written",
+        "files": ["app/prompts/triage.md", "app/texts.py"],
+        "artifacts": ["app/prompts/triage.md", "app/texts.py::FINAL_PROMPT"],
+        "accepted": 3,
+        "rejected": 5,
+        "spending": Spending(
+            calls=212, cache_hits=1034, cost=0.42, usage=Usage(input_tokens=120_304, output_tokens=20_113)
+        ),
+        "duration": 43.0,
+        "run_directory": ".fapo/runs/1",
+        "holdout_looks": 2,
+    }
+    return Summary(**{**values, **changes})
 
 
 def rendered(value: Summary, **options: Any) -> list[str]:

@@ -2,11 +2,43 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.report_samples import Output, cluster, evaluation, finding
+from support.report_samples import Output, evaluation
 
-from pytest_fapo.core.diagnosis import Diagnosis
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.views.diagnosis_table import render_diagnosis
+
+
+def finding(number: int, **changes: Any) -> Finding:
+    values: dict[str, Any] = {
+        "nodeid": f"tests/test_desk.py::test_team[t-{number:03}]",
+        "case_id": f"t-{number:03}",
+        "pipeline": "pipeline",
+        "step": "triage",
+        "category": "label",
+        "level": "prompt",
+        "confidence": 0.9,
+        "evidence": "triage answered 'billing' where 'refund' was expected",
+        "explanation": "assert 'billing' == 'refund'\n  \n  - refund\n  + billing",
+    }
+    return Finding(**{**values, **changes})
+
+
+def cluster(**changes: Any) -> Cluster:
+    values: dict[str, Any] = {
+        "id": "k1",
+        "label": "triage: 'billing' given for 'refund'",
+        "pipeline": "pipeline",
+        "step": "triage",
+        "category": "label",
+        "level": "prompt",
+        "confidence": 0.9,
+        "findings": [finding(number) for number in range(14)],
+        "suggested_fix": "Define when a ticket is a refund, in contrast to billing.",
+        "ceiling": 0.77,
+        "artifacts": ["app/prompts/triage.md"],
+    }
+    return Cluster(**{**values, **changes})
 
 
 def rendered(diagnosis: Diagnosis, of: Evaluation, *, encoding: str = "utf-8", **options: Any) -> list[str]:
