@@ -68,7 +68,7 @@ def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands,
         "init",
         "init.init_command:init",
-        "Set a project up: settings, the pipeline fixture, a first case file and its test.",
+        "Set a project up: settings, the pipeline fixture, and a test for every case file.",
         "Files that are there are never overwritten.",
     )
     init.add_argument("-y", "--yes", action="store_true", help="ask nothing, take what it finds")

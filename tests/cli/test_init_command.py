@@ -43,7 +43,10 @@ PROJECTS: dict[str, tuple[Mapping[str, str], dict[str, Any], int]] = {
     "constants in src": (
         SRC_PROJECT,
         {
-            "prompts": ["src/triagebot/texts.py::*_PROMPT"],
+            "prompts": [
+                "src/triagebot/texts.py::CLASSIFY_PROMPT",
+                "src/triagebot/texts.py::SUMMARY_PROMPT",
+            ],
             "steps": ["triagebot.core:*"],
             "fixture": "triagebot.core import process",
         },
@@ -128,29 +131,21 @@ def test_a_dry_run_shows_and_writes_nothing(folder: Folder) -> None:
     assert not (folder.root / ".fapo").exists()
 
 
-def test_it_asks_which_function_and_whether_to_write(folder: Folder) -> None:
+def test_it_shows_what_it_would_write_and_asks(folder: Folder) -> None:
     folder.write(FILES_PROJECT)
     before = folder.files()
-    said = folder.fapo("init", typed="3\nn\n")
+    said = folder.fapo("init", typed="n\n")
     assert said.code == 1
-    assert "1  desk.pipeline:handle  (desk/pipeline.py:" in said.out
+    assert "pipeline    desk.pipeline:handle (desk/pipeline.py:" in said.out
+    assert (
+        "also        desk.pipeline:reply, desk.pipeline:triage and desk.llm:ask; --pipeline takes" in said.out
+    )
     assert "Nothing was written." in said.out
     assert folder.files() == before
-    said = folder.fapo("init", typed="desk.pipeline.nosuch\ndesk.pipeline:triage\ny\n")
+    said = folder.fapo("init", "--pipeline", "desk.pipeline:triage", typed="y\n")
     assert said.code == 0
-    assert "there is no function desk.pipeline.nosuch" in said.out
     assert "return triage" in folder.read("tests/conftest.py")
     assert settings(folder).steps == ["desk.pipeline:*"]
-
-
-def test_it_asks_for_prompts_that_it_did_not_find(folder: Folder) -> None:
-    folder.write({**SCRIPT_PROJECT, "words.md": "Be kind.\n"})
-    said = folder.fapo("init", typed="1\n../x.md\nword.md\nwords.md\n\ny\n")
-    assert said.code == 0
-    assert "it leads out of the project" in said.out
-    assert "did you mean 'words.md'?" in said.out
-    assert settings(folder).scope.prompts == ["words.md"]
-    assert settings(folder).scope.structure == []
 
 
 def test_nobody_to_answer_is_no_answer(folder: Folder) -> None:
@@ -181,11 +176,31 @@ def test_labelled_rows_of_the_project_become_its_cases(folder: Folder) -> None:
     folder.write({"data/faq.csv": f"question,answer,notes\n{rows}"})
     said = folder.fapo("init", "--yes")
     assert said.code == 0
-    assert "data/faq.csv, 8 labelled rows" in said.out
+    assert "data/faq.csv, 8 labeled rows" in said.out
     test = folder.read("test/test_bot_answer_cases.py")
     assert '@fapo.cases("data/faq.csv", inputs={"text": "question"}, expected="answer")' in test
     assert not (folder.root / "test" / "cases").exists()
     assert "9 passed" in folder.pytest("-q").out
+
+
+def test_every_case_file_gets_a_test_and_a_right_answer_passes(folder: Folder) -> None:
+    folder.write(FILES_PROJECT)
+    rows = "".join(f"{number},Where is parcel {number}?,placeholder\n" for number in range(8))
+    fields = [
+        {"id": f"f{n}", "inputs": {"ticket": f"n {n}"}, "expected": {"reply": "other"}} for n in range(8)
+    ]
+    folder.write({"data/tickets.csv": f"id,ticket,team\n{rows}"})
+    folder.write({"data/fields.jsonl": "".join(json.dumps(row) + "\n" for row in fields)})
+    folder.write({"evals/cases.csv": "a,b,c,d\n1,2,3,4\n5,6,7,8\n9,9,9,9\n"})
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "data/fields.jsonl, 8 labeled rows; data/tickets.csv, 8 labeled rows" in said.out
+    assert "Not used as cases: evals/cases.csv: none of its columns (a, b, c, d) is known to be" in said.out
+    assert "2 tests of 16 cases" in said.out
+    assert "label more: 16 cases of about thirty" in said.out
+    ran = folder.pytest("-q", "tests/test_handle_cases.py")
+    assert "8 failed, 8 passed" in ran.out
+    assert "AssertionError: assert 'placeholder' == 'other'" in ran.out
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fapo.cli.init.project_survey import Layout, fixtures_of, read_layout
-from pytest_fapo.cli.init.source_modules import importable, project_paths
+from pytest_fapo.cli.init.app_code import importable
+from pytest_fapo.cli.init.project_layout import Layout, fixtures_of, read_layout
+from pytest_fapo.source.addresses import all_paths
 
 
 def layout(root: Path, files: Mapping[str, str]) -> Layout:
@@ -55,22 +56,15 @@ def test_where_settings_and_tests_are(
 
 
 @pytest.mark.parametrize(
-    ("files", "import_root", "finds"),
+    ("files", "pythonpath"),
     [
-        ({}, ".", False),
-        ({"conftest.py": ""}, ".", True),
-        ({"tests/conftest.py": ""}, ".", False),
-        ({"tests/conftest.py": "", "tests/__init__.py": ""}, ".", True),
-        ({"conftest.py": "", "pyproject.toml": f'{INI}addopts = "--import-mode=importlib"\n'}, ".", False),
-        ({"conftest.py": ""}, "src", False),
-        ({"pyproject.toml": f'{INI}pythonpath = ["./src/"]\n'}, "src", True),
-        ({"pytest.ini": "[pytest]\npythonpath = lib src\n"}, "src", True),
+        ({}, ()),
+        ({"pyproject.toml": f'{INI}pythonpath = ["./src/"]\n'}, ("src",)),
+        ({"pytest.ini": "[pytest]\npythonpath = lib src\n"}, ("lib", "src")),
     ],
 )
-def test_what_tests_can_import(
-    tmp_path: Path, files: Mapping[str, str], import_root: str, finds: bool
-) -> None:
-    assert layout(tmp_path, files).finds(import_root) == finds
+def test_what_tests_can_import(tmp_path: Path, files: Mapping[str, str], pythonpath: tuple[str, ...]) -> None:
+    assert layout(tmp_path, files).pythonpath == pythonpath
 
 
 @pytest.mark.parametrize(
@@ -102,5 +96,5 @@ def test_fixtures_of_every_conftest(tmp_path: Path) -> None:
             "b/conftest.py": "def broken(:\n",
         },
     )
-    found = dict(fixtures_of(tmp_path, project_paths(tmp_path)))
+    found = fixtures_of(tmp_path, all_paths(tmp_path))
     assert found == {"one": "conftest.py", "two": "a/conftest.py"}

@@ -16,7 +16,6 @@ from support.ready_pytest import run_pytest
 
 from pytest_fapo.cli.command_line import main
 from pytest_fapo.cli.init import init_command
-from pytest_fapo.cli.init.init_command import Collected
 
 ASK = """
 import os
@@ -242,7 +241,7 @@ class Folder:
         for name, value in self.env.items():
             self.monkeypatch.setenv(name, value)
         if not self.checked:
-            self.monkeypatch.setattr(init_command, "collected", lambda root, test: Collected(True))
+            self.monkeypatch.setattr(init_command, "collection_problem", lambda root, test: "")
         self.monkeypatch.chdir(self.root / cwd)
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         self.capsys.readouterr()
