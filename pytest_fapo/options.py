@@ -19,7 +19,7 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--fapo-resume",
         action="store_true",
-        help="Go on with the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
+        help="Resume the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
         "other options as before.",
     )
 
@@ -41,30 +41,30 @@ def _add_commands(group: pytest.OptionGroup) -> None:
         "--fapo-level",
         choices=["prompt", "param", "structure"],
         default="structure",
-        help="The highest level that may be edited: prompts only (prompt), parameters too (param), or all "
-        "that [tool.fapo.scope] names (structure, the default).",
+        help="The highest level that may be edited: prompts only (prompt), parameters too (param), or "
+        "everything in [tool.fapo.scope] (structure, the default).",
     )
     add(
         "--fapo-policy",
         choices=["strict", "paired", "target"],
         default=None,
-        help="How a candidate is judged: nothing that passed may fail (strict, the default); a gain that "
-        "chance does not explain, and no loss, for answers that vary (paired); each split reaches "
-        "--fapo-target or comes nearer to it (target).",
+        help="How a candidate is judged: nothing that passed may fail (strict, the default); a significant "
+        "gain and no loss, for answers that vary (paired); each split reaches --fapo-target or comes "
+        "closer to it (target).",
     )
     add(
         "--fapo-write",
         choices=["auto", "ask", "patch", "never"],
         default=None,
-        help="What to do with proven edits: write them (auto), ask for each (ask), only save a patch "
-        "(patch), or leave your files alone (never). Default: auto; under CI: patch.",
+        help="What to do with proven edits: write them (auto), ask about each one (ask), save a patch only "
+        "(patch), or change no files (never). Default: auto; under CI: patch.",
     )
     add(
         "--fapo-guard",
         choices=["all", "selected"],
         default="all",
-        help="Prove edits on the whole suite (all) even when you selected a part, or only on the tests you "
-        "selected (selected), when the whole suite is too slow.",
+        help="Prove edits on the full suite (all) even when you selected a part, or only on the tests you "
+        "selected (selected), when the full suite is too slow.",
     )
 
 
@@ -73,8 +73,8 @@ def _add_gate(group: pytest.OptionGroup) -> None:
     add(
         "--fapo-gate",
         action="store_true",
-        help="For CI: fail when accuracy fell against the committed fapo-baseline.json. Exit code 10 when it "
-        "fell, 11 when that could not be judged.",
+        help="For CI: fail if accuracy fell against the committed fapo-baseline.json. Exit code 10 if it "
+        "fell, 11 if that could not be judged.",
     )
     add(
         "--fapo-update-baseline",
@@ -87,7 +87,7 @@ def _add_gate(group: pytest.OptionGroup) -> None:
         default=None,
         metavar="[NAME=]SHARE",
         help="With --fapo-gate: a floor, such as 0.9 for every pipeline, answer=0.9 for one, val=0.9 for a "
-        "split, tag:refunds=0.8 for a group, metric:brevity=0.7 for a metric. May be given several times.",
+        "split, tag:refunds=0.8 for a group, metric:brevity=0.7 for a metric. May be repeated.",
     )
 
 
@@ -122,8 +122,8 @@ def _add_outputs(group: pytest.OptionGroup) -> None:
         "--fapo-annotations",
         choices=["auto", "github", "off"],
         default="auto",
-        help="Print annotations that GitHub shows beside the prompt or the case concerned: always (github), "
-        "never (off), or where GITHUB_ACTIONS is set (auto).",
+        help="Print annotations that GitHub shows next to the changed prompt or case: always (github), never "
+        "(off), or if GITHUB_ACTIONS is set (auto).",
     )
     add(
         "--fapo-code-quality",
@@ -140,15 +140,15 @@ def _add_running(group: pytest.OptionGroup) -> None:
         choices=["auto", "refresh", "only", "off"],
         default="auto",
         help="LLM answers: replay recorded ones and ask for new ones (auto), ask again and record (refresh), "
-        "never touch the network (only: for CI), neither read nor record (off).",
+        "never use the network (only: for CI), neither read nor record (off).",
     )
     add(
         "--fapo-cache-file",
         action="append",
         default=None,
         metavar="PATH",
-        help="Read recorded answers from this file (see `fapo cache export`) where the local cache has none. "
-        "It is never written. May be given several times.",
+        help="Read recorded answers from this file (see `fapo cache export`) if the local cache has none. "
+        "It is never written. May be repeated.",
     )
     add(
         "--fapo-concurrency",
@@ -163,7 +163,7 @@ def _add_running(group: pytest.OptionGroup) -> None:
         default=None,
         metavar="N",
         help="Run each case N times, each time with LLM answers of its own (default 1): for answers that "
-        "vary, so that a flaky case is told from a broken one. Costs N times the calls.",
+        "vary, so that a flaky case is not mistaken for a broken one. Costs N times the calls.",
     )
     add(
         "--fapo-timeout",

@@ -51,7 +51,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Where a stand-in model is configured or nothing is ever sent, let SDK clients be made without a key."""
+    """Let SDK clients be made without a key if a stand-in is configured or nothing is ever sent."""
     if early_config.known_args_namespace.fapo_cache == "only":
         from pytest_fapo.core.api_keys import fill_in_keys
 
@@ -244,7 +244,7 @@ class Recording:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """What an xdist worker has to say of its settings, its cache and its runs, each sentence once."""
+        """Report an xdist worker's remarks on its settings, its cache and its runs, each sentence once."""
         said = getattr(node, "workeroutput", None) or {}
         if "fapo_conflict" in said:
             from pytest_fapo.commands.session_commands import take_over

@@ -122,7 +122,7 @@ class _ReviewSession:
         except ArtifactError as error:
             terminal.line((f"What you accepted does not fit together: {error}", "yellow"))
             return None
-        terminal.line("Running the whole suite and the held-out cases with everything that you accepted …")
+        terminal.line("Running the full suite and the held-out cases with everything that you accepted …")
         proven = proof.judge(files, self._draft.accepted())
         if proven.verdict.accepted:
             return proven

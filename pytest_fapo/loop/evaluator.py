@@ -127,7 +127,7 @@ class Evaluator:
         *,
         fresh: bool = False,
     ) -> Evaluation:
-        """Evaluate the whole suite (or the selected part); held-out cases only if all else passed.
+        """Evaluate the full suite (or the selected part); held-out cases only if all else passed.
 
         Args:
             files: the tree.

@@ -155,7 +155,7 @@ class Judged:
     evaluation: Evaluation | None = None
     """None where it was blocked."""
     proven: bool = False
-    """True if the whole suite and the held-out cases were asked, or it lost before."""
+    """True if the full suite and the held-out cases were asked, or it lost before."""
     spending: Spending = field(default_factory=Spending)
     duration: float = 0.0
     """Seconds."""
@@ -201,7 +201,7 @@ class Trial:
         return [known if known is not None else next(judged) for known in found]
 
     def prove(self, prepared: ReviewedCandidate, best: BestTree) -> Judged:
-        """Judge one candidate on everything: its cases, the whole suite, the held-out cases."""
+        """Judge one candidate on everything: its cases, the full suite, the held-out cases."""
         blocked = _blocked(prepared)
         if blocked is not None:
             return blocked

@@ -58,12 +58,12 @@ def child_args(
     Args:
         config: pytest's, of the session that the user started.
         home: where the project's settings are; default: at the rootdir.
-        selected: keep the user's own selection (paths, `-k`, `-m`) instead of the whole suite.
+        selected: keep the user's own selection (paths, `-k`, `-m`) instead of the full suite.
 
     Returns:
         The user's options without ours (but for those in `_OWN_KEPT`) and without those in `DROPPED`; without
         a selection and where the session was not started from the project's folder, also the paths of the
-        whole suite.
+        full suite.
     """
     actions = _actions(config)
     kept: list[str] = []

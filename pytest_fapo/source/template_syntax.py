@@ -16,7 +16,7 @@ PLACEHOLDER = re.compile(
 Generous: for finding the literal text around placeholders, not for deciding what a renderer would accept."""
 
 FORMAT_FIELD = re.compile(r"(?:[A-Za-z_]\w*|\d*)(?:\.\w+|\[[^\]{}]*\])*")
-"""What `str.format` can look up; other text between braces was not meant for it."""
+"""The names that `str.format` can look up; other text between braces was not meant for it."""
 
 
 def is_format(text: str) -> bool:

@@ -296,7 +296,7 @@ def _regression_remark(
     return Annotation(
         level="error" if regression.fails else "warning",
         check="regression",
-        title="Passed before, not now",
+        title="Passed before, fails now",
         message="\n".join([*said, regression.explanation]).strip(),
         path=path,
         line=line,

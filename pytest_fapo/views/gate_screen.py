@@ -83,10 +83,10 @@ def gate_headline(result: GateResult) -> str:
         return f"accuracy fell{against}"
     kinds = {problem.kind for problem in result.failures}
     if result.verdict == "undecided" and not kinds <= {"test", *_RECORDS}:
-        return "accuracy could not be judged, so nothing is let through"
-    parts = [f"accuracy holds{against}"]
+        return "accuracy could not be judged, so the gate does not pass"
+    parts = [f"no regressions{against}"]
     if kinds & _RECORDS:
-        parts.append("but what is committed with it is out of date")
+        parts.append("but committed files are out of date")
     if "test" in kinds:
         parts.append("but other tests fail")
     return ", ".join(parts).replace("date, but", "date, and")
@@ -102,7 +102,7 @@ def _regressions(terminal: Terminal, result: GateResult, most: int) -> None:
         return
     terminal.line("")
     if not any(each.fails for each in result.regressions):
-        terminal.line(("Passed before, not now (no single case decides):", "dim"))
+        terminal.line(("Passed before, fails now (no single case decides):", "dim"))
     for each in result.regressions[:most]:
         terminal.line("  ", (each.nodeid, "bold"), "  ", _change(each), (_step(each), "dim"), indent=4)
     _rest(terminal, len(result.regressions), most)

@@ -1,4 +1,4 @@
-"""Properties of cases and of the whole suite in pytest's JUnit XML (`--junitxml`).
+"""Properties of cases and of the full suite in pytest's JUnit XML (`--junitxml`).
 Made in the process that writes the file: under pytest-xdist that is the controller, which workers' own
 suite
 properties never reach.

@@ -134,9 +134,7 @@ def test_snapshots_are_written_with_it_and_fail_the_gate_when_stale(project: Gat
     project.write({"rules.md": RULES + "\n"})
     done = project.gate()
     assert done.code == 11
-    assert (
-        "accuracy holds against fapo-baseline.json, but what is committed with it is out of date" in done.text
-    )
+    assert "no regressions against fapo-baseline.json, but committed files are out of date" in done.text
     assert "fapo-snapshots/pipeline.md: the snapshot of pipeline 'pipeline' is out of date" in done.text
     assert "\n    pytest --fapo-update-baseline" in done.text
 

@@ -14,7 +14,7 @@ WORSE = "paid=billing\nbroken=repairs\nlate=delivery\n"
 def test_nothing_changed(project: GatedProject) -> None:
     done = project.gate("-rxX")
     assert done.code == 0
-    assert "accuracy holds against fapo-baseline.json" in done.text
+    assert "no regressions against fapo-baseline.json" in done.text
     assert "10 passed, 3 xfailed" in done.text
     assert "fails in the baseline too" in done.text
     assert "3 failing as in the baseline" in done.text
@@ -165,7 +165,7 @@ def test_a_failing_plain_test_is_pytests_own_failure(project: GatedProject) -> N
     project.write({"test_team.py": TEST.replace("assert True", "assert False")})
     done = project.gate()
     assert done.code == 1
-    assert "accuracy holds against fapo-baseline.json, but other tests fail" in done.text
+    assert "no regressions against fapo-baseline.json, but other tests fail" in done.text
     assert "test_team.py::test_plain fails, a test without a case" in done.text
 
 
@@ -185,7 +185,7 @@ def test_single_cases_do_not_decide_under_paired(project: GatedProject) -> None:
     project.write({"rules.md": WORSE})
     done = project.gate("--fapo-policy=paired", "-x")
     assert done.code == 0, done.text
-    assert "Passed before, not now (no single case decides)" in done.text
+    assert "Passed before, fails now (no single case decides)" in done.text
     assert "paired difference -25.0 points, p = 0.12" in done.text
     project.write({"rules.md": "nothing=known\n"})
     assert project.gate("--fapo-policy=paired").code == 10

@@ -196,7 +196,7 @@ def test_a_change_that_keeps_accuracy_passes(team: Team) -> None:
     outcome = team.github("harmless")
     assert outcome.code == 0, outcome.text
     assert "::error" not in outcome.text
-    assert outcome.step_summary.startswith("## ✅ Accuracy holds against fapo-baseline.json\n")
+    assert outcome.step_summary.startswith("## ✅ No regressions against fapo-baseline.json\n")
     assert "| train | 3 | 100 % | 100 % | ±0 |" in outcome.step_summary
     assert "What changed" not in outcome.step_summary
 
@@ -233,7 +233,7 @@ def test_code_that_breaks_a_case_is_blocked_where_it_stands(team: Team) -> None:
 def test_a_prompt_without_its_answers_is_not_let_through(team: Team) -> None:
     outcome = team.github("unasked")
     assert outcome.code == 11, outcome.text
-    assert outcome.step_summary.startswith("## ⚠️ Accuracy could not be judged, so nothing is let through\n")
+    assert outcome.step_summary.startswith("## ⚠️ Accuracy could not be judged, so the gate does not pass\n")
     assert "### What changed against main\n" in outcome.step_summary
     assert "+Be friendly." in outcome.step_summary
 

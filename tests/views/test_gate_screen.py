@@ -56,13 +56,11 @@ def test_headlines() -> None:
     def first(**more: Any) -> str:
         return printed(result(**more)).strip().splitlines()[0]
 
-    assert first() == "fapo: accuracy holds against fapo-baseline.json"
+    assert first() == "fapo: no regressions against fapo-baseline.json"
     assert first(problems=[test]).endswith("fapo-baseline.json, but other tests fail")
-    assert first(verdict="undecided", problems=[stale]).endswith(
-        "but what is committed with it is out of date"
-    )
+    assert first(verdict="undecided", problems=[stale]).endswith("but committed files are out of date")
     both = first(verdict="undecided", problems=[stale, test])
-    assert both.endswith("but what is committed with it is out of date, and other tests fail")
+    assert both.endswith("but committed files are out of date, and other tests fail")
     assert first(verdict="undecided", problems=[lost, stale]).startswith("fapo: accuracy could not be judged")
 
 

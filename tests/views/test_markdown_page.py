@@ -124,8 +124,8 @@ def test_verdict_scores_and_regressions_come_in_this_order() -> None:
 @pytest.mark.parametrize(
     ("verdict", "kind", "start"),
     [
-        ("passed", "test", "## ⚠️ Accuracy holds, but other tests fail\n"),
-        ("undecided", "missing-baseline", "## ⚠️ Accuracy could not be judged, so nothing is let through\n"),
+        ("passed", "test", "## ⚠️ No regressions, but other tests fail\n"),
+        ("undecided", "missing-baseline", "## ⚠️ Accuracy could not be judged, so the gate does not pass\n"),
     ],
 )
 def test_other_verdicts(verdict: Any, kind: Any, start: str) -> None:
@@ -143,7 +143,7 @@ def test_a_branch_that_gives_tests_up_is_not_told_that_all_is_well() -> None:
     data = PullRequest(
         kind="gate", evaluation=evaluation(), gate=gate, branch=gate, compared="the baseline of main"
     )
-    assert page(data)[0].startswith("## ✅ Accuracy holds\n")
+    assert page(data)[0].startswith("## ✅ No regressions\n")
     data.effect.rows = [
         CaseEffect(nodeid="t.py::test[a]", kind="broken", result_before="passed", result_after="failed")
     ]
@@ -159,7 +159,7 @@ def test_snapshots_that_are_out_of_date_are_not_told_as_an_open_question() -> No
     rows = [SplitScore(pipeline="answer", group="val", cases=4, before=1.0, after=1.0)]
     gate = GateResult(policy="strict", verdict="undecided", problems=[stale], scores=rows)
     text, read = page(PullRequest(kind="gate", evaluation=evaluation(), gate=gate))
-    assert text.startswith("## ⚠️ Accuracy holds, but what is committed with it is out of date\n")
+    assert text.startswith("## ⚠️ No regressions, but committed files are out of date\n")
     assert ["val", "4", "100 %", "100 %", "±0"] in read.rows
 
 

@@ -81,9 +81,9 @@ def headline_of(data: ReportData) -> Headline:
 
 def _of_gate(gate: GateResult) -> Headline:
     if gate.verdict == "passed":
-        found = Headline("good", "Accuracy holds")
+        found = Headline("good", "No regressions")
     elif gate.verdict == "undecided" and {problem.kind for problem in gate.failures} <= _BESIDE.keys():
-        found = Headline("unsure", "Accuracy holds, but the gate does not pass")
+        found = Headline("unsure", "No regressions, but the gate does not pass")
     elif gate.verdict == "undecided":
         found = Headline("unsure", "Accuracy could not be judged")
     else:

@@ -148,7 +148,7 @@ def regression_parts(gate: GateResult, size: Size) -> list[str]:
     if not gate.regressions:
         return []
     rows = [_regression(regression, size) for regression in gate.regressions[: size.rows]]
-    title = "### Passed before, not now"
+    title = "### Passed before, fails now"
     if not any(regression.fails for regression in gate.regressions):
         title += f" (no single case decides under `{gate.policy}`)"
     shown = table(_OUTCOME, rows) + _rest(len(gate.regressions), size.rows, "test")
