@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_fapo.core.baseline import Baseline
+from pytest_fapo.commands.gate_session import PreparedGate, session_snapshots
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
@@ -18,7 +18,6 @@ from pytest_fapo.verdict.merge_comparison import compare_with_baseline
 from pytest_fapo.views.gate_screen import BaselineUpdate, render_update
 
 if TYPE_CHECKING:
-    from pytest_fapo.commands.gate_session import PreparedGate
     from pytest_fapo.core.pytest_terminal import PytestTerminal
     from pytest_fapo.session.fapo_session import FapoSession
 
@@ -95,30 +94,14 @@ def update_baseline(
         made = make_baseline(evaluation, artifacts=prepared.digests)
         update.baseline, update.earlier = made, prepared.baseline
         update.written = write_baseline(session.root / session.settings.baseline, made)
-        update.snapshots = _write_snapshots(session, evaluation, made, prepared)
+        snapshots = session_snapshots(session, evaluation, made, prepared)
+        written = snapshots.write() if snapshots is not None else []
+        update.snapshots = [_relative(path, session.root) for path in written]
         update.plain_failures = sum(
             item.case_id is None and item.counts and not item.passed for item in evaluation.items.values()
         )
     render_update(update, out.file, tty=out.tty, color=out.color)
     return not update.refusals
-
-
-def _write_snapshots(
-    session: FapoSession, evaluation: Evaluation, baseline: Baseline, prepared: PreparedGate
-) -> list[str]:
-    if not session.settings.snapshots:
-        return []
-    from pytest_fapo.views.snapshots.snapshot_files import write_snapshots
-
-    changed = write_snapshots(
-        session.root / session.settings.snapshots,
-        evaluation,
-        baseline,
-        prepared.artifacts,
-        redactor=session.activate().redactor,
-        root=session.root,
-    )
-    return [_relative(path, session.root) for path in changed]
 
 
 def _relative(path: Path, root: Path) -> str:

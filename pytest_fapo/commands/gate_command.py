@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_fapo.commands.baseline_update import check_selection, update_baseline
-from pytest_fapo.commands.gate_session import GateHooks, PreparedGate, missing_result_causes
+from pytest_fapo.commands.gate_session import (
+    GateHooks,
+    PreparedGate,
+    missing_result_causes,
+    session_snapshots,
+)
 from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.errors import BaselineError, FapoError, SettingsConflict
 from pytest_fapo.core.evaluation import Evaluation
@@ -142,18 +147,8 @@ def _unreadable(error: FapoError, policy: GatePolicy, name: str) -> GateResult:
 def _stale_snapshots(
     session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, baseline: Baseline
 ) -> list[GateProblem]:
-    if not session.settings.snapshots:
-        return []
-    from pytest_fapo.views.snapshots.snapshot_files import check_snapshots
-
-    return check_snapshots(
-        session.root / session.settings.snapshots,
-        evaluation,
-        baseline,
-        prepared.artifacts,
-        redactor=session.activate().redactor,
-        root=session.root,
-    )
+    snapshots = session_snapshots(session, evaluation, baseline, prepared)
+    return snapshots.check() if snapshots is not None else []
 
 
 def _plain_failures(evaluation: Evaluation) -> list[GateProblem]:

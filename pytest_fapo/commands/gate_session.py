@@ -24,6 +24,7 @@ from pytest_fapo.verdict.policy import Floor, GatePolicy
 if TYPE_CHECKING:
     from pytest_fapo.core.errors import FapoError
     from pytest_fapo.session.fapo_session import FapoSession
+    from pytest_fapo.views.snapshots.snapshot_files import Snapshots
 
 _REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
 
@@ -120,6 +121,24 @@ class PreparedGate:
     baseline: Baseline | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+
+
+def session_snapshots(
+    session: FapoSession, evaluation: Evaluation, baseline: Baseline, prepared: PreparedGate
+) -> Snapshots | None:
+    """Return the snapshots as this session's cases and the baseline have them; None where none are kept."""
+    if not session.settings.snapshots:
+        return None
+    from pytest_fapo.views.snapshots.snapshot_files import Snapshots
+
+    return Snapshots(
+        session.root / session.settings.snapshots,
+        evaluation,
+        baseline,
+        prepared.artifacts,
+        redactor=session.activate().redactor,
+        root=session.root,
+    )
 
 
 def missing_result_causes(

@@ -8,13 +8,13 @@ import pytest
 from support.snapshot_samples import SORT, Made, artifacts, asking, baseline_of, desk
 
 from pytest_fapo.core.errors import ConfigError
-from pytest_fapo.views.snapshots.snapshot_files import check_snapshots, snapshot_names, write_snapshots
+from pytest_fapo.views.snapshots.snapshot_files import Snapshots, snapshot_names
 from pytest_fapo.views.snapshots.snapshot_state import read_state
 
 
 def put(folder: Path, made: Made) -> list[str]:
     baseline = baseline_of(made.evaluation)
-    return [path.name for path in write_snapshots(folder, made.evaluation, baseline, artifacts())]
+    return [path.name for path in Snapshots(folder, made.evaluation, baseline, artifacts()).write()]
 
 
 def test_names_are_safe_and_unlike_each_other() -> None:
@@ -95,4 +95,4 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     made = desk()
     (tmp_path / "desk.md").mkdir()
     with pytest.raises(ConfigError, match=r"desk\.md cannot be read"):
-        check_snapshots(tmp_path, made.evaluation, baseline_of(made.evaluation), artifacts())
+        Snapshots(tmp_path, made.evaluation, baseline_of(made.evaluation), artifacts()).check()

@@ -9,7 +9,7 @@ from support.handmade import call, prompt_file
 from support.snapshot_samples import Made, artifacts, baseline_of, desk
 
 from pytest_fapo.core.candidate import Artifact
-from pytest_fapo.views.snapshots.snapshot_files import check_snapshots, render_snapshot, write_snapshots
+from pytest_fapo.views.snapshots.snapshot_files import Snapshots
 
 RUBRIC = "Say PASS or FAIL. A reply holds an apology.\n\nReply: {reply}"
 WORDS = "We are sorry and send the money back."
@@ -32,9 +32,8 @@ def judged(
 
 def page_of(made: Made, found: list[Artifact] | None = None) -> str:
     known = artifacts() if found is None else found
-    return render_snapshot(
-        "desk", evaluation=made.evaluation, baseline=baseline_of(made.evaluation), artifacts=known
-    )
+    snapshots = Snapshots(Path(), made.evaluation, baseline_of(made.evaluation), known)
+    return snapshots.page("desk").text
 
 
 def test_the_judges_prompt_is_shown_apart_with_its_model_and_its_test() -> None:
@@ -83,8 +82,8 @@ def test_a_changed_judges_prompt_makes_the_page_stale_and_a_changed_answer_does_
 ) -> None:
     made, changed = judged(), judged(**now)  # type: ignore[arg-type]
     baseline = baseline_of(made.evaluation)
-    write_snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts())
-    problems = check_snapshots(tmp_path / "snapshots", changed.evaluation, baseline, artifacts())
+    Snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts()).write()
+    problems = Snapshots(tmp_path / "snapshots", changed.evaluation, baseline, artifacts()).check()
     assert len(problems) == bool(stale)
     assert all(stale in problem.message for problem in problems)
 
@@ -92,10 +91,10 @@ def test_a_changed_judges_prompt_makes_the_page_stale_and_a_changed_answer_does_
 def test_a_second_prompt_of_a_judge_is_compared_while_its_first_answer_is_the_same(tmp_path: Path) -> None:
     made = judged(twice="Is it polite?")
     baseline = baseline_of(made.evaluation)
-    write_snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts())
+    Snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts()).write()
 
     def stale(now: Made) -> bool:
-        return bool(check_snapshots(tmp_path / "snapshots", now.evaluation, baseline, artifacts()))
+        return bool(Snapshots(tmp_path / "snapshots", now.evaluation, baseline, artifacts()).check())
 
     assert not stale(judged(twice="Is it polite?"))
     assert stale(judged(twice="Is it rude?"))
@@ -105,8 +104,8 @@ def test_a_second_prompt_of_a_judge_is_compared_while_its_first_answer_is_the_sa
 def test_an_edited_judges_prompt_in_the_page_is_noticed(tmp_path: Path) -> None:
     made = judged()
     baseline = baseline_of(made.evaluation)
-    write_snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts())
+    Snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts()).write()
     page = tmp_path / "snapshots" / "desk.md"
     page.write_text(page.read_text("utf-8").replace("holds an apology", "may hold anything"), "utf-8")
-    (problem,) = check_snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts())
+    (problem,) = Snapshots(tmp_path / "snapshots", made.evaluation, baseline, artifacts()).check()
     assert "changed by hand" in problem.message

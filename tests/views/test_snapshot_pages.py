@@ -16,14 +16,21 @@ from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.core.baseline import CaseBaseline
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.views.snapshots.snapshot_files import render_snapshot
+from pytest_fapo.views.snapshots.snapshot_files import Snapshots
 from pytest_fapo.views.snapshots.step_graph import StepGraph
 
 
-def page(made: Made, prompts: list[Artifact] | None = None, pipeline: str = "desk", **more: Any) -> str:
+def page(
+    made: Made,
+    prompts: list[Artifact] | None = None,
+    pipeline: str = "desk",
+    *,
+    sample: str = "",
+    **more: Any,
+) -> str:
     baseline = baseline_of(made.evaluation)
     found = artifacts() if prompts is None else prompts
-    return render_snapshot(pipeline, evaluation=made.evaluation, baseline=baseline, artifacts=found, **more)
+    return Snapshots(Path(), made.evaluation, baseline, found, **more).page(pipeline, sample).text
 
 
 def section(text: str, title: str) -> str:
@@ -51,7 +58,7 @@ def test_scores_are_weighted_by_case_and_metrics_are_not() -> None:
     for case, brevity in zip(baseline.pipelines["desk"].cases["train"].values(), (0.5, 0.25), strict=True):
         case.scores["brevity"] = brevity
     baseline.pipelines["desk"].cases["train"]["T-3"] = CaseBaseline(items={"t[T-3]": "skipped"}, tags=["a"])
-    text = render_snapshot("desk", evaluation=made.evaluation, baseline=baseline, artifacts=[])
+    text = Snapshots(Path(), made.evaluation, baseline, []).page("desk").text
     assert "| tag `a` | 2 | 75.0 % |\n| tag `b\\|c` | 1 | 0.0 % |\n| metric `brevity` | 2 | 0.375 |" in text
 
 

@@ -15,7 +15,7 @@ from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.trace import LLMCall
-from pytest_fapo.views.snapshots.snapshot_files import check_snapshots, write_snapshots
+from pytest_fapo.views.snapshots.snapshot_files import Snapshots
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Folder:
     ) -> list[GateProblem]:
         where = self.root / "fapo-snapshots"
         known = artifacts() if found is None else found
-        return check_snapshots(where, made.evaluation, baseline or self.baseline, known, root=self.root)
+        return Snapshots(where, made.evaluation, baseline or self.baseline, known, root=self.root).check()
 
     def reason(self, *arguments: Any) -> str:
         """Return the reason why the one snapshot is out of date; empty if it is not."""
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Callable[..., Folder]:
     def make(made: Made, found: list[Artifact] | None = None) -> Folder:
         baseline = baseline_of(made.evaluation)
         known = artifacts() if found is None else found
-        write_snapshots(tmp_path / "fapo-snapshots", made.evaluation, baseline, known, root=tmp_path)
+        Snapshots(tmp_path / "fapo-snapshots", made.evaluation, baseline, known, root=tmp_path).write()
         return Folder(tmp_path, baseline)
 
     return make

@@ -30,126 +30,33 @@ from pytest_fapo.views.snapshots.snapshot_state import (
 UPDATE_COMMAND = "pytest --fapo-update-baseline"
 
 
-def render_snapshot(
-    pipeline: str,
-    *,
-    evaluation: Evaluation,
-    baseline: Baseline,
-    artifacts: Sequence[Artifact],
-    sample: str = "",
-    redactor: Redactor | None = None,
-    root: Path | None = None,
-) -> str:
-    """The snapshot of one pipeline.
-
-    Args:
-        pipeline: one of `baseline.pipelines`.
-        evaluation: of this session; only its train cases are shown.
-        baseline: as it is written in the same session.
-        artifacts: every editable artifact of the project (`ArtifactStore.all`).
-        sample: id of the train case whose prompts are shown; default: the first by id.
-        redactor: what keeps credentials and private texts out of the record.
-        root: folder of the project, whose place on this machine is nobody's business.
-    """
-    return _Pages(evaluation, baseline, artifacts, redactor, root).of(pipeline, sample).text
-
-
-def write_snapshots(
-    folder: Path,
-    evaluation: Evaluation,
-    baseline: Baseline,
-    artifacts: Sequence[Artifact],
-    *,
-    redactor: Redactor | None = None,
-    root: Path | None = None,
-) -> list[Path]:
-    """Write the snapshots of all pipelines of the baseline; those of other pipelines are removed.
-
-    The sample case of a snapshot stays as long as it is a train case, so that a new case with a lower id
-    changes nothing.
-
-    Args:
-        folder: of the snapshots; made where it is not there.
-        evaluation: of this session.
-        baseline: as it is written in the same session.
-        artifacts: every editable artifact of the project.
-        redactor: as in `render`.
-        root: as in `render`.
-
-    Returns:
-        The files that were written or removed; what is up to date is left alone.
-
-    Raises:
-        ConfigError: a file cannot be written.
-    """
-    pages = _Pages(evaluation, baseline, artifacts, redactor, root)
-    names = snapshot_names(baseline.pipelines)
-    changed = [
-        folder / name
-        for pipeline, name in names.items()
-        if write_snapshot(folder / name, pages.of(pipeline, _state(read_snapshot(folder / name)).sample).text)
-    ]
-    left = other_snapshots(folder, names.values())
-    for path in left:
-        remove_snapshot(path)
-    return [*changed, *left]
-
-
-def check_snapshots(
-    folder: Path,
-    evaluation: Evaluation,
-    baseline: Baseline,
-    artifacts: Sequence[Artifact],
-    *,
-    redactor: Redactor | None = None,
-    root: Path | None = None,
-) -> list[GateProblem]:
-    """The snapshots that are not there or do not say what the pipelines do, each with the command that
-    renews it.
-
-    Args:
-        folder: of the snapshots.
-        evaluation: of this session.
-        baseline: the committed one.
-        artifacts: every editable artifact as it is now.
-        redactor: as in `render`.
-        root: folder that the paths in the messages are relative to.
-
-    Raises:
-        ConfigError: a file cannot be read.
-    """
-    pages = _Pages(evaluation, baseline, artifacts, redactor, root)
-    names = snapshot_names(baseline.pipelines)
-    texts = {pipeline: read_snapshot(folder / name) for pipeline, name in names.items()}
-    states = {pipeline: _state(text) for pipeline, text in texts.items()}
-    problems = []
-    for pipeline, text in texts.items():
-        reason = "there is none yet"
-        if text is not None:
-            others = {address for name in states if name != pipeline for address in states[name].artifacts}
-            reason = staleness(text, pages.of(pipeline, states[pipeline].sample), others)
-        if reason:
-            message = f"the snapshot of pipeline {pipeline!r} is out of date: {reason}"
-            problems.append(_problem(folder / names[pipeline], message, root))
-    left = other_snapshots(folder, names.values())
-    return [*problems, *(_problem(path, "its pipeline is not in the baseline", root) for path in left)]
-
-
 @dataclass(frozen=True)
-class _Pages:
-    """Makes the pages of one session."""
+class Snapshots:
+    """The snapshots of all pipelines of a session.
 
+    Args:
+        folder: where they are.
+        evaluation: of this session; only its train cases are shown.
+        baseline: of this session where it is written, else the committed one.
+        artifacts: every editable artifact as it is now (`ArtifactStore.all`).
+        redactor: what keeps credentials and private texts out of the record.
+        root: folder of the project; it is shown nowhere, and paths in messages are relative to it.
+    """
+
+    folder: Path
     evaluation: Evaluation
     baseline: Baseline
     artifacts: Sequence[Artifact]
-    redactor: Redactor | None
-    root: Path | None
+    redactor: Redactor | None = None
+    root: Path | None = None
 
-    @cached_property
-    def _foreign(self) -> dict[str, set[str]]:
-        return foreign_prompts(self.evaluation, self.baseline.pipelines, self.artifacts)
+    def page(self, pipeline: str, sample: str = "") -> SnapshotPage:
+        """Return the snapshot of one pipeline as it should be.
 
-    def of(self, pipeline: str, sample: str) -> SnapshotPage:
+        Args:
+            pipeline: one of `baseline.pipelines`.
+            sample: id of the train case whose prompts are shown; default: the first by id.
+        """
         return SnapshotPage(
             pipeline,
             evaluation=self.evaluation,
@@ -160,6 +67,59 @@ class _Pages:
             redactor=self.redactor,
             root=self.root,
         )
+
+    def write(self) -> list[Path]:
+        """Write the snapshots of all pipelines of the baseline; those of other pipelines are removed.
+
+        The sample case of a snapshot stays as long as it is a train case, so that a new case with a lower id
+        changes nothing.
+
+        Returns:
+            The files that were written or removed; what is up to date is left alone.
+
+        Raises:
+            ConfigError: a file cannot be written.
+        """
+        changed = []
+        for pipeline, name in self._names.items():
+            path = self.folder / name
+            sample = _state(read_snapshot(path)).sample
+            if write_snapshot(path, self.page(pipeline, sample).text):
+                changed.append(path)
+        left = other_snapshots(self.folder, self._names.values())
+        for path in left:
+            remove_snapshot(path)
+        return [*changed, *left]
+
+    def check(self) -> list[GateProblem]:
+        """Return the snapshots that are not there or do not say what the pipelines do, each with the command
+        that renews it.
+
+        Raises:
+            ConfigError: a file cannot be read.
+        """
+        texts = {pipeline: read_snapshot(self.folder / name) for pipeline, name in self._names.items()}
+        states = {pipeline: _state(text) for pipeline, text in texts.items()}
+        problems = []
+        for pipeline, text in texts.items():
+            reason = "there is none yet"
+            if text is not None:
+                others = {each for name in states if name != pipeline for each in states[name].artifacts}
+                reason = staleness(text, self.page(pipeline, states[pipeline].sample), others)
+            if reason:
+                message = f"the snapshot of pipeline {pipeline!r} is out of date: {reason}"
+                problems.append(_problem(self.folder / self._names[pipeline], message, self.root))
+        left = other_snapshots(self.folder, self._names.values())
+        outside = "its pipeline is not in the baseline"
+        return [*problems, *(_problem(path, outside, self.root) for path in left)]
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        return snapshot_names(self.baseline.pipelines)
+
+    @cached_property
+    def _foreign(self) -> dict[str, set[str]]:
+        return foreign_prompts(self.evaluation, self.baseline.pipelines, self.artifacts)
 
 
 def _state(text: str | None) -> SnapshotState:
