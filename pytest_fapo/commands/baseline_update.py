@@ -12,9 +12,9 @@ from pytest_fapo.commands.gate_session import PreparedGate, session_snapshots
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
+from pytest_fapo.verdict.baseline_comparison import compare_with_baseline
 from pytest_fapo.verdict.baseline_contents import item_groups, make_baseline
 from pytest_fapo.verdict.baseline_file import write_baseline
-from pytest_fapo.verdict.merge_comparison import compare_with_baseline
 from pytest_fapo.views.gate_screen import BaselineUpdate, render_update
 
 if TYPE_CHECKING:

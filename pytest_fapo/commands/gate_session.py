@@ -18,7 +18,7 @@ from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.stash import RESULT_KEY
-from pytest_fapo.core.text import listing
+from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.policy import Floor, GatePolicy
 
 if TYPE_CHECKING:
@@ -155,22 +155,16 @@ def missing_result_causes(
     """
     found = []
     if hooks.lost:
-        names = ", ".join(sorted(set(hooks.lost)))
-        found.append(GateProblem(kind="lost-worker", message=f"the xdist worker {names} was lost"))
+        found.append(reasons.worker_lost(sorted(set(hooks.lost))))
     if hooks.uncollected:
-        found.append(_stopped(f"{listing(hooks.uncollected, most=3)} could not be collected"))
+        found.append(reasons.not_collected(hooks.uncollected))
     reason = _reason(pytest_session)
     missing = _missing(pytest_session, session, evaluation)
     if not found and missing:
-        what = f"{missing:,} of {_expected(pytest_session, session):,} tests left no result"
-        found.append(_stopped(f"{what}: {reason or 'they were not run to their end'}"))
+        found.append(reasons.without_result(missing, _expected(pytest_session, session), reason))
     elif not found and reason:
-        found.append(_stopped(reason))
+        found.append(GateProblem(kind="interrupted", message=reason))
     return found
-
-
-def _stopped(message: str) -> GateProblem:
-    return GateProblem(kind="interrupted", message=message)
 
 
 def _reason(session: pytest.Session) -> str:

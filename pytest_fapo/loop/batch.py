@@ -13,7 +13,6 @@ from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.errors import CacheMiss
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level
-from pytest_fapo.core.text import count
 from pytest_fapo.loop.candidate_merge import CandidatePool, merged, needed_parts
 from pytest_fapo.loop.events import CandidateJudged, CandidateProposed
 from pytest_fapo.loop.ladder import Ladder
@@ -23,6 +22,7 @@ from pytest_fapo.loop.search_state import BestTree, Memory
 from pytest_fapo.loop.train_evidence import make_repair
 from pytest_fapo.loop.trial import CandidateReviewing, Judged, Proposed, Trial
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
+from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.comparison import newly_failing
 
 STALE = 2
@@ -362,7 +362,7 @@ def _kept(judged: Judged, together: Judged) -> Judged:
     update = {
         "accepted": False,
         "kept": together.candidate.id,
-        "reason": f"wins its cases and went into {together.candidate.id}",
+        "reason": reasons.went_into(together.candidate.id),
     }
     return replace(judged, verdict=judged.verdict.model_copy(update=update))
 
@@ -371,11 +371,8 @@ def _unproven(judged: Judged, looks: int) -> Judged:
     """A winner that the limit on looks at the held-out cases has kept from its proof."""
     if judged.proven or not judged.wins:
         return judged
-    reason = (
-        f"wins its cases, and could not be proven: the held-out cases were asked {count(looks, 'time')} "
-        f"(holdout_looks)"
-    )
-    return replace(judged, verdict=judged.verdict.model_copy(update={"accepted": False, "reason": reason}))
+    update = {"accepted": False, "reason": reasons.looks_used_up(looks)}
+    return replace(judged, verdict=judged.verdict.model_copy(update=update))
 
 
 def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
@@ -389,10 +386,10 @@ def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> J
     taken = {each.candidate.cluster for each in winners if each.candidate.id in winner.merges}
     other_cause = judged.candidate.cluster not in taken | {winner.cluster} and not covered
     if other_cause:
-        reason = f"wins its cases too, and is set aside for another try on top of {winner.id}"
+        reason = reasons.set_aside_for(winner.id)
     elif covered:
-        reason = f"fixes its cases too, and none that {winner.id} does not fix"
+        reason = reasons.covered_by(winner.id)
     else:
-        reason = f"wins its cases too, and {winner.id} was taken for the same cause"
+        reason = reasons.same_cause_as(winner.id)
     update = {"accepted": False, "reason": reason, "postponed": other_cause}
     return replace(judged, verdict=judged.verdict.model_copy(update=update))

@@ -10,7 +10,7 @@ from pytest_fapo.core.errors import ArtifactError, BudgetExceeded, NoAnswer
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import SPLITS, Split
 from pytest_fapo.core.settings import WriteMode
-from pytest_fapo.core.text import count, one_line
+from pytest_fapo.core.text import one_line
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.events import ChoiceRefused
 from pytest_fapo.loop.optimize_request import OptimizeRequest
@@ -22,6 +22,7 @@ from pytest_fapo.loop.run_summary import Writing
 from pytest_fapo.loop.search_state import BestTree
 from pytest_fapo.source.patch import edits_between, unified_diff
 from pytest_fapo.source.write_back import recover, write_back
+from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.candidate_gate import judge_suite
 from pytest_fapo.verdict.comparison import newly_failing
 
@@ -223,7 +224,7 @@ class Writer:
             return None
         verdict = judge_suite(self._reference, evaluation, policy=request.policy, chance=best.chance)
         if not verdict.accepted:
-            self._note = f"what you chose does not pass without the rest: {verdict.reason}"
+            self._note = reasons.part_rejected(verdict.reason)
             return None
         part = Candidate(
             id="chosen",
@@ -276,9 +277,8 @@ def _why_unproven(evaluation: Evaluation, lost: list[str], reason: str) -> Unpro
     if not lost:
         return Unproven(reason)
     if not evaluation.complete and not evaluation.dropped_at:
-        return Unproven(f"the tests did not run to their end: {evaluation.stopped}", named)
-    which = count(len(lost), "test") + " that passed before did not pass then"
-    return Unproven(which + (f", {hidden} of them on held-out cases" if hidden else ""), named)
+        return Unproven(reasons.proof_stopped(evaluation.stopped), named)
+    return Unproven(reasons.proof_lost(len(lost), hidden), named)
 
 
 def _split_changes(attempts: list[Attempt]) -> dict[Split, SplitChange]:

@@ -23,6 +23,7 @@ from pytest_fapo.loop.search_state import BestTree, fingerprint
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
 from pytest_fapo.review.static_review import review
 from pytest_fapo.shadow.shadow_run import check_loaded
+from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.candidate_gate import judge_cases, judge_suite
 from pytest_fapo.verdict.comparison import Chance
 from pytest_fapo.verdict.confirmation import Confirmation, Tree, allowed_error, confirmed_verdict
@@ -62,7 +63,7 @@ class ReviewedCandidate:
         """The reason why it must not be evaluated; empty if it may."""
         if self.files is not None and self.review.verdict != "block":
             return ""
-        return "; ".join(problem.message for problem in self.review.problems if problem.blocks)
+        return reasons.blocked([problem.message for problem in self.review.problems if problem.blocks])
 
 
 class CandidateReviewing:
@@ -304,19 +305,16 @@ class Trial:
         reviewed = self._confirmation(prepared, best).review(after, verdict)
         if reviewed is not None:
             return reviewed
-        reason = "what it lost passed when it was asked again; it was not judged to the end"
-        return verdict.model_copy(update={"accepted": True, "reason": reason})
+        return verdict.model_copy(update={"accepted": True, "reason": reasons.losses_were_luck()})
 
     def _inert(self, prepared: ReviewedCandidate, best: BestTree, after: Evaluation) -> Verdict | None:
         files = prepared.files or {}
         edited = sorted({edit.address.split("::", 1)[0] for edit in prepared.candidate.edits})
         unread = check_loaded(after, [path for path in edited if path in files])
         if unread:
-            reason = f"inert: no test ever read {', '.join(unread)}"
-            return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
+            return _rejected(reasons.never_read(unread), inert=True)
         if _same_requests(best.compared, after):
-            reason = "inert: it changes no request and no output of the cases that were run"
-            return Verdict(accepted=False, reason=reason, stage="targeted", inert=True)
+            return _rejected(reasons.changes_nothing(), inert=True)
         return None
 
     def _judged(
@@ -350,21 +348,19 @@ def _blocked(prepared: ReviewedCandidate) -> Judged | None:
 def _unanswered(after: Evaluation) -> Verdict | None:
     """Under `--fapo-cache=only` nothing is sent: what an edit would change cannot be seen."""
     missing = unrecorded(after)
-    if not missing:
-        return None
-    tests = "1 test asks" if len(missing) == 1 else f"{len(missing)} tests ask"
-    reason = f"not judged: with this edit {tests} what has no recorded answer (--fapo-cache=only)"
-    return Verdict(accepted=False, reason=reason, stage="targeted")
+    return _rejected(reasons.no_recorded_answer(len(missing))) if missing else None
 
 
 def _unusable(after: Evaluation) -> Verdict | None:
     if after.outage:
-        reason = f"the provider rejects what this edit asks for: {after.outage.sentence}"
-        return Verdict(accepted=False, reason=reason, stage="targeted")
+        return _rejected(reasons.provider_rejects(after.outage.sentence))
     if after.complete or after.dropped_at:
         return None
-    reason = f"the tests could not be run to their end with this edit: {after.stopped}"
-    return Verdict(accepted=False, reason=reason, stage="targeted")
+    return _rejected(reasons.tests_stopped(after.stopped))
+
+
+def _rejected(reason: str, *, inert: bool = False) -> Verdict:
+    return Verdict(accepted=False, reason=reason, stage="targeted", inert=inert)
 
 
 def _same_requests(before: Evaluation, after: Evaluation) -> bool:

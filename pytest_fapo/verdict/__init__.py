@@ -2,6 +2,7 @@
 
 In: an `Evaluation` before (or the committed `Baseline`) and one after. Out: a `Verdict` on a candidate
 (`candidate_gate.py`) or a `GateResult` on the tree as it is (`merge_gate.py`). Both compare units
-(`comparison.py`), decide by a policy (`policy.py`, `candidate_policies.py`, `merge_policies.py`) and take
-every test of chance from `statistics.py`. Open `candidate_gate.py` first.
+(`comparison.py`, `baseline_comparison.py`), decide by a policy (`policy.py` has its limits, `policies.py` its
+rules), take every test of chance from `statistics.py` and every sentence from `reasons.py`. Open
+`candidate_gate.py` first.
 """

@@ -11,30 +11,29 @@ from collections.abc import Sequence
 from pytest_fapo.core.candidate import Candidate, Verdict
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Split
-from pytest_fapo.verdict.candidate_policies import (
-    broken_tests,
-    first_two,
-    make_verdict,
-    paired_cases,
-    paired_held_out,
-    steadier,
-    strict_cases,
-    strict_held_out,
-    target_cases,
-    target_held_out,
-    with_figures,
+from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.comparison import (
+    Chance,
+    Comparison,
+    Unit,
+    compare,
+    nodeids_of,
+    objective_differences,
 )
-from pytest_fapo.verdict.comparison import Chance, Unit, nodeids_of, objective_differences, of_split, units
+from pytest_fapo.verdict.policies import (
+    broken_tests,
+    held_out_loss,
+    metric_loss,
+    rules_of,
+    steadier,
+    train_figures,
+)
 from pytest_fapo.verdict.policy import GatePolicy
 
 SUITE = "suite"
 """Name of the proof's first stage: everything but the held-out cases."""
 
 STRICT = GatePolicy()
-
-_CASES = {"strict": strict_cases, "paired": paired_cases, "target": target_cases}
-
-_HELD_OUT = {"strict": strict_held_out, "paired": paired_held_out, "target": target_held_out}
 
 
 def judge_cases(
@@ -48,7 +47,7 @@ def judge_cases(
     """Judge a candidate on the train and val cases, in the order in which the stages ran.
 
     Args:
-        candidate: names the items that it is meant to mend.
+        candidate: names the items that it is meant to fix.
         before: the parent's evaluation.
         after: the candidate's; it may have been dropped after a stage.
         policy: how to decide.
@@ -57,12 +56,19 @@ def judge_cases(
     Returns:
         A verdict whose `accepted` means: fit to be proven on the whole suite.
     """
-    before = before.not_counting(candidate.demonstrations)  # what a prompt quotes proves nothing
-    found = units(before, after, chance=chance)
-    rejected = judge_targets(candidate, before, after, found, policy)
+    # What a prompt quotes proves nothing.
+    found = compare(before.not_counting(candidate.demonstrations), after, chance=chance)
+    rejected = _judge_targets(candidate, found, policy)
     if rejected is not None:
         return rejected
-    return with_figures(_CASES[policy.name](before, after, found, policy), policy, before, after, found)
+    rules = rules_of(policy)
+    splits: list[Split] = ["train"]
+    reason = rules.gain(found) or metric_loss(found, "train", policy)
+    if not reason:
+        splits.append("val")
+        reason = rules.loss(found, "val") or metric_loss(found, "val", policy)
+    made = _verdict(found, found.units, splits=splits, stage=splits[-1], policy=policy, reason=reason)
+    return _with_figures(made, found, policy)
 
 
 def judge_suite(
@@ -73,75 +79,129 @@ def judge_suite(
     Under every policy a test without a case that passed before must pass. Held-out items that broke are
     counted, never named.
     """
-    found = units(before, after, chance=chance)
+    found = compare(before, after, chance=chance)
     looked = after.dropped_at != SUITE and bool(nodeids_of(before, "holdout"))
     splits: list[Split] = ["train", "val", "holdout"] if looked else ["train", "val"]
-    broken = broken_tests(found, ("train", "val", None) if policy.name == "strict" else (None,))
+    broken = broken_tests(found.units, ("train", "val", None) if policy.one_case_decides else (None,))
     reason, hidden = "", 0
     if not after.complete and not after.dropped_at:
-        reason = f"the whole suite did not run to its end: {after.stopped}"
+        reason = reasons.suite_stopped(after.stopped)
     elif broken:
-        reason = f"broke what passed before: {first_two(broken)}"
+        reason = reasons.broke_tests(broken)
     if looked and not broken:
-        refused, hidden = _HELD_OUT[policy.name](before, after, found, policy)
-        reason = reason or refused
+        held_out, hidden = held_out_loss(found, policy)
+        reason = reason or held_out
     if not reason and after.dropped_at:
-        reason = f"the evaluation was dropped at {after.dropped_at}"
-    made = make_verdict(before, after, found, splits=splits, stage="suite", policy=policy.name, reason=reason)
-    made = with_figures(made, policy, before, after, found)
+        reason = reasons.dropped(after.dropped_at)
+    made = _verdict(found, found.units, splits=splits, stage="suite", policy=policy, reason=reason)
+    made = _with_figures(made, found, policy)
     return made.model_copy(update={"broken": broken, "broken_hidden": hidden})
 
 
-def judge_targets(
-    candidate: Candidate, before: Evaluation, after: Evaluation, found: list[Unit], policy: GatePolicy
-) -> Verdict | None:
+# --- targets --------------------------------------------------------------------------------------------
+
+
+def _judge_targets(candidate: Candidate, found: Comparison, policy: GatePolicy) -> Verdict | None:
     """A rejection where nothing that the candidate targets became better; None where something did."""
     wanted = set(candidate.targets)
-    targets = [unit for unit in of_split(found, "train") if wanted & set(unit.nodeids)]
+    train = found.of_split("train")
+    targets = [unit for unit in train if wanted & set(unit.nodeids)]
     if policy.objective is not None:
-        gained = sum(objective_differences(policy, before, after, targets)) > 0
+        gained = sum(objective_differences(policy, targets)) > 0
     else:
-        gained = any(unit.fixed for unit in targets) or (policy.name == "strict" and steadier(found))
+        gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and steadier(train))
     if gained:
-        if after.dropped_at != "targeted":
+        if found.after.dropped_at != "targeted":
             return None
-        reason = "too few of the cases that it targets pass now"
+        reason = reasons.too_few_targets_pass()
     else:
-        reason = _why_nothing(candidate, targets, after, policy)
-    train = [unit for unit in of_split(found, "train") if set(unit.nodeids) & set(after.items)]
-    rejected = make_verdict(
-        before, after, train, splits=(), stage="targeted", policy=policy.name, reason=reason
-    )
+        reason = _why_no_gain(candidate, targets, found.after, policy)
+    ran = [unit for unit in train if found.was_run(unit)]
+    rejected = _verdict(found, ran, splits=(), stage="targeted", policy=policy, reason=reason)
     return rejected.model_copy(update={"fixed": []})
 
 
-def _why_nothing(candidate: Candidate, targets: Sequence[Unit], after: Evaluation, policy: GatePolicy) -> str:
+def _why_no_gain(candidate: Candidate, targets: Sequence[Unit], after: Evaluation, policy: GatePolicy) -> str:
     """Why what became of the targets is no gain: they fail, or what passes of them does not count as one."""
     if policy.objective is not None:
-        return f"the metric {policy.objective!r} did not rise on the cases that it targets"
+        return reasons.objective_did_not_rise(policy.objective)
     counted = {nodeid for unit in targets for nodeid in unit.nodeids}
     others = [name for name in candidate.targets if name in after.items and name not in counted]
-    parts = {
-        "passed now and then before": sum(unit.after > 0.5 for unit in targets),
-        "in half of their repeats or fewer": sum(0.0 < unit.after <= 0.5 for unit in targets),
-        "quoted as examples by the edit itself": sum(after.items[name].passed for name in others),
-    }
-    passing = sum(parts.values())
-    if not passing:
-        return f"none of the cases that it targets passes now{_common_error(candidate, after)}"
-    how = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
-    return f"{passing} of the {len(targets) + len(others)} tests that it targets pass now, no gain: {how}"
+    flaky = sum(unit.after > 0.5 for unit in targets)
+    seldom = sum(0.0 < unit.after <= 0.5 for unit in targets)
+    quoted = sum(after.items[name].passed for name in others)
+    if not flaky + seldom + quoted:
+        return _why_none_passes(candidate, after)
+    return reasons.targets_pass_without_gain(
+        len(targets) + len(others), flaky=flaky, seldom=seldom, quoted=quoted
+    )
 
 
-def _common_error(candidate: Candidate, after: Evaluation) -> str:
-    """The exception that most targeted cases end in, where it is no failed assertion."""
+def _why_none_passes(candidate: Candidate, after: Evaluation) -> str:
+    """With the exception that most targeted cases end in, where it is no failed assertion."""
     items = [after.items[nodeid] for nodeid in candidate.targets if nodeid in after.items]
     errors = Counter(
         item.error_type for item in items if item.error_type not in ("", "AssertionError", "Failed")
     )
     if not errors or 2 * errors.most_common(1)[0][1] < len(items):
-        return ""
+        return reasons.no_target_passes(len(items))
     kind, number = errors.most_common(1)[0]
     said = next(item.explanation for item in items if item.error_type == kind)
-    first = said.split("\n", 1)[0][:160]
-    return f": {number} of {len(items)} ended in {first if kind in first else f'{kind}: {first}'}"
+    return reasons.no_target_passes(len(items), number, kind, said.split("\n", 1)[0][:160])
+
+
+# --- the record -----------------------------------------------------------------------------------------
+
+
+def _verdict(
+    found: Comparison,
+    units: Sequence[Unit],
+    *,
+    splits: Sequence[Split],
+    stage: str,
+    policy: GatePolicy,
+    reason: str,
+) -> Verdict:
+    """A verdict that accepts, or with a reason one that rejects.
+
+    Args:
+        found: both evaluations.
+        units: those that are told of.
+        splits: those that were looked at.
+        stage: which one decides.
+        policy: how it was decided.
+        reason: why it is rejected; empty where it is not.
+    """
+    seen = [unit for unit in units if unit.split in ("train", "val")]
+    fixed = [unit.name for unit in seen if unit.fixed]
+    # What was dropped before its turn did not break; what is missing from a whole evaluation did.
+    whole = not found.after.dropped_at
+    broken = [unit.name for unit in seen if unit.broken and (whole or found.was_run(unit))]
+    return Verdict(
+        accepted=not reason,
+        reason=reason or reasons.fixed_and_broken(len(fixed), len(broken)),
+        stage=stage,
+        splits={split: found.score(split) for split in splits},
+        fixed=fixed,
+        broken=broken,
+        policy=policy.name,
+        flaky=[unit.name for unit in seen if (unit.flaky and unit.difference) or "" in unit.chance],
+    )
+
+
+def _with_figures(verdict: Verdict, found: Comparison, policy: GatePolicy) -> Verdict:
+    """The verdict with effect, interval and p-value where policy, metric or repeats speak of chance.
+
+    Left out where not all of train was run.
+    """
+    repeated = any(len(unit.nodeids) > 1 for unit in found.units)
+    estimated = repeated or policy.name == "paired" or policy.objective is not None
+    ran = found.after.items
+    whole = all(nodeid in ran for unit in found.of_split("train") for nodeid in unit.nodeids)
+    figures = train_figures(policy, found.units) if estimated and whole else None
+    if figures is None:
+        return verdict
+    update: dict[str, object] = {"effect": figures.effect, "interval": figures.interval}
+    if verdict.accepted:
+        update["reason"] = f"{verdict.reason}; {figures}"
+    return verdict.model_copy(update={**update, "p_value": figures.chance})

@@ -1,12 +1,15 @@
-"""Two evaluations of the same items, side by side: units (a test on a case with all its repeats) and what
-changed of each.
+"""Results before and after, side by side: units (a test on a case with all its repeats) and what changed of
+each. Both gates stand on them: a candidate's compares two evaluations (`compare`), the merge gate an
+evaluation with the baseline (`baseline_comparison.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import fsum
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 from pytest_fapo.core.candidate import SplitChange
@@ -17,7 +20,11 @@ from pytest_fapo.verdict.policy import GatePolicy
 Chance: TypeAlias = frozenset[tuple[str, str]]
 """Changes that fresh samples have shown to be chance: metric (empty for pass and fail) and unit."""
 
+Metrics: TypeAlias = Mapping[str, tuple[float, float]]
+"""Graded metric to its means over the repeats, before and after."""
+
 _NONE: frozenset[str] = frozenset()
+_UNGRADED: Metrics = MappingProxyType({})
 
 
 class Unit(NamedTuple):
@@ -27,17 +34,30 @@ class Unit(NamedTuple):
     """Of its repeats, the first one first."""
     split: Split | None
     weight: float
-    before: float
-    """Share of its repeats that pass, 0 to 1; an item that is missing or was skipped does not pass."""
-    after: float
+    passes: tuple[int, int]
+    """Repeats that passed, before and after; an item that is missing or was skipped does not pass."""
+    repeats: tuple[int, int]
+    """All its repeats, before and after."""
     case: str = ""
     """Equal for tests that look at the same run of a pipeline; a test without a case has its own."""
+    pipeline: str = ""
+    metrics: Metrics = _UNGRADED
+    """Those that it had before; one that is lost since counts as the worst that was seen."""
     chance: frozenset[str] = _NONE
     """What of its changes is chance: the empty name for pass and fail, and names of metrics."""
 
     @property
     def name(self) -> str:
         return self.nodeids[0]
+
+    @property
+    def before(self) -> float:
+        """Share of its repeats that pass, 0 to 1."""
+        return self.passes[0] / self.repeats[0]
+
+    @property
+    def after(self) -> float:
+        return self.passes[1] / self.repeats[1]
 
     @property
     def flaky(self) -> bool:
@@ -60,52 +80,96 @@ class Unit(NamedTuple):
         return 0.0 if "" in self.chance else self.after - self.before
 
 
-def units(
-    before: Evaluation,
-    after: Evaluation,
-    nodeids: Iterable[str] | None = None,
-    *,
-    chance: Chance = frozenset(),
-) -> list[Unit]:
-    """The units of `before`, with their results in both evaluations.
+@dataclass(frozen=True)
+class Comparison:
+    """Two evaluations of the same items."""
+
+    before: Evaluation
+    after: Evaluation
+    units: list[Unit]
+    """Of `before`."""
+
+    def of_split(self, split: Split | None) -> list[Unit]:
+        """The units of one split; None gives the tests without a case."""
+        return of_split(self.units, split)
+
+    def score(self, split: Split) -> SplitChange:
+        """The split's score on the items of `before`, in both; a missing item counts as failing."""
+        items = self.before.in_split(split)
+        return SplitChange(before=_share(items, self.before), after=_share(items, self.after))
+
+    def was_run(self, unit: Unit) -> bool:
+        """True if a repeat of it has a result after."""
+        return any(nodeid in self.after.items for nodeid in unit.nodeids)
+
+
+def compare(before: Evaluation, after: Evaluation, *, chance: Chance = frozenset()) -> Comparison:
+    """Lay two evaluations beside each other.
 
     Args:
         before: says which units there are: those of which an item counts.
         after: the other evaluation.
-        nodeids: look at these items only.
         chance: changes that are known to be chance.
     """
     known: dict[str, frozenset[str]] = {}
     for metric, name in chance:
         known[name] = known.get(name, _NONE) | {metric}
     groups: dict[str, list[ItemResult]] = {}
-    for nodeid in before.items if nodeids is None else nodeids:
-        item = before.items.get(nodeid)
-        if item is not None:
-            groups.setdefault(item.first_nodeid, []).append(item)
-    return [_unit_of(items, after, known) for items in groups.values() if any(item.counts for item in items)]
+    for item in before.items.values():
+        groups.setdefault(item.first_nodeid, []).append(item)
+    worst = _worst_scores(before)
+    units = [
+        _unit_of(items, after, known, worst)
+        for items in groups.values()
+        if any(item.counts for item in items)
+    ]
+    return Comparison(before, after, units)
 
 
-def _unit_of(items: list[ItemResult], after: Evaluation, chance: Mapping[str, frozenset[str]]) -> Unit:
+def _unit_of(
+    items: list[ItemResult],
+    after: Evaluation,
+    chance: Mapping[str, frozenset[str]],
+    worst: Mapping[str, float],
+) -> Unit:
     if len(items) > 1:
         items = sorted(items, key=lambda item: item.repeat)
     first, later = items[0], after.items
-    passed = sum(item.passed for item in items)
     passes = sum(item.nodeid in later and later[item.nodeid].passed for item in items)
     return Unit(
         nodeids=tuple([item.nodeid for item in items]),
-        case=first.nodeid if first.case_id is None else f"{first.pipeline}::{first.case_id}",
         split=first.split,
         weight=first.weight,
-        before=passed / len(items),
-        after=passes / len(items),
+        passes=(sum(item.passed for item in items), passes),
+        repeats=(len(items), len(items)),
+        case=first.nodeid if first.case_id is None else f"{first.pipeline}::{first.case_id}",
+        pipeline=first.pipeline or "",
+        metrics=_metrics_of(items, after, worst) if worst else _UNGRADED,
         chance=chance.get(first.nodeid, _NONE),
     )
 
 
-def of_split(found: Iterable[Unit], split: Split | None) -> list[Unit]:
+def _worst_scores(evaluation: Evaluation) -> dict[str, float]:
+    worst: dict[str, float] = {}
+    for item in evaluation.items.values():
+        for name, score in item.scores.items():
+            worst[name] = min(worst.get(name, 0.0), score)
+    return worst
+
+
+def _metrics_of(items: Sequence[ItemResult], after: Evaluation, worst: Mapping[str, float]) -> Metrics:
+    found = {}
+    for name in dict.fromkeys(name for item in items for name in item.scores):
+        was = [item.scores[name] for item in items if name in item.scores]
+        later = [after.items.get(item.nodeid) for item in items]
+        now = [item.scores.get(name, worst[name]) if item is not None else worst[name] for item in later]
+        found[name] = (sum(was) / len(was), sum(now) / len(now))
+    return found
+
+
+def of_split(units: Iterable[Unit], split: Split | None) -> list[Unit]:
     """The units of one split; None gives the tests without a case."""
-    return [unit for unit in found if unit.split == split]
+    return [unit for unit in units if unit.split == split]
 
 
 def newly_failing(before: Evaluation, after: Evaluation, nodeids: Iterable[str]) -> list[str]:
@@ -130,12 +194,6 @@ def nodeids_of(evaluation: Evaluation, split: Split) -> list[str]:
     return [nodeid for nodeid, item in evaluation.items.items() if item.split == split]
 
 
-def split_change(before: Evaluation, after: Evaluation, split: Split) -> SplitChange:
-    """The split's score on the items of `before`, in both; a missing item counts as failing."""
-    items = before.in_split(split)
-    return SplitChange(before=_share(items, before), after=_share(items, after))
-
-
 def _share(items: list[ItemResult], evaluation: Evaluation) -> float | None:
     return weighted_mean((item.weight, _is_passed(evaluation, item.nodeid)) for item in items)
 
@@ -145,53 +203,98 @@ def _is_passed(evaluation: Evaluation, nodeid: str) -> bool:
     return item is not None and item.passed
 
 
-_EQUAL = 1e-9
+# --- differences ----------------------------------------------------------------------------------------
 
 
-def metric_differences(
-    name: str, before: Evaluation, after: Evaluation, found: Iterable[Unit]
-) -> list[float]:
-    """After minus before of each unit that had the metric before, means over its repeats.
+def metric_differences(metric: str, units: Iterable[Unit]) -> list[float]:
+    """After minus before of each unit that had the metric before; 0 where the change is chance."""
+    return [
+        0.0 if metric in unit.chance else unit.metrics[metric][1] - unit.metrics[metric][0]
+        for unit in units
+        if metric in unit.metrics
+    ]
 
-    A unit that has lost the metric (its test failed before it was scored) counts as the worst that was seen;
-    one whose change is known to be chance as unchanged.
+
+def objective_differences(policy: GatePolicy, units: Sequence[Unit]) -> list[float]:
+    """What must rise, one weighted difference per unit: the objective, or the share that passes."""
+    if policy.objective is not None:
+        return metric_differences(policy.objective, units)
+    return weighted([(unit.difference, unit.weight) for unit in units])
+
+
+def case_differences(policy: GatePolicy, units: Sequence[Unit]) -> list[float]:
+    """As `objective_differences`, one per case: tests that look at one run are not independent."""
+    if policy.objective is None:
+        return pass_differences(units)
+    grouped = [metric_differences(policy.objective, each) for each in _by_case(units)]
+    return [fmean(differences) for differences in grouped if differences]
+
+
+def pass_differences(units: Sequence[Unit]) -> list[float]:
+    """By how much the share of a case's tests that pass has changed, weighted; one per case."""
+    return weighted(
+        [
+            (fmean(unit.difference for unit in each), fmean(unit.weight for unit in each))
+            for each in _by_case(units)
+        ]
+    )
+
+
+def weighted(differences: Sequence[tuple[float, float]]) -> list[float]:
+    """Differences times their weights, so scaled that the mean of the result is the weighted mean.
+
+    The result is the same when all weights are multiplied by one number, also in its last digits: equal
+    weights leave -1, 0 and 1 what they are, and it depends on that which interval is the right one.
     """
-    differences = []
-    worst = min([0.0, *(item.scores[name] for item in before.items.values() if name in item.scores)])
-    for unit in found:
-        was = [
-            before.items[nodeid].scores[name]
-            for nodeid in unit.nodeids
-            if nodeid in before.items and name in before.items[nodeid].scores
-        ]
-        now = [
-            after.items[nodeid].scores.get(name, worst) if nodeid in after.items else worst
-            for nodeid in unit.nodeids
-        ]
-        if was:
-            change = sum(now) / len(now) - sum(was) / len(was)
-            differences.append(0.0 if name in unit.chance else change)
-    return differences
+    largest = max((weight for _, weight in differences), default=0.0)
+    if not largest:
+        return []
+    shares = [weight / largest for _, weight in differences]
+    unit = fsum(shares) / len(shares)
+    return [round(value * share / unit, 12) for (value, _), share in zip(differences, shares, strict=True)]
 
 
-def fallen_metric(
-    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit], splits: Sequence[Split]
-) -> str:
-    """Which guarded metric fell by more than it may, in words; empty where none did."""
-    known = {name for item in before.items.values() for name in item.scores}
-    names = sorted(known - {policy.objective} - policy.unjudged)
-    for split in splits:
-        mine = [unit for unit in found if unit.split == split]
-        for name in names:
-            differences = metric_differences(name, before, after, mine)
-            if not differences:
-                continue
-            change, allowed = sum(differences) / len(differences), policy.guarded.get(name, 0.0)
-            if change < -allowed - _EQUAL:
-                where = "held-out cases" if split == "holdout" else split
-                figure = "" if split == "holdout" else f" by {-change:.3g}"
-                return f"the metric {name!r} fell{figure} on {where}"
-    return ""
+def _by_case(units: Iterable[Unit]) -> list[list[Unit]]:
+    groups: dict[str, list[Unit]] = {}
+    for unit in units:
+        groups.setdefault(unit.case, []).append(unit)
+    return list(groups.values())
+
+
+# --- graded metrics -------------------------------------------------------------------------------------
+
+
+def graded_metrics(units: Iterable[Unit]) -> set[str]:
+    """The metrics that these units had before."""
+    return {name for unit in units for name in unit.metrics}
+
+
+class FallenMetric(NamedTuple):
+    """A metric whose mean over some units is lower than it may be."""
+
+    name: str
+    fall: float
+    allowed: float
+    differences: list[float]
+
+
+def fallen_metrics(
+    units: Sequence[Unit], names: Iterable[str], policy: GatePolicy, *, rounding: float
+) -> Iterator[FallenMetric]:
+    """The metrics whose means fell by more than the policy allows.
+
+    Args:
+        units: of one split.
+        names: of the metrics that are guarded.
+        policy: says by how much each may fall.
+        rounding: what is no fall.
+    """
+    for name in sorted(names):
+        differences = metric_differences(name, units)
+        change = fmean(differences) if differences else 0.0
+        allowed = policy.guarded.get(name, 0.0)
+        if change < -allowed - rounding:
+            yield FallenMetric(name, -change, allowed, differences)
 
 
 def unsteady_metrics(one: Evaluation, other: Evaluation) -> list[str]:
@@ -216,53 +319,3 @@ def _replayed(evaluation: Evaluation, item: ItemResult) -> bool:
     trace = evaluation.trace_of(item)
     calls = [*item.test_calls, *(trace.llm_calls if trace is not None else ())]
     return all(call.cache_hit or call.offline for call in calls)
-
-
-def objective_differences(
-    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit]
-) -> list[float]:
-    """What must rise, one weighted difference per unit: the objective, or the share that passes."""
-    if policy.objective is not None:
-        return metric_differences(policy.objective, before, after, found)
-    return weighted([(unit.difference, unit.weight) for unit in found])
-
-
-def case_differences(
-    policy: GatePolicy, before: Evaluation, after: Evaluation, found: Sequence[Unit]
-) -> list[float]:
-    """As `objective_differences`, one per case: tests that look at one run are not independent."""
-    if policy.objective is None:
-        return pass_differences(found)
-    grouped = [metric_differences(policy.objective, before, after, each) for each in _by_case(found)]
-    return [fmean(differences) for differences in grouped if differences]
-
-
-def pass_differences(found: Sequence[Unit]) -> list[float]:
-    """By how much the share of a case's tests that pass has changed, weighted; one per case."""
-    return weighted(
-        [
-            (fmean(unit.difference for unit in each), fmean(unit.weight for unit in each))
-            for each in _by_case(found)
-        ]
-    )
-
-
-def weighted(differences: Sequence[tuple[float, float]]) -> list[float]:
-    """Differences times their weights, so scaled that the mean of the result is the weighted mean.
-
-    The result is the same when all weights are multiplied by one number, also in its last digits: equal
-    weights leave -1, 0 and 1 what they are, and it depends on that which interval is the right one.
-    """
-    largest = max((weight for _, weight in differences), default=0.0)
-    if not largest:
-        return []
-    shares = [weight / largest for _, weight in differences]
-    unit = fsum(shares) / len(shares)
-    return [round(value * share / unit, 12) for (value, _), share in zip(differences, shares, strict=True)]
-
-
-def _by_case(found: Iterable[Unit]) -> list[list[Unit]]:
-    groups: dict[str, list[Unit]] = {}
-    for unit in found:
-        groups.setdefault(unit.case, []).append(unit)
-    return list(groups.values())

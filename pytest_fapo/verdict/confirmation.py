@@ -15,22 +15,23 @@ from typing import Literal, TypeAlias
 
 from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
-from pytest_fapo.core.record import Split
+from pytest_fapo.core.record import SPLITS, Split
 from pytest_fapo.core.trace import LLMCall
-from pytest_fapo.verdict.candidate_policies import broken_tests, counted, paired_held_out
+from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.comparison import (
     Chance,
+    Comparison,
     Unit,
     case_differences,
-    fallen_metric,
+    compare,
+    graded_metrics,
     metric_differences,
     of_split,
-    split_change,
-    units,
 )
 from pytest_fapo.verdict.fresh_samples import FreshSamples, Pair
+from pytest_fapo.verdict.policies import broken_tests, held_out_loss, metric_loss
 from pytest_fapo.verdict.policy import GatePolicy
-from pytest_fapo.verdict.statistics import sign_flip_test, sign_test
+from pytest_fapo.verdict.statistics import EQUAL, sign_flip_test
 
 RUN_ERROR = 1 / 40
 """Bound on the expected number of candidates that a whole run accepts although they help no case."""
@@ -222,7 +223,7 @@ class Confirmation:
 
     def _final(self, states: dict[Claim, LossState]) -> bool:
         """True where one loss decides, and one is real; policies that weigh look at all."""
-        return self.policy.name == "strict" and "real" in states.values()
+        return self.policy.one_case_decides and "real" in states.values()
 
     # --- gains ----------------------------------------------------------------------------------------
 
@@ -254,8 +255,8 @@ class Confirmation:
         Without an effect a case passes as often on the one tree alone as on the other: an exact sign test,
         whose error is the candidate's share of the run's.
         """
-        found = units(self.before, after, chance=self.chance)
-        names = [unit.name for unit in of_split(found, "train") if unit.difference > 0]
+        train = self._compare(after).of_split("train")
+        names = [unit.name for unit in train if unit.difference > 0]
         if self.policy.objective is not None or not any(self._may_vary(Claim(name), after) for name in names):
             return verdict
         error = self.error() / len(_STEADIED_LOOKS)
@@ -265,7 +266,7 @@ class Confirmation:
                 passes = [item is not None and item.passed for item in (old, new)]
                 more += passes == [False, True]
                 less += passes == [True, False]
-            if number in _STEADIED_LOOKS and sign_test(more, less) <= error:
+            if number in _STEADIED_LOOKS and sign_flip_test([1.0] * more + [-1.0] * less) <= error:
                 return verdict
             if number in _STEADIED_LOOKS and more <= less:
                 break
@@ -273,8 +274,7 @@ class Confirmation:
             update={
                 "accepted": False,
                 "stage": "confirm",
-                "reason": f"noise: nothing is fixed, and in {number} fresh runs on both trees what passes "
-                f"more often passed {more} times only with the edit and {less} times only without",
+                "reason": reasons.nothing_became_steadier(number, more, less),
             }
         )
 
@@ -301,17 +301,7 @@ class Confirmation:
     def _noise(self, verdict: Verdict, pairs: dict[Claim, FreshPairs]) -> Verdict:
         asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
         held = sum(pairs[claim].lead > 0 for claim in asked)
-        verb = "pass"
-        if len(asked) == 1 and not held:
-            found = f"the fixed case does not {verb} only with the edit"
-        else:
-            number = (
-                f"{held or 'none'} of the {len(asked)} fixed cases" if len(asked) > 1 else "the fixed case"
-            )
-            found = f"{number} {verb}{'' if held > 1 else 'es'} only with the edit"
-        reason = f"noise: asked again on both trees, {found}{', too rarely to exclude luck' if held else ''}"
-        if self.judges:
-            reason += f"; the judge varies over the same output ({counted(len(self.judges), 'case')})"
+        reason = reasons.gains_did_not_recur(len(asked), held, varying_judges=len(self.judges))
         flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
         return verdict.model_copy(
             update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
@@ -319,21 +309,21 @@ class Confirmation:
 
     def _gained(self, after: Evaluation) -> list[Claim]:
         """One per train case, what moved most first."""
-        train = [unit for unit in units(self.before, after, chance=self.chance) if unit.split == "train"]
+        train = self._compare(after).of_split("train")
         metric = self.policy.objective
         if metric is None:
             found = {unit.case: Claim(unit.name) for unit in train if unit.fixed}
             return list(found.values())
-        rises = _moved(metric, self.before, after, train, sign=1)
+        rises = _moved(metric, train, sign=1)
         return list({unit.case: claim for unit, claim in reversed(rises)}.values())[::-1]
 
     # --- whole splits ---------------------------------------------------------------------------------
 
     def _with_fresh_samples(self, after: Evaluation, verdict: Verdict) -> Verdict:
         """The verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
-        found = units(self.before, after, chance=self.chance)
+        found = self._compare(after)
         claims = self._gained(after)
-        if self.policy.name != "paired" or not self._open(after, verdict, found):
+        if self.policy.name != "paired" or not self._open(found, verdict):
             return verdict
         if not any(self._may_vary(claim, after) for claim in claims):
             return verdict  # what gives the same again tells nothing new
@@ -341,35 +331,36 @@ class Confirmation:
             again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
             if again is not None and not again.accepted:
                 return again
-        return self._by_samples(FreshSamples(self.before, self._both, self.policy), after, verdict, found)
+        return self._by_samples(FreshSamples(self.before, self._both, self.policy), found, verdict)
 
-    def _by_samples(
-        self, samples: FreshSamples, after: Evaluation, verdict: Verdict, found: Sequence[Unit]
-    ) -> Verdict:
-        held_out = any(item.split == "holdout" for item in after.items.values())
+    def _by_samples(self, samples: FreshSamples, found: Comparison, verdict: Verdict) -> Verdict:
+        held_out = any(item.split == "holdout" for item in found.after.items.values())
         splits: list[Split] = ["train", "val", "holdout"] if held_out else ["train", "val"]
         reason, looked = samples.gain(), "confirm"
         for split in splits[1:]:
-            if not reason and of_split(found, split):
+            if not reason and found.of_split(split):
                 reason, looked = samples.loss(split), "suite" if split == "holdout" else split
-        luck = {("", unit.name) for unit in found if unit.difference < 0 and not samples.recurs(unit)}
+        worse = [unit for unit in found.units if unit.difference < 0]
+        luck = {("", unit.name) for unit in worse if not samples.recurs(unit)}
         if not reason and held_out:  # the final proof sees the first evaluation, without what was luck
-            known = units(self.before, after, chance=self.chance | luck)
-            reason = paired_held_out(self.before, after, known, self.policy)[0]
+            known = compare(self.before, found.after, chance=self.chance | luck)
+            reason = held_out_loss(known, self.policy)[0]
         if not reason:
             self.chance |= luck
-        scores = {split: split_change(self.before, after, split) for split in splits}
+        scores = {split: found.score(split) for split in splits}
         return samples.verdict(verdict.model_copy(update={"splits": scores}), looked, reason)
 
-    def _open(self, after: Evaluation, verdict: Verdict, found: Sequence[Unit]) -> bool:
+    def _open(self, found: Comparison, verdict: Verdict) -> bool:
         """True if more data may turn a rejection: something was fixed, and chance alone is against it."""
+        after = found.after
         stopped = after.dropped_at or not after.complete or verdict.stage == "targeted"
         if verdict.inert or stopped or not self._gained(after):
             return False
-        splits: list[Split] = ["train", "val", "holdout"]
-        if broken_tests(found, (None,)) or fallen_metric(self.policy, self.before, after, found, splits):
+        if broken_tests(found.units, (None,)) or any(
+            metric_loss(found, each, self.policy) for each in SPLITS
+        ):
             return False
-        differences = case_differences(self.policy, self.before, after, of_split(found, "train"))
+        differences = case_differences(self.policy, found.of_split("train"))
         return sign_flip_test(differences) <= _HOPEFUL
 
     def _both(self, names: Sequence[str], number: int) -> dict[str, Pair]:
@@ -389,32 +380,31 @@ class Confirmation:
 
     def _lost(self, after: Evaluation) -> list[Claim]:
         """What stands against the candidate and may be chance: of cases only, of other tests never."""
-        found = [
-            unit
-            for unit in units(self.before, after, chance=self.chance)
-            if unit.split is not None and any(nodeid in after.items for nodeid in unit.nodeids)
-        ]
-        lost = [Claim(unit.name) for unit in found if unit.broken] if self.policy.name != "paired" else []
-        known = {name for item in self.before.items.values() for name in item.scores}
-        names = sorted(known - self.policy.unjudged)
+        found = self._compare(after)
+        ran = [unit for unit in found.units if unit.split is not None and found.was_run(unit)]
+        lost = [Claim(unit.name) for unit in ran if unit.broken] if self.policy.name != "paired" else []
+        names = sorted(graded_metrics(ran) - self.policy.unjudged)
         for split in ("train", "val", "holdout"):
-            mine = [unit for unit in found if unit.split == split]
+            mine = of_split(ran, split)
             for name in names:
-                lost += self._fallen(name, after, mine)
+                lost += self._fallen(name, mine)
         return lost
 
-    def _fallen(self, metric: str, after: Evaluation, found: list[Unit]) -> list[Claim]:
+    def _compare(self, after: Evaluation) -> Comparison:
+        return compare(self.before, after, chance=self.chance)
+
+    def _fallen(self, metric: str, units: list[Unit]) -> list[Claim]:
         """The cases in which a metric fell most, as many as its fall rests on; none where it may fall."""
-        differences = metric_differences(metric, self.before, after, found)
+        differences = metric_differences(metric, units)
         allowed = self.policy.guarded.get(metric, 0.0) if metric != self.policy.objective else 0.0
         excess = -sum(differences) - allowed * len(differences)
-        if excess <= 1e-9:
+        if excess <= EQUAL:
             return []
         claims = []
-        for unit, claim in _moved(metric, self.before, after, found, sign=-1):
+        for unit, claim in _moved(metric, units, sign=-1):
             claims.append(claim)
-            excess += metric_differences(metric, self.before, after, [unit])[0]
-            if excess <= 1e-9:
+            excess += metric_differences(metric, [unit])[0]
+            if excess <= EQUAL:
                 break
         return claims if len(claims) <= _MOST_FALLS else []
 
@@ -519,19 +509,12 @@ def _next_claims(pairs: dict[Claim, FreshPairs], missing: int) -> list[Claim]:
     return sorted(ahead, key=lambda claim: -pairs[claim].lead)[:missing]
 
 
-def _moved(
-    metric: str, before: Evaluation, after: Evaluation, found: Iterable[Unit], *, sign: int
-) -> list[tuple[Unit, Claim]]:
+def _moved(metric: str, units: Iterable[Unit], *, sign: int) -> list[tuple[Unit, Claim]]:
     """Units whose score rose (sign 1) or fell (-1), what moved most first."""
     moved = []
-    for unit in found:
-        for difference in metric_differences(metric, before, after, [unit]):
-            if sign * difference > 1e-9:
-                scores = [
-                    before.items[nodeid].scores[metric]
-                    for nodeid in unit.nodeids
-                    if metric in before.items[nodeid].scores
-                ]
-                middle = sum(scores) / len(scores) + difference / 2
+    for unit in units:
+        for difference in metric_differences(metric, [unit]):
+            if sign * difference > EQUAL:
+                middle = unit.metrics[metric][0] + difference / 2
                 moved.append((difference, unit, Claim(unit.name, metric, middle)))
     return [(unit, claim) for _, unit, claim in sorted(moved, key=lambda each: -sign * each[0])]

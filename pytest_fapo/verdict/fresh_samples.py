@@ -9,8 +9,9 @@ from typing import TypeAlias
 from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
-from pytest_fapo.verdict.candidate_policies import Figures, counted, points
-from pytest_fapo.verdict.comparison import Unit, case_differences, of_split, pass_differences, units
+from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.comparison import Unit, case_differences, compare, pass_differences
+from pytest_fapo.verdict.policies import Figures
 from pytest_fapo.verdict.policy import GatePolicy
 from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test
 
@@ -48,7 +49,7 @@ class FreshSamples:
             differences = [
                 difference
                 for before, after in samples
-                for difference in case_differences(self.policy, before, after, units(before, after))
+                for difference in case_differences(self.policy, compare(before, after).units)
             ]
             low, high = mean_interval(differences, 0.95)
             effect = sum(differences) / len(differences)
@@ -56,22 +57,23 @@ class FreshSamples:
             if self.figures.chance <= self._error(number):
                 return "" if self.policy.objective is None else self.loss("train")
             if effect <= 0 and number > _FIRST:
-                return f"noise: in {_fresh(number)} train did not rise"
-        return f"noise: in {_fresh(_LAST)} the gain on train may be chance ({self.figures})"
+                return reasons.train_did_not_rise_again(number)
+        assert self.figures is not None
+        return reasons.gain_may_still_be_chance(_LAST, self.figures.effect, self.figures.chance)
 
     def loss(self, split: Split) -> str:
         """Return why a loss on a split is not excluded; empty where it is."""
         found = ""
         for number in LOOKS:
             before, after = _merged(self._samples(split, number))
-            mine = units(before, after)
+            mine = compare(before, after).units
             found = self._worse(split, number, pass_differences(mine))
             if not found and self.policy.objective is not None:
-                found = self._worse(split, number, case_differences(self.policy, before, after, mine))
+                found = self._worse(split, number, case_differences(self.policy, mine))
             lost = sum(unit.difference for unit in mine) < -self.policy.margin * len(mine)
             if not found or lost:
                 break
-        return "the held-out cases do not exclude a loss" if found and split == "holdout" else found
+        return reasons.held_out_lost("paired") if found and split == "holdout" else found
 
     def verdict(self, found: Verdict, looked: str, reason: str) -> Verdict:
         """Return the verdict that the samples leave.
@@ -83,11 +85,9 @@ class FreshSamples:
         """
         update: dict[str, object] = {"accepted": not reason, "reason": reason, "stage": looked}
         if self.figures is not None:
-            drawn = _fresh(len(self._drawn["train"]))
-            lost = f"{len(found.broken)} broken" if found.broken else "nothing broken"
-            update["reason"] = reason or (
-                f"{counted(len(found.fixed), 'test')} fixed, {lost}; in {drawn} {self.figures}"
-            )
+            drawn = reasons.fresh_samples(len(self._drawn["train"]))
+            fixed = reasons.fixed_and_broken(len(found.fixed), len(found.broken))
+            update["reason"] = reason or f"{fixed}; in {drawn} {self.figures}"
             update |= {
                 "effect": self.figures.effect,
                 "interval": self.figures.interval,
@@ -102,7 +102,7 @@ class FreshSamples:
         before, after = _merged(self._drawn[unit.split])
         return any(
             before.items[each.name].first_nodeid == unit.name and each.difference < -0.5
-            for each in units(before, after)
+            for each in compare(before, after).units
         )
 
     def _error(self, number: int) -> float:
@@ -114,15 +114,12 @@ class FreshSamples:
         low, high = mean_interval(differences, 1 - 2 * self._error(number))
         if low >= -self.policy.margin:
             return ""
-        return (
-            f"{split} does not exclude a loss of more than {points(self.policy.margin, sign=False)} "
-            f"in {_fresh(number)} ({points(low)} to {points(high)})"
-        )
+        return reasons.loss_still_not_excluded(split, self.policy.margin, number, low, high)
 
     def _samples(self, split: Split, number: int) -> list[tuple[Evaluation, Evaluation]]:
         """So many samples of a split, each on both trees."""
         drawn = self._drawn.setdefault(split, [])
-        items = [unit.name for unit in of_split(units(self.before, self.before), split)]
+        items = [unit.name for unit in compare(self.before, self.before).of_split(split)]
         while len(drawn) < number:
             drawn.append(self._sample(items, len(drawn) + 1))
         return drawn[:number]
@@ -147,7 +144,3 @@ def _merged(samples: Sequence[tuple[Evaluation, Evaluation]]) -> tuple[Evaluatio
     before = {name: item for one, _ in samples for name, item in one.items.items()}
     after = {name: item for _, one in samples for name, item in one.items.items()}
     return Evaluation.model_construct(items=before), Evaluation.model_construct(items=after)
-
-
-def _fresh(number: int) -> str:
-    return f"{counted(number, 'fresh sample')} on both trees"

@@ -6,7 +6,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pytest_fapo.core.baseline import Baseline, PipelineBaseline, passed_share
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.gate_result import GateProblem, GateProblemKind, GateResult, SplitScore
+from pytest_fapo.core.gate_result import GateProblem, GateResult, SplitScore
+from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.baseline_comparison import (
+    BaselineComparison,
+    as_named_now,
+    compare_with_baseline,
+    output_changed,
+    regression,
+)
 from pytest_fapo.verdict.baseline_contents import (
     ItemGroup,
     calls_digest,
@@ -14,14 +22,7 @@ from pytest_fapo.verdict.baseline_contents import (
     item_groups,
     pipeline_traces,
 )
-from pytest_fapo.verdict.merge_comparison import (
-    BaselineComparison,
-    as_named_now,
-    compare_with_baseline,
-    output_changed,
-    regression,
-)
-from pytest_fapo.verdict.merge_policies import Fall, metric_problems, paired_problems, target_problems
+from pytest_fapo.verdict.policies import Fall, merge_metric_problems, rules_of
 from pytest_fapo.verdict.policy import Floor, GatePolicy
 from pytest_fapo.verdict.score_table import floor_problems, score_rows
 
@@ -41,7 +42,7 @@ def judge_merge(
     Args:
         evaluation: of the tree as it is.
         baseline: the committed one.
-        policy: how to decide; see `merge_gate.policies`.
+        policy: how to decide; see `policies.py`.
         floors: the least that scores may be, whatever they were.
         current_artifacts: what `baseline.artifact_digests` gives for the tree as it is; None: not compared.
 
@@ -62,7 +63,7 @@ def judge_merge(
     result = GateResult(
         policy=policy.name,
         verdict="passed",
-        regressions=[regression(pair, evaluation, fails=policy.name == "strict") for pair in regressed],
+        regressions=[regression(pair, evaluation, fails=policy.one_case_decides) for pair in regressed],
         fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed and pair.judged],
         still_failing=_still_failing(found),
         new_cases=found.new_cases,
@@ -83,13 +84,9 @@ def _losses(
     found: BaselineComparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
 ) -> tuple[list[GateProblem], Fall | None]:
     """What tells of a loss beside single regressions; asked of whole runs only."""
-    losses: list[GateProblem] = []
-    figures = None
-    if policy.name == "paired":
-        losses, figures = paired_problems(found, policy)
-    elif policy.name == "target":
-        losses = target_problems(rows, policy)
-    return [*losses, *metric_problems(found, policy), *floor_problems(rows, floors)], figures
+    units = found.units
+    losses, figures = rules_of(policy).merge_problems(units, rows)
+    return [*losses, *merge_metric_problems(units, policy), *floor_problems(rows, floors)], figures
 
 
 def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateResult:
@@ -113,59 +110,27 @@ def _still_failing(found: BaselineComparison) -> list[str]:
     ]
 
 
-UPDATE = "pytest --fapo-update-baseline"
-
-
 def unjudged(evaluation: Evaluation, found: BaselineComparison) -> list[GateProblem]:
     """Why no judgement is possible; empty where it is."""
     problems = []
-    refused, unplugged = _refused(found, "CacheMiss"), _refused(found, "NetworkRefused")
-    limited = [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]
     if not evaluation.complete:
-        reason = evaluation.stopped or "not every test has a result"
-        problems.append(
-            GateProblem(kind="interrupted", message=f"the tests did not run to their end: {reason}")
-        )
+        problems.append(reasons.session_stopped(evaluation.stopped))
     if not found.pairs and not found.new and not found.marked:
-        problems.append(
-            GateProblem(kind="empty", message="no test on a case was run: there is nothing to judge")
-        )
+        problems.append(reasons.nothing_ran())
     elif not found.pairs and not found.missing:
-        message = "the baseline has no verdict on any case: there is nothing to compare with"
-        problems.append(GateProblem(kind="empty", message=message, command=UPDATE))
+        problems.append(reasons.nothing_to_compare())
     if found.missing and (found.pairs or found.new):
-        problems.append(_missing_problem(found.missing))
-    if refused:
-        message = (
-            f"{_counted(len(refused), 'test')} asked a model something that no recorded answer is for "
-            f"({_first_names(refused)}); record the answers once and commit or pass on the exported cache"
-        )
-        command = "pytest --fapo-update-baseline && fapo cache export"
-        problems.append(GateProblem(kind="cache-miss", message=message, command=command))
-    outage = evaluation.outage
-    if outage:
-        message = f"{outage.sentence}; nothing is said of accuracy: {outage.advice}"
-        problems.append(GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate"))
-    if unplugged:
-        message = (
-            f"{_counted(len(unplugged), 'test')} connected to a host although only recorded answers "
-            f"may be used ({_first_names(unplugged)}); "
-            f"[tool.fapo] allow_hosts names hosts that may be reached"
-        )
-        problems.append(GateProblem(kind="cache-miss", message=message))
+        problems.append(reasons.baseline_tests_not_run(found.missing))
+    if refused := _refused(found, "CacheMiss"):
+        problems.append(reasons.answers_not_recorded(refused))
+    if outage := evaluation.outage:
+        problems.append(reasons.model_did_not_answer(outage.sentence, outage.advice))
+    if connected := _refused(found, "NetworkRefused"):
+        problems.append(reasons.connected_to_a_host(connected))
     if silent := _silent(evaluation, found):
-        message = (
-            f"{_counted(len(silent), 'case')} made LLM calls when the baseline was written and none now "
-            f"({_first_names(silent)}): does a cache of a library answer, or a client that is not captured? "
-            f"Where "
-            f"the calls were taken out on purpose, update the baseline"
-        )
-        problems.append(GateProblem(kind="no-calls", message=message, command=UPDATE))
-    if limited:
-        message = (
-            f"{_counted(len(limited), 'test')} went past a limit of calls or cost ({_first_names(limited)})"
-        )
-        problems.append(GateProblem(kind="interrupted", message=message))
+        problems.append(reasons.made_no_calls(silent))
+    if limited := [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]:
+        problems.append(reasons.went_past_a_limit(limited))
     return problems
 
 
@@ -186,18 +151,6 @@ def _refused(found: BaselineComparison, kind: str) -> list[str]:
     return names + [group.name for group in found.new if group.refused == kind]
 
 
-def _missing_problem(nodeids: Sequence[str]) -> GateProblem:
-    verb = "was" if len(nodeids) == 1 else "were"
-    return GateProblem(
-        kind="missing-cases",
-        message=f"{_counted(len(nodeids), 'test')} of the baseline {verb} not run "
-        f"({_first_names(nodeids)}); run all of them, or, where they were removed or renamed on purpose, "
-        f"update "
-        f"the baseline",
-        command=UPDATE,
-    )
-
-
 def remarks(
     evaluation: Evaluation, baseline: Baseline, found: BaselineComparison, artifacts: Mapping[str, str] | None
 ) -> list[GateProblem]:
@@ -206,26 +159,14 @@ def remarks(
     outage = bool(evaluation.outage)  # then no prompt is named
     changed = changed_artifacts(baseline, artifacts) if artifacts is not None and not outage else []
     if changed:
-        message = (
-            f"{_first_names(changed)} changed since the baseline was written, "
-            "and the baseline was not updated"
-        )
-        problems.append(_remark("stale-baseline", message))
+        problems.append(reasons.prompts_changed(changed))
     elif not outage and (other := _other_questions(evaluation, baseline)):
-        message = (
-            f"pipeline {_first_names(other)} asked its models something else "
-            f"than when the baseline was written, "
-            f"and the baseline was not updated"
-        )
-        problems.append(_remark("stale-baseline", message))
+        problems.append(reasons.questions_changed(other))
     if found.new:
         failing = sum(any(item.counts and not item.passed for item in group.items) for group in found.new)
         names = found.new_cases or [group.name for group in found.new]
-        what = _counted(len(names), "case" if found.new_cases else "test")
-        verb = "has" if len(names) == 1 else "have"
-        message = f"{what} {verb} no verdict in the baseline yet ({_first_names(names)})"
-        message += f"; {failing} of the tests on them fail" if failing else ""
-        problems.append(_remark("new-cases", message))
+        noun = "case" if found.new_cases else "test"
+        problems.append(reasons.not_in_the_baseline(names, noun, failing))
     return problems
 
 
@@ -248,24 +189,12 @@ def _other_questions(evaluation: Evaluation, baseline: Baseline) -> list[str]:
         if _cases(before) == {each.case_id for each in mine}:
             now = calls_digest(pipeline_traces(evaluation, mine))
             if now != before.calls:
-                found.append(repr(name))
+                found.append(name)
     return found
 
 
 def _cases(pipeline: PipelineBaseline) -> set[str]:
     return {case_id for cases in pipeline.cases.values() for case_id in cases}
-
-
-def _remark(kind: GateProblemKind, message: str) -> GateProblem:
-    return GateProblem(kind=kind, message=message, command=UPDATE, fails=False)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
-
-
-def _first_names(names: Sequence[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def old_failure(baseline: Baseline | None, policy: GatePolicy, repeats: int) -> Callable[[str, int], str]:
@@ -296,7 +225,7 @@ def old_failure(baseline: Baseline | None, policy: GatePolicy, repeats: int) -> 
             return f"{result} in the baseline: its mark has decided until now"
         if share < 1:
             return "fails in the baseline too" if not share else f"{result} passed in the baseline"
-        if policy.name != "strict":
+        if not policy.one_case_decides:
             return f"no single case decides under policy {policy.name!r}"
         return "its repeats decide together" if repeats > 1 else ""
 

@@ -30,12 +30,17 @@ class GatePolicy:
     unjudged: frozenset[str] = frozenset()
     """Metrics that differ between two runs on the same answers, as a clock does: they reject nothing."""
 
+    @property
+    def one_case_decides(self) -> bool:
+        """True if a single case that breaks rejects, whatever all others do."""
+        return self.name == "strict"
+
     def protected(self, evaluation: Evaluation, nodeids: Iterable[str]) -> list[str]:
         """Items of which none may fail: an evaluation is dropped where one does.
 
         With repeats, or where the policy weighs gains against losses, that holds for tests without a case.
         """
-        single = self.name == "strict" and all(item.repeat == 1 for item in evaluation.items.values())
+        single = self.one_case_decides and all(item.repeat == 1 for item in evaluation.items.values())
         items = [evaluation.items[nodeid] for nodeid in nodeids]
         return [item.nodeid for item in items if item.passed and (single or item.split is None)]
 

@@ -12,10 +12,11 @@ from pytest_fapo.core.baseline import Baseline, CaseBaseline, fixture_of, passed
 from pytest_fapo.core.evaluation import Evaluation, weighted_mean
 from pytest_fapo.core.gate_result import GateProblem, SplitScore
 from pytest_fapo.core.record import SPLITS, Split
-from pytest_fapo.core.text import percent
+from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.baseline_comparison import baseline_cases
 from pytest_fapo.verdict.baseline_contents import ItemGroup, item_groups
-from pytest_fapo.verdict.merge_comparison import baseline_cases
 from pytest_fapo.verdict.policy import EVERY_PIPELINE, Floor
+from pytest_fapo.verdict.statistics import EQUAL
 
 
 class _ScoredBefore(NamedTuple):
@@ -136,9 +137,6 @@ def _metric_after(metric: str, groups: list[_ScoredAfter]) -> tuple[list[float],
     return [fmean(found) for found in values.values()], scored
 
 
-_EQUAL = 1e-9
-
-
 def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[GateProblem]:
     """Floors that are missed, and those that nothing is measured against."""
     problems = []
@@ -147,27 +145,17 @@ def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[
         if not any(row.after is not None for row in mine):
             problems.append(_unknown_floor(floor, rows))
         problems += [
-            GateProblem(kind="floor", message=_missed_floor(row, floor))
+            reasons.floor_missed(
+                row.pipeline, row.group, row.after, floor.share, metric=floor.kind == "metric"
+            )
             for row in mine
-            if row.after is not None and row.after < floor.share - _EQUAL
+            if row.after is not None and row.after < floor.share - EQUAL
         ]
     return problems
 
 
-def _missed_floor(row: SplitScore, floor: Floor) -> str:
-    assert row.after is not None
-    if floor.kind == "metric":
-        return f"pipeline {row.pipeline!r}: {row.group} is {row.after:.4g}, its floor is {floor.share:.4g}"
-    what = "its score" if row.group == "all" else row.group
-    reached, least = (percent(share, decimals=1) for share in (row.after, floor.share))
-    return f"pipeline {row.pipeline!r}: {what} is {reached}, its floor is {least}"
-
-
 def _unknown_floor(floor: Floor, rows: Sequence[SplitScore]) -> GateProblem:
     scored = [row for row in rows if row.after is not None]
-    known = sorted({row.pipeline for row in scored} | {row.group for row in scored} - {"all"})
-    return GateProblem(
-        kind="empty",
-        message=f"the floor {floor.name!r} is for nothing that was scored; there are: "
-        + (", ".join(known) or "no scores"),
+    return reasons.unknown_floor(
+        floor.name, sorted({row.pipeline for row in scored} | {row.group for row in scored} - {"all"})
     )

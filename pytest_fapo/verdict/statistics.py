@@ -11,21 +11,17 @@ from fractions import Fraction
 from math import comb, cos, fsum, pi, sin, sqrt
 from statistics import NormalDist, fmean, stdev
 
+EQUAL = 1e-9
+"""Scores that differ by less are the same."""
+
 SUMS = 50_000
 """The distribution of the sum is worked out in full while it has no more than so many different values."""
 
 DRAWS = 5_000
-"""Else so many sums are drawn."""
+"""Else so many sums are drawn, from a seed that is always the same."""
 
 _WEIGHT_STEPS = 10**9
 """Differences are taken as multiples of one part of this, so that equal sums are seen to be equal."""
-
-
-def sign_test(gains: int, losses: int) -> float:
-    """Probability of so many gains or more among so many changes, were gains and losses equally likely."""
-    changes = gains + losses
-    ways: int = sum(comb(changes, count) for count in range(gains, changes + 1))
-    return ways / float(2**changes)
 
 
 def sign_flip_test(differences: Sequence[float]) -> float:
@@ -34,8 +30,10 @@ def sign_flip_test(differences: Sequence[float]) -> float:
     Args:
         differences: one per case, after minus before; zeros do not matter.
 
+    Of differences of -1 and 1 it is the sign test, McNemar's.
+
     Returns:
-        the one-sided p-value, in (0, 1]; exact for up to 15 different sizes, and for any number of
+        the one-sided p-value, 0 to 1; exact for up to 15 different sizes, and for any number of
         differences on a common scale, such as shares of some repeats.
     """
     sizes = [round(_WEIGHT_STEPS * difference) for difference in differences if difference]
@@ -49,7 +47,8 @@ def sign_flip_test(differences: Sequence[float]) -> float:
         if len(flipped) > SUMS:
             return _drawn_signs(sizes, least)
         ways = flipped
-    return sum(count for reached, count in ways.items() if reached >= least) / float(2 ** len(sizes))
+    hits, all_ways = sum(count for reached, count in ways.items() if reached >= least), 1 << len(sizes)
+    return hits / all_ways
 
 
 def _drawn_signs(sizes: Sequence[int], least: int) -> float:
@@ -159,12 +158,6 @@ def _falls_to(falling: Callable[[float], float], value: float, low: float, high:
     return (low + high) / 2
 
 
-MOST_SUMS = 50_000
-"""The distribution is worked out in full while it has no more than so many different values."""
-
-SUM_DRAWS = 5_000
-"""Else so many sums are drawn, from a seed that is always the same."""
-
 _NEGLIGIBLE = 1e-18
 """Sums less likely than this are left out: no p-value that matters changes, and far fewer sums are left."""
 
@@ -270,7 +263,7 @@ def _chance_of_sum(strata: list[Distribution], observed: int) -> float:
         for value, chance in reached.items():
             for more, likely in stratum:
                 after[value + more] = after.get(value + more, 0.0) + chance * likely
-        if len(after) > MOST_SUMS:
+        if len(after) > SUMS:
             return _drawn_sums(strata, observed)
         reached = {value: chance for value, chance in after.items() if chance > _NEGLIGIBLE}
     likely_sums = sum(chance for value, chance in reached.items() if value <= observed)
@@ -281,6 +274,6 @@ def _drawn_sums(strata: list[Distribution], observed: int) -> float:
     draw = random.Random(len(strata))
     hits = 0
     kinds = [([value for value, _ in each], [chance for _, chance in each]) for each in strata]
-    for _ in range(SUM_DRAWS):
+    for _ in range(DRAWS):
         hits += sum(draw.choices(values, chances)[0] for values, chances in kinds) <= observed
-    return (hits + 1) / (SUM_DRAWS + 1)
+    return (hits + 1) / (DRAWS + 1)

@@ -10,18 +10,20 @@ from math import comb
 import pytest
 from support.bounded import bounded
 
-from pytest_fapo.verdict.statistics import Table, fall_test, least_possible, sign_test
+from pytest_fapo.verdict.statistics import Table, fall_test, least_possible, sign_flip_test
 
 
 def once(before: int, now: int, weight: float = 1.0) -> list[Table]:
     return [Table((before, now), (1, 1), weight)]
 
 
-def test_with_single_runs_it_is_mcnemars_test() -> None:
+def test_with_single_runs_both_exact_tests_are_mcnemars() -> None:
     for losses, gains in itertools.product(range(8), range(5)):
         cases = [*[once(1, 0)] * losses, *[once(0, 1)] * gains, *[once(1, 1)] * 5, *[once(0, 0)] * 3]
-        expected = sign_test(losses, gains)
-        assert fall_test(cases) == pytest.approx(expected)
+        changes = gains + losses
+        mcnemar = sum(comb(changes, count) for count in range(losses, changes + 1)) / 2**changes
+        assert fall_test(cases) == pytest.approx(mcnemar)
+        assert sign_flip_test([1.0] * losses + [-1.0] * gains) == pytest.approx(mcnemar)
 
 
 def test_repeats_are_compared_within_their_case() -> None:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test, sign_test
+from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -16,7 +16,7 @@ def test_the_statistics_are_those_of_scipy(seed: int) -> None:
     draw = random.Random(seed)
     gains, losses = draw.randint(0, 12), draw.randint(1, 12)
     exact = stats.binomtest(gains, gains + losses, 0.5, alternative="greater").pvalue
-    assert sign_test(gains, losses) == pytest.approx(exact)
+    assert sign_flip_test([1.0] * gains + [-1.0] * losses) == pytest.approx(exact)
     few = [round(draw.uniform(-0.2, 0.6), 3) for _ in range(10)]
     many = [round(draw.uniform(-0.3, 0.5), 3) for _ in range(60)]
     for differences, tolerance in ((few, 1e-9), (many, 0.02)):
@@ -62,3 +62,9 @@ def test_an_interval_needs_more_than_one_graded_case() -> None:
     assert mean_interval([0.4], 0.95) == (float("-inf"), float("inf"))
     assert mean_interval([], 0.95) == (-1.0, 1.0)
     assert sign_flip_test([]) == 1.0
+
+
+def test_more_changed_cases_than_a_float_has_powers_of_two() -> None:
+    assert sign_flip_test([1.0] * 1_100) == 0.0
+    even = sign_flip_test([1.0, -1.0] * 600)
+    assert 0.5 < even < 0.52

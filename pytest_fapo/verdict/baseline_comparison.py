@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline, passed_share
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
@@ -20,7 +21,7 @@ from pytest_fapo.verdict.baseline_contents import (
     short_json,
     step_digests,
 )
-from pytest_fapo.verdict.comparison import Unit
+from pytest_fapo.verdict.comparison import Metrics, Unit
 
 _REPEATED = re.compile(r"(\d+) of (\d+)")
 
@@ -34,10 +35,7 @@ class BaselinePair:
     case: CaseBaseline
     result_before: str
     unit: Unit
-    passes: tuple[int, int]
-    """Repeats that passed, before and now."""
-    repeats: tuple[int, int]
-    """Repeats that counted, before and now; what was skipped now counts as not passed."""
+    """What was skipped now counts as not passed; the metrics of a case stand on its first test."""
 
     @property
     def pipeline(self) -> str:
@@ -73,8 +71,8 @@ class BaselineComparison:
     """Node ids that have a verdict in the baseline and were not run."""
 
     @property
-    def pipelines(self) -> list[str]:
-        return sorted({pair.pipeline for pair in self.pairs})
+    def units(self) -> list[Unit]:
+        return [pair.unit for pair in self.pairs]
 
 
 def compare_with_baseline(evaluation: Evaluation, baseline: Baseline) -> BaselineComparison:
@@ -98,6 +96,7 @@ def compare_with_baseline(evaluation: Evaluation, baseline: Baseline) -> Baselin
             found.marked.append(group)
         if before is None and (group.pipeline, group.case_id) not in cases:
             found.new_cases.append(f"{group.pipeline}::{group.case_id}")
+    found.pairs = _with_metrics(found.pairs)
     found.new_cases = sorted(set(found.new_cases))
     found.missing = sorted(nodeid for nodeid in known if nodeid not in ran)
     return found
@@ -147,11 +146,52 @@ def _pair_of(group: ItemGroup, case: CaseBaseline, result: str) -> BaselinePair:
         nodeids=tuple(item.nodeid for item in group.items),
         split=group.first.split,
         weight=group.first.weight,
-        before=min(passed, counted) / counted,
-        after=passes / len(counting),
+        passes=(min(passed, counted), passes),
+        repeats=(counted, len(counting)),
         case=f"{group.pipeline}::{group.case_id}",
+        pipeline=group.pipeline,
     )
-    return BaselinePair(group, case, result, unit, (min(passed, counted), passes), (counted, len(counting)))
+    return BaselinePair(group, case, result, unit)
+
+
+def _with_metrics(pairs: list[BaselinePair]) -> list[BaselinePair]:
+    """The pairs with the metrics of their cases, each case's once: the baseline keeps one mean of all its
+    tests.
+    """
+    parts: dict[tuple[str, Split | None], list[BaselinePair]] = {}
+    for pair in pairs:
+        parts.setdefault((pair.pipeline, pair.unit.split), []).append(pair)
+    metrics = {place: _metrics_of(mine) for place, mine in parts.items()}
+    found = []
+    for pair in pairs:
+        mine = metrics[pair.pipeline, pair.unit.split].pop(pair.unit.case, {})
+        found.append(replace(pair, unit=pair.unit._replace(metrics=mine)) if mine else pair)
+    return found
+
+
+def _metrics_of(pairs: Sequence[BaselinePair]) -> dict[str, Metrics]:
+    """By case; a case that has lost a metric counts as the worst that was seen before or now."""
+    before = {pair.unit.case: pair.case.scores for pair in pairs}
+    after: dict[str, dict[str, list[float]]] = {}
+    for pair in pairs:
+        mine = after.setdefault(pair.unit.case, {})
+        for item in pair.group.items:
+            for name, value in item.scores.items():
+                mine.setdefault(name, []).append(value)
+    worst: dict[str, float] = {}
+    for scores in before.values():
+        for name, value in scores.items():
+            worst[name] = min(worst.get(name, 0.0), value)
+    for found in after.values():
+        for name, values in found.items():
+            worst[name] = min(worst.get(name, 0.0), *values)
+    return {
+        case: {
+            name: (was, fmean(after[case][name]) if name in after[case] else worst[name])
+            for name, was in scores.items()
+        }
+        for case, scores in before.items()
+    }
 
 
 def regression(pair: BaselinePair, evaluation: Evaluation, *, fails: bool) -> Regression:

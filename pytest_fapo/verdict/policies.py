@@ -1,0 +1,381 @@
+"""How each policy decides, for both gates: `strict`, `paired`, `target`.
+
+`strict`: the targeted failures shrink, and nothing that passed before fails anywhere. `paired`: a gain on
+train that chance does not explain, and a loss elsewhere excluded; for a merge an exact test that says worse,
+whatever single cases do. `target`: every split reaches a share, or a candidate brings it nearer.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+from pytest_fapo.core.gate_result import GateProblem, SplitScore
+from pytest_fapo.core.record import SPLITS, Split
+from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.comparison import (
+    Comparison,
+    Unit,
+    case_differences,
+    fallen_metrics,
+    graded_metrics,
+    objective_differences,
+    of_split,
+    pass_differences,
+)
+from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import (
+    EQUAL,
+    Table,
+    fall_test,
+    least_possible,
+    mean_interval,
+    sign_flip_test,
+)
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A paired difference, one observation per case."""
+
+    effect: float
+    """Mean over the cases, -1 to 1 for pass and fail."""
+    interval: tuple[float, float]
+    chance: float
+    """One-sided p-value: how likely so large a change is where nothing has changed."""
+
+    def __str__(self) -> str:
+        return reasons.figures(self.effect, self.chance)
+
+
+@dataclass(frozen=True)
+class Fall(Figures):
+    """What the exact test says of some cases and the baseline."""
+
+    hopeless: bool
+    """Whether not even the failure of every case would count."""
+    cases: int
+
+
+@dataclass(frozen=True)
+class PolicyRules(ABC):
+    """A policy's answers; a sentence is empty where nothing speaks against the candidate."""
+
+    policy: GatePolicy
+
+    @abstractmethod
+    def gain(self, found: Comparison) -> str:
+        """Return why train shows no gain."""
+
+    @abstractmethod
+    def loss(self, found: Comparison, split: Split) -> str:
+        """Return why a split rejects a candidate: it lost, or a loss is not excluded."""
+
+    def merge_problems(
+        self, units: Sequence[Unit], rows: Sequence[SplitScore]
+    ) -> tuple[list[GateProblem], Fall | None]:
+        """Tell what says that accuracy fell against the baseline, beside single cases and metrics.
+
+        Args:
+            units: all of them, with their results in the baseline.
+            rows: the table of scores.
+
+        Returns:
+            what is wrong, and the figures of the pipeline that fares worst.
+        """
+        return [], None
+
+
+def rules_of(policy: GatePolicy) -> PolicyRules:
+    """The rules of a policy, by its name."""
+    return _RULES[policy.name](policy)
+
+
+# --- strict ---------------------------------------------------------------------------------------------
+
+STEADIER_BY_CHANCE = 0.001
+"""Small, since a run asks this of many candidates; fresh runs have to confirm it (`confirmation.py`)."""
+
+_SUNK = 0.05
+"""So unlikely by chance must a fall be that shows in no single case."""
+
+
+class StrictRules(PolicyRules):
+    """One case that breaks decides."""
+
+    def gain(self, found: Comparison) -> str:
+        """Something is fixed, or passes more often, and nothing is broken."""
+        train, objective = found.of_split("train"), self.policy.objective
+        broken = [unit for unit in train if unit.broken]
+        if broken:
+            return _lost(broken)
+        if objective is None:
+            rises = any(unit.fixed for unit in train) or steadier(train)
+        else:
+            rises = sum(objective_differences(self.policy, _not_flaky(train))) > EQUAL
+        if not rises:
+            flaky = sum(objective_differences(self.policy, train)) > EQUAL
+            return reasons.train_did_not_rise(objective, flaky=flaky)
+        if objective is None and _sinks(train):
+            return reasons.score_fell(objective, "train")
+        return ""
+
+    def loss(self, found: Comparison, split: Split) -> str:
+        """Nothing is broken, and the score does not sink; of held-out cases only the first is asked."""
+        mine, objective = found.of_split(split), self.policy.objective
+        broken = [unit for unit in mine if unit.broken]
+        if broken:
+            return _lost(broken)
+        if split == "holdout":
+            return ""
+        if objective is None:
+            falls = _sinks(mine)
+        else:
+            falls = sum(objective_differences(self.policy, _not_flaky(mine))) < -EQUAL
+        if not falls:
+            return ""
+        flaky = sum(objective_differences(self.policy, mine)) >= -EQUAL
+        return reasons.score_fell(objective, split, flaky=flaky)
+
+
+def steadier(units: Sequence[Unit]) -> bool:
+    """True if tests that passed only sometimes before pass more often now, by more than chance explains.
+
+    All train cases are weighed, not those alone that varied: what was picked for its bad luck looks better
+    the next time anyway.
+    """
+    train = of_split(units, "train")
+    if not any(unit.flaky and unit.difference > 0 for unit in train):
+        return False
+    return sign_flip_test(pass_differences(train)) <= STEADIER_BY_CHANCE
+
+
+def _not_flaky(units: Sequence[Unit]) -> list[Unit]:
+    return [unit for unit in units if not unit.flaky]
+
+
+def _sinks(units: Sequence[Unit]) -> bool:
+    """True where more repeats fail than before than chance explains, though no case is broken."""
+    differences = pass_differences(units)
+    return sum(differences) < -EQUAL and sign_flip_test([-each for each in differences]) <= _SUNK
+
+
+def _lost(broken: Sequence[Unit]) -> str:
+    split = broken[0].split
+    assert split is not None
+    return reasons.passed_before(split, len(broken), seldom=any(unit.after > 0 for unit in broken))
+
+
+# --- paired ---------------------------------------------------------------------------------------------
+
+PER_PUSH = 100
+"""A gate asks its question at every push: it is so many times as careful as a single comparison."""
+
+COLLAPSE = 0.2
+"""A loss of this share fails at the level of a single comparison: small suites must not fall unseen."""
+
+
+class PairedRules(PolicyRules):
+    """All cases together decide, one observation per case."""
+
+    def gain(self, found: Comparison) -> str:
+        """Chance does not explain the rise; where the objective is graded, tests do not pass less often."""
+        figures = train_figures(self.policy, found.units)
+        if figures is None or figures.effect <= 0:
+            return reasons.train_did_not_rise(self.policy.objective)
+        if figures.chance > 1 - self.policy.confidence:
+            return reasons.gain_may_be_chance(figures.effect, figures.chance)
+        if self.policy.objective is None:
+            return ""
+        return self._worse("train", pass_differences(found.of_split("train")))
+
+    def loss(self, found: Comparison, split: Split) -> str:
+        """A loss beyond the margin is excluded; whether tests pass counts beside a graded objective too."""
+        mine = found.of_split(split)
+        reason = self._worse(split, pass_differences(mine))
+        if reason or self.policy.objective is None:
+            return reason
+        return self._worse(split, case_differences(self.policy, mine))
+
+    def _worse(self, split: Split, differences: list[float]) -> str:
+        if not any(difference < 0 for difference in differences):
+            return ""  # no case is worse: what strict accepts, this policy does
+        low, high = mean_interval(differences, 2 * self.policy.confidence - 1)
+        if low >= -self.policy.margin:
+            return ""
+        return reasons.loss_not_excluded(split, self.policy.margin, low, high)
+
+    def merge_problems(
+        self, units: Sequence[Unit], rows: Sequence[SplitScore]
+    ) -> tuple[list[GateProblem], Fall | None]:
+        """Each pipeline over all its cases, and each of its splits for a collapse."""
+        problems, worst = [], None
+        limit = levels(self.policy)
+        for name in sorted({unit.pipeline for unit in units}):
+            mine = [unit for unit in units if unit.pipeline == name]
+            whole = fall(mine, self.policy)
+            worst = whole if worst is None or whole.chance < worst.chance else worst
+            if whole.hopeless:
+                problems.append(reasons.too_few_cases(name, whole.cases))
+            elif whole.chance <= limit.any_loss or _collapsed(whole, limit):
+                problems.append(_less_often(f"pipeline {name!r}", whole))
+            else:
+                for split in SPLITS:
+                    part = fall(of_split(mine, split), self.policy)
+                    if _collapsed(part, limit):
+                        problems.append(_less_often(f"the {split} cases of pipeline {name!r}", part))
+        return problems, worst
+
+
+def train_figures(policy: GatePolicy, units: Sequence[Unit]) -> Figures | None:
+    """The paired difference on train; None where it has nothing that could be compared."""
+    differences = case_differences(policy, of_split(units, "train"))
+    if not differences:
+        return None
+    interval = mean_interval(differences, _CONFIDENCE)
+    if policy.objective is None:
+        interval = _as_shares(interval)
+    return Figures(sum(differences) / len(differences), interval, sign_flip_test(differences))
+
+
+def fall(units: Sequence[Unit], policy: GatePolicy) -> Fall:
+    """The paired figures of these units and the baseline."""
+    tables = _tables(units)
+    differences = pass_differences(units)
+    worst = pass_differences([unit._replace(passes=(unit.passes[0], 0)) for unit in units])
+    all_lost = sum(worst) / len(worst) if worst else 0.0
+    return Fall(
+        effect=sum(differences) / len(differences) if differences else 0.0,
+        interval=_as_shares(mean_interval(differences, _CONFIDENCE)),
+        chance=fall_test(tables),
+        hopeless=all_lost <= -COLLAPSE and least_possible(tables) > levels(policy).collapse,
+        cases=len(tables),
+    )
+
+
+class Levels(NamedTuple):
+    """p-values at which a fall counts."""
+
+    any_loss: float
+    collapse: float
+
+
+def levels(policy: GatePolicy) -> Levels:
+    """With a confidence of 0.95: 0.0005, and 0.025 for a collapse."""
+    chance = 1 - policy.confidence
+    return Levels(chance / PER_PUSH, chance / 2)
+
+
+def _as_shares(interval: tuple[float, float]) -> tuple[float, float]:
+    return max(interval[0], -1.0), min(interval[1], 1.0)
+
+
+def _collapsed(figures: Fall, limit: Levels) -> bool:
+    return figures.effect <= -COLLAPSE + EQUAL and figures.chance <= limit.collapse
+
+
+def _tables(units: Sequence[Unit]) -> list[list[Table]]:
+    ordered = sorted(units, key=lambda unit: unit.case)
+    return [
+        [Table(unit.passes, unit.repeats, unit.weight) for unit in each]
+        for _, each in groupby(ordered, key=lambda unit: unit.case)
+    ]
+
+
+def _less_often(what: str, figures: Fall) -> GateProblem:
+    return reasons.passes_less_often(what, figures.effect, figures.cases, figures.interval, figures.chance)
+
+
+# --- target ---------------------------------------------------------------------------------------------
+
+
+class TargetRules(PolicyRules):
+    """The score of every split is held against one share."""
+
+    @property
+    def _share(self) -> float:
+        return self.policy.target if self.policy.target is not None else 1.0
+
+    def gain(self, found: Comparison) -> str:
+        """Train rises."""
+        if sum(objective_differences(self.policy, found.of_split("train"))) > EQUAL:
+            return ""
+        return reasons.train_did_not_rise(self.policy.objective)
+
+    def loss(self, found: Comparison, split: Split) -> str:
+        """The split does not fall below the target, nor below what it was."""
+        score = found.score(split)
+        if score.before is None:
+            return ""
+        floor = min(score.before, self._share)
+        mine = [(unit, unit.weight * len(unit.nodeids)) for unit in found.of_split(split)]
+        luck = sum((unit.after - unit.before - unit.difference) * weight for unit, weight in mine)
+        if (score.after or 0.0) - luck / sum(weight for _, weight in mine) >= floor - EQUAL:
+            return ""
+        return reasons.fell_below(split, floor)
+
+    def merge_problems(
+        self, units: Sequence[Unit], rows: Sequence[SplitScore]
+    ) -> tuple[list[GateProblem], Fall | None]:
+        """The splits that do not reach the target."""
+        return [
+            reasons.target_missed(row.pipeline, row.group, row.after, self._share)
+            for row in rows
+            if row.group in SPLITS and row.after is not None and row.after < self._share - EQUAL
+        ], None
+
+
+_RULES: dict[str, type[PolicyRules]] = {"strict": StrictRules, "paired": PairedRules, "target": TargetRules}
+
+
+# --- under every policy ---------------------------------------------------------------------------------
+
+
+def metric_loss(found: Comparison, split: Split, policy: GatePolicy) -> str:
+    """Return which guarded metric fell on a split by more than it may; empty where none did."""
+    units = found.of_split(split)
+    names = graded_metrics(units) - {policy.objective} - policy.unjudged
+    for metric in fallen_metrics(units, names, policy, rounding=EQUAL):
+        return reasons.metric_fell(metric.name, split, metric.fall)
+    return ""
+
+
+_ROUNDING = 1e-6
+"""Scores stand rounded in the baseline."""
+
+
+def merge_metric_problems(units: Sequence[Unit], policy: GatePolicy) -> list[GateProblem]:
+    """Named metrics whose mean fell on a split; under `paired` only where chance does not explain it."""
+    names = {*policy.guarded, *([policy.objective] if policy.objective else [])}
+    problems = []
+    for pipeline in sorted({unit.pipeline for unit in units}):
+        mine = [unit for unit in units if unit.pipeline == pipeline]
+        for name in sorted(names):
+            for split in SPLITS:
+                problems += [
+                    reasons.baseline_metric_fell(pipeline, name, split, metric.fall, metric.allowed)
+                    for metric in fallen_metrics(of_split(mine, split), [name], policy, rounding=_ROUNDING)
+                    if policy.name != "paired" or not _explained_by_chance(metric.differences, policy)
+                ]
+    return problems
+
+
+def _explained_by_chance(differences: Sequence[float], policy: GatePolicy) -> bool:
+    return sign_flip_test([-difference for difference in differences]) > levels(policy).any_loss
+
+
+def broken_tests(units: Sequence[Unit], splits: Sequence[Split | None]) -> list[str]:
+    """Names of the units of these splits that broke."""
+    return [unit.name for unit in units if unit.split in splits and unit.broken]
+
+
+def held_out_loss(found: Comparison, policy: GatePolicy) -> tuple[str, int]:
+    """Why the held-out cases reject a candidate, else empty; and how many of them broke."""
+    if rules_of(policy).loss(found, "holdout"):
+        return reasons.held_out_lost(policy.name), len(broken_tests(found.units, ("holdout",)))
+    return metric_loss(found, "holdout", policy), 0
