@@ -54,7 +54,7 @@ def _show(found: CacheStats, folder: Path, console: CommandConsole) -> None:
     ]
     for label, text in facts:
         if text:
-            console.terminal.labelled(label, text, column=_COLUMN)
+            console.terminal.labeled(label, text, column=_COLUMN)
 
 
 def _counted(names: dict[str, int]) -> str:

@@ -220,7 +220,7 @@ def _show_attempts(
 def _show_report(run: RunFolder, console: CommandConsole) -> None:
     report = run.path / "report.html"
     if report.is_file():
-        console.terminal.labelled("Report", typed_path(report), column=12)
+        console.terminal.labeled("Report", typed_path(report), column=12)
 
 
 def _show_later(facts: RunFacts, console: CommandConsole) -> None:

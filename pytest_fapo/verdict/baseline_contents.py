@@ -1,6 +1,4 @@
-"""What is kept of an evaluation so that a later one can be compared with it: the committed baseline, case
-by case.
-"""
+"""The contents of the committed baseline: the results of an evaluation, case by case, for later comparison."""
 
 from __future__ import annotations
 
@@ -87,7 +85,9 @@ def group_name(nodeid: str, repeat: int) -> str:
 
 
 def first_trace(evaluation: Evaluation, groups: list[ItemGroup]) -> Trace | None:
-    """What the baseline keeps of a case's run: that of the first repeat of its first test that has one."""
+    """Return the trace that the baseline keeps of a case: that of the first repeat of its first test that has
+    one.
+    """
     for group in sorted(groups, key=lambda group: group.name):
         trace = evaluation.trace_of(group.first)
         if trace is not None:
@@ -199,7 +199,7 @@ _DIGITS = 6
 
 
 def make_baseline(evaluation: Evaluation, *, artifacts: Mapping[str, str]) -> Baseline:
-    """What is kept of an evaluation of all cases; failing cases are kept as failing.
+    """Return the baseline of an evaluation of all cases; failing cases are recorded as failing.
 
     Args:
         evaluation: of this session; tests without a case take no part.

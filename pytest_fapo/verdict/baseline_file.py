@@ -50,7 +50,7 @@ def read_baseline(path: Path) -> Baseline:
             f"{path.name} cannot be read: {error.strerror or error}", kind="missing-baseline"
         ) from None
     except UnicodeDecodeError:
-        raise BaselineError(f"{path.name}: not UTF-8 text; write it anew with `{UPDATE_BASELINE}`") from None
+        raise BaselineError(f"{path.name}: not UTF-8 text; write it again with `{UPDATE_BASELINE}`") from None
     _refuse_conflict(path, text)
     return _parse(path, text)
 
@@ -59,7 +59,7 @@ def _refuse_conflict(path: Path, text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_MARKERS):
             raise BaselineError(
-                f"{path.name}:{number}: an unresolved merge conflict; take either side, then write it anew "
+                f"{path.name}:{number}: an unresolved merge conflict; take either side, then write it again "
                 f"with `{UPDATE_BASELINE}`",
                 line=number,
             )
@@ -69,18 +69,18 @@ def _parse(path: Path, text: str) -> Baseline:
     try:
         document = json.loads(text)
     except RecursionError:
-        raise BaselineError(f"{path.name}: no baseline; write it anew with `{UPDATE_BASELINE}`") from None
+        raise BaselineError(f"{path.name}: no baseline; write it again with `{UPDATE_BASELINE}`") from None
     except ValueError as error:
         line = getattr(error, "lineno", 0)
         where = f"{path.name}:{line}" if line else path.name
         raise BaselineError(
-            f"{where}: not valid JSON; write it anew with `{UPDATE_BASELINE}`", line=line
+            f"{where}: not valid JSON; write it again with `{UPDATE_BASELINE}`", line=line
         ) from None
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT or isinstance(found, bool):
         written = f"has format {found!r}" if isinstance(found, int) else "is no baseline of this plugin"
         raise BaselineError(
-            f"{path.name} {written}, this version of pytest-fapo reads format {FORMAT}; write it anew with "
+            f"{path.name} {written}, this version of pytest-fapo reads format {FORMAT}; write it again with "
             f"`{UPDATE_BASELINE}`"
         )
     try:
@@ -91,7 +91,7 @@ def _parse(path: Path, text: str) -> Baseline:
                     _check_case(case)
     except (ValidationError, ValueError) as error:
         raise BaselineError(
-            f"{path.name}: {_first_problem(error)}; write it anew with `{UPDATE_BASELINE}`"
+            f"{path.name}: {_first_problem(error)}; write it again with `{UPDATE_BASELINE}`"
         ) from None
     return baseline
 

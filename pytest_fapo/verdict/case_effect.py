@@ -1,6 +1,4 @@
-"""What a change did to every case: the results and outputs that are other ones on the tree after it.
-Made from two evaluations or from two baselines; kept with each candidate, and shown by every view.
-"""
+"""The effect of a change on every case: the results and outputs that differ on the tree after it."""
 
 from __future__ import annotations
 
@@ -60,7 +58,7 @@ class CaseEffect(Record):
 
 
 class Effect(Record):
-    """What a change did, as it was measured: train and val cases, and tests without a case."""
+    """The measured effect of a change: train and val cases, and tests without a case."""
 
     rows: list[CaseEffect] = Field(default_factory=list)
     """Of two evaluations: broken ones first, then fixed, then those whose output alone changed."""

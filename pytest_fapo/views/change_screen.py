@@ -63,31 +63,29 @@ def show_effect(effect: Effect, terminal: Terminal, *, edited: bool = False, eve
         every: all cases in place of the first few of each kind.
     """
     if not effect.known:
-        terminal.labelled(
-            "Effect", "not on record; it is measured before anything is written", column=_COLUMN
-        )
+        terminal.labeled("Effect", "not on record; it is measured before anything is written", column=_COLUMN)
         return
-    terminal.labelled("Effect", _sentence(effect, edited), column=_COLUMN)
+    terminal.labeled("Effect", _sentence(effect, edited), column=_COLUMN)
     for kind in _RESULT_BY_KIND:
         rows = effect.of_kind(kind)
         for row in rows if every else rows[:_SHOWN]:
             _show_row(row, terminal)
     left = sum(max(0, len(effect.of_kind(kind)) - _SHOWN) for kind in _RESULT_BY_KIND)
     if left and not every:
-        terminal.labelled("", (f"and {left:,} more: c shows them all", "dim"), column=_COLUMN)
+        terminal.labeled("", (f"and {left:,} more: c shows them all", "dim"), column=_COLUMN)
 
 
 def _show_idea(idea: Idea, terminal: Terminal) -> None:
-    terminal.labelled("Why", one_line(idea.hypothesis), (f" ({idea.candidate})", "dim"), column=_COLUMN)
+    terminal.labeled("Why", one_line(idea.hypothesis), (f" ({idea.candidate})", "dim"), column=_COLUMN)
     if idea.cause:
         where = f", in {count(idea.failing, 'failing test')}" if idea.failing else ""
-        terminal.labelled("Seen", f"{one_line(idea.cause)}{where}", column=_COLUMN)
+        terminal.labeled("Seen", f"{one_line(idea.cause)}{where}", column=_COLUMN)
     if idea.example:
         inputs = "" if idea.inputs is None else json.dumps(idea.inputs, ensure_ascii=False)
-        terminal.labelled("", f"{_name(idea.example)}  {one_line(inputs, most=200)}".rstrip(), column=_COLUMN)
+        terminal.labeled("", f"{_name(idea.example)}  {one_line(inputs, most=200)}".rstrip(), column=_COLUMN)
     lines = [line.rstrip()[:200] for line in idea.explanation.splitlines() if line.strip()]
     for line in lines[:3]:
-        terminal.labelled("", (f"  {line}", "red"), column=_COLUMN)
+        terminal.labeled("", (f"  {line}", "red"), column=_COLUMN)
     terminal.line("")
 
 
@@ -134,7 +132,7 @@ def show_help(keys: Sequence[tuple[str, str]], terminal: Terminal) -> None:
     """Write what may be answered."""
     terminal.line("")
     for key, meaning in keys:
-        terminal.labelled(f"  {key}", meaning, column=6)
+        terminal.labeled(f"  {key}", meaning, column=6)
 
 
 def show_lost(rows: Sequence[CaseEffect], others: Sequence[str], hidden: int, terminal: Terminal) -> None:

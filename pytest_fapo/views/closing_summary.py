@@ -272,7 +272,7 @@ def render_summary(
         terminal.table(rows, right=range(1, len(rows[0])))
     terminal.line("")
     for label, text in facts(summary):
-        terminal.labelled(label, text, column=_LABEL_WIDTH)
+        terminal.labeled(label, text, column=_LABEL_WIDTH)
     for title, text in summary.sections:
         terminal.line("")
         terminal.line((one_line(title), "bold"))

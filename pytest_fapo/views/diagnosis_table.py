@@ -57,7 +57,7 @@ def render_diagnosis(
     _show_infrastructure(diagnosis.infrastructure, terminal, alone=not diagnosis.clusters)
     if diagnosis.clusters:
         terminal.line("")
-        terminal.labelled("Next", next_command, column=_LABEL_WIDTH)
+        terminal.labeled("Next", next_command, column=_LABEL_WIDTH)
 
 
 def _headline(diagnosis: Diagnosis, evaluation: Evaluation) -> str:
@@ -106,7 +106,7 @@ def _show_cluster(number: int, cluster: Cluster, terminal: Terminal) -> None:
         _fact(terminal, "why", one_line(finding.evidence, most=300))
         _fact(terminal, "example", finding.nodeid)
         for line in _explanation(finding.explanation):
-            terminal.labelled("", (line, "red"), column=_LABEL_WIDTH)
+            terminal.labeled("", (line, "red"), column=_LABEL_WIDTH)
     if cluster.also:
         _fact(terminal, "together", f"{listing(cluster.also)} went wrong too: only edits of all show")
     _fact(terminal, "artifacts", listing(cluster.artifacts, most=4))
@@ -115,7 +115,7 @@ def _show_cluster(number: int, cluster: Cluster, terminal: Terminal) -> None:
 
 def _fact(terminal: Terminal, label: str, text: str) -> None:
     if text:
-        terminal.labelled(f"   {label}", text, column=_LABEL_WIDTH)
+        terminal.labeled(f"   {label}", text, column=_LABEL_WIDTH)
 
 
 def _example(cluster: Cluster) -> Finding | None:

@@ -121,7 +121,7 @@ class Terminal:
         """Write one line; on a terminal it is folded at words, with `indent` spaces before the rest."""
         self._folded(self.text(), self.text(*parts), indent)
 
-    def labelled(self, label: str, *parts: Part, column: int) -> None:
+    def labeled(self, label: str, *parts: Part, column: int) -> None:
         """Write a dim label and, from `column` on, a text; on a terminal it is folded inside its column."""
         self._folded(self.text((label.ljust(column), "dim")), self.text(*parts), column)
 

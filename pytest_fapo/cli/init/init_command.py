@@ -115,10 +115,10 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
         for line in problem.splitlines():
             console.verbatim(("    " + line, "dim"))
     for todo in plan.todos:
-        console.terminal.labelled("To do", todo, column=_COLUMN)
+        console.terminal.labeled("To do", todo, column=_COLUMN)
     console.line("")
     for command, what in _commands(plan):
-        console.terminal.labelled(command, what, column=41)
+        console.terminal.labeled(command, what, column=41)
     return OK
 
 
@@ -268,7 +268,7 @@ def _show_plan(project: Project, plan: Plan, console: CommandConsole) -> None:
     console.line((f"Found in {project.layout.root}", "bold"))
     for label, text in facts.items():
         if text:
-            console.terminal.labelled(f"  {label}", text, column=_COLUMN)
+            console.terminal.labeled(f"  {label}", text, column=_COLUMN)
     for text, advice in plan.remarks:
         console.line("")
         console.line((text, "yellow"))
@@ -278,7 +278,7 @@ def _show_plan(project: Project, plan: Plan, console: CommandConsole) -> None:
     console.line(("To be written", "bold"))
     width = max(len(file.path) for file in plan.files) + 5
     for file in plan.files:
-        console.terminal.labelled(f"  {file.path}", file.what, column=width)
+        console.terminal.labeled(f"  {file.path}", file.what, column=width)
     console.line("")
 
 
