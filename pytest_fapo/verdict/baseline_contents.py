@@ -1,4 +1,4 @@
-"""The contents of the committed baseline: the results of an evaluation, case by case, for later comparison."""
+"""The contents of the committed baseline: an evaluation's results, case by case, for later comparison."""
 
 from __future__ import annotations
 

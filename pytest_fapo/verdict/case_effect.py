@@ -1,4 +1,7 @@
-"""The effect of a change on every case: the results and outputs that differ on the tree after it."""
+"""The effect of a change on every case: the results and outputs that differ on the tree after it.
+
+Made from two evaluations or from two baselines; stored with each candidate, and shown by every view.
+"""
 
 from __future__ import annotations
 
