@@ -129,6 +129,8 @@ def _repaired(references: Sequence[Reference]) -> Figure:
     whole = [each for each in suited if each.repaired]
     notes = [
         f"{each.subject.name}: {len(each.tuned.passing)} of {each.tuned.total} items pass at the end"
+        if each.tuned.total
+        else f"{each.subject.name}: nothing fails there, or it does not run here"
         for each in references
         if not each.repaired
     ]

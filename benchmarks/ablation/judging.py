@@ -14,6 +14,7 @@ from benchmarks.ablation.short_loop import MOST_TRIED, ShortLoop, Tuned
 from benchmarks.ablation.subjects import Subject
 from benchmarks.planted.project import Project
 from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.core.errors import FapoError
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,18 @@ def _listening() -> Listening:
 
 
 def tune_with_all(subject: Subject, folder: Path) -> Reference:
-    """Tune a project with all parts; `folder` keeps the evaluations."""
+    """Tune a project with all parts; `folder` keeps the evaluations.
+
+    A handmade project that cannot be run here, or in which nothing fails, concerns no part.
+    """
     listening = _listening()
     listening.forget()
-    tuned = _loop(subject, folder).run()
+    try:
+        tuned = _loop(subject, folder).run()
+    except FapoError:
+        if subject.fault is not None:
+            raise
+        return Reference(subject, Tuned(frozenset(), 0, 0), {}, frozenset())
     words = {key: sorted(found) for key, found in listening.words.items()}
     return Reference(subject, tuned, words, frozenset(listening.rules))
 

@@ -25,8 +25,11 @@ from pytest_fapo.source.artifact_store import ArtifactStore
 
 TURNS = 6
 """Answers of each optimizer that writes labels down."""
-TESTS = ("tests/review/test_writing_systems.py", "tests/review/test_memorizing_optimizer.py")
-"""The tests of leaks in other languages, and those of an optimizer that knows the answers."""
+TESTS = tuple(
+    f"tests/review/test_{name}.py"
+    for name in ("writing_systems", "memorizing_optimizer", "leak_checks", "code_review")
+)
+"""Leaks in other languages, of an optimizer that knows the answers, and in all sorts of disguise."""
 _REPOSITORY = Path(__file__).resolve().parents[2]
 
 

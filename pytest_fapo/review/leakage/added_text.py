@@ -172,10 +172,6 @@ _PIECE = re.compile(rf"[^\w\s,'’{MARKS}-]+|->|=>|\n+|(?<!\w)'|'(?!\w)")
 
 _SEGMENT = re.compile(r"[\n;]+|(?<=[.!?])\s+|(?<=[。！？।།။។])")
 
-_QUOTED = re.compile(
-    r'"([^"\n]+)"|“([^”\n]+)”|„([^“”\n]+)[“”]|«([^»\n]+)»|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)'
-)
-
 
 class AddedText:
     """The new parts of a text.
@@ -273,9 +269,3 @@ class AddedText:
     def pieces(self) -> set[Words]:
         """The texts between punctuation marks (commas and hyphens aside)."""
         return {words_of(piece) for piece in _PIECE.split(self.after)}
-
-    @cached_property
-    def quotations(self) -> list[Words]:
-        """The new texts in quotation marks, as words."""
-        found = [words_of(next(filter(None, groups), "")) for groups in _QUOTED.findall(self.after)]
-        return [words for words in found if self.has(words)]

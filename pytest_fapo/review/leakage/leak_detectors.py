@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
-from itertools import chain
 from typing import NamedTuple
 
 from pytest_fapo.review.leakage.added_text import (
@@ -19,10 +18,9 @@ from pytest_fapo.review.leakage.added_text import (
     weight_of,
     words_of,
 )
-from pytest_fapo.review.leakage.case_corpus import CaseCorpus, CaseField, LeakHit, contains, quote, sentences
+from pytest_fapo.review.leakage.case_corpus import CaseCorpus, CaseField, LeakHit, quote, sentences
 from pytest_fapo.review.leakage.leaked_answers import (
     case_ids,
-    identifiers,
     literal_answers,
     single_entries,
     tables,
@@ -122,24 +120,6 @@ def _squeezed(added: AddedText, corpus: CaseCorpus, field: CaseField) -> Words:
     return ()
 
 
-def reworded(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """A sentence made of one input's words: near-copies with another order or a word changed."""
-    segments = [frozenset(content_of(words_of(segment))) for segment in added.segments]
-    segments = [segment for segment in segments if len(segment) >= CONTENT_RUN]
-    known_rare = {word for word in chain.from_iterable(segments) if corpus.is_rare(word)}
-    for field in corpus.inputs:
-        wanted = frozenset(content_of(field.words))
-        if len(wanted) < CONTENT_RUN or len(wanted & known_rare) < 2:
-            continue
-        for segment in segments:
-            both = segment & wanted
-            close = len(both) >= 0.75 * len(wanted) and len(both) >= 0.4 * len(segment)
-            if close and len(both) >= CONTENT_RUN and len(both & known_rare - added.known_words) >= 2:
-                what = f"its input in other words, {quote(tuple(sorted(both)))}"
-                yield LeakHit(field.case, what, added.line_of(tuple(sorted(both & known_rare))[:1]))
-                break
-
-
 def scattered_copies(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
     """A sentence of pieces of one input's words: other endings or particles, compounds taken apart."""
     for segment, parts in added.parts:
@@ -162,17 +142,6 @@ def scattered_copies(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
                 yield LeakHit(corpus.cases[number], what, added.line_of(words_of(segment)))
 
 
-def quotations(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """Words in quotation marks that only one case (or two) says: a hint made from an example."""
-    for words in added.quotations:
-        if weight_of(content_of(words)) < 3 or words in corpus.labels:
-            continue
-        fields = [field for field in corpus.inputs if contains(field.words, words)]
-        if 0 < len({id(field.case) for field in fields}) <= 2:
-            what, line = f"quoted words of its input {quote(words)}", added.line_of(words)
-            yield from (LeakHit(field.case, what, line) for field in fields)
-
-
 class _Detector(NamedTuple):
     find: Callable[[AddedText, CaseCorpus], Iterator[LeakHit]]
     action: str
@@ -184,14 +153,7 @@ _GENERAL = "say what all such cases have in common, in words of your own and wit
 DETECTORS = (
     _Detector(case_ids, "names the id of", "a prompt must not know the cases; state a general rule"),
     _Detector(copied_text, "copies text of", _GENERAL),
-    _Detector(quotations, "quotes", _GENERAL),
-    _Detector(reworded, "retells", _GENERAL),
     _Detector(scattered_copies, "retells", _GENERAL),
-    _Detector(
-        identifiers,
-        "names an identifier of",
-        "describe its form, or show it with a made-up one such as 00000",
-    ),
     _Detector(
         literal_answers,
         "gives away the answer of",

@@ -1,6 +1,4 @@
-"""Detectors of leaked answers: case ids, identifiers, literal answers, and lines and tables that lead to
-them.
-"""
+"""Detectors of leaked answers: case ids, literal answers, and lines and tables that lead to them."""
 
 from __future__ import annotations
 
@@ -18,8 +16,6 @@ from pytest_fapo.review.leakage.added_text import (
     words_of,
 )
 from pytest_fapo.review.leakage.case_corpus import CaseCorpus, LeakHit, contains, quote
-
-_BETWEEN_TOKENS = re.compile(r"[\s<>\"'(),;:!?]+")
 
 _SEPARATOR = re.compile(
     r"[-=]+>|→|⇒|↦|\||=+|:|\t|\b(?:then|answer|reply|respond|output|return|label|choose|classify|is)\b",
@@ -56,32 +52,6 @@ def _is_telling(name: str) -> bool:
         return len(name) >= 5
     digits = any(character.isdigit() for character in name)
     return (digits and len(name) >= 3) or (len(name) >= 8 and bool(re.search(r"[-_/:.]", name)))
-
-
-def identifiers(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """Order numbers, dates, addresses and the like that one case (or two) holds."""
-    for field in corpus.fields:
-        if not isinstance(field.value, str) or field.words in corpus.labels:
-            continue
-        for token in _BETWEEN_TOKENS.split(field.value):
-            if (
-                _is_identifier(token)
-                and added.has(words_of(token))
-                and _in_few_inputs(corpus, words_of(token))
-            ):
-                what = f"{token.strip('.')!r} of its {field.role}"
-                yield LeakHit(field.case, what, added.line_of(words_of(token)))
-                break
-
-
-@lru_cache(maxsize=131072)
-def _is_identifier(token: str) -> bool:
-    digits = sum(character.isdigit() for character in token)
-    return "@" in token.strip("@") or digits >= 5 or (digits >= 3 and len(token) >= 5 and not token.isdigit())
-
-
-def _in_few_inputs(corpus: CaseCorpus, words: Words) -> bool:
-    return any(len(corpus.cases_with.get(word, ())) <= 2 for word in words)
 
 
 def literal_answers(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
