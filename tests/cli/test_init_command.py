@@ -108,6 +108,20 @@ def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:
     assert document == tomllib.loads(before)
 
 
+def test_many_files_on_the_way_to_a_model_stay_a_comment(folder: Folder) -> None:
+    names = [f"department_of_{number:02}" for number in range(12)]
+    code = "".join(f"from desk.{name} import {name}\n" for name in names)
+    calls = ", ".join(f"{name}(ticket)" for name in names)
+    folder.write({**FILES_PROJECT, "desk/pipeline.py": f"{code}\n\ndef handle(ticket): return [{calls}]\n"})
+    asks = "from .llm import ask\n\n\ndef {0}(ticket): return ask('{0}', ticket)\n"
+    folder.write({f"desk/{name}.py": asks.format(name) for name in names})
+    assert folder.fapo("init", "--yes").code == 0
+    found = settings(folder)
+    assert len(found.steps) == 13
+    assert found.scope.structure == []
+    assert '# structure = ["desk/department_of_00.py", ' in folder.read("pyproject.toml")
+
+
 def test_line_ends_of_windows_stay(folder: Folder) -> None:
     folder.write(FILES_PROJECT)
     for name in ("pyproject.toml", "tests/conftest.py"):

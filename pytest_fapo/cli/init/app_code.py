@@ -230,6 +230,10 @@ class AppCode:
     def __init__(self, modules: Sequence[AppModule]) -> None:
         self.modules = {module.name: module for module in modules}
         self.functions = {each.target: each for module in modules for each in _functions(module)}
+        self._methods: dict[str, list[str]] = {}
+        for target, each in self.functions.items():
+            if each.owner:
+                self._methods.setdefault(each.node.name, []).append(target)
         self.calls: dict[str, set[str]] = {}
         self.asking: set[str] = set()
         """Targets of the functions that ask a model themselves."""
@@ -260,8 +264,13 @@ class AppCode:
 
     def is_near_models(self, module: AppModule) -> bool:
         """True if a module imports a library of models, spells an endpoint, or leads to a call of a model."""
-        reaching = any(self.functions[target].module is module for target in self.reaching)
-        return reaching or module.spells_an_endpoint or any(map(_LIBRARY.search, module.imports.values()))
+        if module.spells_an_endpoint or any(map(_LIBRARY.search, module.imports.values())):
+            return True
+        return module.name in self._modules_that_reach
+
+    @cached_property
+    def _modules_that_reach(self) -> set[str]:
+        return {self.functions[target].module.name for target in self.reaching}
 
     def find_class(self, module: AppModule, name: str) -> tuple[AppModule, ast.ClassDef] | None:
         """Return the application's class that a name in a module stands for."""
@@ -306,8 +315,8 @@ class AppCode:
         found = self.named(function.module, name) if name else []
         if found or not rest or head in function.module.imports:
             return found
-        methods = [each for each in self.functions if each.endswith(f".{rest.rpartition('.')[2]}")]
-        return methods if len(methods) == 1 and "." in methods[0].partition(":")[2] else []
+        methods = self._methods.get(rest.rpartition(".")[2], [])
+        return methods if len(methods) == 1 else []
 
 
 def _functions(module: AppModule) -> Iterator[AppFunction]:

@@ -40,7 +40,8 @@ class NewSettings:
         """Return the tables."""
         prompts = _list(self.prompts) if self.prompts else '["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
         why = ", since prompts stand inside of them" if self.structure else "; tried last"
-        structure = _list(self.structure or self.code or ["app/pipeline.py"])
+        offered = json.dumps(list(self.code) or ["app/pipeline.py"])  # a comment is one line
+        structure = _list(self.structure) if self.structure else offered
         text = f"""\
 [tool.fapo]
 # The fixture, in {self.conftest}, that gives what the cases run through.
