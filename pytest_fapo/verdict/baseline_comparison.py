@@ -35,7 +35,7 @@ class BaselinePair:
     case: CaseBaseline
     result_before: str
     unit: Unit
-    """What was skipped now counts as not passed; the metrics of a case stand on its first test."""
+    """The compared unit: skipped now counts as not passed; a case's metrics belong to its first test."""
 
     @property
     def pipeline(self) -> str:
@@ -224,7 +224,7 @@ def regression(pair: BaselinePair, evaluation: Evaluation, *, fails: bool) -> Re
 
 
 def output_changed(pair: BaselinePair, evaluation: Evaluation) -> bool:
-    """Whether the case's output is another one than in the baseline."""
+    """True if the case's output differs from the one in the baseline."""
     trace = evaluation.trace_of(pair.group.first)
     if trace is None or not pair.case.output:
         return False

@@ -122,7 +122,7 @@ def _judge_targets(candidate: Candidate, found: Comparison, policy: GatePolicy) 
 
 
 def _why_no_gain(candidate: Candidate, targets: Sequence[Unit], after: Evaluation, policy: GatePolicy) -> str:
-    """Why what became of the targets is no gain: they fail, or what passes of them does not count as one."""
+    """Return why the targets' results are no gain: they fail, or those that pass do not count as one."""
     if policy.objective is not None:
         return reasons.objective_did_not_rise(policy.objective)
     counted = {nodeid for unit in targets for nodeid in unit.nodeids}

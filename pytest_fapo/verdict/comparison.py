@@ -44,7 +44,7 @@ class Unit(NamedTuple):
     metrics: Metrics = _UNGRADED
     """Those that it had before; one that is lost since counts as the worst that was seen."""
     chance: frozenset[str] = _NONE
-    """What of its changes is chance: the empty name for pass and fail, and names of metrics."""
+    """The parts of its changes that are chance: the empty name for pass and fail, and names of metrics."""
 
     @property
     def name(self) -> str:
@@ -216,7 +216,9 @@ def metric_differences(metric: str, units: Iterable[Unit]) -> list[float]:
 
 
 def objective_differences(policy: GatePolicy, units: Sequence[Unit]) -> list[float]:
-    """What must rise, one weighted difference per unit: the objective, or the share that passes."""
+    """Return the values that must rise, one weighted difference per unit: the objective, or the share that
+    passes.
+    """
     if policy.objective is not None:
         return metric_differences(policy.objective, units)
     return weighted([(unit.difference, unit.weight) for unit in units])

@@ -47,7 +47,7 @@ def allowed_error(number: int) -> float:
 
 @dataclass
 class FreshPairs:
-    """What the pairs of one case have shown."""
+    """The results of one case's pairs."""
 
     confirmed: int = 0
     others: int = 0
@@ -92,7 +92,7 @@ class GainEvidence:
 
     @property
     def missing(self) -> int:
-        """How many confirming pairs in a row are about enough to decide."""
+        """The number of confirming pairs in a row that are about enough to decide."""
         return max(0, ceil(log(1 / (self.error * self.wealth)) / log(0.9 / BY_CHANCE)))
 
     def _expected(self, case: FreshPairs) -> float:
@@ -107,7 +107,7 @@ LossState = Literal["real", "chance", "open"]
 
 
 def loss_state(pairs: FreshPairs, *, varied: bool) -> LossState:
-    """What a lost case's pairs say: the parent passes and the edited tree does not, or it was chance.
+    """Return the state of a lost case: the parent passes and the edited tree does not, or it was chance.
 
     Args:
         pairs: a pair confirms the loss where the parent passes and the edited tree does not.
@@ -160,7 +160,7 @@ class Claim:
     """Of a metric: from here on a score counts as the better one."""
 
     def good(self, item: ItemResult | None) -> bool:
-        """Whether a fresh run of the case came out as the better of the two."""
+        """True if a fresh run of the case came out as the better of the two."""
         if not self.metric:
             return item is not None and item.passed
         score = item.scores.get(self.metric) if item is not None else None
@@ -379,7 +379,7 @@ class Confirmation:
     # --- losses ---------------------------------------------------------------------------------------
 
     def _lost(self, after: Evaluation) -> list[Claim]:
-        """What stands against the candidate and may be chance: of cases only, of other tests never."""
+        """Return the losses that may be chance: of cases only, never of other tests."""
         found = self._compare(after)
         ran = [unit for unit in found.units if unit.split is not None and found.was_run(unit)]
         lost = [Claim(unit.name) for unit in ran if unit.broken] if self.policy.name != "paired" else []
@@ -409,7 +409,7 @@ class Confirmation:
         return claims if len(claims) <= _MOST_FALLS else []
 
     def _losses(self, lost: Sequence[Claim], rounds: int) -> dict[Claim, LossState]:
-        """What so many rounds of pairs say of each loss; ends with the first that is real."""
+        """Return the state of each loss after so many rounds of pairs; ends with the first that is real."""
         pairs = {claim: self._pairs.setdefault(claim, FreshPairs()) for claim in lost}
         states: dict[Claim, LossState] = {}
         for _ in range(rounds):

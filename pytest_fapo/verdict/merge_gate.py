@@ -83,7 +83,7 @@ def judge_merge(
 def _losses(
     found: BaselineComparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
 ) -> tuple[list[GateProblem], Fall | None]:
-    """What tells of a loss beside single regressions; asked of whole runs only."""
+    """Return the signs of a loss beside single regressions; computed for whole runs only."""
     units = found.units
     losses, figures = rules_of(policy).merge_problems(units, rows)
     return [*losses, *merge_metric_problems(units, policy), *floor_problems(rows, floors)], figures
@@ -111,7 +111,7 @@ def _still_failing(found: BaselineComparison) -> list[str]:
 
 
 def unjudged(evaluation: Evaluation, found: BaselineComparison) -> list[GateProblem]:
-    """Why no judgement is possible; empty where it is."""
+    """Return the reasons why no judgment is possible; empty if it is."""
     problems = []
     if not evaluation.complete:
         problems.append(reasons.session_stopped(evaluation.stopped))
@@ -154,7 +154,7 @@ def _refused(found: BaselineComparison, kind: str) -> list[str]:
 def remarks(
     evaluation: Evaluation, baseline: Baseline, found: BaselineComparison, artifacts: Mapping[str, str] | None
 ) -> list[GateProblem]:
-    """What is said and does not fail: prompts that changed, cases without a baseline."""
+    """Return the remarks that do not fail the gate: prompts that changed, cases without a baseline."""
     problems = []
     outage = bool(evaluation.outage)  # then no prompt is named
     changed = changed_artifacts(baseline, artifacts) if artifacts is not None and not outage else []

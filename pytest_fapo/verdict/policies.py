@@ -1,4 +1,4 @@
-"""How each policy decides, for both gates: `strict`, `paired`, `target`.
+"""The decisions of each policy, for both gates: `strict`, `paired`, `target`.
 
 `strict`: the targeted failures shrink, and nothing that passed before fails anywhere. `paired`: a gain on
 train that chance does not explain, and a loss elsewhere excluded; for a merge an exact test that says worse,
@@ -55,10 +55,10 @@ class Figures:
 
 @dataclass(frozen=True)
 class Fall(Figures):
-    """What the exact test says of some cases and the baseline."""
+    """The result of the exact test on some cases and the baseline."""
 
     hopeless: bool
-    """Whether not even the failure of every case would count."""
+    """True if not even the failure of every case would count."""
     cases: int
 
 
@@ -375,7 +375,7 @@ def broken_tests(units: Sequence[Unit], splits: Sequence[Split | None]) -> list[
 
 
 def held_out_loss(found: Comparison, policy: GatePolicy) -> tuple[str, int]:
-    """Why the held-out cases reject a candidate, else empty; and how many of them broke."""
+    """Return why the held-out cases reject a candidate, else empty; and the number of them that broke."""
     if rules_of(policy).loss(found, "holdout"):
         return reasons.held_out_lost(policy.name), len(broken_tests(found.units, ("holdout",)))
     return metric_loss(found, "holdout", policy), 0

@@ -1,4 +1,4 @@
-"""What decides: the policy with its limits, and the floors that scores may not fall below."""
+"""The policy with its limits, and the floors that scores may not fall below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_fapo.core.settings import Policy, Settings
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """How candidates are judged; the default is `strict`."""
+    """The rules for judging candidates; the default is `strict`."""
 
     name: Policy = "strict"
     margin: float = 0.05
@@ -45,7 +45,7 @@ class GatePolicy:
         return [item.nodeid for item in items if item.passed and (single or item.split is None)]
 
     def min_passed(self) -> int:
-        """How many of its targets a candidate must turn green to be evaluated any further."""
+        """Return the number of targets that a candidate must turn green to be evaluated any further."""
         return 0 if self.objective is not None else 1
 
 

@@ -296,7 +296,7 @@ def part_rejected(reason: str) -> str:
 # --- merges: accuracy fell ------------------------------------------------------------------------------
 
 UPDATE = "pytest --fapo-update-baseline"
-"""What is typed where the baseline itself is out of date."""
+"""The command to type if the baseline itself is out of date."""
 
 
 def passes_less_often(

@@ -98,7 +98,7 @@ def _row(
 
 
 def concerns(floor: Floor, pipeline: str, group: str) -> bool:
-    """Whether a floor is for this row."""
+    """True if a floor applies to this row."""
     if floor.kind in ("tag", "metric"):
         return floor.name == group
     if floor.kind == "split" or (not floor.kind and floor.name in SPLITS):

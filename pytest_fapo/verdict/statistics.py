@@ -104,7 +104,7 @@ def score_interval(gains: int, losses: int, cases: int, confidence: float) -> tu
 
 
 def tango_score(gains: int, losses: int, cases: int, difference: float) -> float:
-    """How many standard errors the observed difference of shares lies above `difference`, were that true.
+    """Return by how many standard errors the observed difference exceeds `difference`, if that were true.
 
     The standard error is that of the likeliest pair of shares with this very difference.
     """
@@ -151,7 +151,7 @@ def t_quantile(share: float, freedom: int) -> float:
 
 
 def _falls_to(falling: Callable[[float], float], value: float, low: float, high: float) -> float:
-    """Where a falling function reaches `value`, by bisection."""
+    """Return the argument at which a falling function reaches `value`, by bisection."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if falling(middle) > value else (low, middle)

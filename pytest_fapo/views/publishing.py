@@ -1,4 +1,7 @@
-"""Write a session's files for others: a Markdown page, annotations, Code Quality and HTML reports."""
+"""Write a session's files for others: a Markdown page, annotations, Code Quality and HTML reports.
+
+Each file is written by itself; one that fails does not keep back the others.
+"""
 
 from __future__ import annotations
 

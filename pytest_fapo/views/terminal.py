@@ -1,4 +1,7 @@
-"""Write text to the terminal: width, color, folding, and a stream that never fails."""
+"""Write text to the terminal: width, color, folding, and a stream that never fails.
+
+Cases, hypotheses and diffs are written as they are, never read as rich's markup.
+"""
 
 from __future__ import annotations
 
