@@ -1,5 +1,5 @@
 """The gate of the loop: is a candidate worth proving, and has it passed its proof?
-`judge_cases` asks the first on train and val, `judge_suite` the second on the whole suite and the
+`judge_cases` asks the first on train and val, `judge_suite` the second on the full suite and the
 held-out cases.
 """
 
@@ -54,7 +54,7 @@ def judge_cases(
         chance: changes that fresh samples have shown to be chance.
 
     Returns:
-        A verdict whose `accepted` means: fit to be proven on the whole suite.
+        A verdict whose `accepted` means: fit to be proven on the full suite.
     """
     # What a prompt quotes proves nothing.
     found = compare(before.not_counting(candidate.demonstrations), after, chance=chance)
@@ -74,7 +74,7 @@ def judge_cases(
 def judge_suite(
     before: Evaluation, after: Evaluation, *, policy: GatePolicy = STRICT, chance: Chance = frozenset()
 ) -> Verdict:
-    """Judge the proof: the whole suite with the held-out cases, in a fresh interpreter.
+    """Judge the proof: the full suite with the held-out cases, in a fresh interpreter.
 
     Under every policy a test without a case that passed before must pass. Held-out items that broke are
     counted, never named.

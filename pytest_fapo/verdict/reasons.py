@@ -139,7 +139,7 @@ def broke_tests(names: Sequence[str]) -> str:
 
 
 def suite_stopped(stopped: str) -> str:
-    return f"the whole suite did not run to its end: {stopped}"
+    return f"the full suite did not run to its end: {stopped}"
 
 
 def dropped(stage: str) -> str:

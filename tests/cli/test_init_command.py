@@ -184,7 +184,7 @@ def test_a_pipeline_can_be_named(folder: Folder) -> None:
     assert [row["split"] for row in rows] == ["train", "val", "holdout"]
 
 
-def test_labelled_rows_of_the_project_become_its_cases(folder: Folder) -> None:
+def test_labeled_rows_of_the_project_become_its_cases(folder: Folder) -> None:
     folder.write(CLASS_PROJECT)
     rows = "".join(f"How is number {number}?,placeholder,x\n" for number in range(8))
     folder.write({"data/faq.csv": f"question,answer,notes\n{rows}"})

@@ -73,7 +73,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     (lambda: because.held_out_lost("paired"), "the held-out cases do not exclude a loss"),
     (lambda: because.held_out_lost("target"), "the held-out cases fell below the target and what they were"),
     (lambda: because.broke_tests(["a", "b", "c"]), "broke what passed before: a, b and 1 more"),
-    (lambda: because.suite_stopped("Ctrl-C"), "the whole suite did not run to its end: Ctrl-C"),
+    (lambda: because.suite_stopped("Ctrl-C"), "the full suite did not run to its end: Ctrl-C"),
     (lambda: because.dropped("val"), "the evaluation was dropped at val"),
     (
         lambda: because.gains_did_not_recur(1, 0),
