@@ -23,7 +23,7 @@ from pytest_fapo.propose.playbook.text_rules import (
     must_not,
     text_form,
 )
-from pytest_fapo.propose.playbook.tool_rules import tables, tool_arguments, tool_names, use_tools
+from pytest_fapo.propose.playbook.tool_rules import tables, tool_arguments, use_tools
 from pytest_fapo.propose.playbook.value_form import value_form
 
 _EXPLAINED_SHARE = 0.5
@@ -63,7 +63,6 @@ def _label(case: Case, step: str) -> Any:
 
 TECHNIQUES: tuple[Technique, ...] = (
     tool_arguments,
-    tool_names,
     use_tools,
     one_per_line,
     tables,

@@ -42,27 +42,6 @@ def tool_arguments(view: PromptEvidence) -> Iterator[Advice]:
         )
 
 
-def tool_names(view: PromptEvidence) -> Iterator[Advice]:
-    """Name the tools that there are where the model asks for others."""
-    offered = offered_tools(view)
-    if view.cluster.category != "tool" or not offered:
-        return
-    fixes = {
-        nodeid
-        for seen in view.targets
-        if any(use.error == "unknown tool" or use.name not in offered for use in uses_of(seen))
-        for nodeid in seen.targets
-    }
-    if fixes:
-        yield Advice(
-            "tool names",
-            TITLE,
-            [f"The only tools are {listed(offered, last='and')}; call them by exactly these names."],
-            "The model asks for tools that are not there.",
-            fixes=frozenset(fixes),
-        )
-
-
 def use_tools(view: PromptEvidence) -> Iterator[Advice]:
     """Ask for the tools to be used where the model answers without them."""
     offered = offered_tools(view)
