@@ -28,7 +28,7 @@ CPU_LIMIT = 60
 TIME_LIMIT = 300
 """Seconds on the clock: it may also wait for ever."""
 PRELOADED = ("openai", "anthropic", "httpx", "yaml", "pydantic")
-"""What projects import at their start, as far as it is installed."""
+"""The modules that projects import at their start, as far as they are installed."""
 
 
 def preload() -> None:

@@ -1,4 +1,4 @@
-"""What is lost without a part; these functions run in processes of their own, which part by part changes."""
+"""The loss without a part; these functions run in processes of their own, which part by part changes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pytest_fapo.core.errors import FapoError
 
 @dataclass(frozen=True)
 class Reference:
-    """What comes of a project with all parts."""
+    """The result of a project with all parts."""
 
     subject: Subject
     tuned: Tuned
@@ -70,7 +70,7 @@ def tune_with_all(subject: Subject, folder: Path) -> Reference:
 
 
 def loss_without(parts: Sequence[Part], references: Sequence[Reference], folder: Path) -> str:
-    """What the first project loses that loses anything without the parts; empty where none does."""
+    """Return the loss of the first project that loses anything without the parts; empty if none does."""
     for reference in references:
         with _left_out(parts):
             lost = _lost(reference, folder)

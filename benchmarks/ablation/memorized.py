@@ -72,7 +72,7 @@ class Memorized:
 
 
 def _offers(planted: Planted, style: str, store: ArtifactStore) -> Iterator[Candidate]:
-    """What an optimizer of the row proposes when it is shown all train cases."""
+    """Yield the proposals of an optimizer of the row that is shown all train cases."""
     artifacts = {artifact.address: artifact.text for artifact in store.all()}
     shown = "\n".join(str(case["inputs"]["note"]) for case in planted.cases()["train"])
     optimizer = leaking(planted, style, [])
@@ -98,7 +98,7 @@ def _memorized(folder: Path) -> Memorized:
 
 
 def loss_of_detector(left: Sequence[Part], folder: Path, quick: bool, data: str) -> str:
-    """What gets through without some detectors; empty where nothing does.
+    """Return the leaks that pass without some detectors; empty if there are none.
 
     Args:
         left: the detectors.
@@ -124,7 +124,7 @@ def loss_of_detector(left: Sequence[Part], folder: Path, quick: bool, data: str)
 
 
 def _copies(data: str) -> str:
-    """Which row of the benchmark `leaks` misses its bar; empty where all hold."""
+    """Return the row of the benchmark `leaks` that misses its bar; empty if all hold."""
     missed = [figure.name for figure in leaks_figures(Path(data), SIZES[2:4]) if not figure.holds]
     return f"row of `leaks`: {missed[0]}" if missed else ""
 

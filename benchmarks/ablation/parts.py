@@ -143,7 +143,7 @@ class Listening:
         attribution.RULES = tuple(map(self._rule, attribution.RULES))
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Start over."""
         self.words.clear()
         self.rules.clear()
 

@@ -33,7 +33,7 @@ MOST_TRIED = 40
 
 @dataclass
 class Tuned:
-    """What the loop came to."""
+    """The result of the loop."""
 
     passing: frozenset[str]
     """Node ids of all items that pass at its end."""

@@ -29,7 +29,7 @@ class Subject:
     root: Path
     url: str
     fault: Fault | None = None
-    """What was planted; None where nobody has said what is wrong."""
+    """The planted fault; None if it is unknown."""
     unseen: frozenset[str] = frozenset()
     """Ids of the hidden cases."""
     repeats: int = 1

@@ -1,4 +1,4 @@
-"""What contributors are told works: the command, the hooks before a commit, the tests and recipes shown."""
+"""The contributors' page works: the command, the hooks before a commit, the tests and recipes shown."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def evaluation(outcomes: Outcomes) -> Evaluation:
 
 @dataclass
 class Played:
-    """What pytest would say of a tree: each file fixes the case of its letter; some trees break others."""
+    """Pytest's results for a tree: each file fixes the case of its letter; some trees break others."""
 
     broken: Mapping[tuple[str, ...], Sequence[str]] = field(default_factory=dict)
     names: Sequence[str] = ("ta", "tb", "tc", "v1", "h1")

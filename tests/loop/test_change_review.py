@@ -98,7 +98,7 @@ def made(tmp_path: Path) -> Made:
 
 
 def answered(draft: ReviewDraft, answers: Sequence[str]) -> tuple[bool, str]:
-    """Whether the dialogue came to its end, and what was shown."""
+    """Return True if the dialogue came to its end, and the output."""
     file = io.StringIO()
     waiting = list(answers)
 

@@ -1,4 +1,4 @@
-"""What is written is needed: parts of accepted edits without which nothing is lost are left out."""
+"""Only needed parts are written: parts of accepted edits without which nothing is lost are left out."""
 
 from __future__ import annotations
 

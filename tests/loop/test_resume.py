@@ -139,11 +139,11 @@ def pipeline():
     return handle
 """
 MEASURED = ("time", "duration", "spending", "optimizer_spending", "run_directory", "patch", "args")
-"""What is another one in each run: when it was, how long it took, what it cost, where it lies."""
+"""The fields that differ between runs: when it was, how long it took, what it cost, where it lies."""
 
 
 def left(made: Project) -> dict[str, Any]:
-    """What a run has come to: its journal, its result, its summary, the names of its files."""
+    """Return a run's files: its journal, its result, its summary, the names of its files."""
 
     def steady(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What a run knows of its changes: ideas, causes, and the effect on every case."""
+"""The history of a run's changes: ideas, causes, and the effect on every case."""
 
 from __future__ import annotations
 

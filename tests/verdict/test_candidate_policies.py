@@ -1,4 +1,4 @@
-"""What the policies accept: repeats, gains against losses, a target, graded metrics."""
+"""The candidates that policies accept: repeats, gains against losses, a target, graded metrics."""
 
 from __future__ import annotations
 

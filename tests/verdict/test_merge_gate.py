@@ -1,4 +1,4 @@
-"""What the merge gate makes of an evaluation and a baseline."""
+"""The merge gate's result for an evaluation and a baseline."""
 
 from __future__ import annotations
 
