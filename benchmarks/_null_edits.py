@@ -129,7 +129,7 @@ class Suite:
 
         confirmation = Confirmation(before, ask, lambda: allowed_error(asked + 1), self.policy)
         _, verdict = confirmed_verdict(confirmation, evaluate, judge)
-        return _Judged(verdict, confirmation.gains_asked)
+        return _Judged(verdict, confirmation.gains_rerun)
 
     def _staged(self, before: Evaluation, whole: Evaluation, chance: Chance) -> Evaluation:
         """Return an evaluation in stages, as far as it goes before it is dropped."""

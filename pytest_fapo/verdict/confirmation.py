@@ -189,7 +189,7 @@ class Confirmation:
     """Items that were run again so far."""
     judges: set[str] = field(default_factory=set)
     """Cases of which a judge said something else when it was asked the same of the same output."""
-    gains_asked: bool = False
+    gains_rerun: bool = False
     varied: bool = False
     _after: Evaluation | None = None
     _pairs: dict[Claim, FreshPairs] = field(default_factory=dict)
@@ -204,12 +204,12 @@ class Confirmation:
         """
         self._after = after
         if verdict.accepted:
-            return verdict if self.gains_asked else self._with_gains(after, verdict)
+            return verdict if self.gains_rerun else self._with_gains(after, verdict)
         lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
         if not lost or verdict.inert:
             return self._with_fresh_samples(after, verdict)
         states = self._losses(lost, rounds=2)
-        if self.varied and not self.gains_asked and not self._final(states):
+        if self.varied and not self.gains_rerun and not self._final(states):
             found = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
             if found is not None and not found.accepted:
                 return found
@@ -229,7 +229,7 @@ class Confirmation:
 
     def _with_gains(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
         """The verdict, rejecting where no gain comes again; None where some did not: then judge again."""
-        self.gains_asked = True
+        self.gains_rerun = True
         claims = self._gained(after)
         if not claims:
             return self._with_steadied(after, verdict)
@@ -327,7 +327,7 @@ class Confirmation:
             return verdict
         if not any(self._may_vary(claim, after) for claim in claims):
             return verdict  # what gives the same again tells nothing new
-        if not self.gains_asked:
+        if not self.gains_rerun:
             again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
             if again is not None and not again.accepted:
                 return again
@@ -421,7 +421,7 @@ class Confirmation:
             for claim, confirms in self._pair(few, pairs, first="edited").items():
                 pairs[claim].add(confirms)
                 self.varied |= not confirms
-            if self.varied and not self.gains_asked:
+            if self.varied and not self.gains_rerun:
                 break
         return {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
 
