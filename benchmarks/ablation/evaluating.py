@@ -31,6 +31,10 @@ PRELOADED = ("openai", "anthropic", "httpx", "yaml", "pydantic")
 """The modules that projects import at their start, as far as they are installed."""
 
 
+_PROVIDERS = ("OPENAI_BASE_URL", "OPENAI_API_KEY", "ANTHROPIC_BASE_URL", "ANTHROPIC_API_KEY")
+"""Without them a project's stand-in answers."""
+
+
 def preload() -> None:
     """Import once what every fork needs."""
     for name in PRELOADED:
@@ -109,6 +113,8 @@ def _test(project: Project, made: Path, arguments: list[str]) -> None:
     os.chdir(project.root)
     os.environ.clear()
     os.environ.update(project.environment())
+    for name in () if project.url else _PROVIDERS:
+        del os.environ[name]
     sys.path.insert(0, str(project.root))
     sys.dont_write_bytecode = True
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):

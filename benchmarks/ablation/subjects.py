@@ -28,6 +28,7 @@ class Subject:
     name: str
     root: Path
     url: str
+    """Where its models answer; empty where a stand-in does."""
     fault: Fault | None = None
     """The planted fault; None if it is unknown."""
     unseen: frozenset[str] = frozenset()
@@ -85,7 +86,7 @@ def handmade_subjects(source: Path, server: Server, folder: Path) -> Sequence[Su
         if answerer is not None:
             server.models[name] = answerer
         shutil.copytree(settings.parent, folder / name, ignore=shutil.ignore_patterns(".fapo", "__pycache__"))
-        found.append(Subject(name, folder / name, server.url(name)))
+        found.append(Subject(name, folder / name, "" if offline else server.url(name)))
     return found
 
 
