@@ -13,6 +13,7 @@ from benchmarks._simulated import ABLE, Suite, verdicts
 from pytest_fapo.verdict.policy import GatePolicy
 
 
+@pytest.mark.slow
 def test_noise_and_lost_cases_are_as_many_as_said() -> None:
     suite = Suite(baseline=3, gate=1, cases=1000)
     draw = random.Random(1)
@@ -25,6 +26,7 @@ def test_noise_and_lost_cases_are_as_many_as_said() -> None:
     assert {item.first_nodeid for item in before.items.values()} == set(after.items)
 
 
+@pytest.mark.slow
 def test_the_gate_answers_each_simulated_run() -> None:
     suite = Suite(baseline=1, gate=1, cases=40, noise=0.0)
     assert [result.verdict for result in verdicts(suite, GatePolicy(), 3)] == ["passed"] * 3

@@ -20,6 +20,7 @@ def test_drift_and_outliers_are_not_the_plugins_cost() -> None:
     assert added(pairs) == pytest.approx(7, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_what_a_plugin_costs_at_the_start_is_measured(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")

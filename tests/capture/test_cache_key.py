@@ -41,6 +41,7 @@ def _reordered(value: Any, order: st.DataObject) -> Any:
     return [_reordered(part, order) for part in value] if isinstance(value, list) else value
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(body=st.dictionaries(NAMES, BODIES, max_size=5), order=st.data())
 def test_two_bodies_have_one_key_only_if_their_keys_stand_in_the_same_order(
@@ -51,6 +52,7 @@ def test_two_bodies_have_one_key_only_if_their_keys_stand_in_the_same_order(
     assert (_key(json.dumps(body).encode()) == _key(json.dumps(other).encode())) is same
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(body=st.dictionaries(NAMES, BODIES, max_size=5))
 def test_white_space_does_not_make_another_request(body: Any) -> None:

@@ -219,6 +219,7 @@ STREAMS: dict[str, tuple[Any, Callable[[str, str], Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_stream_without_its_end_is_not_kept(name: str, server: LLMServer, lab: Lab) -> None:
     answer, ask = STREAMS[name]

@@ -85,8 +85,8 @@ Point = namedtuple("Point", "x y")
         (ValueError("bad"), "ValueError: bad"),
         (Ticket("t", Team.BILLING, {"x"}), {"text": "t", "team": "billing", "tags": ["x"]}),
         (Reply(text="t", more=1), {"text": "t", "key": "SecretStr('**********')", "more": 1}),  # type: ignore[call-arg]
-        (Ticket, "<class 'test_trace_values.Ticket'>"),
-        (Plain(), "<test_trace_values.Plain object>"),
+        (Ticket, "<class 'test_json_values.Ticket'>"),
+        (Plain(), "<test_json_values.Plain object>"),
         (len, "<built-in function len>"),
     ],
 )

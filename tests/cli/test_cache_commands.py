@@ -20,6 +20,7 @@ def asked(folder: Folder) -> Folder:
     return folder
 
 
+@pytest.mark.slow
 def test_answers_travel_to_another_project(asked: Folder) -> None:
     local_cache(asked.root).put("f" * 64, answer_of(asked))
     said = asked.fapo("cache", "export", "../answers.json", cwd="tests")

@@ -45,6 +45,7 @@ def test_a_packages_run_is_found_written_and_taken_back(package: Folder) -> None
     assert package.files() == before
 
 
+@pytest.mark.slow
 def test_a_packages_patch_can_be_reviewed(package: Folder) -> None:
     said = package.pytest("-q", "packages/mail", "--fapo-review")
     assert "no run has left changes" not in said.out

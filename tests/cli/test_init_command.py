@@ -253,6 +253,7 @@ def test_prompts_that_cannot_be_edited_are_named_with_what_to_do(folder: Folder)
     assert settings(folder).scope.structure == ["bot.py"]
 
 
+@pytest.mark.slow
 def test_an_app_that_cannot_be_imported_fails_its_cases_only(folder: Folder) -> None:
     folder.write({**FILES_PROJECT, "desk/llm.py": f"import nosuchmodule\n{ASK}"})
     assert folder.fapo("init", "--yes").code == 0
@@ -293,6 +294,7 @@ def test_a_key_that_only_the_code_names_ends_the_placeholder(folder: Folder) -> 
     assert offline.unless_env == ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HOUSE_API_KEY"]
 
 
+@pytest.mark.slow
 def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -> None:
     folder.write({**SRC_PROJECT, "pytest.ini": "[pytest]\n"})
     said = folder.fapo("init", "--yes")
@@ -303,6 +305,7 @@ def test_a_source_folder_that_pytest_ini_does_not_name_is_told(folder: Folder) -
     assert "3 passed" in folder.bare_pytest("-q").out
 
 
+@pytest.mark.slow
 def test_a_flat_project_with_setup_cfg_needs_no_setting(folder: Folder) -> None:
     files = {name: text for name, text in FILES_PROJECT.items() if name != "pyproject.toml"}
     folder.write({**files, "setup.cfg": "[tool:pytest]\ntestpaths = tests\n"})
@@ -328,6 +331,7 @@ def test_from_a_folder_below_it_sets_up_the_project(folder: Folder) -> None:
     assert not (folder.root / "desk" / "prompts" / "pyproject.toml").exists()
 
 
+@pytest.mark.slow
 def test_pytests_settings_above_do_not_take_the_project_over(folder: Folder) -> None:
     (folder.root.parent / "pytest.ini").write_text("[pytest]\n")
     folder.write({**SCRIPT_PROJECT, "setup.py": ""})

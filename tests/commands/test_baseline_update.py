@@ -14,6 +14,7 @@ def project(tmp_path: Path) -> GatedProject:
     return gated_project(tmp_path)
 
 
+@pytest.mark.slow
 def test_failing_cases_are_recorded_as_failing(project: GatedProject) -> None:
     done = project.update("-x")
     assert done.code == 0, done.text
@@ -51,6 +52,7 @@ def test_a_selection_is_refused_before_a_test_runs(project: GatedProject, select
     assert "passed" not in done.text
 
 
+@pytest.mark.slow
 def test_a_selection_that_the_project_always_makes_is_none(project: GatedProject) -> None:
     always = '[tool.pytest.ini_options]\naddopts = ["-m", "not slow"]\nmarkers = ["slow"]\n'
     project.write({"pyproject.toml": PYPROJECT.replace("[tool.pytest.ini_options]\n", always)})
@@ -58,6 +60,7 @@ def test_a_selection_that_the_project_always_makes_is_none(project: GatedProject
     assert project.baseline.exists()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_leaves_the_file_as_it_is(project: GatedProject) -> None:
     project.write(
         {"test_team.py": TEST.replace("assert True", "assert False"), "test_z.py": "def test_z(): pass\n"}
@@ -73,6 +76,7 @@ def test_a_stopped_run_leaves_the_file_as_it_is(project: GatedProject) -> None:
     assert project.baseline.exists()
 
 
+@pytest.mark.slow
 def test_what_other_paths_hold_is_not_forgotten(project: GatedProject) -> None:
     other = TEST.replace("test_team", "test_other").replace('"cases.jsonl"', '"other.jsonl", split="train"')
     case = {"id": "o1", "inputs": {"text": "paid order"}, "expected": "billing", "split": "train"}
@@ -89,6 +93,7 @@ def test_what_other_paths_hold_is_not_forgotten(project: GatedProject) -> None:
     assert "1 test gone: test_other.py::test_other[o1]" in done.text
 
 
+@pytest.mark.slow
 def test_what_a_hook_of_the_project_deselects_is_not_forgotten(project: GatedProject) -> None:
     assert project.update().code == 0
     before = project.baseline.read_bytes()
@@ -112,6 +117,7 @@ def test_what_a_hook_of_the_project_deselects_is_not_forgotten(project: GatedPro
     assert project.gate().code == 11
 
 
+@pytest.mark.slow
 def test_changes_are_told(project: GatedProject) -> None:
     assert project.update().code == 0
     cases = gated_cases(11)
@@ -125,6 +131,7 @@ def test_changes_are_told(project: GatedProject) -> None:
     assert "c11" not in project.results()
 
 
+@pytest.mark.slow
 def test_snapshots_are_written_with_it_and_fail_the_gate_when_stale(project: GatedProject) -> None:
     project.write({"pyproject.toml": PYPROJECT.replace('snapshots = ""\n', ""), "app.py": APP})
     done = project.update()
@@ -139,6 +146,7 @@ def test_snapshots_are_written_with_it_and_fail_the_gate_when_stale(project: Gat
     assert "\n    pytest --fapo-update-baseline" in done.text
 
 
+@pytest.mark.slow
 def test_a_broken_file_is_written_anew(project: GatedProject) -> None:
     project.baseline.write_text("<<<<<<< HEAD\n")
     assert project.update().code == 0

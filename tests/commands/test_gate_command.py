@@ -128,6 +128,7 @@ def test_a_merge_conflict_is_named_with_its_line(project: GatedProject) -> None:
     assert "fapo-baseline.json:7: an unresolved merge conflict" in done.text
 
 
+@pytest.mark.slow
 def test_missing_cases_are_not_let_through(project: GatedProject) -> None:
     done = project.gate("-k", "c01")
     assert done.code == 11
@@ -148,6 +149,7 @@ def test_new_cases_are_reported(project: GatedProject) -> None:
     )
 
 
+@pytest.mark.slow
 def test_floors(project: GatedProject) -> None:
     done = project.gate("--fapo-min-score=0.9", "--fapo-min-score=tag:paid=100%")
     assert done.code == 10
@@ -169,6 +171,7 @@ def test_a_failing_plain_test_is_pytests_own_failure(project: GatedProject) -> N
     assert "test_team.py::test_plain fails, a test without a case" in done.text
 
 
+@pytest.mark.slow
 def test_collection_errors_and_interrupts(project: GatedProject) -> None:
     project.write({"test_bad.py": "import nothing_of_this_name\n"})
     done = project.gate()
@@ -191,6 +194,7 @@ def test_single_cases_do_not_decide_under_paired(project: GatedProject) -> None:
     assert project.gate("--fapo-policy=paired").code == 10
 
 
+@pytest.mark.slow
 def test_the_target_of_each_split(project: GatedProject) -> None:
     assert project.gate("--fapo-policy=target", "--fapo-target=0.7").code == 0
     done = project.gate("--fapo-policy=target", "--fapo-target=0.8")
@@ -205,6 +209,7 @@ def test_repeats_decide_together(project: GatedProject) -> None:
     assert "3 tests that passed no longer pass" in done.text
 
 
+@pytest.mark.slow
 def test_a_named_metric_may_not_fall(project: GatedProject) -> None:
     longer = TEST.replace("1.0 / len", "0.5 / len")
     project.write({"test_team.py": longer})

@@ -34,6 +34,7 @@ PROMPT = "Name the team that this ticket belongs to.\npaid=billing\nbroken=warra
 OFFLINE = '[tool.fapo.offline]\nmodel = "model:reply"\n'
 
 
+@pytest.mark.slow
 def test_a_refused_call_that_the_pipeline_hides_is_no_verdict(tmp_path: Path) -> None:
     hiding = APP.replace("def sort(text):", "def asked(text):") + (
         "\ndef sort(text):\n    try:\n        return asked(text)\n"

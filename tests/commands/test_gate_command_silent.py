@@ -36,6 +36,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 def test_the_gate_names_it_and_does_not_judge(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def _twice(names: Iterator[str]) -> list[str]:
     return sorted(name for name, times in Counter(names).items() if times > 1)
 
 
+@pytest.mark.slow
 def test_rooms_import_downwards_only(package: Package) -> None:
     assert sorted(package.arrows_upwards()) == []
 

@@ -6,6 +6,7 @@ import pytest
 from support.teams import BAD_PROMPT, GOOD_PROMPT, LIGHT_APP, MakeProject, Server, proposal
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [0, 35])
 def test_never_more_calls_than_allowed(project: MakeProject, server: Server, limit: int) -> None:
     made = project()
@@ -18,6 +19,7 @@ def test_never_more_calls_than_allowed(project: MakeProject, server: Server, lim
     assert "Traceback" not in result.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [[], ["-n2"]])
 def test_limits_hold_in_a_plain_run_and_leave_nothing_behind(
     project: MakeProject, server: Server, workers: list[str]
@@ -33,6 +35,7 @@ def test_limits_hold_in_a_plain_run_and_leave_nothing_behind(
     assert list(temporary.glob("*fapo*")) == []
 
 
+@pytest.mark.slow
 def test_the_time_limit_ends_a_slow_run(project: MakeProject, server: Server) -> None:
     made = project()
     assert made.pytest().code == 1
@@ -42,6 +45,7 @@ def test_the_time_limit_ends_a_slow_run(project: MakeProject, server: Server) ->
     assert made.prompt == BAD_PROMPT
 
 
+@pytest.mark.slow
 def test_a_refusal_that_the_pipeline_hides_decides_nothing(project: MakeProject, server: Server) -> None:
     """A task group, a worker thread or a bare `except` makes another error of it, or another answer."""
     hiding = LIGHT_APP.replace("def sort(ticket):", "def asked(ticket):") + (
@@ -56,6 +60,7 @@ def test_a_refusal_that_the_pipeline_hides_decides_nothing(project: MakeProject,
     assert not [event for event in made.journal() if event["event"] == "judged"]
 
 
+@pytest.mark.slow
 def test_what_was_accepted_before_the_budget_ended_is_kept(project: MakeProject, server: Server) -> None:
     """Two teams' tickets need two edits; the budget allows the first only."""
     half = BAD_PROMPT.replace("Which team?", "Which team? Reply with the team in lower case.")

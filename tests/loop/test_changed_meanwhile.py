@@ -49,6 +49,7 @@ COUNTED: dict[str, tuple[Change, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", [list(COUNTED), ["a test"]], ids=["all", "patch"])
 def test_what_a_test_could_read_has_changed(project: MakeProject, server: Server, what: list[str]) -> None:
     made = small(project)
@@ -65,6 +66,7 @@ def test_what_a_test_could_read_has_changed(project: MakeProject, server: Server
     assert (made.run_directory / "changes.patch").is_file()
 
 
+@pytest.mark.slow
 def test_what_no_verdict_rests_on_may_change(project: MakeProject, server: Server) -> None:
     made = small(project, **{".gitignore": "*.log\nout/\n"})
 

@@ -185,6 +185,7 @@ def _baseline(project: Project) -> bytes:
     return (project.root / "fapo-baseline.json").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", [APP, STREAMING_APP, FALLBACK_APP], ids=["plain", "stream", "fallback"])
 def test_a_baseline_is_refused_and_the_old_one_stays(app: str, make: Make) -> None:
     project, provider = make(GOOD_PROMPT, app=app)
@@ -207,6 +208,7 @@ def test_a_baseline_is_refused_and_the_old_one_stays(app: str, make: Make) -> No
     assert _baseline(project) == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", [APP, FALLBACK_APP], ids=["plain", "fallback"])
 def test_the_gate_does_not_judge_and_blames_no_prompt(app: str, make: Make) -> None:
     project, provider = make(GOOD_PROMPT, app=app)
@@ -226,6 +228,7 @@ def test_the_gate_does_not_judge_and_blames_no_prompt(app: str, make: Make) -> N
     assert project.pytest("--fapo-gate").code == 0
 
 
+@pytest.mark.slow
 def test_a_judge_without_an_answer_gives_no_verdict(make: Make) -> None:
     judging = TEST.replace(
         '    assert run.output["team"] == case.expected["team"]',
@@ -366,6 +369,7 @@ def test_a_diagnosis_finds_nothing_but_the_outage(make: Make) -> None:
     assert "prompt" not in done.text.partition("there is nothing to diagnose")[2]
 
 
+@pytest.mark.slow
 def test_a_run_s_results_name_the_outage(make: Make) -> None:
     project, provider = make(GOOD_PROMPT)
     provider.planted = lambda text, split: split == "val"

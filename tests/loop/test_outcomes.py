@@ -20,6 +20,7 @@ from support.teams import (
 )
 
 
+@pytest.mark.slow
 def test_a_good_edit_is_proven_and_written_and_a_second_run_changes_nothing(
     project: MakeProject, server: Server
 ) -> None:
@@ -74,6 +75,7 @@ def blocked_one_after_the_other(made: Project, server: Server, answers: list[obj
     return [str([problem["check"] for problem in problems]) for problems in said]
 
 
+@pytest.mark.slow
 def test_what_review_blocks_costs_no_call(project: MakeProject, server: Server) -> None:
     answers: list[object] = [proposal(text) for text, _ in BLOCKED.values()]
     said = blocked_one_after_the_other(project(), server, answers)
@@ -83,6 +85,7 @@ def test_what_review_blocks_costs_no_call(project: MakeProject, server: Server) 
         assert expected in checks
 
 
+@pytest.mark.slow
 def test_edits_outside_the_scope_are_blocked(project: MakeProject, server: Server) -> None:
     outside = ["app/pipeline.py", "test_teams.py", "../outside.md", "/etc/passwd", "cases.jsonl"]
     made = project()
@@ -92,6 +95,7 @@ def test_edits_outside_the_scope_are_blocked(project: MakeProject, server: Serve
     assert not (made.root.parent / "outside.md").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [["", "I would rather not."], ['{"edits": 3}', "[" * 5000, "{}"]])
 def test_garbage_is_a_failed_attempt_and_not_the_end(
     project: MakeProject, server: Server, answers: list[str]
@@ -107,6 +111,7 @@ def test_garbage_is_a_failed_attempt_and_not_the_end(
     assert "Your files are untouched" in result.text
 
 
+@pytest.mark.slow
 def test_a_blocked_edit_goes_back_once_with_the_reason(project: MakeProject, server: Server) -> None:
     answers = iter([GOOD_PROMPT.replace("{ticket}", "it"), GOOD_PROMPT])
     server.optimizer = lambda body: proposal(next(answers))
@@ -117,6 +122,7 @@ def test_a_blocked_edit_goes_back_once_with_the_reason(project: MakeProject, ser
     assert made.prompt == GOOD_PROMPT
 
 
+@pytest.mark.slow
 def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProject, server: Server) -> None:
     server.optimizer = lambda body: proposal(GOOD_PROMPT + "Think of the customer first. " * 15)
     made = project()
@@ -130,6 +136,7 @@ def test_the_whole_suite_guards_even_when_a_part_was_selected(project: MakeProje
     assert made.snapshot() != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["val", "holdout"])
 def test_an_edit_that_breaks_a_hidden_case_is_rejected_and_the_case_not_named(
     project: MakeProject, server: Server, split: str
@@ -154,6 +161,7 @@ def test_an_edit_that_breaks_a_hidden_case_is_rejected_and_the_case_not_named(
     assert all("S-1" not in str(body) and "magic" not in str(body) for body in server.optimizer_requests)
 
 
+@pytest.mark.slow
 def test_the_optimizer_sees_train_cases_only(project: MakeProject, server: Server) -> None:
     server.optimizer = lambda body: proposal(BAD_PROMPT + "Please.\n")
     made = project()
@@ -166,6 +174,7 @@ def test_the_optimizer_sees_train_cases_only(project: MakeProject, server: Serve
             assert case["inputs"]["ticket"] not in seen
 
 
+@pytest.mark.slow
 def test_an_edit_that_no_case_reads_is_inert(project: MakeProject, server: Server) -> None:
     made = project({"app/prompts/unused.md": "Old words for nobody.\n"})
     server.optimizer = lambda body: proposal("New words for nobody.\n", "app/prompts/unused.md")
@@ -176,6 +185,7 @@ def test_an_edit_that_no_case_reads_is_inert(project: MakeProject, server: Serve
     assert made.snapshot() == before
 
 
+@pytest.mark.slow
 def test_a_file_edited_meanwhile_is_left_alone(project: MakeProject, server: Server) -> None:
     made = project()
     subprocess.run(["git", "init", "-q"], cwd=made.root, check=True)
@@ -188,9 +198,10 @@ def test_a_file_edited_meanwhile_is_left_alone(project: MakeProject, server: Ser
     result = made.optimize()
     assert made.prompt == BAD_PROMPT + "Mine!\n"
     assert result.code == 1, result.text
-    assert "git apply" in result.text
+    assert "fapo apply" in result.text
 
 
+@pytest.mark.slow
 def test_never_writes_nothing_and_under_ci_a_patch_is_saved_that_git_applies(
     project: MakeProject, server: Server
 ) -> None:
@@ -209,6 +220,7 @@ def test_never_writes_nothing_and_under_ci_a_patch_is_saved_that_git_applies(
     assert made.prompt == GOOD_PROMPT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["-v -n2", "-p no:terminal --junitxml=out.xml"])
 def test_it_works_with_pytests_own_options(project: MakeProject, server: Server, arguments: str) -> None:
     made = project()
@@ -217,6 +229,7 @@ def test_it_works_with_pytests_own_options(project: MakeProject, server: Server,
     assert made.prompt == GOOD_PROMPT
 
 
+@pytest.mark.slow
 def test_what_fails_its_final_proof_is_not_written(project: MakeProject, tmp_path: Path) -> None:
     """A test that passes three times (baseline, unpatched copy, candidate) and then never again."""
     counter = tmp_path / "runs"

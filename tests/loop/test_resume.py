@@ -56,6 +56,7 @@ def start(made: Project, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_cleanly_with_the_summary(project: MakeProject, server: Server) -> None:
     stubborn(server)
     made = project()
@@ -199,6 +200,7 @@ def test_killed_again_and_again_at_writes_of_the_journal(
     assert left(made) == expected
 
 
+@pytest.mark.slow
 def test_resume_repeats_no_paid_call(project: MakeProject, server: Server) -> None:
     stubborn(server)
     made = project()
@@ -222,6 +224,7 @@ def test_nothing_to_resume_is_said(project: MakeProject) -> None:
     assert "--fapo-resume: the newest run came to its end, or there is none" in result.text
 
 
+@pytest.mark.slow
 def test_resume_refuses_other_prompts(project: MakeProject, server: Server) -> None:
     made = project()
     process = start(made)

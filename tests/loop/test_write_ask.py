@@ -33,6 +33,7 @@ def changed(made: Project, before: dict[str, bytes]) -> set[str]:
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
+@pytest.mark.slow
 def test_every_change_is_asked_for_and_written(two_edits: Project) -> None:
     before = two_edits.snapshot()
     result = answering(two_edits, ["perhaps\r", "y\r", "yes\r"])
@@ -42,6 +43,7 @@ def test_every_change_is_asked_for_and_written(two_edits: Project) -> None:
     assert "+Which team, in small letters?" in result.text
 
 
+@pytest.mark.slow
 def test_a_part_is_proven_by_itself_and_written(two_edits: Project) -> None:
     before = two_edits.snapshot()
     result = answering(two_edits, ["n\r", "y\r"])
@@ -51,6 +53,7 @@ def test_a_part_is_proven_by_itself_and_written(two_edits: Project) -> None:
     assert "still fail" in result.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "code", "words"),
     [("\x03", 2, "--fapo-resume"), ("\x04", 1, "nobody was there to answer")],

@@ -64,6 +64,7 @@ def _export(project: Project) -> int:
         return export_cache(cache, project.root / "ci" / "answers.json", keys=keys).answers
 
 
+@pytest.mark.slow
 def test_another_machine_replays_it_and_writes_nothing(recorded: Project, server: Server) -> None:
     before = recorded.snapshot()
     result = recorded.pytest("-q", "--fapo-cache=only")
@@ -73,6 +74,7 @@ def test_another_machine_replays_it_and_writes_nothing(recorded: Project, server
     assert not (recorded.root / ".fapo").exists()
 
 
+@pytest.mark.slow
 def test_the_gate_judges_from_the_file(recorded: Project, server: Server) -> None:
     recorded.env["OPENAI_API_KEY"] = ""
     before = recorded.snapshot()
@@ -85,6 +87,7 @@ def test_the_gate_judges_from_the_file(recorded: Project, server: Server) -> Non
     assert recorded.pytest("--fapo-gate", "--fapo-cache=only").code == 11
 
 
+@pytest.mark.slow
 def test_workers_and_folders_find_the_file_that_the_option_names(
     recorded: Project, server: Server, tmp_path: Path
 ) -> None:
@@ -99,6 +102,7 @@ def test_workers_and_folders_find_the_file_that_the_option_names(
     assert "Traceback" not in missing.text
 
 
+@pytest.mark.slow
 def test_what_is_new_is_asked_and_renewing_the_file_brings_both(recorded: Project, server: Server) -> None:
     more = (recorded.root / "cases.jsonl").read_text().replace("order 1000", "order 5")
     (recorded.root / "cases.jsonl").write_text(more)
@@ -113,6 +117,7 @@ def test_what_is_new_is_asked_and_renewing_the_file_brings_both(recorded: Projec
     assert f"0 calls, {CASES} from the cache" in recorded.pytest("-q", "--fapo-cache=only").text
 
 
+@pytest.mark.slow
 def test_a_file_with_a_merge_conflict_stops_the_run_in_one_sentence(
     recorded: Project, server: Server
 ) -> None:
@@ -127,6 +132,7 @@ def test_a_file_with_a_merge_conflict_stops_the_run_in_one_sentence(
     assert server.task_requests == []
 
 
+@pytest.mark.slow
 def test_a_file_that_the_settings_name_may_come_later(tmp_path: Path, server: Server) -> None:
     made = make_project(tmp_path, server, FILES)
     refused = made.pytest("-q", "--fapo-cache=only", "-k", "T-000")
@@ -148,6 +154,7 @@ def test_candidates_are_evaluated_with_the_file_below(recorded: Project, server:
     assert len(server.task_requests) < 1.5 * CASES
 
 
+@pytest.mark.slow
 def test_no_key_is_needed_where_nothing_is_sent(recorded: Project) -> None:
     pipeline = (recorded.root / "app" / "pipeline.py").read_text()
     needs_key = 'assert os.environ["OPENAI_API_KEY"], "set OPENAI_API_KEY"\n'
@@ -179,6 +186,7 @@ def test_by_hand(case, pipeline):
 """
 
 
+@pytest.mark.slow
 def test_the_answers_in_use_are_known_of_judges_and_of_bodies_too(tmp_path: Path, server: Server) -> None:
     cases = "".join(f"{json.dumps(case)}\n" for case in teams_cases(4))
     made = make_project(tmp_path, server, {**FILES, "test_teams.py": JUDGED, "cases.jsonl": cases})
@@ -193,6 +201,7 @@ def test_the_answers_in_use_are_known_of_judges_and_of_bodies_too(tmp_path: Path
     assert server.task_requests == []
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_in_use_is_not_exported(tmp_path: Path, server: Server) -> None:
     made = make_project(tmp_path, server, FILES)
     made.pytest("-q")

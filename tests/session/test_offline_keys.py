@@ -30,6 +30,7 @@ INLINE = '[tool.fapo]\noffline = { model = "stand_in:reply" }\n'
 TABLE = '[tool.fapo.offline]\nmodel = "stand_in:reply"\n'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "ini", "table"), [(None, True, TABLE), ("", False, INLINE)])
 def test_clients_can_be_made_at_import(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, key: str | None, ini: bool, table: str

@@ -252,6 +252,7 @@ def test_settings_in_the_ini_file_are_an_error(pytester: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["*pytest.ini: settings of pytest-fapo are read from pyproject.toml only*"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "code"), [("--fapo-diagnose", 4), ("--fapo-optimize", 4), ("--fapo-update-baseline", 11)]
 )

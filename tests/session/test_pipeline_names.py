@@ -96,6 +96,7 @@ def baseline(pytester: pytest.Pytester) -> dict[str, Any]:
     return pipelines
 
 
+@pytest.mark.slow
 def test_the_gate_sees_each_of_several_pipelines_fall(pytester: pytest.Pytester) -> None:
     write(pytester, FILES, "hello")
     result = pytester.runpytest_subprocess("-p", "no:asyncio", "--fapo-update-baseline")
@@ -113,6 +114,7 @@ def test_the_gate_sees_each_of_several_pipelines_fall(pytester: pytest.Pytester)
         assert f"{name} all 1 100 % 100 % 50 %" in rows
 
 
+@pytest.mark.slow
 def test_a_second_pipeline_leaves_the_first_ones_baseline_valid(pytester: pytest.Pytester) -> None:
     files = {name: text for name, text in FILES.items() if name.startswith(("small/", "large/"))}
     first = {name: text for name, text in files.items() if name.startswith("small")}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.ready_pytest import _started_anew, run_pytest
+from support.ready_pytest import QUICK, _started_anew, run_pytest
 
 TELLING = """
 import atexit, json, os, sys, threading
@@ -40,7 +40,7 @@ def test_a_fork_is_like_a_new_interpreter(tmp_path: Path) -> None:
         if start == "fork":
             done = run_pytest(arguments, cwd=tmp_path, environment=environment, timeout=60, typed="yes\n")
         else:
-            done = _started_anew(arguments, tmp_path, environment, 60, "yes\n")
+            done = _started_anew([*QUICK, *arguments], tmp_path, environment, 60, "yes\n")
         assert done.code == 1
         assert "assert not 'one assertion'" in done.text
         assert "warning" not in done.text

@@ -139,6 +139,7 @@ def test_an_output_is_as_it_was_when_the_pipeline_returned_it(pytester: pytest.P
     pytester.runpytest_subprocess("-p", "no:asyncio", "--fapo-concurrency=1").assert_outcomes(passed=4)
 
 
+@pytest.mark.slow
 def test_a_checkout_that_cannot_be_written_runs_without_a_cache(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

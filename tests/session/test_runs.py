@@ -32,6 +32,7 @@ def project(pytester: pytest.Pytester, app: str, test: str, *, count: int = 6, c
     )
 
 
+@pytest.mark.slow
 def test_one_item_per_case_with_its_id(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -49,6 +50,7 @@ def test_one_item_per_case_with_its_id(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-k", "c1 or c2").assert_outcomes(passed=2, deselected=4)
 
 
+@pytest.mark.slow
 def test_last_failed_works(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -65,6 +67,7 @@ def test_last_failed_works(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*test_double[[]c4[]] FAILED*", "*assert 0 == 8*"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sync", "async", "returns-awaitable"])
 def test_pending_cases_run_at_once_within_the_bound(pytester: pytest.Pytester, kind: str) -> None:
     bodies = {
@@ -104,6 +107,7 @@ def leave():
     pytester.runpytest_subprocess("--fapo-concurrency=5").assert_outcomes(passed=21)
 
 
+@pytest.mark.slow
 def test_tests_of_one_case_share_its_run(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -123,6 +127,7 @@ def test_tests_of_one_case_share_its_run(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=13)
 
 
+@pytest.mark.slow
 def test_an_exception_belongs_to_its_case_and_keeps_the_users_traceback(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -152,6 +157,7 @@ def test_an_exception_belongs_to_its_case_and_keeps_the_users_traceback(pytester
     assert text.count("def deep(n)") == 2
 
 
+@pytest.mark.slow
 def test_a_test_may_judge_the_error_itself(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -175,6 +181,7 @@ def test_a_test_may_judge_the_error_itself(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["FAILED *test_that_does_not_look*ValueError: bad*"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_a_case_past_its_time_fails_and_the_others_go_on(pytester: pytest.Pytester, mode: str) -> None:
     sleep = {
@@ -233,6 +240,7 @@ def test_a_function_scoped_pipeline_is_made_for_each_case_in_its_own_test(pytest
     assert result.stdout.str().count("one at a time") == 1
 
 
+@pytest.mark.slow
 def test_a_pipeline_with_teardown_runs_within_its_own_test(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -254,6 +262,7 @@ def test_a_pipeline_with_teardown_runs_within_its_own_test(pytester: pytest.Pyte
     pytester.runpytest_subprocess().assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_calling_the_pipeline_in_the_test_body_works_too(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -269,6 +278,7 @@ def test_calling_the_pipeline_in_the_test_body_works_too(pytester: pytest.Pytest
     result.stdout.fnmatch_lines(["fapo: passing: train 100 % of 2, val 100 % of 2, holdout 100 % of 2"])
 
 
+@pytest.mark.slow
 def test_inputs_that_are_no_mapping_are_the_one_argument(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -301,6 +311,7 @@ def test_inputs_that_the_pipeline_does_not_take_are_said_plainly(pytester: pytes
     assert "signature.bind" not in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_scores_must_be_finite_numbers(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -320,6 +331,7 @@ def test_scores_must_be_finite_numbers(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conftest", "words"),
     [
@@ -345,6 +357,7 @@ def test_a_missing_or_useless_pipeline_is_said_plainly(
     assert "Traceback" not in result.stdout.str()
 
 
+@pytest.mark.slow
 def test_xdist_workers_report_to_the_controller(pytester: pytest.Pytester) -> None:
     project(
         pytester,
@@ -362,6 +375,7 @@ def test_xdist_workers_report_to_the_controller(pytester: pytest.Pytester) -> No
     assert (pytester.path / "out.xml").read_text().count("<testcase") == 12
 
 
+@pytest.mark.slow
 def test_skipped_and_expected_failures_do_not_count(pytester: pytest.Pytester) -> None:
     project(
         pytester,

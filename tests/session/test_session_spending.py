@@ -34,6 +34,7 @@ SETTINGS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "line"),
     [
@@ -77,6 +78,7 @@ JUDGED = """
 """
 
 
+@pytest.mark.slow
 def test_calls_of_judges_are_counted_and_shown_apart(pytester: pytest.Pytester) -> None:
     """A test's own calls beside its run are a judge's; its calls in a run's place are the pipeline's."""
     Path(pytester.path, "test_it.py").write_text("\n".join(row[4:] for row in JUDGED.splitlines()))
@@ -110,6 +112,7 @@ PRICED = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("models", "options", "said"),
     [

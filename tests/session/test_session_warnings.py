@@ -42,6 +42,7 @@ def run(pytester: pytest.Pytester, *steps: str, body: str = "return text", offli
     return result.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_step_that_is_not_there_is_named(pytester: pytest.Pytester) -> None:
     said = run(pytester, "app.pipeline:answr", "app.pipelines:*", "ap.pipeline:answer", "app.pipeline:*")
     assert "fapo: steps: 'app.pipeline:answr' traces nothing: app.pipeline has no such function" in said
@@ -50,11 +51,13 @@ def test_a_step_that_is_not_there_is_named(pytester: pytest.Pytester) -> None:
     assert said.count("traces nothing") == 3
 
 
+@pytest.mark.slow
 def test_a_module_that_this_selection_does_not_import_is_no_mistake(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(other="raise RuntimeError('imported')")
     assert "traces nothing" not in run(pytester, "other:*", "app.pipeline:answer")
 
 
+@pytest.mark.slow
 def test_a_broken_cache_is_said_and_does_no_harm(pytester: pytest.Pytester) -> None:
     cache = Path(pytester.path, ".fapo", "cache")
     cache.mkdir(parents=True)

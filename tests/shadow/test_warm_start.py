@@ -76,6 +76,7 @@ def is_warm(shadow: ShadowTree) -> bool:
     return launcher_of(shadow)._server is not None
 
 
+@pytest.mark.slow
 def test_each_warm_run_sees_the_tree_and_the_environment_as_they_are(
     shadow: ShadowTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_crash_and_a_hang_are_told_as_ever(shadow: ShadowTree, monkeypatch: py
     assert is_warm(shadow)
 
 
+@pytest.mark.slow
 def test_a_server_that_has_ended_is_done_without(project: Project) -> None:
     project.write(PROJECT)
     with ShadowTree.create(project.root) as shadow:

@@ -401,6 +401,7 @@ def test_awkward_decorators_and_lines(make_store: MakeStore) -> None:
     )
 
 
+@pytest.mark.slow
 def test_real_modules_come_back_exactly_and_take_a_new_decorator(make_store: MakeStore) -> None:
     folder = Path(sysconfig.get_path("stdlib"))
     names = ["argparse.py", "textwrap.py", "dataclasses.py", "asyncio/tasks.py"]

@@ -46,6 +46,7 @@ def taken(root: Path, level: str, entry: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wildcard", [False, True], ids=["named", "pattern"])
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_each_format_says_what_it_cannot_read(tmp_path: Path, content: bytes, wildcard: bool) -> None:

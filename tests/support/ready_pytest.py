@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LOADED = ("openai", "anthropic", "httpx", "pydantic", "rich.console", "diskcache", "xml.etree.ElementTree")
+QUICK = ("-p", "no:hypothesispytest")
+"""That plugin imports all of hypothesis at the end of a session, and no tested project needs it."""
 _LIMIT = 1 << 20
 """Bytes of an order: arguments and environment."""
 
@@ -74,11 +76,7 @@ def run_pytest(
     Raises:
         subprocess.TimeoutExpired: after so many seconds; the process is killed.
     """
-    arguments = [
-        "-p",
-        "no:hypothesispytest",
-        *arguments,
-    ]  # it imports all of hypothesis, for no test of theirs
+    arguments = [*QUICK, *arguments]
     if sys.platform != "linux" or _startup(environment) != _startup(os.environ):
         return _started_anew(arguments, cwd, environment, timeout, typed)
     order = {"arguments": list(arguments), "cwd": os.fspath(cwd), "environment": dict(environment)}

@@ -84,12 +84,14 @@ def said(sample: Sample, factor: float) -> list[Any]:
     return [(each.policy, each.accepted, each.stage, each.reason, each.splits) for each in verdicts]
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(samples(), FACTORS)
 def test_a_candidate_s_verdict_does_not_depend_on_the_unit_of_weights(sample: Sample, factor: float) -> None:
     assert said(sample, factor) == said(sample, 1.0)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(samples(), FACTORS, st.floats(0, 1))
 def test_the_merge_gate_s_answer_does_not_either(sample: Sample, factor: float, floor: float) -> None:

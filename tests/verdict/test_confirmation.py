@@ -290,6 +290,7 @@ def test_a_metric_that_fell_by_luck_of_its_judge_rejects_nothing(edited: float, 
 # --- whole runs, simulated -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", [Noise(luck=0.2), Noise(flip=0.1), Noise(fail=0.05, luck=0.05)], ids=str)
 @pytest.mark.parametrize(
     ("policy", "repeats"), [(STRICT, 1), (STRICT, 3), (TARGET, 1)], ids=["strict", "strict x 3", "target"]

@@ -134,6 +134,7 @@ def test_a_split_is_asked_no_longer_than_it_is_open() -> None:
     assert answers.times("parent", "v19") == min(LOOKS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("passing", [0.5, 0.9])
 def test_luck_is_no_gain_in_more_of_the_looks_than_the_policy_allows(passing: float) -> None:
     """Over all looks together, whatever the cases' chances are."""

@@ -10,6 +10,7 @@ import pytest
 from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_the_statistics_are_those_of_scipy(seed: int) -> None:
     numpy, stats = pytest.importorskip("numpy"), pytest.importorskip("scipy.stats")

@@ -46,6 +46,7 @@ def test_a_plain_session_leaves_what_it_is_asked_for(project: BranchProject, tmp
     assert f"fapo: summary for a pull request: {tmp_path / 'out' / 'page.md'}\n" in text
 
 
+@pytest.mark.slow
 def test_a_diagnosis_tells_its_causes(project: BranchProject, tmp_path: Path) -> None:
     code, text = project.pytest("-q", "--fapo-diagnose", "--fapo-annotations=off", **GITHUB)
     assert code == 1, text

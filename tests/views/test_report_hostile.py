@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from support.report_pages import case, nodeid, optimization, trace
 from views.conftest import Open
 
@@ -70,6 +71,7 @@ def hostile(text: str) -> ReportData:
     )
 
 
+@pytest.mark.slow
 def test_hostile_text_is_shown_and_runs_nothing(open_report: Open) -> None:
     report = open_report(hostile(ATTACK))
     page = report.page

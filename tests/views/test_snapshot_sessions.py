@@ -134,6 +134,7 @@ def test_workers_write_the_same_page_and_only_a_changed_question_makes_it_stale(
     assert "pytest --fapo-update-baseline" in said
 
 
+@pytest.mark.slow
 def test_a_replay_writes_the_page_that_the_live_run_wrote(shop: Shop) -> None:
     # A replayed call carries the live call's duration, which reaches beyond the calls that followed it here.
     shop.pytest("--fapo-update-baseline", TAKES="0.3")
@@ -144,6 +145,7 @@ def test_a_replay_writes_the_page_that_the_live_run_wrote(shop: Shop) -> None:
     shop.pytest("--fapo-gate", "--fapo-cache=only")
 
 
+@pytest.mark.slow
 def test_no_snapshots_where_none_are_wanted(shop: Shop) -> None:
     shop.replace("pyproject.toml", "[tool.fapo]\n", '[tool.fapo]\nsnapshots = ""\n')
     shop.update()
