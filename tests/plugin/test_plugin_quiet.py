@@ -55,14 +55,14 @@ def test_marking_a_test_imports_no_sdk(pytester: pytest.Pytester) -> None:
 def test_asserts_in_our_own_modules_are_not_rewritten(pytester: pytest.Pytester) -> None:
     """As pytest would do with those of any plugin installed from a wheel, at each start if it must."""
     pytester.makeconftest(
-        "import pytest; pytest.register_assert_rewrite('pytest_fapo.session.runs', 'theirs')"
+        "import pytest; pytest.register_assert_rewrite('pytest_fapo.session.execution', 'theirs')"
     )
     pytester.makepyfile(
         theirs="",
         test_loaders="""
-        import pytest_fapo.session.runs, theirs
+        import pytest_fapo.session.execution, theirs
         def test_loaders():
-            assert type(pytest_fapo.session.runs.__loader__).__name__ == "SourceFileLoader"
+            assert type(pytest_fapo.session.execution.__loader__).__name__ == "SourceFileLoader"
             assert type(theirs.__loader__).__name__ == "AssertionRewritingHook"
         """,
     )
