@@ -72,7 +72,7 @@ def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_pat
     assert page.startswith("## ❌ Accuracy fell against fapo-baseline.json: 6 tests")
     assert page.index("test_team[t01]") < page.index("test_team[t02]") < page.index("test_team[t04]")
     assert '`sort`: `"Dear customer, billing!"` (`app/prompts/sort.md`)' in page
-    assert text.count(f"\n::error file={ADDRESS},line=2,title=Passed before%2C not now::") == 6
+    assert text.count(f"\n::error file={ADDRESS},line=2,title=Passed before%2C fails now::") == 6
     assert "\n::error file=fapo-snapshots/pipeline.md,title=Merge gate%3A stale snapshot::" in text
     assert "\n::notice file=cases.jsonl,line=10,title=New case::t10 " in text
     code, text = project.pytest("-q", "--fapo-update-baseline", "--fapo-summary=next.md")
