@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fapo import hookspecs, options
 from pytest_fapo.core import plain_imports
-from pytest_fapo.core.errors import FapoError, SettingsConflict
-from pytest_fapo.core.project_file import SettingsFiles, argument_path, find_settings_home
-from pytest_fapo.core.stash import SESSION_KEY
-from pytest_fapo.session.cases_decorator import MARK, has_mark
+
+# Before the modules below, so that pytest rewrites the asserts of none of them at each start.
+plain_imports.install()
+
+from pytest_fapo import hookspecs, options  # noqa: E402
+from pytest_fapo.core.errors import FapoError, SettingsConflict  # noqa: E402
+from pytest_fapo.core.project_file import SettingsFiles, argument_path, find_settings_home  # noqa: E402
+from pytest_fapo.core.stash import SESSION_KEY  # noqa: E402
+from pytest_fapo.session.cases_decorator import MARK, has_mark  # noqa: E402
 
 if TYPE_CHECKING:
     from pytest_fapo.session.fapo_session import FapoSession
