@@ -45,7 +45,6 @@ _COMMANDS = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    plain_imports.install()
     options.add_options(parser)
 
 

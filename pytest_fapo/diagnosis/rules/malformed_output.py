@@ -22,11 +22,6 @@ def schema(failure: Failure) -> Finding | None:
     return _from_exception(failure) or _from_siblings(failure)
 
 
-def parse_failed(failure: Failure) -> bool:
-    """True if an exception says that an answer could not be read."""
-    return _error_type(failure) in PARSE_ERRORS
-
-
 def _from_exception(failure: Failure) -> Finding | None:
     kind = _error_type(failure)
     if failure.view is None or kind not in PARSE_ERRORS | _VALUE_ERRORS:

@@ -70,11 +70,6 @@ class NameScopes:
         scope = self._scope_of.get(node)
         return scope is not None and scope.kind == "class" and node.id in scope.bound
 
-    def is_parameter(self, node: ast.Name) -> bool:
-        """True if the name is a parameter and nothing else."""
-        found = self.bindings(node)
-        return bool(found) and all(isinstance(value, ast.arg) for value in found or [])
-
     # --- building -------------------------------------------------------------------------------------
 
     def _enter(self, node: ast.AST, scope: NameScope) -> None:
