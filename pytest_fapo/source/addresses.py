@@ -1,16 +1,19 @@
 """Addresses: the names of artifacts (`path` or `path::name`), and the patterns that match several.
 
-Paths are relative to the root and POSIX. In patterns `*`, `?` and `[…]` stay inside one path part, `**`
-goes
-across parts.
+Paths are relative to the root and POSIX. A name is made of keys: `agents.triage`, `messages[0].content`,
+`models."gpt-4.1".k`. In patterns `*`, `?` and `[…]` stay inside one part of a path or one key, `**` goes
+across them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -62,9 +65,12 @@ NEVER = frozenset(
 """Folders that belong to tools: nothing in them is ever an artifact, whatever a pattern says."""
 
 
+_WILDCARD = re.compile(r"[*?]|\[(?!\d+\])")
+
+
 def has_wildcard(pattern: str) -> bool:
-    """True if `pattern` stands for several names."""
-    return any(character in pattern for character in "*?[")
+    """True if `pattern` stands for several names; `[0]` is a place in a list."""
+    return bool(_WILDCARD.search(pattern))
 
 
 def matches_path(path: str, pattern: str) -> bool:
@@ -75,11 +81,51 @@ def matches_path(path: str, pattern: str) -> bool:
     return _matches(parts, _parts_of(pattern))
 
 
+_BARE = re.compile(r'[^.\s"=*?\[\]]+')
+
+_POSITION = re.compile(r"\[(?:\d+|\*)\]")
+
+_KEY = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\d+|\*)\]|(?:[^."\[]|\[(?!(?:\d+|\*)\]))+')
+
+
+def dotted(keys: Sequence[str | int]) -> str:
+    """Keys as the name in an address: `a.b[0]`; those with dots, blanks or signs of patterns are quoted."""
+    parts = []
+    for key in keys:
+        if isinstance(key, int):
+            parts.append(f"[{key}]")
+        else:
+            parts += [".", key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)]
+    return "".join(parts).removeprefix(".")
+
+
+@lru_cache(maxsize=4096)
+def keys_of(name: str) -> tuple[str, ...]:
+    """The keys of a name or a pattern, places in lists as digits: `[0]` and `.0` are the same."""
+    return tuple(map(_key, _KEY.findall(name)))
+
+
+def _key(part: str) -> str:
+    if part.startswith('"'):
+        with contextlib.suppress(ValueError):  # not JSON: taken as it stands
+            return str(json.loads(part))
+    return part[1:-1] if _POSITION.fullmatch(part) else part.strip()
+
+
 def matches_name(name: str, pattern: str) -> bool:
-    """True if `name` fits `pattern` part by part: `*_PROMPT` stands for module constants only,
-    `*.*_PROMPT` for class attributes."""
-    parts, wanted = name.split("."), pattern.split(".")
-    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+    """True if `name` fits `pattern` key by key: `*_PROMPT` stands for module constants only, `*.*_PROMPT` for
+    class attributes, `**.content` for that key at any depth."""
+    return name == pattern or _matches_keys(keys_of(name), keys_of(pattern))
+
+
+def _matches_keys(keys: Sequence[str], wanted: Sequence[str]) -> bool:
+    if not wanted:
+        return not keys
+    if wanted[0] == "**":
+        return any(_matches_keys(keys[start:], wanted[1:]) for start in range(len(keys) + 1))
+    return bool(keys) and (
+        (keys[0] == wanted[0] or fnmatchcase(keys[0], wanted[0])) and _matches_keys(keys[1:], wanted[1:])
+    )
 
 
 def in_environment(root: Path, path: str) -> bool:

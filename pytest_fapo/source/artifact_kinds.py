@@ -28,7 +28,6 @@ from pytest_fapo.source.functions import add_function, functions_of, replace_fun
 from pytest_fapo.source.parameter_values import (
     ParameterValue,
     domain_for,
-    matches_key,
     read_value,
     same_value,
 )
@@ -137,7 +136,7 @@ class ParameterKind:
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         for value in find_values(data, path):
-            if not matches_key(value.name, name):
+            if not matches_name(value.name, name):
                 continue
             if value.reason:
                 yield FoundPiece(value.name, reason=value.reason)

@@ -17,12 +17,13 @@ from pytest_fapo.source.addresses import (
     find_paths,
     has_wildcard,
     in_environment,
+    keys_of,
     matches_name,
     matches_path,
     parse_address,
 )
 from pytest_fapo.source.artifact_kinds import ArtifactForm, FoundPiece, kind_for
-from pytest_fapo.source.parameter_values import matches_key, read_value
+from pytest_fapo.source.parameter_values import read_value
 from pytest_fapo.source.text_files import universal_newlines
 
 LARGEST = 16 * 2**20
@@ -244,7 +245,7 @@ class ArtifactStore:
         pattern."""
         wanted = parse_address(address)
         entries = [entry for entry in self.scope.entries("param") if _covers(entry, wanted, "param")]
-        entries.sort(key=lambda entry: (entry.domain is None, entry.name != wanted.name))
+        entries.sort(key=lambda entry: (entry.domain is None, keys_of(entry.name) != keys_of(wanted.name)))
         return entries[0] if entries else None
 
     def _pieces(
@@ -344,7 +345,7 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
     if level == "structure" and not entry.name:
         return bool(address.name) and address.path.endswith(".py")
     if level == "param":
-        return bool(address.name) and matches_key(address.name, entry.name)
+        return bool(address.name) and matches_name(address.name, entry.name)
     return _same_name(address.name, entry.name)
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.parameter_values import ParameterValue, dotted, keys_of, number
+from pytest_fapo.source.addresses import dotted, keys_of
+from pytest_fapo.source.parameter_values import ParameterValue, number
 from pytest_fapo.source.text_files import SourceText, decode
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _DECODER = json.JSONDecoder()
 
 
 class _JsonLocation(NamedTuple):
-    keys: list[str]
+    keys: list[str | int]
     value: Any
     start: int
     end: int
@@ -72,7 +73,7 @@ def _json_locations(text: str, path: str) -> list[_JsonLocation]:
     return [place for place in parameters if counts[dotted(place.keys)] == 1]
 
 
-def _walk_json(text: str, start: int, keys: list[str]) -> Iterator[_JsonLocation]:
+def _walk_json(text: str, start: int, keys: list[str | int]) -> Iterator[_JsonLocation]:
     value, end = _DECODER.raw_decode(text, start)
     if not isinstance(value, (dict, list)):
         yield _JsonLocation(keys, value, start, end)
@@ -81,7 +82,7 @@ def _walk_json(text: str, start: int, keys: list[str]) -> Iterator[_JsonLocation
     for number_ in range(len(value) if isinstance(value, list) else 10**9):
         if text[position] == "}":
             break
-        key = str(number_)
+        key: str | int = number_
         if isinstance(value, dict):
             key, position = _DECODER.raw_decode(text, position)
             position = _skip_space(text, _skip_space(text, position) + 1)
@@ -184,7 +185,7 @@ def _yaml_locations(source: SourceText, path: str) -> list[_YamlLocation]:
     return [place for place in parameters if counts[place.value.name] == 1]
 
 
-def _walk_yaml(node: Any, keys: list[str], text: str, seen: set[int]) -> Iterator[_YamlLocation]:
+def _walk_yaml(node: Any, keys: list[str | int], text: str, seen: set[int]) -> Iterator[_YamlLocation]:
     if id(node) in seen:
         yield _YamlLocation(
             ParameterValue(dotted(keys), reason="it is an alias; edit the value that it points to")
@@ -197,7 +198,7 @@ def _walk_yaml(node: Any, keys: list[str], text: str, seen: set[int]) -> Iterato
                 yield from _walk_yaml(value, [*keys, key.value], text, seen)
     elif node.id == "sequence":
         for place, value in enumerate(node.value):
-            yield from _walk_yaml(value, [*keys, str(place)], text, seen)
+            yield from _walk_yaml(value, [*keys, place], text, seen)
     else:
         yield _of_scalar(node, dotted(keys), text)
 
@@ -300,13 +301,13 @@ def _parsed_toml(data: bytes, path: str) -> tuple[SourceText, TOMLDocument]:
     return source, document
 
 
-def _walk_toml(value: Any, keys: list[str]) -> Iterator[tuple[list[str], Any]]:
+def _walk_toml(value: Any, keys: list[str | int]) -> Iterator[tuple[list[str | int], Any]]:
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _walk_toml(inner, [*keys, str(key)])
     elif isinstance(value, list):
         for place, inner in enumerate(value):
-            yield from _walk_toml(inner, [*keys, str(place)])
+            yield from _walk_toml(inner, [*keys, place])
     else:
         yield keys, value
 

@@ -1,23 +1,17 @@
-"""Parameter values as JSON text, as numbers in a source and as keys in an address, and their domains."""
+"""Parameter values as JSON text and as numbers in a source, and their domains."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import NamedTuple, NoReturn
 
 from pydantic import JsonValue
 
 from pytest_fapo.core.candidate import Domain
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.addresses import has_wildcard
-
-_BARE = re.compile(r'[^.\s"=]+')
-
-_PART = re.compile(r'"(?:\\.|[^"\\])*"|[^."]+')
+from pytest_fapo.source.addresses import dotted as dotted
 
 
 class ParameterValue(NamedTuple):
@@ -66,27 +60,6 @@ def number(value: float, *, fraction: bool) -> str:
     mantissa, mark, exponent = text.partition("e")
     # YAML 1.1 takes 1e-05 for a text: it wants a dot and a sign.
     return f"{mantissa if '.' in mantissa else mantissa + '.0'}e{exponent}" if mark else text
-
-
-def dotted(keys: Sequence[str]) -> str:
-    """Keys as the name in an address; those with dots or blanks are quoted."""
-    return ".".join(key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False) for key in keys)
-
-
-def keys_of(name: str) -> list[str]:
-    """The keys of a dotted name; inverse of `dotted`."""
-    parts = _PART.findall(name)
-    return [json.loads(part) if part.startswith('"') else part.strip() for part in parts]
-
-
-def matches_key(name: str, pattern: str) -> bool:
-    """True if the name of a value is one that `pattern` stands for, key by key."""
-    if name == pattern:
-        return True
-    keys, patterns = keys_of(name), keys_of(pattern)
-    if len(keys) != len(patterns):
-        return False
-    return keys == patterns or (has_wildcard(pattern) and all(map(fnmatchcase, keys, patterns)))
 
 
 def _refused(word: str) -> NoReturn:

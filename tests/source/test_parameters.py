@@ -173,8 +173,8 @@ def test_values_of_a_yaml_file(make_store: MakeStore) -> None:
         "llm.temperature": "0.2",
         'llm."max tokens"': "256",
         'llm."gpt-4.1".k': "3",
-        "steps.0.k": "1",
-        "steps.1.k": "2",
+        "steps[0].k": "1",
+        "steps[1].k": "2",
     }
     for name in ("yes_no", "exponent", "octal"):
         assert "1.1 and 1.2" in store.skipped[f"c.yaml::{name}"], name
@@ -200,7 +200,7 @@ def test_values_of_a_yaml_file(make_store: MakeStore) -> None:
         ('llm."max tokens"', "512", '"max tokens": 256', '"max tokens": 512'),
         ('llm."gpt-4.1".k', "4", "{k: 3,", "{k: 4,"),
         ('llm."gpt-4.1".stop = a | "it\'s"', '"it\'s"', "stop: 'a'", "stop: 'it''s'"),
-        ("steps.0.k", "2", "k: 1 ", "k: 2 "),
+        ("steps[0].k", "2", "k: 1 ", "k: 2 "),
         ("shared", "6", "&k 5", "&k 6"),
         ('double.q = x | "y\\n"', '"y\\n"', 'q: "x"', 'q: "y\\n"'),
     ],
@@ -259,14 +259,14 @@ list = [
         ("llm.k", "2000", "k = 1_000", "k = 2000"),
         ('llm."a.b"', "4", '"a.b" = 3', '"a.b" = 4'),
         ("llm.inner.k", "4", "{ k = 3,", "{ k = 4,"),
-        ("steps.1.k", "3", "k = 2   # second", "k = 3   # second"),
-        ("steps.1.sub.k", "4", "sub.k = 3", "sub.k = 4"),
+        ("steps[1].k", "3", "k = 2   # second", "k = 3   # second"),
+        ("steps[1].sub.k", "4", "sub.k = 3", "sub.k = 4"),
         ("llm.stream", "false", "stream = true # on", "stream = false # on"),
         ("llm.big = a | b", '"b"', "'''\ntext'''", "'b'"),
         ("later.a.x", "2", "x = 1\n", "x = 2\n"),
         ("later.b.z", "32", "0x1F   # hex", "32   # hex"),
-        ("later.b.list.1.0", "3.5", "[2.5, true]", "[3.5, true]"),
-        ("later.b.list.1.1", "false", "[2.5, true]", "[2.5, false]"),
+        ("later.b.list[1][0]", "3.5", "[2.5, true]", "[3.5, true]"),
+        ("later.b.list[1][1]", "false", "[2.5, true]", "[2.5, false]"),
     ],
 )
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["lf", "crlf"])
@@ -296,8 +296,8 @@ JSON = '{"a": {"k" : 3, "list": [1, {"z": 2.0}, []]},\n  "m.n": "\\u00e9", "e": 
     ("entry", "text", "old", "new"),
     [
         ("a.k", "4", '"k" : 3', '"k" : 4'),
-        ("a.list.0", "2", "[1,", "[2,"),
-        ("a.list.1.z", "3", '"z": 2.0', '"z": 3.0'),
+        ("a.list[0]", "2", "[1,", "[2,"),
+        ("a.list[1].z", "3", '"z": 2.0', '"z": 3.0'),
         ('"m.n" = "é" | "ü"', '"ü"', '"\\u00e9"', '"\\u00fc"'),
     ],
 )
@@ -440,12 +440,12 @@ def test_our_own_settings_are_no_parameters(make_store: MakeStore) -> None:
 
 def test_round_trips_of_layouts_that_libraries_rewrite(make_store: MakeStore) -> None:
     text = "a:\n      -    k:    3    # c\n\n\n\nlong: " + "word " * 60 + "\nlast:   {  x  :  1  }\n...\n"
-    store = make_store({"c.yaml": text}, params=["c.yaml::a.0.k", "c.yaml::last.x"])
-    result = replaced(store, "c.yaml::a.0.k", "4").decode()
+    store = make_store({"c.yaml": text}, params=["c.yaml::a[0].k", "c.yaml::last.x"])
+    result = replaced(store, "c.yaml::a[0].k", "4").decode()
     assert result == text.replace("k:    3", "k:    4")
     document = tomlkit.parse("x = [\n  1, # one\n  2,\n]\n")
-    toml = make_store({"c.toml": tomlkit.dumps(document)}, params=["c.toml::x.1"])
-    assert replaced(toml, "c.toml::x.1", "3").decode() == "x = [\n  1, # one\n  3,\n]\n"
+    toml = make_store({"c.toml": tomlkit.dumps(document)}, params=["c.toml::x[1]"])
+    assert replaced(toml, "c.toml::x[1]", "3").decode() == "x = [\n  1, # one\n  3,\n]\n"
 
 
 def test_the_formats_are_loaded_only_when_used(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 import tomlkit
 import yaml
 
+from pytest_fapo.source.addresses import dotted, keys_of
 from pytest_fapo.source.artifact_kinds import find_values, replace_value
-from pytest_fapo.source.parameter_values import dotted, keys_of
 
 KEYS = ["a", "b c", "k.l", "ü", "x-1", "top_k", 'q"t', "m=n", "9", "true", "#h"]
 TEXTS = [
@@ -105,9 +105,9 @@ def test_every_value_can_be_changed_alone(kind: str, seed: int) -> None:
     for value in source.sample(found, min(8, len(found))):
         new = scalar(source)
         result = replace_value(text.encode(), f"c.{kind}", value.name, json.dumps(new))
-        assert loaded(result.decode(), kind) == changed(before, keys_of(value.name), new), value.name
+        assert loaded(result.decode(), kind) == changed(before, list(keys_of(value.name)), new), value.name
 
 
 @pytest.mark.parametrize("keys", [[key, "a"] for key in KEYS])
 def test_keys_come_back_from_an_address(keys: list[str]) -> None:
-    assert keys_of(dotted(keys)) == keys
+    assert list(keys_of(dotted(keys))) == keys
