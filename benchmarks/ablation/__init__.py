@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.ablation.judging import Reference, loss_without, tune_with_all
 from benchmarks.ablation.memorized import loss_of_detector
 from benchmarks.ablation.parts import KINDS, Kind, Part, all_parts
-from benchmarks.ablation.subjects import handmade_subjects, joint_subject, planted_subject
+from benchmarks.ablation.subjects import further_subjects, handmade_subjects, planted_subject
 from benchmarks.planted.pipelines import chosen
 from benchmarks.planted.server import Server, serving
 from benchmarks.planted.table import Figure, share, show
@@ -86,7 +86,7 @@ def _references(
     evaluations.mkdir()
     subjects = [planted_subject(planted, server, projects) for planted in chosen(quick)]
     if not quick:
-        subjects.append(joint_subject(server, projects))
+        subjects += further_subjects(server, projects)
     if faults and not quick:
         subjects += handmade_subjects(Path(faults), server, projects)
     return list(pool.map(tune_with_all, subjects, [evaluations] * len(subjects)))

@@ -122,4 +122,5 @@ def _loop(subject: Subject, folder: Path, most: int = MOST_TRIED) -> ShortLoop:
     mine = folder / subject.name
     mine.mkdir(exist_ok=True)
     options = [f"--fapo-repeats={subject.repeats}"] if subject.repeats > 1 else []
-    return ShortLoop(TreeRunner(Project(subject.root, subject.url), mine, *options), subject.unseen, most)
+    runner = TreeRunner(Project(subject.root, subject.url), mine, *options)
+    return ShortLoop(runner, subject.unseen, most, apart=subject.apart)

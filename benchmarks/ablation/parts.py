@@ -14,7 +14,6 @@ from pytest_fapo.propose.operators.operator import Operator
 from pytest_fapo.propose.operators.operator_registry import OPERATORS
 from pytest_fapo.propose.operators.project_functions import OperatorError
 from pytest_fapo.propose.playbook import operator_choice, parameter_moves, playbook, prompt_techniques
-from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, Technique
 from pytest_fapo.review.leakage import leak_checks, leak_detectors
 
@@ -38,7 +37,6 @@ _WAYS = ("joint", "renaming")
 
 `demonstrations` is not judged: it quotes cases, which no project allows by default.
 """
-_TOGETHER = "edits of two steps"
 _LISTS = "answer_lists"
 _DECODED = "decoded"
 _FALLBACK = "fallback"
@@ -48,7 +46,7 @@ _FALLBACK = "fallback"
 def all_parts() -> list[Part]:
     """Every part, read from the product's own lists: what is added there is judged without a word here."""
     names: dict[Kind, list[str]] = {
-        "technique": [each.__name__ for each in prompt_techniques.TECHNIQUES] + [*_WAYS, _TOGETHER],
+        "technique": [each.__name__ for each in prompt_techniques.TECHNIQUES] + [*_WAYS],
         "parameter": [*parameter_moves._WANTED],
         "operator": [*OPERATORS],
         "rule": [rule.__name__ for rule in attribution.RULES if rule.__name__ != _FALLBACK],
@@ -86,8 +84,6 @@ def leave_out(left: Part) -> Callable[[], None]:
         replace(attribution, "RULES", _without(attribution.RULES, left.name))
     elif left.name in _WAYS:
         replace(playbook, left.name, _nothing)
-    elif left.name == _TOGETHER:
-        replace(AttemptHistory, "together", _nothing)
     elif left.name == _LISTS:
         replace(leak_checks, "answer_lists", _nothing)
     elif left.name == _DECODED:
@@ -137,8 +133,6 @@ class Listening:
         """Listen from now on, in this interpreter."""
         for way in _WAYS:
             setattr(playbook, way, self._candidates(f"technique:{way}", getattr(playbook, way)))
-        together = self._candidates(f"technique:{_TOGETHER}", AttemptHistory.together)
-        setattr(AttemptHistory, "together", lambda history: together(history))  # noqa: B010
         prompt_techniques.TECHNIQUES = tuple(map(self._advice, prompt_techniques.TECHNIQUES))
         attribution.RULES = tuple(map(self._rule, attribution.RULES))
 

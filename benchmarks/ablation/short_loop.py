@@ -7,17 +7,17 @@ it comes to are known.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.ablation.evaluating import TreeRunner
 from pytest_fapo.core.candidate import Attempt, Candidate, Review, Verdict
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding, Intervention
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.evidence import Evidence
-from pytest_fapo.core.record import LEVELS, Level
+from pytest_fapo.core.record import LEVELS, Level, Outcome
 from pytest_fapo.core.settings import load_settings
 from pytest_fapo.diagnosis.attribution import diagnose
 from pytest_fapo.loop.ladder import Ladder
@@ -29,6 +29,8 @@ from pytest_fapo.source.artifact_store import ArtifactStore
 
 MOST_TRIED = 40
 """Candidates of one project that are evaluated."""
+INTERVENTIONS = 200
+"""Replaced outputs of one diagnosis."""
 
 
 @dataclass
@@ -52,12 +54,16 @@ class ShortLoop:
         runner: evaluates trees.
         unseen: ids of cases that take part in nothing but the result.
         most: candidates that are evaluated.
+        apart: the project's steps do not read each other's output; see `Subject.apart`.
     """
 
-    def __init__(self, runner: TreeRunner, unseen: frozenset[str], most: int = MOST_TRIED) -> None:
+    def __init__(
+        self, runner: TreeRunner, unseen: frozenset[str], most: int = MOST_TRIED, *, apart: bool = False
+    ) -> None:
         root = runner.original.root
         self._runner = runner
         self._unseen = unseen
+        self._apart = apart
         self._left = most
         self._most = most
         self._settings = load_settings(None, root)
@@ -89,7 +95,15 @@ class ShortLoop:
         return BestTree(evaluation)
 
     def _diagnose(self, best: BestTree) -> Diagnosis:
-        return diagnose(best.evaluation, artifacts=self._store.with_files(best.files).all())
+        def intervene(interventions: Sequence[Intervention]) -> Mapping[int, Outcome | None]:
+            return dict(enumerate(_outcome(best.evaluation, one) for one in interventions))
+
+        return diagnose(
+            best.evaluation,
+            artifacts=self._store.with_files(best.files).all(),
+            intervene=intervene if self._apart else None,
+            limit=INTERVENTIONS,
+        )
 
     def _improved(self, best: BestTree) -> tuple[BestTree, str] | None:
         diagnosis = self._diagnose(best)
@@ -204,3 +218,12 @@ class ShortLoop:
             if item.case_id not in self._unseen and split in ("", item.split):
                 (seen if item.passed else failing).add(item.first_nodeid)
         return seen - failing
+
+
+def _outcome(evaluation: Evaluation, one: Intervention) -> Outcome | None:
+    """The outcome of a case with other outputs of some steps; each step's output goes into the result."""
+    trace = evaluation.trace_of(evaluation.items[one.nodeid])
+    if trace is None or not isinstance(trace.output, dict) or one.resample:
+        return None
+    right = {**trace.output, **one.outputs} == evaluation.cases[one.nodeid].expected
+    return "passed" if right else "failed"

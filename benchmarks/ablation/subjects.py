@@ -5,20 +5,18 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ablation.further_faults import letters, notices
 from benchmarks.planted.pipelines.common import HTTPX, OPENAI
 from benchmarks.planted.project import Project
-from benchmarks.planted.rules_program import make_program
 from benchmarks.planted.server import Answerer, Server
 from benchmarks.planted.spec import Fault, Planted
 from benchmarks.planted.talk import Ask, Say
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.settings import load_settings
-
-_JOINT = "two-steps"
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,9 @@ class Subject:
     unseen: frozenset[str] = frozenset()
     """Ids of the hidden cases."""
     repeats: int = 1
+    apart: bool = False
+    """True if its output has each step's output under the step's name, and no step reads another's: then the
+    diagnosis may ask what a right output of some steps would have changed."""
 
 
 def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
@@ -57,14 +58,10 @@ def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
     return Subject(planted.name, root, url, planted.fault, unseen, planted.repeats)
 
 
-def joint_subject(server: Server, folder: Path) -> Subject:
-    """Two steps that both have to be right, as in the row `joint`."""
-    program = make_program(0, {"grade": 1, "place": 1}, plain=14)
-    server.models[_JOINT] = program.answer
-    url = server.url(_JOINT)
-    root = folder / _JOINT
-    Project(root, url).write(program.files(), program.cases())
-    return Subject(_JOINT, root, url, Fault("grade", "label", "prompt", also=("place",)))
+def further_subjects(server: Server, folder: Path) -> Sequence[Subject]:
+    """The faults that no row of `planted` has."""
+    both = planted_subject(letters(), server, folder)
+    return [replace(both, apart=True), planted_subject(notices(), server, folder)]
 
 
 def handmade_subjects(source: Path, server: Server, folder: Path) -> Sequence[Subject]:

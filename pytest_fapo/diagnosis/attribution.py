@@ -23,13 +23,12 @@ from pytest_fapo.diagnosis.rules.failed_calls import (
     exception,
     infrastructure,
     no_answer,
-    raised_unasked,
     refusal,
     truncated,
 )
 from pytest_fapo.diagnosis.rules.field_values import field_values
-from pytest_fapo.diagnosis.rules.grounding import not_given, overlap
-from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, empty, schema, too_few
+from pytest_fapo.diagnosis.rules.grounding import not_given
+from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
 from pytest_fapo.diagnosis.rules.step_labels import labeled_steps
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
 from pytest_fapo.diagnosis.rules.tool_calls import failed_tools, unfinished
@@ -200,7 +199,6 @@ Rule = Callable[[Failure], "Finding | None"]
 
 RULES: tuple[Rule, ...] = (
     infrastructure,
-    raised_unasked,
     refusal,
     truncated,
     labeled_steps,
@@ -214,8 +212,6 @@ RULES: tuple[Rule, ...] = (
     too_few,
     field_values,
     requirement,
-    overlap,
-    empty,
     fallback,
 )
 

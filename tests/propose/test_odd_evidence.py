@@ -61,20 +61,6 @@ def test_evidence_without_traces_crashes_nothing() -> None:
     assert all(candidate.edits for candidate in Playbook().propose(evidence))
 
 
-def test_what_to_answer_when_a_field_is_missing() -> None:
-    prompt = prompt_file("prompts/p.md", "Decide on the trip.\n\nCountry: {country}\n\n{text}")
-    bench = Bench()
-    for number in range(8):
-        country = None if number % 4 == 0 else ("France", "Spain")[number % 2]
-        expected = "ask" if country is None else "go"
-        spans = [span("decide", prompt=prompt.text.format(text="hello", country=country), answer="go")]
-        explanation = "" if expected == "go" else unequal("go", expected)
-        bench.run({"country": country}, {"decision": expected}, spans, "go", explanation=explanation)
-    cluster = diagnose(bench.evaluation, artifacts=[prompt]).clusters[0]
-    rules = [_rules(candidate) for candidate in Playbook().propose(bench.evidence(cluster, [prompt]))]
-    assert any("- If the country is missing, the decision is ask." in text for text in rules)
-
-
 def test_a_value_that_repeats_a_given_one_is_said_to_be_copied() -> None:
     prompt = prompt_file("prompts/p.md", "Fill in the record as JSON.\n\nOrder number: {order}\n\n{text}")
     bench = Bench()
@@ -140,13 +126,10 @@ def test_confused_pairs_of_a_large_set_are_contrasted() -> None:
     assert "overflow" in _rules(first)
 
 
-def test_a_declined_answer_and_a_cut_one() -> None:
-    for call, rule in (
-        ({"refusal": "I cannot help with that."}, "Never decline"),
-        ({"finish_reason": "length"}, "as briefly as possible"),
-    ):
-        bench = Bench()
-        for number in range(4):
-            spans = [span("ask", prompt=PROMPT.text, answer="Well, let me", call=call)]
-            bench.run({"text": str(number)}, {"label": "x"}, spans, "", explanation=unequal("", "x"))
-        assert any(rule in _rules(candidate) for candidate in _proposals(bench))
+def test_a_declined_answer() -> None:
+    bench = Bench()
+    for number in range(4):
+        call = {"refusal": "I cannot help with that."}
+        spans = [span("ask", prompt=PROMPT.text, answer="Well, let me", call=call)]
+        bench.run({"text": str(number)}, {"label": "x"}, spans, "", explanation=unequal("", "x"))
+    assert any("Never decline" in _rules(candidate) for candidate in _proposals(bench))

@@ -101,22 +101,6 @@ def test_a_technique_that_failed_again_and_again_gets_one_try_per_tree() -> None
     assert len(later) == 1
 
 
-def test_useless_edits_of_two_steps_are_joined() -> None:
-    first = next(iter(Playbook().propose(_evidence())))
-    elsewhere = first.model_copy(
-        update={
-            "step": "draft",
-            "technique": "required content",
-            "edits": [first.edits[0].model_copy(update={"address": OTHER.address, "before": OTHER.text})],
-        }
-    )
-    memory = [_attempt(first), _attempt(elsewhere)]
-    joint = [c for c in Playbook().propose(_evidence(memory)) if c.technique.startswith("joint")]
-    assert len(joint) == 1
-    assert {edit.address for edit in joint[0].edits} == {PROMPT.address, OTHER.address}
-    assert joint[0].step == "classify"
-
-
 def _blocked(message: str, address: str = PROMPT.address) -> Review:
     return Review(problems=[ReviewProblem(check="leakage", message=message, address=address)])
 

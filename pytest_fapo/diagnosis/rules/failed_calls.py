@@ -146,13 +146,6 @@ def _suspects(failure: Failure) -> list[StepView]:
 _OF_FORM = {"SyntaxError", "ValueError", "JSONDecodeError", "ParseError", "IndexError", "AttributeError"}
 
 
-def raised_unasked(failure: Failure) -> Finding | None:
-    """An exception in a step before any model was asked: the code's own doing."""
-    if failure.view is None or failure.view.trace.error is None or failure.view.model_steps:
-        return None
-    return _exception_finding(failure)
-
-
 def exception(failure: Failure) -> Finding | None:
     """An exception that left a step; the answer is to blame where the message quotes it, or where the same
     code takes what the model says in passing cases."""

@@ -1,4 +1,4 @@
-"""Answers that could not be right because the step's inputs lack them; retrieval that found little."""
+"""Answers that could not be right because the step's inputs lack them."""
 
 from __future__ import annotations
 
@@ -8,55 +8,11 @@ from functools import partial
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.core.text import percent
 from pytest_fapo.diagnosis.blame import Blame, blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import CaseRun
 from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
-
-HIT, PARTIAL = 0.4, 0.2
-"""Share of the question's words found in the passages (thresholds of the FAPO paper)."""
-
-_NAMES = re.compile(r"retriev|search|lookup|look_up|fetch|passage|rank|recall|find_doc|knowledge", re.I)
-
-
-def overlap(failure: Failure) -> Finding | None:
-    """A retrieval step that found nothing, or passages that share few words with the question."""
-    if failure.view is None:
-        return None
-    for step in failure.view.steps:
-        if step.calls or not _retrieves(step):
-            continue
-        if not step.output:
-            return failure.finding(
-                "retrieval", step, f"{step.key} found nothing", confidence=0.7, level="param"
-            )
-        share = _overlap_share(whole_text(failure.case.inputs), whole_text(step.output))
-        if share is not None and share < PARTIAL:
-            return failure.finding(
-                "retrieval",
-                step,
-                f"only {percent(share)} of the question's words occur in what {step.key} found: "
-                f"{shown(whole_text(step.output), 80)}",
-                confidence=0.45,
-                level="param",
-            )
-    return None
-
-
-def _retrieves(step: StepView) -> bool:
-    output: Any = step.output
-    return bool(_NAMES.search(step.name)) and (isinstance(output, list) or output in (None, "", {}))
-
-
-def _overlap_share(question: str, passages: str) -> float | None:
-    explanation = set(re.findall(r"[a-z]{4,}", question.lower()))
-    if len(explanation) < 3:
-        return None
-    found = set(re.findall(r"[a-z]{4,}", passages.lower()))
-    return len(explanation & found) / len(explanation)
-
 
 MOSTLY_GIVEN = 0.7
 """Share of passing cases whose answering step was given the right answer."""

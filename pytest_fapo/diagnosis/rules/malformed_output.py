@@ -1,4 +1,4 @@
-"""Outputs that should be structured and are not, lack fields, are empty, or are shorter than elsewhere."""
+"""Outputs that should be structured and are not, lack fields, are empty one after another, or cut short."""
 
 from __future__ import annotations
 
@@ -159,16 +159,6 @@ def cascade(failure: Failure) -> Finding | None:
         confidence=0.8,
         level="structure",
     )
-
-
-def empty(failure: Failure) -> Finding | None:
-    """A step that came back empty though its siblings did not."""
-    found = _empty_steps(failure)
-    if not found:
-        return None
-    step = found[0]
-    what = "the model answered with an empty text" if step.calls and not step.answer else "it came back empty"
-    return failure.finding("empty", step, f"{what}; in other cases it does not", confidence=0.6)
 
 
 def _empty_steps(failure: Failure) -> list[StepView]:

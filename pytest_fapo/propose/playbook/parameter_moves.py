@@ -14,9 +14,7 @@ from pytest_fapo.core.record import Category
 from pytest_fapo.diagnosis.trace_view import TraceView, helper_names
 from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
 
-ParameterKind = Literal[
-    "depth", "threshold", "temperature", "tokens", "length", "model", "tries", "seconds", "samples", "other"
-]
+ParameterKind = Literal["depth", "threshold", "temperature", "tokens", "length", "model", "tries", "other"]
 
 STEPS = 4
 """Values of one parameter that are tried."""
@@ -28,12 +26,10 @@ _NAMES: tuple[tuple[ParameterKind, str], ...] = (
     ),
     ("length", r"chars?$|characters|words?$|length|truncat|chunk_?size|max_(text|size|input)"),
     ("temperature", r"temperature|(^|_)temp$|top_?p$"),
-    ("seconds", r"timeout|seconds|deadline"),
     (
         "threshold",
         r"threshold|cut_?off|min_?(score|sim|similarity|relevance|overlap|match)|score_?min|(^|_)least",
     ),
-    ("samples", r"samples?$|votes?$|n_answers|num_answers"),
     ("tries", r"retr(y|ies)|attempts?|tries|turns?$|rounds?$|iterations?|max_steps|loops?$|hops?$|max_calls"),
     (
         "depth",
@@ -61,8 +57,6 @@ _WANTED: dict[ParameterKind, tuple[Category, ...]] = {
         "tool",
     ),
     "tries": ("tool", "exception", "empty", "cascade", "content", "unknown", "retrieval", "schema"),
-    "seconds": ("tool", "exception", "empty", "cascade"),
-    "samples": ("label", "content", "unknown"),
     "other": (
         "retrieval",
         "content",
@@ -85,8 +79,6 @@ _TECHNIQUES: dict[ParameterKind, tuple[str, str]] = {
     "length": ("text limit", "what is needed may stand after the first {before}: keep up to {after}"),
     "model": ("model choice", "another model of the list may know better: {after} instead of {before}"),
     "tries": ("number of tries", "{before} may be too few: allow {after}"),
-    "seconds": ("time limit", "{before} may be too short: allow {after}"),
-    "samples": ("number of samples", "more answers make the vote surer: {after} instead of {before}"),
     "other": ("parameter", "{name} = {after} instead of {before} may suit these cases better"),
 }
 

@@ -179,7 +179,7 @@ class Playbook:
             yield from demonstrations(evidence, history)
 
     def _prompts(self, evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-        """The first variants for each prompt, then edits of two steps at once, then all other variants."""
+        """The first variants for each prompt, then all others of the one that is most specific."""
         later: list[tuple[PromptEvidence, list[Advice]]] = []
         artifacts = target_artifacts(evidence)
         for artifact in artifacts[:ADDRESSES]:
@@ -191,6 +191,5 @@ class Playbook:
             yield from made(view, first if artifact is artifacts[0] else first[:2])
             if artifact is artifacts[0]:
                 later += [(view, plan) for plan in found if plan not in first]
-        yield from history.together()
         for view, plan in later:
             yield from made(view, [plan])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from pytest_fapo.core.candidate import Artifact, Attempt, Candidate
 from pytest_fapo.core.evidence import Evidence
@@ -20,8 +20,6 @@ class AttemptHistory:
     """The attempts of the run, read for one cluster's proposals."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._evidence = evidence
-        self._texts = {artifact.address: artifact.text for artifact in evidence.artifacts}
         self._all = [attempt for attempt in evidence.memory if attempt.candidate.edits]
         self._here = [attempt for attempt in self._all if attempt.candidate.parent == evidence.parent]
 
@@ -56,24 +54,6 @@ class AttemptHistory:
             given.add(each.technique)
             found.append(each)
         return found
-
-    def together(self) -> Iterator[Candidate]:
-        """The first harmless but useless edits of two steps' prompts in one candidate.
-
-        Where a case needs two steps fixed, neither edit alone makes it pass.
-        """
-        harmless: dict[str, Candidate] = {}
-        for attempt in self._here:
-            candidate = attempt.candidate
-            if candidate.proposer != "playbook" or len(candidate.edits) != 1 or not _harmless(attempt):
-                continue
-            edit = candidate.edits[0]
-            if self._texts.get(edit.address) == edit.before:
-                harmless.setdefault(edit.address, candidate)
-        step = self._evidence.cluster.step
-        for first in [candidate for candidate in harmless.values() if candidate.step == step]:
-            for second in [candidate for candidate in harmless.values() if candidate.step != step]:
-                yield _joint(first, second)
 
     def _tried_here(self, technique: str, artifact: Artifact) -> bool:
         return any(_is_of(attempt.candidate, technique, artifact.address) for attempt in self._here)
@@ -138,22 +118,4 @@ def _length(advice: Advice, artifact: Artifact) -> int:
 def _is_of(candidate: Candidate, technique: str, address: str) -> bool:
     return candidate.technique.startswith(technique) and any(
         edit.address == address for edit in candidate.edits
-    )
-
-
-def _harmless(attempt: Attempt) -> bool:
-    verdict = attempt.verdict
-    blocked = attempt.review.verdict == "block"
-    return not (verdict.accepted or verdict.inert or blocked or _broke_something(attempt))
-
-
-def _joint(first: Candidate, second: Candidate) -> Candidate:
-    return first.model_copy(
-        update={
-            "id": "",
-            "edits": [*first.edits, *second.edits],
-            "technique": f"joint: {first.technique} and, in {second.step}, {second.technique}",
-            "hypothesis": f"Some cases need both. {first.hypothesis} {second.hypothesis}",
-            "targets": sorted({*first.targets, *second.targets}),
-        }
     )

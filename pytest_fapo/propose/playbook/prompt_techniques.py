@@ -12,13 +12,10 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.diagnosis.loose_values import normal
 from pytest_fapo.propose.playbook.answer_contract import json_contract, label_set, one_per_line
 from pytest_fapo.propose.playbook.label_definitions import definitions
-from pytest_fapo.propose.playbook.learned_rules import choosing
 from pytest_fapo.propose.playbook.prompt_document import PromptDocument
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, Technique
 from pytest_fapo.propose.playbook.text_rules import (
     answer_always,
-    brief,
-    grounded,
     must_include,
     must_not,
     text_form,
@@ -72,11 +69,8 @@ TECHNIQUES: tuple[Technique, ...] = (
     must_include,
     must_not,
     text_form,
-    choosing,
     definitions,
-    brief,
     answer_always,
-    grounded,
 )
 
 

@@ -1,4 +1,4 @@
-"""Rules for a text: what it must and must not contain, its length and form, and on what it rests."""
+"""Rules for a text: what it must and must not contain, its length and form, and that one is always due."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _conditional(condition: str, phrase: str) -> str:
 def _when(view: PromptEvidence, ids: set[str]) -> list[str]:
     """The conditions under which a phrase is due."""
     targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
-    features = features_for(view, "", view.seen)
+    features = features_for(view, view.seen)
     simple = find_condition(features, targets, "due")
     if simple:
         return [simple]
@@ -281,22 +281,6 @@ def _lines(view: PromptEvidence, kind: str, unit: str, group: list[Requirement])
     }[kind]
 
 
-def brief(view: PromptEvidence) -> Iterator[Advice]:
-    """Ask for the answer alone where answers are cut off at their token limit."""
-    if view.cluster.category != "truncated":
-        return
-    yield Advice(
-        "brevity",
-        "Length of the answer",
-        [
-            "Give the final answer only, as briefly as possible.",
-            "No introduction, no reasoning, no repetition of the input.",
-        ],
-        "The answer runs into its token limit; without preamble and reasoning it fits.",
-        fixes=_all(view),
-    )
-
-
 def answer_always(view: PromptEvidence) -> Iterator[Advice]:
     """Say that an answer is always due where the model declines or says nothing."""
     if view.cluster.category not in ("refusal", "empty"):
@@ -312,37 +296,6 @@ def answer_always(view: PromptEvidence) -> Iterator[Advice]:
         "The model declines or gives nothing, though each case has an answer.",
         fixes=_all(view),
     )
-
-
-def grounded(view: PromptEvidence) -> Iterator[Advice]:
-    """Tie a free answer to what the step was given to read."""
-    if view.cluster.category not in ("content", "unknown") or not _stands_in_the_text(view):
-        return
-    yield Advice(
-        "grounding",
-        "What the answer rests on",
-        [
-            f"Read the whole {view.noun} before you answer, and answer exactly what is asked.",
-            "Use only what the given text says; add nothing from elsewhere and guess nothing.",
-            "Copy names, numbers and terms exactly as they are written there.",
-        ],
-        "The answers differ from the given text; tying them to it should bring them back.",
-        fixes=frozenset(sorted(_all(view))[: max(1, len(view.targets) // 3)]),
-    )
-
-
-def _stands_in_the_text(view: PromptEvidence) -> bool:
-    """True if the step was given most of the expected values, so that it need only find them."""
-    name = view.cluster.field
-    if view.fields.closed_set(name):
-        return False
-    rows = [seen for seen in view.labeled(name) if seen.step is not None]
-    found = [
-        seen
-        for seen in rows
-        if mentions(seen.step.messages_text if seen.step else "", view.expected(seen, name))
-    ]
-    return not rows or len(found) >= 0.5 * len(rows)
 
 
 def _all(view: PromptEvidence) -> frozenset[str]:
