@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from benchmarks.figures import report
+from benchmarks.machine import measured_machine
 from pytest_fapo.answers.cache import AnswerCache
 from pytest_fapo.answers.cache_export import export_cache
 from pytest_fapo.answers.cache_layers import layered_cache
@@ -20,6 +21,8 @@ from pytest_fapo.capture.recorder import Recorder, recording
 from pytest_fapo.capture.redaction import Redactor
 
 BAR = 3_000
+"""On the reference machine."""
+
 URL = "https://provider.invalid/v1/chat/completions"
 PROMPT = "You sort the messages of a support desk. Answer with one word: billing, refund, other. " * 7
 
@@ -29,7 +32,7 @@ def run(check: bool, quick: bool) -> int:
     from the local cache, and from an exported one below an empty local one."""
     count, rounds = (300, 3) if quick else (1_500, 5)
     requests = [_request(number) for number in range(count)]
-    with tempfile.TemporaryDirectory() as name:
+    with measured_machine() as machine, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         local = AnswerCache(folder / "cache")
         _hits_per_second(local, requests, rounds=0)
@@ -37,8 +40,9 @@ def run(check: bool, quick: bool) -> int:
         export_cache(local, folder / "answers.json")
         layered = layered_cache(AnswerCache(folder / "empty"), [folder / "answers.json"])
         below = _hits_per_second(layered, requests, rounds)
+    print(machine)
     return max(
-        report(name, figure, BAR, "per second", higher_is_better=True, check=check)
+        report(name, figure, BAR / machine.slowness, "per second", higher_is_better=True, check=check)
         for name, figure in (("cache hits", found), ("from a file", below))
     )
 

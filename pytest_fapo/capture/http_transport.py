@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -151,8 +150,10 @@ class _AnswerWatch:
 
     def __del__(self) -> None:
         # A response that was never read nor closed: nobody may wait for it any longer.
-        with suppress(Exception):
+        try:  # noqa: SIM105 - when the interpreter ends, the name `suppress` may be gone before this object
             self._end(exhausted=False)
+        except Exception:
+            pass
 
 
 def _watching_streams(module: Any) -> tuple[type, type]:

@@ -25,6 +25,8 @@ _DEPTH = 24
 
 _SLACK = 4096
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
@@ -52,6 +54,13 @@ def to_json_with_type(
         the JSON data; `module:Class` of the value, empty where it is made of JSON's own types alone; and
         whether anything of it was left out.
     """
+    try:
+        plain = _PlainCopy(redactor)
+        recorded = plain.of(value, 0)
+        if plain.size < limit:
+            return recorded, "", False
+    except _NotPlain:
+        pass
     converter = _JsonConverter(limit, redactor)
     try:
         recorded = converter.convert(value, 0)
@@ -60,6 +69,72 @@ def to_json_with_type(
     kind = type(value)
     name = f"{kind.__module__}:{kind.__qualname__}" if converter.foreign else ""
     return recorded, name, converter.cut
+
+
+class _NotPlain(Exception):
+    """The value needs more than a copy."""
+
+
+_NOT_PLAIN = _NotPlain()
+
+
+class _PlainCopy:
+    """A copy of what is recorded as it is: JSON's own types, and no text that must be redacted. Nearly all
+    that a call records is that, and copying it takes a fifth of what `_JsonConverter` takes, which gives the
+    same for it."""
+
+    __slots__ = ("redactor", "size")
+
+    def __init__(self, redactor: Redactor | None) -> None:
+        self.redactor = redactor
+        self.size = 0
+        """As `_JsonConverter.room` counts."""
+
+    def of(self, value: Any, depth: int) -> Any:
+        """Return the copy.
+
+        Raises:
+            _NotPlain: there is something else in it, or it is nested too deeply.
+        """
+        kind = type(value)
+        if kind is str:
+            self.check(value)
+        elif kind is dict:
+            return self.mapping(value, depth)
+        elif kind is list:
+            if depth >= _DEPTH:
+                raise _NOT_PLAIN
+            self.size += 2 * len(value)
+            return [self.of(item, depth + 1) for item in value]
+        elif value is None or kind is bool:
+            self.size += 5
+        elif kind is int and -(2**63) < value < 2**63:
+            self.size += len(str(value))
+        elif kind is float and math.isfinite(value):
+            self.size += 12
+        else:
+            raise _NOT_PLAIN
+        return value
+
+    def mapping(self, value: dict[Any, Any], depth: int) -> Any:
+        if depth >= _DEPTH:
+            raise _NOT_PLAIN
+        result = {}
+        for key, item in value.items():
+            if type(key) is not str:
+                raise _NOT_PLAIN
+            self.check(key)
+            if type(item) is str and self.redactor is not None and self.redactor.names_credential(key):
+                raise _NOT_PLAIN
+            result[key] = self.of(item, depth + 1)
+        return result
+
+    def check(self, text: str) -> None:
+        if self.redactor is not None and self.redactor(text) != text:
+            raise _NOT_PLAIN
+        if not text.isascii() and _SURROGATE.search(text):
+            raise _NOT_PLAIN
+        self.size += len(text) + 2
 
 
 class _JsonConverter:

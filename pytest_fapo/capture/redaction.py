@@ -79,8 +79,10 @@ _builtin = re.compile("|".join(_BUILTIN))
 
 _named = re.compile("|".join(_NAMED), re.IGNORECASE)
 
-_REMEMBERED = 4_000
+_REMEMBERED_LENGTH = 4_000
 """Texts shorter than this, prompts above all, come again and again."""
+
+_REMEMBERED_TEXTS = 512
 
 
 def _without_known_forms(text: str) -> str:
@@ -88,9 +90,6 @@ def _without_known_forms(text: str) -> str:
     if any(mark in text for mark in _MARKS):
         text = _builtin.sub(REDACTED, text)
     return _named.sub(_keep_name, text) if _may_name(text) else text
-
-
-_remembered = lru_cache(maxsize=512)(_without_known_forms)
 
 
 class Redactor:
@@ -112,6 +111,8 @@ class Redactor:
         self._further = tuple(further)
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
+        self._clean: set[str] = set()
+        """Texts that came lately and that nothing was found in."""
         self._next_look = 0.0
         for secret in secrets:
             self.add_secret(secret)
@@ -125,16 +126,24 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """`text` without the secrets in it."""
+        known = self._clean  # another one as soon as a secret is learned, in whatever thread
+        if text in known:
+            return text
+        clean = text
         for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, REDACTED)
-        text = _remembered(text) if len(text) < _REMEMBERED else _without_known_forms(text)
+            if secret in clean:
+                clean = clean.replace(secret, REDACTED)
+        clean = _without_known_forms(clean)
         for pattern in self._patterns:
-            text = pattern.sub(REDACTED, text)
+            clean = pattern.sub(REDACTED, clean)
         for redact in self._further:
-            changed = redact(text)
-            text = text if changed is None else changed
-        return text
+            changed = redact(clean)
+            clean = clean if changed is None else changed
+        if clean == text and not self._further and len(text) < _REMEMBERED_LENGTH:
+            if len(known) >= _REMEMBERED_TEXTS:
+                known.clear()
+            known.add(text)
+        return clean
 
     def add_secret(self, value: str) -> None:
         """Learn a secret value. Short plain words (`ollama`, `password`) are no secrets but placeholders,
@@ -144,6 +153,7 @@ class Redactor:
         if secret and value not in self._secrets:
             # longest first, so that a secret inside a longer one does not leave the rest of it behind
             self._secrets = tuple(sorted({*self._secrets, value}, key=len, reverse=True))
+            self._clean = set()
 
     def refresh(self) -> None:
         """Learn the credentials that the environment holds by now; looks at most once in a second."""
@@ -155,6 +165,7 @@ class Redactor:
                 self.add_secret(value)
 
     @staticmethod
+    @lru_cache(maxsize=1024)
     def names_credential(name: str) -> bool:
         """True if a key, parameter or header of this name holds a credential."""
         return _CREDENTIAL_NAME.fullmatch(name) is not None

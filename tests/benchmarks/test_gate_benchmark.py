@@ -68,3 +68,10 @@ def test_a_small_project_is_gated_from_the_cache(tmp_path: Path) -> None:
     (one,) = gated(tmp_path / "project", cases=20, rounds=1)
     assert 0 < one.processor < one.seconds + 1 < 60
     assert 20 < one.megabytes < 500
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_gate_run_is_its_own(tmp_path: Path) -> None:
+    ballast = bytearray(b"x" * 600_000_000)
+    (one,) = gated(tmp_path / "project", cases=20, rounds=1)
+    assert one.megabytes * 1_000_000 < len(ballast)

@@ -13,9 +13,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from pytest_fapo.capture.json_values import to_json
+from pytest_fapo.capture.json_values import _JsonConverter, _NotPlain, _PlainCopy, to_json
 from pytest_fapo.capture.redaction import Redactor
 
 
@@ -211,3 +213,39 @@ def test_no_half_of_a_secret_is_left_where_a_text_is_cut() -> None:
 def test_a_secret_inside_a_longer_one_leaves_no_rest() -> None:
     redactor = Redactor(secrets=["abcd-1234-efgh", "abcd-1234-efgh-5678-ijkl"])
     assert redactor("<abcd-1234-efgh-5678-ijkl>") == "<[redacted]>"
+
+
+_TEXTS = some.one_of(
+    some.text(max_size=40),
+    some.sampled_from(
+        ["sk-0123456789abcdefghij", "password", "api_key", "the secret is kept", "\udc80 half", "é"]
+    ),
+)
+_LEAVES = some.one_of(
+    some.none(), some.booleans(), some.integers(), some.floats(), _TEXTS, some.binary(max_size=4)
+)
+_VALUES = some.recursive(
+    _LEAVES, lambda inner: some.lists(inner, max_size=4) | some.dictionaries(_TEXTS, inner, max_size=4)
+)
+
+
+@given(_VALUES, some.integers(5, 400))
+def test_the_quick_copy_is_what_the_full_conversion_gives(value: Any, limit: int) -> None:
+    redactor = Redactor(secrets=["the secret is kept"])
+    copy = _PlainCopy(redactor)
+    try:
+        quick = copy.of(value, 0)
+    except _NotPlain:
+        return
+    if copy.size < limit:
+        full = _JsonConverter(limit, redactor)
+        assert quick == full.convert(value, 0)
+        assert (full.cut, full.foreign, limit - full.room) == (False, False, copy.size)
+
+
+def test_a_text_that_was_clean_is_redacted_once_its_secret_is_known() -> None:
+    redactor = Redactor()
+    text = "the customer's code is 4711-abcd"
+    assert redactor(text) == text
+    redactor.add_secret("4711-abcd")
+    assert "4711" not in redactor(text)
