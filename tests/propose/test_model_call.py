@@ -182,8 +182,6 @@ def test_other_providers_requests_are_copied(
     text = apply_operator(CHECK, _evidence(project))[0].after
     assert request_line in text
     assert answer in text
-    cleaned = apply_operator({"operator": "post-process", "ways": ["lower"]}, _evidence(project))[0].after
-    assert cleaned.count("cleaned(") == 2
 
 
 def test_a_client_whose_file_is_not_shown_is_known_by_its_call(

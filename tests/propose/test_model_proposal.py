@@ -271,17 +271,17 @@ def test_two_operators_build_on_each_other(tmp_path: Path, monkeypatch: pytest.M
     given = project.evidence("answer", [({"question": "How many?"}, "")])
     wanted = [
         {"operator": "retry-on-invalid"},
-        {"operator": "post-process", "at": "result", "ways": ["quotes"]},
+        {"operator": "verify-and-revise", "checks": ["It is a number."]},
     ]
     candidate = one(given, said((), wanted))
-    assert candidate.technique == "retry-on-invalid + post-process"
+    assert candidate.technique == "retry-on-invalid + verify-and-revise"
     (rewritten,) = [each for each in candidate.edits if each.address.endswith("::answer")]
     assert "# retry-on-invalid:" in rewritten.after
-    assert "cleaned(once_2(question))" in rewritten.after
+    assert "answer_2 = once_2(question)" in rewritten.after
 
 
 def test_an_operator_that_does_not_fit_is_asked_for_once_more() -> None:
-    bad = said((), [{"operator": "self-consistency", "function": "app/nowhere.py::f"}])
+    bad = said((), [{"operator": "second-hop", "function": "app/nowhere.py::f"}])
     with asked(evidence(), bad, said([edit(SPLIT, SOURCE + "# more\n")])) as (candidates, questions):
         assert "cannot be used: the operator does not fit: no function" in questions[1]
     assert candidates[0].edits[0].address == SPLIT

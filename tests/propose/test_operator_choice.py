@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +38,8 @@ def search(question, section=None):
 def answer(question):
     return complete(question)
 """
-EXTRACT = """
-import json
-
-from PACKAGE.llm import complete
-
-
-def extract(mail):
-    return json.loads(complete("Extract: " + mail))
-
-
+FETCH = """
 def fetch(mail):
-    raise TimeoutError(mail)
-
-
-def fetch_copy(mail):
     return mail
 """
 
@@ -64,9 +50,7 @@ class Room:
     def __init__(self, root: Path, patch: pytest.MonkeyPatch, source: str) -> None:
         self.project = Operated(root, patch, source)
 
-    def evidence(
-        self, step: str, category: Category, rows: list[dict[str, Any]], *, expected: Any = None
-    ) -> Evidence:
+    def evidence(self, step: str, category: Category, rows: list[dict[str, Any]]) -> Evidence:
         """Rows give `inputs`, `answer`, `output`, `expected`, `passed`, `error`."""
         cases, findings = [], []
         for number, row in enumerate(rows, start=1):
@@ -96,7 +80,6 @@ class Room:
                         level="structure",
                         confidence=0.9,
                         evidence="",
-                        expected=expected,
                     )
                 )
         cluster = Cluster(
@@ -114,14 +97,12 @@ class Room:
 
     def _call(self, row: dict[str, Any]) -> LLMCall:
         messages: Any = [{"role": "user", "content": str(row["inputs"])}]
-        heat = {"temperature": row.get("heat", 0.0)}
         return LLMCall(
             key="k",
             api="chat.completions",
             url="http://x",
             messages=messages,
             answer=row["answer"],
-            parameters=heat,
         )
 
 
@@ -154,46 +135,14 @@ def _sorted(count: int = 9, **more: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_wrong_form_is_put_right_by_code_that_was_tried_on_the_answers(room: Any) -> None:
-    made = room(SORT)
-    found = _candidates(made.evidence("sort", "format", _sorted()))
-    assert [each.technique for each in found[:1]] == ["post-process"]
-    assert 'choices = ["delivery", "other", "refund"]' in found[0].edits[0].after
-    assert "retry-on-invalid" in {each.technique for each in found}
-    made.project.write(found[0].edits)
-    assert made.project.run(lambda _: "Surely Delivery.", "sort", "m") == "delivery"
-
-
-def test_json_in_prose_is_cut_out_before_it_is_parsed(room: Any) -> None:
-    made = room(EXTRACT)
-    rows = [
-        {
-            "inputs": {"mail": f"mail {n}"},
-            "expected": {"n": n},
-            "answer": f'Here:\n```json\n{{"n": {n}}}\n```\nBye {{}}' if n < 3 else json.dumps({"n": n}),
-            "output": None if n < 3 else {"n": n},
-            "error": "JSONDecodeError: x" if n < 3 else None,
-            "passed": n >= 3,
-        }
-        for n in range(6)
-    ]
-    found = _candidates(made.evidence("extract", "schema", rows))
-    assert [each.technique for each in found[:2]] == ["post-process", "retry-on-invalid"]
-    made.project.write(found[0].edits)
-    assert made.project.run(lambda _: 'Here:\n```json\n{"n": 7}\n```\nBye {}', "extract", "m") == {"n": 7}
-
-
 def _searched(found: list[Any], **more: Any) -> list[dict[str, Any]]:
     return [{"inputs": {"question": f"whose town {n}", **more}, "output": found} for n in range(3)]
 
 
-def test_what_is_not_found_is_looked_for_in_other_words_then_in_a_second_hop(room: Any) -> None:
+def test_what_is_not_found_is_looked_for_in_a_second_hop(room: Any) -> None:
     made = room(SEARCH)
     found = _candidates(made.evidence("search", "retrieval", _searched(["a note"])))
-    assert [each.technique for each in found[:2]] == ["query-rewriting", "second-hop"]
-    several = made.evidence("search", "retrieval", _searched(["a note"]), expected=["a note", "b note"])
-    found = _candidates(several)
-    assert found[0].technique == "second-hop"
+    assert [each.technique for each in found] == ["second-hop", "second-hop"]
     made.project.write(found[0].edits)
     assert (
         made.project.run(lambda _: "lind comes bergen", "search", "the harbour")
@@ -202,54 +151,33 @@ def test_what_is_not_found_is_looked_for_in_other_words_then_in_a_second_hop(roo
     )
 
 
-def test_a_filter_that_leaves_nothing_is_given_up(room: Any) -> None:
-    made = room(SEARCH)
-    found = _candidates(made.evidence("search", "retrieval", _searched([], section="none")))
-    assert found[0].technique == "fallback-chain"
-    made.project.write(found[0].edits)
-    assert made.project.run(str, "search", "harbour", "none") == ["the harbour is by ada lind"]
-
-
-def test_a_failing_tool_falls_back_on_its_neighbor(room: Any) -> None:
-    made = room(EXTRACT)
-    rows = [{"inputs": {"mail": "m"}, "output": None, "error": "TimeoutError: m"}]
-    found = _candidates(made.evidence("fetch", "tool", rows))
-    assert found[0].technique == "fallback-chain"
-    made.project.write(found[0].edits)
-    assert made.project.run(str, "fetch", "m") == "m"
-
-
 def test_a_failure_told_in_words_is_tried_again(room: Any) -> None:
-    made = room(EXTRACT)
+    made = room(FETCH)
     rows: list[dict[str, Any]] = [
         {"inputs": {"mail": f"m{n}"}, "output": "Error: timed out"} for n in range(3)
     ]
     rows += [{"inputs": {"mail": "m"}, "output": "12", "passed": True}]
-    found = _candidates(made.evidence("fetch_copy", "tool", rows))
+    found = _candidates(made.evidence("fetch", "tool", rows))
     assert found[0].technique == "retry-on-invalid"
     assert 'startswith(("Error",))' in found[0].edits[0].after
 
 
 @pytest.mark.parametrize(
-    ("category", "heat", "technique"),
+    ("category", "technique"),
     [
-        ("content", 0.9, "self-consistency"),
-        ("content", 0.0, "verify-and-revise"),
-        ("empty", 0.0, "retry-on-invalid"),
-        ("refusal", 0.0, "retry-on-invalid"),
-        ("requirement", 0.0, "verify-and-revise"),
-        ("truncated", 0.0, "retry-on-invalid"),
+        ("content", "verify-and-revise"),
+        ("empty", "retry-on-invalid"),
+        ("refusal", "retry-on-invalid"),
+        ("requirement", "verify-and-revise"),
+        ("truncated", "retry-on-invalid"),
     ],
 )
-def test_the_likeliest_operator_comes_first(
-    room: Any, category: Category, heat: float, technique: str
-) -> None:
+def test_the_likeliest_operator_comes_first(room: Any, category: Category, technique: str) -> None:
     rows = [
         {
             "inputs": {"message": f"m {n}"},
             "expected": {"text": f"w{n}"},
             "answer": "something else",
-            "heat": heat,
         }
         for n in range(4)
     ]

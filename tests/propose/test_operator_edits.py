@@ -17,7 +17,7 @@ from pytest_fapo.propose.operators.operator_registry import (
 )
 from pytest_fapo.propose.operators.project_functions import FunctionText, OperatorError
 
-VOTE = {"operator": "self-consistency", "samples": 3}
+CHECK = {"operator": "verify-and-revise"}
 RETRY = {"operator": "retry-on-invalid", "attempts": 2}
 
 
@@ -62,7 +62,7 @@ def test_strings_comments_decorators_and_every_kind_of_parameter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = Operated(tmp_path / "a", monkeypatch, RICH).run(str, "f", " x ", "m", "n")
-    project = _apply(tmp_path, monkeypatch, RICH, VOTE)
+    project = _apply(tmp_path, monkeypatch, RICH, RETRY)
     assert project.run(str, "f", " x ", "m", "n") == before
     text = project.read("pipeline.py")
     assert '@shout\ndef f(text, /, *more, sep="-", **rest):  # joins\n    """What it does.\n' in text
@@ -94,17 +94,17 @@ def test_methods_with_an_indentation_of_their_own(
 
 def test_names_in_use_are_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = """
-    def votes(text):
+    def result(text):
         return text + "?"
 
     def once(text):
-        return votes(text)
+        return result(text)
 
     def f(keys):
         return once(keys)
     """
     project = Operated(tmp_path, monkeypatch, source)
-    project.apply(VOTE, project.evidence("f", [({"keys": "a text"}, "x")]))
+    project.apply(RETRY, project.evidence("f", [({"keys": "a text"}, "x")]))
     assert project.run(str, "f", "x") == "x?"
 
 
@@ -113,11 +113,11 @@ def test_operators_stand_one_around_the_other_but_none_twice(
 ) -> None:
     source = "from PACKAGE.llm import complete\n\ndef f(text):\n    return complete(text)\n"
     project = _apply(tmp_path, monkeypatch, source, RETRY)
-    project.apply(VOTE, project.evidence("f", [({"text": "a text"}, "x")]))
-    said = iter(["", "a", "b", "a"])
-    assert project.run(lambda _: next(said), "f", "x") == "a"
-    with pytest.raises(OperatorError, match="f has self-consistency already"):
-        apply_operator(VOTE, project.evidence("f", [({"text": "a text"}, "x")]))
+    project.apply(CHECK, project.evidence("f", [({"text": "a text"}, "x")]))
+    said = iter(["", "a", "b"])
+    assert project.run(lambda _: next(said), "f", "x") == "b"
+    with pytest.raises(OperatorError, match="f has verify-and-revise already"):
+        apply_operator(CHECK, project.evidence("f", [({"text": "a text"}, "x")]))
 
 
 @pytest.mark.parametrize(
@@ -143,23 +143,21 @@ def test_what_cannot_be_run_twice_is_refused(
 @pytest.mark.parametrize(
     ("operator", "reason"),
     [
-        ({"operator": "magic"}, "there is no operator 'magic'; there are post-process, "),
-        ({"operator": "self-consistency", "samples": 99}, "self-consistency: samples: Input should be less"),
-        ({"operator": "self-consistency", "sample": 3}, "sample: Extra inputs are not permitted"),
-        ({"operator": "post-process"}, "needs a way, a pattern or choices"),
-        ({"operator": "post-process", "pattern": "("}, "cannot be read"),
+        ({"operator": "magic"}, "there is no operator 'magic'; there are retry-on-invalid, "),
+        (
+            {"operator": "retry-on-invalid", "attempts": 99},
+            "retry-on-invalid: attempts: Input should",
+        ),
+        ({"operator": "retry-on-invalid", "attempt": 3}, "attempt: Extra inputs are not permitted"),
         ({"operator": "second-hop"}, "gives no list"),
-        ({"operator": "tool-loop", "tools": ["nothing"]}, "no function 'nothing' beside f"),
-        ({"operator": "tool-loop", "tools": []}, "at least one tool"),
-        ({"operator": "fallback-chain", "relaxed": {"x": 1}}, "has no parameter 'x'"),
-        ({"operator": "fallback-chain", "functions": ["two"]}, "two needs 'other'"),
+        ({"operator": "verify-and-revise", "function": "two"}, "neither a text nor a mapping"),
         ({"operator": "retry-on-invalid", "function": "g"}, "no function that may be edited is called 'g'"),
     ],
 )
 def test_choices_that_do_not_fit_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operator: dict[str, Any], reason: str
 ) -> None:
-    source = "def f(text):\n    return text\n\ndef two(text, other):\n    return text\n"
+    source = "def f(text):\n    return text\n\ndef two(text):\n    return text\n"
     project = Operated(tmp_path, monkeypatch, source)
     with pytest.raises(OperatorError) as caught:
         apply_operator(operator, project.evidence("f", [({"text": "a text"}, "x")]))
@@ -168,7 +166,7 @@ def test_choices_that_do_not_fit_are_told(
 
 def test_line_endings_stay() -> None:
     text = FunctionText("def f(x):\r\n    return x\r\n", "f")
-    assert (text.newline, text.body) == ("\r\n", ["    return x"])
+    assert (text.newline, text.nested_body()) == ("\r\n", ["        return x"])
 
 
 def test_the_schema_closes_every_object_and_names_every_operator() -> None:
@@ -180,13 +178,13 @@ def test_the_schema_closes_every_object_and_names_every_operator() -> None:
         assert branch["required"] == list(branch["properties"])
         assert "arXiv:" in branch["description"]
     assert "$ref" not in json.dumps(schema)
-    vote = schema["anyOf"][names.index("self-consistency")]["properties"]["samples"]
-    assert vote["description"].endswith("From 3 to 15.")
+    attempts = schema["anyOf"][names.index("retry-on-invalid")]["properties"]["attempts"]
+    assert attempts["description"].endswith("From 2 to 10.")
 
 
 def test_an_operator_is_read_from_what_a_model_says() -> None:
-    read = read_operator({"operator": "self-consistency", "function": "a.py::f", "samples": 7})
-    assert read.model_dump() == {"operator": "self-consistency", "function": "a.py::f", "samples": 7}
+    said = {"operator": "second-hop", "function": "a.py::f", "hops": 2, "by_model": False}
+    assert read_operator(said).model_dump() == said
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "operators.md"

@@ -42,24 +42,12 @@ def stock(article: str) -> str:
 TEAMS = ["billing", "shipping", "other"]
 OUTPUTS: dict[str, Any] = {"sort": "billing", "extract": {"team": "x"}, "search": ["one"], "reply": "hello"}
 APPLIED: list[tuple[str, dict[str, Any]]] = [
-    ("sort", {"operator": "post-process", "ways": ["fences", "emphasis"], "choices": TEAMS}),
-    ("sort", {"operator": "post-process", "at": "result", "pattern": r"for (\w+)"}),
-    ("sort", {"operator": "post-process", "at": "input", "ways": ["number", "last-line"]}),
-    ("extract", {"operator": "post-process", "ways": ["fences", "json"]}),
-    ("extract", {"operator": "post-process", "at": "result", "field": "team", "ways": ["lower"]}),
     ("sort", {"operator": "retry-on-invalid", "choices": TEAMS, "hint": "Answer with one word."}),
     ("extract", {"operator": "retry-on-invalid", "json_fields": ["team"]}),
     ("sort", {"operator": "verify-and-revise", "checks": ["It is one of billing, shipping or other."]}),
     ("extract", {"operator": "verify-and-revise"}),
-    ("sort", {"operator": "self-consistency"}),
-    ("extract", {"operator": "self-consistency"}),
-    ("search", {"operator": "fallback-chain", "relaxed": {"section": None}, "otherwise": []}),
-    ("search", {"operator": "query-rewriting"}),
     ("search", {"operator": "second-hop"}),
     ("search", {"operator": "second-hop", "by_model": False}),
-    ("sort", {"operator": "plan-then-solve"}),
-    ("reply", {"operator": "least-to-most"}),
-    ("reply", {"operator": "tool-loop", "tools": ["stock"]}),
 ]
 CASES = [
     Case(

@@ -16,7 +16,6 @@ from pytest_fapo.propose.operators.model_requests import (
     ModelFunction,
     ModelFunctions,
     ModelRequest,
-    answer_of,
     read_request,
     traced_model_functions,
 )
@@ -73,21 +72,6 @@ class ModelCallReader:
         if found is not None and found.awaited and not self._target.is_async:
             return None
         return found
-
-    def answers(self) -> list[ast.expr]:
-        """The expressions of the function that give the text of a model's answer."""
-        found: list[ast.expr] = [node for node, _ in self._calls_in(self._target.source.node)]
-        found += [
-            node
-            for node in own_nodes(self._target.source.node)
-            if isinstance(node, ast.expr) and answer_of(node)
-        ]
-        awaits = {
-            id(node.value): node
-            for node in own_nodes(self._target.source.node)
-            if isinstance(node, ast.Await)
-        }
-        return [awaits.get(id(node), node) for node in found]
 
     def _calls_in(self, function: FunctionNode) -> Iterator[tuple[ast.Call, ModelCall]]:
         """The calls of a function that ask, in the order in which they stand."""

@@ -135,39 +135,6 @@ def _posted(node: ast.Call) -> ModelRequest | None:
     return None
 
 
-def answer_of(node: ast.AST) -> bool:
-    """True if an expression takes the text out of a model's answer: `….message.content`, `….output_text` …"""
-    if isinstance(node, ast.Attribute):
-        chain = _chain(node)
-        return node.attr == "output_text" or chain[-2:] == ["message", "content"] or _block_text(node)
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-        keys = _keys(node)
-        return keys[-2:] == ["message", "content"] or keys[-3:] in (
-            ["content", 0, "text"],
-            ["choices", 0, "text"],
-        )
-    return False
-
-
-def _block_text(node: ast.Attribute) -> bool:
-    """`message.content[0].text`"""
-    inner = node.value
-    return (
-        node.attr == "text"
-        and isinstance(inner, ast.Subscript)
-        and isinstance(inner.value, ast.Attribute)
-        and inner.value.attr == "content"
-    )
-
-
-def _keys(node: ast.expr) -> list[object]:
-    found: list[object] = []
-    while isinstance(node, ast.Subscript):
-        found.insert(0, node.slice.value if isinstance(node.slice, ast.Constant) else None)
-        node = node.value
-    return found
-
-
 def _chain(node: ast.AST) -> list[str]:
     """The names of `a.b(…)[0].c`, calls and subscripts passed over."""
     found: list[str] = []

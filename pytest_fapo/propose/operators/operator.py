@@ -1,6 +1,6 @@
 """The base class of all operators, and the function draft on which they work.
 
-A draft is a function that is given further code around or inside its present body.
+A draft is a function that is given further code around its present body.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from pytest_fapo.propose.operators.project_functions import (
     OperatorError,
     ProjectSources,
     fill,
-    segment,
 )
 from pytest_fapo.propose.operators.prompt_placement import NewPrompt, escaped, place_prompt
 
@@ -142,15 +141,6 @@ class FunctionDraft:
         """Lines that stand before everything else in the function."""
         self._helpers += [*lines, ""]
 
-    @property
-    def typed(self) -> bool:
-        """True if the function's code has annotations, so that new code should have them too."""
-        return self.source.node.returns is not None
-
-    def answers(self) -> list[ast.expr]:
-        """The function's expressions that give the text of a model's answer."""
-        return self._reader.answers()
-
     # --- the result ------------------------------------------------------------------------------------
 
     def around(self, template: str, **parts: str) -> list[Edit]:
@@ -163,20 +153,6 @@ class FunctionDraft:
         self.source.require_repeatable()
         body = [*self._inner_function(), "", *self._helpers, *fill(template, **parts)]
         return self._edits([*_head(self.source), *self._indented(body)])
-
-    def inside(self, changes: Sequence[tuple[ast.expr, str]]) -> list[Edit]:
-        """The edits that leave the old body in place, but for some expressions.
-
-        Args:
-            changes: an expression of the function and the code around it, with `{}` for its own text.
-        """
-        text = self.source.text
-        for node, code in sorted(changes, key=lambda change: segment(text, change[0]), reverse=True):
-            start, end = segment(self.source.text, node)
-            text = text[:start] + code.replace("{}", text[start:end]) + text[end:]
-        changed = FunctionText(text, self.source.name)
-        body = [*self._indented(self._helpers), *_stripped(changed.body)]
-        return self._edits([*_head(changed), *body])
 
     def _inner_function(self) -> list[str]:
         node = self.source.node
@@ -227,12 +203,6 @@ def _head(source: FunctionText) -> list[str]:
     return [*source.head, *([""] if has_docstring else [])]
 
 
-def _stripped(lines: list[str]) -> list[str]:
-    while lines and not lines[0].strip():
-        lines = lines[1:]
-    return lines
-
-
 class Operator(Record, ABC):
     """A known way to build a better step, applied to one function.
 
@@ -257,13 +227,9 @@ class Operator(Record, ABC):
             OperatorError: it does not fit this function; one sentence says why.
         """
         target = find_target(evidence, self.function)
-        if self.mark() in target.source.text:
+        if f"# {self.operator}:" in target.source.text:
             raise OperatorError(f"{target.name} has {self.operator} already")
         return self.build(FunctionDraft(target, evidence))
-
-    def mark(self) -> str:
-        """Words of the generated code's comment that stand in no other operator's."""
-        return f"# {self.operator}:"
 
     @abstractmethod
     def build(self, draft: FunctionDraft) -> list[Edit]:

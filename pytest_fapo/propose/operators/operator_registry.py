@@ -9,17 +9,11 @@ from pydantic import ValidationError
 
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.evidence import Evidence
-from pytest_fapo.propose.operators.lookup_operators import QueryRewriting, SecondHop, ToolLoop
 from pytest_fapo.propose.operators.operator import Operator
-from pytest_fapo.propose.operators.post_processing import PostProcess
 from pytest_fapo.propose.operators.project_functions import OperatorError
-from pytest_fapo.propose.operators.reasoning_operators import LeastToMost, PlanThenSolve, VerifyAndRevise
-from pytest_fapo.propose.operators.retry_operators import FallbackChain, RetryOnInvalid, SelfConsistency
+from pytest_fapo.propose.operators.step_operators import RetryOnInvalid, SecondHop, VerifyAndRevise
 
-_ALL: tuple[type[Operator], ...] = (
-    *(PostProcess, RetryOnInvalid, VerifyAndRevise, SelfConsistency, FallbackChain),
-    *(QueryRewriting, SecondHop, PlanThenSolve, LeastToMost, ToolLoop),
-)
+_ALL: tuple[type[Operator], ...] = (RetryOnInvalid, VerifyAndRevise, SecondHop)
 
 OPERATORS: dict[str, type[Operator]] = {kind.model_fields["operator"].default: kind for kind in _ALL}
 """Name to operator."""
@@ -31,7 +25,7 @@ def operator_schema() -> dict[str, Any]:
     """JSON schema of one operator: a union over all of them, closed by `anyOf`.
 
     It keeps to what providers enforce: no references, no defaults, every field required, and bounds and
-    purposes in words. `FallbackChain.relaxed` and `otherwise`, whose shape is open, are left to code.
+    purposes in words.
     """
     return {"anyOf": [_schema(kind) for kind in _ALL]}
 
@@ -50,8 +44,8 @@ def read_operator(value: Mapping[str, Any]) -> Operator:
         return kind.model_validate(dict(value))
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise OperatorError(f"{name}: {place}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"]))
+        raise OperatorError(f"{name}: {field}: {first['msg']}") from None
 
 
 def apply_operator(operator: Operator | Mapping[str, Any], evidence: Evidence) -> list[Edit]:
@@ -72,8 +66,6 @@ def _schema(kind: type[Operator]) -> dict[str, Any]:
     made = kind.model_json_schema()
     properties: dict[str, Any] = {}
     for name, given in made["properties"].items():
-        if not _is_closed(given):
-            continue
         entry = {key: value for key, value in given.items() if key not in _BOUNDS}
         if "minimum" in given and "maximum" in given:
             description = entry.get("description", "")
@@ -86,7 +78,3 @@ def _schema(kind: type[Operator]) -> dict[str, Any]:
         "required": list(properties),
         "additionalProperties": False,
     }
-
-
-def _is_closed(entry: Mapping[str, Any]) -> bool:
-    return ("type" in entry and entry["type"] != "object") or "const" in entry

@@ -64,11 +64,6 @@ class FunctionText:
         """Decorators, header and docstring."""
         return self.lines[: self._body_row]
 
-    @property
-    def body(self) -> list[str]:
-        """The lines after the docstring, comments included."""
-        return self.lines[self._body_row :]
-
     def nested_body(self) -> list[str]:
         """The body one level deeper; lines that begin inside a string stay as they are."""
         inside = _rows_inside_strings(self.text)
@@ -159,21 +154,6 @@ def fill(template: str, **parts: str) -> list[str]:
         first, *more = text.split("\n")
         found += [first, *(margin + each if each else each for each in more)]
     return found
-
-
-def segment(text: str, node: ast.expr) -> tuple[int, int]:
-    """Return the position of an expression in a text: character offsets of its beginning and end."""
-    rows = text.split("\n")
-    starts = [0]
-    for row in rows:
-        starts.append(starts[-1] + len(row) + 1)
-
-    def place(line: int, column: int) -> int:
-        return starts[line - 1] + len(rows[line - 1].encode()[:column].decode())
-
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
 
 
 def _parsed(text: str, name: str) -> tuple[str, FunctionNode]:
