@@ -1,26 +1,27 @@
-"""Capture of LLM calls at the HTTP transports of httpx and httpx2, also with aiohttp below them."""
+"""Capture of LLM calls at the HTTP transports of the libraries that make them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 from pytest_fapo.capture.cache_key import read_question
 from pytest_fapo.capture.endpoints import api_of, plausible
 from pytest_fapo.capture.exchange import Answers, AnswerSource, Exchange, Ledger, StandIn
-from pytest_fapo.capture.http_transport import AIOHTTP_NAMES, NAMES, HttpLibrary, transports_of
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.library_caches import library_caches_off
 from pytest_fapo.capture.recorder import current_recorder
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.thread_context import propagating
+from pytest_fapo.capture.transports import httpx_transport, stdlib_http, urllib3_transport
+from pytest_fapo.capture.transports.transport import Patch, is_sending
 from pytest_fapo.core.settings import CacheMode
 
-_CAPTURED: ContextVar[bool] = ContextVar("pytest_fapo_captured", default=False)
-"""Set while a captured request is being sent, so that a second capture around it lets it pass."""
+_TRANSPORTS = (httpx_transport, stdlib_http, urllib3_transport)
+
+_TRANSPORT_OF = {name: transport for transport in _TRANSPORTS for name in transport.MODULES}
 
 
 class Capture:
@@ -65,7 +66,7 @@ class Capture:
             self._installed = ExitStack()
             self._installed.enter_context(propagating())
             self._installed.enter_context(library_caches_off())
-            hook = AfterImport([*NAMES, *AIOHTTP_NAMES], self._patch)
+            hook = AfterImport(list(_TRANSPORT_OF), self._patch)
             self._installed.callback(hook.uninstall)
             hook.install()
 
@@ -78,64 +79,23 @@ class Capture:
     def _patch(self, module: ModuleType) -> None:
         if self._installed is None:
             return
-        for httpx, owner, name in transports_of(module):
-            make = self._sync_handler if name == "handle_request" else self._async_handler
-            original = getattr(owner, name)
-            patched = make(HttpLibrary(httpx), original)
-            setattr(owner, name, patched)
-            self._installed.callback(_restore_transport, owner, name, patched, original)
+        for patch in _TRANSPORT_OF[module.__name__].patches(module, self):
+            original = getattr(patch.owner, patch.name)
+            setattr(patch.owner, patch.name, patch.replacement)
+            self._installed.callback(_restore, patch, original)
 
-    def _sync_handler(self, library: HttpLibrary, original: Callable[..., Any]) -> Callable[..., Any]:
-        def handle_request(transport: Any, request: Any) -> Any:
-            api = self._api(request)
-            if api is None:
-                return original(transport, request)
-            request.read()
-            exchange = self._exchange(api, request)
-            if exchange is None:
-                return original(transport, request)
-
-            def send() -> Any:
-                token = _CAPTURED.set(True)
-                try:
-                    return original(transport, request)
-                finally:
-                    _CAPTURED.reset(token)
-
-            return library.send(exchange, request, send)
-
-        return handle_request
-
-    def _async_handler(self, library: HttpLibrary, original: Callable[..., Any]) -> Callable[..., Any]:
-        async def handle_async_request(transport: Any, request: Any) -> Any:
-            api = self._api(request)
-            if api is None:
-                return await original(transport, request)
-            await request.aread()
-            exchange = self._exchange(api, request)
-            if exchange is None:
-                return await original(transport, request)
-
-            async def send() -> Any:
-                token = _CAPTURED.set(True)
-                try:
-                    return await original(transport, request)
-                finally:
-                    _CAPTURED.reset(token)
-
-            return await library.send_async(exchange, request, send)
-
-        return handle_async_request
-
-    def _api(self, request: Any) -> str | None:
-        """The API of a request that is to be captured; None for all others."""
-        if current_recorder() is None or _CAPTURED.get():
+    def api(self, method: str, path: str) -> str | None:
+        """See `Gate.api`."""
+        if current_recorder() is None or is_sending():
             return None
-        return api_of(request.method, request.url.path, self._endpoints)
+        return api_of(method, path, self._endpoints)
 
-    def _exchange(self, api: str, request: Any) -> Exchange | None:
+    def exchange(
+        self, api: str, method: str, url: str, headers: Mapping[str, str], content: bytes
+    ) -> Exchange | None:
+        """See `Gate.exchange`."""
         recorder = current_recorder()
-        question = read_question(api, request.method, str(request.url), request.headers, request.content)
+        question = read_question(api, method, url, headers, content)
         if recorder is None or not plausible(api, question.body):
             return None
         if self._redactor is not None:
@@ -144,7 +104,7 @@ class Capture:
         return Exchange(self._source, recorder, question)
 
 
-def _restore_transport(owner: type, name: str, patched: Any, original: Any) -> None:
+def _restore(patch: Patch, original: Any) -> None:
     # Somebody else may have patched on top of us: then ours stays below, and finds no recorder.
-    if getattr(owner, name) is patched:
-        setattr(owner, name, original)
+    if getattr(patch.owner, patch.name) is patch.replacement:
+        setattr(patch.owner, patch.name, original)
