@@ -152,7 +152,7 @@ class _SentRequest:
 
     def __del__(self) -> None:
         # Nobody has asked for the answer: nobody may wait for it any longer.
-        try:  # noqa: SIM105 - when the interpreter ends, the name `suppress` may be gone before this object
+        try:
             if not self._taken_over and not self.exchange.finished:
                 self.exchange.fail(ConnectionError("the answer was never read"))
         except Exception:
@@ -259,7 +259,7 @@ class _WatchedFile:
         return data
 
     def __del__(self) -> None:
-        try:  # noqa: SIM105 - as above
+        try:  # noqa: SIM105 - when the interpreter ends, the name `suppress` may be gone before this object
             self._watch.close()
         except Exception:
             pass
