@@ -14,8 +14,10 @@ from pytest_fapo.core.record import Split
 from pytest_fapo.core.trace import LLMCall, Trace
 from pytest_fapo.verdict.candidate_gate import judge_cases, judge_suite
 from pytest_fapo.verdict.comparison import Chance
-from pytest_fapo.verdict.confirmation import Confirmation, Tree, allowed_error, confirmed_verdict
+from pytest_fapo.verdict.confirmation import Confirmation, confirmed_verdict
+from pytest_fapo.verdict.fresh_samples import Tree
 from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import allowed_error
 
 SIZES: dict[Split, int] = {"train": 50, "val": 50, "holdout": 25}
 HOPELESS = 0.3

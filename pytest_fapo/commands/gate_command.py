@@ -19,7 +19,7 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult
 from pytest_fapo.core.stash import GATE_KEY
 from pytest_fapo.source.artifact_store import ArtifactStore
-from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_contents import artifact_digests
 from pytest_fapo.verdict.baseline_file import read_baseline
 from pytest_fapo.verdict.merge_gate import judge_merge, old_failure, with_problems
@@ -154,7 +154,7 @@ def _stale_snapshots(
 
 def _plain_failures(evaluation: Evaluation) -> list[GateProblem]:
     return [
-        reasons.test_without_a_case_fails(item.nodeid)
+        gate_problems.test_without_a_case_fails(item.nodeid)
         for item in evaluation.items.values()
         if item.case_id is None and item.counts and not item.passed
     ]

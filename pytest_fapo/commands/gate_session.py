@@ -18,7 +18,7 @@ from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.stash import RESULT_KEY
-from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.policy import Floor, GatePolicy
 
 if TYPE_CHECKING:
@@ -155,13 +155,13 @@ def missing_result_causes(
     """
     found = []
     if hooks.lost:
-        found.append(reasons.worker_lost(sorted(set(hooks.lost))))
+        found.append(gate_problems.worker_lost(sorted(set(hooks.lost))))
     if hooks.uncollected:
-        found.append(reasons.not_collected(hooks.uncollected))
+        found.append(gate_problems.not_collected(hooks.uncollected))
     reason = _reason(pytest_session)
     missing = _missing(pytest_session, session, evaluation)
     if not found and missing:
-        found.append(reasons.without_result(missing, _expected(pytest_session, session), reason))
+        found.append(gate_problems.without_result(missing, _expected(pytest_session, session), reason))
     elif not found and reason:
         found.append(GateProblem(kind="interrupted", message=reason))
     return found

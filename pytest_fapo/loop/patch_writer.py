@@ -217,10 +217,10 @@ class Writer:
             files = request.snapshot.render(edits)
             evaluation = self._evaluator.proof(files, self._reference, best.lost_by_luck())
         except ArtifactError as error:
-            self._note = f"what you chose does not fit together without the rest: {error}"
+            self._note = reasons.part_does_not_fit(str(error))
             return None
         except (BudgetExceeded, NoAnswer) as error:
-            self._note = f"what you chose could not be proven: {one_line(str(error))}"
+            self._note = reasons.part_not_run(one_line(str(error)))
             return None
         verdict = judge_suite(self._reference, evaluation, policy=request.policy, chance=best.chance)
         if not verdict.accepted:
@@ -235,14 +235,13 @@ class Writer:
         )
         verdict = request.hooks.gate(part, self._reference, evaluation, verdict)
         if not verdict.accepted:
-            self._note = f"what you chose is rejected: {verdict.reason}"
+            self._note = reasons.part_refused(verdict.reason)
             return None
         judged = evaluation.not_counting(best.quoted)
         chosen = BestTree(judged, best.candidate, files, best.quoted, chance=best.chance)
         unproven = self.confirm(chosen)
         if unproven is not None:
-            tests = f" ({'; '.join(unproven.tests[:2])})" if unproven.tests else ""
-            self._note = f"what you chose did not pass its final proof: {unproven.reason}{tests}"
+            self._note = reasons.part_failed_proof(unproven.reason, unproven.tests)
         return None if unproven is not None else chosen
 
     def _change(self, edit: Edit) -> WriteChoice:

@@ -26,6 +26,7 @@ from pytest_fapo.loop.train_evidence import make_evidence
 from pytest_fapo.loop.tree_diagnosis import TreeDiagnoser
 from pytest_fapo.loop.trial import Proposed
 from pytest_fapo.propose.proposer import ProposalFailed
+from pytest_fapo.verdict import reasons
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ class Loop:
         if not error.again or error.unanswered:
             self._useless.add(error.proposer)
         if error.unanswered:
-            self._silent = f"the optimizer's model did not answer: {error}"
+            self._silent = reasons.optimizer_did_not_answer(str(error))
             if all(proposer.name in self._useless for proposer in self._request.proposers):
                 raise NoAnswer(self._silent)
             return

@@ -26,7 +26,9 @@ from pytest_fapo.shadow.shadow_run import check_loaded
 from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.candidate_gate import judge_cases, judge_suite
 from pytest_fapo.verdict.comparison import Chance
-from pytest_fapo.verdict.confirmation import Confirmation, Tree, allowed_error, confirmed_verdict
+from pytest_fapo.verdict.confirmation import Confirmation, confirmed_verdict
+from pytest_fapo.verdict.fresh_samples import Tree
+from pytest_fapo.verdict.statistics import allowed_error
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Is a change the candidate's, or luck? What decides is run again with fresh answers on both trees.
 
-Of many candidates that change nothing the luckiest looks good, and of many cases one fails by chance.
-So what a
-verdict rests on is run again on the tree without the edit and on the one with it. A gain counts where a
+Of many candidates that change nothing the luckiest looks good, and of many cases one fails by chance. So what
+a verdict rests on is run again on the tree without the edit and on the one with it. A gain counts where a
 sequential exact test says so; a loss where it comes again.
 """
 
@@ -10,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from math import ceil, log
-from typing import Literal, TypeAlias
 
 from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
@@ -28,112 +25,20 @@ from pytest_fapo.verdict.comparison import (
     metric_differences,
     of_split,
 )
-from pytest_fapo.verdict.fresh_samples import FreshSamples, Pair
+from pytest_fapo.verdict.fresh_samples import MOST_PAIRS, Ask, Claim, FreshRuns, FreshSamples
 from pytest_fapo.verdict.policies import broken_tests, held_out_loss, metric_loss
 from pytest_fapo.verdict.policy import GatePolicy
-from pytest_fapo.verdict.statistics import EQUAL, sign_flip_test
-
-RUN_ERROR = 1 / 40
-"""Bound on the expected number of candidates that a whole run accepts although they help no case."""
-
-BY_CHANCE = 1 / 4
-"""A pair confirms a gain that is none with at most this probability."""
-
-
-def allowed_error(number: int) -> float:
-    """The part of `RUN_ERROR` that the `number`-th candidate (from 1) may use up."""
-    return RUN_ERROR / (number * (number + 1))
-
-
-@dataclass
-class FreshPairs:
-    """The results of one case's pairs."""
-
-    confirmed: int = 0
-    others: int = 0
-
-    @property
-    def lead(self) -> int:
-        return self.confirmed - self.others
-
-    def add(self, confirms: bool) -> None:
-        if confirms:
-            self.confirmed += 1
-        else:
-            self.others += 1
-
-
-@dataclass
-class GainEvidence:
-    """The wealth of a bet that some of a candidate's gains are real.
-
-    Args:
-        error: the probability of wrongly deciding for a gain, over all looks.
-    """
-
-    error: float
-    wealth: float = 1.0
-    _first: FreshPairs = field(default_factory=FreshPairs)
-    """First pairs of all cases: what to expect of a case that was not asked yet."""
-
-    def add(self, case: FreshPairs, confirms: bool) -> None:
-        """Take in one pair of a case; the bet on it follows from earlier pairs alone."""
-        expected = self._expected(case)
-        if expected > BY_CHANCE:
-            self.wealth *= expected / BY_CHANCE if confirms else (1 - expected) / (1 - BY_CHANCE)
-        if not case.confirmed + case.others:
-            self._first.add(confirms)
-        case.add(confirms)
-
-    @property
-    def decided(self) -> bool:
-        """True where the gain is real."""
-        return self.wealth >= 1 / self.error
-
-    @property
-    def missing(self) -> int:
-        """The number of confirming pairs in a row that are about enough to decide."""
-        return max(0, ceil(log(1 / (self.error * self.wealth)) / log(0.9 / BY_CHANCE)))
-
-    def _expected(self, case: FreshPairs) -> float:
-        seen = case.confirmed + case.others
-        if seen:
-            return (case.confirmed + 0.75) / (seen + 1)
-        first = self._first
-        return (first.confirmed + 1.5) / (first.confirmed + first.others + 2)
-
-
-LossState = Literal["real", "chance", "open"]
-
-
-def loss_state(pairs: FreshPairs, *, varied: bool) -> LossState:
-    """Return the state of a lost case: the parent passes and the edited tree does not, or it was chance.
-
-    Args:
-        pairs: a pair confirms the loss where the parent passes and the edited tree does not.
-        varied: whether any pair of this candidate's losses has come out otherwise than first seen.
-
-    Returns:
-        `real` where the loss came three times more often than not, or twice while nothing varied at all;
-        `chance` where it failed to come three times more often than it came. A loss that is none (a pair
-        confirms it with at most 1/4) is called real with probability at most 1/27; a true one of a case that
-        passes 9 of 10 times before and 1 of 10 after is called chance with 1.2 %.
-    """
-    if pairs.lead >= (3 if varied else 2):
-        return "real"
-    return "chance" if pairs.lead <= -3 else "open"
-
-
-Tree: TypeAlias = Literal["parent", "edited"]
-
-Ask: TypeAlias = Callable[[Tree, Sequence[str], int], Evaluation]
-"""Runs items on a tree with fresh answers; equal numbers name the same sample, on both trees."""
+from pytest_fapo.verdict.statistics import (
+    EQUAL,
+    FreshPairs,
+    GainEvidence,
+    LossState,
+    loss_state,
+    sign_flip_test,
+)
 
 _DEAD = 2
 """A gain that failed to come so many times more often than it came is not asked any more."""
-
-_MOST_PAIRS = 24
-"""Pairs of one case at most."""
 
 _STEADY = 3
 """Gains asked again where the answers come from this machine."""
@@ -141,30 +46,11 @@ _STEADY = 3
 _HOPEFUL = 0.75
 """A change of train that is likelier than this where nothing changed is not looked into under `paired`."""
 
-_STEADIED_LOOKS = (6, 12, 24)
+_RATE_LOOKS = (6, 12, 24)
 """After so many fresh runs on both trees it is asked whether cases that varied have become steadier."""
 
 _MOST_FALLS = 20
 """Cases in which a metric fell that are asked again at most."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A case that came out differently on the two trees."""
-
-    name: str
-    """Node id of the test's first repeat."""
-    metric: str = ""
-    """The graded metric that moved; empty for pass and fail."""
-    middle: float = 0.0
-    """Of a metric: from here on a score counts as the better one."""
-
-    def good(self, item: ItemResult | None) -> bool:
-        """True if a fresh run of the case came out as the better of the two."""
-        if not self.metric:
-            return item is not None and item.passed
-        score = item.scores.get(self.metric) if item is not None else None
-        return score is not None and score >= self.middle
 
 
 @dataclass
@@ -174,8 +60,8 @@ class Confirmation:
     Args:
         before: the parent's evaluation.
         ask: runs items again.
-        error: gives what the test of its gains may go wrong with, see `sequential.error_of`; called when they
-            are asked again.
+        error: gives the error that the test of its gains may have, see `allowed_error`; called when they are
+            asked again.
         policy: how the candidate is judged.
     """
 
@@ -185,15 +71,12 @@ class Confirmation:
     policy: GatePolicy = field(default_factory=GatePolicy)
     chance: Chance = frozenset()
     """Changes that fresh samples have shown to be chance: neither gains nor losses."""
-    runs: int = 0
-    """Items that were run again so far."""
-    judges: set[str] = field(default_factory=set)
-    """Cases of which a judge said something else when it was asked the same of the same output."""
     gains_rerun: bool = False
     varied: bool = False
-    _after: Evaluation | None = None
     _pairs: dict[Claim, FreshPairs] = field(default_factory=dict)
-    _samples: dict[tuple[Tree, str, int], ItemResult | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._runs = FreshRuns(self.before, self.ask)
 
     def review(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
         """The verdict in view of fresh samples; None where some changes were chance: then judge again.
@@ -202,7 +85,7 @@ class Confirmation:
             after: the candidate's evaluation.
             verdict: the gate's on it.
         """
-        self._after = after
+        self._runs.after = after
         if verdict.accepted:
             return verdict if self.gains_rerun else self._with_gains(after, verdict)
         lost = [claim for claim in self._lost(after) if self._may_vary(claim, after)]
@@ -214,7 +97,7 @@ class Confirmation:
             if found is not None and not found.accepted:
                 return found
         if not self._final(states):
-            states = self._losses(lost, rounds=_MOST_PAIRS)
+            states = self._losses(lost, rounds=MOST_PAIRS)
         luck = {(claim.metric, claim.name) for claim, state in states.items() if state == "chance"}
         if self._final(states) or not luck:
             return self._with_fresh_samples(after, verdict)
@@ -232,7 +115,7 @@ class Confirmation:
         self.gains_rerun = True
         claims = self._gained(after)
         if not claims:
-            return self._with_steadied(after, verdict)
+            return self._with_higher_rates(after, verdict)
         pairs = {claim: FreshPairs() for claim in claims}
         if self._same_again(claims, after):
             return verdict
@@ -241,7 +124,7 @@ class Confirmation:
             chosen = _next_claims(pairs, evidence.missing)
             if not chosen:
                 return self._noise(verdict, pairs)
-            for claim, confirms in self._pair(chosen, pairs, first="parent").items():
+            for claim, confirms in self._runs.pair(chosen, pairs, first="parent").items():
                 evidence.add(pairs[claim], confirms)
         refuted = {("", claim.name) for claim, seen in pairs.items() if seen.lead < 0 and not claim.metric}
         if self.policy.name == "paired" or not refuted:
@@ -249,7 +132,7 @@ class Confirmation:
         self.chance |= refuted
         return None
 
-    def _with_steadied(self, after: Evaluation, verdict: Verdict) -> Verdict:
+    def _with_higher_rates(self, after: Evaluation, verdict: Verdict) -> Verdict:
         """The verdict where no case is fixed and some pass more often: fresh runs must say the same.
 
         Without an effect a case passes as often on the one tree alone as on the other: an exact sign test,
@@ -259,16 +142,16 @@ class Confirmation:
         names = [unit.name for unit in train if unit.difference > 0]
         if self.policy.objective is not None or not any(self._may_vary(Claim(name), after) for name in names):
             return verdict
-        error = self.error() / len(_STEADIED_LOOKS)
+        error = self.error() / len(_RATE_LOOKS)
         more = less = 0
-        for number in range(1, max(_STEADIED_LOOKS) + 1):
-            for old, new in self._both(names, number).values():
+        for number in range(1, max(_RATE_LOOKS) + 1):
+            for old, new in self._runs.both(names, number).values():
                 passes = [item is not None and item.passed for item in (old, new)]
                 more += passes == [False, True]
                 less += passes == [True, False]
-            if number in _STEADIED_LOOKS and sign_flip_test([1.0] * more + [-1.0] * less) <= error:
+            if number in _RATE_LOOKS and sign_flip_test([1.0] * more + [-1.0] * less) <= error:
                 return verdict
-            if number in _STEADIED_LOOKS and more <= less:
+            if number in _RATE_LOOKS and more <= less:
                 break
         return verdict.model_copy(
             update={
@@ -285,7 +168,7 @@ class Confirmation:
         """
         steady = [claim for claim in claims if not self._may_vary(claim, after)][:_STEADY]
         return bool(steady) and all(
-            self._pair(steady, {claim: FreshPairs() for claim in steady}, first="parent").values()
+            self._runs.pair(steady, {claim: FreshPairs() for claim in steady}, first="parent").values()
         )
 
     def _may_vary(self, claim: Claim, after: Evaluation) -> bool:
@@ -301,7 +184,7 @@ class Confirmation:
     def _noise(self, verdict: Verdict, pairs: dict[Claim, FreshPairs]) -> Verdict:
         asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
         held = sum(pairs[claim].lead > 0 for claim in asked)
-        reason = reasons.gains_did_not_recur(len(asked), held, varying_judges=len(self.judges))
+        reason = reasons.gains_did_not_recur(len(asked), held, varying_judges=len(self._runs.judges))
         flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
         return verdict.model_copy(
             update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
@@ -331,7 +214,7 @@ class Confirmation:
             again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
             if again is not None and not again.accepted:
                 return again
-        return self._by_samples(FreshSamples(self.before, self._both, self.policy), found, verdict)
+        return self._by_samples(FreshSamples(self.before, self._runs.both, self.policy), found, verdict)
 
     def _by_samples(self, samples: FreshSamples, found: Comparison, verdict: Verdict) -> Verdict:
         held_out = any(item.split == "holdout" for item in found.after.items.values())
@@ -362,19 +245,6 @@ class Confirmation:
             return False
         differences = case_differences(self.policy, found.of_split("train"))
         return sign_flip_test(differences) <= _HOPEFUL
-
-    def _both(self, names: Sequence[str], number: int) -> dict[str, Pair]:
-        """Fresh results of items on both trees; their numbers are not those of single claims' pairs."""
-        numbered = [(Claim(name), _MOST_PAIRS + number) for name in names]
-        self._run("parent", numbered)
-        self._run("edited", numbered)
-        return {
-            claim.name: (
-                self._samples["parent", claim.name, drawn],
-                self._samples["edited", claim.name, drawn],
-            )
-            for claim, drawn in numbered
-        }
 
     # --- losses ---------------------------------------------------------------------------------------
 
@@ -418,55 +288,12 @@ class Confirmation:
             if not still or self._final(states):
                 break
             few = still if self.varied else still[:2]
-            for claim, confirms in self._pair(few, pairs, first="edited").items():
+            for claim, confirms in self._runs.pair(few, pairs, first="edited").items():
                 pairs[claim].add(confirms)
                 self.varied |= not confirms
             if self.varied and not self.gains_rerun:
                 break
         return {claim: loss_state(seen, varied=self.varied) for claim, seen in pairs.items()}
-
-    # --- pairs ----------------------------------------------------------------------------------------
-
-    def _pair(
-        self, claims: Iterable[Claim], pairs: dict[Claim, FreshPairs], *, first: Tree
-    ) -> dict[Claim, bool]:
-        """One more pair of each claim: True where it came again.
-
-        Args:
-            first: the tree on which the case came out worse; the other is asked only where it does so again.
-        """
-        numbered = [(claim, pairs[claim].confirmed + pairs[claim].others + 1) for claim in claims]
-        self._run(first, numbered)
-        bad = [pair for pair in numbered if not pair[0].good(self._samples[first, pair[0].name, pair[1]])]
-        second: Tree = "edited" if first == "parent" else "parent"
-        self._run(second, bad)
-        came = {claim for claim, number in bad if claim.good(self._samples[second, claim.name, number])}
-        return {claim: claim in came for claim, _ in numbered}
-
-    def _look_at_judges(self, tree: Tree, found: Evaluation) -> None:
-        """Note the cases whose judge says something else of the output that it has seen before."""
-        seen = self.before if tree == "parent" else self._after
-        if seen is None:
-            return
-        for name, item in found.items.items():
-            was = seen.items.get(name)
-            if was is None or (was.passed, was.scores) == (item.passed, item.scores):
-                continue
-            if seen.judged_otherwise(was, found, item) is not None:
-                self.judges.add(name)
-
-    def _run(self, tree: Tree, numbered: Iterable[tuple[Claim, int]]) -> None:
-        batches: dict[int, list[str]] = {}
-        for claim, number in numbered:
-            names = batches.setdefault(number, [])
-            if (tree, claim.name, number) not in self._samples and claim.name not in names:
-                names.append(claim.name)
-        for number, names in batches.items():
-            if names:
-                found = self.ask(tree, names, number)
-                self.runs += len(names)
-                self._samples.update({(tree, name, number): found.items.get(name) for name in names})
-                self._look_at_judges(tree, found)
 
 
 def confirmed_verdict(
@@ -503,7 +330,7 @@ def _next_claims(pairs: dict[Claim, FreshPairs], missing: int) -> list[Claim]:
     alive = [
         claim
         for claim, seen in pairs.items()
-        if seen.lead > -_DEAD and seen.confirmed + seen.others < _MOST_PAIRS
+        if seen.lead > -_DEAD and seen.confirmed + seen.others < MOST_PAIRS
     ]
     ahead = [claim for claim in alive if pairs[claim].lead > 0] or alive
     return sorted(ahead, key=lambda claim: -pairs[claim].lead)[:missing]

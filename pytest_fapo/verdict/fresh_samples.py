@@ -1,10 +1,10 @@
-"""Whole splits run again on both trees: the samples that decide where one evaluation is inside the noise."""
+"""Fresh samples on both trees: of single cases, and of whole splits where one evaluation is too few."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
@@ -13,7 +13,7 @@ from pytest_fapo.verdict import reasons
 from pytest_fapo.verdict.comparison import Unit, case_differences, compare, pass_differences
 from pytest_fapo.verdict.policies import Figures
 from pytest_fapo.verdict.policy import GatePolicy
-from pytest_fapo.verdict.statistics import mean_interval, sign_flip_test
+from pytest_fapo.verdict.statistics import FreshPairs, mean_interval, sign_flip_test
 
 Pair: TypeAlias = tuple[ItemResult | None, ItemResult | None]
 """One sample of an item, on the parent's tree and on the edited one; None where it did not run."""
@@ -144,3 +144,105 @@ def _merged(samples: Sequence[tuple[Evaluation, Evaluation]]) -> tuple[Evaluatio
     before = {name: item for one, _ in samples for name, item in one.items.items()}
     after = {name: item for _, one in samples for name, item in one.items.items()}
     return Evaluation.model_construct(items=before), Evaluation.model_construct(items=after)
+
+
+Tree: TypeAlias = Literal["parent", "edited"]
+
+Ask: TypeAlias = Callable[[Tree, Sequence[str], int], Evaluation]
+"""Runs items on a tree with fresh answers; equal numbers name the same sample, on both trees."""
+
+MOST_PAIRS = 24
+"""Pairs of one case at most."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A case that came out differently on the two trees."""
+
+    name: str
+    """Node id of the test's first repeat."""
+    metric: str = ""
+    """The graded metric that moved; empty for pass and fail."""
+    middle: float = 0.0
+    """Of a metric: from here on a score counts as the better one."""
+
+    def good(self, item: ItemResult | None) -> bool:
+        """True if a fresh run of the case came out as the better of the two."""
+        if not self.metric:
+            return item is not None and item.passed
+        score = item.scores.get(self.metric) if item is not None else None
+        return score is not None and score >= self.middle
+
+
+@dataclass
+class FreshRuns:
+    """The runs of one candidate's cases, and of the same cases without it.
+
+    Args:
+        before: the parent's evaluation.
+        ask: runs items again.
+    """
+
+    before: Evaluation
+    ask: Ask
+    after: Evaluation | None = None
+    """The candidate's evaluation."""
+    judges: set[str] = field(default_factory=set)
+    """Cases of which a judge said something else when it was asked the same of the same output."""
+    _samples: dict[tuple[Tree, str, int], ItemResult | None] = field(default_factory=dict)
+
+    def pair(
+        self, claims: Iterable[Claim], pairs: Mapping[Claim, FreshPairs], *, first: Tree
+    ) -> dict[Claim, bool]:
+        """One more pair of each claim: True where it came again.
+
+        Args:
+            claims: what is claimed.
+            pairs: the pairs so far.
+            first: the tree on which the case came out worse; the other is asked only where it does so again.
+        """
+        numbered = [(claim, pairs[claim].confirmed + pairs[claim].others + 1) for claim in claims]
+        self._run(first, numbered)
+        bad = [pair for pair in numbered if not pair[0].good(self._samples[first, pair[0].name, pair[1]])]
+        second: Tree = "edited" if first == "parent" else "parent"
+        self._run(second, bad)
+        came = {claim for claim, number in bad if claim.good(self._samples[second, claim.name, number])}
+        return {claim: claim in came for claim, _ in numbered}
+
+    def both(self, names: Sequence[str], number: int) -> dict[str, Pair]:
+        """Fresh results of items on both trees; their numbers are not those of single claims' pairs."""
+        numbered = [(Claim(name), MOST_PAIRS + number) for name in names]
+        self._run("parent", numbered)
+        self._run("edited", numbered)
+        return {
+            claim.name: (
+                self._samples["parent", claim.name, drawn],
+                self._samples["edited", claim.name, drawn],
+            )
+            for claim, drawn in numbered
+        }
+
+    def _run(self, tree: Tree, numbered: Iterable[tuple[Claim, int]]) -> None:
+        batches: dict[int, list[str]] = {}
+        for claim, number in numbered:
+            names = batches.setdefault(number, [])
+            if (tree, claim.name, number) not in self._samples and claim.name not in names:
+                names.append(claim.name)
+        for number, names in batches.items():
+            if names:
+                evaluation = self.ask(tree, names, number)
+                drawn = {(tree, name, number): evaluation.items.get(name) for name in names}
+                self._samples.update(drawn)
+                self._look_at_judges(tree, evaluation)
+
+    def _look_at_judges(self, tree: Tree, evaluation: Evaluation) -> None:
+        """Note the cases whose judge says something else of the output that it has seen before."""
+        first = self.before if tree == "parent" else self.after
+        if first is None:
+            return
+        for name, item in evaluation.items.items():
+            was = first.items.get(name)
+            if was is None or (was.passed, was.scores) == (item.passed, item.scores):
+                continue
+            if first.judged_otherwise(was, evaluation, item) is not None:
+                self.judges.add(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pytest_fapo.core.baseline import Baseline, PipelineBaseline, passed_share
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult, SplitScore
-from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_comparison import (
     BaselineComparison,
     as_named_now,
@@ -114,23 +114,23 @@ def unjudged(evaluation: Evaluation, found: BaselineComparison) -> list[GateProb
     """Return the reasons why no judgment is possible; empty if it is."""
     problems = []
     if not evaluation.complete:
-        problems.append(reasons.session_stopped(evaluation.stopped))
+        problems.append(gate_problems.session_stopped(evaluation.stopped))
     if not found.pairs and not found.new and not found.marked:
-        problems.append(reasons.nothing_ran())
+        problems.append(gate_problems.nothing_ran())
     elif not found.pairs and not found.missing:
-        problems.append(reasons.nothing_to_compare())
+        problems.append(gate_problems.nothing_to_compare())
     if found.missing and (found.pairs or found.new):
-        problems.append(reasons.baseline_tests_not_run(found.missing))
+        problems.append(gate_problems.baseline_tests_not_run(found.missing))
     if refused := _refused(found, "CacheMiss"):
-        problems.append(reasons.answers_not_recorded(refused))
+        problems.append(gate_problems.answers_not_recorded(refused))
     if outage := evaluation.outage:
-        problems.append(reasons.model_did_not_answer(outage.sentence, outage.advice))
+        problems.append(gate_problems.model_did_not_answer(outage.sentence, outage.advice))
     if connected := _refused(found, "NetworkRefused"):
-        problems.append(reasons.connected_to_a_host(connected))
+        problems.append(gate_problems.connected_to_a_host(connected))
     if silent := _silent(evaluation, found):
-        problems.append(reasons.made_no_calls(silent))
+        problems.append(gate_problems.made_no_calls(silent))
     if limited := [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]:
-        problems.append(reasons.went_past_a_limit(limited))
+        problems.append(gate_problems.went_past_a_limit(limited))
     return problems
 
 
@@ -159,14 +159,14 @@ def remarks(
     outage = bool(evaluation.outage)  # then no prompt is named
     changed = changed_artifacts(baseline, artifacts) if artifacts is not None and not outage else []
     if changed:
-        problems.append(reasons.prompts_changed(changed))
+        problems.append(gate_problems.prompts_changed(changed))
     elif not outage and (other := _other_questions(evaluation, baseline)):
-        problems.append(reasons.questions_changed(other))
+        problems.append(gate_problems.questions_changed(other))
     if found.new:
         failing = sum(any(item.counts and not item.passed for item in group.items) for group in found.new)
         names = found.new_cases or [group.name for group in found.new]
         noun = "case" if found.new_cases else "test"
-        problems.append(reasons.not_in_the_baseline(names, noun, failing))
+        problems.append(gate_problems.not_in_the_baseline(names, noun, failing))
     return problems
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pytest_fapo.core.gate_result import GateProblem, SplitScore
 from pytest_fapo.core.record import SPLITS, Split
-from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict import gate_problems, reasons
 from pytest_fapo.verdict.comparison import (
     Comparison,
     Unit,
@@ -221,7 +221,7 @@ class PairedRules(PolicyRules):
             whole = fall(mine, self.policy)
             worst = whole if worst is None or whole.chance < worst.chance else worst
             if whole.hopeless:
-                problems.append(reasons.too_few_cases(name, whole.cases))
+                problems.append(gate_problems.too_few_cases(name, whole.cases))
             elif whole.chance <= limit.any_loss or _collapsed(whole, limit):
                 problems.append(_less_often(f"pipeline {name!r}", whole))
             else:
@@ -288,7 +288,9 @@ def _tables(units: Sequence[Unit]) -> list[list[Table]]:
 
 
 def _less_often(what: str, figures: Fall) -> GateProblem:
-    return reasons.passes_less_often(what, figures.effect, figures.cases, figures.interval, figures.chance)
+    return gate_problems.passes_less_often(
+        what, figures.effect, figures.cases, figures.interval, figures.chance
+    )
 
 
 # --- target ---------------------------------------------------------------------------------------------
@@ -324,7 +326,7 @@ class TargetRules(PolicyRules):
     ) -> tuple[list[GateProblem], Fall | None]:
         """The splits that do not reach the target."""
         return [
-            reasons.target_missed(row.pipeline, row.group, row.after, self._share)
+            gate_problems.target_missed(row.pipeline, row.group, row.after, self._share)
             for row in rows
             if row.group in SPLITS and row.after is not None and row.after < self._share - EQUAL
         ], None
@@ -358,7 +360,7 @@ def merge_metric_problems(units: Sequence[Unit], policy: GatePolicy) -> list[Gat
         for name in sorted(names):
             for split in SPLITS:
                 problems += [
-                    reasons.baseline_metric_fell(pipeline, name, split, metric.fall, metric.allowed)
+                    gate_problems.baseline_metric_fell(pipeline, name, split, metric.fall, metric.allowed)
                     for metric in fallen_metrics(of_split(mine, split), [name], policy, rounding=_ROUNDING)
                     if policy.name != "paired" or not _explained_by_chance(metric.differences, policy)
                 ]

@@ -12,7 +12,7 @@ from pytest_fapo.core.baseline import Baseline, CaseBaseline, fixture_of, passed
 from pytest_fapo.core.evaluation import Evaluation, weighted_mean
 from pytest_fapo.core.gate_result import GateProblem, SplitScore
 from pytest_fapo.core.record import SPLITS, Split
-from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_comparison import baseline_cases
 from pytest_fapo.verdict.baseline_contents import ItemGroup, item_groups
 from pytest_fapo.verdict.policy import EVERY_PIPELINE, Floor
@@ -145,7 +145,7 @@ def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[
         if not any(row.after is not None for row in mine):
             problems.append(_unknown_floor(floor, rows))
         problems += [
-            reasons.floor_missed(
+            gate_problems.floor_missed(
                 row.pipeline, row.group, row.after, floor.share, metric=floor.kind == "metric"
             )
             for row in mine
@@ -156,6 +156,6 @@ def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[
 
 def _unknown_floor(floor: Floor, rows: Sequence[SplitScore]) -> GateProblem:
     scored = [row for row in rows if row.after is not None]
-    return reasons.unknown_floor(
+    return gate_problems.unknown_floor(
         floor.name, sorted({row.pipeline for row in scored} | {row.group for row in scored} - {"all"})
     )

@@ -1,15 +1,17 @@
 """Every test of chance on paired results: exact where that is cheap, else by resampling with a fixed seed.
-First tests and intervals on differences (one per case), then the exact test on repeats of the same cases.
+First tests and intervals on differences (one per case), then the exact test on repeats of the same cases,
+then the sequential test: how often a change must come again before it is no luck.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from math import comb, cos, fsum, pi, sin, sqrt
+from math import ceil, comb, cos, fsum, log, pi, sin, sqrt
 from statistics import NormalDist, fmean, stdev
+from typing import Literal
 
 EQUAL = 1e-9
 """Scores that differ by less are the same."""
@@ -277,3 +279,94 @@ def _drawn_sums(strata: list[Distribution], observed: int) -> float:
     for _ in range(DRAWS):
         hits += sum(draw.choices(values, chances)[0] for values, chances in kinds) <= observed
     return (hits + 1) / (DRAWS + 1)
+
+
+RUN_ERROR = 1 / 40
+"""Bound on the expected number of candidates that a whole run accepts although they help no case."""
+
+BY_CHANCE = 1 / 4
+"""A pair confirms a gain that is none with at most this probability."""
+
+
+def allowed_error(number: int) -> float:
+    """The part of `RUN_ERROR` that the `number`-th candidate (from 1) may use up."""
+    return RUN_ERROR / (number * (number + 1))
+
+
+@dataclass
+class FreshPairs:
+    """The results of one case's pairs."""
+
+    confirmed: int = 0
+    others: int = 0
+
+    @property
+    def lead(self) -> int:
+        return self.confirmed - self.others
+
+    def add(self, confirms: bool) -> None:
+        if confirms:
+            self.confirmed += 1
+        else:
+            self.others += 1
+
+
+@dataclass
+class GainEvidence:
+    """The wealth of a bet that some of a candidate's gains are real.
+
+    Args:
+        error: the probability of wrongly deciding for a gain, over all looks.
+    """
+
+    error: float
+    wealth: float = 1.0
+    _first: FreshPairs = field(default_factory=FreshPairs)
+    """First pairs of all cases: what to expect of a case that was not asked yet."""
+
+    def add(self, case: FreshPairs, confirms: bool) -> None:
+        """Take in one pair of a case; the bet on it follows from earlier pairs alone."""
+        expected = self._expected(case)
+        if expected > BY_CHANCE:
+            self.wealth *= expected / BY_CHANCE if confirms else (1 - expected) / (1 - BY_CHANCE)
+        if not case.confirmed + case.others:
+            self._first.add(confirms)
+        case.add(confirms)
+
+    @property
+    def decided(self) -> bool:
+        """True where the gain is real."""
+        return self.wealth >= 1 / self.error
+
+    @property
+    def missing(self) -> int:
+        """The number of confirming pairs in a row that are about enough to decide."""
+        return max(0, ceil(log(1 / (self.error * self.wealth)) / log(0.9 / BY_CHANCE)))
+
+    def _expected(self, case: FreshPairs) -> float:
+        seen = case.confirmed + case.others
+        if seen:
+            return (case.confirmed + 0.75) / (seen + 1)
+        first = self._first
+        return (first.confirmed + 1.5) / (first.confirmed + first.others + 2)
+
+
+LossState = Literal["real", "chance", "open"]
+
+
+def loss_state(pairs: FreshPairs, *, varied: bool) -> LossState:
+    """Return the state of a lost case: the parent passes and the edited tree does not, or it was chance.
+
+    Args:
+        pairs: a pair confirms the loss where the parent passes and the edited tree does not.
+        varied: whether any pair of this candidate's losses has come out otherwise than first seen.
+
+    Returns:
+        `real` where the loss came three times more often than not, or twice while nothing varied at all;
+        `chance` where it failed to come three times more often than it came. A loss that is none (a pair
+        confirms it with at most 1/4) is called real with probability at most 1/27; a true one of a case that
+        passes 9 of 10 times before and 1 of 10 after is called chance with 1.2 %.
+    """
+    if pairs.lead >= (3 if varied else 2):
+        return "real"
+    return "chance" if pairs.lead <= -3 else "open"

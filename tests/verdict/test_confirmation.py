@@ -15,16 +15,16 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.trace import LLMCall
 from pytest_fapo.verdict.candidate_gate import judge_cases
 from pytest_fapo.verdict.comparison import unsteady_metrics
-from pytest_fapo.verdict.confirmation import (
+from pytest_fapo.verdict.confirmation import Confirmation
+from pytest_fapo.verdict.fresh_samples import Tree
+from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import (
     RUN_ERROR,
-    Confirmation,
     FreshPairs,
     GainEvidence,
-    Tree,
     allowed_error,
     loss_state,
 )
-from pytest_fapo.verdict.policy import GatePolicy
 
 STRICT, TARGET = GatePolicy(), GatePolicy(name="target", target=0.95)
 GRADED = GatePolicy(objective="brevity")

@@ -13,9 +13,10 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import Policy
 from pytest_fapo.core.trace import LLMCall
 from pytest_fapo.verdict.candidate_gate import judge_cases, judge_suite
-from pytest_fapo.verdict.confirmation import Confirmation, Tree, allowed_error
-from pytest_fapo.verdict.fresh_samples import LOOKS, FreshSamples, Pair
+from pytest_fapo.verdict.confirmation import Confirmation
+from pytest_fapo.verdict.fresh_samples import LOOKS, FreshSamples, Pair, Tree
 from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.statistics import allowed_error
 
 BEFORE = {**cases("t", "-----" + "+" * 15), **cases("v", "+" * 20), **cases("h", "+" * 10), "u0": "+"}
 FIXED = {f"t{number}": "+" for number in range(5)}

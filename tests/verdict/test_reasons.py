@@ -1,4 +1,4 @@
-"""Every sentence about a candidate or a merge stands in `reasons.py`, and reads as it should."""
+"""Every sentence about a candidate or a merge stands in one of two files, and reads as it should."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 import pytest_fapo
 from pytest_fapo.core.gate_result import GateProblem
+from pytest_fapo.verdict import gate_problems as against
 from pytest_fapo.verdict import reasons as because
 
 UPDATE = "pytest --fapo-update-baseline"
@@ -163,6 +164,24 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     ),
     (lambda: because.proof_stopped("the limit"), "the tests did not run to their end: the limit"),
     (
+        lambda: because.part_does_not_fit("a and b overlap"),
+        "what you chose does not fit together without the rest: a and b overlap",
+    ),
+    (lambda: because.part_not_run("no money"), "what you chose could not be proven: no money"),
+    (lambda: because.part_refused("not on Fridays"), "what you chose is rejected: not on Fridays"),
+    (
+        lambda: because.part_failed_proof("1 test was lost", []),
+        "what you chose did not pass its final proof: 1 test was lost",
+    ),
+    (
+        lambda: because.part_failed_proof("3 tests were lost", ["a: no", "b: no", "c: no"]),
+        "what you chose did not pass its final proof: 3 tests were lost (a: no; b: no)",
+    ),
+    (
+        lambda: because.optimizer_did_not_answer("HTTP 503"),
+        "the optimizer's model did not answer: HTTP 503",
+    ),
+    (
         lambda: because.part_rejected("the val score fell"),
         "what you chose does not pass without the rest: the val score fell",
     ),
@@ -170,7 +189,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
 
 PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
     (
-        lambda: because.passes_less_often("pipeline 'p'", -0.2, 40, (-0.31, -0.09), 0.0004),
+        lambda: against.passes_less_often("pipeline 'p'", -0.2, 40, (-0.31, -0.09), 0.0004),
         "worse",
         (
             "pipeline 'p' passes less often than in the baseline: -20.0 points over 40 cases (95 "
@@ -179,7 +198,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         "",
     ),
     (
-        lambda: because.too_few_cases("p", 3),
+        lambda: against.too_few_cases("p", 3),
         "too-few-cases",
         (
             "pipeline 'p' has 3 cases in the baseline, too few for the policy 'paired': it could "
@@ -188,68 +207,68 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         "pytest --fapo-gate --fapo-repeats=3",
     ),
     (
-        lambda: because.target_missed("p", "val", 0.8, 0.9),
+        lambda: against.target_missed("p", "val", 0.8, 0.9),
         "floor",
         "pipeline 'p': val is at 80.0 %, below the target of 90.0 %",
         "",
     ),
     (
-        lambda: because.baseline_metric_fell("p", "tone", "val", 0.25, 0.1),
+        lambda: against.baseline_metric_fell("p", "tone", "val", 0.25, 0.1),
         "metric",
         "pipeline 'p': the metric 'tone' fell by 0.25 on val (0.1 allowed)",
         "",
     ),
     (
-        lambda: because.floor_missed("p", "all", 0.8, 0.9, metric=False),
+        lambda: against.floor_missed("p", "all", 0.8, 0.9, metric=False),
         "floor",
         "pipeline 'p': its score is 80.0 %, its floor is 90.0 %",
         "",
     ),
     (
-        lambda: because.floor_missed("p", "tag:x", 0.8, 0.9, metric=False),
+        lambda: against.floor_missed("p", "tag:x", 0.8, 0.9, metric=False),
         "floor",
         "pipeline 'p': tag:x is 80.0 %, its floor is 90.0 %",
         "",
     ),
     (
-        lambda: because.floor_missed("p", "metric:tone", 0.8, 0.9, metric=True),
+        lambda: against.floor_missed("p", "metric:tone", 0.8, 0.9, metric=True),
         "floor",
         "pipeline 'p': metric:tone is 0.8, its floor is 0.9",
         "",
     ),
     (
-        lambda: because.unknown_floor("q", ["p", "val"]),
+        lambda: against.unknown_floor("q", ["p", "val"]),
         "empty",
         "the floor 'q' is for nothing that was scored; there are: p, val",
         "",
     ),
     (
-        lambda: because.unknown_floor("q", []),
+        lambda: against.unknown_floor("q", []),
         "empty",
         "the floor 'q' is for nothing that was scored; there are: no scores",
         "",
     ),
     (
-        lambda: because.session_stopped("Ctrl-C"),
+        lambda: against.session_stopped("Ctrl-C"),
         "interrupted",
         "the tests did not run to their end: Ctrl-C",
         "",
     ),
     (
-        lambda: because.session_stopped(""),
+        lambda: against.session_stopped(""),
         "interrupted",
         "the tests did not run to their end: not every test has a result",
         "",
     ),
-    (lambda: because.nothing_ran(), "empty", "no test on a case was run: there is nothing to judge", ""),
+    (lambda: against.nothing_ran(), "empty", "no test on a case was run: there is nothing to judge", ""),
     (
-        lambda: because.nothing_to_compare(),
+        lambda: against.nothing_to_compare(),
         "empty",
         "the baseline has no verdict on any case: there is nothing to compare with",
         UPDATE,
     ),
     (
-        lambda: because.baseline_tests_not_run(["a"]),
+        lambda: against.baseline_tests_not_run(["a"]),
         "missing-cases",
         (
             "1 test of the baseline was not run (a); run all of them, or, where they were removed"
@@ -258,7 +277,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         UPDATE,
     ),
     (
-        lambda: because.baseline_tests_not_run(["a", "b", "c", "d"]),
+        lambda: against.baseline_tests_not_run(["a", "b", "c", "d"]),
         "missing-cases",
         (
             "4 tests of the baseline were not run (a, b, c and 1 more); run all of them, or, "
@@ -267,7 +286,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         UPDATE,
     ),
     (
-        lambda: because.answers_not_recorded(["a"]),
+        lambda: against.answers_not_recorded(["a"]),
         "cache-miss",
         (
             "1 test asked a model something that no recorded answer is for (a); record the "
@@ -276,13 +295,13 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         "pytest --fapo-update-baseline && fapo cache export",
     ),
     (
-        lambda: because.model_did_not_answer("1 case got no answer", "run again when it answers"),
+        lambda: against.model_did_not_answer("1 case got no answer", "run again when it answers"),
         "no-answer",
         "1 case got no answer; nothing is said of accuracy: run again when it answers",
         "pytest --fapo-gate",
     ),
     (
-        lambda: because.connected_to_a_host(["a", "b"]),
+        lambda: against.connected_to_a_host(["a", "b"]),
         "cache-miss",
         (
             "2 tests connected to a host although only recorded answers may be used (a, b); "
@@ -291,7 +310,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         "",
     ),
     (
-        lambda: because.made_no_calls(["p::1"]),
+        lambda: against.made_no_calls(["p::1"]),
         "no-calls",
         (
             "1 case made LLM calls when the baseline was written and none now (p::1): does a "
@@ -301,19 +320,19 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         UPDATE,
     ),
     (
-        lambda: because.went_past_a_limit(["a"]),
+        lambda: against.went_past_a_limit(["a"]),
         "interrupted",
         "1 test went past a limit of calls or cost (a)",
         "",
     ),
     (
-        lambda: because.prompts_changed(["a.md", "b.md"]),
+        lambda: against.prompts_changed(["a.md", "b.md"]),
         "stale-baseline",
         "a.md, b.md changed since the baseline was written, and the baseline was not updated",
         UPDATE,
     ),
     (
-        lambda: because.questions_changed(["p"]),
+        lambda: against.questions_changed(["p"]),
         "stale-baseline",
         (
             "pipeline 'p' asked its models something else than when the baseline was written, and"
@@ -322,38 +341,38 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         UPDATE,
     ),
     (
-        lambda: because.not_in_the_baseline(["p::1"], "case", 0),
+        lambda: against.not_in_the_baseline(["p::1"], "case", 0),
         "new-cases",
         "1 case has no verdict in the baseline yet (p::1)",
         UPDATE,
     ),
     (
-        lambda: because.not_in_the_baseline(["a", "b"], "test", 1),
+        lambda: against.not_in_the_baseline(["a", "b"], "test", 1),
         "new-cases",
         "2 tests have no verdict in the baseline yet (a, b); 1 of the tests on them fail",
         UPDATE,
     ),
     (
-        lambda: because.test_without_a_case_fails("tests/test_a.py::test_b"),
+        lambda: against.test_without_a_case_fails("tests/test_a.py::test_b"),
         "test",
         "tests/test_a.py::test_b fails, a test without a case",
         "",
     ),
-    (lambda: because.worker_lost(["gw0", "gw1"]), "lost-worker", "the xdist worker gw0, gw1 was lost", ""),
+    (lambda: against.worker_lost(["gw0", "gw1"]), "lost-worker", "the xdist worker gw0, gw1 was lost", ""),
     (
-        lambda: because.not_collected(["a.py", "b.py", "c.py", "d.py"]),
+        lambda: against.not_collected(["a.py", "b.py", "c.py", "d.py"]),
         "interrupted",
         "a.py, b.py, c.py and 1 more could not be collected",
         "",
     ),
     (
-        lambda: because.without_result(2, 1_200, ""),
+        lambda: against.without_result(2, 1_200, ""),
         "interrupted",
         "2 of 1,200 tests left no result: they were not run to their end",
         "",
     ),
     (
-        lambda: because.without_result(2, 1_200, "Ctrl-C"),
+        lambda: against.without_result(2, 1_200, "Ctrl-C"),
         "interrupted",
         "2 of 1,200 tests left no result: Ctrl-C",
         "",
@@ -378,8 +397,9 @@ def test_what_is_said_of_a_merge(
 def test_no_sentence_is_left_out_here() -> None:
     written = {
         name
-        for name, function in inspect.getmembers(because, inspect.isfunction)
-        if function.__module__ == because.__name__ and not name.startswith("_")
+        for module in (because, against)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
     }
     writers: list[Callable[[], object]] = [write for write, _ in SENTENCES]
     writers += [write for write, *_ in PROBLEMS]
@@ -397,7 +417,7 @@ def test_no_other_module_writes_a_reason() -> None:
     found = [
         f"{path.relative_to(package)}:{line}"
         for path in files
-        if path.name != "reasons.py"
+        if path.name not in ("reasons.py", "gate_problems.py")
         for line in _own_sentences(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert found == []
