@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_fapo.cli.init.app_code import importable
 from pytest_fapo.cli.init.init_command import Project
-from pytest_fapo.cli.init.pipeline_choice import step_patterns
 
 
 def project(root: Path, files: Mapping[str, str]) -> Project:
@@ -18,12 +18,6 @@ def project(root: Path, files: Mapping[str, str]) -> Project:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text), encoding="utf-8")
     return Project(root)
-
-
-def steps(found: Project) -> list[str]:
-    function = found.candidates[0].function
-    assert function is not None
-    return step_patterns(found.code, function)
 
 
 ASKING = {
@@ -75,7 +69,7 @@ def test_a_chain_that_another_module_has_made(tmp_path: Path) -> None:
         "translate.py": "from chains import chain\ndef translate(text): return chain.invoke(text)\n",
     }
     found = project(tmp_path, files).candidates
-    assert [choice.target for choice in found] == ["translate:translate", "chains:chain"]
+    assert [choice.target for choice in found] == ["translate:translate"]
 
 
 @pytest.mark.parametrize(
@@ -122,149 +116,54 @@ def test_the_work_comes_before_its_parts_and_before_its_entries(tmp_path: Path) 
         "app.steps:reply",
         "app.llm:complete",
     ]
-    assert steps(found) == ["app.core:*", "app.steps:*"]
+    assert found.candidates[0].steps == ("app.core:*", "app.steps:*")
 
 
-def test_a_helper_among_the_steps_is_no_step(tmp_path: Path) -> None:
+def test_a_program_that_a_module_makes_of_its_own_class_is_a_part_of_the_work(tmp_path: Path) -> None:
     code = """
-        from openai import OpenAI
-        def complete(prompt): return OpenAI().responses.create(model="m", input=prompt).output_text
-        def classify(text): return complete("Classify " + text)
-        def reply(text): return complete("Reply " + text + classify(text))
+        import dspy
+        class Desk(dspy.Module):
+            def __init__(self): self.triage = dspy.Predict("ticket -> team")
+            def forward(self, ticket): return self.triage(ticket=ticket)
+        desk = Desk()
+        def handle(message): return {"team": desk(ticket=message).team}
     """
-    found = project(tmp_path, {"bot.py": code})
-    assert steps(found) == ["bot:classify", "bot:reply"]
+    found = project(tmp_path, {"bot.py": code}).candidates
+    assert [choice.target for choice in found] == ["bot:handle", "bot:Desk.forward"]
+    assert found[0].steps == ("bot:*", "bot:Desk.*")
 
 
-def test_prompts_are_told_from_other_texts(tmp_path: Path) -> None:
-    files = {
-        "app/prompts/a.md": "Sort it.\n",
-        "app/prompts/b.md": "Write it.\n",
-        "app/system_prompt.txt": "You are kind.\n",
-        "app/handbook.md": "Opening hours: nine to five.\n",
-        "app/prompts/empty.txt": "\n",
-        "README.md": "# Prompts of this project\n",
-        "docs/prompts.md": "# How prompts are written\n",
-        ".venv/prompts/x.md": "no\n",
-        ".venv/pyvenv.cfg": "home = /\n",
-        "app/core.py": '''
-            from pathlib import Path
-            from openai import OpenAI
-            HANDBOOK = Path(__file__).with_name("handbook.md").read_text()
-            SYSTEM = "You are a helpful clerk."
-            SYSTEM_NAME = "desk"
-            GREETING = "Say hello to the guest in the language that the guest has written in, and be brief."
-            F_PROMPT = f"The {SYSTEM_NAME} is a long story about guests."
-            def answer(text):
-                """Answers the guest, which is a sentence in a docstring and no prompt at all."""
-                return OpenAI().responses.create(model="m", input="Write a kind answer to: " + text)
-        ''',
-        "app/db.py": 'QUERY_TEMPLATE = "select * from guests where name = ? order by name"\n',
-    }
-    found = project(tmp_path, files)
-    assert found.prompts == [
-        "app/prompts/*.md",
-        "app/system_prompt.txt",
-        "app/core.py::SYSTEM",
-        "app/core.py::GREETING",
-    ]
-    assert found.stuck == [
-        ("app/core.py:8", "an f-string in F_PROMPT"),
-        ("app/core.py:11", "a text in answer()"),
-    ]
-
-
-def test_a_text_that_the_code_reads_is_a_prompt_where_nothing_is_called_one(tmp_path: Path) -> None:
-    code = "from pathlib import Path\nTEXT = Path('words.md').read_text()\n"
-    found = project(tmp_path, {"app.py": code, "words.md": "Be kind.\n", "other.md": "Be brief.\n"})
-    assert found.prompts == ["words.md"]
+def test_code_of_thousands_of_functions_is_read_in_linear_time(tmp_path: Path) -> None:
+    helpers = "".join(f"def helper_{n}(x): return helper_{n + 1}(x)\n" for n in range(4000))
+    found = project(tmp_path, {"app.py": ASKING["openai"], "more.py": helpers})
+    assert [choice.target for choice in found.candidates] == ["app:answer"]
 
 
 def test_files_that_are_no_python_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "binary.py").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "loop").symlink_to(tmp_path)
     found = project(tmp_path, {"broken.py": "x = (\n", "app.py": ASKING["openai"]})
-    assert list(found.code.modules) == ["app"]
+    assert [module.name for module in found.code.modules] == ["app"]
 
 
-OBJECTS = {
-    "an agent of pydantic-ai": (
-        """
-        from pydantic_ai import Agent
-        agent = Agent("openai:gpt-4o-mini", instructions="Be concise, reply with one sentence.")
-        """,
-        ["text"],
-        "    return (await agent.run(text)).output",
-    ),
-    "an agent of OpenAI's SDK": (
-        """
-        from agents import Agent
-        agent = Agent(name="Assistant", instructions="You are a helpful assistant")
-        """,
-        ["text"],
-        "    return (await Runner.run(agent, text)).final_output",
-    ),
-    "an agent of langchain": (
-        """
-        from langchain.agents import create_agent
-        agent = create_agent(model="openai:gpt-4o-mini", system_prompt="You are a helpful assistant")
-        """,
-        ["text"],
-        '    return agent.invoke({"messages": [{"role": "user", "content": text}]})["messages"][-1].content',
-    ),
-    "a chain of langchain": (
-        """
-        from langchain_core.prompts import ChatPromptTemplate
-        from langchain_openai import ChatOpenAI
-        prompt = ChatPromptTemplate.from_template("Tell a joke about {topic} in {language}")
-        agent = prompt | ChatOpenAI()
-        """,
-        ["topic", "language"],
-        '    return agent.invoke({"topic": topic, "language": language})',
-    ),
-    "a program of dspy": (
-        """
-        import dspy
-        agent = dspy.ChainOfThought("context: list[str], question -> answer: float")
-        """,
-        ["context", "question"],
-        "    return agent(context=context, question=question)",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", OBJECTS)
-def test_what_a_framework_holds_is_asked_as_its_documentation_does(tmp_path: Path, name: str) -> None:
-    code, takes, asked = OBJECTS[name]
-    found = project(tmp_path, {"app.py": code})
-    [choice] = found.candidates
-    assert choice.target == "app:agent"
-    assert [each.name for each in choice.takes] == takes
-    assert asked in choice.body
-    assert "from app import agent" in choice.body
-
-
-def test_a_function_comes_before_the_object_that_it_asks(tmp_path: Path) -> None:
-    code = """
-        from pydantic_ai import Agent
-        agent = Agent("openai:gpt-4o-mini")
-        def answer(question: str) -> str: return agent.run_sync(question).output
-    """
-    assert [choice.target for choice in project(tmp_path, {"app.py": code}).candidates] == [
-        "app:answer",
-        "app:agent",
-    ]
-
-
-def test_a_model_asked_on_import_is_told_from_one_behind_a_guard(tmp_path: Path) -> None:
-    code = """
-        from openai import OpenAI
-        client = OpenAI()
-        print(client.responses.create(model="m", input="hello").output_text)
-        if __name__ == "__main__":
-            print(client.responses.create(model="m", input="hello again").output_text)
-    """
-    assert project(tmp_path, {"app.py": code}).code.loose == ["app.py:4"]
+@pytest.mark.parametrize(
+    ("path", "packages", "name", "import_root"),
+    [
+        ("app.py", [], "app", "."),
+        ("app/core.py", [], "app.core", "."),
+        ("src/app/core.py", ["src/app"], "app.core", "src"),
+        ("src/app/core.py", [], "app.core", "src"),
+        ("backend/app/deep/core.py", ["backend/app", "backend/app/deep"], "app.deep.core", "backend"),
+        ("app/__init__.py", ["app"], "app", "."),
+    ],
+)
+def test_how_a_file_is_imported(
+    tmp_path: Path, path: str, packages: list[str], name: str, import_root: str
+) -> None:
+    for package in packages:
+        (tmp_path / package).mkdir(parents=True, exist_ok=True)
+        (tmp_path / package / "__init__.py").touch()
+    assert importable(tmp_path, path) == (name, import_root)
 
 
 RETURNS = {

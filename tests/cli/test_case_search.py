@@ -124,6 +124,9 @@ FORMS: dict[str, tuple[str, Any, list[Any], list[Any]]] = {
     "a dict, key by key": (DICT, {"kind": "a"}, [{"kind": "a", "reply": "x"}], [{"kind": "b", "reply": "x"}]),
     "JSON in a text": (TEXT, {"kind": "a"}, ['{"kind": "a", "more": 1}'], ['{"kind": "b"}']),
     "a number of a text": (TEXT, 4, ["4", " 4\n"], ["5"]),
+    "one of several texts": (TEXT, ["billing", "refund"], ["refund"], ["other"]),
+    "a part of a dict": (DICT, {"kind": "a", "note": 1}, [{"kind": "a"}], [{"kind": "b"}]),
+    "promptfoo's assertions": (TEXT, [{"type": "contains", "value": "a"}], ["a"], [""]),
     "a key that the file is called by": (DICT, "billing", [{"kind": "billing"}], [{"kind": "other"}]),
 }
 

@@ -154,32 +154,24 @@ CLASS_PROJECT = {
     """,
     "helper/llm.py": ASK,
     "helper/bot.py": """
-        from dataclasses import dataclass
-
         from helper.llm import ask
 
         SYSTEM = "You are a helpful bot for a shop."
-
-
-        @dataclass
-        class Question:
-            text: str
-            language: str = "en"
 
 
         class Bot:
             def __init__(self, name="bot"):
                 self.name = name
 
-            def answer(self, question: Question) -> str:
-                return ask(SYSTEM, question.text)
+            def answer(self, text: str, language: str = "en") -> str:
+                return ask(SYSTEM, text)
     """,
     "test/test_data.py": """
         def test_data(pipeline):
             assert pipeline == 1
     """,
 }
-"""A method that takes a dataclass, pytest.ini, and a fixture that is called `pipeline` already."""
+"""A method, pytest.ini, and a fixture that is called `pipeline` already."""
 
 EMPTY_PROJECT = {"README.md": "# Nothing yet\n"}
 

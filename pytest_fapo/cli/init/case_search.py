@@ -43,6 +43,8 @@ def words_shared(answer, label):
 
 '''
 
+ANSWERS_AT_ALL = "assert run.output  # it answers at all; replace this by what makes an answer right"
+
 
 @dataclass(frozen=True)
 class CaseFile:
@@ -53,8 +55,8 @@ class CaseFile:
     source: CaseSource
 
     @property
-    def labels(self) -> list[Any]:
-        return [case.expected for case in self.cases if case.expected is not None]
+    def stem(self) -> str:
+        return Path(self.path).name.partition(".")[0]
 
     @property
     def decorator(self) -> str:
@@ -88,18 +90,13 @@ def find_case_files(
                 unfit.append(f"{path}: {str(error).removeprefix(f'{path}: ')}")
         except (OSError, RecursionError):
             continue
-    splits = {split_called(_stem(each.path)) for each in found}
+    splits = {split_called(each.stem) for each in found}
     if "train" in splits and len(splits) > 1:  # train.csv, dev.csv, test.csv
-        named = [split_called(_stem(each.path)) or each.source.split for each in found]
         found = [
-            replace(each, source=replace(each.source, split=split))
-            for each, split in zip(found, named, strict=True)
+            replace(each, source=replace(each.source, split=split_called(each.stem) or each.source.split))
+            for each in found
         ]
     return sorted(found, key=lambda each: -len(each.cases)), unfit
-
-
-def _stem(path: str) -> str:
-    return Path(path).name.partition(".")[0]
 
 
 def _fitting(root: Path, path: str, choice: PipelineChoice) -> CaseFile:
@@ -126,7 +123,9 @@ def _mapping(rows: list[dict[str, Any]], choice: PipelineChoice) -> dict[str, An
     native = rows[0].get("inputs", rows[0].get("vars", rows[0].get("context")))
     if native is None and any(name.startswith("inputs.") for name in columns):
         native = {name[7:]: "" for name in columns if name.startswith("inputs.")}
-    names = [each.name for each in choice.takes]
+    names = list(choice.takes)
+    if not names and "**" in choice.accepts:
+        names = [name for name in columns if _TEXT.fullmatch(name)][:1]
     if native is not None:
         if not isinstance(native, dict) and len(names) == 1:
             return {}
@@ -134,10 +133,8 @@ def _mapping(rows: list[dict[str, Any]], choice: PipelineChoice) -> dict[str, An
         if set(names) <= keys and (keys <= choice.accepts or "**" in choice.accepts):
             return {}
         whole = next((name for name in ("inputs", "vars", "context") if name in columns), "inputs")
-        columns = [f"{whole}.{name}" for name in keys]
-        return {"inputs": _inputs(columns, names)} | (
-            {"expected": "expected"} if "expected" in rows[0] else {}
-        )
+        inputs = _inputs([f"{whole}.{name}" for name in keys], names)
+        return {"inputs": inputs} | ({"expected": "expected"} if "expected" in rows[0] else {})
     if len(rows) < _FEWEST:
         raise CaseError(f"it has fewer than {_FEWEST} rows")
     free = [name for name in columns if name not in _OURS and name not in names]
@@ -147,10 +144,8 @@ def _mapping(rows: list[dict[str, Any]], choice: PipelineChoice) -> dict[str, An
     expected = outputs or likely[:1] or (rest if len(rest) == 1 else [])
     if not expected:
         raise CaseError(f"none of its columns ({', '.join(columns)}) is known to be the label")
-    inputs = _inputs(
-        [name for name in columns if name in names or (name in free and name not in expected)], names
-    )
-    return {"inputs": inputs, "expected": expected if len(expected) > 1 else expected[0]}
+    given = [name for name in columns if name in names or (name in free and name not in expected)]
+    return {"inputs": _inputs(given, names), "expected": expected if len(expected) > 1 else expected[0]}
 
 
 def _inputs(columns: list[str], names: list[str]) -> Any:
@@ -166,52 +161,50 @@ def _inputs(columns: list[str], names: list[str]) -> Any:
 
 def make_tests(files: Sequence[CaseFile], choice: PipelineChoice) -> tuple[str, list[str]]:
     """Return a test for each case file, and what to look at in them."""
-    tests, notes, imports = [], [], set()
-    stems = [_stem(file.path) for file in files]
-    for file, stem in zip(files, stems, strict=True):
-        word = _word(stem if stems.count(stem) == 1 else file.path)
+    tests, notes = [], []
+    stems = [file.stem for file in files]
+    for file in files:
+        word = re.sub(r"\W+", "_", file.stem if stems.count(file.stem) == 1 else file.path).strip("_").lower()
         name = choice.label if len(files) == 1 else f"{choice.label}_{word}"
         checks, note = _checks(file, choice.output)
         notes += [note] if note else []
-        imports |= {"import json\n\n"} if any("json." in line for line in checks) else set()
-        tests.append(
-            "".join(
-                [f"{file.decorator}\ndef test_{name}(case, run):\n", *(f"    {line}\n" for line in checks)]
-            )
-        )
-    graded = _GRADED if any("words_shared" in test for test in tests) else ""
-    return "".join(imports) + "import pytest_fapo as fapo\n\n\n" + graded + "\n\n".join(tests), notes
-
-
-def _word(text: str) -> str:
-    return re.sub(r"\W+", "_", text).strip("_").lower()
+        body = "".join(f"    {line}\n" for line in checks)
+        tests.append(f"{file.decorator}\ndef test_{name}(case, run):\n{body}")
+    source = "\n\n".join(tests)
+    first = "import json\n\n" if "json.loads" in source else ""
+    graded = _GRADED if "words_shared" in source else ""
+    return f"{first}import pytest_fapo as fapo\n\n\n{graded}{source}", notes
 
 
 def _checks(file: CaseFile, output: OutputForm) -> tuple[list[str], str]:
     """Return the lines of a test that can pass, judged by the form of the labels and of the output."""
-    labels = file.labels
+    labels = [case.expected for case in file.cases if case.expected is not None]
     if not labels:
-        return ["assert run.output  # it answers at all; replace this by what makes an answer right"], ""
+        return [ANSWERS_AT_ALL], ""
     if all(isinstance(label, dict) for label in labels):
         names = list(dict.fromkeys(str(name) for label in labels for name in label))
         shared = [name for name in names if name in output.names] or names
-        keys = "case.expected" if shared == names else f"({', '.join(map(repr, shared))},)".replace("'", '"')
-        answer = {"text": "json.loads(run.output)[key]", "fields": "getattr(run.output, key)"}.get(
-            output.kind, "run.output[key]"
-        )
-        return [f"for key in {keys}:", f"    assert {answer} == case.expected[key]"], ""
-    answer, note = _answer(file, output)
+        keys = "case.expected"
+        if shared != names:  # the others are no part of the output
+            keys += f".keys() & {{{', '.join(map(json.dumps, shared))}}}"
+        answer = {"text": "json.loads(run.output)[key]", "fields": "getattr(run.output, key)"}
+        line = f"    assert {answer.get(output.kind, 'run.output[key]')} == case.expected[key]"
+        return [f"for key in {keys}:", line], ""
+    lists = all(isinstance(label, list) for label in labels)
+    if lists and any(isinstance(one, dict) and "type" in one for label in labels for one in label):
+        return [ANSWERS_AT_ALL], f"{file.path} has promptfoo's assertions as labels: write them as asserts"
+    answer_, note = _answer(file, output)
+    if lists and output.kind == "text":
+        return [f"assert {answer_} in case.expected"], note
     texts = [label for label in labels if isinstance(label, str)]
-    if (
-        texts == labels
-        and sum(len(text.split()) for text in texts) > 6 * len(texts)
-        and len(set(texts)) > len(texts) / 2
-    ):
-        lines = [f"assert {answer}", f'run.score("words_shared", words_shared({answer}, case.expected))']
-        return lines, note or f"{file.path} has free texts as labels: they are graded, not compared"
+    long = sum(len(text.split()) for text in texts) > 6 * len(texts)
+    if texts == labels and long and len(set(texts)) > len(texts) / 2:
+        line = f'run.score("words_shared", words_shared({answer_}, case.expected))'
+        graded = f"{file.path} has free texts as labels: they are graded, not compared"
+        return [f"assert {answer_}", line], note or graded
     if (output.kind == "text" and not texts) or (output.kind == "number" and texts):
-        return [f"assert str({answer}).strip() == str(case.expected)"], note
-    return [f"assert {answer} == case.expected"], note
+        return [f"assert str({answer_}).strip() == str(case.expected)"], note
+    return [f"assert {answer_} == case.expected"], note
 
 
 def _answer(file: CaseFile, output: OutputForm) -> tuple[str, str]:
@@ -219,11 +212,9 @@ def _answer(file: CaseFile, output: OutputForm) -> tuple[str, str]:
     if output.kind not in ("keys", "fields") or not output.names:
         return "run.output", ""
     column = str(file.source.expected or "")
-    called = [word for word in (column, _word(_stem(file.path))) if word]
-    alike = [near for word in called for near in get_close_matches(word, output.names, n=1, cutoff=0.6)]
+    alike = [near for word in (column, file.stem) for near in get_close_matches(word, output.names, n=1)]
     likely = alike or [name for name in output.names if _EXPECTED.fullmatch(name)]
     name = (likely or list(output.names))[0]
     unsure = name != column and len(output.names) > 1
     note = f"the labels of {file.path} are compared with {name!r}, one of {', '.join(output.names)}"
-    note = note if unsure else ""
-    return (f'run.output["{name}"]' if output.kind == "keys" else f"run.output.{name}"), note
+    return f'run.output["{name}"]' if output.kind == "keys" else f"run.output.{name}", note if unsure else ""

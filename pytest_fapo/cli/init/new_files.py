@@ -1,80 +1,38 @@
-"""The files that are made or added to: settings, fixture, tests."""
+"""The files that are made or added to: settings and fixture."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from pytest_fapo.cli.init.app_code import AppCode
 from pytest_fapo.cli.init.pipeline_choice import PipelineChoice
-from pytest_fapo.cli.init.project_layout import DEFAULT_KEYS, PROJECT_FILE, Layout
+from pytest_fapo.core.api_keys import key_given
 from pytest_fapo.core.atomic_files import write_atomically
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.project_file import parse_toml
 from pytest_fapo.core.settings import Settings
 
-PLACEHOLDER = "pytest_fapo.answers.placeholder:reply"
+_KEYS = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"]
 
+_KEY = re.compile(r"['\"]([A-Z][A-Z0-9_]*_API_(?:KEY|TOKEN))['\"]")
 
-@dataclass(frozen=True)
-class NewSettings:
-    """The contents of `[tool.fapo]`."""
+_OTHER_WAYS = (
+    *("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE", "OLLAMA_HOST"),
+)
 
-    fixture: str
-    conftest: str
-    steps: Sequence[str] = ()
-    prompts: Sequence[str] = ()
-    structure: Sequence[str] = ()
-    """Files with prompts that only a rewritten function could change."""
-    code: Sequence[str] = ()
-    """Files with the steps' functions; offered, not allowed."""
-    offline_keys: Sequence[str] = ()
-    """Keys of models, where none is set; empty where a model can be asked."""
+_OWN_SERVER = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal)\b")
 
-    def toml(self) -> str:
-        """Return the tables."""
-        prompts = _list(self.prompts) if self.prompts else '["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
-        why = ", since prompts stand inside of them" if self.structure else "; tried last"
-        offered = json.dumps(list(self.code) or ["app/pipeline.py"])  # a comment is one line
-        structure = _list(self.structure) if self.structure else offered
-        text = f"""\
-[tool.fapo]
-# The fixture, in {self.conftest}, that gives what the cases run through.
-pipeline = "{self.fixture}"
-# Functions recorded as steps of a run: what went in, what came out, which model calls they made.
-{"" if self.steps else "# "}steps = {_list(self.steps or ["app.pipeline:*"])}
-# Who proposes edits. The playbook is free and needs no key; a model is asked where it is named:
-# optimizer = ["playbook", "anthropic:<model>"]
-optimizer = ["playbook"]
-
-[tool.fapo.scope]
-# What `pytest --fapo-optimize` may edit. Nothing else is ever changed.
-{"" if self.prompts else "# "}prompts = {prompts}
-# Values, with their bounds; tried where no wording is the cause.
-# params = ["app/settings.py::TOP_K = 1..20"]
-# Files whose functions may be rewritten{why}.
-{"" if self.structure else "# "}structure = {structure}
-"""
-        if not self.offline_keys:
-            return text
-        return f"""{text}
-[tool.fapo.offline]
-# Answers in the model's place while no key ({", ".join(self.offline_keys)}) is set,
-# so that the tests run at once. It is no model; set a key, or write a stand-in that knows more.
-model = "{PLACEHOLDER}"
-{f"unless_env = {_list(self.offline_keys)}{chr(10)}" if tuple(self.offline_keys) != DEFAULT_KEYS else ""}"""
-
-
-def _list(entries: Sequence[str]) -> str:
-    line = json.dumps(list(entries), ensure_ascii=False)
-    if len(line) <= 90:
-        return line
-    return "[\n" + "".join(f"    {json.dumps(entry, ensure_ascii=False)},\n" for entry in entries) + "]"
+_PYTEST_FILES = ("pytest.toml", "pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+"""Files with settings of pytest, in the order in which it looks."""
 
 
 @dataclass(frozen=True)
@@ -103,105 +61,136 @@ class PlannedFile:
             file.write(self.content.encode("utf-8"))
 
 
-def _added(old: str, addition: str, gap: int) -> str:
-    """Return a text with lines at its end, in its own line ends."""
-    newline = "\r\n" if "\r\n" in old else "\n"
-    there = len(re.search(r"(?:\r?\n)*\Z", old)[0].replace("\r", "")) if old else gap  # type: ignore[index]
-    return old + ("\n" * max(0, gap - there) + addition).replace("\n", newline)
-
-
-def plan_settings(layout: Layout, settings: NewSettings, pythonpath: Sequence[str]) -> PlannedFile:
-    """Return pyproject.toml with `[tool.fapo]` at its end, and with `pythonpath` for pytest where needed.
+def plan_settings(root: Path, *, fixture: str, steps: Sequence[str], keys: Sequence[str]) -> PlannedFile:
+    """Return pyproject.toml with `[tool.fapo]` at its end.
 
     Args:
-        layout: the project.
-        settings: what they are to say.
-        pythonpath: folders that are missing in pytest's setting of that name.
+        root: the project.
+        fixture: that returns the pipeline.
+        steps: the setting of that name.
+        keys: of models, where none is set; empty where a model can be asked.
 
     Raises:
         ConfigError: the file's form leaves no place for it; the message holds the lines to add by hand.
     """
-    path = layout.root / PROJECT_FILE
+    addition = f"""\
+[tool.fapo]
+# The fixture in conftest.py that returns what the cases run through.
+pipeline = "{fixture}"
+# Functions recorded as steps of a run: what went in, what came out, which model calls they made.
+{"" if steps else "# "}steps = {toml_list(steps or ["app.pipeline:*"])}
+# Who proposes edits. The playbook is free and needs no key; a model is asked where it is named:
+# optimizer = ["playbook", "anthropic:<model>"]
+optimizer = ["playbook"]
+"""
+    if keys:
+        addition += f"""
+# Answers in the model's place while no key ({", ".join(keys)}) is set, so that the tests run at once.
+# It is no model; set a key, or write a stand-in that knows more.
+[tool.fapo.offline]
+model = "pytest_fapo.answers.placeholder:reply"
+{f"unless_env = {toml_list(keys)}{chr(10)}" if list(keys) != _KEYS else ""}"""
+    path = root / "pyproject.toml"
     old = path.read_bytes().decode("utf-8") if path.exists() else None
-    new, addition = _with_pythonpath(old or "", layout, pythonpath), settings.toml()
-    if not layout.pytest_file:  # else settings of pytest in a folder above would make that the rootdir
-        pythonpath = pythonpath or ["."]
-        addition = f"[tool.pytest.ini_options]\npythonpath = {json.dumps(pythonpath)}\n\n{addition}"
-    new = _added(new, addition, 2)
+    new = added(old or "", addition, 2)
     try:
-        document = parse_toml(new)
+        document, before = parse_toml(new), parse_toml(old or "")
         Settings.model_validate(document["tool"].pop("fapo"))
-        kept = {**layout.document, "tool": {**layout.document.get("tool", {}), "pytest": None}}
-        document["tool"]["pytest"] = None
-        if document != kept:
+        if document != {**before, "tool": before.get("tool", {})}:
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
         raise ConfigError(
             f"{path}: these lines could not be added; add them yourself:\n\n{addition}"
         ) from None
-    what = "[tool.fapo] added" if old else "made, with [tool.fapo]"
-    what += f", pythonpath for pytest: {', '.join(pythonpath)}" if pythonpath else ""
-    return PlannedFile(PROJECT_FILE, new, what, old)
+    return PlannedFile("pyproject.toml", new, "[tool.fapo] added" if old else "made, with [tool.fapo]", old)
 
 
-def _with_pythonpath(text: str, layout: Layout, pythonpath: Sequence[str]) -> str:
-    if not pythonpath or layout.pytest_file != PROJECT_FILE:
-        return text
-    import tomlkit
-
-    document = tomlkit.parse(text)
-    table = document["tool"]["pytest"]
-    table = table.get("ini_options", table)
-    table["pythonpath"] = [*layout.pythonpath, *pythonpath]
-    changed = tomlkit.dumps(document)
-    whole_windows = text.count("\n") == text.count("\r\n")
-    return re.sub(r"(?<!\r)\n", "\r\n", changed) if whole_windows else changed
+def toml_list(entries: Sequence[str]) -> str:
+    """Return a list of texts as TOML, on several lines where it is long."""
+    line = json.dumps(list(entries), ensure_ascii=False)
+    if len(line) <= 90:
+        return line
+    return "[\n" + "".join(f"    {json.dumps(entry, ensure_ascii=False)},\n" for entry in entries) + "]"
 
 
-def plan_conftest(layout: Layout, conftest: str, fixture: str, choice: PipelineChoice | None) -> PlannedFile:
-    """Return conftest.py with the fixture at its end.
+def added(old: str, addition: str, gap: int) -> str:
+    """Return a text with lines at its end, in its own line ends."""
+    newline = "\r\n" if "\r\n" in old else "\n"
+    there = old[len(old.rstrip("\r\n")) :].count("\n") if old else gap
+    return old + ("\n" * max(0, gap - there) + addition).replace("\n", newline)
+
+
+def plan_conftest(root: Path, fixture: str, choice: PipelineChoice) -> PlannedFile:
+    """Return the project's conftest.py with the fixture at its end.
+
+    It is the one in the project's folder, which pytest puts on `sys.path`; the fixture adds another folder.
 
     Raises:
         ConfigError: the one that is there is not Python; the message holds the lines to add by hand.
     """
-    body = (
-        choice.body
-        if choice is not None
-        else (
-            "def answer(text):  # give your own function instead: `from app.pipeline import answer`",
-            '    return f"You said: {text}"',
-            "",
-            "return answer",
-        )
-    )
+    path, folder, body = root / "conftest.py", choice.import_root, list(choice.body)
+    texts = _pytest_files(root)
+    named = any(re.search(rf"pythonpath\s*=.*{re.escape(folder)}", text) for text in texts)
+    by_path = (root / "__init__.py").exists() or any("importlib" in text for text in texts)
+    if not named and (folder != "." or by_path):
+        place = "Path(__file__).parent" + ("" if folder == "." else f" / {json.dumps(folder)}")
+        body = ["import sys", "from pathlib import Path", "", f"sys.path.insert(0, str({place}))", *body]
     source = f'@pytest.fixture(scope="session")\ndef {fixture}():\n'
     source += "".join(f"    {line}\n" if line else "\n" for line in body)
-    path = layout.root / conftest
     if not path.exists():
-        return PlannedFile(conftest, f"import pytest\n\n\n{source}", "made")
+        return PlannedFile("conftest.py", f"import pytest\n\n\n{source}", "made")
     try:
         old = path.read_bytes().decode("utf-8")
-        imports = [
-            alias for node in ast.parse(old).body if isinstance(node, ast.Import) for alias in node.names
-        ]
+        there = [ast.unparse(node) for node in ast.parse(old).body]
     except (SyntaxError, ValueError):
         raise ConfigError(
             f"{path}: not valid Python in UTF-8; add the fixture yourself:\n\n{source}"
         ) from None
-    known = any(alias.name == "pytest" and alias.asname is None for alias in imports)
-    addition = source if known else f"import pytest  # noqa: E402\n\n\n{source}"
-    return PlannedFile(conftest, _added(old, addition, 3), "fixture added", old)
+    source = source if "import pytest" in there else f"import pytest\n\n\n{source}"
+    return PlannedFile("conftest.py", added(old, source, 3), "fixture added", old)
 
 
-def unused_name(layout: Layout, folder: str, stem: str, suffix: str, taken: Sequence[str]) -> str:
-    """Return a path in a folder that is free, and whose name no other file of the project has.
+def _pytest_files(root: Path) -> list[str]:
+    files = (root / name for name in _PYTEST_FILES)
+    return [file.read_text("utf-8", errors="replace") for file in files if file.is_file()]
+
+
+def tests_folder(root: Path) -> str:
+    """Return the first folder that pytest looks into, relative to the project; it need not be there yet."""
+    found = (re.search(r"^testpaths\s*=((?:.*\n?)(?:[ \t\]].*\n?)*)", t, re.M) for t in _pytest_files(root))
+    named = re.findall(r"[\w./*-]+", next((each[1] for each in found if each), ""))
+    named = [Path(each).as_posix() for each in named if ".." not in each and not Path(each).is_absolute()]
+    if "." in named:
+        named = []  # it looks everywhere
+    for pattern in named or ("tests", "test"):
+        there = sorted(path for path in root.glob(pattern) if path.is_dir())
+        if there:
+            return there[0].relative_to(root).as_posix()
+    return next((each for each in named if "*" not in each and not each.endswith(".py")), "tests")
+
+
+def unused_name(folder: str, stem: str, suffix: str, taken: Iterable[str]) -> str:
+    """Return a path in a folder whose name no file of the project has.
 
     pytest refuses two test modules of one name in folders that are no packages.
     """
     names = {path.rpartition("/")[2] for path in taken}
-    number = 1
-    while True:
-        name = f"{stem}{'' if number == 1 else f'_{number}'}{suffix}"
-        if name not in names and not (layout.root / folder / name).exists():
-            return f"{folder}/{name}" if folder not in ("", ".") else name
-        number += 1
+    numbered = (f"{stem}{'' if number == 1 else f'_{number}'}{suffix}" for number in itertools.count(1))
+    return f"{folder}/{next(name for name in numbered if name not in names)}"
+
+
+def needed_keys(root: Path, code: AppCode) -> list[str]:
+    """Return the keys of which one must be set before a model can be asked; empty where one is.
+
+    They are set in the environment or in the project's `.env`. A server of one's own needs none.
+    """
+    found = {key for module in code.modules for key in _KEY.findall(module.text)}
+    keys = [*_KEYS, *sorted(found - set(_KEYS))]
+    if any(map(key_given, keys)) or any(map(os.environ.get, _OTHER_WAYS)):
+        return []
+    if any(_OWN_SERVER.search(code.functions[target].module.text) for target in code.asking):
+        return []
+    either = "|".join((*keys, *_OTHER_WAYS))
+    line = re.compile(rf"^[ \t]*(?:export[ \t]+)?(?:{either})[ \t]*=[ \t]*[^\s#]", re.M)
+    file = root / ".env"
+    return [] if file.is_file() and line.search(file.read_text("utf-8", errors="replace")) else keys
