@@ -54,7 +54,7 @@ class Artifact(Record):
     """An editable piece of the project."""
 
     address: str
-    """`path`, `path::NAME`, `path::Class.ATTR`, `path::function` or `path::key.sub`; paths are POSIX."""
+    """`path`, `path::NAME`, `path::Class.ATTR`, `path::function` or `path::key[0].sub`; paths are POSIX."""
     kind: ArtifactKind
     level: Level
     path: str

@@ -116,7 +116,7 @@ class Scope(SettingsSection):
     """The scope contract: which artifacts may be edited, per level. Addresses may hold `fnmatch` patterns."""
 
     prompts: list[str] = Field(default_factory=list)
-    """Text files, and string constants of Python files."""
+    """Text files, string constants of Python files, and texts under keys of data files."""
     params: list[str] = Field(default_factory=list)
     """Values in Python, YAML, TOML and JSON files, each with its domain where one is given:
     `app/settings.py::TOP_K = 1..20`."""
@@ -148,7 +148,7 @@ class Scope(SettingsSection):
     @classmethod
     def _no_domains(cls, entries: list[str]) -> list[str]:
         for entry in entries:
-            if "::" in entry and "=" in entry.split("::", 1)[1]:
+            if _split_entry(entry.partition("::")[2])[1]:
                 raise ValueError(f"{entry!r}: only params have a domain behind '='")
         return entries
 

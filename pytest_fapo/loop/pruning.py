@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
-from pathlib import PurePosixPath
 
 from pytest_fapo.core.candidate import Artifact, Edit
 from pytest_fapo.core.errors import ArtifactError, BudgetExceeded, EvaluationError, NoAnswer
@@ -30,8 +29,6 @@ _BULLET = re.compile(r"\s*(?:[-*•]|\d+[.)])\s")
 _HEADING = re.compile(r"\s*#|.*:\s*$")
 
 _FENCE = re.compile(r"\s*(?:```|~~~)")
-
-_DATA = frozenset((".json", ".yaml", ".yml", ".toml"))
 
 
 @dataclass(frozen=True)
@@ -175,8 +172,6 @@ class Pruner:
 def parts_of(edit: Edit, artifact: Artifact | None) -> list[EditPart]:
     """The parts of an edit, in order: rules and paragraphs of a text, else the edit as a whole."""
     if artifact is None or artifact.kind not in ("file", "constant") or not edit.before.strip():
-        return [EditPart(edit.address, -1, edit.after)]
-    if not artifact.name and PurePosixPath(artifact.path).suffix in _DATA:
         return [EditPart(edit.address, -1, edit.after)]
     found = [block for block in _blocks(edit) if block.changes]
     if len(found) == 1:

@@ -7,7 +7,6 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
@@ -31,8 +30,6 @@ _KEYCAPS = frozenset("0123456789#*\u203c\u2049\u3030")
 _PLAIN_CONTROLS = frozenset("\t\n\r")
 
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2}))")
-
-_DATA = frozenset((".json", ".yaml", ".yml", ".toml"))
 
 _FEW = 3
 """So many in a literal of their own are what code takes out of a text."""
@@ -77,12 +74,11 @@ def _brought_in(change: EditedText) -> list[tuple[str, int]]:
 
 
 def _meant(change: EditedText, text: str) -> Iterator[str]:
-    """Yield the readings of a text: escapes in data files and in the strings of code."""
+    """Yield the readings of a text: escapes in parameters and in the strings of code."""
     if change.artifact.kind == "function":
         yield from _literals(text)
         return
-    data = not change.artifact.name and PurePosixPath(change.artifact.path).suffix in _DATA
-    if (data or change.artifact.kind == "param") and _ESCAPED.search(text):
+    if change.artifact.kind == "param" and _ESCAPED.search(text):
         yield _ESCAPED.sub(lambda match: _char(match[1] or match[2] or match[3]), text)
 
 

@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
-
-from pydantic import JsonValue
 
 from pytest_fapo.core.candidate import ArtifactKind, Domain
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.record import Level
 from pytest_fapo.source.addresses import has_wildcard, matches_name
 from pytest_fapo.source.constants import add_constant, parse_module, replace_constant
-from pytest_fapo.source.file_parameters import (
-    replace_in_json,
-    replace_in_toml,
-    replace_in_yaml,
-    values_in_json,
-    values_in_toml,
-    values_in_yaml,
-)
+from pytest_fapo.source.data_values import find_values, holds_values, is_data_file, replace_value
 from pytest_fapo.source.functions import add_function, functions_of, replace_function
-from pytest_fapo.source.parameter_values import (
-    ParameterValue,
-    domain_for,
-    read_value,
-    same_value,
-)
-from pytest_fapo.source.python_parameters import replace_in_python, values_in_python
+from pytest_fapo.source.parameter_values import ParameterValue, domain_for, read_value
 from pytest_fapo.source.text_files import decode, universal_newlines, with_newlines_of
 
 PYTHON = (".py", ".pyi")
@@ -75,7 +58,7 @@ class WholeFile:
     noun = "file"
 
     def handles(self, path: str, name: str, level: Level) -> bool:
-        return level == "prompt" and not name
+        return level == "prompt" and not name and not is_data_file(path)
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         if path.endswith(PYTHON):
@@ -125,6 +108,58 @@ class StringConstant:
         return add_constant(data, path, name, text)
 
 
+class DataText:
+    """A text under a key of a JSON, YAML, TOML or prompt file; without a key, each of more than one word."""
+
+    kind: ArtifactKind = "constant"
+    noun = "text"
+
+    def handles(self, path: str, name: str, level: Level) -> bool:
+        return (
+            level == "prompt"
+            and not path.endswith(PYTHON)
+            and (is_data_file(path) or (bool(name) and holds_values(path)))
+        )
+
+    def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
+        values = find_values(data, path)
+        found = 0
+        for value in values:
+            if matches_name(value.name, name) if name else _is_prose(value):
+                found += 1
+                yield _text_piece(value)
+        if found or has_wildcard(name):
+            return
+        texts = [value.name for value in values if isinstance(value.value, str)]
+        inside = [text for text in texts if not name or matches_name(text, f"{name}.**")]
+        if inside:
+            what = "it holds several values" if name else "none of its texts is longer than a word"
+            yield FoundPiece(name, reason=f"{what}; name one of them, such as '{path}::{inside[0]}'")
+
+    def replace(self, data: bytes, path: str, name: str, text: str) -> bytes:
+        return replace_value(data, path, name, text)
+
+    def create(self, data: bytes, path: str, name: str, text: str) -> bytes:
+        raise ArtifactError(f"{path}::{name}: there is no such text; a data file gets no new keys")
+
+
+def _is_prose(value: ParameterValue) -> bool:
+    text = value.value
+    return isinstance(text, str) and (len(text.split()) > 1 or not text.isascii())
+
+
+def _text_piece(value: ParameterValue) -> FoundPiece:
+    if value.reason or not isinstance(value.value, str):
+        shown = json.dumps(value.value, ensure_ascii=False)
+        reason = value.reason or f"it holds {shown[:40]}, which is no text; params may name it"
+        return FoundPiece(value.name, reason=reason)
+    try:
+        value.value.encode()
+    except UnicodeEncodeError:
+        return FoundPiece(value.name, reason="it holds half a character (a lone surrogate); write it anew")
+    return FoundPiece(value.name, value.value)
+
+
 class ParameterKind:
     """One value of a Python, YAML, TOML or JSON file."""
 
@@ -132,7 +167,7 @@ class ParameterKind:
     noun = "value"
 
     def handles(self, path: str, name: str, level: Level) -> bool:
-        return level == "param" and bool(name) and holds_params(path)
+        return level == "param" and bool(name) and holds_values(path)
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         for value in find_values(data, path):
@@ -148,7 +183,7 @@ class ParameterKind:
                 yield FoundPiece(value.name, reason=str(error))
 
     def replace(self, data: bytes, path: str, name: str, text: str) -> bytes:
-        return replace_value(data, path, name, text)
+        return replace_value(data, path, name, read_value(text))
 
     def create(self, data: bytes, path: str, name: str, text: str) -> bytes:
         raise ArtifactError(f"{path}::{name}: there is no such value; parameters are not created")
@@ -182,11 +217,17 @@ class PythonFunction:
         return add_function(data, path, name, text)
 
 
-KINDS: tuple[ArtifactForm, ...] = (WholeFile(), StringConstant(), ParameterKind(), PythonFunction())
+KINDS: tuple[ArtifactForm, ...] = (
+    WholeFile(),
+    StringConstant(),
+    DataText(),
+    ParameterKind(),
+    PythonFunction(),
+)
 
 _FORMS: dict[Level, str] = {
-    "prompt": "a text file ('app/prompts/draft.md') or a string constant of a Python file "
-    "('app/texts.py::DRAFT_PROMPT')",
+    "prompt": "a text file ('app/prompts/draft.md'), a string constant of a Python file "
+    "('app/texts.py::DRAFT_PROMPT') or a text under a key ('app/prompts.yaml::triage.system')",
     "param": "a value of a Python, YAML, TOML or JSON file ('app/settings.py::TOP_K', "
     "'config.yaml::llm.model')",
     "structure": "a Python file ('app/pipeline.py') or a function of one ('app/pipeline.py::answer')",
@@ -204,71 +245,3 @@ def kind_for(path: str, name: str, level: Level) -> ArtifactForm:
             return kind
     address = f"{path}::{name}" if name else path
     raise ArtifactError(f"'{address}': at level {level} an address is {_FORMS[level]}")
-
-
-class _Format(NamedTuple):
-    values: Callable[[bytes, str], Iterator[ParameterValue]]
-    replace: Callable[[bytes, str, str, JsonValue], bytes]
-
-
-_YAML = _Format(values_in_yaml, replace_in_yaml)
-
-_FORMATS = {
-    ".py": _Format(values_in_python, replace_in_python),
-    ".json": _Format(values_in_json, replace_in_json),
-    ".toml": _Format(values_in_toml, replace_in_toml),
-    ".yaml": _YAML,
-    ".yml": _YAML,
-}
-
-_OURS = ("tool.fapo.", "tool.pytest.")
-
-
-def holds_params(path: str) -> bool:
-    """True if a file of this name is of a format that parameters are read from."""
-    return PurePosixPath(path).suffix.lower() in _FORMATS
-
-
-@lru_cache(maxsize=128)
-def find_values(data: bytes, path: str) -> tuple[ParameterValue, ...]:
-    """The values that the file holds, in its order.
-
-    Raises:
-        ArtifactError: the file is not valid in its format.
-    """
-    ours = _OURS if PurePosixPath(path).name == "pyproject.toml" else ()
-    reason = "settings of the tests and of this tool are not tuned"
-    try:
-        values = list(_format(path).values(data, path))
-    except RecursionError:
-        raise ArtifactError(f"{path}: it is nested too deeply to be read") from None
-    except ValueError as error:  # a number too long to be read, and whatever else a parser lets through
-        raise ArtifactError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from None
-    return tuple(
-        ParameterValue(value.name, reason=reason) if value.name.startswith(ours) else value
-        for value in values
-    )
-
-
-def replace_value(data: bytes, path: str, name: str, text: str) -> bytes:
-    """The file with one value replaced by the JSON value in `text`; unchanged where it is that already.
-
-    Raises:
-        ArtifactError: the text is no JSON scalar, or the value cannot be written there.
-    """
-    value = read_value(text)
-    before = find_values(data, path)
-    old = next((each for each in before if each.name == name), None)
-    if old is None or old.reason:
-        raise ArtifactError(f"{path}::{name}: {old.reason if old else 'there is no such value'}")
-    if same_value(old.value, value):
-        return data
-    result = _format(path).replace(data, path, name, value)
-    expected = [each._replace(value=value) if each is old else each for each in before]
-    if list(find_values(result, path)) != expected:
-        raise ArtifactError(f"{path}::{name}: {text.strip()[:60]} cannot be written in this place")
-    return result
-
-
-def _format(path: str) -> _Format:
-    return _FORMATS[PurePosixPath(path).suffix.lower()]

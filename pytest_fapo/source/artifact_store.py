@@ -23,6 +23,7 @@ from pytest_fapo.source.addresses import (
     parse_address,
 )
 from pytest_fapo.source.artifact_kinds import ArtifactForm, FoundPiece, kind_for
+from pytest_fapo.source.data_values import is_data_file
 from pytest_fapo.source.parameter_values import read_value
 from pytest_fapo.source.text_files import universal_newlines
 
@@ -120,7 +121,10 @@ class ArtifactStore:
         return [
             entry.path
             for entry in self.scope.entries("prompt")
-            if not entry.name and has_wildcard(entry.path) and not entry.path.endswith(".py")
+            if not entry.name
+            and has_wildcard(entry.path)
+            and not is_data_file(entry.path)
+            and not entry.path.endswith(".py")
         ]
 
     def creates(self, edit: Edit) -> bool:
@@ -154,7 +158,7 @@ class ArtifactStore:
 
     def _replace(self, edit: Edit) -> None:
         artifact = self.get(edit.address)
-        if artifact.text != universal_newlines(edit.before):
+        if universal_newlines(artifact.text) != universal_newlines(edit.before):
             raise ArtifactError(f"{edit.address}: its text is not the one that the edit was made for")
         if artifact.domain is not None:
             _check_domain(artifact.address, artifact.domain, edit.after)
@@ -211,7 +215,11 @@ class ArtifactStore:
         refused: dict[str, str] = {}
         paths = find_paths(self.root, entry.path, self.files)
         for path in paths:
-            for piece in self._pieces(kind, path, entry, level):
+            try:
+                pieces = self._pieces(kind, path, entry, level)
+            except ArtifactError as error:
+                raise ArtifactError(f"{key}: {error}") from None
+            for piece in pieces:
                 address = str(Address(path, piece.name))
                 if piece.reason:
                     refused[address] = piece.reason
@@ -278,9 +286,7 @@ class ArtifactStore:
 
     def _names(self, address: Address, level: Level) -> list[str]:
         kind = kind_for(address.path, address.name or "*", level)
-        depth = address.name.count(".")
-        pattern = ".".join(["*"] * (depth + 1))
-        found = kind.find(self.read(address.path), address.path, pattern, None)
+        found = kind.find(self.read(address.path), address.path, "**", None)
         return [piece.name for piece in found if piece.name]
 
     def read(self, path: str) -> bytes:
@@ -310,7 +316,8 @@ class ArtifactStore:
         if not paths:
             return _near(entry.path, all_paths(self.root)) + " (paths are relative to pyproject.toml)"
         names = [name for path in paths for name in self._names(Address(path, entry.name), level)]
-        return f" in {', '.join(paths[:3])}{_near(entry.name, names)}"
+        near = _near(entry.name, names) or (f"; there is {', '.join(names[:5])}" if names else "")
+        return f" in {', '.join(paths[:3])}{near}"
 
     def _allowed(self) -> str:
         texts = [entry.text for level in LEVELS for entry in self.scope.entries(level)]
@@ -346,13 +353,15 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
         return bool(address.name) and address.path.endswith(".py")
     if level == "param":
         return bool(address.name) and matches_name(address.name, entry.name)
+    if not entry.name and is_data_file(address.path):
+        return bool(address.name)
     return _same_name(address.name, entry.name)
 
 
 def _broad(entry: ScopeEntry, level: Level) -> bool:
     """True if an entry stands for several artifacts, so that some of them may be refused."""
-    whole_module = level == "structure" and not entry.name
-    return whole_module or has_wildcard(entry.path) or has_wildcard(entry.name)
+    whole = not entry.name and (level == "structure" or is_data_file(entry.path))
+    return whole or has_wildcard(entry.path) or has_wildcard(entry.name)
 
 
 def _one_format(entry: ScopeEntry) -> bool:

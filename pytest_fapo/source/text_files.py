@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 from collections import Counter
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -87,31 +88,52 @@ def split_lines(text: str) -> list[str]:
 
 def with_newlines_of(old: SourceText, new: str) -> str:
     """`new` spelled with the newlines of `old`; lines that stay keep their own, be they mixed."""
-    new_lines = split_lines(universal_newlines(new))
+    lines = split_lines(old.text)
     newline = old.newline
-    old_lines = split_lines(old.text)
-    plain = [universal_newlines(line) for line in old_lines]
+    return merged_lines(
+        lines,
+        [universal_newlines(line) for line in lines],
+        split_lines(universal_newlines(new)),
+        lambda line: line.replace("\n", newline),
+    )
+
+
+def merged_lines(
+    old: Sequence[str], meanings: Sequence[str], new: Sequence[str], spell: Callable[[str], str]
+) -> str:
+    """New lines as one text; those that were there before are written as they were.
+
+    Args:
+        old: the lines as they are written, with their ends.
+        meanings: what each of them says.
+        new: what the lines are to say.
+        spell: writes one of them.
+    """
     result: list[str] = []
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, plain, new_lines, autojunk=False).get_opcodes():
-        if tag == "equal":
-            result += old_lines[i1:i2]
-        else:
-            result += [line.replace("\n", newline) for line in new_lines[j1:j2]]
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, meanings, new, autojunk=False).get_opcodes():
+        result += old[i1:i2] if tag == "equal" else map(spell, new[j1:j2])
     return "".join(result)
 
+
+FRONT_MATTER = (".md", ".mdx", ".markdown", ".prompt", ".prompty")
+"""Names of files that may begin with a front matter end so."""
 
 _HEAD = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<head>.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 
 
-def front_matter(text: str) -> tuple[str | None, str]:
-    """Split a Markdown file into its front matter and its body.
+class PromptParts(NamedTuple):
+    """The parts of a prompt file."""
 
-    Args:
-        text: the whole file.
+    head: str | None
+    """The lines between the dashes, without these; None where the file does not begin with a front matter."""
+    body: str
+    head_start: int = 0
+    body_start: int = 0
 
-    Returns:
-        The lines between the dashes, without these, and all that follows the second line of dashes. The first
-        is None where the file does not begin with a front matter, and then the second is the whole text.
-    """
+
+def front_matter(text: str) -> PromptParts:
+    """Split a prompt file into its front matter and its body, which is all where there is none."""
     match = _HEAD.match(text)
-    return (match["head"], text[match.end() :]) if match else (None, text)
+    if match is None:
+        return PromptParts(None, text)
+    return PromptParts(match["head"], text[match.end() :], match.start("head"), match.end())

@@ -77,31 +77,6 @@ def test_the_file_name_tells_jinja(tmp_path: Path) -> None:
     assert outcome(tmp_path, "Sort {y}", "Sort {% raw %}", "q.jinja2")[0] == ["placeholders", "placeholders"]
 
 
-@pytest.mark.parametrize(
-    ("path", "before", "after", "sentence"),
-    [
-        ("p.json", '{"a": "x", "n": 1}', '{"a": "y", "n": 1}', ""),
-        ("p.json", '{"a": "x"}', '{"a": "y"', "no longer parses"),
-        ("p.json", '{"a": "x", "n": 1}', '{"a": "y"}', "the keys of the document change (n)"),
-        ("p.json", '{"a": "x", "n": 1}', '{"a": "y", "n": 2}', "the value at n changes from 1 to 2"),
-        ("p.json", '{"l": ["x"]}', '{"l": ["x", "y"]}', ""),
-        ("p.json", "not json", "also not json", ""),
-        ("p.yaml", "a: x\nb: {t: 0.1}\n", "a: |\n  x\n  y\nb: {t: 0.1}\n", ""),
-        ("p.yml", "a: x\nb: {t: 0.1}\n", "a: x: y\nb: {t: 0.1}\n", "no longer parses"),
-        ("p.yaml", "a: x\nb: {t: 0.1}\n", "a: y\nb: {t: 0.9}\n", "b.t changes"),
-        ("p.toml", 'a = "x"\nn = [1, 2]\n', 'a = "y"\nn = [1, 2]\n', ""),
-        ("p.toml", 'a = "x"\nn = [1, 2]\n', 'a = "y"\nn = [1, 3]\n', "n[1] changes"),
-        ("p.toml", 'a = "x"\n', 'a = "y\n', "no longer parses"),
-    ],
-)
-def test_structured_prompt_files(path: str, before: str, after: str, sentence: str, tmp_path: Path) -> None:
-    if path.endswith(("yaml", "yml")):
-        pytest.importorskip("yaml")
-    found, message = outcome(tmp_path, before, after, path)
-    assert found == (["syntax"] if sentence else [])
-    assert sentence in message
-
-
 def test_a_constant_may_hold_anything_a_string_can(tmp_path: Path) -> None:
     project = Reviewed(tmp_path, {"t.py": "X = 'Sort.'\n"})
     project.store.scope.prompts[:] = ["t.py::X"]

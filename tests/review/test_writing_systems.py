@@ -170,7 +170,7 @@ def test_what_was_there_may_stay_and_no_more_may_come(tmp_path: Path, name: str)
     assert "invisible" in checks(desk.edit("p.md", f"Sort.\n{INVISIBLE[name]}\n{INVISIBLE[name]}\n"))
 
 
-def test_escapes_in_a_data_file_are_read_as_what_they_become(tmp_path: Path) -> None:
-    desk = Reviewed(tmp_path, {"p.json": '{"sort": "Sort."}\n'})
-    assert checks(desk.edit("p.json", '{"sort": "Sort.\\u200b"}\n')) == ["invisible"]
-    assert desk.edit("p.json", '{"sort": "Sort \\u00e9t\\u00e9."}\n').problems == []
+def test_a_hidden_character_under_a_key_of_a_data_file_is_found(tmp_path: Path) -> None:
+    desk = Reviewed(tmp_path, {"p.json": '{"sort": "Sort it."}\n'})
+    assert checks(desk.edit("p.json::sort", "Sort it.\u200b")) == ["invisible"]
+    assert desk.edit("p.json::sort", "Sort it, \u00e9t\u00e9.").problems == []

@@ -240,7 +240,8 @@ def test_a_committed_write_of_a_new_file_is_completed_and_taken_back(tmp_path: P
     ],
 )
 def test_front_matter(text: str, head: str | None, body: str) -> None:
-    assert front_matter(text) == (head, body)
+    parts = front_matter(text)
+    assert (parts.head, parts.body) == (head, body)
 
 
 def test_a_skill_file_is_a_prompt(make_store: MakeStore) -> None:

@@ -180,7 +180,7 @@ def test_values_of_a_yaml_file(make_store: MakeStore) -> None:
         assert "1.1 and 1.2" in store.skipped[f"c.yaml::{name}"], name
     for name, words in {
         "again": "alias",
-        "text": "block of text",
+        "text": "it holds a text",
         "empty": "empty",
         "tagged": "tagged",
         "date": "1.1 and 1.2",
@@ -262,7 +262,7 @@ list = [
         ("steps[1].k", "3", "k = 2   # second", "k = 3   # second"),
         ("steps[1].sub.k", "4", "sub.k = 3", "sub.k = 4"),
         ("llm.stream", "false", "stream = true # on", "stream = false # on"),
-        ("llm.big = a | b", '"b"', "'''\ntext'''", "'b'"),
+        ("llm.big = a | b", '"b"', "'''\ntext'''", "'''\nb'''"),
         ("later.a.x", "2", "x = 1\n", "x = 2\n"),
         ("later.b.z", "32", "0x1F   # hex", "32   # hex"),
         ("later.b.list[1][0]", "3.5", "[2.5, true]", "[3.5, true]"),
@@ -310,7 +310,7 @@ def test_a_json_value_is_changed_and_nothing_else(
 
 
 def test_a_json_key_that_stands_twice_is_left_alone(make_store: MakeStore) -> None:
-    with pytest.raises(ArtifactError, match=r"'c.json::k' matches nothing"):
+    with pytest.raises(ArtifactError, match=r"c.json::k: it stands there more than once"):
         make_store({"c.json": JSON}, params=["c.json::k"]).all()
 
 
@@ -424,7 +424,7 @@ def test_what_is_no_parameter_is_said(make_store: MakeStore) -> None:
         "a.ini::x": "at level param an address is a value",
         "s.py::TOP_KK": "did you mean 'TOP_K'",
         "c.yaml::a": "not valid YAML",
-        "d.yaml::a": "one document",
+        "d.yaml::a": r"matches nothing in d.yaml; there is \[0\].a, \[1\].b",
         "c.json::a": "not valid JSON",
         "c.toml::a": "not valid TOML",
     }.items():

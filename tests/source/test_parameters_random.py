@@ -12,7 +12,7 @@ import tomlkit
 import yaml
 
 from pytest_fapo.source.addresses import dotted, keys_of
-from pytest_fapo.source.artifact_kinds import find_values, replace_value
+from pytest_fapo.source.data_values import find_values, replace_value
 
 KEYS = ["a", "b c", "k.l", "ü", "x-1", "top_k", 'q"t', "m=n", "9", "true", "#h"]
 TEXTS = [
@@ -104,7 +104,7 @@ def test_every_value_can_be_changed_alone(kind: str, seed: int) -> None:
     assert found
     for value in source.sample(found, min(8, len(found))):
         new = scalar(source)
-        result = replace_value(text.encode(), f"c.{kind}", value.name, json.dumps(new))
+        result = replace_value(text.encode(), f"c.{kind}", value.name, new)
         assert loaded(result.decode(), kind) == changed(before, list(keys_of(value.name)), new), value.name
 
 

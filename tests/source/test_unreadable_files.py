@@ -125,4 +125,4 @@ def test_every_command_says_it_in_one_line(pytester: pytest.Pytester, command: s
     assert "INTERNALERROR" not in text
     assert "Traceback" not in text
     if command != "--fapo-gate":  # it misses its baseline first
-        assert "settings.yaml: not valid YAML (one document): unacceptable character #x001b" in text
+        assert "settings.yaml: line 2: YAML allows no control character U+001B" in text

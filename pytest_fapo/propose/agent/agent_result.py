@@ -20,6 +20,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import LEVELS, Level, Record
 from pytest_fapo.propose.agent.agent_copy import MOST_BYTES, left_out
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.source.data_values import find_values, is_data_file
 from pytest_fapo.source.patch import edits_between
 
 FOLDER = "fapo-evidence"
@@ -119,6 +120,8 @@ def _take(path: str, content: bytes, store: ArtifactStore, evidence: Evidence, r
 def _same(path: str, made: bytes, wanted: bytes) -> bool:
     if made == wanted:
         return True
+    if is_data_file(path):
+        return find_values(made, path) == find_values(wanted, path)
     if not path.endswith(".py"):
         return False
     try:

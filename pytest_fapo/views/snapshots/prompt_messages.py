@@ -214,6 +214,6 @@ def _cut_value(text: str, limit: int) -> str:
 
 def _literals(template: str) -> list[str]:
     """The parts between the placeholders: one more than there are of these."""
-    body = front_matter(template)[1].strip()
+    body = front_matter(template).body.strip()
     parts = PLACEHOLDER.split(body)
     return [part.replace("{{", "{").replace("}}", "}").replace("$$", "$") for part in parts]
