@@ -16,6 +16,8 @@ ASK = "from openai import OpenAI\ndef ask(x): return OpenAI().responses.create(i
 
 DICT = "def answer(ticket): return {'kind': ask(ticket), 'product': ask(ticket), 'reply': ask(ticket)}\n"
 
+OPEN = "def answer(ticket): return {**ask(ticket), 'reply': ask(ticket)}\n"
+
 TEXT = "def answer(ticket) -> str: return ask(ticket)\n"
 
 ROWS = [("I paid twice", "billing"), ("It is late", "delivery"), ("It broke", "other")] * 3
@@ -126,6 +128,8 @@ FORMS: dict[str, tuple[str, Any, list[Any], list[Any]]] = {
     "a number of a text": (TEXT, 4, ["4", " 4\n"], ["5"]),
     "one of several texts": (TEXT, ["billing", "refund"], ["refund"], ["other"]),
     "a part of a dict": (DICT, {"kind": "a", "note": 1}, [{"kind": "a"}], [{"kind": "b"}]),
+    "what is asked of a text": (DICT, {"max_words": 3}, [{"reply": "a"}], [{}]),
+    "a dict of more than is spelled out": (OPEN, {"kind": "a"}, [{"kind": "a"}], [{"kind": "b"}]),
     "promptfoo's assertions": (TEXT, [{"type": "contains", "value": "a"}], ["a"], [""]),
     "a key that the file is called by": (DICT, "billing", [{"kind": "billing"}], [{"kind": "other"}]),
 }

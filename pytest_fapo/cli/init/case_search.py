@@ -183,13 +183,17 @@ def _checks(file: CaseFile, output: OutputForm) -> tuple[list[str], str]:
         return [ANSWERS_AT_ALL], ""
     if all(isinstance(label, dict) for label in labels):
         names = list(dict.fromkeys(str(name) for label in labels for name in label))
-        shared = [name for name in names if name in output.names] or names
+        closed = bool(output.names) and "**" not in output.names
+        missing = [name for name in names if closed and name not in output.names]
+        note = f"{file.path} labels {', '.join(missing)}, no part of the output: ask for what they mean"
+        if missing == names:
+            return [ANSWERS_AT_ALL], note
         keys = "case.expected"
-        if shared != names:  # the others are no part of the output
-            keys += f".keys() & {{{', '.join(map(json.dumps, shared))}}}"
+        if missing:
+            keys += f".keys() & {{{', '.join(json.dumps(name) for name in names if name not in missing)}}}"
         answer = {"text": "json.loads(run.output)[key]", "fields": "getattr(run.output, key)"}
         line = f"    assert {answer.get(output.kind, 'run.output[key]')} == case.expected[key]"
-        return [f"for key in {keys}:", line], ""
+        return [f"for key in {keys}:", line], note if missing else ""
     lists = all(isinstance(label, list) for label in labels)
     if lists and any(isinstance(one, dict) and "type" in one for label in labels for one in label):
         return [ANSWERS_AT_ALL], f"{file.path} has promptfoo's assertions as labels: write them as asserts"
@@ -215,6 +219,9 @@ def _answer(file: CaseFile, output: OutputForm) -> tuple[str, str]:
     alike = [near for word in (column, file.stem) for near in get_close_matches(word, output.names, n=1)]
     likely = alike or [name for name in output.names if _EXPECTED.fullmatch(name)]
     name = (likely or list(output.names))[0]
+    name = column if name == "**" else name
+    if not name:
+        return "run.output", ""
     unsure = name != column and len(output.names) > 1
     note = f"the labels of {file.path} are compared with {name!r}, one of {', '.join(output.names)}"
     return f'run.output["{name}"]' if output.kind == "keys" else f"run.output.{name}", note if unsure else ""

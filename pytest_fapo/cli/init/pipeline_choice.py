@@ -25,7 +25,7 @@ class OutputForm:
 
     kind: Literal["unknown", "text", "number", "keys", "fields"] = "unknown"
     names: tuple[str, ...] = ()
-    """Keys of a mapping, or fields of an object."""
+    """Keys of a mapping, or fields of an object; `**` last where there may be more."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def _form_of(code: AppCode, function: AppFunction, value: ast.expr, depth: int) 
     value = value.value if isinstance(value, ast.Await) else value
     name = dotted(value)
     if isinstance(value, ast.Dict):
-        return OutputForm("keys", tuple(str(e.value) for e in value.keys if isinstance(e, ast.Constant)))
+        named = [str(each.value) for each in value.keys if isinstance(each, ast.Constant)]
+        return OutputForm("keys", (*named, *(["**"] if len(named) < len(value.keys) else [])))
     if isinstance(value, ast.JoinedStr) or re.search(r"\.(?:content|output_text|strip)$", name):
         return OutputForm("text")
     if isinstance(value, ast.Name) and depth:
