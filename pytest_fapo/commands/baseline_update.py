@@ -136,4 +136,4 @@ def _left_out(nodeid: str, config: pytest.Config, deselected: set[str]) -> bool:
         return True
     path = config.rootpath / nodeid.split("::", 1)[0]
     paths = [(config.invocation_params.dir / argument).resolve() for argument in config.args]
-    return path.exists() and not any(path.resolve().is_relative_to(place) for place in paths)
+    return path.exists() and not any(path.resolve().is_relative_to(folder) for folder in paths)

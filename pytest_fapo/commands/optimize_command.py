@@ -86,7 +86,7 @@ def output_files(config: pytest.Config, root: Path) -> list[str]:
     """Files of the project that options name, such as reports: a session writes them by itself."""
     named = [value for value in vars(config.option).values() if isinstance(value, str | Path) and value]
     paths = [Path(config.invocation_params.dir, value) for value in named]
-    return [place.relative_to(root).as_posix() for place in paths if place.is_relative_to(root)]
+    return [path.relative_to(root).as_posix() for path in paths if path.is_relative_to(root)]
 
 
 def optimize_failures(

@@ -221,10 +221,13 @@ class Outage:
         return f"{count(len(units), noun)} got no answer from the model ({said})"
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The message of the provider, or the error of the connection: the most frequent of all."""
         said = Counter(
-            (not each.rejected, each.words) for item in self.items for each in item.unanswered if each.words
+            (not each.rejected, each.message)
+            for item in self.items
+            for each in item.unanswered
+            if each.message
         )
         if not said:
             return ""
@@ -241,4 +244,4 @@ class Outage:
     @property
     def sentence(self) -> str:
         """The summary with the provider's own words."""
-        return f"{self.summary}: {self.words}" if self.words else self.summary
+        return f"{self.summary}: {self.message}" if self.message else self.summary

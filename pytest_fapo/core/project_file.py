@@ -64,22 +64,22 @@ class SettingsFiles:
             skipped: patterns of names that pytest does not enter (`norecursedirs`).
         """
         seen: set[str] = set()
-        for place, folders, files in os.walk(folder, followlinks=True):
-            real = os.path.realpath(place)
+        for parent, folders, files in os.walk(folder, followlinks=True):
+            real = os.path.realpath(parent)
             if real in seen:
                 folders.clear()
                 continue
             seen.add(real)
-            folders[:] = sorted(name for name in folders if not _is_skipped(Path(place, name), skipped))
-            if NAME in files and self._holds(Path(place, NAME)):
-                yield Path(place, NAME)
+            folders[:] = sorted(name for name in folders if not _is_skipped(Path(parent, name), skipped))
+            if NAME in files and self._holds(Path(parent, NAME)):
+                yield Path(parent, NAME)
 
     def _above(self, folder: Path) -> Path | None:
         for lowest in dict.fromkeys((folder, folder.resolve())):
-            for place in (lowest, *lowest.parents):
-                if self._holds(place / NAME):
-                    return place / NAME
-                if (place / ".git").exists() and self.rootpath not in place.parents:
+            for parent in (lowest, *lowest.parents):
+                if self._holds(parent / NAME):
+                    return parent / NAME
+                if (parent / ".git").exists() and self.rootpath not in parent.parents:
                     break  # the top of a repository: what lies above it is another project's
         return None
 
@@ -132,7 +132,7 @@ def find_settings_home(
         below: look in subfolders too.
         skipped: see `SettingsFiles.below`.
     """
-    folders = list(dict.fromkeys(place if place.is_dir() else place.parent for place in paths))
+    folders = list(dict.fromkeys(path if path.is_dir() else path.parent for path in paths))
     above = _distinct_files(file for folder in folders if (file := files.of(folder)) is not None)
     inner: list[Path] = []
     if below and not (files.named and above and above[0] == files.inipath):

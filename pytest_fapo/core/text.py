@@ -134,7 +134,7 @@ def _pair(first: str, second: str, room: int) -> str:
     half = max(8, (room - 3) // 2)
     if min(len(first), len(second)) > half:
         pairs = enumerate(zip(first, second, strict=False))
-        common = next((place for place, (one, other) in pairs if one != other), min(len(first), len(second)))
+        common = next((index for index, (one, other) in pairs if one != other), min(len(first), len(second)))
         if common > _COMMON_START:
             first, second = ("…" + text[common - _COMMON_START // 2 :] for text in (first, second))
     return f"{one_line(first, most=half)} → {one_line(second, most=half)}"

@@ -40,7 +40,7 @@ _KINDS = (
 _RACE = 0.25
 """Seconds between a call's answer and the end of the one that it raced against."""
 
-_MOST_WORDS = 300
+_MOST_CHARACTERS = 300
 
 
 class Unanswered(Record):
@@ -48,7 +48,7 @@ class Unanswered(Record):
 
     reason: str
     """In a few words, equal for equal faults: `HTTP 500`, `connection refused`, `time-out` ..."""
-    words: str = ""
+    message: str = ""
     """The message of the provider, or the error of the connection."""
     model: str = ""
     url: str = ""
@@ -133,22 +133,22 @@ def _lost_race(call: LLMCall, answered: Sequence[LLMCall]) -> bool:
 
 def _described(call: LLMCall) -> Unanswered:
     error = call.error or ""
-    words = re.sub(r"^HTTP \d+(: )?", "", error)
+    message = re.sub(r"^HTTP \d+(: )?", "", error)
     return Unanswered(
-        reason=_reason(call, words),
-        words=one_line(words, most=_MOST_WORDS),
+        reason=_reason(call, message),
+        message=one_line(message, most=_MOST_CHARACTERS),
         model=call.model,
         url=call.url,
         rejected=call.status is not None and _rejects(call),
     )
 
 
-def _reason(call: LLMCall, words: str) -> str:
+def _reason(call: LLMCall, message: str) -> str:
     if call.status is not None and not 200 <= call.status < 300:
         return f"HTTP {call.status}"
     for kind, pattern in _KINDS:
-        if re.search(pattern, words, re.I):
+        if re.search(pattern, message, re.I):
             return kind
     if call.status is not None:
         return f"HTTP {call.status} without an answer"
-    return words.partition(":")[0] or "time-out"
+    return message.partition(":")[0] or "time-out"

@@ -303,7 +303,7 @@ def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
         before = mine.get((case.id, item.repeat))
         passed = item.passed and (before is None or before[2])
         mine[case.id, item.repeat] = (case, trace, passed)
-    return {place: FieldMap.of(found.values()) for place, found in runs.items()}
+    return {key: FieldMap.of(found.values()) for key, found in runs.items()}
 
 
 def _attribution(

@@ -217,15 +217,13 @@ def make_clusters(
     Cheapest level first; there the cases in which one step alone is at fault, because an edit of it shows
     by itself; and there what promises most: many cases, sure of its cause, easily fixed.
     """
-    locations = {_place(finding) for finding in findings}
-    links = {place: _links(maps.get(place[:2]), place[2], artifacts) for place in locations}
-    scenes = {
-        place: Scene(place[2], linked, artifacts, maps.get(place[:2])) for place, linked in links.items()
-    }
-    levels: dict[tuple[_Place, Category, Level], Level] = {}
+    locations = {_key_of(finding) for finding in findings}
+    links = {key: _links(maps.get(key[:2]), key[2], artifacts) for key in locations}
+    scenes = {key: Scene(key[2], linked, artifacts, maps.get(key[:2])) for key, linked in links.items()}
+    levels: dict[tuple[_StepKey, Category, Level], Level] = {}
     groups: dict[_Key, list[Finding]] = {}
     for finding in findings:
-        kind = (_place(finding), finding.category, finding.level)
+        kind = (_key_of(finding), finding.category, finding.level)
         if kind not in levels:
             levels[kind] = level_of_finding(finding, scenes[kind[0]])
         leveled = finding.model_copy(update={"level": levels[kind]})
@@ -234,7 +232,7 @@ def make_clusters(
     clusters = []
     for group in groups.values():
         solved = {finding.nodeid for finding in group}
-        linked = (artifact for place in dict.fromkeys(map(_place, group)) for artifact in links[place])
+        linked = (artifact for key in dict.fromkeys(map(_key_of, group)) for artifact in links[key])
         addresses = list(dict.fromkeys(artifact.address for artifact in linked))
         clusters.append(_cluster(group, addresses, _score_with(solved, items)))
     clusters.sort(key=lambda cluster: _rank(cluster, weights))
@@ -255,12 +253,12 @@ def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[L
     return found
 
 
-_Place = tuple[str, str, str]
+_StepKey = tuple[str, str, str]
 
 _Key = tuple[str, str, str, Category, Level, str, tuple[str, ...]]
 
 
-def _place(finding: Finding) -> _Place:
+def _key_of(finding: Finding) -> _StepKey:
     return (finding.pipeline, finding.label_set, finding.step)
 
 

@@ -138,8 +138,8 @@ def shown(value: Any, limit: int = MAX_SHOWN) -> str:
 def excerpt(text: Any, value: Any, limit: int = MAX_SHOWN) -> str:
     """A text in a sentence, cut around a value that it holds."""
     line = one_line(plain(text))
-    place = line.lower().find(plain(value).strip().lower())
-    start = max(0, place - limit // 2)
+    index = line.lower().find(plain(value).strip().lower())
+    start = max(0, index - limit // 2)
     if len(line) <= limit or start == 0:
         return shown(text if isinstance(text, str) else line, limit)
     end = start + limit - 2

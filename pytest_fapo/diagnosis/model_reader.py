@@ -152,15 +152,15 @@ def _rendered_case(number: int, one: FailureAttribution, room: int) -> str:
     ]
     if failure.view.trace.error:
         lines.append(f"it ended in: {one_prompt_line(failure.view.trace.error, 300)}")
-    for place, step in enumerate(steps, start=1):
-        lines += _rendered_step(place, step, each)
+    for index, step in enumerate(steps, start=1):
+        lines += _rendered_step(index, step, each)
     return "\n".join(lines)
 
 
-def _rendered_step(place: int, step: StepView, room: int) -> list[str]:
+def _rendered_step(index: int, step: StepView, room: int) -> list[str]:
     kind = "asks a model" if step.calls else "code"
     lines = [
-        f"step {place}: {one_prompt_line(step.key, 120)} ({kind})",
+        f"step {index}: {one_prompt_line(step.key, 120)} ({kind})",
         f"  given: {value_line(step.step.inputs, room)}",
         f"  gave: {value_line(step.output, room)}",
     ]

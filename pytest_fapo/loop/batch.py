@@ -269,7 +269,7 @@ class Round:
         if objective is not None and any(each.evaluation is None for each in chosen):
             return chosen  # judged before this run was interrupted, and found to be needed then
         gains = [_gains(each, best, objective) for each in chosen]
-        return [chosen[place] for place in needed_parts([each.candidate for each in chosen], gains)]
+        return [chosen[index] for index in needed_parts([each.candidate for each in chosen], gains)]
 
     def _together(self, parts: Sequence[Judged], best: BestTree, memory: Memory) -> Judged | None:
         candidate = merged([part.candidate for part in parts])

@@ -34,16 +34,16 @@ def needed_parts(candidates: Sequence[Candidate], gains: Sequence[Mapping[str, f
     if not wanted:
         return list(range(len(candidates)))
     reached = [{name for name, value in gained.items() if value >= wanted[name]} for gained in gains]
-    prices = [(LEVELS.index(each.level), _size_of(each), place) for place, each in enumerate(candidates)]
+    prices = [(LEVELS.index(each.level), _size_of(each), index) for index, each in enumerate(candidates)]
     positions = range(len(candidates))
     for size in range(1, len(candidates)):
         enough = [
             chosen
             for chosen in combinations(positions, size)
-            if len(set().union(*(reached[place] for place in chosen))) == len(wanted)
+            if len(set().union(*(reached[index] for index in chosen))) == len(wanted)
         ]
         if enough:
-            return list(min(enough, key=lambda chosen: _price([prices[place] for place in chosen])))
+            return list(min(enough, key=lambda chosen: _price([prices[index] for index in chosen])))
     return list(positions)
 
 

@@ -101,8 +101,8 @@ class Pruner:
         gained = newly_passing(self._reference, best.evaluation, best.evaluation.items)
         gained = [nodeid for nodeid in gained if best.evaluation.items[nodeid].split != "holdout"]
         dropped: list[EditPart] = []
-        for place, part in enumerate(sorted(parts, key=lambda each: -len(each.text))):
-            share = (allowance - self._used) // (len(parts) - place)
+        for index, part in enumerate(sorted(parts, key=lambda each: -len(each.text))):
+            share = (allowance - self._used) // (len(parts) - index)
             asked = _spread(gained, share // _calls_per_item(best.evaluation))
             if len(dropped) + 1 < len(parts) and asked and self._holds(edits, [*dropped, part], asked):
                 dropped.append(part)
@@ -247,15 +247,15 @@ def _rules(lines: list[str], number: int) -> Iterator[_Block]:
             groups[-1].append(line)
         fenced = fenced != opens
     heading = -1
-    for place, group in enumerate(groups):
-        following = groups[place + 1][0] if place + 1 < len(groups) else ""
+    for index, group in enumerate(groups):
+        following = groups[index + 1][0] if index + 1 < len(groups) else ""
         if _is_heading(group[0]) and _BULLET.match(following):
-            heading = number + place
-            yield _Block(number + place, group, [], changes=False)
+            heading = number + index
+            yield _Block(number + index, group, [], changes=False)
             continue
         if not _BULLET.match(group[0]):
             heading = -1
-        yield _Block(number + place, group, [], bool("".join(group).strip()), heading)
+        yield _Block(number + index, group, [], bool("".join(group).strip()), heading)
 
 
 def _is_heading(line: str) -> bool:
@@ -282,7 +282,7 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
     """So many of the names, evenly spread."""
     if most >= len(names):
         return list(names)
-    return [names[place * len(names) // most] for place in range(most)] if most > 0 else []
+    return [names[index * len(names) // most] for index in range(most)] if most > 0 else []
 
 
 def _falls(metric: str, before: Evaluation, after: Evaluation) -> bool:

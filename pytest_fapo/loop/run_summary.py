@@ -121,11 +121,11 @@ _SHOWN_SPLITS: tuple[Split, ...] = ("train", "val")
 def candidate_title(candidate: Candidate) -> str:
     """`triage · label definitions · app/prompts/triage.md`."""
     addresses = list(dict.fromkeys(edit.address for edit in candidate.edits))
-    place = addresses[0] if addresses else ""
+    address = addresses[0] if addresses else ""
     if len(addresses) > 1:
-        place = f"{place} and {len(addresses) - 1} more"
+        address = f"{address} and {len(addresses) - 1} more"
     technique = candidate.technique.replace("-", " ").replace("_", " ")
-    return " · ".join(one_line(part) for part in (candidate.step, technique, place) if part)
+    return " · ".join(one_line(part) for part in (candidate.step, technique, address) if part)
 
 
 def attempt_outcome(attempt: Attempt) -> str:

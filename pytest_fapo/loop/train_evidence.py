@@ -47,15 +47,15 @@ def pipeline_sources(store: ArtifactStore, settings: Settings) -> dict[str, str]
 
 
 def _files_of(module: str) -> list[str]:
-    place = module.replace(".", "/")
-    return [f"{head}{place}{tail}" for head in ("", "src/") for tail in (".py", "/__init__.py")]
+    location = module.replace(".", "/")
+    return [f"{head}{location}{tail}" for head in ("", "src/") for tail in (".py", "/__init__.py")]
 
 
 def _file_text(store: ArtifactStore, path: str) -> str | None:
     content = store.files.get(path)
-    place = store.root / path
-    if content is None and place.is_file():
-        content = place.read_bytes()
+    location = store.root / path
+    if content is None and location.is_file():
+        content = location.read_bytes()
     return None if content is None else content.decode("utf-8", errors="replace")
 
 

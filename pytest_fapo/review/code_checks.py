@@ -100,8 +100,8 @@ def _around(change: EditedText, changes: Sequence[EditedText], subject: ReviewSu
 
 def _project_module(dotted: str, subject: ReviewSubject) -> CodeModule | None:
     """The project's own module of that name, from the root or from `src`."""
-    place = dotted.replace(".", "/")
-    for path in (f"{place}.py", f"{place}/__init__.py", f"src/{place}.py", f"src/{place}/__init__.py"):
+    stem = dotted.replace(".", "/")
+    for path in (f"{stem}.py", f"{stem}/__init__.py", f"src/{stem}.py", f"src/{stem}/__init__.py"):
         if path in subject.store.files or (subject.store.root / path).is_file():
             return read_module(path, _file(subject, path))
     return None

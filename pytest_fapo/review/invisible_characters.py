@@ -65,11 +65,11 @@ def _brought_in(change: EditedText) -> list[tuple[str, int]]:
     if len(texts) > 1:
         known.update(char for text in _meant(change, change.before) for char, _ in _hidden(text))
     for text, placed in texts:
-        for char, place in _hidden(text):
+        for char, index in _hidden(text):
             if known[char]:
                 known[char] -= 1
             else:
-                found.append((char, text.count("\n", 0, place) + 1 if placed else 0))
+                found.append((char, text.count("\n", 0, index) + 1 if placed else 0))
     return found
 
 
@@ -106,12 +106,12 @@ def _hidden(text: str) -> Iterator[tuple[str, int]]:
     """The characters that do not show and that nothing around them calls for, with their places."""
     if text.isascii() and text.isprintable():
         return
-    flags = {place for match in _FLAGS.finditer(text) for place in range(*match.span())}
-    for place, char in enumerate(text):
+    flags = {index for match in _FLAGS.finditer(text) for index in range(*match.span())}
+    for index, char in enumerate(text):
         if char.isascii() and char.isprintable():
             continue
-        if _is_hidden(char) and place not in flags and not _called_for(text, place):
-            yield char, place
+        if _is_hidden(char) and index not in flags and not _called_for(text, index):
+            yield char, index
 
 
 def _is_hidden(char: str) -> bool:
@@ -127,11 +127,11 @@ def _is_hidden(char: str) -> bool:
     )
 
 
-def _called_for(text: str, place: int) -> bool:
+def _called_for(text: str, index: int) -> bool:
     """True where spelling or an emoji needs the character."""
-    char = text[place]
-    before = text[place - 1] if place else ""
-    after = text[place + 1 : place + 2]
+    char = text[index]
+    before = text[index - 1] if index else ""
+    after = text[index + 1 : index + 2]
     if char == _ZERO_WIDTH_SPACE:
         return _is_unspaced(before) and _is_unspaced(after)
     if char == _NON_JOINER:

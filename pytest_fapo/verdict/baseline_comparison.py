@@ -161,7 +161,7 @@ def _with_metrics(pairs: list[BaselinePair]) -> list[BaselinePair]:
     parts: dict[tuple[str, Split | None], list[BaselinePair]] = {}
     for pair in pairs:
         parts.setdefault((pair.pipeline, pair.unit.split), []).append(pair)
-    metrics = {place: _metrics_of(mine) for place, mine in parts.items()}
+    metrics = {key: _metrics_of(mine) for key, mine in parts.items()}
     found = []
     for pair in pairs:
         mine = metrics[pair.pipeline, pair.unit.split].pop(pair.unit.case, {})

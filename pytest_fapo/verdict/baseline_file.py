@@ -107,8 +107,8 @@ def _first_problem(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     problem = error.errors()[0]
-    place = ".".join(str(part) for part in problem["loc"])
-    return f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
+    field = ".".join(str(part) for part in problem["loc"])
+    return f"{field}: {problem['msg'][:1].lower()}{problem['msg'][1:]}"
 
 
 def write_baseline(path: Path, baseline: Baseline) -> bool:

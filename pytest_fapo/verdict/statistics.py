@@ -58,7 +58,7 @@ def _drawn_signs(sizes: Sequence[int], least: int) -> float:
     hits = 0
     for _ in range(DRAWS):
         signs = draw.getrandbits(len(sizes))
-        hits += sum(size if signs >> place & 1 else -size for place, size in enumerate(sizes)) >= least
+        hits += sum(size if signs >> index & 1 else -size for index, size in enumerate(sizes)) >= least
     return (hits + 1) / (DRAWS + 1)
 
 
@@ -234,11 +234,11 @@ def _together(tests: list[list[tuple[Fraction, float]]], weight: float) -> Distr
     """The mean over the tests, were all at the same place of their distributions."""
     if len(tests) == 1:
         return tuple((_scaled(share, weight), chance) for share, chance in tests[0])
-    places = [0] * len(tests)
+    indices = [0] * len(tests)
     left = [test[0][1] for test in tests]
     chances: dict[int, float] = {}
     while True:
-        mean = sum((test[place][0] for test, place in zip(tests, places, strict=True)), Fraction()) / len(
+        mean = sum((test[index][0] for test, index in zip(tests, indices, strict=True)), Fraction()) / len(
             tests
         )
         step = min(left)
@@ -247,10 +247,10 @@ def _together(tests: list[list[tuple[Fraction, float]]], weight: float) -> Distr
         for number, test in enumerate(tests):
             left[number] -= step
             if left[number] <= 1e-12:
-                places[number] += 1
-                if places[number] == len(test):
+                indices[number] += 1
+                if indices[number] == len(test):
                     return tuple(sorted(chances.items()))
-                left[number] += test[places[number]][1]
+                left[number] += test[indices[number]][1]
 
 
 def _scaled(share: Fraction, weight: float) -> int:

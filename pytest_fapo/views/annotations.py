@@ -140,10 +140,10 @@ def repository_top(root: Path, environment: Mapping[str, str]) -> Path:
         environment: of this process.
     """
     for name in ("GITHUB_WORKSPACE", "CI_PROJECT_DIR"):
-        place = Path(environment[name]).resolve() if environment.get(name) else None
-        if place is not None and root.resolve().is_relative_to(place):
-            return place
-    return next((place for place in (root, *root.parents) if (place / ".git").exists()), root)
+        folder = Path(environment[name]).resolve() if environment.get(name) else None
+        if folder is not None and root.resolve().is_relative_to(folder):
+            return folder
+    return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
 
 
 class RepositoryLocations:

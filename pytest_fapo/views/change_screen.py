@@ -259,9 +259,9 @@ def changes_chooser(
     return choose
 
 
-def _show(change: WriteChoice, terminal: Terminal, place: str) -> None:
+def _show(change: WriteChoice, terminal: Terminal, position: str) -> None:
     terminal.line("")
-    terminal.line((f"{change.title}{place}", "bold"))
+    terminal.line((f"{change.title}{position}", "bold"))
     if change.hypothesis:
         terminal.line(one_line(change.hypothesis))
     terminal.line("")

@@ -226,9 +226,9 @@ def write_reports(
     from pytest_fapo.views.html.report_page import write_report
 
     data = _report_data(session, done, kind)
-    for place in (own, path):
-        if place is not None:
-            write_report(place, data)
+    for target in (own, path):
+        if target is not None:
+            write_report(target, data)
     out.file.write(f"fapo: HTML report: {path or own_report(done)}\n")
 
 

@@ -137,9 +137,9 @@ def _side(row: _Row, sign: str, terminal: Terminal, digits: int, room: int) -> l
     parts = [text.expandtabs(4)] if row.same else _parts(row, sign) or []
     folded = terminal.text(*parts).wrap(terminal.console, max(10, room - digits - 1), tab_size=4)
     lines = []
-    for place, piece in enumerate([*folded] or [terminal.text()]):
+    for index, piece in enumerate([*folded] or [terminal.text()]):
         piece.rstrip()
-        label = f"{number:>{digits}} " if place == 0 else " " * (digits + 1)
+        label = f"{number:>{digits}} " if index == 0 else " " * (digits + 1)
         lines.append(terminal.text((label, "dim")) + piece)
     return lines
 

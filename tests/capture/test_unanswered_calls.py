@@ -132,7 +132,7 @@ def test_a_rejected_key_or_model_is_told_from_an_outage(
     lab.run(lambda: _ask(_client(server.base_url)))
     (found,) = _unanswered(lab)
     assert (found.reason, found.rejected) == (f"HTTP {status}", rejected)
-    assert "no such model gpt-test" in found.words
+    assert "no such model gpt-test" in found.message
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
@@ -258,7 +258,7 @@ def _item(number: int, *reasons: str, test: str = "test_a", rejected: bool = Fal
         outcome="failed",
         case_id=f"c{number}",
         pipeline="pipeline",
-        unanswered=[Unanswered(reason=reason, words=f"{reason}!", rejected=rejected) for reason in reasons],
+        unanswered=[Unanswered(reason=reason, message=f"{reason}!", rejected=rejected) for reason in reasons],
     )
 
 
@@ -276,7 +276,7 @@ def test_the_summary_names_every_reason_and_a_rejected_key_first() -> None:
     outage = Outage(items)
     assert outage.summary == "3 cases got no answer from the model (time-out x2, HTTP 401 x1)"
     assert outage.rejected
-    assert outage.words == "HTTP 401!"
+    assert outage.message == "HTTP 401!"
     assert Outage([_item(1)]).summary == "0 cases got no answer from the model ()"
     assert not Outage([_item(1)])
     assert not items[0].counts

@@ -26,7 +26,9 @@ _ERRORS = re.compile(
 def no_answer(failure: Failure) -> Finding:
     """The finding of an item of which a call got no whole answer: there is no other."""
     lacking = failure.item.unanswered[0]
-    what = f"no answer from the model ({lacking.reason})" + (f": {lacking.words}" if lacking.words else "")
+    what = f"no answer from the model ({lacking.reason})" + (
+        f": {lacking.message}" if lacking.message else ""
+    )
     return failure.finding(
         "infrastructure", _unanswered_step(failure), what, confidence=0.95, level="structure"
     )

@@ -32,9 +32,9 @@ def agent_folder() -> Iterator[Path]:
 
 def _retry_writable(function: Any, path: str, _error: Any) -> None:
     """A folder without write or search permission keeps its entries from being removed."""
-    for place in (os.path.dirname(path), path):
-        if os.path.isdir(place) and not os.path.islink(place):
-            os.chmod(place, stat.S_IRWXU)
+    for each in (os.path.dirname(path), path):
+        if os.path.isdir(each) and not os.path.islink(each):
+            os.chmod(each, stat.S_IRWXU)
     if function in (os.unlink, os.rmdir):
         with suppress(OSError):
             function(path)
@@ -125,10 +125,10 @@ def _case_lines(cases: Sequence[Case]) -> dict[str, dict[int, bool]]:
     """Case file to the lines at which cases begin, with whether only train cases begin there."""
     found: dict[str, dict[int, bool]] = {}
     for case in cases:
-        place = _PLACE.match(case.origin)
-        if place:
-            lines = found.setdefault(place["path"], {})
-            number = int(place["line"])
+        match = _PLACE.match(case.origin)
+        if match:
+            lines = found.setdefault(match["path"], {})
+            number = int(match["line"])
             lines[number] = case.split == "train" and lines.get(number, True)
     return found
 
@@ -181,9 +181,9 @@ def copy_project(root: Path, own: Path, over: Mapping[str, bytes], secrecy: Hidd
         kept = secrecy.filtered(path, content) if content is not None else None
         if kept is not None:
             copied.files[path] = kept
-            place = own / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(kept)
+            target = own / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(kept)
         elif content is not None:
             copied.withheld.append(path)
     return copied

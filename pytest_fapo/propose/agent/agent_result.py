@@ -134,12 +134,12 @@ def _same(path: str, made: bytes, wanted: bytes) -> bool:
 def _walked(folder: Path) -> Iterator[str]:
     """Relative paths of what the agent may have changed, no link followed."""
     count = 0
-    for place, folders, names in os.walk(folder, followlinks=False):
-        relative = Path(place).relative_to(folder)
+    for parent, folders, names in os.walk(folder, followlinks=False):
+        relative = Path(parent).relative_to(folder)
         folders[:] = sorted(
             name for name in folders if not left_out((relative / name).as_posix()) and name != FOLDER
         )
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        links = [name for name in folders if os.path.islink(os.path.join(parent, name))]
         for name in sorted([*names, *links]):
             path = (relative / name).as_posix()
             count += 1
@@ -159,10 +159,10 @@ def read_plain(folder: Path, path: str, most: int) -> bytes | None:
     No link is followed, so that nothing from elsewhere is read; a pipe does not hold us up.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    place = folder
+    current = folder
     for part in Path(path).parts[:-1]:
-        place = place / part
-        if place.is_symlink():
+        current = current / part
+        if current.is_symlink():
             return None
     try:
         number = os.open(folder / path, flags)

@@ -104,14 +104,14 @@ def _restrict(version: int, read: Iterable[str], write: Iterable[str]) -> None:
 
 def _grant(ruleset: int, path: str, granted: int, rights: int) -> None:
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return  # gone, or hidden
-    if not stat.S_ISDIR(os.fstat(place).st_mode):
+    if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
         granted &= _OF_FILES
-    rule = _Rule(granted & rights, place)
+    rule = _Rule(granted & rights, descriptor)
     _libc.syscall(_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0)
-    os.close(place)
+    os.close(descriptor)
 
 
 # --- mounts -------------------------------------------------------------------------------------------------
@@ -157,8 +157,8 @@ def _hide(hidden: list[str], kept: list[str]) -> None:
         _mount("none", path, "", _REMOUNT | _READ_ONLY)
 
 
-def _make_mount_point(path: str, place: int) -> None:
-    if stat.S_ISDIR(os.fstat(place).st_mode):
+def _make_mount_point(path: str, descriptor: int) -> None:
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.makedirs(path)
         return
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -66,9 +66,9 @@ def write_brief(
         more: a further section of the task, for a revision or a repair.
         redact: takes out what must not leave the machine.
     """
-    place = folder / FOLDER
-    (place / "traces").mkdir(parents=True)
-    (place / ".gitignore").write_text("*\n", encoding="utf-8")
+    target = folder / FOLDER
+    (target / "traces").mkdir(parents=True)
+    (target / ".gitignore").write_text("*\n", encoding="utf-8")
     templates = load_prompts(Path(__file__).parent / "prompts", {"task": PromptMarks(_TASK_MARKS)})
     task = templates.fill(
         "task",
@@ -91,7 +91,7 @@ def write_brief(
         if item.trace is not None:
             texts[f"traces/{number}.json"] = item.trace.model_dump_json(indent=1, exclude_defaults=True)
     for name, text in texts.items():
-        (place / name).write_text(redact(text), encoding="utf-8")
+        (target / name).write_text(redact(text), encoding="utf-8")
 
 
 def _editable(evidence: Evidence) -> str:

@@ -56,9 +56,9 @@ def linked(evidence: Evidence) -> list[str]:
 
 def _ranked(artifacts: Iterable[Artifact], evidence: Evidence) -> list[tuple[Artifact, bool]]:
     """Artifacts, those of the failing steps first, with whether they are theirs."""
-    place = {address: number for number, address in enumerate(linked(evidence))}
-    ranked = sorted(artifacts, key=lambda one: (place.get(one.address, len(place)), one.address))
-    return [(artifact, artifact.address in place) for artifact in ranked]
+    order = {address: number for number, address in enumerate(linked(evidence))}
+    ranked = sorted(artifacts, key=lambda one: (order.get(one.address, len(order)), one.address))
+    return [(artifact, artifact.address in order) for artifact in ranked]
 
 
 def _texts(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, mark: str) -> list[str]:

@@ -286,8 +286,8 @@ def _parameters(found: ProjectFunction, sent: set[str]) -> ModelFunction | None:
     awaited = isinstance(found.node, ast.AsyncFunctionDef)
     annotation = {each.arg: each.annotation for each in [*positional, *arguments.kwonlyargs]}[text]
     listed = annotation is not None and ast.unparse(annotation).lower().startswith(("list", "sequence"))
-    place = names.index(text) if text in names else -1
-    return ModelFunction(text, place != len(before), listed or text == "messages", awaited, before)
+    index = names.index(text) if text in names else -1
+    return ModelFunction(text, index != len(before), listed or text == "messages", awaited, before)
 
 
 def _names_behind(expression: ast.expr, function: FunctionNode) -> set[str]:

@@ -221,12 +221,12 @@ class SecondHop(Operator):
     def build(self, draft: FunctionDraft) -> list[Edit]:
         text = _searched(draft)
         merged, found = _merged(draft), draft.name("found", "passages")
-        query, told = draft.name("query", "next_query"), draft.name("told", "so_far")
+        query, so_far = draft.name("query", "next_query"), draft.name("so_far", "known")
         parts = {
             "found": found,
             "once": draft.once(),
             "hops": str(self.hops),
-            "told": told,
+            "so_far": so_far,
             "shown": _shown(draft, found),
             "query": query,
             "again": draft.once(**{text: query}),
@@ -236,7 +236,7 @@ class SecondHop(Operator):
             return draft.around(_HOP_BY_TEXT, text=text, **parts)
         question = draft.name("asked", "next_question")
         prompt = _NEXT.format(inputs=f"{text.replace('_', ' ')}:\n{{{text}}}\n")
-        filled = draft.prompt("next", prompt, {text: text, "found": told})
+        filled = draft.prompt("next", prompt, {text: text, "found": so_far})
         return draft.around(_HOP, question=question, prompt=filled, ask=draft.ask(question), **parts)
 
 
@@ -244,7 +244,7 @@ _HOP = """
 <<found>> = <<once>>
 # second-hop: what was found tells what to look up next (IRCoT, arXiv:2212.10509).
 for _ in range(<<hops>>):
-    <<told>> = "\\n".join(<<shown>>)
+    <<so_far>> = "\\n".join(<<shown>>)
     <<question>> = <<prompt>>
     <<query>> = <<ask>>.strip()
     if not <<query>>:
@@ -257,8 +257,8 @@ _HOP_BY_TEXT = """
 <<found>> = <<once>>
 # second-hop: what was found is looked for in turn (IRCoT, arXiv:2212.10509).
 for _ in range(<<hops>>):
-    for <<told>> in <<shown>>:
-        <<query>> = f"{<<text>>} {<<told>>}"
+    for <<so_far>> in <<shown>>:
+        <<query>> = f"{<<text>>} {<<so_far>>}"
         <<found>> = <<merged>>(<<found>>, <<again>>)
 return <<found>>
 """

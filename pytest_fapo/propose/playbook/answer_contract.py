@@ -58,7 +58,7 @@ def _as_in_prompt(view: PromptEvidence, labels: list[Any]) -> list[Any]:
     """In the order in which the prompt names them, if it does."""
     text = normal(view.artifact.text)
     positions = {plain(label): text.find(normal(label)) for label in labels}
-    if all(place >= 0 for place in positions.values()):
+    if all(position >= 0 for position in positions.values()):
         return sorted(labels, key=lambda label: positions[plain(label)])
     return labels
 

@@ -141,12 +141,12 @@ def _moves(evidence: Evidence, artifact: Artifact) -> Iterator[ParameterMove]:
     if not values:
         return
     linked = evidence.cluster.artifacts
-    place = linked.index(artifact.address) if artifact.address in linked else len(linked)
+    index = linked.index(artifact.address) if artifact.address in linked else len(linked)
     rank = (
         _idle(evidence, kind, before),
         artifact.address not in linked,
         _WANTED[kind].index(category),
-        place,
+        index,
         artifact.address,
     )
     yield ParameterMove(artifact, kind, before, values[:STEPS], rank)

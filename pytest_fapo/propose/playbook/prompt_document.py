@@ -207,7 +207,7 @@ class PromptDocument:
         return match.start(), match.start() + len(match.group().rstrip("\r\n"))
 
     def _inserted(self, body: str) -> str:
-        position = self._place()
+        position = self._insert_position()
         before, after = self.text[:position], self.text[position:]
         if not after.strip():
             return f"{before.rstrip()}\n\n{body}{self._ending(after, before)}"
@@ -218,17 +218,17 @@ class PromptDocument:
     def _ending(after: str, before: str) -> str:
         return "\n" if (before + after).endswith("\n") else ""
 
-    def _place(self) -> int:
+    def _insert_position(self) -> int:
         """Before the data (and the cue for the answer) that the prompt ends in; else its end."""
         blocks = _blocks(self.text)
-        place = len(blocks)
-        while place > 0 and self._is_tail(blocks[place - 1], last=place == len(blocks)):
-            place -= 1
-        if place == 0 or place == len(blocks):
+        index = len(blocks)
+        while index > 0 and self._is_tail(blocks[index - 1], last=index == len(blocks)):
+            index -= 1
+        if index == 0 or index == len(blocks):
             return len(self.text)
-        if _is_caption(self.text[blocks[place - 1][0] : blocks[place - 1][1]]) and place - 1 > 0:
-            place -= 1
-        return blocks[place][0]
+        if _is_caption(self.text[blocks[index - 1][0] : blocks[index - 1][1]]) and index - 1 > 0:
+            index -= 1
+        return blocks[index][0]
 
     def _is_tail(self, block: tuple[int, int], *, last: bool) -> bool:
         """A block that holds data, or the cue after it (`Answer:`)."""

@@ -129,7 +129,7 @@ def _date_pattern(texts: list[str]) -> str:
 
 def _dotted(texts: list[str]) -> str:
     """Return which of the two numbers is the day, if a date shows it by a number that no month has."""
-    first, second = ({text[place : place + 2] for text in texts} for place in (0, 3))
+    first, second = ({text[start : start + 2] for text in texts} for start in (0, 3))
     if max(first) > "12" >= max(second):
         return "DD.MM.YYYY (day, month, year)"
     if max(second) > "12" >= max(first):

@@ -235,12 +235,12 @@ def safe_name(dotted: str) -> bool | None:
 
 
 def _stays_inside(module: ModuleType, rest: list[str]) -> bool:
-    place: object = module
+    value: object = module
     for name in rest:
         if name.startswith("_") and name not in HARMLESS_DUNDERS:
             return False
-        place = getattr(place, name, None)
-        if isinstance(place, ModuleType) and not place.__name__.startswith(f"{module.__name__}."):
+        value = getattr(value, name, None)
+        if isinstance(value, ModuleType) and not value.__name__.startswith(f"{module.__name__}."):
             return False
     return True
 

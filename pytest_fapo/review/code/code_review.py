@@ -269,9 +269,9 @@ def _access(change: CodeChange) -> Iterator[CodeProblem]:
     known |= {use.key for use in _of_file(change).uses if use.risk in _SHARED}
     reported: set[tuple[str, int]] = set()
     for use in _of(change.after, change).uses:
-        place = (use.said.rpartition(".")[2], use.line)
-        if use.key not in known and place not in reported:
-            reported.add(place)
+        key = (use.said.rpartition(".")[2], use.line)
+        if use.key not in known and key not in reported:
+            reported.add(key)
             message = f"line {use.line}: uses {use.said}, which it did not before ({use.risk}); do without it"
             yield CodeProblem("access", message)
 

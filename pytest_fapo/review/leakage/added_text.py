@@ -28,7 +28,7 @@ _INDIC = 0x0900
 def _marks() -> str:
     """The marks from `_INDIC` on, for a character class."""
     places = [*range(_INDIC, 0x2000), *range(0x3000, 0x3100), *range(0xA800, 0xAC00)]
-    return "".join(chr(place) for place in places if unicodedata.category(chr(place)).startswith("M"))
+    return "".join(chr(code) for code in places if unicodedata.category(chr(code)).startswith("M"))
 
 
 MARKS = _marks()
@@ -100,8 +100,8 @@ def content_of(words: Words) -> Words:
 def grams_of(words: Words, size: int) -> dict[Words, int]:
     """Every run of `size` words, with the place where it first begins."""
     found: dict[Words, int] = {}
-    for place in range(len(words) - size + 1):
-        found.setdefault(words[place : place + size], place)
+    for index in range(len(words) - size + 1):
+        found.setdefault(words[index : index + size], index)
     return found
 
 
@@ -164,7 +164,7 @@ def _pieces(characters: list[str], size: int) -> dict[str, float]:
         whole = len(characters) == size - 1 and size == 5
         return {"".join(characters): 0.5} if whole else {}
     share = {2: 0.5, 3: 0.3}.get(size, 0.3)
-    runs = (characters[place : place + size] for place in range(len(characters) - size + 1))
+    runs = (characters[index : index + size] for index in range(len(characters) - size + 1))
     return {"".join(run): share for run in runs if not all(map(_HIRAGANA.match, run))}
 
 
@@ -217,7 +217,7 @@ class AddedText:
         if size not in self._squeezed:
             known = "\n".join("".join(text) for text in self._known)
             text = "".join(self.words)
-            parts = {text[place : place + size] for place in range(len(text) - size + 1)}
+            parts = {text[index : index + size] for index in range(len(text) - size + 1)}
             self._squeezed[size] = {part for part in parts if part not in known}
         return self._squeezed[size]
 
@@ -232,9 +232,9 @@ class AddedText:
 
     def line_of(self, words: Words) -> int:
         """The number of the line in which `words` begin, 1 for the first; 0 where it cannot be told."""
-        place = self.grams(len(words)).get(words) if words else None
-        if place is not None and place < len(self._line_numbers):
-            return self._line_numbers[place]
+        index = self.grams(len(words)).get(words) if words else None
+        if index is not None and index < len(self._line_numbers):
+            return self._line_numbers[index]
         wanted = set(words)
         found = [(len(wanted & set(line)), -number) for number, line in enumerate(self._lines, 1)]
         most, number = max(found)
@@ -243,8 +243,8 @@ class AddedText:
     def _squeezed_line(self, text: str) -> int:
         """The line that a text stands in once everything between the words is gone."""
         lines = ["".join(line) for line in self._lines]
-        for place in range(0, max(1, len(text) - 11), 4):
-            part = text[place : place + 12]
+        for index in range(0, max(1, len(text) - 11), 4):
+            part = text[index : index + 12]
             number = next((number for number, line in enumerate(lines, 1) if part in line), 0)
             if number:
                 return number

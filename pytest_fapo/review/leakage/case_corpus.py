@@ -241,7 +241,7 @@ def corpus_of(cases: Sequence[Case]) -> CaseCorpus:
 def contains(text: Words, run: Words) -> bool:
     """True if `run` stands in `text`, word after word."""
     size = len(run)
-    return any(text[place : place + size] == run for place in range(len(text) - size + 1))
+    return any(text[index : index + size] == run for index in range(len(text) - size + 1))
 
 
 def _labels_of(fields: list[CaseField]) -> Iterator[Words]:

@@ -82,12 +82,12 @@ def _run(added: AddedText, corpus: CaseCorpus, words: Words, size: int, *, conte
     grams = added.grams(size, content=content)
     best: Words = ()
     start: int | None = None
-    for place in range(len(words) - size + 2):
-        gram = words[place : place + size]
+    for index in range(len(words) - size + 2):
+        gram = words[index : index + size]
         if len(gram) == size and gram in grams and not corpus.shared(gram, content=content):
-            start = place if start is None else start
+            start = index if start is None else start
         elif start is not None:
-            run, start = words[start : place + size - 1], None
+            run, start = words[start : index + size - 1], None
             if _is_telling(run) or weight_of(run) >= LONG:
                 best = max(best, run, key=len)
     return best
@@ -113,8 +113,8 @@ def _squeezed(added: AddedText, corpus: CaseCorpus, field: CaseField) -> Words:
         return ()
     size = min(len(text), SQUEEZED)
     parts = added.squeezed_parts(size)
-    for place in range(len(text) - size + 1):
-        part = text[place : place + size]
+    for index in range(len(text) - size + 1):
+        part = text[index : index + size]
         if part in parts and not corpus.shared_squeezed(part):
             return field.words
     return ()
@@ -196,16 +196,16 @@ def answer_lists(added: AddedText, corpus: CaseCorpus) -> Iterator[Leak]:
     """Rows of labels with nothing but numbers between them, in which each stands twice on average."""
     labels = {label[0] for label in corpus.labels if len(label) == 1 and not label[0].isdigit()}
     row: list[str] = []
-    place = start = 0
-    for place, word in enumerate([*added.words, ""]):
+    index = start = 0
+    for index, word in enumerate([*added.words, ""]):
         if word in labels:
-            start = place if not row else start
+            start = index if not row else start
             row.append(word)
         elif not word.isdigit() or not word:
-            if len(row) >= SHORTEST and len(row) >= 2 * len(set(row)) and added.has(added.words[start:place]):
+            if len(row) >= SHORTEST and len(row) >= 2 * len(set(row)) and added.has(added.words[start:index]):
                 yield Leak(
                     f"The new text lists {len(row)} answers in a row ({', '.join(row[:4])} …), as the cases "
                     f"have them; state the rule behind the answers.",
-                    [line] if (line := added.line_of(added.words[start:place])) else [],
+                    [line] if (line := added.line_of(added.words[start:index])) else [],
                 )
             row = []

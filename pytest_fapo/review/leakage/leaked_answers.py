@@ -119,7 +119,7 @@ def _by_input(left: Words, right: Words, added: AddedText, corpus: CaseCorpus) -
 
 def _is_answer(right: Words, answers: list[Words]) -> bool:
     """True if an answer stands at the beginning of `right`, up to three words in."""
-    return any(right[place : place + len(answer)] == answer for answer in answers for place in range(4))
+    return any(right[index : index + len(answer)] == answer for answer in answers for index in range(4))
 
 
 CLUE = 3

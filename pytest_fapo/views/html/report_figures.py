@@ -133,20 +133,20 @@ def failure_table(data: ReportData) -> FailureTable:
     trees = list(data.diagnoses)
     cases: dict[str, dict[str, list[set[str]]]] = {}
     everything: list[set[str]] = [set() for _ in trees]
-    for place, diagnosis in enumerate(data.diagnoses.values()):
+    for index, diagnosis in enumerate(data.diagnoses.values()):
         for cluster in diagnosis.clusters:
             causes = cases.setdefault(cluster.step or "(no step)", {})
             sets = causes.setdefault(_cause(cluster.label, cluster.step), [set() for _ in trees])
-            sets[place].update(cluster.case_ids)
-            everything[place].update(cluster.case_ids)
+            sets[index].update(cluster.case_ids)
+            everything[index].update(cluster.case_ids)
         outside = {finding.case_id for finding in diagnosis.infrastructure}
         if outside:
             causes = cases.setdefault("(no edit can fix it)", {})
-            causes.setdefault("provider or infrastructure", [set() for _ in trees])[place].update(outside)
-            everything[place].update(outside)
+            causes.setdefault("provider or infrastructure", [set() for _ in trees])[index].update(outside)
+            everything[index].update(outside)
     found = FailureTable(trees, total=[len(each) for each in everything])
     for step, causes in cases.items():
-        whole = [len(set().union(*(sets[place] for sets in causes.values()))) for place in range(len(trees))]
+        whole = [len(set().union(*(sets[index] for sets in causes.values()))) for index in range(len(trees))]
         parts = [FailureCause(label, [len(each) for each in sets]) for label, sets in causes.items()]
         found.steps.append((FailureCause(step, whole), sorted(parts, key=lambda each: -sum(each.counts))))
     found.steps.sort(key=lambda pair: [-number for number in pair[0].counts])

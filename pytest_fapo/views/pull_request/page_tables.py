@@ -188,10 +188,10 @@ def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
     ordered = sorted(problems, key=lambda problem: not problem.fails)
     lines = []
     for problem in ordered[: size.rows]:
-        place = f" ({code(problem.path)})" if problem.path else ""
+        where = f" ({code(problem.path)})" if problem.path else ""
         command = f" To do: {code(problem.command)}" if problem.command else ""
         mark, message = "❌" if problem.fails else "ℹ️", prose(problem.message.rstrip("."), most=1_000)
-        lines.append(f"- {mark} {message}{place}.{command}")
+        lines.append(f"- {mark} {message}{where}.{command}")
     return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
 
 
