@@ -67,6 +67,9 @@ def _body(text: str, path: str) -> Iterator[ValueLocation]:
     for place, role in enumerate(roles):
         key = role[1].lower()
         end = roles[place + 1].start() if place + 1 < len(roles) else len(text)
+        # The newline before the next role belongs to the file's form.
+        spoken = text[role.end() : end]
+        end -= len(spoken) - len(spoken.removesuffix("\n").removesuffix("\r"))
         yield _location(dotted([key, met[key]] if counts[key] > 1 else [key]), text, role.end(), end)
         met[key] += 1
 
