@@ -11,8 +11,8 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis import attribution
 from pytest_fapo.diagnosis.failure import Failure
 from pytest_fapo.propose.operators.operator import Operator
-from pytest_fapo.propose.operators.operator_registry import OPERATORS
 from pytest_fapo.propose.operators.project_functions import OperatorError
+from pytest_fapo.propose.operators.step_operators import OPERATORS
 from pytest_fapo.propose.playbook import operator_choice, parameter_moves, playbook, prompt_techniques
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, Technique
 from pytest_fapo.review.leakage import leak_checks, leak_detectors

@@ -22,8 +22,7 @@ from pytest_fapo.loop.events import (
     NoProposal,
     RunFinished,
 )
-from pytest_fapo.loop.run_folder import RunFolder, began, find_run, runs_of, typed_path
-from pytest_fapo.loop.run_lock import RunLock
+from pytest_fapo.loop.run_folder import RunFolder, RunLock, began, find_run, runs_of, typed_path
 from pytest_fapo.loop.run_summary import Summary
 
 if TYPE_CHECKING:

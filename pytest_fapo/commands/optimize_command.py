@@ -54,8 +54,7 @@ def prepare_optimize(config: pytest.Config, session: FapoSession) -> None:
     from pytest_fapo.commands.run_request import gate_policy, make_proposers, readers_of
     from pytest_fapo.loop.events import RunBegan
     from pytest_fapo.loop.resume import check_unchanged, finish_writing, resumable
-    from pytest_fapo.loop.run_folder import RunFolder
-    from pytest_fapo.loop.run_lock import RunLock
+    from pytest_fapo.loop.run_folder import RunFolder, RunLock
     from pytest_fapo.loop.run_result import ScopeSnapshot
     from pytest_fapo.session.capturing import prepare_folder
     from pytest_fapo.shadow.tree_state import TreeState

@@ -21,17 +21,17 @@ from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.interventions import Intervene, investigate
 from pytest_fapo.diagnosis.rules.failed_calls import (
     exception,
+    failed_tools,
     infrastructure,
     no_answer,
     refusal,
     truncated,
+    unfinished,
 )
-from pytest_fapo.diagnosis.rules.field_values import field_values
+from pytest_fapo.diagnosis.rules.field_values import field_values, labeled_steps
 from pytest_fapo.diagnosis.rules.grounding import not_given
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
-from pytest_fapo.diagnosis.rules.step_labels import labeled_steps
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
-from pytest_fapo.diagnosis.rules.tool_calls import failed_tools, unfinished
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
 
 _CONFIDENT = 0.8

@@ -12,8 +12,7 @@ from itertools import chain, combinations, zip_longest
 from pytest_fapo.core.diagnosis import Finding, Intervention
 from pytest_fapo.core.record import Outcome
 from pytest_fapo.core.text import listing
-from pytest_fapo.diagnosis.blame import Blame, blame_field
-from pytest_fapo.diagnosis.failure import FailureAttribution
+from pytest_fapo.diagnosis.failure import Blame, FailureAttribution, blame_field
 from pytest_fapo.diagnosis.loose_values import mentions, texts_in, whole_text
 from pytest_fapo.diagnosis.replacement_outputs import (
     ReplacementOutput,
@@ -21,8 +20,7 @@ from pytest_fapo.diagnosis.replacement_outputs import (
     known_wrong,
     replacements_of,
 )
-from pytest_fapo.diagnosis.rules.field_values import wrong_value
-from pytest_fapo.diagnosis.rules.step_labels import given_output, wrong_by_label
+from pytest_fapo.diagnosis.rules.field_values import given_output, wrong_by_label, wrong_value
 from pytest_fapo.diagnosis.trace_view import StepView
 
 MOST_PAIRS = 3

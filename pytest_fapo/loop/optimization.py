@@ -24,7 +24,7 @@ from pytest_fapo.loop.run_folder import typed_path
 from pytest_fapo.loop.run_summary import SplitResult, Summary, candidate_line
 from pytest_fapo.loop.search import Loop, Stop
 from pytest_fapo.loop.search_state import BestTree, Memory, every_case
-from pytest_fapo.loop.tree_diagnosis import TreeDiagnoser
+from pytest_fapo.loop.train_evidence import TreeDiagnoser
 from pytest_fapo.loop.trial import CandidateReviewing, Trial
 from pytest_fapo.shadow.reproduction import Mismatch, reproduced
 from pytest_fapo.source.patch import edits_between

@@ -22,8 +22,7 @@ from pytest_fapo.loop.events import (
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.search_state import BestTree, Memory
-from pytest_fapo.loop.train_evidence import make_evidence
-from pytest_fapo.loop.tree_diagnosis import TreeDiagnoser
+from pytest_fapo.loop.train_evidence import TreeDiagnoser, make_evidence
 from pytest_fapo.loop.trial import Proposed
 from pytest_fapo.propose.proposer import ProposalFailed
 from pytest_fapo.verdict import reasons

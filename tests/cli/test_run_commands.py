@@ -15,8 +15,7 @@ from support.cli_projects import ASK, Folder
 
 from pytest_fapo.cli.command_line import main
 from pytest_fapo.loop.events import RunBegan, RunFinished
-from pytest_fapo.loop.run_folder import RunFolder
-from pytest_fapo.loop.run_lock import LockOwner
+from pytest_fapo.loop.run_folder import LockOwner, RunFolder
 
 BEFORE = "Which team is this mail for: billing or delivery?\n"
 PROJECT = {

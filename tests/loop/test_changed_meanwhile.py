@@ -15,7 +15,7 @@ from support.teams import BAD_PROMPT, GOOD_PROMPT, TEST, MakeProject, Project, S
 
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.loop.resume import RunTree
-from pytest_fapo.loop.run_lock import LOCK_NAME, LockOwner, RunLock
+from pytest_fapo.loop.run_folder import LOCK_NAME, LockOwner, RunLock
 from pytest_fapo.shadow.tree_state import TreeState
 
 CASES = "\n".join(json.dumps(case) for case in teams_cases(12))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.agent_project import ANSWER, PIPELINE, PROMPT, PROMPT_TEXT, TOP_K, AgentProject, all_of
 
+from pytest_fapo.commands.run_request import make_proposer
 from pytest_fapo.core.candidate import Edit, Review, ReviewProblem
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.evidence import Repair
@@ -18,7 +19,6 @@ from pytest_fapo.core.settings import Settings
 from pytest_fapo.propose.agent.agent_sandbox import landlock_version
 from pytest_fapo.propose.agent.coding_agent import CodingAgentProposer
 from pytest_fapo.propose.proposer import ProposalFailed
-from pytest_fapo.propose.proposer_factory import make_proposer
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="needs Landlock")
 

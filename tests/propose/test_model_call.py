@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from support.operated import LLM, Operated
 
-from pytest_fapo.propose.operators.operator_registry import apply_operator
 from pytest_fapo.propose.operators.project_functions import OperatorError
+from pytest_fapo.propose.operators.step_operators import apply_operator
 
 CHECK = {"operator": "verify-and-revise"}
 

@@ -13,11 +13,11 @@ from support.evidence import TRIAGE, TRIAGE_TEXT, an_attempt, an_evidence, an_it
 from support.llm_server import Answer
 from support.scripted_provider import chat, failure, message, scripted, tool_use, words_of
 
+from pytest_fapo.commands.run_request import make_proposer
 from pytest_fapo.core.candidate import Candidate, Edit, Review, ReviewProblem
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, ConfigError
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
-from pytest_fapo.propose.proposer_factory import make_proposer
 
 NEW = TRIAGE_TEXT + "Refund: the customer wants money back.\n"
 

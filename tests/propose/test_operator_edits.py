@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from support.operated import Operated
 
-from pytest_fapo.propose.operators.operator_registry import (
+from pytest_fapo.propose.operators.project_functions import FunctionText, OperatorError
+from pytest_fapo.propose.operators.step_operators import (
     OPERATORS,
     apply_operator,
     operator_schema,
     read_operator,
 )
-from pytest_fapo.propose.operators.project_functions import FunctionText, OperatorError
 
 CHECK = {"operator": "verify-and-revise"}
 RETRY = {"operator": "retry-on-invalid", "attempts": 2}

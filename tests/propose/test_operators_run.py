@@ -10,7 +10,7 @@ import pytest
 from support.operated import Operated, made_async
 
 from pytest_fapo.core.candidate import Edit
-from pytest_fapo.propose.operators.operator_registry import OPERATORS
+from pytest_fapo.propose.operators.step_operators import OPERATORS
 
 BOTH = pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
 SORT = '''

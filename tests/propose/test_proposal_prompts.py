@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from support.evidence import an_evidence
 
+from pytest_fapo.commands.run_request import make_proposer
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.settings import Settings, load_settings
 from pytest_fapo.propose.model.model_proposer import LLMProposer, load_templates
-from pytest_fapo.propose.proposer_factory import make_proposer
 
 GOOD = "{{artifacts}} {{cases}} {{task}}"
 

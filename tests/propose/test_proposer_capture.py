@@ -18,11 +18,11 @@ from pytest_fapo.answers.cache import AnswerCache
 from pytest_fapo.answers.spend_file import read_spending
 from pytest_fapo.capture.exchange import optimizer_calls
 from pytest_fapo.capture.http_capture import Capture
+from pytest_fapo.commands.run_request import make_proposer
 from pytest_fapo.core.candidate import Candidate
 from pytest_fapo.core.errors import BudgetExceeded
 from pytest_fapo.core.settings import CacheMode, Settings
 from pytest_fapo.propose.proposer import ProposalFailed
-from pytest_fapo.propose.proposer_factory import make_proposer
 
 ANSWER = {
     "hypothesis": "h",

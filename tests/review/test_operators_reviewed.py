@@ -9,7 +9,7 @@ import pytest
 from support.operated import Operated, made_async
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.propose.operators.operator_registry import OPERATORS, apply_operator
+from pytest_fapo.propose.operators.step_operators import OPERATORS, apply_operator
 
 SOURCE = """
 import json

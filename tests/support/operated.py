@@ -23,7 +23,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import LEVELS, Category, Level
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.core.settings import Settings
-from pytest_fapo.propose.operators.operator_registry import apply_operator
+from pytest_fapo.propose.operators.step_operators import apply_operator
 from pytest_fapo.review.static_review import review
 from pytest_fapo.source.artifact_store import ArtifactStore
 

@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.blame import Blame, blame_fields
-from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.failure import Blame, Failure, blame_fields, shown
 from pytest_fapo.diagnosis.field_map import CaseRun
 from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView

@@ -6,8 +6,7 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.assertions import Requirement, read_requirement, requirement_of_fields
-from pytest_fapo.diagnosis.blame import upstream
-from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.failure import Failure, shown, upstream
 from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
 

@@ -20,7 +20,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import LEVELS, Level
 from pytest_fapo.core.text import one_line
 from pytest_fapo.diagnosis.loose_values import strings_in
-from pytest_fapo.propose.operators.operator_registry import apply_operator, operator_schema
+from pytest_fapo.propose.operators.step_operators import apply_operator, operator_schema
 
 _ABBREVIATED = re.compile(
     r"^\W*(the\s+)?(rest|remainder)\b.{0,60}\b(unchanged|as before|the same|omitted)\W*$",

@@ -9,10 +9,14 @@ from pytest_fapo.core.candidate import Artifact, Candidate
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Category
 from pytest_fapo.propose.operators.operator import Operator
-from pytest_fapo.propose.operators.operator_registry import apply_operator
 from pytest_fapo.propose.operators.operator_target import OperatorTarget, find_target
 from pytest_fapo.propose.operators.project_functions import OperatorError
-from pytest_fapo.propose.operators.step_operators import RetryOnInvalid, SecondHop, VerifyAndRevise
+from pytest_fapo.propose.operators.step_operators import (
+    RetryOnInvalid,
+    SecondHop,
+    VerifyAndRevise,
+    apply_operator,
+)
 from pytest_fapo.propose.playbook.answer_contract import fields_in_question
 from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
 from pytest_fapo.propose.playbook.prompt_techniques import all_advice, target_artifacts, view_of

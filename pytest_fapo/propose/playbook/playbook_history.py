@@ -1,12 +1,16 @@
-"""The earlier attempts on a step, and what the next proposals learn from them."""
+"""The earlier attempts on a step: what the next proposals learn from them, and what can be saved of one."""
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 from collections.abc import Sequence
 
-from pytest_fapo.core.candidate import Artifact, Attempt, Candidate
-from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Edit, Review, ReviewProblem
+from pytest_fapo.core.evidence import Evidence, EvidenceCase, Repair
+from pytest_fapo.diagnosis.loose_values import mentions, normal, whole_text
+from pytest_fapo.diagnosis.trace_view import TraceView
 from pytest_fapo.propose.playbook.prompt_document import PromptDocument
 from pytest_fapo.propose.playbook.prompt_evidence import Advice
 
@@ -119,3 +123,146 @@ def _is_of(candidate: Candidate, technique: str, address: str) -> bool:
     return candidate.technique.startswith(technique) and any(
         edit.address == address for edit in candidate.edits
     )
+
+
+_QUOTED = re.compile(r"'([^']{3,})'|\"([^\"]{3,})\"|`([^`]{3,})`|“([^”]{3,})”")
+
+
+def without_blocked_rules(candidate: Candidate, review: Review) -> Candidate | None:
+    """Drop the added lines that a problem names or quotes; None where there are none, or no others."""
+    problems = [problem for problem in review.problems if problem.blocks]
+    edits = [_without_lines(edit, problems) for edit in candidate.edits]
+    if any(edit is None for edit in edits):
+        return None
+    return candidate.model_copy(update={"edits": [edit for edit in edits if edit is not None], "id": ""})
+
+
+def _without_lines(edit: Edit, problems: list[ReviewProblem]) -> Edit | None:
+    quoted = [
+        next(group for group in match.groups() if group)
+        for problem in problems
+        if problem.address in ("", edit.address)
+        for match in _QUOTED.finditer(problem.message)
+    ]
+    named = {
+        number - 1 for problem in problems if problem.address == edit.address for number in problem.lines
+    }
+    if not quoted and not named:
+        return None
+    lines = edit.after.splitlines(keepends=True)
+    added = added_lines(edit)
+    bad = {
+        number
+        for number in added
+        if number in named or any(normal(text) in normal(lines[number]) for text in quoted)
+    }
+    rules = {number for number in added if re.match(r"\s*[-*•] ", lines[number])}
+    if not bad or not rules - bad:
+        return None
+    after = "".join(line for number, line in enumerate(lines) if number not in bad)
+    return None if after == edit.before else edit.model_copy(update={"after": after})
+
+
+def added_lines(edit: Edit) -> set[int]:
+    """Numbers of the lines of the new text that the old one did not have."""
+    matcher = difflib.SequenceMatcher(a=edit.before.splitlines(), b=edit.after.splitlines(), autojunk=False)
+    return {
+        number
+        for tag, _, _, start, end in matcher.get_opcodes()
+        if tag in ("insert", "replace")
+        for number in range(start, end)
+    }
+
+
+def without_harm(repair: Repair, evidence: Evidence) -> Candidate | None:
+    """A more careful version of a candidate; None where it cannot be told what broke the cases."""
+    candidate = repair.candidate
+    if candidate.level == "param":
+        edits = [_halfway(edit, evidence) for edit in candidate.edits]
+    elif candidate.level == "prompt" and repair.broken:
+        edits = [_without_harmful_rules(edit, repair.broken, candidate.step) for edit in candidate.edits]
+    else:
+        return None
+    kept = [edit for edit in edits if edit is not None]
+    if len(kept) != len(candidate.edits) or kept == candidate.edits:
+        return None
+    return candidate.model_copy(
+        update={
+            "id": "",
+            "edits": kept,
+            "repairs": candidate.id,
+            "technique": f"{candidate.technique}, repaired",
+            "hypothesis": f"{candidate.hypothesis} What broke other cases is left out.",
+        }
+    )
+
+
+def _halfway(edit: Edit, evidence: Evidence) -> Edit | None:
+    """A number between the old value and the new one."""
+    try:
+        before, after = json.loads(edit.before), json.loads(edit.after)
+    except ValueError:
+        return None
+    numbers = (int, float)
+    if not isinstance(before, numbers) or not isinstance(after, numbers) or isinstance(after, bool):
+        return None
+    value: float = round((before + after) / 2, 6)
+    if isinstance(before, int) and isinstance(after, int):
+        value = (before + after) // 2
+    domain = next((each.domain for each in evidence.artifacts if each.address == edit.address), None)
+    if value in (before, after) or (domain is not None and not domain.allows(value)):
+        return None
+    return edit.model_copy(update={"after": json.dumps(value)})
+
+
+def _without_harmful_rules(edit: Edit, broken: list[EvidenceCase], step: str) -> Edit | None:
+    """The new text without the added rules, or the parts of rules, that the broken cases followed."""
+    lines = edit.after.splitlines(keepends=True)
+    added = sorted(number for number in added_lines(edit) if re.match(r"\s*[-*•] ", lines[number]))
+    changed = False
+    for case in broken:
+        said, given = _answer(case, step), whole_text(case.case.inputs)
+        for number in _guilty([(number, lines[number]) for number in added if lines[number]], said, given):
+            lines[number] = _narrowed(lines[number], given)
+            changed = True
+    if not changed or not any(lines[number] for number in added):
+        return None
+    return edit.model_copy(update={"after": "".join(lines)})
+
+
+def _answer(case: EvidenceCase, step: str) -> str:
+    """Return the step's answer under the candidate."""
+    view = TraceView(case.trace).by_key(step) if case.trace is not None else None
+    return (view.answer or whole_text(view.output)) if view is not None else ""
+
+
+def _guilty(rules: list[tuple[int, str]], said: str, given: str) -> list[int]:
+    """The rules that speak for the wrong answer in words of the case; else the only one in its words."""
+    spoken = [(number, rule) for number, rule in rules if _terms_in(rule, given)]
+    led = [number for number, rule in spoken if _subject(rule) and normal(_subject(rule)) in normal(said)]
+    return led or ([spoken[0][0]] if len(spoken) == 1 else [])
+
+
+def _subject(rule: str) -> str:
+    """The label that a rule is about: the words before its colon."""
+    return re.sub(r"^\s*[-*•] ", "", rule).partition(":")[0] if ":" in rule else ""
+
+
+def _terms(rule: str) -> list[str]:
+    listed = rule.partition(":")[2] or rule
+    return [term.strip() for term in re.split(r",| or |\"|;", listed) if 2 < len(term.strip()) <= 40]
+
+
+def _terms_in(rule: str, given: str) -> list[str]:
+    return [term for term in _terms(rule) if mentions(given, term.rstrip(".\n"))]
+
+
+def _narrowed(rule: str, given: str) -> str:
+    """The rule without the terms that the case has; nothing where that leaves none."""
+    bad = {term.rstrip(".\n") for term in _terms_in(rule, given)}
+    left = [term for term in _terms(rule) if term.rstrip(".\n") not in bad]
+    if not left or not bad:
+        return ""
+    for term in sorted(bad):
+        rule = re.sub(rf",\s*{re.escape(term)}\b|\b{re.escape(term)}\s*(,\s*|\bor\s+)", "", rule)
+    return "" if _terms_in(rule, given) else rule

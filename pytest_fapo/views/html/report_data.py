@@ -16,7 +16,7 @@ from pytest_fapo.loop.events import CandidateJudged, Event, NoProposal
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import load_effects
 from pytest_fapo.loop.run_summary import Summary
-from pytest_fapo.loop.tree_diagnosis import diagnosis_file
+from pytest_fapo.loop.train_evidence import diagnosis_file
 from pytest_fapo.verdict.case_effect import CaseEffect
 
 Kind = Literal["optimize", "gate", "plain", "diagnose"]
