@@ -21,14 +21,14 @@ _DECODER = json.JSONDecoder()
 
 def values_in_json(data: bytes, path: str) -> Iterator[ParameterValue]:
     """The scalars of a document under their keys; items of lists under their position."""
-    for location in _locations(decode(data, path).text, path):
+    for location in json_locations(decode(data, path).text, path):
         yield location.value
 
 
 def rewrites_of_json(data: bytes, path: str, name: str, value: JsonValue) -> Iterator[bytes]:
     """The document with one value changed and every other byte kept."""
     source = decode(data, path)
-    location = location_of(name, _locations(source.text, path))
+    location = location_of(name, json_locations(source.text, path))
     if location is not None:
         old = source.text[location.start : location.end]
         spelling = _spelling(value, location.value.value, ascii_only=source.text.isascii())
@@ -43,7 +43,12 @@ def _spelling(value: JsonValue, old: JsonValue, *, ascii_only: bool) -> str:
     return json.dumps(value, ensure_ascii=ascii_only)
 
 
-def _locations(text: str, path: str) -> list[ValueLocation]:
+def json_locations(text: str, path: str) -> list[ValueLocation]:
+    """The scalars of a document.
+
+    Raises:
+        ArtifactError: it is not JSON.
+    """
     try:
         json.loads(text)
     except ValueError as error:
