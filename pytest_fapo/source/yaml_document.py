@@ -86,7 +86,9 @@ def yaml_locations(text: str, path: str) -> list[YamlLocation]:
 def rewrites_at(source: SourceText, location: YamlLocation, value: JsonValue) -> Iterator[bytes]:
     """The file with the spellings of a value at that place, the likeliest first."""
     start, end = location.at.start, location.at.end
-    old = Scalar(source.text[start:end], location.indent, source.text[end:], source.newline)
+    spelled = source.text[start:end]
+    newline = source._replace(text=spelled).newline if "\n" in spelled else source.newline
+    old = Scalar(spelled, location.indent, source.text[end:], newline)
     if isinstance(value, str):
         spellings = spellings_of_text(value, old)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
