@@ -67,8 +67,8 @@ def calls(lab: Lab, seeds: int, joint_runs: Sequence[Compared]) -> Figure:
         [
             f"both run {THREADS} cases at once; GEPA stops as soon as its validation is at 1.0, "
             f"at the latest after {METRIC_CALLS:,} evaluated cases",
-            _told("two steps that block each other", joint_runs),
-            _told("no bar: one step of four", done),
+            _comparison("two steps that block each other", joint_runs),
+            _comparison("no bar: one step of four", done),
         ],
     )
 
@@ -78,7 +78,7 @@ def _ratio(runs: Sequence[Compared]) -> float:
     return sum(one.calls for one in runs) / theirs if theirs else 0.0
 
 
-def _told(name: str, runs: Sequence[Compared]) -> str:
+def _comparison(name: str, runs: Sequence[Compared]) -> str:
     if not runs:
         return f"{name}: left out"
     count = len(runs)

@@ -203,16 +203,16 @@ class AnswerFile:
         Raises:
             CacheFileError: the file was changed since it was opened, or that answer cannot be used.
         """
-        place = self._positions.get(key)
-        if place is None:
+        span = self._positions.get(key)
+        if span is None:
             return None
-        line = self._bytes_at(place)
+        line = self._bytes_at(span)
         try:
             if not line.startswith(f'"{key}":'.encode()):
                 raise BadLine("the file was changed while it was in use")
             return answer_of_line(split_line(line)[1])
         except BadLine as error:
-            raise _bad_line(self.path, place.line, str(error)) from None
+            raise _bad_line(self.path, span.line, str(error)) from None
 
     def close(self) -> None:
         """Close the file; no answer can be read any more."""
@@ -221,18 +221,18 @@ class AnswerFile:
         if file is not None:
             file.close()
 
-    def _bytes_at(self, place: _LineSpan) -> bytes:
+    def _bytes_at(self, span: _LineSpan) -> bytes:
         with self._lock:
             if self._file is None:
                 raise CacheFileError(f"{self.path} is closed")
             if hasattr(os, "pread"):  # a forked child has the same file position
-                return os.pread(self._file.fileno(), place.length, place.offset)
-            self._file.seek(place.offset)
-            return self._file.read(place.length)
+                return os.pread(self._file.fileno(), span.length, span.offset)
+            self._file.seek(span.offset)
+            return self._file.read(span.length)
 
     def _index(self, file: BinaryIO, check: bool) -> Iterator[tuple[str, _LineSpan]]:
         seen: dict[str, tuple[int, int]] = {}
-        for place, line in _answer_lines(self.path, file):
+        for span, line in _answer_lines(self.path, file):
             try:
                 key, text = split_line(line)
                 first, content = seen.get(key, (0, 0))
@@ -245,9 +245,9 @@ class AnswerFile:
                 if check:
                     answer_of_line(text)
             except BadLine as error:
-                raise _bad_line(self.path, place.line, str(error)) from None
-            seen[key] = (place.line, hash(line))
-            yield key, place
+                raise _bad_line(self.path, span.line, str(error)) from None
+            seen[key] = (span.line, hash(line))
+            yield key, span
 
 
 def is_exported_cache(content: bytes) -> bool:

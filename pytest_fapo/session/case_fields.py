@@ -104,12 +104,12 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
         if not dot or first not in _NESTED or first in values:
             fields[name] = value
             continue
-        place = fields.setdefault(first, {})
+        target = fields.setdefault(first, {})
         *folders, last = rest.split(".")
         for folder in folders:
-            place = place.setdefault(folder, {}) if isinstance(place, dict) else {}
-        if isinstance(place, dict):
-            place[last] = value
+            target = target.setdefault(folder, {}) if isinstance(target, dict) else {}
+        if isinstance(target, dict):
+            target[last] = value
     return fields
 
 
@@ -192,17 +192,17 @@ def _at(values: dict[str, Any], name: str, row: PlacedRow) -> Any:
     """The value of a column, or of a dotted path into nested ones (`user.text`, `messages.0.content`)."""
     if name in values:
         return values[name]
-    place: Any = values
+    value: Any = values
     for part in name.split("."):
-        if isinstance(place, Mapping) and part in place:
-            place = place[part]
-        elif isinstance(place, list) and part.isdecimal() and int(part) < len(place):
-            place = place[int(part)]
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
         else:
             near = get_close_matches(name, list(values), n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise CaseError(f"{row.origin}: missing field {name!r}; the row has {_names(values)}{hint}")
-    return place
+    return value
 
 
 def _single(value: Any, name: str, row: PlacedRow) -> Any:

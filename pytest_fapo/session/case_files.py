@@ -370,9 +370,9 @@ def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
-        place = f"{label}:{mark.line + 1}" if mark else label
+        where = f"{label}:{mark.line + 1}" if mark else label
         said = one_line(str(getattr(error, "problem", None) or error))
-        raise CaseError(f"{place}: broken YAML: {said}") from None
+        raise CaseError(f"{where}: broken YAML: {said}") from None
     if document is None or node is None:
         return
     key = _list_key(document, label)

@@ -99,12 +99,12 @@ def _find(path: Path, test_file: Path, folders: Sequence[Path]) -> Path:
 def _nearest(path: Path, folders: Sequence[Path]) -> str:
     """A case file with much the same name, to be offered."""
     found: dict[str, str] = {}
-    for place in folders:
-        for folder in dict.fromkeys([(place / path).parent, place]):
+    for start in folders:
+        for folder in dict.fromkeys([(start / path).parent, start]):
             if folder.is_dir():
                 names = {file.name: file for file in folder.iterdir() if known_suffix(file)}
                 for name in get_close_matches(path.name, list(names), n=1, cutoff=0.6):
-                    found.setdefault(_relative(names[name], place), "")
+                    found.setdefault(_relative(names[name], start), "")
     return f"; did you mean {next(iter(found))!r}?" if found else ""
 
 

@@ -167,18 +167,18 @@ class Executor:
                     return
                 self._active += 1
                 execution = self._queue.popleft()
-            place = _ExecutorSlot(self._release)
+            slot = _ExecutorSlot(self._release)
             if execution.timeout is not None:
-                self._watch(execution, place, execution.timeout)
+                self._watch(execution, slot, execution.timeout)
             if is_async(execution.function):
-                self._spawn(self._run_async(execution, place), execution)
+                self._spawn(self._run_async(execution, slot), execution)
             else:
-                self._workers.run(partial(execution.inside, partial(self._run_sync, execution)), place.free)
+                self._workers.run(partial(execution.inside, partial(self._run_sync, execution)), slot.free)
 
-    def _watch(self, execution: Execution, place: _ExecutorSlot, timeout: float) -> None:
+    def _watch(self, execution: Execution, slot: _ExecutorSlot, timeout: float) -> None:
         def expire() -> None:
             if execution.expire():
-                place.free()
+                slot.free()
 
         loop = self._event_loop()
         loop.call_soon_threadsafe(lambda: loop.call_later(timeout, expire))
@@ -198,7 +198,7 @@ class Executor:
         except BaseException as error:  # it belongs to the case, whatever it is
             execution.finish(error=error)
 
-    async def _run_async(self, execution: Execution, place: _ExecutorSlot) -> None:
+    async def _run_async(self, execution: Execution, slot: _ExecutorSlot) -> None:
         try:
             with recording(execution.recorder):
                 result = await awaited_value(execution.call())
@@ -206,7 +206,7 @@ class Executor:
         except BaseException as error:
             execution.finish(error=error)
         finally:
-            place.free()
+            slot.free()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], execution: Execution) -> None:
         loop = self._event_loop()

@@ -138,10 +138,10 @@ class Closure:
         for name, definitions in self.definitions.items():
             if definitions[0].scope == "function":
                 continue
-            place = scope_node(self.item, definitions[0].scope)
+            node = scope_node(self.item, definitions[0].scope)
             whole = definitions[0].baseid in ("", ".")
-            if place is not None or not (name in own or (whole and name in always)):
-                found.append(f"{name} {definitions[0].baseid} {getattr(place, 'nodeid', '')}")
+            if node is not None or not (name in own or (whole and name in always)):
+                found.append(f"{name} {definitions[0].baseid} {getattr(node, 'nodeid', '')}")
             elif name not in own and name in self._callspec():
                 found.append(f"{name} {self.item.callspec.indices.get(name, 0)}")
         return sorted([*found, *map(" ".join, self._marks())])
@@ -300,11 +300,11 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
     )
 
 
-def _is_common(place: str, definitions: Iterable[Any]) -> bool:
+def _is_common(base: str, definitions: Iterable[Any]) -> bool:
     """True if every other definition overrides this one, within its own folder, module or class."""
-    inside = (f"{place}/", f"{place}::")
-    return place in ("", ".") or all(
-        each.baseid == place or each.baseid.startswith(inside) for each in definitions
+    inside = (f"{base}/", f"{base}::")
+    return base in ("", ".") or all(
+        each.baseid == base or each.baseid.startswith(inside) for each in definitions
     )
 
 

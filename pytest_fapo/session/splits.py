@@ -71,8 +71,8 @@ def _hash_position(name: str) -> float:
 
 
 def _by_hash(name: str) -> Split:
-    place = _hash_position(name)
-    return next(split for split, low, high in _BOUNDS if low <= place < high)
+    position = _hash_position(name)
+    return next(split for split, low, high in _BOUNDS if low <= position < high)
 
 
 def _kinds(cases: dict[str, Case]) -> list[list[str]]:
@@ -94,5 +94,5 @@ def _fill_gaps(names: list[str], splits: dict[str, Split]) -> None:
             splits[nearest] = split
 
 
-def _distance(place: float, low: float, high: float) -> float:
-    return max(low - place, place - high, 0.0)
+def _distance(position: float, low: float, high: float) -> float:
+    return max(low - position, position - high, 0.0)
