@@ -64,7 +64,7 @@ class OfflineModel:
             api=question.api, model=question.model, messages=messages_of(question.api, body), body=body
         )
         try:
-            content_type, chunks = write_answer(request.api, body, self.function(request))
+            content_type, chunks = write_answer(request.api, body, self.function(request), question.url)
             status, reason = 200, b"OK"
         except Exception as error:
             message = f"the offline model {self.name} failed: {type(error).__name__}: {error}"

@@ -129,7 +129,7 @@ def ended_well(api: str, events: Sequence[ServerSentEvent], *, exhausted: bool) 
         return done or (exhausted and any(choice.get("finish_reason") for choice in choices))
     if api == "messages":
         kinds = {_type_of(value) for value in values}
-        message = _assembled_message([value for value in values if isinstance(value, Mapping)])
+        message = assembled_message([value for value in values if isinstance(value, Mapping)])
         return {"message_start", "message_stop"} <= kinds and has_form(api, message)
     if api == "responses":
         ends = [value for value in values if _type_of(value) in _RESPONSES_END[:2]]
@@ -157,11 +157,11 @@ def assemble(api: str, events: Sequence[ServerSentEvent]) -> Any:
         inner = failed.get("error") or (failed.get("response") or {}).get("error")
         return {"error": inner or dict(failed)}
     if api == "messages":
-        return _assembled_message(values)
+        return assembled_message(values)
     if api == "responses":
         return _assembled_response(values)
     if api in ("chat.completions", "completions", "other"):
-        return _assembled_completion(values)
+        return assembled_completion(values)
     return values[-1] if values else None
 
 
@@ -175,7 +175,7 @@ def _is_error(value: Any) -> bool:
     return bool(value.get("error")) or value.get("type") in ("error", "response.failed")
 
 
-def _assembled_completion(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def assembled_completion(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Chat and text completions: the first choice's deltas in a row."""
     message: dict[str, Any] = {"content": None, "refusal": None}
     text, finish, usage = "", None, None
@@ -213,7 +213,8 @@ def _assembled_response(values: Sequence[Mapping[str, Any]]) -> Any:
     return {"output": items, "status": "in_progress"}
 
 
-def _assembled_message(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def assembled_message(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Anthropic's events as one message."""
     message: dict[str, Any] = {"usage": {}}
     blocks: dict[int, dict[str, Any]] = {}
     inputs: dict[int, str] = {}

@@ -7,66 +7,27 @@ import json
 from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_fapo.capture.endpoints import messages_of
 from pytest_fapo.capture.http_answer import RecordedAnswer
+from pytest_fapo.capture.model_output import (
+    EVENTS_TYPE,
+    JSON_TYPE,
+    ModelOutput,
+    ResponseFrame,
+    arguments_text,
+    arguments_value,
+    call_id,
+    json_bytes,
+    sse_bytes,
+    text_chunks,
+    word_count,
+)
+from pytest_fapo.capture.wire.formats import FORMATS
 
 CREATED = 1_700_000_000
 """When every offline answer claims to have been made: equal questions get equal answers."""
-
-
-@dataclass
-class ModelOutput:
-    """The output of a model, whatever the API."""
-
-    text: str | None
-    tool_calls: list[dict[str, Any]] = field(default_factory=list)
-    finish_reason: str = "stop"
-
-
-@dataclass
-class ResponseFrame:
-    """The parts of a response that do not depend on what was said."""
-
-    id: str
-    model: str
-    input_tokens: int
-
-
-def word_count(text: str | None) -> int:
-    """Return the number of words in a text."""
-    return len((text or "").split())
-
-
-def json_bytes(value: Any) -> bytes:
-    """JSON as it is sent."""
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def sse_bytes(value: Any, name: str = "") -> bytes:
-    """One server-sent event."""
-    head = f"event: {name}\n".encode() if name else b""
-    return head + b"data: " + (value if isinstance(value, bytes) else json_bytes(value)) + b"\n\n"
-
-
-def text_chunks(text: str | None) -> list[str]:
-    """A text in a few pieces, as a stream brings it."""
-    words = (text or "").split(" ")
-    pieces = [" ".join(words[start : start + 8]) for start in range(0, len(words), 8)]
-    return [piece if index == 0 else f" {piece}" for index, piece in enumerate(pieces)] if text else []
-
-
-def arguments_text(call: Mapping[str, Any]) -> str:
-    """A tool call's arguments as JSON text."""
-    arguments = call.get("arguments", {})
-    return arguments if isinstance(arguments, str) else json.dumps(arguments)
-
-
-def call_id(call: Mapping[str, Any], index: int) -> str:
-    """A tool call's id, made up where it has none."""
-    return str(call.get("id") or f"call_{index}")
 
 
 def _chat_usage(frame: ResponseFrame, said: ModelOutput) -> dict[str, int]:
@@ -174,9 +135,8 @@ def _content_blocks(said: ModelOutput) -> list[dict[str, Any]]:
     if said.text is not None:
         blocks.append({"type": "text", "text": said.text})
     for index, call in enumerate(said.tool_calls):
-        arguments = call.get("arguments", {})
-        value = json.loads(arguments) if isinstance(arguments, str) else arguments
-        blocks.append({"type": "tool_use", "id": call_id(call, index), "name": call["name"], "input": value})
+        asked = {"id": call_id(call, index), "name": call["name"], "input": arguments_value(call)}
+        blocks.append({"type": "tool_use", **asked})
     return blocks
 
 
@@ -316,12 +276,7 @@ def responses_events(frame: ResponseFrame, request: Mapping[str, Any], said: Mod
     yield event(f"response.{whole['status']}", response=whole)
 
 
-JSON_TYPE = b"application/json"
-
-EVENTS_TYPE = b"text/event-stream"
-
-
-def write_answer(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes, list[bytes]]:
+def write_answer(api: str, body: Mapping[str, Any], answer: Any, url: str = "") -> tuple[bytes, list[bytes]]:
     """Content type and body chunks for what an offline model returned.
 
     Token counts are counts of words, as no tokenizer is asked.
@@ -330,15 +285,18 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes,
         api: as in `LLMCall.api`.
         body: the request's body.
         answer: see `pytest_fapo.answers.offline`.
+        url: of the request; some APIs say there which model is asked, and whether the answer is a stream.
 
     Raises:
         TypeError, ValueError: the answer does not fit the API.
     """
-    frame = _response_frame(api, body)
+    wire = FORMATS.get(api)
+    model = wire.model(url, body) if wire is not None else str(body.get("model") or "")
+    frame = _response_frame(api, body, model)
     if api == "embeddings":
         whole = answer if isinstance(answer, Mapping) else embeddings_body(frame, body, answer)
         return JSON_TYPE, [json_bytes(whole)]
-    streams = body.get("stream") is True
+    streams = wire.streams(url, body) if wire is not None else body.get("stream") is True
     said = _model_output(answer)
     if said is None:
         if streams:
@@ -346,6 +304,8 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes,
                 "a whole response body cannot be streamed; return a text, or text and tool_calls"
             )
         return JSON_TYPE, [json_bytes(answer)]
+    if wire is not None:
+        return wire.write(url, frame, said, streams)
     if api not in _WRITERS:
         raise ValueError("an endpoint of your own needs the whole response body: return a mapping")
     write_whole, write_events = _WRITERS[api]
@@ -354,16 +314,17 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any) -> tuple[bytes,
     return JSON_TYPE, [json_bytes(write_whole(frame, said))]
 
 
-def written_answer(api: str, body: Any, output: Any) -> RecordedAnswer:
+def written_answer(api: str, body: Any, output: Any, url: str = "") -> RecordedAnswer:
     """The HTTP answer of a model that said `output`; data other than text is told as JSON.
 
     Args:
         api: as in `LLMCall.api`, none of `embeddings` and `other`.
         body: the request's body.
         output: what is to be said.
+        url: of the request.
     """
     text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    content_type, chunks = write_answer(api, body if isinstance(body, Mapping) else {}, text)
+    content_type, chunks = write_answer(api, body if isinstance(body, Mapping) else {}, text, url)
     headers = ((b"content-type", content_type),)
     return RecordedAnswer(status=200, headers=headers, chunks=tuple(chunks), reason=b"OK")
 
@@ -376,13 +337,11 @@ def written_failure(api: str, message: str) -> tuple[bytes, list[bytes]]:
     ]
 
 
-def _response_frame(api: str, body: Mapping[str, Any]) -> ResponseFrame:
+def _response_frame(api: str, body: Mapping[str, Any], model: str) -> ResponseFrame:
     text = json.dumps(body, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:24]
     spoken = sum(word_count(json.dumps(message)) for message in messages_of(api, body))
-    return ResponseFrame(
-        id=f"offline-{digest}", model=str(body.get("model") or "offline"), input_tokens=spoken
-    )
+    return ResponseFrame(id=f"offline-{digest}", model=model or "offline", input_tokens=spoken)
 
 
 def _model_output(answer: Any) -> ModelOutput | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from pytest_fapo.capture.endpoints import is_streamed, model_of
 from pytest_fapo.capture.redaction import Redactor
 
 KEY_FORMAT = 2
@@ -17,7 +18,10 @@ KEY_FORMAT = 2
 
 _VERSION_HEADERS = ("anthropic-version", "anthropic-beta", "openai-version", "openai-beta")
 
-_CREDENTIAL_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key", "proxy-authorization")
+_CREDENTIAL_HEADERS = (
+    *("authorization", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"),
+    "x-amz-security-token",
+)
 
 _CREDENTIAL_PARAMETERS = frozenset({"key", "token", "sig", "signature", "code", "subscription-key"})
 
@@ -40,8 +44,7 @@ class Question:
 
     @property
     def model(self) -> str:
-        model = self.body.get("model") if isinstance(self.body, Mapping) else None
-        return model if isinstance(model, str) else ""
+        return model_of(self.api, self.url, self.body)
 
     @property
     def path(self) -> str:
@@ -51,7 +54,7 @@ class Question:
     @property
     def streams(self) -> bool:
         """True if the answer is asked for as a stream of events."""
-        return isinstance(self.body, Mapping) and self.body.get("stream") is True
+        return is_streamed(self.api, self.url, self.body)
 
     def key(self, occurrence: int, fingerprint: str = "", sample: str = "") -> str:
         """The cache key.
@@ -122,4 +125,7 @@ def _without_credentials(url: str) -> tuple[str, list[str]]:
 
 
 def _is_credential(parameter: str) -> bool:
-    return parameter.lower() in _CREDENTIAL_PARAMETERS or Redactor.names_credential(parameter)
+    lower = parameter.lower()
+    # All that a signed URL of AWS or Google adds: another signature asks no other question.
+    signed = lower.startswith(("x-amz-", "x-goog-"))
+    return signed or lower in _CREDENTIAL_PARAMETERS or Redactor.names_credential(parameter)

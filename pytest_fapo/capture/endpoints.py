@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pytest_fapo.capture.wire.formats import FORMATS, wire_api_of
+from pytest_fapo.capture.wire.wire_format import mapping, named_model, part_of_path
+
 _ENDINGS = {
     "/chat/completions": "chat.completions",
     "/responses": "responses",
     "/completions": "completions",
     "/embeddings": "embeddings",
     "/messages": "messages",
+    ":rawPredict": "messages",
+    ":streamRawPredict": "messages",
 }
+"""The last two are Anthropic's models on Vertex AI, which names the model in the path."""
 
 _EVERYDAY_WORDS = ("messages", "responses")
 """APIs whose path could as well belong to a chat service or a survey; their body must ask a model."""
@@ -30,6 +36,9 @@ def api_of(method: str, path: str, extra: Sequence[str] = ()) -> str | None:
         for ending, api in _ENDINGS.items():
             if path.endswith(ending):
                 return api
+        wire_api = wire_api_of(path)
+        if wire_api is not None:
+            return wire_api
     return "other" if any(path.endswith(_from_boundary(ending)) for ending in extra) else None
 
 
@@ -41,9 +50,28 @@ def _from_boundary(ending: str) -> str:
 
 def plausible(api: str, body: Any) -> bool:
     """True if a request body fits `api`, where the path alone does not tell."""
+    if api in FORMATS:
+        return FORMATS[api].asks(body)
     if api not in _EVERYDAY_WORDS:
         return True
-    return isinstance(body, Mapping) and ("model" in body or "prompt" in body)
+    return isinstance(body, Mapping) and any(
+        name in body for name in ("model", "prompt", "anthropic_version")
+    )
+
+
+def model_of(api: str, url: str, body: Any) -> str:
+    """The model that a request asks, as its body or its path names it; empty where neither does."""
+    if api in FORMATS:
+        return FORMATS[api].model(url, body)
+    in_path = part_of_path(url, "models").partition(":")[0] if url.endswith("awPredict") else ""
+    return named_model(body) or in_path
+
+
+def is_streamed(api: str, url: str, body: Any) -> bool:
+    """True if the answer is asked for as a stream."""
+    if api in FORMATS:
+        return FORMATS[api].streams(url, body)
+    return isinstance(body, Mapping) and body.get("stream") is True
 
 
 _MESSAGE_FIELDS = frozenset(
@@ -66,6 +94,8 @@ def messages_of(api: str, body: Any) -> list[Any]:
     """The messages that a request sends, in the provider's own shape, the system prompt first."""
     if not isinstance(body, Mapping):
         return []
+    if api in FORMATS:
+        return FORMATS[api].messages(body)
     if api == "chat.completions":
         return _as_list(body.get("messages"))
     if api == "messages":
@@ -81,13 +111,18 @@ def messages_of(api: str, body: Any) -> list[Any]:
     return _with_role("user", dict(body))
 
 
+_SETTINGS_GROUPS = ("generationConfig", "inferenceConfig", "options")
+"""Keys under which Gemini, Bedrock and Ollama keep a request's settings."""
+
+
 def parameters_of(body: Any) -> dict[str, Any]:
     """The single-valued settings of a request: temperature, limits and the like, not what it says."""
     if not isinstance(body, Mapping):
         return {}
+    nested = [item for group in _SETTINGS_GROUPS for item in mapping(body.get(group)).items()]
     return {
         str(name): value
-        for name, value in body.items()
+        for name, value in (*body.items(), *nested)
         if isinstance(value, (bool, int, float, str))
         and name not in _MESSAGE_FIELDS
         and len(str(value)) <= 200
@@ -96,14 +131,22 @@ def parameters_of(body: Any) -> dict[str, Any]:
 
 def offered_tools(body: Any) -> list[str]:
     """Names of the tools that a request offers."""
-    tools = body.get("tools") if isinstance(body, Mapping) else None
+    asked = mapping(body)
+    tools = asked.get("tools", mapping(asked.get("toolConfig")).get("tools"))
     found = []
     for tool in tools if isinstance(tools, list) else []:
-        if isinstance(tool, Mapping):
-            inner = tool.get("function")
-            name = (inner if isinstance(inner, Mapping) else tool).get("name")
+        for inner in _declarations(mapping(tool)):
+            name = inner.get("name")
             found += [name] if isinstance(name, str) else []
     return found
+
+
+def _declarations(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The functions that an entry of a list of tools declares: one, or with Gemini several."""
+    several = tool.get("functionDeclarations", tool.get("function_declarations"))
+    if isinstance(several, list):
+        return [mapping(declared) for declared in several]
+    return [mapping(tool.get("function") or tool.get("toolSpec")) or tool]
 
 
 def _as_list(value: Any) -> list[Any]:

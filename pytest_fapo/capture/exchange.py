@@ -187,7 +187,7 @@ class Exchange:
         if waited is not None and waited.answer is not None:
             return waited.answer
         if self._given is not None:
-            return written_answer(self.question.api, self.question.body, self._given)
+            return written_answer(self.question.api, self.question.body, self._given, self.question.url)
         found = self._recorded()
         if found is not None:
             return found
