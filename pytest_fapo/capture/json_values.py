@@ -75,9 +75,6 @@ class _NotPlain(Exception):
     """The value needs more than a copy."""
 
 
-_NOT_PLAIN = _NotPlain()
-
-
 class _PlainCopy:
     """A copy of what is recorded as it is: JSON's own types, and no text that must be redacted. Nearly all
     that a call records is that, and copying it takes a fifth of what `_JsonConverter` takes, which gives the
@@ -103,7 +100,7 @@ class _PlainCopy:
             return self.mapping(value, depth)
         elif kind is list:
             if depth >= _DEPTH:
-                raise _NOT_PLAIN
+                raise _NotPlain
             self.size += 2 * len(value)
             return [self.of(item, depth + 1) for item in value]
         elif value is None or kind is bool:
@@ -113,27 +110,27 @@ class _PlainCopy:
         elif kind is float and math.isfinite(value):
             self.size += 12
         else:
-            raise _NOT_PLAIN
+            raise _NotPlain
         return value
 
     def mapping(self, value: dict[Any, Any], depth: int) -> Any:
         if depth >= _DEPTH:
-            raise _NOT_PLAIN
+            raise _NotPlain
         result = {}
         for key, item in value.items():
             if type(key) is not str:
-                raise _NOT_PLAIN
+                raise _NotPlain
             self.check(key)
             if type(item) is str and self.redactor is not None and self.redactor.names_credential(key):
-                raise _NOT_PLAIN
+                raise _NotPlain
             result[key] = self.of(item, depth + 1)
         return result
 
     def check(self, text: str) -> None:
         if self.redactor is not None and self.redactor(text) != text:
-            raise _NOT_PLAIN
+            raise _NotPlain
         if not text.isascii() and _SURROGATE.search(text):
-            raise _NOT_PLAIN
+            raise _NotPlain
         self.size += len(text) + 2
 
 
