@@ -29,7 +29,7 @@ class OfflineRequest:
     """A request of the pipeline to the stand-in."""
 
     api: str
-    """`chat.completions`, `responses`, `completions`, `embeddings`, `messages` or `other`."""
+    """As in `LLMCall.api`."""
     model: str
     messages: list[Any]
     """The messages in the API's own shape, the system prompt first."""

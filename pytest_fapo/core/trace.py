@@ -53,11 +53,13 @@ class LLMCall(Record):
     key: str
     """The cache key: equal keys are the same question (see `capture/cache_key.py`)."""
     api: str
-    """`chat.completions`, `responses`, `completions`, `embeddings`, `messages` or `other`."""
+    """`chat.completions`, `responses`, `completions`, `embeddings`, `messages`, `gemini`, `ollama.chat`,
+    `ollama.generate`, `cohere.chat`, `bedrock.converse`, `bedrock.invoke` or `other`."""
     url: str
     model: str = ""
     messages: list[JsonValue] = Field(default_factory=list)
-    """The request's messages in the provider's own shape; a system prompt comes first as a message."""
+    """The request's messages in the provider's own shape, those of Gemini and Bedrock in that of Anthropic; a
+    system prompt comes first as a message."""
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
     """The request's single-valued settings as they were sent: `temperature`, `max_tokens` …"""
     offered: list[str] = Field(default_factory=list)
