@@ -17,6 +17,10 @@ _SELLERS = {
     "completions": "openai",
     "embeddings": "openai",
     "messages": "anthropic",
+    "gemini": "google",
+    "cohere.chat": "cohere",
+    "bedrock.converse": "aws",
+    "bedrock.invoke": "aws",
 }
 """By API, whose list price stands in where the host is unknown; see `list_price`."""
 

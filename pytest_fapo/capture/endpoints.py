@@ -39,7 +39,12 @@ def api_of(method: str, path: str, extra: Sequence[str] = ()) -> str | None:
         wire_api = wire_api_of(path)
         if wire_api is not None:
             return wire_api
-    return "other" if any(path.endswith(_from_boundary(ending)) for ending in extra) else None
+    return "other" if is_own_endpoint(path, extra) else None
+
+
+def is_own_endpoint(path: str, extra: Sequence[str]) -> bool:
+    """True if a path has one of the user's own endings."""
+    return any(path.rstrip("/").endswith(_from_boundary(ending)) for ending in extra)
 
 
 def _from_boundary(ending: str) -> str:

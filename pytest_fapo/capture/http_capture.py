@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
 from pytest_fapo.capture.cache_key import read_question
-from pytest_fapo.capture.endpoints import api_of, plausible
+from pytest_fapo.capture.endpoints import api_of, is_own_endpoint, plausible
 from pytest_fapo.capture.exchange import Answers, AnswerSource, Exchange, Ledger, StandIn
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.library_caches import library_caches_off
 from pytest_fapo.capture.recorder import current_recorder
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.thread_context import propagating
-from pytest_fapo.capture.transports import httpx_transport, stdlib_http, urllib3_transport
+from pytest_fapo.capture.transports import (
+    aiohttp_transport,
+    httpx_transport,
+    lm15_transport,
+    stdlib_http,
+    urllib3_transport,
+)
 from pytest_fapo.capture.transports.transport import Patch, is_sending
 from pytest_fapo.core.settings import CacheMode
 
-_TRANSPORTS = (httpx_transport, stdlib_http, urllib3_transport)
+_TRANSPORTS = (httpx_transport, stdlib_http, urllib3_transport, aiohttp_transport, lm15_transport)
 
 _TRANSPORT_OF = {name: transport for transport in _TRANSPORTS for name in transport.MODULES}
 
@@ -96,8 +103,12 @@ class Capture:
         """See `Gate.exchange`."""
         recorder = current_recorder()
         question = read_question(api, method, url, headers, content)
-        if recorder is None or not plausible(api, question.body):
+        if recorder is None:
             return None
+        if not plausible(api, question.body):
+            if not is_own_endpoint(question.path, self._endpoints):
+                return None
+            question = replace(question, api="other")
         if self._redactor is not None:
             for secret in question.secrets:
                 self._redactor.add_secret(secret)

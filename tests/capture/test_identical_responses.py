@@ -226,16 +226,18 @@ def test_without_a_recorder_nothing_is_captured(server: LLMServer, lab: Lab) -> 
     [
         ("/v9/ask", "/gateway/v9/ask"),
         ("ask", "/gateway/v9/ask/"),
-        (":generateContent", "/v1/models/g:generateContent"),
+        (":predict", "/v1/models/g:predict"),
+        ("/api/chat", "/api/chat"),  # also the path of a provider, whose requests have another form
     ],
 )
 def test_endpoints_of_ones_own_count(setting: str, path: str, server: LLMServer, lab: Lab) -> None:
     lab.capture(endpoints=[setting])
+    body = {"messages": USER}
     server.respond = lambda request: {"choices": [{"message": {"content": "mine"}, "finish_reason": "stop"}]}
 
     def ask() -> Any:
         httpx.post(f"{server.url}/v1/task", json={})  # ends in "ask", but is another word
-        return httpx.post(server.url + path, json={"model": "m", "messages": USER}).json()
+        return httpx.post(server.url + path, json=body).json()
 
     assert lab.run(ask) == lab.run(ask)
     assert server.count == 3

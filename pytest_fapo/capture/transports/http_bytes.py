@@ -11,8 +11,13 @@ from pytest_fapo.capture.http_answer import RecordedAnswer, keepable_headers
 _NO_BODY = (204, 304)
 
 
-def answer_bytes(answer: RecordedAnswer, *, sized: bool = False) -> bytes:
-    """Return the bytes in which an HTTP/1.1 server would send `answer`, chunk by chunk where it came so.
+def answer_bytes(answer: RecordedAnswer) -> bytes:
+    """Return the bytes in which an HTTP/1.1 server would send `answer`."""
+    return b"".join(answer_pieces(answer))
+
+
+def answer_pieces(answer: RecordedAnswer, *, sized: bool = False) -> list[bytes]:
+    """Return those bytes as they would arrive: the head, and each chunk of the body.
 
     Args:
         answer: what is sent.
@@ -26,12 +31,12 @@ def answer_bytes(answer: RecordedAnswer, *, sized: bool = False) -> bytes:
     lines = [version + b" " + str(answer.status).encode() + b" " + answer.reason]
     lines += [name + b": " + value for name, value in headers]
     head = b"\r\n".join(lines) + b"\r\n\r\n"
+    chunks = [chunk for chunk in answer.chunks if chunk]
     if answer.status in _NO_BODY:
-        return head
+        return [head]
     if not chunked:
-        return head + answer.body
-    pieces = [b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in answer.chunks if chunk]
-    return head + b"".join(pieces) + b"0\r\n\r\n"
+        return [head, *chunks]
+    return [head, *(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks), b"0\r\n\r\n"]
 
 
 class BodyReader:
