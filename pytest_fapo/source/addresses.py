@@ -128,6 +128,35 @@ def _matches_keys(keys: Sequence[str], wanted: Sequence[str]) -> bool:
     )
 
 
+_NUMBER = re.compile(r"#\d+\Z")
+
+_PLACES = re.compile(r"(?:\[\d+\])+\Z")
+
+_LABEL = re.compile(r"[a-z0-9_]*|[A-Z0-9_]*|\w*[\d_/\\@:.=-]\S*\w|\W*")
+
+
+def matches_text(name: str, pattern: str) -> bool:
+    """True if the name of a text in Python code fits `pattern`.
+
+    It need not say `#2`, nor a place at the end: `*` fits `prompt[0]` too. Docstrings fit only what says
+    `__doc__`.
+    """
+    if name == pattern:
+        return True
+    short = name if "#" in pattern else _NUMBER.sub("", name)
+    wanted = keys_of(pattern)
+    if not wanted or (short.endswith("__doc__") and not wanted[-1].startswith("__")):
+        return False
+    return matches_name(short, pattern) or matches_name(_PLACES.sub("", short), pattern)
+
+
+def passes_over(pattern: str, text: str) -> bool:
+    """True if a pattern that ends in a wildcard leaves `text` out: a single word such as a model's name, a
+    role or a key.
+    """
+    return has_wildcard(keys_of(pattern)[-1]) and _LABEL.fullmatch(text.strip()) is not None
+
+
 def in_environment(root: Path, path: str) -> bool:
     """True if `path` lies in a virtual environment of whatever name."""
     folders = path.split("/")[:-1]

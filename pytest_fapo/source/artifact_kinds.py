@@ -10,11 +10,12 @@ from typing import NamedTuple, Protocol
 from pytest_fapo.core.candidate import ArtifactKind, Domain
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.record import Level
-from pytest_fapo.source.addresses import has_wildcard, matches_name
-from pytest_fapo.source.constants import add_constant, parse_module, replace_constant
+from pytest_fapo.source.addresses import has_wildcard, matches_name, matches_text, passes_over
+from pytest_fapo.source.constants import add_constant
 from pytest_fapo.source.data_values import find_values, holds_values, is_data_file, replace_value
 from pytest_fapo.source.functions import add_function, functions_of, replace_function
 from pytest_fapo.source.parameter_values import ParameterValue, domain_for, read_value
+from pytest_fapo.source.python_texts import replace_text, texts_of
 from pytest_fapo.source.text_files import decode, universal_newlines, with_newlines_of
 
 PYTHON = (".py", ".pyi")
@@ -87,22 +88,26 @@ class WholeFile:
             raise ArtifactError(f"{path}: {error}") from None
 
 
-class StringConstant:
-    """A string that a Python module or class binds to a name."""
+class PythonTextKind:
+    """A text of a Python module, wherever it stands there."""
 
     kind: ArtifactKind = "constant"
-    noun = "constant"
+    noun = "text"
 
     def handles(self, path: str, name: str, level: Level) -> bool:
         return level == "prompt" and bool(name) and path.endswith(PYTHON)
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
-        for constant in parse_module(data, path).constants.values():
-            if constant.name == name or (has_wildcard(name) and matches_name(constant.name, name)):
-                yield FoundPiece(constant.name, constant.value, constant.reason)
+        module = texts_of(data, path)
+        exact = module.texts.get(name) or module.refused.get(name)
+        several = [*module.texts.values(), *module.refused.values()] if has_wildcard(name) else []
+        found = [text for text in several if matches_text(text.name, name)]
+        for text in [exact] if exact else found:
+            if exact or text.kind == "constant" or not passes_over(name, text.value):
+                yield FoundPiece(text.name, text.value, text.reason)
 
     def replace(self, data: bytes, path: str, name: str, text: str) -> bytes:
-        return replace_constant(data, path, name, text)
+        return replace_text(data, path, name, text)
 
     def create(self, data: bytes, path: str, name: str, text: str) -> bytes:
         return add_constant(data, path, name, text)
@@ -219,15 +224,15 @@ class PythonFunction:
 
 KINDS: tuple[ArtifactForm, ...] = (
     WholeFile(),
-    StringConstant(),
+    PythonTextKind(),
     DataText(),
     ParameterKind(),
     PythonFunction(),
 )
 
 _FORMS: dict[Level, str] = {
-    "prompt": "a text file ('app/prompts/draft.md'), a string constant of a Python file "
-    "('app/texts.py::DRAFT_PROMPT') or a text under a key ('app/prompts.yaml::triage.system')",
+    "prompt": "a text file ('app/prompts/draft.md'), a text of a Python file "
+    "('app/texts.py::DRAFT_PROMPT', 'app/desk.py::agent.system_prompt') or a text under a key ('app/prompts.yaml::triage.system')",
     "param": "a value of a Python, YAML, TOML or JSON file ('app/settings.py::TOP_K', "
     "'config.yaml::llm.model')",
     "structure": "a Python file ('app/pipeline.py') or a function of one ('app/pipeline.py::answer')",

@@ -20,6 +20,7 @@ from pytest_fapo.source.addresses import (
     keys_of,
     matches_name,
     matches_path,
+    matches_text,
     parse_address,
 )
 from pytest_fapo.source.artifact_kinds import ArtifactForm, FoundPiece, kind_for
@@ -355,7 +356,9 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
         return bool(address.name) and matches_name(address.name, entry.name)
     if not entry.name and is_data_file(address.path):
         return bool(address.name)
-    return _same_name(address.name, entry.name)
+    matches = matches_text if level == "prompt" and address.path.endswith(".py") else matches_name
+    wild = has_wildcard(entry.name) and bool(address.name)
+    return address.name == entry.name or (wild and matches(address.name, entry.name))
 
 
 def _broad(entry: ScopeEntry, level: Level) -> bool:
@@ -367,10 +370,6 @@ def _broad(entry: ScopeEntry, level: Level) -> bool:
 def _one_format(entry: ScopeEntry) -> bool:
     """True if the entry's path says by itself of which format its files are."""
     return not has_wildcard(entry.path.rpartition(".")[2])
-
-
-def _same_name(name: str, pattern: str) -> bool:
-    return name == pattern or (has_wildcard(pattern) and bool(name) and matches_name(name, pattern))
 
 
 def _inside(root: Path, path: str) -> bool:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.constants import ParsedModule, parse_module, span_of, spliced, surroundings_of
+from pytest_fapo.source.constants import ParsedModule, parse_module
 from pytest_fapo.source.parameter_values import ParameterValue, dotted, number, same_value
+from pytest_fapo.source.python_module import span_of, spliced, surroundings_of
 from pytest_fapo.source.string_literals import spellings
 
 _FIELDS = ("field", "Field", "mapped_field", "attrib", "ib")
@@ -43,19 +44,17 @@ def replace_in_python(data: bytes, path: str, name: str, value: JsonValue) -> by
     start, end = span_of(module.source.text, place.node)
     old = module.source.text[start:end]
     fraction = isinstance(place.value.value, float)
-    for literal in _spelling(old, value, fraction, module, place.statement, start):
+    for literal in _spelling(old, value, fraction, module, start):
         result = spliced(module.source, start, end, literal)
         if result is not None and _holds(result, path, name, value):
             return result
     raise ArtifactError(f"{path}::{name}: {json.dumps(value)} cannot be written in this place")
 
 
-def _spelling(
-    old: str, value: JsonValue, fraction: bool, module: ParsedModule, statement: ast.stmt, start: int
-) -> Iterator[str]:
+def _spelling(old: str, value: JsonValue, fraction: bool, module: ParsedModule, start: int) -> Iterator[str]:
     if isinstance(value, str):
         if old[:1] in "'\"rRuU" and not old.startswith("u("):
-            yield from spellings(old, value, surroundings_of(module.source, statement, start))
+            yield from spellings(old, value, surroundings_of(module.source, start))
         else:
             yield json.dumps(value)
     elif value is None or isinstance(value, bool):

@@ -1,25 +1,40 @@
-"""String literals of Python: parsed, and rewritten with a new value in the old spelling."""
+"""String literals of Python: parsed, and rewritten with a new value in the old spelling.
+
+The value of an f-string is its template: the text with `{name}` where something is filled in and other braces
+doubled.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
 
-_TOKEN = re.compile(
-    r"""(?P<prefix>[A-Za-z]{0,2})(?P<quote>\"{3}|'{3}|"|')(?P<body>(?:\\.|(?!(?P=quote)).)*)(?P=quote)""",
-    re.S,
-)
+from pytest_fapo.source.fstrings import scan_body
+
+_OPENING = re.compile(r"""(?P<prefix>[A-Za-z]{0,2})(?P<quote>\"{3}|'{3}|"|')""")
+
+_REST = {quote: re.compile(rf"(?:\\.|(?!{quote}).)*", re.S) for quote in ('"""', "'''", '"', "'")}
 
 _ATOM = re.compile(
     r"\\(?:N\{[^}]*\}|U[0-9A-Fa-f]{8}|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[0-7]{1,3}|\r\n|.)|\r\n|.", re.S
 )
 
 _RAW_ATOM = re.compile(r"\r\n|.", re.S)
+
+_FILLED_ATOM = re.compile(r"\{\{|\}\}|\\(?=[{}]|\Z)|" + _ATOM.pattern, re.S)
+
+_RAW_FILLED_ATOM = re.compile(r"\{\{|\}\}|" + _RAW_ATOM.pattern, re.S)
+
+FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*\}")
+"""What stands between braces in a template."""
+
+Fields = Mapping[str, str]
+"""Source of each replacement field of an expression, braces included, to the field as a template shows it."""
 
 
 class LiteralAtom(NamedTuple):
@@ -46,13 +61,38 @@ class StringToken(NamedTuple):
     def triple(self) -> bool:
         return len(self.quote) == 3
 
-    def atoms(self) -> list[LiteralAtom]:
-        """The body's pieces in order; a backslash before a newline gives an empty value."""
-        pattern = _RAW_ATOM if self.raw else _ATOM
-        return [LiteralAtom(found, _value(found, self.raw)) for found in pattern.findall(self.body)]
+    @property
+    def fills(self) -> bool:
+        """True if it is an f-string (or a t-string)."""
+        return bool(set("ft") & set(self.prefix.lower()))
 
-    def value(self) -> str:
-        return "".join(atom.value for atom in self.atoms())
+    def field_sources(self) -> list[str]:
+        """The source of each replacement field, braces included, in order."""
+        if not self.fills:
+            return []
+        return [self.body[start:end] for start, end in scan_body(self.body, 0, "", self.raw)[1]]
+
+    def atoms(self, fields: Fields | None = None) -> list[LiteralAtom]:
+        """The body's pieces in order; a backslash before a newline gives an empty value.
+
+        Args:
+            fields: given where the literal is a part of a template: then braces of its text are doubled.
+        """
+        if not self.fills:
+            pattern = _RAW_ATOM if self.raw else _ATOM
+            return [_atom(found, self.raw, False, fields) for found in pattern.findall(self.body)]
+        pattern = _RAW_FILLED_ATOM if self.raw else _FILLED_ATOM
+        atoms: list[LiteralAtom] = []
+        last = 0
+        for start, end in [*scan_body(self.body, 0, "", self.raw)[1], (len(self.body), len(self.body))]:
+            found = pattern.findall(self.body[last:start])
+            atoms += [_atom(each, self.raw, True, fields) for each in found]
+            source, last = self.body[start:end], end
+            atoms += [LiteralAtom(source, (fields or {}).get(source, source))] if source else []
+        return atoms
+
+    def value(self, fields: Fields | None = None) -> str:
+        return "".join(atom.value for atom in self.atoms(fields))
 
 
 def tokens_of(source: str) -> list[StringToken]:
@@ -66,13 +106,19 @@ def tokens_of(source: str) -> list[StringToken]:
         elif character.isspace() or character == "\\":
             position += 1
         else:
-            match = _TOKEN.match(source, position)
+            match = _OPENING.match(source, position)
             if match is None:
                 return []
-            tokens.append(
-                StringToken(match["prefix"], match["quote"], match["body"], match.start(), match.end())
-            )
-            position = match.end()
+            prefix, quote = match["prefix"], match["quote"]
+            if set("ft") & set(prefix.lower()):
+                end, _ = scan_body(source, match.end(), quote, "r" in prefix.lower())
+            else:
+                rest = _REST[quote].match(source, match.end())
+                end = rest.end() if rest else len(source)
+            if not source.startswith(quote, end):
+                return []
+            tokens.append(StringToken(prefix, quote, source[match.end() : end], position, end + len(quote)))
+            position = end + len(quote)
     return tokens
 
 
@@ -81,10 +127,17 @@ def _end_of_line(source: str, position: int) -> int:
     return match.start() if match else len(source)
 
 
+def _atom(source: str, raw: bool, fills: bool, fields: Fields | None) -> LiteralAtom:
+    if source in ("{{", "}}") and fills:
+        return LiteralAtom(source, source if fields is not None else source[0])
+    value = _value(source, raw)
+    return LiteralAtom(source, value if fields is None else value.replace("{", "{{").replace("}", "}}"))
+
+
 def _value(source: str, raw: bool) -> str:
     if source in ("\r\n", "\r"):
         return "\n"
-    if raw or not source.startswith("\\"):
+    if raw or not source.startswith("\\") or source == "\\":
         return source
     if source[1:] in ("\n", "\r\n", "\r"):
         return ""
@@ -169,6 +222,8 @@ class Surroundings(NamedTuple):
     """Indentation of the statement."""
     bracketed: bool
     """True if the literal stands inside parentheses, so that it may go over several lines."""
+    fields: Fields | None = None
+    """Given where the literal is a part of a template."""
 
 
 def spellings(source: str, value: str, around: Surroundings) -> Iterator[str]:
@@ -178,15 +233,14 @@ def spellings(source: str, value: str, around: Surroundings) -> Iterator[str]:
         token = tokens[0]
         if not token.triple and _wants_lines(value, around):
             yield _concatenation(token, value, around)
-        if token.raw and raw_possible(value, quote=token.quote, encoding=around.encoding):
-            body = value.replace("\n", around.newline)
+        if token.raw and (body := _raw_body(token, value, around)) is not None:
             yield token.prefix + token.quote + body + token.quote
         if not token.raw:
             yield token.prefix + token.quote + _kept_body(token, value, around) + token.quote
         yield _spell(token, value, around)
     elif tokens:
         yield _spliced(source, tokens, value, around)
-    yield '"' + escape(value, quote='"', encoding=around.encoding) + '"'
+    yield _spell(StringToken("" if around.fields is None else "f", '"', "", 0, 0), value, around)
 
 
 # --- one token -----------------------------------------------------------------------------------------
@@ -194,19 +248,68 @@ def spellings(source: str, value: str, around: Surroundings) -> Iterator[str]:
 
 def _spell(style: StringToken, value: str, around: Surroundings) -> str:
     """One token for `value` in the style of another; a raw prefix goes where raw cannot express it."""
-    if style.raw and raw_possible(value, quote=style.quote, encoding=around.encoding):
-        return style.prefix + style.quote + value.replace("\n", around.newline) + style.quote
-    prefix = style.prefix.replace("r", "").replace("R", "")
-    body = escape(value, quote=style.quote, encoding=around.encoding, newline=around.newline)
+    if style.raw and (raw := _raw_body(style, value, around)) is not None:
+        return _prefix(style, value, around, style.prefix) + style.quote + raw + style.quote
+    prefix = _prefix(style, value, around, style.prefix.replace("r", "").replace("R", ""))
+    body = _body(style, value, around)
     if style.body.startswith("\\") and style.triple and not style.raw and body[:1] not in ("\n", "\r"):
         opening = style.atoms()[0]
         body = opening.source + body if opening.value == "" else body
     return prefix + style.quote + body + style.quote
 
 
+def _prefix(style: StringToken, value: str, around: Surroundings, prefix: str) -> str:
+    """A plain string that is to hold a replacement field becomes an f-string."""
+    if style.fills or around.fields is None or not _fields_of(value):
+        return prefix
+    return "f" + prefix.replace("u", "").replace("U", "")
+
+
+def _fields_of(template: str) -> list[str]:
+    return [found for found in FIELD.findall(template) if found not in ("{{", "}}")]
+
+
+def _body(style: StringToken, value: str, around: Surroundings) -> str:
+    return _written(
+        style,
+        value,
+        around,
+        lambda text: escape(text, quote=style.quote, encoding=around.encoding, newline=around.newline),
+    )
+
+
+def _raw_body(style: StringToken, value: str, around: Surroundings) -> str | None:
+    """The body of a raw token; None where raw cannot express it."""
+    possible = True
+
+    def raw(text: str) -> str:
+        nonlocal possible
+        possible = possible and raw_possible(text, quote=style.quote, encoding=around.encoding)
+        return text.replace("\n", around.newline)
+
+    body = _written(style, value, around, raw)
+    return body if possible else None
+
+
+def _written(style: StringToken, value: str, around: Surroundings, spell: Callable[[str], str]) -> str:
+    """The body for `value`: its text as `spell` gives it, its replacement fields by their own source."""
+    if around.fields is None:
+        return spell(value.replace("{", "{{").replace("}", "}}") if style.fills else value)
+    if not style.fills and not _fields_of(value):
+        return spell(value.replace("{{", "{").replace("}}", "}"))
+    sources = {shown: source for source, shown in around.fields.items()}
+    pieces: list[str] = []
+    last = 0
+    for match in FIELD.finditer(value):
+        if match[0] in sources:
+            pieces += [spell(value[last : match.start()]), sources[match[0]]]
+            last = match.end()
+    return "".join(pieces) + spell(value[last:])
+
+
 def _kept_body(token: StringToken, value: str, around: Surroundings) -> str:
     """Body with `value`, where lines and line parts that stay keep their spelling."""
-    old_lines = _lines_of(token.atoms())
+    old_lines = _lines_of(token.atoms(around.fields))
     new_lines = _split(value)
     old_values = ["".join(atom.value for atom in line) for line in old_lines]
     body = ""
@@ -215,11 +318,11 @@ def _kept_body(token: StringToken, value: str, around: Surroundings) -> str:
         if tag == "equal":
             body += _source(old)
         else:
-            body += _changed(old, "".join(new_lines[j1:j2]), token.quote, around)
+            body += _changed(old, "".join(new_lines[j1:j2]), token, around)
     return body
 
 
-def _changed(old: list[LiteralAtom], new: str, quote: str, around: Surroundings) -> str:
+def _changed(old: list[LiteralAtom], new: str, token: StringToken, around: Surroundings) -> str:
     """Source for `new`, reusing the longest beginning and ending that `old` has in common with it."""
     head = 0
     rest = new
@@ -232,8 +335,7 @@ def _changed(old: list[LiteralAtom], new: str, quote: str, around: Surroundings)
     while tail > head and old[tail - 1].value and rest.endswith(old[tail - 1].value):
         rest = rest[: -len(old[tail - 1].value)]
         tail -= 1
-    middle = escape(rest, quote=quote, encoding=around.encoding, newline=around.newline)
-    return _source(old[:head]) + middle + _source(old[tail:])
+    return _source(old[:head]) + _body(token, rest, around) + _source(old[tail:])
 
 
 def _lines_of(atoms: list[LiteralAtom]) -> list[list[LiteralAtom]]:
@@ -269,8 +371,8 @@ class _Group(NamedTuple):
 
 
 def _spliced(source: str, tokens: list[StringToken], value: str, around: Surroundings) -> str:
-    groups = _groups(source, tokens)
-    style = _plain_style(tokens)
+    groups = _groups(source, tokens, around)
+    style = _plain_style(tokens, around)
     gap = _usual_gap(source, tokens, around)
     parts: list[tuple[str, str | None]] = []  # source, own gap
     for piece in _pieces(groups, _split(value)):
@@ -284,11 +386,11 @@ def _spliced(source: str, tokens: list[StringToken], value: str, around: Surroun
     return "".join(part + (own or gap) for part, own in parts[:-1]) + parts[-1][0]
 
 
-def _groups(source: str, tokens: list[StringToken]) -> list[_Group]:
+def _groups(source: str, tokens: list[StringToken], around: Surroundings) -> list[_Group]:
     groups: list[_Group] = []
     first, value = 0, ""
     for place, token in enumerate(tokens):
-        value += token.value()
+        value += token.value(around.fields)
         last = place == len(tokens) - 1
         if last or value.endswith("\n"):
             gap = "" if last else source[token.end : tokens[place + 1].start]
@@ -323,11 +425,12 @@ def _pieces(groups: list[_Group], lines: list[str]) -> Iterator[_Group | str]:
             place += 1
 
 
-def _plain_style(tokens: list[StringToken]) -> StringToken:
-    for token in tokens:
+def _plain_style(tokens: list[StringToken], around: Surroundings) -> StringToken:
+    filling = [token for token in tokens if token.fills and around.fields is not None] or tokens
+    for token in filling:
         if not token.triple:
             return token
-    return tokens[0]._replace(quote=tokens[0].quote[0])
+    return filling[0]._replace(quote=filling[0].quote[0])
 
 
 def _usual_gap(source: str, tokens: list[StringToken], around: Surroundings) -> str:

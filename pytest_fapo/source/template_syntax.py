@@ -7,7 +7,7 @@ from string import Formatter
 
 PLACEHOLDER = re.compile(
     r"\{%.*?%\}|\{#.*?#\}|\{\{\s*[\w.]+[^{}]*\}\}"
-    r"|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]"
+    r"|\$\{\w+\}|\$[A-Za-z_]\w*|%\(\w+\)[a-z]|(?<![%\w])%(?:\.\d+)?[sdrif](?!\w)"
     r"|\{(?:[A-Za-z_][\w.\[\]]*|\d*)(?:![rsa])?(?::[^{}]*)?\}"
     r"|<<\s*\w+\s*>>|\[\[\s*\w+\s*\]\]",
     re.S,
@@ -41,3 +41,13 @@ def format_fields(text: str) -> list[str]:
             names.append(name)
             names += format_fields(spec) if spec else []
     return names
+
+
+_PERCENT = re.compile(r"%(?:%|(\([^()]*\))?[-#0 +]*(?:\*|\d+)?(?:\.(?:\*|\d+))?[hlL]?[diouxXeEfFgGcrsa])")
+
+
+def percent_fields(text: str) -> list[str] | None:
+    """Return what the `%` operator fills in, in order; None where it could not read the text."""
+    if "%" in _PERCENT.sub("", text):
+        return None
+    return [match[0] for match in _PERCENT.finditer(text) if match[0] != "%%"]

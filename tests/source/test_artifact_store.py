@@ -59,11 +59,20 @@ def test_constants_by_pattern(make_store: MakeStore) -> None:
     assert [address.split("::")[1] for address in addresses(store)] == [
         "GREETING_PROMPT",
         "REPLY_PROMPT",
+        "F_PROMPT",
+        "JOINED_PROMPT",
+        "A_PROMPT",
+        "C_PROMPT",
+        "D_PROMPT",
+        "TWICE_PROMPT#1",
+        "TWICE_PROMPT#2",
+        "GROWN_PROMPT#1",
+        "GROWN_PROMPT#2",
         "IF_PROMPT",
         "TRY_PROMPT",
         "OTHER_PROMPT",
     ]
-    assert "f-string" in store.skipped["app/texts.py::F_PROMPT"]
+    assert "type bytes" in store.skipped["app/texts.py::BYTES_PROMPT"]
     assert store.get("app/texts.py::REPLY_PROMPT").text == "Reply to {x}"
 
 
@@ -80,14 +89,14 @@ def test_class_attributes_need_a_dotted_pattern(make_store: MakeStore) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("F_PROMPT", "f-string"),
-        ("JOINED_PROMPT", "an expression"),
-        ("ENV_PROMPT", "computed by os.environ.get"),
+        (
+            "ENV_PROMPT",
+            r"computed by os.environ.get\(\); name a text in it: ENV_PROMPT\[0\] or ENV_PROMPT\[1\]",
+        ),
         ("BYTES_PROMPT", "type bytes"),
-        ("A_PROMPT", "assigned together with B_PROMPT"),
-        ("D_PROMPT", "assigned together with C_PROMPT"),
-        ("TWICE_PROMPT", "assigned in 2 places"),
-        ("GROWN_PROMPT", "assigned in 2 places"),
+        ("B_PROMPT", "assigned together with A_PROMPT"),
+        ("TWICE_PROMPT", r"in 2 places; name one: TWICE_PROMPT#1 \(line 13\) or TWICE_PROMPT#2 \(line 14\)"),
+        ("GROWN_PROMPT", "assigned in 2 places; name one: GROWN_PROMPT#1"),
     ],
 )
 def test_what_cannot_be_edited_says_why_when_named(make_store: MakeStore, name: str, words: str) -> None:

@@ -7,7 +7,9 @@ import textwrap
 
 import pytest
 
-from pytest_fapo.source.constants import apply_all, parse_module, replace_constant
+from pytest_fapo.source.python_texts import replace_text, texts_of
+from pytest_fapo.source.text_expressions import TextExpression
+from pytest_fapo.source.tidying_calls import apply_all
 
 LITERALS = {
     "double": '"Be brief, {x}."',
@@ -72,6 +74,12 @@ def module(literal: str, *, encoding: str, newline: str, in_class: bool) -> byte
     return text.replace("\n", newline).encode(encoding)
 
 
+def expression_of(data: bytes, name: str) -> TextExpression:
+    expression = texts_of(data, "m.py").texts[name].expression
+    assert expression is not None
+    return expression
+
+
 @pytest.mark.parametrize("name", LITERALS)
 @pytest.mark.parametrize("in_class", [False, True], ids=["module", "class"])
 @pytest.mark.parametrize(
@@ -82,16 +90,16 @@ def module(literal: str, *, encoding: str, newline: str, in_class: bool) -> byte
 def test_value_is_the_text_and_the_rest_stays(name: str, in_class: bool, encoding: str, newline: str) -> None:
     data = module(LITERALS[name], encoding=encoding, newline=newline, in_class=in_class)
     address = "C.X" if in_class else "X"
-    constant = parse_module(data, "m.py").constants[address]
+    constant = expression_of(data, address)
     start = data.index(b"X: str = " if in_class else b"X = ")
     end = len(data) - data.index("; b = 'ü'".encode(encoding))
     for text in TEXTS:
-        result = replace_constant(data, "m.py", address, text)
+        result = replace_text(data, "m.py", address, text)
 
         namespace: dict[str, object] = {}
         exec(compile(result, "m.py", "exec"), namespace)
         value = vars(namespace["C"])["X"] if in_class else namespace["X"]
-        assert value == apply_all(list(constant.wrappers), text)
+        assert value == apply_all(constant.wrappers, text)
         assert value == text or constant.wrappers
         assert result.startswith(data[:start])
         assert result.endswith(data[-end:])
@@ -101,8 +109,8 @@ def test_value_is_the_text_and_the_rest_stays(name: str, in_class: bool, encodin
 def test_the_same_text_gives_the_same_bytes() -> None:
     for literal in LITERALS.values():
         data = module(literal, encoding="utf-8", newline="\n", in_class=False)
-        constant = parse_module(data, "m.py").constants["X"]
-        assert replace_constant(data, "m.py", "X", constant.value) == data
+        constant = expression_of(data, "X")
+        assert replace_text(data, "m.py", "X", constant.value) == data
 
 
 def test_random_texts_and_edits_back_and_forth() -> None:
@@ -112,13 +120,13 @@ def test_random_texts_and_edits_back_and_forth() -> None:
         data = module(literal, encoding="utf-8", newline="\n", in_class=False)
         for _ in range(25):
             text = "".join(source.choices(alphabet, k=source.randrange(30)))
-            wrappers = list(parse_module(data, "m.py").constants["X"].wrappers)
-            data = replace_constant(data, "m.py", "X", text)
-            assert parse_module(data, "m.py").constants["X"].value == apply_all(wrappers, text)
+            wrappers = expression_of(data, "X").wrappers
+            data = replace_text(data, "m.py", "X", text)
+            assert expression_of(data, "X").value == apply_all(wrappers, text)
 
 
 def change(source: str, text: str, name: str = "X") -> str:
-    return replace_constant(textwrap.dedent(source).encode(), "m.py", name, text).decode()
+    return replace_text(textwrap.dedent(source).encode(), "m.py", name, text).decode()
 
 
 def test_a_changed_line_leaves_the_spelling_of_the_others() -> None:
