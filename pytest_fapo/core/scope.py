@@ -116,7 +116,7 @@ class Scope(SettingsSection):
     """The scope contract: which artifacts may be edited, per level. Addresses may hold `fnmatch` patterns."""
 
     prompts: list[str] = Field(default_factory=list)
-    """Text files, string constants of Python files, and texts under keys of data files."""
+    """Text files, texts in Python code, and texts under keys of data files."""
     params: list[str] = Field(default_factory=list)
     """Values in Python, YAML, TOML and JSON files, each with its domain where one is given:
     `app/settings.py::TOP_K = 1..20`."""

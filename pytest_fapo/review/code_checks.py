@@ -87,7 +87,9 @@ def _around(change: EditedText, changes: Sequence[EditedText], subject: ReviewSu
         imports=tuple(subject.settings.imports),
         prompts=tuple(dict.fromkeys(prompts)),
         constants=frozenset(
-            artifact.name.rpartition(".")[2] for artifact in subject.artifacts("prompt") if artifact.name
+            artifact.name.rpartition(".")[2]
+            for artifact in subject.artifacts("prompt")
+            if artifact.path.endswith(".py") and artifact.name.replace(".", "_").isidentifier()
         ),
         case_files=frozenset(file.rpartition("/")[2] for file in case_files(subject.cases)),
         project=lambda dotted: _project_module(dotted, subject),

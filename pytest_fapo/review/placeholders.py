@@ -16,7 +16,7 @@ from string import Template
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.text import one_line
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
-from pytest_fapo.source.template_syntax import FORMAT_FIELD, format_fields, is_format
+from pytest_fapo.source.template_syntax import FORMAT_FIELD, format_fields, is_format, percent_fields
 
 
 def changed(old: Set[str], new: Set[str]) -> Iterator[str]:
@@ -145,6 +145,9 @@ _DOLLAR = re.compile(r"(?<!\$)(?:\$\$)*(\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*))")
 
 _PERCENT = re.compile(r"(?<!%)(?:%%)*(%\([^()]+\)[-#0 +]*[\d.*]*[a-zA-Z])")
 
+_IN_ORDER = re.compile(r"(?<![%\w])(?:%%)*%(?:\.\d+)?[sdrif](?!\w)")
+"""`%s` and its like, which are filled in one after another."""
+
 
 def dollar_problems(before: str, after: str) -> Iterator[str]:
     """`$x` dropped or invented; in a text without any, a new `$x` is taken for an amount of money."""
@@ -160,6 +163,12 @@ def percent_problems(before: str, after: str) -> Iterator[str]:
     """`%(x)s` dropped or invented, or a percent sign that the `%` operator would stumble over."""
     old, new = set(_PERCENT.findall(before)), set(_PERCENT.findall(after))
     yield from changed(old, new)
+    in_order = percent_fields(before) if _IN_ORDER.search(before) else None
+    if in_order and percent_fields(after) != in_order:
+        yield (
+            f"The % operator fills in {', '.join(in_order)}; keep exactly these, in order, "
+            "and write a literal percent sign as %%."
+        )
     if old and not _bare_percent(before) and _bare_percent(after):
         yield "The % operator could not fill the new text in; write a literal percent sign as %%."
 

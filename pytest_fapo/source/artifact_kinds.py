@@ -63,7 +63,7 @@ class WholeFile:
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         if path.endswith(PYTHON):
-            yield FoundPiece("", reason=f"a Python file is no prompt; name its constants: '{path}::*_PROMPT'")
+            yield FoundPiece("", reason=f"a Python file is no prompt; name its texts: '{path}::*_PROMPT'")
             return
         try:
             yield FoundPiece("", universal_newlines(decode(data, path).text))
@@ -232,7 +232,8 @@ KINDS: tuple[ArtifactForm, ...] = (
 
 _FORMS: dict[Level, str] = {
     "prompt": "a text file ('app/prompts/draft.md'), a text of a Python file "
-    "('app/texts.py::DRAFT_PROMPT', 'app/desk.py::agent.system_prompt') or a text under a key ('app/prompts.yaml::triage.system')",
+    "('app/texts.py::DRAFT_PROMPT', 'app/desk.py::agent.system_prompt') or a text under a key "
+    "('app/prompts.yaml::triage.system')",
     "param": "a value of a Python, YAML, TOML or JSON file ('app/settings.py::TOP_K', "
     "'config.yaml::llm.model')",
     "structure": "a Python file ('app/pipeline.py') or a function of one ('app/pipeline.py::answer')",

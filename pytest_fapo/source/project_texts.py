@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pytest_fapo.source.addresses import Address
+from pytest_fapo.source.data_values import find_values, is_data_file
 from pytest_fapo.source.python_texts import texts_of
-
-PYTHON_FILES = (".py", ".pyi")
+from pytest_fapo.source.template_syntax import fixed_parts
+from pytest_fapo.source.text_files import decode, universal_newlines
 
 
 class LocatedText(NamedTuple):
@@ -16,8 +17,9 @@ class LocatedText(NamedTuple):
 
     address: str
     kind: str
-    """`constant`, `attribute`, `local`, `entry`, `argument`, `default`, `docstring` or `result`."""
+    """`constant`, `attribute`, `local`, `entry`, `argument`, `default`, `docstring`, `result` or `file`."""
     line: int
+    """1 for the first; 0 in a data file."""
     value: str
     """The text as an edit sees it."""
     fixed: tuple[str, ...]
@@ -44,7 +46,7 @@ def _squeezed(text: str) -> str:
 
 
 def texts_in_file(data: bytes, path: str) -> list[LocatedText]:
-    """List the texts of a file in its order; none of a format that holds no texts.
+    """List the texts of a file in its order: of code, under the keys of a data file, or the whole file.
 
     Args:
         data: the file.
@@ -53,7 +55,17 @@ def texts_in_file(data: bytes, path: str) -> list[LocatedText]:
     Raises:
         ArtifactError: the file is not valid in its format.
     """
-    return list(_python_texts(data, path)) if path.endswith(PYTHON_FILES) else []
+    if path.endswith((".py", ".pyi")):
+        return list(_python_texts(data, path))
+    if is_data_file(path):
+        values = [(value.name, value.value) for value in find_values(data, path) if not value.reason]
+        return [
+            LocatedText(str(Address(path, name)), "entry", 0, text, fixed_parts(text))
+            for name, text in values
+            if isinstance(text, str)
+        ]
+    text = universal_newlines(decode(data, path).text)
+    return [LocatedText(path, "file", 1, text, fixed_parts(text))]
 
 
 def _python_texts(data: bytes, path: str) -> Iterator[LocatedText]:

@@ -15,7 +15,7 @@ from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.fstrings import FieldNames
 from pytest_fapo.source.python_module import PythonModule, span_of, surroundings_of
 from pytest_fapo.source.string_literals import FIELD, Fields, Surroundings, spellings, tokens_of
-from pytest_fapo.source.template_syntax import PLACEHOLDER, is_format, percent_fields
+from pytest_fapo.source.template_syntax import fixed_parts, percent_fields
 from pytest_fapo.source.tidying_calls import Wrapper, apply_all, inner_value, tidying_call
 
 _KEPT_CALLS = frozenset(("format", "format_map", "replace", "encode", "removeprefix", "removesuffix"))
@@ -71,11 +71,8 @@ class TextExpression(NamedTuple):
         """The text between what is filled in, here or by a template's renderer."""
         if self.fields is not None:
             pieces = [_single(piece) for piece in _split_at_fields(self.value)]
-        else:
-            text = self.value.replace("%%", "%") if self.filled_by_percent else self.value
-            pieces = PLACEHOLDER.split(text)
-            pieces = [_single(piece) for piece in pieces] if is_format(text) else pieces
-        return tuple(piece for piece in pieces if piece.strip())
+            return tuple(piece for piece in pieces if piece.strip())
+        return fixed_parts(self.value.replace("%%", "%") if self.filled_by_percent else self.value)
 
 
 def is_literal(node: ast.expr) -> bool:

@@ -198,7 +198,7 @@ def test_python_and_binary_files_are_no_prompts(make_store: MakeStore) -> None:
     store = make_store(files, "p/*")
     assert addresses(store) == ["p/a.md"]
     assert set(store.skipped) == {"p/__init__.py", "p/b.png", "p/c.md"}
-    with pytest.raises(ArtifactError, match="name its constants"):
+    with pytest.raises(ArtifactError, match="name its texts"):
         make_store(files, "p/__init__.py").all()
     with pytest.raises(ArtifactError, match="line 1: byte 0xe9 is not utf-8; save the file as UTF-8"):
         make_store(files, "p/c.md").all()
