@@ -14,7 +14,6 @@ from pytest_fapo.core.diagnosis import Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split, canonical_json
 from pytest_fapo.core.trace import LLMCall, Trace
-from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
 from pytest_fapo.diagnosis.clusters import FieldMaps, ceilings, make_clusters
 from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribution, Opinion, shown
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
@@ -268,27 +267,6 @@ def diagnose(
         ceilings=ceilings(clusters, items),
         interventions=spent,
     )
-
-
-def artifacts_of(
-    step: str, pipeline: str, evaluation: Evaluation, artifacts: Sequence[Artifact]
-) -> list[str]:
-    """Addresses of the artifacts that a step of a pipeline was seen to use on train.
-
-    Args:
-        step: the step's key.
-        pipeline: name of the pipeline fixture.
-        evaluation: whose traces are looked at.
-        artifacts: of all levels.
-    """
-    items = [
-        item
-        for item in evaluation.items.values()
-        if item.pipeline == pipeline and item.split == "train" and item.nodeid in evaluation.cases
-    ]
-    maps = _field_maps(evaluation, items).values()
-    views = [reading.view for fields in maps for reading in fields.readings]
-    return artifacts_of_step(step, views, artifacts)
 
 
 def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:

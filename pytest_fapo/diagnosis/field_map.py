@@ -146,11 +146,6 @@ class FieldMap:
             return holds_all(value, expected)
         return same(expected, value) or (isinstance(expected, list) and alike(expected, value))
 
-    def first_step(self, name: str) -> str:
-        """Key of the first step that asked a model and carries a field; empty where none does."""
-        model_steps = {step.key for reading in self.readings for step in reading.view.model_steps}
-        return next((c.step for c in self.carriers.get(name, []) if c.step in model_steps), "")
-
     def _carriers(self, name: str) -> list[Carrier]:
         seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
         members: dict[str, list[bool]] = defaultdict(list)

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from support.handmade import Bench, span, unequal
+from support.handmade import Bench, artifacts_of, span, unequal
 
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.diagnosis import Cluster, Finding
 from pytest_fapo.diagnosis.artifact_links import reads
-from pytest_fapo.diagnosis.attribution import artifacts_of, diagnose
+from pytest_fapo.diagnosis.attribution import diagnose
 
 
 def function(name: str, source: str) -> Artifact:

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from support.handmade import Bench, prompt_file, span, unequal
+from support.handmade import Bench, artifacts_of, prompt_file, span, unequal
 
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.diagnosis.artifact_links import role_of
-from pytest_fapo.diagnosis.attribution import artifacts_of, diagnose
+from pytest_fapo.diagnosis.attribution import diagnose
 
 PIPELINE = {
     "handle": "def handle(q):\n    return answer(q, search(q))\n",

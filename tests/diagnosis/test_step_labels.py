@@ -22,8 +22,7 @@ from pytest_fapo.diagnosis.attribution import diagnose
 from pytest_fapo.loop.train_evidence import cluster_cases
 from pytest_fapo.propose.playbook.prompt_evidence import PromptEvidence
 from pytest_fapo.review.leakage.case_corpus import CaseCorpus
-from pytest_fapo.views.html.report_cases import case_rows
-from pytest_fapo.views.html.report_data import ReportData
+from pytest_fapo.views.html.report_data import ReportData, case_rows
 
 TOPICS = ("meals", "room", "invoice")
 GUESTS = ("Ada", "Bo", "Cyd", "Dee", "Eli")

@@ -53,7 +53,6 @@ def test_fields_are_found_by_name_and_by_value() -> None:
     assert [carrier.step for carrier in fields.carriers["n"]] == ["record", OUTPUT]
     assert set(fields.closed_set("team")) == {"refund", "billing", "delivery"}
     assert fields.closed_set("n") == []
-    assert fields.first_step("team") == "sort"
 
 
 def test_free_texts_are_no_closed_set() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from pytest_fapo.core.candidate import Artifact
@@ -12,6 +12,8 @@ from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.evidence import Evidence, EvidenceCase
 from pytest_fapo.core.record import Outcome, Split
 from pytest_fapo.core.trace import LLMCall, Step, Trace
+from pytest_fapo.diagnosis.artifact_links import artifacts_of_step
+from pytest_fapo.diagnosis.trace_view import TraceView, helper_names
 
 
 def call(prompt: str, said: str | None, **fields: Any) -> LLMCall:
@@ -148,4 +150,13 @@ def lacks(phrase: str, text: str) -> str:
     return f"AssertionError: assert {phrase!r} in {shown}"
 
 
-Texts = Mapping[str, str]
+def artifacts_of(
+    step: str, pipeline: str, evaluation: Evaluation, artifacts: Sequence[Artifact]
+) -> list[str]:
+    """Addresses of the artifacts that a step of a pipeline was seen to use on train."""
+    items = [
+        item for item in evaluation.items.values() if item.pipeline == pipeline and item.split == "train"
+    ]
+    traces = [trace for item in items if (trace := evaluation.trace_of(item)) is not None]
+    helpers = helper_names(traces)
+    return artifacts_of_step(step, [TraceView(trace, helpers) for trace in traces], artifacts)

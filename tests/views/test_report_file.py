@@ -14,10 +14,9 @@ from support.report_pages import diagnosis, evaluation, gate, nodeid, optimizati
 import pytest_fapo.views.html.report_page as page_module
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import FapoError
-from pytest_fapo.views.html import report_cases
+from pytest_fapo.views.html import report_data
 from pytest_fapo.views.html.case_pages import case_index
-from pytest_fapo.views.html.report_cases import case_rows
-from pytest_fapo.views.html.report_data import ReportData
+from pytest_fapo.views.html.report_data import ReportData, case_rows
 from pytest_fapo.views.html.report_page import write_report
 
 VENDORED = Path(page_module.__file__).parent / "vendor" / "uplot"
@@ -121,4 +120,4 @@ def test_the_failing_step_is_that_of_the_tree_that_is_shown() -> None:
 )
 def test_tests_of_one_function_are_told_apart_by_their_parameters(node: str, case_id: str, name: str) -> None:
     case = Case(id=case_id, inputs="x", split="train") if case_id else None
-    assert report_cases.TestPair(node, case=case).name == name
+    assert report_data.TestPair(node, case=case).name == name

@@ -14,8 +14,7 @@ from pytest_fapo.core.text import duration
 from pytest_fapo.loop.run_summary import attempt_outcome, candidate_title
 from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.html.embedding import NAME, clipped_text, packed
-from pytest_fapo.views.html.report_cases import CaseRow
-from pytest_fapo.views.html.report_data import ReportData, TriedCandidate
+from pytest_fapo.views.html.report_data import CaseRow, ReportData, TriedCandidate
 
 CandidateState = Literal["accepted", "merged", "rejected", "blocked", "failed"]
 

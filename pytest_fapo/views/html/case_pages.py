@@ -11,8 +11,7 @@ from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.core.text import one_line
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.views.html.embedding import NAME, clipped, clipped_text, packed
-from pytest_fapo.views.html.report_cases import CaseRow, TestPair, traces_of, two_sided
-from pytest_fapo.views.html.report_data import ReportData
+from pytest_fapo.views.html.report_data import CaseRow, ReportData, TestPair, traces_of, two_sided
 
 PER_PACK = 20
 """Cases in one pack: small enough to open in a moment, large enough to compress well."""

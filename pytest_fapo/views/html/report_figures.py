@@ -10,8 +10,7 @@ from pytest_fapo.core.baseline import passed_share
 from pytest_fapo.core.evaluation import Evaluation, weighted_mean
 from pytest_fapo.core.record import SPLITS
 from pytest_fapo.views.html.candidate_pages import candidate_state
-from pytest_fapo.views.html.report_cases import CaseRow
-from pytest_fapo.views.html.report_data import ReportData
+from pytest_fapo.views.html.report_data import CaseRow, ReportData
 
 _POINTS = 400
 

@@ -20,8 +20,7 @@ from pytest_fapo.views.closing_summary import facts, headline, patch_command, re
 from pytest_fapo.views.html.candidate_pages import candidate_list, candidate_packs, candidate_tree
 from pytest_fapo.views.html.case_pages import case_index, case_packs
 from pytest_fapo.views.html.embedding import clipped_text, content_hash, script_json
-from pytest_fapo.views.html.report_cases import case_rows, other_tests, two_sided
-from pytest_fapo.views.html.report_data import ReportData
+from pytest_fapo.views.html.report_data import ReportData, case_rows, other_tests, two_sided
 from pytest_fapo.views.html.report_figures import (
     failure_table,
     score_chart,
