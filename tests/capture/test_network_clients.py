@@ -1,4 +1,4 @@
-"""Clients of providers that are not recorded reach no server from a case under `only`."""
+"""Clients that open connections past Python's sockets reach no server from a case under `only`."""
 
 from __future__ import annotations
 
@@ -14,52 +14,6 @@ from support.llm_server import LLMServer
 from pytest_fapo.capture.network_guard import NetworkGuard
 from pytest_fapo.capture.recorder import Recorder, recording
 from pytest_fapo.core.errors import NetworkRefused
-
-TURNS = [{"role": "user", "content": "q"}]
-
-
-def _genai(url: str) -> Any:
-    genai = pytest.importorskip("google.genai")
-    return genai.Client(api_key="k", http_options={"base_url": url})
-
-
-def _google(url: str) -> Any:
-    client = _genai(url)
-    return client.models.generate_content(model="m", contents="q")
-
-
-def _google_stream(url: str) -> Any:
-    client = _genai(url)
-    return list(client.models.generate_content_stream(model="m", contents="q"))
-
-
-def _google_async(url: str) -> Any:
-    client = _genai(url)
-    return asyncio.run(client.aio.models.generate_content(model="m", contents="q"))
-
-
-def _cohere(url: str) -> Any:
-    return pytest.importorskip("cohere").ClientV2(api_key="k", base_url=url).chat(model="m", messages=TURNS)
-
-
-def _ollama(url: str) -> Any:
-    return pytest.importorskip("ollama").Client(host=url).chat(model="m", messages=TURNS)
-
-
-def _ollama_async(url: str) -> Any:
-    client = pytest.importorskip("ollama").AsyncClient(host=url)
-    return asyncio.run(client.generate(model="m", prompt="q"))
-
-
-def _bedrock(url: str) -> Any:
-    client = pytest.importorskip("boto3").client(
-        "bedrock-runtime",
-        region_name="us-east-1",
-        endpoint_url=url,
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-    )
-    return client.converse(modelId="m", messages=[{"role": "user", "content": [{"text": "q"}]}])
 
 
 def _grpc(url: str) -> Any:
@@ -78,7 +32,7 @@ def _uvloop(url: str) -> Any:
         loop.close()
 
 
-CLIENTS = [_google, _google_stream, _google_async, _cohere, _ollama, _ollama_async, _bedrock, _grpc, _uvloop]
+CLIENTS = [_grpc, _uvloop]
 
 
 @pytest.fixture

@@ -152,12 +152,12 @@ class _ConnectionWatch:
 
 
 def _replaying_handler(handler: Any) -> Any:
-    class Replaying(handler):  # type: ignore[misc]
+    class ReplayingHandler(handler):  # type: ignore[misc]
         """The reader of an answer's bytes, which a replay keeps waiting for none."""
 
         def _reschedule_timeout(self) -> None: ...
 
-    return Replaying
+    return ReplayingHandler
 
 
 class _NoConnector:
