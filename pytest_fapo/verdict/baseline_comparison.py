@@ -83,23 +83,23 @@ def compare_with_baseline(evaluation: Evaluation, baseline: Baseline) -> Baselin
         for nodeid, result in case.items.items()
     }
     cases = {(pipeline, case_id) for pipeline, _, case_id, _ in baseline_cases(baseline)}
-    found = BaselineComparison([], [], [], [], [])
+    comparison = BaselineComparison([], [], [], [], [])
     ran = set()
     for group in item_groups(evaluation):
         ran.add(group.name)
         before = known.get(group.name)
         if before is not None and passed_share(before[1]) is not None:
-            found.pairs.append(_pair_of(group, *before))
+            comparison.pairs.append(_pair_of(group, *before))
         elif before is None or group.counting or group.refused:
-            found.new.append(group)
+            comparison.new.append(group)
         else:
-            found.marked.append(group)
+            comparison.marked.append(group)
         if before is None and (group.pipeline, group.case_id) not in cases:
-            found.new_cases.append(f"{group.pipeline}::{group.case_id}")
-    found.pairs = _with_metrics(found.pairs)
-    found.new_cases = sorted(set(found.new_cases))
-    found.missing = sorted(nodeid for nodeid in known if nodeid not in ran)
-    return found
+            comparison.new_cases.append(f"{group.pipeline}::{group.case_id}")
+    comparison.pairs = _with_metrics(comparison.pairs)
+    comparison.new_cases = sorted(set(comparison.new_cases))
+    comparison.missing = sorted(nodeid for nodeid in known if nodeid not in ran)
+    return comparison
 
 
 def as_named_now(baseline: Baseline, evaluation: Evaluation) -> Baseline:

@@ -57,18 +57,20 @@ def judge_cases(
         A verdict whose `accepted` means: fit to be proven on the full suite.
     """
     # What a prompt quotes proves nothing.
-    found = compare(before.not_counting(candidate.demonstrations), after, chance=chance)
-    rejected = _judge_targets(candidate, found, policy)
+    comparison = compare(before.not_counting(candidate.demonstrations), after, chance=chance)
+    rejected = _judge_targets(candidate, comparison, policy)
     if rejected is not None:
         return rejected
     rules = rules_of(policy)
     splits: list[Split] = ["train"]
-    reason = rules.gain(found) or metric_loss(found, "train", policy)
+    reason = rules.gain(comparison) or metric_loss(comparison, "train", policy)
     if not reason:
         splits.append("val")
-        reason = rules.loss(found, "val") or metric_loss(found, "val", policy)
-    made = _verdict(found, found.units, splits=splits, stage=splits[-1], policy=policy, reason=reason)
-    return _with_figures(made, found, policy)
+        reason = rules.loss(comparison, "val") or metric_loss(comparison, "val", policy)
+    made = _verdict(
+        comparison, comparison.units, splits=splits, stage=splits[-1], policy=policy, reason=reason
+    )
+    return _with_figures(made, comparison, policy)
 
 
 def judge_suite(
@@ -79,45 +81,45 @@ def judge_suite(
     Under every policy a test without a case that passed before must pass. Held-out items that broke are
     counted, never named.
     """
-    found = compare(before, after, chance=chance)
+    comparison = compare(before, after, chance=chance)
     looked = after.dropped_at != SUITE and bool(nodeids_of(before, "holdout"))
     splits: list[Split] = ["train", "val", "holdout"] if looked else ["train", "val"]
-    broken = broken_tests(found.units, ("train", "val", None) if policy.one_case_decides else (None,))
+    broken = broken_tests(comparison.units, ("train", "val", None) if policy.one_case_decides else (None,))
     reason, hidden = "", 0
     if not after.complete and not after.dropped_at:
         reason = reasons.suite_stopped(after.stopped)
     elif broken:
         reason = reasons.broke_tests(broken)
     if looked and not broken:
-        held_out, hidden = held_out_loss(found, policy)
+        held_out, hidden = held_out_loss(comparison, policy)
         reason = reason or held_out
     if not reason and after.dropped_at:
         reason = reasons.dropped(after.dropped_at)
-    made = _verdict(found, found.units, splits=splits, stage="suite", policy=policy, reason=reason)
-    made = _with_figures(made, found, policy)
+    made = _verdict(comparison, comparison.units, splits=splits, stage="suite", policy=policy, reason=reason)
+    made = _with_figures(made, comparison, policy)
     return made.model_copy(update={"broken": broken, "broken_hidden": hidden})
 
 
 # --- targets --------------------------------------------------------------------------------------------
 
 
-def _judge_targets(candidate: Candidate, found: Comparison, policy: GatePolicy) -> Verdict | None:
+def _judge_targets(candidate: Candidate, comparison: Comparison, policy: GatePolicy) -> Verdict | None:
     """A rejection where nothing that the candidate targets became better; None where something did."""
     wanted = set(candidate.targets)
-    train = found.of_split("train")
+    train = comparison.of_split("train")
     targets = [unit for unit in train if wanted & set(unit.nodeids)]
     if policy.objective is not None:
         gained = sum(objective_differences(policy, targets)) > 0
     else:
         gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and steadier(train))
     if gained:
-        if found.after.dropped_at != "targeted":
+        if comparison.after.dropped_at != "targeted":
             return None
         reason = reasons.too_few_targets_pass()
     else:
-        reason = _why_no_gain(candidate, targets, found.after, policy)
-    ran = [unit for unit in train if found.was_run(unit)]
-    rejected = _verdict(found, ran, splits=(), stage="targeted", policy=policy, reason=reason)
+        reason = _why_no_gain(candidate, targets, comparison.after, policy)
+    ran = [unit for unit in train if comparison.was_run(unit)]
+    rejected = _verdict(comparison, ran, splits=(), stage="targeted", policy=policy, reason=reason)
     return rejected.model_copy(update={"fixed": []})
 
 
@@ -154,7 +156,7 @@ def _why_none_passes(candidate: Candidate, after: Evaluation) -> str:
 
 
 def _verdict(
-    found: Comparison,
+    comparison: Comparison,
     units: Sequence[Unit],
     *,
     splits: Sequence[Split],
@@ -165,7 +167,7 @@ def _verdict(
     """A verdict that accepts, or with a reason one that rejects.
 
     Args:
-        found: both evaluations.
+        comparison: both evaluations.
         units: those that are told of.
         splits: those that were looked at.
         stage: which one decides.
@@ -175,13 +177,13 @@ def _verdict(
     seen = [unit for unit in units if unit.split in ("train", "val")]
     fixed = [unit.name for unit in seen if unit.fixed]
     # What was dropped before its turn did not break; what is missing from a whole evaluation did.
-    whole = not found.after.dropped_at
-    broken = [unit.name for unit in seen if unit.broken and (whole or found.was_run(unit))]
+    whole = not comparison.after.dropped_at
+    broken = [unit.name for unit in seen if unit.broken and (whole or comparison.was_run(unit))]
     return Verdict(
         accepted=not reason,
         reason=reason or reasons.fixed_and_broken(len(fixed), len(broken)),
         stage=stage,
-        splits={split: found.score(split) for split in splits},
+        splits={split: comparison.score(split) for split in splits},
         fixed=fixed,
         broken=broken,
         policy=policy.name,
@@ -189,16 +191,16 @@ def _verdict(
     )
 
 
-def _with_figures(verdict: Verdict, found: Comparison, policy: GatePolicy) -> Verdict:
+def _with_figures(verdict: Verdict, comparison: Comparison, policy: GatePolicy) -> Verdict:
     """The verdict with effect, interval and p-value where policy, metric or repeats speak of chance.
 
     Left out where not all of train was run.
     """
-    repeated = any(len(unit.nodeids) > 1 for unit in found.units)
+    repeated = any(len(unit.nodeids) > 1 for unit in comparison.units)
     estimated = repeated or policy.name == "paired" or policy.objective is not None
-    ran = found.after.items
-    whole = all(nodeid in ran for unit in found.of_split("train") for nodeid in unit.nodeids)
-    figures = train_figures(policy, found.units) if estimated and whole else None
+    ran = comparison.after.items
+    whole = all(nodeid in ran for unit in comparison.of_split("train") for nodeid in unit.nodeids)
+    figures = train_figures(policy, comparison.units) if estimated and whole else None
     if figures is None:
         return verdict
     update: dict[str, object] = {"effect": figures.effect, "interval": figures.interval}

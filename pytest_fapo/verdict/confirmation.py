@@ -93,9 +93,9 @@ class Confirmation:
             return self._with_fresh_samples(after, verdict)
         states = self._losses(lost, rounds=2)
         if self.varied and not self.gains_rerun and not self._final(states):
-            found = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
-            if found is not None and not found.accepted:
-                return found
+            judged = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
+            if judged is not None and not judged.accepted:
+                return judged
         if not self._final(states):
             states = self._losses(lost, rounds=MOST_PAIRS)
         luck = {(claim.metric, claim.name) for claim, state in states.items() if state == "chance"}
@@ -204,9 +204,9 @@ class Confirmation:
 
     def _with_fresh_samples(self, after: Evaluation, verdict: Verdict) -> Verdict:
         """The verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
-        found = self._compare(after)
+        comparison = self._compare(after)
         claims = self._gained(after)
-        if self.policy.name != "paired" or not self._open(found, verdict):
+        if self.policy.name != "paired" or not self._open(comparison, verdict):
             return verdict
         if not any(self._may_vary(claim, after) for claim in claims):
             return verdict  # what gives the same again tells nothing new
@@ -214,44 +214,44 @@ class Confirmation:
             again = self._with_gains(after, verdict.model_copy(update={"accepted": True}))
             if again is not None and not again.accepted:
                 return again
-        return self._by_samples(FreshSamples(self.before, self._runs.both, self.policy), found, verdict)
+        return self._by_samples(FreshSamples(self.before, self._runs.both, self.policy), comparison, verdict)
 
-    def _by_samples(self, samples: FreshSamples, found: Comparison, verdict: Verdict) -> Verdict:
-        held_out = any(item.split == "holdout" for item in found.after.items.values())
+    def _by_samples(self, samples: FreshSamples, comparison: Comparison, verdict: Verdict) -> Verdict:
+        held_out = any(item.split == "holdout" for item in comparison.after.items.values())
         splits: list[Split] = ["train", "val", "holdout"] if held_out else ["train", "val"]
         reason, looked = samples.gain(), "confirm"
         for split in splits[1:]:
-            if not reason and found.of_split(split):
+            if not reason and comparison.of_split(split):
                 reason, looked = samples.loss(split), "suite" if split == "holdout" else split
-        worse = [unit for unit in found.units if unit.difference < 0]
+        worse = [unit for unit in comparison.units if unit.difference < 0]
         luck = {("", unit.name) for unit in worse if not samples.recurs(unit)}
         if not reason and held_out:  # the final proof sees the first evaluation, without what was luck
-            known = compare(self.before, found.after, chance=self.chance | luck)
+            known = compare(self.before, comparison.after, chance=self.chance | luck)
             reason = held_out_loss(known, self.policy)[0]
         if not reason:
             self.chance |= luck
-        scores = {split: found.score(split) for split in splits}
+        scores = {split: comparison.score(split) for split in splits}
         return samples.verdict(verdict.model_copy(update={"splits": scores}), looked, reason)
 
-    def _open(self, found: Comparison, verdict: Verdict) -> bool:
+    def _open(self, comparison: Comparison, verdict: Verdict) -> bool:
         """True if more data may turn a rejection: something was fixed, and chance alone is against it."""
-        after = found.after
+        after = comparison.after
         stopped = after.dropped_at or not after.complete or verdict.stage == "targeted"
         if verdict.inert or stopped or not self._gained(after):
             return False
-        if broken_tests(found.units, (None,)) or any(
-            metric_loss(found, each, self.policy) for each in SPLITS
+        if broken_tests(comparison.units, (None,)) or any(
+            metric_loss(comparison, each, self.policy) for each in SPLITS
         ):
             return False
-        differences = case_differences(self.policy, found.of_split("train"))
+        differences = case_differences(self.policy, comparison.of_split("train"))
         return sign_flip_test(differences) <= _HOPEFUL
 
     # --- losses ---------------------------------------------------------------------------------------
 
     def _lost(self, after: Evaluation) -> list[Claim]:
         """Return the losses that may be chance: of cases only, never of other tests."""
-        found = self._compare(after)
-        ran = [unit for unit in found.units if unit.split is not None and found.was_run(unit)]
+        comparison = self._compare(after)
+        ran = [unit for unit in comparison.units if unit.split is not None and comparison.was_run(unit)]
         lost = [Claim(unit.name) for unit in ran if unit.broken] if self.policy.name != "paired" else []
         names = sorted(graded_metrics(ran) - self.policy.unjudged)
         for split in ("train", "val", "holdout"):

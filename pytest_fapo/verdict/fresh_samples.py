@@ -63,37 +63,37 @@ class FreshSamples:
 
     def loss(self, split: Split) -> str:
         """Return why a loss on a split is not excluded; empty where it is."""
-        found = ""
+        reason = ""
         for number in LOOKS:
             before, after = _merged(self._samples(split, number))
             mine = compare(before, after).units
-            found = self._worse(split, number, pass_differences(mine))
-            if not found and self.policy.objective is not None:
-                found = self._worse(split, number, case_differences(self.policy, mine))
+            reason = self._worse(split, number, pass_differences(mine))
+            if not reason and self.policy.objective is not None:
+                reason = self._worse(split, number, case_differences(self.policy, mine))
             lost = sum(unit.difference for unit in mine) < -self.policy.margin * len(mine)
-            if not found or lost:
+            if not reason or lost:
                 break
-        return reasons.held_out_lost("paired") if found and split == "holdout" else found
+        return reasons.held_out_lost("paired") if reason and split == "holdout" else reason
 
-    def verdict(self, found: Verdict, looked: str, reason: str) -> Verdict:
+    def verdict(self, first: Verdict, looked: str, reason: str) -> Verdict:
         """Return the verdict that the samples leave.
 
         Args:
-            found: on the first evaluation.
+            first: on the first evaluation.
             looked: stage that decides.
             reason: why it rejects; empty where it accepts.
         """
         update: dict[str, object] = {"accepted": not reason, "reason": reason, "stage": looked}
         if self.figures is not None:
             drawn = reasons.fresh_samples(len(self._drawn["train"]))
-            fixed = reasons.fixed_and_broken(len(found.fixed), len(found.broken))
+            fixed = reasons.fixed_and_broken(len(first.fixed), len(first.broken))
             update["reason"] = reason or f"{fixed}; in {drawn} {self.figures}"
             update |= {
                 "effect": self.figures.effect,
                 "interval": self.figures.interval,
                 "p_value": self.figures.chance,
             }
-        return found.model_copy(update=update)
+        return first.model_copy(update=update)
 
     def recurs(self, unit: Unit) -> bool:
         """True if a case that came out worse comes out worse in more than half of its samples."""

@@ -1,4 +1,4 @@
-"""What speaks against a merge under `--fapo-gate`: the sentence, its kind, and the command to type.
+"""The problems of a merge under `--fapo-gate`: the sentence, its kind, and the command to type.
 
 No other module writes one. The reasons of verdicts on candidates stand in `reasons.py`.
 """

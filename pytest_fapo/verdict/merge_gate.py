@@ -50,26 +50,26 @@ def judge_merge(
         the answer; `undecided` where something is missing, since what was not compared is not let through.
     """
     baseline = as_named_now(baseline, evaluation)
-    found = compare_with_baseline(evaluation, baseline)
+    comparison = compare_with_baseline(evaluation, baseline)
     rows = score_rows(evaluation, baseline, floors)
-    problems = unjudged(evaluation, found)
+    problems = unjudged(evaluation, comparison)
     figures: Fall | None = None
     if not problems:
-        losses, figures = _losses(found, rows, policy, floors)
+        losses, figures = _losses(comparison, rows, policy, floors)
         problems += losses
-    problems += remarks(evaluation, baseline, found, current_artifacts)
+    problems += remarks(evaluation, baseline, comparison, current_artifacts)
     # What was not asked, or not answered, is no regression: the gate says that it could not judge.
-    regressed = [pair for pair in found.pairs if pair.unit.broken and pair.judged]
+    regressed = [pair for pair in comparison.pairs if pair.unit.broken and pair.judged]
     result = GateResult(
         policy=policy.name,
         verdict="passed",
         regressions=[regression(pair, evaluation, fails=policy.one_case_decides) for pair in regressed],
-        fixed=[pair.group.name for pair in found.pairs if pair.unit.fixed and pair.judged],
-        still_failing=_still_failing(found),
-        new_cases=found.new_cases,
+        fixed=[pair.group.name for pair in comparison.pairs if pair.unit.fixed and pair.judged],
+        still_failing=_still_failing(comparison),
+        new_cases=comparison.new_cases,
         changed_outputs=[
             pair.group.name
-            for pair in found.pairs
+            for pair in comparison.pairs
             if pair.unit.difference == 0 and pair.judged and output_changed(pair, evaluation)
         ],
         scores=rows,
@@ -81,10 +81,10 @@ def judge_merge(
 
 
 def _losses(
-    found: BaselineComparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
+    comparison: BaselineComparison, rows: Sequence[SplitScore], policy: GatePolicy, floors: Sequence[Floor]
 ) -> tuple[list[GateProblem], Fall | None]:
     """Return the signs of a loss beside single regressions; computed for whole runs only."""
-    units = found.units
+    units = comparison.units
     losses, figures = rules_of(policy).merge_problems(units, rows)
     return [*losses, *merge_metric_problems(units, policy), *floor_problems(rows, floors)], figures
 
@@ -102,42 +102,42 @@ def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateRe
     return made.model_copy(update={"verdict": verdict})
 
 
-def _still_failing(found: BaselineComparison) -> list[str]:
+def _still_failing(comparison: BaselineComparison) -> list[str]:
     return [
         pair.group.name
-        for pair in found.pairs
+        for pair in comparison.pairs
         if pair.unit.before == 0.0 and not pair.unit.fixed and pair.judged
     ]
 
 
-def unjudged(evaluation: Evaluation, found: BaselineComparison) -> list[GateProblem]:
+def unjudged(evaluation: Evaluation, comparison: BaselineComparison) -> list[GateProblem]:
     """Return the reasons why no judgment is possible; empty if it is."""
     problems = []
     if not evaluation.complete:
         problems.append(gate_problems.session_stopped(evaluation.stopped))
-    if not found.pairs and not found.new and not found.marked:
+    if not comparison.pairs and not comparison.new and not comparison.marked:
         problems.append(gate_problems.nothing_ran())
-    elif not found.pairs and not found.missing:
+    elif not comparison.pairs and not comparison.missing:
         problems.append(gate_problems.nothing_to_compare())
-    if found.missing and (found.pairs or found.new):
-        problems.append(gate_problems.baseline_tests_not_run(found.missing))
-    if refused := _refused(found, "CacheMiss"):
+    if comparison.missing and (comparison.pairs or comparison.new):
+        problems.append(gate_problems.baseline_tests_not_run(comparison.missing))
+    if refused := _refused(comparison, "CacheMiss"):
         problems.append(gate_problems.answers_not_recorded(refused))
     if outage := evaluation.outage:
         problems.append(gate_problems.model_did_not_answer(outage.sentence, outage.advice))
-    if connected := _refused(found, "NetworkRefused"):
+    if connected := _refused(comparison, "NetworkRefused"):
         problems.append(gate_problems.connected_to_a_host(connected))
-    if silent := _silent(evaluation, found):
+    if silent := _silent(evaluation, comparison):
         problems.append(gate_problems.made_no_calls(silent))
-    if limited := [pair.group.name for pair in found.pairs if pair.refused == "BudgetExceeded"]:
+    if limited := [pair.group.name for pair in comparison.pairs if pair.refused == "BudgetExceeded"]:
         problems.append(gate_problems.went_past_a_limit(limited))
     return problems
 
 
-def _silent(evaluation: Evaluation, found: BaselineComparison) -> list[str]:
+def _silent(evaluation: Evaluation, comparison: BaselineComparison) -> list[str]:
     """Cases whose run came to its end without a call, although it made some when the baseline was written."""
     silent = set()
-    for pair in found.pairs:
+    for pair in comparison.pairs:
         traces = [trace for item in pair.group.items if (trace := evaluation.trace_of(item)) is not None]
         ended = traces and all(trace.error is None and not trace.llm_calls for trace in traces)
         if pair.case.calls and ended:
@@ -145,14 +145,17 @@ def _silent(evaluation: Evaluation, found: BaselineComparison) -> list[str]:
     return sorted(silent)
 
 
-def _refused(found: BaselineComparison, kind: str) -> list[str]:
+def _refused(comparison: BaselineComparison, kind: str) -> list[str]:
     """Names of the tests that this refusal ended."""
-    names = [pair.group.name for pair in found.pairs if pair.refused == kind]
-    return names + [group.name for group in found.new if group.refused == kind]
+    names = [pair.group.name for pair in comparison.pairs if pair.refused == kind]
+    return names + [group.name for group in comparison.new if group.refused == kind]
 
 
 def remarks(
-    evaluation: Evaluation, baseline: Baseline, found: BaselineComparison, artifacts: Mapping[str, str] | None
+    evaluation: Evaluation,
+    baseline: Baseline,
+    comparison: BaselineComparison,
+    artifacts: Mapping[str, str] | None,
 ) -> list[GateProblem]:
     """Return the remarks that do not fail the gate: prompts that changed, cases without a baseline."""
     problems = []
@@ -162,10 +165,12 @@ def remarks(
         problems.append(gate_problems.prompts_changed(changed))
     elif not outage and (other := _other_questions(evaluation, baseline)):
         problems.append(gate_problems.questions_changed(other))
-    if found.new:
-        failing = sum(any(item.counts and not item.passed for item in group.items) for group in found.new)
-        names = found.new_cases or [group.name for group in found.new]
-        noun = "case" if found.new_cases else "test"
+    if comparison.new:
+        failing = sum(
+            any(item.counts and not item.passed for item in group.items) for group in comparison.new
+        )
+        names = comparison.new_cases or [group.name for group in comparison.new]
+        noun = "case" if comparison.new_cases else "test"
         problems.append(gate_problems.not_in_the_baseline(names, noun, failing))
     return problems
 

@@ -69,11 +69,11 @@ class PolicyRules(ABC):
     policy: GatePolicy
 
     @abstractmethod
-    def gain(self, found: Comparison) -> str:
+    def gain(self, comparison: Comparison) -> str:
         """Return why train shows no gain."""
 
     @abstractmethod
-    def loss(self, found: Comparison, split: Split) -> str:
+    def loss(self, comparison: Comparison, split: Split) -> str:
         """Return why a split rejects a candidate: it lost, or a loss is not excluded."""
 
     def merge_problems(
@@ -108,9 +108,9 @@ _SUNK = 0.05
 class StrictRules(PolicyRules):
     """One case that breaks decides."""
 
-    def gain(self, found: Comparison) -> str:
+    def gain(self, comparison: Comparison) -> str:
         """Something is fixed, or passes more often, and nothing is broken."""
-        train, objective = found.of_split("train"), self.policy.objective
+        train, objective = comparison.of_split("train"), self.policy.objective
         broken = [unit for unit in train if unit.broken]
         if broken:
             return _lost(broken)
@@ -125,9 +125,9 @@ class StrictRules(PolicyRules):
             return reasons.score_fell(objective, "train")
         return ""
 
-    def loss(self, found: Comparison, split: Split) -> str:
+    def loss(self, comparison: Comparison, split: Split) -> str:
         """Nothing is broken, and the score does not sink; of held-out cases only the first is asked."""
-        mine, objective = found.of_split(split), self.policy.objective
+        mine, objective = comparison.of_split(split), self.policy.objective
         broken = [unit for unit in mine if unit.broken]
         if broken:
             return _lost(broken)
@@ -183,20 +183,20 @@ COLLAPSE = 0.2
 class PairedRules(PolicyRules):
     """All cases together decide, one observation per case."""
 
-    def gain(self, found: Comparison) -> str:
+    def gain(self, comparison: Comparison) -> str:
         """Chance does not explain the rise; where the objective is graded, tests do not pass less often."""
-        figures = train_figures(self.policy, found.units)
+        figures = train_figures(self.policy, comparison.units)
         if figures is None or figures.effect <= 0:
             return reasons.train_did_not_rise(self.policy.objective)
         if figures.chance > 1 - self.policy.confidence:
             return reasons.gain_may_be_chance(figures.effect, figures.chance)
         if self.policy.objective is None:
             return ""
-        return self._worse("train", pass_differences(found.of_split("train")))
+        return self._worse("train", pass_differences(comparison.of_split("train")))
 
-    def loss(self, found: Comparison, split: Split) -> str:
+    def loss(self, comparison: Comparison, split: Split) -> str:
         """A loss beyond the margin is excluded; whether tests pass counts beside a graded objective too."""
-        mine = found.of_split(split)
+        mine = comparison.of_split(split)
         reason = self._worse(split, pass_differences(mine))
         if reason or self.policy.objective is None:
             return reason
@@ -303,19 +303,19 @@ class TargetRules(PolicyRules):
     def _share(self) -> float:
         return self.policy.target if self.policy.target is not None else 1.0
 
-    def gain(self, found: Comparison) -> str:
+    def gain(self, comparison: Comparison) -> str:
         """Train rises."""
-        if sum(objective_differences(self.policy, found.of_split("train"))) > EQUAL:
+        if sum(objective_differences(self.policy, comparison.of_split("train"))) > EQUAL:
             return ""
         return reasons.train_did_not_rise(self.policy.objective)
 
-    def loss(self, found: Comparison, split: Split) -> str:
+    def loss(self, comparison: Comparison, split: Split) -> str:
         """The split does not fall below the target, nor below what it was."""
-        score = found.score(split)
+        score = comparison.score(split)
         if score.before is None:
             return ""
         floor = min(score.before, self._share)
-        mine = [(unit, unit.weight * len(unit.nodeids)) for unit in found.of_split(split)]
+        mine = [(unit, unit.weight * len(unit.nodeids)) for unit in comparison.of_split(split)]
         luck = sum((unit.after - unit.before - unit.difference) * weight for unit, weight in mine)
         if (score.after or 0.0) - luck / sum(weight for _, weight in mine) >= floor - EQUAL:
             return ""
@@ -338,9 +338,9 @@ _RULES: dict[str, type[PolicyRules]] = {"strict": StrictRules, "paired": PairedR
 # --- under every policy ---------------------------------------------------------------------------------
 
 
-def metric_loss(found: Comparison, split: Split, policy: GatePolicy) -> str:
+def metric_loss(comparison: Comparison, split: Split, policy: GatePolicy) -> str:
     """Return which guarded metric fell on a split by more than it may; empty where none did."""
-    units = found.of_split(split)
+    units = comparison.of_split(split)
     names = graded_metrics(units) - {policy.objective} - policy.unjudged
     for metric in fallen_metrics(units, names, policy, rounding=EQUAL):
         return reasons.metric_fell(metric.name, split, metric.fall)
@@ -376,8 +376,8 @@ def broken_tests(units: Sequence[Unit], splits: Sequence[Split | None]) -> list[
     return [unit.name for unit in units if unit.split in splits and unit.broken]
 
 
-def held_out_loss(found: Comparison, policy: GatePolicy) -> tuple[str, int]:
+def held_out_loss(comparison: Comparison, policy: GatePolicy) -> tuple[str, int]:
     """Return why the held-out cases reject a candidate, else empty; and the number of them that broke."""
-    if rules_of(policy).loss(found, "holdout"):
-        return reasons.held_out_lost(policy.name), len(broken_tests(found.units, ("holdout",)))
-    return metric_loss(found, "holdout", policy), 0
+    if rules_of(policy).loss(comparison, "holdout"):
+        return reasons.held_out_lost(policy.name), len(broken_tests(comparison.units, ("holdout",)))
+    return metric_loss(comparison, "holdout", policy), 0

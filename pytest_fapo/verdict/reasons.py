@@ -156,11 +156,11 @@ def gains_did_not_recur(asked: int, held: int, *, varying_judges: int = 0) -> st
         varying_judges: cases of which a judge said something else of the same output.
     """
     if asked == 1 and not held:
-        found = "the fixed case does not pass only with the edit"
+        recurred = "the fixed case does not pass only with the edit"
     else:
         number = f"{held or 'none'} of the {asked} fixed cases" if asked > 1 else "the fixed case"
-        found = f"{number} {'pass' if held > 1 else 'passes'} only with the edit"
-    said = f"noise: asked again on both trees, {found}{', too rarely to exclude luck' if held else ''}"
+        recurred = f"{number} {'pass' if held > 1 else 'passes'} only with the edit"
+    said = f"noise: asked again on both trees, {recurred}{', too rarely to exclude luck' if held else ''}"
     if varying_judges:
         said += f"; the judge varies over the same output ({count(varying_judges, 'case')})"
     return said
