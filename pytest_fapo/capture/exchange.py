@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 from pytest_fapo.capture.answer_reading import answer_flaw, read_http_answer
 from pytest_fapo.capture.answer_writing import written_answer
 from pytest_fapo.capture.cache_key import Question
+from pytest_fapo.capture.descriptions import descriptions_of
 from pytest_fapo.capture.endpoints import messages_of, offered_tools, parameters_of
 from pytest_fapo.capture.http_answer import RecordedAnswer
 from pytest_fapo.capture.recorder import Recorder, recording
@@ -304,6 +305,7 @@ class Exchange:
             messages=[json(message) for message in messages_of(question.api, question.body)],
             parameters={name: json(value) for name, value in parameters_of(question.body).items()},
             offered=offered_tools(question.body),
+            descriptions=[str(json(text)) for text in descriptions_of(question.body)],
             streamed=question.streams,
         )
 

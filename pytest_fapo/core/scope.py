@@ -152,6 +152,11 @@ class Scope(SettingsSection):
                 raise ValueError(f"{entry!r}: only params have a domain behind '='")
         return entries
 
+    @property
+    def is_empty(self) -> bool:
+        """True if it names nothing."""
+        return not (self.prompts or self.params or self.structure)
+
     def entries(self, level: Level) -> list[ScopeEntry]:
         """The entries of one level, taken apart, in the order of the settings."""
         texts = {"prompt": self.prompts, "param": self.params, "structure": self.structure}[level]

@@ -64,6 +64,8 @@ class LLMCall(Record):
     """The request's single-valued settings as they were sent: `temperature`, `max_tokens` …"""
     offered: list[str] = Field(default_factory=list)
     """Names of the tools that the request offers."""
+    descriptions: list[str] = Field(default_factory=list)
+    """Descriptions of the tools that it offers and of the parts of the answer that it asks for."""
     answer: str | None = None
     """The text of the answer; None where the call failed or answered without text."""
     tool_calls: list[ToolCall] = Field(default_factory=list)

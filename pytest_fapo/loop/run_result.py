@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from pytest_fapo.core.candidate import Attempt, Edit
-from pytest_fapo.core.errors import ConfigError, FapoError
+from pytest_fapo.core.errors import ArtifactError, ConfigError, FapoError
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.scope import Scope
 from pytest_fapo.loop.events import RunFinished
@@ -37,19 +37,34 @@ class ScopeSnapshot:
             ConfigError: the scope is empty.
             ArtifactError: a pattern of it stands for nothing.
         """
-        if not (scope.prompts or scope.params or scope.structure):
+        if scope.is_empty:
             raise ConfigError(
                 "[tool.fapo.scope] is empty: name what may be edited, such as "
-                'prompts = ["app/prompts/*.md", "app/texts.py::*_PROMPT"]'
+                'prompts = ["app/prompts/*.md", "app/texts.py::*_PROMPT"]; `pytest --fapo-diagnose` '
+                "lists the texts that reach the model, as a table to paste"
             )
-        return cls.of_whatever(root, scope)
-
-    @classmethod
-    def of_whatever(cls, root: Path, scope: Scope) -> ScopeSnapshot:
-        """The same, also of an empty scope: a diagnosis edits nothing."""
         store = ArtifactStore(root, scope)
         files = {path: store.read(path) for path in store.paths()}
         return cls(store.with_files(files), files)
+
+    @classmethod
+    def of_usable(cls, root: Path, scope: Scope) -> tuple[ScopeSnapshot, list[str]]:
+        """Read what of a scope can be read, also of an empty one, for a diagnosis, which edits nothing.
+
+        The second value has a sentence for each entry that stands for nothing.
+        """
+        usable: dict[str, list[str]] = {name: [] for name in Scope.model_fields}
+        problems = []
+        for name, entries in usable.items():
+            for entry in getattr(scope, name):
+                try:
+                    ArtifactStore(root, Scope.model_validate({name: [entry]})).paths()
+                    entries.append(entry)
+                except ArtifactError as error:
+                    problems.append(str(error))
+        store = ArtifactStore(root, Scope.model_validate(usable))
+        files = {path: store.read(path) for path in store.paths()}
+        return cls(store.with_files(files), files), problems
 
     @property
     def hashes(self) -> dict[str, str]:

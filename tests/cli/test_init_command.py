@@ -33,25 +33,37 @@ def settings(folder: Folder) -> Settings:
     return Settings.model_validate(tomllib.loads(folder.read("pyproject.toml"))["tool"]["fapo"])
 
 
-PROJECTS: dict[str, tuple[Mapping[str, str], list[str], str, int]] = {
-    # files, steps, a line of the fixture, tests that pass
-    "a flat package": (FILES_PROJECT, ["desk.pipeline:*"], "from desk.pipeline import handle", 4),
+PROJECTS: dict[str, tuple[Mapping[str, str], list[str], str, int, list[str]]] = {
+    # files, steps, a line of the fixture, tests that pass, prompts
+    "a flat package": (
+        FILES_PROJECT,
+        ["desk.pipeline:*"],
+        "from desk.pipeline import handle",
+        4,
+        ["desk/prompts/reply.md", "desk/prompts/triage.md"],
+    ),
     "an async pipeline in src": (
         SRC_PROJECT,
         ["triagebot.core:*"],
         '/ "src"))\n    from triagebot.core import',
         3,
+        ["src/triagebot/texts.py::CLASSIFY_PROMPT", "src/triagebot/texts.py::SUMMARY_PROMPT"],
     ),
-    "a script": (SCRIPT_PROJECT, ["bot:*"], "from bot import classify", 3),
-    "a method and pytest.ini": (CLASS_PROJECT, ["helper.bot:Bot.*"], "return Bot().answer", 4),
-    "no code at all": (EMPTY_PROJECT, [], "You said", 3),
+    "a method and pytest.ini": (
+        CLASS_PROJECT,
+        ["helper.bot:Bot.*"],
+        "return Bot().answer",
+        4,
+        ["helper/bot.py::SYSTEM"],
+    ),
+    "no code at all": (EMPTY_PROJECT, [], "You said", 3, []),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROJECTS)
 def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
-    files, steps, line, passing = PROJECTS[name]
+    files, steps, line, passing, prompts = PROJECTS[name]
     folder.write(files)
     folder.checked = True
     before = folder.files()
@@ -59,6 +71,8 @@ def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
     assert said.code == 0, said.err
     assert "does not take" not in said.out
     assert settings(folder).steps == steps
+    assert sorted(settings(folder).scope.prompts) == prompts
+    assert all(prompt in said.out for prompt in prompts)
     assert line in folder.read("conftest.py")
     after = folder.files()
     for path, content in before.items():
@@ -67,7 +81,29 @@ def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
     assert ran.code == 0, ran.out
     assert f"{passing} passed" in ran.out
     assert folder.fapo("init", "--yes").code == 1
-    assert folder.files().keys() == after.keys()
+    assert folder.files() == after
+
+
+@pytest.mark.slow
+def test_the_scope_comes_with_the_first_run_where_a_model_can_be_asked(folder: Folder) -> None:
+    folder.write({**SCRIPT_PROJECT, "bot.py": SCRIPT_PROJECT["bot.py"] + 'KEY = "HOUSE_API_KEY"\n'})
+    folder.env["HOUSE_API_KEY"] = "1"
+    assert folder.fapo("init", "--yes").code == 0
+    assert settings(folder).scope.is_empty
+    said = folder.fapo("init", "--yes")
+    assert said.code == 1
+    assert "does not name what may be edited. Run `pytest`" in said.out
+    text = folder.read("pyproject.toml")
+    (folder.root / "pyproject.toml").write_text(
+        f'{text}\n[tool.fapo.offline]\nmodel = "pytest_fapo.answers.placeholder:reply"\n'
+    )
+    assert folder.bare_pytest("-q").code == 0
+    before = folder.files()
+    for words, typed in (("--dry-run", ""), ("", "n\n")):
+        said = folder.fapo("init", *filter(None, [words]), typed=typed)
+        assert said.code == 1
+        assert "bot.py:" in said.out  # where its prompt stands
+        assert folder.files() == before
 
 
 def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:

@@ -200,7 +200,7 @@ class Folder:
     capsys: pytest.CaptureFixture[str]
     env: dict[str, str] = field(default_factory=dict)
     checked: bool = False
-    """True if `fapo init` shows pytest the test that it has written; it costs half a second."""
+    """True if `fapo init` lets pytest run the test that it has written; it costs a second."""
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -233,7 +233,7 @@ class Folder:
         for name, value in self.env.items():
             self.monkeypatch.setenv(name, value)
         if not self.checked:
-            self.monkeypatch.setattr(init_command, "collection_problem", lambda root, test: "")
+            self.monkeypatch.setattr(init_command, "test_problem", lambda root, test, *, run: "")
         self.monkeypatch.chdir(self.root / cwd)
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         self.capsys.readouterr()

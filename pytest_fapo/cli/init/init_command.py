@@ -19,6 +19,7 @@ from pytest_fapo.cli.init.case_search import ANSWERS_AT_ALL, CaseFile, find_case
 from pytest_fapo.cli.init.new_files import (
     PlannedFile,
     needed_keys,
+    plan_addition,
     plan_conftest,
     plan_settings,
     tests_folder,
@@ -27,12 +28,18 @@ from pytest_fapo.cli.init.new_files import (
 from pytest_fapo.cli.init.pipeline_choice import PipelineChoice, candidates, function_choice
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.project_file import read_toml
+from pytest_fapo.core.sent_requests import SentRequests
+from pytest_fapo.core.settings import load_settings
 from pytest_fapo.core.text import count, listing
+from pytest_fapo.diagnosis.sent_texts import SentTexts, find_sent_texts
 from pytest_fapo.source.addresses import all_paths
+from pytest_fapo.views.sent_texts_list import scope_table, show_sent_texts
 
 _MOST_FILES = 20_000
 
 _PATIENCE = 120.0
+
+_ADDED = "Added to pyproject.toml, as what may be edited; take out what is to stay as it is:"
 
 _COLUMN = 14
 
@@ -88,9 +95,7 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
     """Run `fapo init`."""
     root = find_top()
     if "fapo" in _tool_tables(root / "pyproject.toml"):
-        console.line(f"{root / 'pyproject.toml'} has [tool.fapo] already: this project is set up.")
-        console.line("Where its fixture and its cases stand, `pytest --collect-only` shows.")
-        return NOTHING_DONE
+        return _name_scope(root, options, console)
     project = Project(root)
     likeliest = next(iter(project.candidates), _UNKNOWN)
     plan = make_plan(project, named_pipeline(project, options.pipeline) if options.pipeline else likeliest)
@@ -101,19 +106,21 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
             for line in difflib.unified_diff(*lines, "", file.path, lineterm=""):
                 console.verbatim((line, "green" if line.startswith("+") else ""))
         return OK
-    try:
-        if not options.yes and not console.confirm("Write this?", default=True):
-            console.line("Nothing was written.")
-            return NOTHING_DONE
-    except EOFError:
-        raise ConfigError(
-            "nobody was there to answer, nothing was written; `fapo init --yes` asks nothing"
-        ) from None
+    question = "Write this, and run the new test with placeholder answers?" if plan.keys else "Write this?"
+    if not _confirmed(question, options, console):
+        return NOTHING_DONE
     # What is new first: when something stops it, the files that were there are as they were.
     for file in sorted(plan.files, key=lambda each: each.old is not None):
         file.write(root)
     console.line(("Written.", "bold green"))
-    problem = collection_problem(root, plan.test)
+    problem = test_problem(root, plan.test, run=bool(plan.keys))
+    sent = SentRequests.load(root / ".fapo")
+    found = find_sent_texts(root, sent) if plan.keys and sent.steps else SentTexts([])
+    if found.steps:
+        show_sent_texts(found, console.terminal, sentence=_ADDED)
+        console.line("")
+    if found.entries:
+        plan_addition(root, scope_table(found.entries)).write(root)
     if problem:
         console.line((f"pytest does not take {plan.test} yet:", "bold"))
         for line in problem.splitlines():
@@ -123,6 +130,39 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
     console.line("")
     for command, what in _commands(plan):
         console.terminal.labeled(command, what, column=41)
+    return OK
+
+
+def _confirmed(question: str, options: argparse.Namespace, console: CommandConsole) -> bool:
+    try:
+        if options.yes or console.confirm(question, default=True):
+            return True
+    except EOFError:
+        raise ConfigError(
+            "nobody was there to answer, nothing was written; `fapo init --yes` asks nothing"
+        ) from None
+    console.line("Nothing was written.")
+    return False
+
+
+def _name_scope(root: Path, options: argparse.Namespace, console: CommandConsole) -> int:
+    """Offer the scope to a project that is set up and has none: what its cases sent when they last ran."""
+    console.line(f"{root / 'pyproject.toml'} has [tool.fapo] already: this project is set up.")
+    console.line("Where its fixture and its cases stand, `pytest --collect-only` shows.")
+    if not load_settings(None, root).scope.is_empty:
+        return NOTHING_DONE
+    sent = SentRequests.load(root / ".fapo")
+    if not sent.steps:
+        console.line(
+            "It does not name what may be edited. Run `pytest`; then `fapo init` lists what was sent."
+        )
+        return NOTHING_DONE
+    found = find_sent_texts(root, sent)
+    show_sent_texts(found, console.terminal, sentence="To be added to pyproject.toml:")
+    if not found.entries or options.dry_run or not _confirmed("Write this?", options, console):
+        return NOTHING_DONE
+    plan_addition(root, scope_table(found.entries)).write(root)
+    console.line(("Written.", "bold green"))
     return OK
 
 
@@ -251,14 +291,20 @@ def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "pytest --fapo-optimize --fapo-write=ask", "fixes, proves, asks before each change"
 
 
-def collection_problem(root: Path, test: str) -> str:
-    """Return what pytest objects to in the new test; empty where it collects it. No test is run."""
+def test_problem(root: Path, test: str, *, run: bool) -> str:
+    """Return what pytest objects to in the new test; empty where it collects it.
+
+    Args:
+        root: the project.
+        test: path of the test.
+        run: run it too, to see what is sent. Cases may fail.
+    """
     environment = {**os.environ, "NO_COLOR": "1"}
     environment.pop("FORCE_COLOR", None)
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", test]
     try:
         done = subprocess.run(
-            command,
+            command if run else [*command, "--collect-only"],
             cwd=root,
             env=environment,
             timeout=_PATIENCE,
@@ -270,4 +316,7 @@ def collection_problem(root: Path, test: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return f"it took longer than {_PATIENCE:.0f} seconds"
-    return "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:]) if done.returncode else ""
+    fine = (0, 1) if run else (0,)
+    return (
+        "" if done.returncode in fine else "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+    )

@@ -90,13 +90,23 @@ optimizer = ["playbook"]
 [tool.fapo.offline]
 model = "pytest_fapo.answers.placeholder:reply"
 {f"unless_env = {toml_list(keys)}{chr(10)}" if list(keys) != _KEYS else ""}"""
+    return plan_addition(root, addition)
+
+
+def plan_addition(root: Path, addition: str) -> PlannedFile:
+    """Return pyproject.toml with tables of `[tool.fapo]` at its end; all that is there stays.
+
+    Raises:
+        ConfigError: the file's form leaves no place for it; the message holds the lines to add by hand.
+    """
     path = root / "pyproject.toml"
     old = path.read_bytes().decode("utf-8") if path.exists() else None
     new = added(old or "", addition, 2)
     try:
         document, before = parse_toml(new), parse_toml(old or "")
-        Settings.model_validate(document["tool"].pop("fapo"))
-        if document != {**before, "tool": before.get("tool", {})}:
+        tables, earlier = document["tool"].pop("fapo"), before.setdefault("tool", {}).pop("fapo", {})
+        Settings.model_validate(tables)
+        if document != before or any(tables[name] != value for name, value in earlier.items()):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError):
         raise ConfigError(

@@ -1,0 +1,227 @@
+"""The project's texts that reached a model, with their addresses: the scope for a project that has none."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pytest_fapo.core.errors import ArtifactError
+from pytest_fapo.core.sent_requests import SentRequests
+from pytest_fapo.diagnosis.request_samples import constant_parts, squeezed
+from pytest_fapo.source.addresses import Address, all_paths
+from pytest_fapo.source.artifact_kinds import FoundPiece, kind_for
+from pytest_fapo.source.template_syntax import PLACEHOLDER
+
+_MOST_FILES, _MOST_BYTES, _ALL_BYTES = 4_000, 300_000, 64_000_000
+
+_TEXT_FILES = (
+    *(".md", ".txt", ".j2", ".jinja", ".jinja2", ".prompt", ".prompty", ".tmpl", ".mustache", ".xml"),
+    *(".yaml", ".yml", ".json", ".toml"),
+)
+
+_NOT_A_PROMPT = re.compile(
+    r"(?:^|/)(?:tests?|fapo-[^/]*|build|dist|node_modules)/|\.(?:egg|dist)-info/"
+    r"|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest)\.py$|(?:^|/)(?:package(?:-lock)?\.json|fapo-[^/]*)$"
+)
+
+_FEWEST_WORDS = 3
+"""What is shorter stands in a request by chance, unless it is a whole message or description."""
+
+_COVERAGE = 0.6
+"""Share of a text's literal parts that must stand in a message: templates leave parts out."""
+
+_LEFT_OVER = 5
+"""Words of a constant part that is worth a line, where no text of the project holds it."""
+
+
+@dataclass(frozen=True)
+class SentText:
+    """A text of the project that reached a model."""
+
+    address: str
+    text: str
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """A constant part of a step's requests that no address reaches."""
+
+    text: str
+    line: str
+    """`path:line` of the project where its words stand; empty where no file has them."""
+
+
+@dataclass
+class StepTexts:
+    """What one step sends."""
+
+    step: str
+    texts: list[SentText] = field(default_factory=list)
+    left_over: list[LeftOver] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SentTexts:
+    """What all steps send."""
+
+    steps: Sequence[StepTexts]
+
+    @property
+    def entries(self) -> list[str]:
+        """Entries of the scope for all that can be edited."""
+        texts = (text for step in self.steps for text in step.texts)
+        return list(dict.fromkeys(_entry(text.address) for text in texts))
+
+
+def _entry(address: str) -> str:
+    """Return an address as an entry: brackets in its path are no pattern."""
+    path, colons, name = address.partition("::")
+    return re.sub(r"([*?\[])", r"[\1]", path) + colons + name
+
+
+def find_sent_texts(root: Path, sent: SentRequests) -> SentTexts:
+    """Find the texts of the project's files in what its steps sent.
+
+    Files are those that git knows or would take, of kinds that hold prompts and of a size that people write;
+    of Python only those that the run imported, where that is known.
+
+    Args:
+        root: the project.
+        sent: a sample of the requests of its steps.
+    """
+    requests = {step: [list(map(squeezed, each)) for each in many] for step, many in sent.steps.items()}
+    known = {text for many in requests.values() for each in many for text in each}
+    files = dict(_contents(root, _files(root, sent.imported), _Words(known)))
+    pieces = list(_pieces(files))
+    steps = [StepTexts(step) for step in requests]
+    for step in steps:
+        step.texts = _texts_of_step(requests[step.step], pieces)
+        left = _left_over(requests[step.step], step.texts)
+        step.left_over = [LeftOver(text, _line_of(text, files)) for text in left]
+    return SentTexts(steps)
+
+
+def _files(root: Path, imported: Sequence[str]) -> Iterator[str]:
+    """Yield the files that may hold prompts, those that the run imported first."""
+    others = [path for path in _listed(root) if path.endswith((*_TEXT_FILES, *([] if imported else [".py"])))]
+    paths = (path for path in (*imported, *others) if not _NOT_A_PROMPT.search(path))
+    total = 0
+    for _, path in zip(range(_MOST_FILES), dict.fromkeys(paths), strict=False):
+        try:
+            size = (root / path).stat().st_size
+        except OSError:
+            continue
+        total += size if size <= _MOST_BYTES else 0
+        if size <= _MOST_BYTES and total <= _ALL_BYTES:
+            yield path
+
+
+def _listed(root: Path) -> list[str]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return all_paths(root, limit=_MOST_FILES)
+    return sorted({path for path in done.stdout.decode(errors="replace").split("\0") if path})
+
+
+class _Words:
+    """Tells files that hold words of a request from all others, before they are parsed."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        found = [re.findall(r"\w+", text) for text in texts]
+        self._triples = {
+            triple for words in found for triple in zip(words, words[1:], words[2:], strict=False)
+        }
+        self._short = [" ".join(words) for words in found if 0 < len(words) < _FEWEST_WORDS]
+
+    def are_in(self, data: bytes) -> bool:
+        words = re.findall(r"\w+", data.decode(errors="replace"))
+        if any(triple in self._triples for triple in zip(words, words[1:], words[2:], strict=False)):
+            return True
+        whole = f" {' '.join(words)} " if self._short else ""
+        return any(f" {short} " in whole for short in self._short)
+
+
+def _contents(root: Path, paths: Iterable[str], words: _Words) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of the files that share words with a request."""
+    for path in paths:
+        with suppress(OSError):
+            data = (root / path).read_bytes()
+            if words.are_in(data):
+                yield path, data
+
+
+def _pieces(files: Mapping[str, bytes]) -> Iterator[tuple[str, FoundPiece]]:
+    """Yield the path and every text that can be edited."""
+    for path, data in files.items():
+        for name in ("**",) if path.endswith(".py") else ("", "**"):
+            try:
+                found = list(kind_for(path, name, "prompt").find(data, path, name, None))
+            except ArtifactError:
+                continue  # not of its format, or of one that has no such pieces
+            yield from ((path, piece) for piece in found if not piece.reason)
+
+
+def _texts_of_step(
+    requests: Sequence[Sequence[str]], pieces: Iterable[tuple[str, FoundPiece]]
+) -> list[SentText]:
+    """Return the texts that a step sends: of Python in any of its requests, of other files in most.
+
+    A file of which only some requests hold the text is what the pipeline has looked up: data, no prompt.
+    """
+    found: dict[str, SentText] = {}
+    for path, piece in pieces:
+        parts = literal_parts(piece.text)
+        if not parts:
+            continue
+        hits = sum(any(_holds(text, parts) for text in request) for request in requests)
+        if hits and (path.endswith(".py") or 2 * hits > len(requests)):
+            address = str(Address(path, piece.name))
+            found.setdefault(address, SentText(address, piece.text))
+    return [text for address, text in found.items() if "::" not in address or _path(address) not in found]
+
+
+def _path(address: str) -> str:
+    return address.partition("::")[0]
+
+
+def literal_parts(text: str) -> list[str]:
+    """Return what stands between a text's placeholders, line by line, white space squeezed."""
+    plain = PLACEHOLDER.sub("\0", text).replace("{{", "{").replace("}}", "}")
+    return [part for each in re.split(r"\0|\n", plain) if re.search(r"\w", part := squeezed(each))]
+
+
+def _holds(sent: str, parts: Sequence[str]) -> bool:
+    """True if most of a text's literal parts stand in what was sent."""
+    if sum(len(part.split()) for part in parts) < _FEWEST_WORDS:
+        return len(parts) == 1 and sent == parts[0]
+    total = sum(map(len, parts))
+    return sum(len(part) for part in parts if part in sent) >= _COVERAGE * total
+
+
+def _left_over(requests: Sequence[Sequence[str]], texts: Sequence[SentText]) -> list[str]:
+    """Return the constant parts of a step's requests without what the project's texts account for."""
+    parts = sorted({part for text in texts for part in literal_parts(text.text)}, key=len, reverse=True)
+    left: list[str] = []
+    for constant in constant_parts(requests):
+        for part in parts:
+            if len(part) > 3:
+                constant = constant.replace(part, "\0")
+        left += [piece.strip() for piece in constant.split("\0") if len(piece.split()) >= _LEFT_OVER]
+    return left
+
+
+def _line_of(text: str, files: Mapping[str, bytes]) -> str:
+    """Return where the first words of a text stand, as `path:line`; empty where they do not."""
+    words = re.findall(r"\w+", text)[:_LEFT_OVER]
+    pattern = re.compile(r"\W+".join(map(re.escape, words)).encode())
+    for path, data in files.items():
+        match = pattern.search(data)
+        if match:
+            return f"{path}:{data.count(bytes([10]), 0, match.start()) + 1}"
+    return ""

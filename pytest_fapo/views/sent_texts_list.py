@@ -1,0 +1,65 @@
+"""The texts that reached a model on the terminal, and the scope to paste that lets them be edited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from pytest_fapo.core.text import count, one_line
+from pytest_fapo.diagnosis.sent_texts import SentTexts
+from pytest_fapo.views.terminal import Terminal
+
+_WORDS = 60
+
+_MOST_LEFT_OVER = 3
+
+_NOT_REACHED = "no address reaches it there: put it into a constant or a file of its own to let it be edited"
+
+_NO_FILE = (
+    "in no file of the project: a library's own words, or put together while it runs. To edit it, let the "
+    "code send a text of your own"
+)
+
+_PASTE = "To let the optimizer edit them, put this into pyproject.toml, without what is to stay as it is:"
+
+
+def show_sent_texts(found: SentTexts, terminal: Terminal, *, sentence: str = _PASTE) -> None:
+    """Write per step what it sends, and the table that names what can be edited.
+
+    Args:
+        found: the texts.
+        terminal: where to write.
+        sentence: what stands above the table.
+    """
+    terminal.line("")
+    terminal.line(("Texts that reached a model:", "bold"))
+    for step in found.steps:
+        terminal.line("")
+        terminal.line((step.step, "bold"))
+        for text in step.texts:
+            terminal.line("  ", text.address, (f"  {count(len(text.text), 'character')}", "dim"), indent=4)
+            terminal.line((f"      {one_line(text.text, most=_WORDS)}", "dim"), indent=6)
+        for part in step.left_over[:_MOST_LEFT_OVER]:
+            size = count(len(part.text), "character")
+            terminal.line((f"  “{one_line(part.text, most=_WORDS)}” ({size})", "dim"), indent=4)
+            why = f"{part.line}: {_NOT_REACHED}" if part.line else _NO_FILE
+            terminal.line((f"      {why}", "yellow" if part.line else "dim"), indent=6)
+        if not step.texts and not step.left_over:
+            terminal.line(("  nothing that is the same in all cases", "dim"), indent=4)
+    if found.entries:
+        terminal.line("")
+        terminal.line(sentence)
+        terminal.line("")
+        for line in scope_table(found.entries).splitlines():
+            terminal.verbatim(line)
+
+
+def scope_table(entries: Sequence[str]) -> str:
+    """Return `[tool.fapo.scope]` with these prompts, as TOML."""
+    listed = "".join(f"    {json.dumps(entry, ensure_ascii=False)},\n" for entry in entries)
+    return f"""\
+[tool.fapo.scope]
+# What `pytest --fapo-optimize` may edit. Nothing else is ever changed.
+prompts = [
+{listed}]
+"""
