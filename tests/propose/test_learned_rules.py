@@ -6,6 +6,7 @@ import pytest
 
 from pytest_fapo.propose.playbook.learned_rules import (
     Feature,
+    explained,
     find_condition,
     learn_rules,
     round_between,
@@ -21,6 +22,7 @@ def test_a_table() -> None:
         (("the category is b",), "y"),
         (("the category is c",), "x"),
     ]
+    assert explained(rules, 6) == 1.0
 
 
 def test_a_threshold_is_a_round_number() -> None:

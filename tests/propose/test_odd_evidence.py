@@ -133,3 +133,17 @@ def test_a_declined_answer() -> None:
         spans = [span("ask", prompt=PROMPT.text, answer="Well, let me", call=call)]
         bench.run({"text": str(number)}, {"label": "x"}, spans, "", explanation=unequal("", "x"))
     assert any("Never decline" in _rules(candidate) for candidate in _proposals(bench))
+
+
+def test_what_to_answer_when_a_field_is_missing() -> None:
+    prompt = prompt_file("prompts/p.md", "Decide on the trip.\n\nCountry: {country}\n\n{text}")
+    bench = Bench()
+    for number in range(8):
+        country = None if number % 4 == 0 else ("France", "Spain")[number % 2]
+        expected = "ask" if country is None else "go"
+        spans = [span("decide", prompt=prompt.text.format(text="hello", country=country), answer="go")]
+        explanation = "" if expected == "go" else unequal("go", expected)
+        bench.run({"country": country}, {"decision": expected}, spans, "go", explanation=explanation)
+    cluster = diagnose(bench.evaluation, artifacts=[prompt]).clusters[0]
+    rules = [_rules(candidate) for candidate in Playbook().propose(bench.evidence(cluster, [prompt]))]
+    assert any("- If the country is missing, the decision is ask." in text for text in rules)

@@ -89,7 +89,7 @@ def changes(given: Evidence) -> list[tuple[str, Any]]:
         ("content", param("llm.temperature", 0.7, path="c.toml", low=0.2, high=1), [0.2, 0.35]),
         ("label", param("MODEL", "b", choices=["a", "b", "c"]), ["c", "a"]),
         ("tool", param("MAX_STEPS", 2, low=1, high=8), [4, 8]),
-        ("tool", param("TIMEOUT", 0.5, low=0.1, high=60), [1.0, 2.0, 0.25, 0.125]),
+        ("tool", param("TIMEOUT", 0.5, low=0.1, high=60), [1.0, 2.0, 4.0, 8.0]),
         ("content", param("STRICT", False), [True]),
         ("label", param("MAX_TOKENS", 24, low=1, high=99), []),
         ("refusal", param("TOP_K", 3, low=1, high=10), []),

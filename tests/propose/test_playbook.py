@@ -329,3 +329,30 @@ def test_proposals_are_the_same_every_time() -> None:
     first, second = _proposals(evidence), _proposals(evidence.model_copy(deep=True))
     assert [candidate.model_dump() for candidate in first] == [candidate.model_dump() for candidate in second]
     assert len({candidate.digest for candidate in first}) == len(first)
+
+
+def test_a_table_and_a_threshold_lead_to_value_rules(tmp_path: Path) -> None:
+    prompt = "Decide on the claim.\n\nAmount: {amount}\nKind: {kind}\n\nAnswer with pay, check or deny."
+    bench = Bench()
+    for number in range(18):
+        kind = ("theft", "damage", "other")[number % 3]
+        amount = 20 + 35 * number
+        right = "deny" if kind == "other" else "check" if amount > 300 else "pay"
+        answer = "pay" if number % 4 == 0 else right
+        asked = prompt.format(amount=amount, kind=kind)
+        bench.run(
+            {"amount": amount, "kind": kind}, right, [span("decide", prompt=asked, answer=answer)], answer,
+            explanation="" if answer == right else unequal(answer, right),
+        )  # fmt: skip
+    evidence = _evidence(bench, prompt_file("decide.md", prompt))
+    proposals = _proposals(evidence)
+    assert any(candidate.technique.startswith("value rules") for candidate in proposals)
+    rules = "\n".join(
+        line
+        for candidate in proposals
+        if candidate.technique == "value rules (variant 2)"
+        for line in _added(candidate)
+    )
+    assert "If the kind is other, the answer is deny." in rules
+    assert "the amount is more than 300" in rules
+    _passes_review(tmp_path, evidence, proposals)

@@ -1,6 +1,6 @@
-"""Simple rules learned from labeled cases: tables, thresholds, and what is due where something is missing.
+"""Simple rules learned from labeled cases: tables, thresholds, and defaults where something is missing.
 
-Features are what a rule can refer to.
+Features are what a rule can refer to; a technique writes the rules of a value into the prompt.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pytest_fapo.diagnosis.loose_values import is_blank, normal, plain, to_number
-from pytest_fapo.propose.playbook.prompt_evidence import PromptEvidence, StepCase
+from pytest_fapo.diagnosis.loose_values import is_blank, normal, plain, same, to_number
+from pytest_fapo.propose.playbook.answer_contract import fields_in_question
+from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
 
 FeatureKind = Literal["choice", "number", "presence"]
 
@@ -41,25 +42,39 @@ class Feature:
     """Texts for choices, floats or None for numbers, booleans (is it there?) for presence."""
 
 
-def features_for(view: PromptEvidence, rows: Sequence[StepCase]) -> list[Feature]:
-    """All features of some cases: fields with a closed set of values, inputs of the step, numbers in them."""
+def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> list[Feature]:
+    """All features of some cases, but for the field `name` itself."""
     found: list[Feature] = []
-    taken: set[str] = set()
-    for name in view.fields.expected:
-        closed = view.fields.closed_set(name)
-        if not name or not closed or len(closed) > MOST_CHOICES:
+    taken = {normal(name.rpartition(".")[2])}
+    for other in view.fields.expected:
+        closed = view.fields.closed_set(other)
+        if not closed or len(closed) > MOST_CHOICES or not _comes_before(view, other, name):
             continue
-        bare = name.rpartition(".")[2]
-        name_in_rules = view.caption(name) if name in view.field_keys else f"the {bare.replace('_', ' ')}"
-        values = tuple(plain(view.expected(seen, name)) for seen in rows)
+        name_in_rules = (
+            view.caption(other)
+            if other in view.field_keys
+            else f"the {other.rpartition('.')[2].replace('_', ' ')}"
+        )
+        values = tuple(plain(view.expected(seen, other)) for seen in rows)
         found.append(Feature("choice", name_in_rules, values))
-        taken.add(normal(bare))
+        taken.add(normal(other.rpartition(".")[2]))
     for variable in view.variables:
         if normal(variable) in taken:
             continue
         found.extend(_given(view, variable, rows))
     found.extend(_numbers_in_text(view, rows))
     return found
+
+
+def _comes_before(view: PromptEvidence, other: str, name: str) -> bool:
+    """True if a field is known when `name` is decided: told by an earlier step, or earlier in this one."""
+    names = list(view.fields.expected)
+    if other == name:
+        return False
+    if name not in names:
+        return True
+    mine, its = view.decided_at(name), view.decided_at(other)
+    return its < mine or (its == mine and names.index(other) < names.index(name))
 
 
 def _given(view: PromptEvidence, variable: str, rows: Sequence[StepCase]) -> Iterator[Feature]:
@@ -106,6 +121,7 @@ class LearnedRule:
 
     conditions: tuple[str, ...]
     value: str
+    support: int
 
 
 @dataclass
@@ -166,6 +182,11 @@ def with_exceptions(rules: Sequence[LearnedRule], value: str) -> list[str]:
     return said
 
 
+def explained(rules: Sequence[LearnedRule], total: int) -> float:
+    """Share of the cases that some rule decides."""
+    return sum(rule.support for rule in rules) / total if total else 0.0
+
+
 def _partial(rules: Sequence[LearnedRule], targets: Sequence[str]) -> bool:
     """A single rule is worth saying only where it is not the value that most cases have anyway."""
     most = Counter(targets).most_common(1)[0][0]
@@ -182,7 +203,7 @@ def _grow(
     counts = Counter(targets[row] for row in rows)
     if conditions and (len(counts) == 1 or _nearly_one(counts)):
         value, _ = counts.most_common(1)[0]
-        return [LearnedRule(conditions, value)] if len(rows) >= SUPPORT else []
+        return [LearnedRule(conditions, value, len(rows))] if len(rows) >= SUPPORT else []
     if depth == 0 or len(rows) < 2 * SUPPORT:
         return []
     splits = [split for feature in features for split in _splits(feature, targets, rows)]
@@ -203,7 +224,7 @@ def _simplified(rules: list[LearnedRule]) -> list[LearnedRule]:
         last = rule.conditions[-1]
         same = [other for other in rules if other.conditions[-1] == last]
         if len(rule.conditions) == 2 and len(same) >= 2 and len({other.value for other in same}) == 1:
-            rule = LearnedRule((last,), rule.value)
+            rule = LearnedRule((last,), rule.value, sum(other.support for other in same))
         simpler.setdefault(rule.conditions, rule)
     return sorted(simpler.values(), key=lambda rule: len(rule.conditions))
 
@@ -276,3 +297,53 @@ def _gain(split: RuleSplit, targets: Sequence[str], rows: list[int]) -> float:
     )
     alone = sum(1 for part in split.parts.values() if len(part) == 1)
     return (after - alone - before) / len(rows) - 0.005 * len(split.parts) - 0.001 * split.odd
+
+
+VALUE_RULES = "value rules"
+
+MOST_VALUES = 25
+
+MOST_RULES = 30
+
+
+def choosing(view: PromptEvidence) -> Iterator[Advice]:
+    """State the rules that give a field's value in all train cases where they apply."""
+    for name in fields_in_question(view):
+        rows = view.labeled(name)
+        targets = [plain(view.expected(seen, name)) for seen in rows]
+        if not 2 <= len(set(targets)) <= MOST_VALUES or len(rows) < 6:
+            continue
+        features = features_for(view, name, rows)
+        for grade, depth in enumerate((1, 2)):
+            rules = learn_rules(features, targets, depth=depth)
+            if not rules or len(rules) > MOST_RULES or explained(rules, len(rows)) < 0.2:
+                continue
+            fixes = frozenset(
+                nodeid
+                for seen in view.targets
+                if not same(view.expected(seen, name), view.answer_of(seen, name))
+                and any(rule.value == plain(view.expected(seen, name)) for rule in rules)
+                for nodeid in seen.targets
+            )
+            share = explained(rules, len(rows))
+            fixed = frozenset(sorted(fixes)[: round(share * len(fixes))]) if share < 0.9 else fixes
+            yield Advice(
+                VALUE_RULES,
+                _title(view, name),
+                [_line(view, name, rule) for rule in rules],
+                f"{view.caption(name)} follows from other values by a rule that the prompt does not state.",
+                fixes=fixed,
+                grade=grade,
+            )
+
+
+def _title(view: PromptEvidence, name: str) -> str:
+    caption = view.caption(name)
+    return f"Rules for {caption}" if caption.startswith('"') else f"Rules for the {caption}"
+
+
+def _line(view: PromptEvidence, name: str, rule: LearnedRule) -> str:
+    caption = view.caption(name)
+    subject = caption if caption.startswith('"') else f"the {caption}"
+    value = "null (not a string)" if normal(rule.value) == "null" else rule.value
+    return f"If {' and '.join(rule.conditions)}, {subject} is {value}."

@@ -14,7 +14,9 @@ from pytest_fapo.core.record import Category
 from pytest_fapo.diagnosis.trace_view import TraceView, helper_names
 from pytest_fapo.propose.playbook.playbook_history import AttemptHistory
 
-ParameterKind = Literal["depth", "threshold", "temperature", "tokens", "length", "model", "tries", "other"]
+ParameterKind = Literal[
+    "depth", "threshold", "temperature", "tokens", "length", "model", "tries", "seconds", "other"
+]
 
 STEPS = 4
 """Values of one parameter that are tried."""
@@ -26,6 +28,7 @@ _NAMES: tuple[tuple[ParameterKind, str], ...] = (
     ),
     ("length", r"chars?$|characters|words?$|length|truncat|chunk_?size|max_(text|size|input)"),
     ("temperature", r"temperature|(^|_)temp$|top_?p$"),
+    ("seconds", r"timeout|seconds|deadline"),
     (
         "threshold",
         r"threshold|cut_?off|min_?(score|sim|similarity|relevance|overlap|match)|score_?min|(^|_)least",
@@ -57,6 +60,7 @@ _WANTED: dict[ParameterKind, tuple[Category, ...]] = {
         "tool",
     ),
     "tries": ("tool", "exception", "empty", "cascade", "content", "unknown", "retrieval", "schema"),
+    "seconds": ("tool", "exception", "empty", "cascade"),
     "other": (
         "retrieval",
         "content",
@@ -79,6 +83,7 @@ _TECHNIQUES: dict[ParameterKind, tuple[str, str]] = {
     "length": ("text limit", "what is needed may stand after the first {before}: keep up to {after}"),
     "model": ("model choice", "another model of the list may know better: {after} instead of {before}"),
     "tries": ("number of tries", "{before} may be too few: allow {after}"),
+    "seconds": ("time limit", "{before} may be too short: allow {after}"),
     "other": ("parameter", "{name} = {after} instead of {before} may suit these cases better"),
 }
 

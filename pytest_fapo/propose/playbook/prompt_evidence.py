@@ -182,6 +182,14 @@ class PromptEvidence:
             for values in self.fields.expected.values()
         )
 
+    def decided_at(self, name: str) -> float:
+        """The place in the pipeline where a model first gives a field."""
+        model_steps = {step.key for reading in self.fields.readings for step in reading.view.model_steps}
+        orders = [
+            carrier.order for carrier in self.fields.carriers.get(name, []) if carrier.step in model_steps
+        ]
+        return min(orders, default=float("inf"))
+
     @cached_property
     def field_keys(self) -> dict[str, str]:
         """Expected field -> the key under which the step's JSON answers give it."""

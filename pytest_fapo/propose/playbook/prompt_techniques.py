@@ -12,6 +12,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.diagnosis.loose_values import normal
 from pytest_fapo.propose.playbook.answer_contract import json_contract, label_set, one_per_line
 from pytest_fapo.propose.playbook.label_definitions import definitions
+from pytest_fapo.propose.playbook.learned_rules import choosing
 from pytest_fapo.propose.playbook.prompt_document import PromptDocument
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, Technique
 from pytest_fapo.propose.playbook.text_rules import (
@@ -69,6 +70,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     must_include,
     must_not,
     text_form,
+    choosing,
     definitions,
     answer_always,
 )

@@ -139,7 +139,7 @@ def _conditional(condition: str, phrase: str) -> str:
 def _when(view: PromptEvidence, ids: set[str]) -> list[str]:
     """The conditions under which a phrase is due."""
     targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
-    features = features_for(view, view.seen)
+    features = features_for(view, "", view.seen)
     simple = find_condition(features, targets, "due")
     if simple:
         return [simple]
