@@ -66,7 +66,7 @@ def update_baseline(
     session: FapoSession,
     evaluation: Evaluation,
     prepared: PreparedGate,
-    found: Sequence[GateProblem],
+    causes: Sequence[GateProblem],
     out: PytestTerminal,
 ) -> bool:
     """Write baseline and snapshots where the run was whole; print what came of it.
@@ -76,7 +76,7 @@ def update_baseline(
         session: the plugin's.
         evaluation: of all cases.
         prepared: has the earlier baseline, if one could be read.
-        found: why not every test has its result.
+        causes: why not every test has its result.
         out: where to print.
 
     Returns:
@@ -88,7 +88,7 @@ def update_baseline(
     update = BaselineUpdate(session.settings.baseline)
     outage = evaluation.outage
     update.refusals = [f"{outage.sentence}; {outage.advice}"] if outage else []
-    update.refusals += [problem.message for problem in found]
+    update.refusals += [problem.message for problem in causes]
     update.refusals = update.refusals or _refusals(config, evaluation, prepared)
     if not update.refusals:
         made = make_baseline(evaluation, artifacts=prepared.digests)

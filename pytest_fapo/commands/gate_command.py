@@ -79,17 +79,17 @@ def finish_gate(
     ended: what could not be judged is not let through."""
     prepared: PreparedGate = pytest_session.config.stash[GATE_KEY]
     status = int(pytest_session.exitstatus)
-    found = missing_result_causes(pytest_session, session, evaluation, prepared.hooks)
+    causes = missing_result_causes(pytest_session, session, evaluation, prepared.hooks)
     pytest_session.exitstatus = UNDECIDED
     try:
         if pytest_session.config.option.fapo_update_baseline:
             if prepared.hooks.blocked is not None:
                 raise prepared.hooks.blocked
-            written = update_baseline(pytest_session.config, session, evaluation, prepared, found, out)
+            written = update_baseline(pytest_session.config, session, evaluation, prepared, causes, out)
             if written:
                 pytest_session.exitstatus = status
             return None
-        result = _judged(session, evaluation, prepared, found)
+        result = _judged(session, evaluation, prepared, causes)
     except FapoError as error:
         from pytest_fapo.capture.redaction import error_text
 
@@ -102,7 +102,7 @@ def finish_gate(
 
 
 def _judged(
-    session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, found: list[GateProblem]
+    session: FapoSession, evaluation: Evaluation, prepared: PreparedGate, causes: list[GateProblem]
 ) -> GateResult:
     name = session.settings.baseline
     problem = prepared.hooks.blocked
@@ -116,10 +116,10 @@ def _judged(
         floors=prepared.floors,
         current_artifacts=prepared.digests,
     )
-    if found:
-        evaluation.complete, evaluation.stopped = False, found[0].message
-    said = [problem for problem in result.problems if not (found and problem.kind in _CONSEQUENCES)]
-    result = with_problems(result.model_copy(update={"problems": found}), said)
+    if causes:
+        evaluation.complete, evaluation.stopped = False, causes[0].message
+    said = [problem for problem in result.problems if not (causes and problem.kind in _CONSEQUENCES)]
+    result = with_problems(result.model_copy(update={"problems": causes}), said)
     if not result.partial:
         result = with_problems(result, _stale_snapshots(session, evaluation, prepared, prepared.baseline))
     result = with_problems(result, _plain_failures(evaluation))

@@ -153,18 +153,18 @@ def missing_result_causes(
         evaluation: what the tests have left.
         hooks: what was watched meanwhile.
     """
-    found = []
+    causes = []
     if hooks.lost:
-        found.append(gate_problems.worker_lost(sorted(set(hooks.lost))))
+        causes.append(gate_problems.worker_lost(sorted(set(hooks.lost))))
     if hooks.uncollected:
-        found.append(gate_problems.not_collected(hooks.uncollected))
+        causes.append(gate_problems.not_collected(hooks.uncollected))
     reason = _reason(pytest_session)
     missing = _missing(pytest_session, session, evaluation)
-    if not found and missing:
-        found.append(gate_problems.without_result(missing, _expected(pytest_session, session), reason))
-    elif not found and reason:
-        found.append(GateProblem(kind="interrupted", message=reason))
-    return found
+    if not causes and missing:
+        causes.append(gate_problems.without_result(missing, _expected(pytest_session, session), reason))
+    elif not causes and reason:
+        causes.append(GateProblem(kind="interrupted", message=reason))
+    return causes
 
 
 def _reason(session: pytest.Session) -> str:

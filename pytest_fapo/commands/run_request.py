@@ -49,12 +49,12 @@ class PluginHooks(RunHooks):
         self._relay = relay
 
     def review(self, candidate: Candidate) -> Sequence[ReviewProblem]:
-        found: list[ReviewProblem] = []
+        problems: list[ReviewProblem] = []
         for answer in self._ask("pytest_fapo_review", candidate=candidate):
             for problem in answer or ():
                 _expect(problem, ReviewProblem, "pytest_fapo_review", "a list of ReviewProblem")
-                found.append(problem)
-        return found
+                problems.append(problem)
+        return problems
 
     def gate(self, candidate: Candidate, before: Evaluation, after: Evaluation, verdict: Verdict) -> Verdict:
         answers = self._ask(
@@ -72,12 +72,12 @@ class PluginHooks(RunHooks):
         return None
 
     def sections(self, summary: Summary) -> list[tuple[str, str]]:
-        found = []
+        sections = []
         for answer in self._ask("pytest_fapo_report_section", summary=summary):
             _expect(answer, tuple, "pytest_fapo_report_section", "a title and a text, or None")
             title, text = answer
-            found.append((str(title), str(text)))
-        return found
+            sections.append((str(title), str(text)))
+        return sections
 
     def judged(self, attempt: Attempt) -> None:
         name = "pytest_fapo_accepted" if attempt.verdict.accepted else "pytest_fapo_rejected"

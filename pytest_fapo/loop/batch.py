@@ -112,32 +112,32 @@ class Gathering:
 
     def batch(self, size: int) -> list[Proposed]:
         """Up to `size` candidates: repairs first, then one of each cluster, of one proposer after another."""
-        found: list[Proposed] = []
-        while self.repairs and len(found) < size:
-            found.append(self.repairs.popleft())
+        taken: list[Proposed] = []
+        while self.repairs and len(taken) < size:
+            taken.append(self.repairs.popleft())
         for proposer in dict.fromkeys(source.proposer.name for source in self.sources):
             mine = [source for source in self.sources if source.proposer.name == proposer]
-            while len(found) < size:
-                before = len(found)
+            while len(taken) < size:
+                before = len(taken)
                 for source in mine:
-                    if len(found) < size:
-                        self._take(source, found)
-                if len(found) == before:
+                    if len(taken) < size:
+                        self._take(source, taken)
+                if len(taken) == before:
                     break
-            if found:
+            if taken:
                 break  # the next proposer is asked only when this one has nothing more
-        return found
+        return taken
 
     def judged(self) -> None:
         """The last batch is in the memory."""
         for source in self.sources:
             source.judged()
 
-    def _take(self, source: ProposerSource, found: list[Proposed]) -> None:
+    def _take(self, source: ProposerSource, taken: list[Proposed]) -> None:
         cluster, name = source.cluster, source.proposer.name
         if source.ended or self.stale[name] >= STALE or self.ladder.exhausted(cluster, self.level, name):
             return
-        names = {proposed.candidate.edits_digest for proposed in found}
+        names = {proposed.candidate.edits_digest for proposed in taken}
         try:
             proposed = source.next(
                 self.evidence,
@@ -149,7 +149,7 @@ class Gathering:
             return
         if proposed is not None:
             self.stale[name] = 0
-            found.append(proposed)
+            taken.append(proposed)
         elif source.ended:
             self.ladder.nothing_more(cluster, self.level, name, best=self.best)
 
@@ -226,7 +226,7 @@ class Round:
         result: RoundResult,
     ) -> list[tuple[Judged, Proposed | None]]:
         """Prove the winners together, else one after the other, until one is accepted."""
-        found = [*pairs]
+        results = [*pairs]
         parts = self._parts(winners, best)
         most = self._request.settings.holdout_looks
         looks = memory.looks + sum("holdout" in judged.verdict.splits for judged, _ in pairs)
@@ -235,21 +235,21 @@ class Round:
             together = self._together(parts, best, memory)
         if together is not None:
             looks += "holdout" in together.verdict.splits
-            found.append((together, None))
+            results.append((together, None))
             if together.verdict.accepted:
                 self._accept(together, best, result)
-                return [(_placed(each, together, winners), proposed) for each, proposed in found]
+                return [(_placed(each, together, winners), proposed) for each, proposed in results]
         for winner in [*parts, *(winner for winner in winners if winner not in parts)]:
             if not winner.proven and looks >= most:
-                found = [(_unproven(each, looks), proposed) for each, proposed in found]
+                results = [(_unproven(each, looks), proposed) for each, proposed in results]
                 break
             proven = winner if winner.proven else self._trial.prove(winner.prepared, best)
             looks += proven is not winner and "holdout" in proven.verdict.splits
-            found = [(proven if each is winner else each, proposed) for each, proposed in found]
+            results = [(proven if each is winner else each, proposed) for each, proposed in results]
             if proven.verdict.accepted:
                 self._accept(proven, best, result)
-                return [(_placed(each, proven, winners), proposed) for each, proposed in found]
-        return found
+                return [(_placed(each, proven, winners), proposed) for each, proposed in results]
+        return results
 
     def _may_try_one_more(self, memory: Memory, pairs: Sequence[tuple[Judged, Proposed | None]]) -> bool:
         """True if a merge, which is a candidate of its own, stays within the limits beside its batch."""

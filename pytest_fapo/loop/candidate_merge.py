@@ -181,14 +181,14 @@ class CandidatePool:
 
     def pairs(self) -> Iterator[Candidate]:
         """Two entries in one where each fixes what the other breaks or leaves; most fixed cases first."""
-        found = []
+        ranked = []
         for one, other in combinations(self.entries, 2):
             gain = len(one.fixed | other.fixed)
             if gain <= max(len(one.fixed), len(other.fixed)) or one.broken & other.broken:
                 continue
             if one.candidate.parent == other.candidate.parent:
-                found.append((-gain, one, other))
-        for _, one, other in sorted(found, key=lambda each: each[0]):
+                ranked.append((-gain, one, other))
+        for _, one, other in sorted(ranked, key=lambda each: each[0]):
             together = merged([one.candidate, other.candidate])
             if together is not None:
                 yield together

@@ -193,17 +193,17 @@ class ReviewDraft:
             demonstrations=self._reviewable.result.quoted,
             merges=made.candidates,
         )
-        found = review(
+        problems = review(
             candidate,
             store=self._store,
             cases=self._cases,
             settings=self._request.settings,
             levels=self._request.levels,
         ).problems
-        found = [*found, *self._request.hooks.review(candidate)]
-        found = [problem for problem in found if problem.address in ("", made.address)]
-        if found or text == made.before:
-            return found
+        problems = [*problems, *self._request.hooks.review(candidate)]
+        problems = [problem for problem in problems if problem.address in ("", made.address)]
+        if problems or text == made.before:
+            return problems
         try:
             self._reviewable.snapshot.render([edits[0]])
         except ArtifactError as error:
@@ -244,13 +244,13 @@ class ReviewDraft:
 
     def decisions(self) -> dict[str, Decision]:
         """Return the decisions of this review and of earlier ones; skipped changes stay open."""
-        found = dict(self._reviewable.result.decided)
+        decisions = dict(self._reviewable.result.decided)
         for change in self.changes:
             if change.answer == "reject":
-                found[change.address] = "rejected"
+                decisions[change.address] = "rejected"
             elif change.answer == "accept":
-                found[change.address] = "edited" if change.edited else "accepted"
-        return found
+                decisions[change.address] = "edited" if change.edited else "accepted"
+        return decisions
 
     # --- as it is shown -------------------------------------------------------------------------------
 

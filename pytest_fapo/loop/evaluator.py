@@ -330,10 +330,10 @@ class Evaluator:
 
     def changed_files(self) -> dict[str, str]:
         """Return by path what happened to the project's files since any of the copies was made."""
-        found: dict[str, str] = {}
+        changes: dict[str, str] = {}
         for shadow in self._shadows.values():
-            found.update(shadow.changes())
-        return dict(sorted(found.items()))
+            changes.update(shadow.changes())
+        return dict(sorted(changes.items()))
 
     def state(self) -> TreeState:
         """Return what the project held when it was copied."""

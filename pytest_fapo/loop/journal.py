@@ -159,10 +159,10 @@ class Journal:
 
     def last(self, kind: type[E]) -> E | None:
         """Return the last event of one kind; None where there is none."""
-        found: E | None = None
+        last: E | None = None
         for event in self.of(kind):
-            found = event
-        return found
+            last = event
+        return last
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         if not self.path.is_file():

@@ -68,9 +68,9 @@ class Ladder:
         Those in which one step alone is at fault come first: their effect shows by itself.
         """
         reach = LEVELS.index(level)
-        found = [cluster for cluster in diagnosis.clusters if LEVELS.index(cluster.level) <= reach]
-        own = [cluster for cluster in found if cluster.level == level]
-        lower = [cluster for cluster in found if cluster.level != level]
+        reachable = [cluster for cluster in diagnosis.clusters if LEVELS.index(cluster.level) <= reach]
+        own = [cluster for cluster in reachable if cluster.level == level]
+        lower = [cluster for cluster in reachable if cluster.level != level]
         return sorted([*own, *lower], key=lambda cluster: bool(cluster.also))
 
     def exhausted(self, cluster: Cluster, level: Level, proposer: str) -> bool:

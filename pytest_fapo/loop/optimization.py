@@ -305,11 +305,11 @@ def _nothing_to_do(baseline: Evaluation) -> Stop | None:
 
 def _without_unsteady(request: OptimizeRequest, reference: Evaluation) -> OptimizeRequest:
     """The request whose policy leaves out the metrics that differ between two runs on the same answers."""
-    found = unsteady_metrics(request.baseline, reference)
-    if not found:
+    unsteady = unsteady_metrics(request.baseline, reference)
+    if not unsteady:
         return request
-    request.run.journal.write(MetricsUnjudged(metrics=found))
-    return replace(request, policy=replace(request.policy, unjudged=frozenset(found)))
+    request.run.journal.write(MetricsUnjudged(metrics=unsteady))
+    return replace(request, policy=replace(request.policy, unjudged=frozenset(unsteady)))
 
 
 def _no_train_failure(baseline: Evaluation) -> Stop:

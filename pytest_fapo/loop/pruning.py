@@ -173,10 +173,10 @@ def parts_of(edit: Edit, artifact: Artifact | None) -> list[EditPart]:
     """The parts of an edit, in order: rules and paragraphs of a text, else the edit as a whole."""
     if artifact is None or artifact.kind not in ("file", "constant") or not edit.before.strip():
         return [EditPart(edit.address, -1, edit.after)]
-    found = [block for block in _blocks(edit) if block.changes]
-    if len(found) == 1:
+    changed = [block for block in _blocks(edit) if block.changes]
+    if len(changed) == 1:
         return [EditPart(edit.address, -1, edit.after)]
-    return [EditPart(edit.address, block.number, "".join(block.lines or block.instead)) for block in found]
+    return [EditPart(edit.address, block.number, "".join(block.lines or block.instead)) for block in changed]
 
 
 def without(edit: Edit, artifact: Artifact | None, dropped: Collection[EditPart]) -> Edit | None:

@@ -84,11 +84,11 @@ class RunTree(Record):
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, pytest, this plugin and the SDKs that are installed."""
-    found = {"python": platform.python_version(), "pytest-fapo": __version__}
+    versions = {"python": platform.python_version(), "pytest-fapo": __version__}
     for name in _PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions
 
 
 def check_unchanged(
@@ -112,8 +112,8 @@ def check_unchanged(
     changes = [f"{path} changed" for path in sorted(changed)]
     tree = _load_run_tree(run)
     if tree is not None:
-        found = tree.state.changes(state, besides={*tree.written, *outputs, *changed})
-        changes += [change_sentence(path, what) for path, what in found.items()]
+        changed_files = tree.state.changes(state, besides={*tree.written, *outputs, *changed})
+        changes += [change_sentence(path, what) for path, what in changed_files.items()]
         now, then = versions(), tree.versions
         changes += [
             f"{name} is {now.get(name, 'not installed')} instead of {then.get(name, 'not installed')}"

@@ -167,12 +167,12 @@ def find_run(root: Path, name: str) -> RunFolder:
     if name == LAST:
         return runs[-1]
     exact = [run for run in runs if run.path.name == name]
-    found = exact or [run for run in runs if name and run.path.name.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(run.path.name for run in (found or runs)[-5:])
-    if found:
-        raise FapoError(f"{len(found)} runs begin with {name!r}: {names}; give more of the name")
+    matching = exact or [run for run in runs if name and run.path.name.startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    names = ", ".join(run.path.name for run in (matching or runs)[-5:])
+    if matching:
+        raise FapoError(f"{len(matching)} runs begin with {name!r}: {names}; give more of the name")
     raise FapoError(f"no run begins with {name!r}; the newest are: {names}")
 
 

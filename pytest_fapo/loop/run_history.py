@@ -88,14 +88,14 @@ class RunHistory:
     # --- candidates -----------------------------------------------------------------------------------
 
     def _parts(self, edit: EditMade) -> list[Attempt]:
-        found: dict[str, Attempt] = {}
+        attempts: dict[str, Attempt] = {}
         for candidate in edit.candidates:
-            found.update(
+            attempts.update(
                 (part.candidate.id, part)
                 for part in self._unmerged(candidate)
                 if any(other.address == edit.address for other in part.candidate.edits)
             )
-        return list(found.values())
+        return list(attempts.values())
 
     def _unmerged(self, candidate: str) -> Iterator[Attempt]:
         """The candidate, or in place of a merge those that were put together."""

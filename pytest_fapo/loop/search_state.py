@@ -166,8 +166,8 @@ class Memory:
 
 def every_case(evaluations: list[Evaluation]) -> list[Case]:
     """All known cases of all splits, each once; for the review's leakage check only."""
-    found: dict[tuple[str, str], Case] = {}  # one file may be read with labels and without
+    cases: dict[tuple[str, str], Case] = {}  # one file may be read with labels and without
     for evaluation in evaluations:
         for case in evaluation.cases.values():
-            found.setdefault((case.key, case.origin), case)
-    return list(found.values())
+            cases.setdefault((case.key, case.origin), case)
+    return list(cases.values())

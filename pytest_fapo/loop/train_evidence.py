@@ -60,9 +60,9 @@ class TreeDiagnoser:
         if best.candidate in self._of:
             return self._of[best.candidate]
         artifacts = self._request.snapshot.store.with_files(best.files).all()
-        found = diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
-        save_diagnosis(self._request.run, best.candidate, found)
-        return found
+        diagnosis = diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
+        save_diagnosis(self._request.run, best.candidate, diagnosis)
+        return diagnosis
 
     def _from_hooks(self, evaluation: Evaluation, item: ItemResult) -> Finding | None:
         return self._request.hooks.attribute(item, evaluation.cases[item.nodeid], evaluation.trace_of(item))
@@ -78,7 +78,7 @@ class TreeDiagnoser:
                 self._request.run.journal.write(InterventionsFailed(reason=str(error)))
                 return {}
 
-        found = diagnose(
+        diagnosis = diagnose(
             best.evaluation,
             artifacts=store.all(),
             reader=reader,
@@ -89,13 +89,13 @@ class TreeDiagnoser:
         self._request.run.journal.write(
             TreeDiagnosed(
                 best=best.candidate,
-                interventions=found.interventions,
+                interventions=diagnosis.interventions,
                 unread=list(reader.problems) if reader is not None else [],
-                clusters=found.clusters,
+                clusters=diagnosis.clusters,
             )
         )
-        save_diagnosis(self._request.run, best.candidate, found)
-        return found
+        save_diagnosis(self._request.run, best.candidate, diagnosis)
+        return diagnosis
 
 
 def diagnose_baseline(request: OptimizeRequest) -> Diagnosis:
@@ -118,20 +118,22 @@ def pipeline_sources(store: ArtifactStore, settings: Settings) -> dict[str, str]
         store: the artifacts as of the best tree.
         settings: names the steps.
     """
-    found: dict[str, str] = {}
+    sources: dict[str, str] = {}
     paths = list(dict.fromkeys(artifact.path for artifact in store.all("structure")))
     paths += [path for pattern in settings.steps for path in _files_of(pattern.split(":", 1)[0])]
     for path in paths:
         text = _file_text(store, path)
         if text is not None:
-            found[path] = text
-    for path, text in list(found.items()):
+            sources[path] = text
+    for path, text in list(sources.items()):
         for module in _imported(text, path):
             for near in _files_of(module):
-                near_text = None if near in found or len(found) >= MOST_SOURCES else _file_text(store, near)
+                near_text = (
+                    None if near in sources or len(sources) >= MOST_SOURCES else _file_text(store, near)
+                )
                 if near_text is not None:
-                    found[near] = near_text
-    return found
+                    sources[near] = near_text
+    return sources
 
 
 def _files_of(module: str) -> list[str]:
@@ -174,7 +176,7 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
         nodeids: these items only; all where empty.
     """
     wanted = set(nodeids)
-    found: dict[str, EvidenceCase] = {}
+    gathered: dict[str, EvidenceCase] = {}
     for nodeid, item in evaluation.items.items():
         case = evaluation.cases.get(nodeid)
         if item.split != "train" or item.pipeline != pipeline or case is None or not item.counts:
@@ -182,10 +184,10 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
         if wanted and nodeid not in wanted:
             continue
         assert case.split == "train"
-        known = found.get(item.first_nodeid)
+        known = gathered.get(item.first_nodeid)
         if known is not None and (item.passed or not known.passed):
             continue  # one repeat tells what happened, a failing one where there is one
-        found[item.first_nodeid] = EvidenceCase(
+        gathered[item.first_nodeid] = EvidenceCase(
             case=case,
             nodeid=nodeid,
             passed=item.passed,
@@ -193,7 +195,7 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
             feedback=item.feedback,
             trace=evaluation.trace_of(item),
         )
-    return list(found.values())
+    return list(gathered.values())
 
 
 def make_evidence(
@@ -288,7 +290,7 @@ def _together(
     cluster: Cluster, evaluation: Evaluation, diagnosis: Diagnosis, store: ArtifactStore
 ) -> list[Cluster]:
     """One cluster for each further step that is at fault in the same cases."""
-    found = []
+    clusters = []
     for step in cluster.also:
         same = [
             other for other in diagnosis.clusters if other.step == step and other.pipeline == cluster.pipeline
@@ -305,7 +307,7 @@ def _together(
         traces = [trace for trace in evaluation.traces.values() if trace.pipeline == cluster.pipeline]
         views = [TraceView(trace) for trace in traces]
         artifacts = same[0].artifacts if same else artifacts_of_step(step, views, store.all())
-        found.append(
+        clusters.append(
             cluster.model_copy(
                 update={
                     "id": f"{cluster.id}/{step}",
@@ -318,7 +320,7 @@ def _together(
                 }
             )
         )
-    return found
+    return clusters
 
 
 def _labels(finding: Finding, step: str, evaluation: Evaluation) -> dict[str, object]:

@@ -195,13 +195,13 @@ class Trial:
         Raises:
             BudgetExceeded: a limit was reached before the verdicts; nothing is decided then.
         """
-        found = [_blocked(prepared) for prepared in batch]
-        open_ones = [prepared for prepared, known in zip(batch, found, strict=True) if known is None]
+        blocked = [_blocked(prepared) for prepared in batch]
+        open_ones = [prepared for prepared, known in zip(batch, blocked, strict=True) if known is None]
         if len(open_ones) == 1:
             judged = iter([self.prove(open_ones[0], best)])
         else:
             judged = iter(self._side_by_side(open_ones, best))
-        return [known if known is not None else next(judged) for known in found]
+        return [known if known is not None else next(judged) for known in blocked]
 
     def prove(self, prepared: ReviewedCandidate, best: BestTree) -> Judged:
         """Judge one candidate on everything: its cases, the full suite, the held-out cases."""
@@ -263,12 +263,14 @@ class Trial:
         started, before = time.monotonic(), self._request.budget.spending()
         works = [(prepared.candidate, prepared.files or {}) for prepared in batch]
         evaluations = self._evaluator.side_by_side(works, best.compared)
-        found = []
+        judged = []
         for prepared, after in zip(batch, evaluations, strict=True):
             verdict = self._with_losses(prepared, best, after, self._verdict(prepared, best, after))
-            found.append(self._judged(prepared, verdict, after, started, before, proven=not verdict.accepted))
+            judged.append(
+                self._judged(prepared, verdict, after, started, before, proven=not verdict.accepted)
+            )
             before = self._request.budget.spending()  # the first one's account holds what all have spent
-        return found
+        return judged
 
     def _verdict(
         self, prepared: ReviewedCandidate, best: BestTree, after: Evaluation, chance: Chance = frozenset()
