@@ -298,7 +298,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
         lines = session_lines(session.evaluation(), hint=not _wanted(config), warnings=warnings)
         for line in lines:
-            terminalreporter.write_line(line)
+            terminalreporter.write_line(session.packages.advice(line))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

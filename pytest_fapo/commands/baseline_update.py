@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.verdict.baseline_comparison import compare_with_baseline
 from pytest_fapo.verdict.baseline_contents import item_groups, make_baseline
 from pytest_fapo.verdict.baseline_file import write_baseline
+from pytest_fapo.verdict.gate_problems import pipeline_not_run
 from pytest_fapo.views.gate_screen import BaselineUpdate, render_update
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def update_baseline(
     Raises:
         FapoError: a file cannot be written.
     """
-    update = BaselineUpdate(session.settings.baseline)
+    shown = session.packages.shown
+    update = BaselineUpdate(shown(session.root / session.settings.baseline))
     outage = evaluation.outage
     update.refusals = [f"{outage.sentence}; {outage.advice}"] if outage else []
     update.refusals += [problem.message for problem in causes]
@@ -96,16 +97,12 @@ def update_baseline(
         update.written = write_baseline(session.root / session.settings.baseline, made)
         snapshots = session_snapshots(session, evaluation, made, prepared)
         written = snapshots.write() if snapshots is not None else []
-        update.snapshots = [_relative(path, session.root) for path in written]
+        update.snapshots = [shown(path) for path in written]
         update.plain_failures = sum(
             item.case_id is None and item.counts and not item.passed for item in evaluation.items.values()
         )
     render_update(update, out.file, tty=out.tty, color=out.color)
     return not update.refusals
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _refusals(config: pytest.Config, evaluation: Evaluation, prepared: PreparedGate) -> list[str]:
@@ -118,6 +115,9 @@ def _refusals(config: pytest.Config, evaluation: Evaluation, prepared: PreparedG
             f"{len(refused):,} tests could not ask their model, {refused[0]} first: run them with "
             f"--fapo-cache=auto and without limits"
         ]
+    not_run = [group for group in groups if group.not_run]
+    if not_run:
+        return [pipeline_not_run([group.name for group in not_run], not_run[0].not_run).message]
     missing = (
         compare_with_baseline(evaluation, prepared.baseline).missing if prepared.baseline is not None else []
     )

@@ -47,7 +47,7 @@ def diagnose_failures(
             config, session, baseline, run=run, snapshot=snapshot, proposers=[], reader=reader
         )
         diagnosis = diagnose_baseline(request)
-    command = "pytest --fapo-optimize"
+    command = session.packages.advice("pytest --fapo-optimize")
     command = command if found is None else f"name what may be edited, as below; then {command}"
     render_diagnosis(diagnosis, baseline, out.file, tty=out.tty, color=out.color, next_command=command)
     if found is not None:

@@ -52,7 +52,8 @@ def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
     baseline: Baseline | None = None
     problem: FapoError | None = session.packages.problem
     try:
-        baseline = read_baseline(session.root / settings.baseline)
+        path = session.root / settings.baseline
+        baseline = read_baseline(path, session.packages.shown(path))
     except BaselineError as error:
         problem = problem or error
     if option.fapo_update_baseline:
@@ -89,11 +90,11 @@ def finish_gate(
             if written:
                 pytest_session.exitstatus = status
             return None
-        result = _judged(session, evaluation, prepared, causes)
+        result = _as_typed_here(_judged(session, evaluation, prepared, causes), session)
     except FapoError as error:
         from pytest_fapo.capture.redaction import error_text
 
-        out.file.write(f"\nfapo: {error_text(error)}\n")
+        out.file.write(f"\nfapo: {session.packages.advice(error_text(error))}\n")
         return None
     verbosity = getattr(pytest_session.config.option, "verbose", 0)
     render_gate(result, out.file, tty=out.tty, color=out.color, verbosity=verbosity)
@@ -124,6 +125,19 @@ def _judged(
         result = with_problems(result, _stale_snapshots(session, evaluation, prepared, prepared.baseline))
     result = with_problems(result, _plain_failures(evaluation))
     return _with_prompts(result, evaluation, prepared).model_copy(update={"baseline": name})
+
+
+def _as_typed_here(result: GateResult, session: FapoSession) -> GateResult:
+    """The result with commands and the path of the baseline as they are typed where pytest was started."""
+    packages = session.packages
+    problems = [
+        each.model_copy(
+            update={"message": packages.advice(each.message), "command": packages.advice(each.command)}
+        )
+        for each in result.problems
+    ]
+    baseline = packages.shown(session.root / result.baseline)
+    return result.model_copy(update={"problems": problems, "baseline": baseline})
 
 
 _CONSEQUENCES = ("missing-cases", "empty", "too-few-cases")

@@ -95,7 +95,7 @@ def optimize_failures(
     from pytest_fapo.commands.run_request import make_request
     from pytest_fapo.loop.optimization import optimize
     from pytest_fapo.views.change_screen import changes_chooser
-    from pytest_fapo.views.closing_summary import render_summary, save_summary_page
+    from pytest_fapo.views.closing_summary import next_command, render_summary, save_summary_page
     from pytest_fapo.views.progress import Progress
 
     prepared: PreparedRun = config.stash[COMMAND_KEY]
@@ -122,5 +122,7 @@ def optimize_failures(
         with progress:
             summary = optimize(request)
     save_summary_page(prepared.run.path)
-    render_summary(summary, out.file, tty=out.tty, color=out.color)
+    following = session.packages.advice(next_command(summary))
+    shown = summary.model_copy(update={"next_command": following})
+    render_summary(shown, out.file, tty=out.tty, color=out.color)
     return summary

@@ -124,10 +124,11 @@ def _work_on_failures(
         pytest_session.exitstatus = done.summary.exit_code
     except KeyboardInterrupt:
         again = "--fapo-review" if option.fapo_review else "--fapo-resume"
-        out.file.write(f"\nfapo: interrupted; go on with: pytest {again}\n")
+        out.file.write(session.packages.advice(f"\nfapo: interrupted; go on with: pytest {again}\n"))
         pytest_session.exitstatus = pytest.ExitCode.INTERRUPTED
     except FapoError as error:
-        out.file.write(f"\nfapo: {error_text(error)}\nfapo: your files are untouched\n")
+        said = session.packages.advice(error_text(error))
+        out.file.write(f"\nfapo: {said}\nfapo: your files are untouched\n")
         pytest_session.exitstatus = max(int(pytest_session.exitstatus), 1)
 
 

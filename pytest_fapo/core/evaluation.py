@@ -10,11 +10,15 @@ from typing import Any
 from pydantic import Field
 
 from pytest_fapo.core.case import Case
+from pytest_fapo.core.errors import PipelineError
 from pytest_fapo.core.record import Outcome, Record, Split, canonical_json
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.text import count
 from pytest_fapo.core.trace import LLMCall, Trace
 from pytest_fapo.core.unanswered import Unanswered
+
+NOT_RUN = PipelineError.__name__
+"""Error type of an item whose pipeline could not be called."""
 
 
 class ItemResult(Record):
@@ -55,6 +59,13 @@ class ItemResult(Record):
     @property
     def passed(self) -> bool:
         return self.outcome in ("passed", "xpassed")
+
+    @property
+    def not_run(self) -> bool:
+        """True if the test ended before its pipeline could run, in a fixture or because the pipeline does not
+        take the case's inputs: the outcome says nothing of its answers.
+        """
+        return self.error_type == NOT_RUN or (self.outcome == "error" and self.trace_id is None)
 
     @property
     def counts(self) -> bool:
@@ -244,4 +255,4 @@ class Outage:
     @property
     def sentence(self) -> str:
         """The summary with the provider's own words."""
-        return f"{self.summary}: {self.message}" if self.message else self.summary
+        return f"{self.summary}: {self.message.rstrip('.')}" if self.message else self.summary

@@ -22,6 +22,7 @@ GateProblemKind = Literal[
     "empty",  # no case was selected
     "cache-miss",  # under --fapo-cache=only a question had no recorded answer
     "no-calls",  # a case that asked a model when the baseline was written asks none now
+    "not-run",  # a test ended before its pipeline could run
     "no-answer",  # calls got no whole answer from their model: an outage is no regression
     "lost-worker",
     "interrupted",
@@ -38,6 +39,7 @@ _PARTIAL = {
     "empty",
     "cache-miss",
     "no-calls",
+    "not-run",
     "no-answer",
     "lost-worker",
     "interrupted",

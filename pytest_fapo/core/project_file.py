@@ -16,6 +16,13 @@ _SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", "site-packages", "b
 
 _SECTION = re.compile(rb"^\s*\[+\s*(tool[.:])?fapo\b", re.MULTILINE)
 
+_INI_NAMES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+
+_TOML_NAMES = ("pytest.toml", ".pytest.toml", NAME)
+
+_MISNAMED = re.compile(rb"^[ \t]*\[+[ \t]*(fapo|(tool\.)?\"?pytest[-_.]fapo)\b", re.MULTILINE)
+"""The head of a table of TOML that is meant for us, and is none of ours."""
+
 
 def project_file(inipath: Path | None, rootpath: Path) -> Path:
     """The pyproject.toml of the project that pytest runs in; there may be none.
@@ -142,14 +149,22 @@ def find_settings_home(
     return SettingsHome(first, files.rootpath, tuple(file for file in everywhere if file is not first))
 
 
-def misplaced_table(inipath: Path | None) -> bool:
-    """True if pytest's INI file has a section of ours, which would be read by nobody."""
-    if inipath is None or inipath.suffix not in (".ini", ".cfg"):
-        return False
-    try:
-        return _SECTION.search(inipath.read_bytes()) is not None
-    except OSError:
-        return False
+def misplaced_table(inipath: Path | None, rootpath: Path) -> Path | None:
+    """Return the file of settings that has a section meant for us which nobody would read.
+
+    Args:
+        inipath: the configuration file that pytest chose, if any.
+        rootpath: pytest's rootdir; the other files that may configure pytest are looked up there.
+    """
+    beside = [rootpath / name for name in (*_INI_NAMES, *_TOML_NAMES)]
+    for path in dict.fromkeys([*([inipath] if inipath is not None else []), *beside]):
+        section = _MISNAMED if path.suffix == ".toml" else _SECTION
+        try:
+            if section.search(path.read_bytes()):
+                return path
+        except OSError:
+            continue
+    return None
 
 
 def argument_path(argument: str, start: Path) -> Path:

@@ -118,7 +118,8 @@ class Pruner:
             lost = self._lost(best, evaluation)
             if lost is None:
                 quoted = best.quoted
-                smaller = BestTree(evaluation.not_counting(quoted), best.candidate, files, quoted)
+                counting = evaluation.not_counting(quoted)
+                smaller = BestTree(counting, best.candidate, files, quoted, chance=best.chance)
                 return Pruned(smaller, [str(part) for part in parts if part in dropped], asked_held_out)
             self._used += _call_count(evaluation)
             visible = [nodeid for nodeid in lost if best.evaluation.items[nodeid].split != "holdout"]
@@ -162,7 +163,7 @@ class Pruner:
         """
         lost = newly_failing(best.evaluation, evaluation, best.evaluation.items)
         policy = self._request.policy
-        accepted = judge_suite(self._reference, evaluation, policy=policy).accepted
+        accepted = judge_suite(self._reference, evaluation, policy=policy, chance=best.chance).accepted
         if lost or not accepted or not evaluation.complete:
             return lost
         objective = policy.objective

@@ -91,8 +91,8 @@ def _native(values: dict[str, Any], row: PlacedRow, source: CaseSource) -> dict[
     if extra:
         metadata = {name: fields.pop(name) for name in extra}
         fields["metadata"] = {**metadata, **_metadata(fields.get("metadata"))}
-    if isinstance(fields["id"], int) and not isinstance(fields["id"], bool):
-        fields["id"] = str(fields["id"])
+    if isinstance(fields["id"], int | float) and not isinstance(fields["id"], bool):
+        fields["id"] = _number_text(fields["id"])
     return fields
 
 
@@ -156,6 +156,8 @@ def _mapped(values: dict[str, Any], row: PlacedRow, source: CaseSource) -> dict[
         if name in values and name not in used:
             fields[name] = _single(values[name], name, row)
     used |= {"id", "case_id", "split", "metadata", *(name for name in _BESIDE if name in fields)}
+    if source.expected is None:
+        used.add("expected")
     rest = {name: value for name, value in values.items() if name not in used}
     own = {} if "metadata" in _columns(source.inputs) | _columns(source.expected) else values.get("metadata")
     fields["metadata"] = {**rest, **_metadata(own)}
@@ -166,9 +168,14 @@ def _identity(values: dict[str, Any], source: CaseSource, row: PlacedRow) -> str
     if callable(source.id):
         return str(source.id(values))
     if source.id is not None:
-        return str(_pick(values, source.id, row))
+        return _number_text(_pick(values, source.id, row))
     found = values.get("id", values.get("case_id"))
-    return None if found is None else str(_single(found, "id", row))
+    return None if found is None else _number_text(_single(found, "id", row))
+
+
+def _number_text(value: Any) -> str:
+    """An id as text; whole numbers that a table with gaps holds as floats are written as whole."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def _content_id(inputs: Any) -> str:
@@ -209,7 +216,7 @@ def _single(value: Any, name: str, row: PlacedRow) -> Any:
     """A value that is used must be one: a name that stands twice in the header has two."""
     if isinstance(value, Repeated):
         raise CaseError(
-            f"{row.origin}: column {name!r} stands {len(value)} times in the header; rename all but one"
+            f"{value.header}: column {name!r} stands {len(value)} times in the header; rename all but one"
         )
     return value
 
@@ -247,7 +254,8 @@ def _tags(value: Any) -> list[Any]:
         if isinstance(read, str):
             return [tag.strip() for tag in read.replace(";", ",").split(",") if tag.strip()]
         value = read
-    return list(value) if isinstance(value, list) else [value]
+    listed = value if isinstance(value, list) else [value]
+    return [str(tag) if isinstance(tag, int | float) else tag for tag in listed if tag not in (None, "")]
 
 
 def _weight(value: Any, row: PlacedRow) -> float | None:

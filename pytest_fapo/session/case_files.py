@@ -39,6 +39,13 @@ _LIST_KEYS = ("cases", "tests")
 """Keys whose list is that of the cases, whatever else the document holds; `tests` is promptfoo's."""
 
 
+_NO_LIST = "and no list of cases; where another file holds the cases, name that file in cases(...)"
+
+_NO_CASE = (
+    "and no mapping of fields; where it names a file that holds the cases, name that file in cases(...)"
+)
+
+
 class PlacedRow(NamedTuple):
     """One row of a case file."""
 
@@ -48,7 +55,16 @@ class PlacedRow(NamedTuple):
 
 
 class Repeated(list[str]):
-    """The values of a column whose name stands several times in the header."""
+    """The values of a column whose name stands several times in the header.
+
+    Args:
+        values: one for each time.
+        header: location of the header.
+    """
+
+    def __init__(self, values: Sequence[str], header: str) -> None:
+        super().__init__(values)
+        self.header = header
 
 
 class RepeatedKey(ValueError):
@@ -80,7 +96,8 @@ def read_rows(path: Path, label: str, encoding: str | None = None) -> list[Place
     except RecursionError:
         raise CaseError(f"{label}: nested too deeply to be read; flatten the cases") from None
     if not rows:
-        raise CaseError(f"{label}: the file is empty; expected at least one case")
+        said = "holds no case" if data.strip() else "is empty"
+        raise CaseError(f"{label}: the file {said}; expected at least one case")
     return rows
 
 
@@ -155,7 +172,8 @@ def _parsed(text: str, label: str, line: int | None = None) -> Any:
         raise CaseError(f"{label}:{line}: {error}") from None
     except json.JSONDecodeError as error:
         where = line if line is not None else error.lineno
-        raise CaseError(f"{label}:{where}: broken JSON: {error.msg} (column {error.colno})") from None
+        remedy = "" if line is None else "; in JSONL each line is one whole object, without a comma after it"
+        raise CaseError(f"{label}:{where}: broken JSON: {error.msg} (column {error.colno}){remedy}") from None
     except ValueError as error:  # a number of thousands of digits
         raise CaseError(f"{label}:{line or 1}: broken JSON: {' '.join(str(error).split())}") from None
 
@@ -176,7 +194,7 @@ def _json(text: str, label: str) -> Iterator[PlacedRow]:
     elements = document if key is None else document[key]
     line_numbers = _element_lines(text, start, len(elements), label)
     for line, value in zip(line_numbers, elements, strict=True):
-        yield PlacedRow(f"{label}:{line}", _with_defaults(value, document))
+        yield _case_of_document(f"{label}:{line}", value, document)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -208,7 +226,9 @@ def _list_key(document: Any, label: str) -> str | None:
     if not isinstance(document, dict):
         raise CaseError(f"{label}: {expected}")
     lists = [str(key) for key, value in document.items() if isinstance(value, list)]
-    key = next((key for key in _LIST_KEYS if key in lists), None)
+    key = next((key for key in _LIST_KEYS if key in document), None)
+    if key is not None and key not in lists:
+        raise CaseError(f"{label}: {key!r} is {one_line(str(document[key]))!r}, {_NO_LIST}")
     if key is None and len(lists) > 1:
         raise CaseError(
             f"{label}: {expected}; lists stand under {', '.join(lists)}: rename that of the cases"
@@ -217,6 +237,17 @@ def _list_key(document: Any, label: str) -> str | None:
         names = ", ".join(str(key) for key in document) or "nothing"
         raise CaseError(f"{label}: {expected}; it has {names}, and no list")
     return key or lists[0]
+
+
+def _case_of_document(origin: str, value: Any, document: Any) -> PlacedRow:
+    """Return an element of a document's list of cases.
+
+    Raises:
+        CaseError: it only names another file.
+    """
+    if isinstance(value, str):
+        raise CaseError(f"{origin}: {one_line(value)!r}, {_NO_CASE}")
+    return PlacedRow(origin, _with_defaults(value, document))
 
 
 def _with_defaults(row: Any, document: Any) -> Any:
@@ -275,21 +306,33 @@ def _skip(text: str, position: int, characters: str) -> int:
 
 
 def _csv(text: str, label: str) -> Iterator[PlacedRow]:
-    first = text.partition("\n")[0]
-    delimiter = "," if "," in first else next((each for each in ";\t" if each in first), ",")
+    delimiter, skipped = _delimiter(text)
     before = csv.field_size_limit(2**31 - 1)
     try:
-        yield from _table(_csv_records(text, label, delimiter), label)
+        yield from _table(_csv_records(text, label, delimiter, skipped), label)
     finally:
         csv.field_size_limit(before)
 
 
-def _csv_records(text: str, label: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _delimiter(text: str) -> tuple[str, int]:
+    """Return the delimiter of a CSV file, and the number of lines above its header.
+
+    The one that the header has most often outside quotes; `sep=;` in the first line names it, as for Excel.
+    """
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    named = re.fullmatch(r"\"?sep=(.)\"?", first.strip(" "), re.IGNORECASE)
+    if named:
+        return named[1], 1
+    header = re.sub(r'"[^"]*"', "", first)
+    return max(",;\t", key=header.count), 0
+
+
+def _csv_records(text: str, label: str, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     line = 1
     try:
         for record in reader:
-            if record:
+            if record and reader.line_num > skipped:
                 yield line, record
             line = reader.line_num + 1
     except csv.Error as error:
@@ -319,25 +362,25 @@ def _unquoted(value: str) -> str:
 
 def _table(records: Iterator[tuple[int, list[str]]], label: str, remedy: str = "") -> Iterator[PlacedRow]:
     """Rows by the names in the header; columns without a name are left out."""
-    _, header = next(records, (1, []))
+    top, header = next(records, (1, []))
     names = [name.strip() for name in header]
     if header and not any(names):
-        raise CaseError(f"{label}:1: no column has a name; the first line names the columns")
+        raise CaseError(f"{label}:{top}: no column has a name; the first line names the columns")
     for line, record in records:
         if len(record) != len(names):
             raise CaseError(
                 f"{label}:{line}: expected {len(names)} columns as in the header, got {len(record)}{remedy}"
             )
         if any(record):  # spreadsheets leave rows without any value at the end
-            yield PlacedRow(f"{label}:{line}", _by_name(names, record))
+            yield PlacedRow(f"{label}:{line}", _by_name(names, record, f"{label}:{top}"))
 
 
-def _by_name(names: Sequence[str], record: Sequence[str]) -> dict[str, Any]:
+def _by_name(names: Sequence[str], record: Sequence[str], header: str) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for name, value in zip(names, record, strict=True):
         if name in row:
             before = row[name]
-            row[name] = Repeated([*(before if isinstance(before, Repeated) else [before]), value])
+            row[name] = Repeated([*(before if isinstance(before, Repeated) else [before]), value], header)
         elif name:
             row[name] = value
     return row
@@ -381,7 +424,7 @@ def _yaml(text: str, label: str) -> Iterator[PlacedRow]:
         node = next(value for name, value in reversed(node.value) if name.value == key)
     _refuse_repeated_keys(node, label)
     for element, value in zip(node.value, elements, strict=True):
-        yield PlacedRow(f"{label}:{element.start_mark.line + 1}", _with_defaults(value, document))
+        yield _case_of_document(f"{label}:{element.start_mark.line + 1}", value, document)
 
 
 def _refuse_repeated_keys(node: Any, label: str) -> None:

@@ -129,7 +129,10 @@ def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
         return f"the case has one input without a name, a value of type {kind}, passed as the only argument"
     if not keywords:
         return "the case has no inputs"
-    return f"the case's inputs are passed by name: {', '.join(keywords)}"
+    return (
+        f"the case's inputs are passed by name: {', '.join(keywords)}; give the pipeline parameters of these "
+        f'names, or rename the inputs: cases(..., inputs={{"parameter": "column"}})'
+    )
 
 
 def copied(output: Any) -> Any:

@@ -149,7 +149,7 @@ class FapoSession:
         try:
             function = pipeline_of(request, bound.pipeline)
         except PipelineError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         notes = self.state_of(item).notes
         notes.perform = partial(self.runs.perform, request, bound, function, notes, case)
         if self.runs.closure(item, bound).feeds_fixtures:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -39,13 +41,15 @@ class Packages:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        if misplaced_table(config.inipath):
+        misplaced = misplaced_table(config.inipath, config.rootpath)
+        if misplaced is not None:
             raise ConfigError(
-                f"{config.inipath}: settings of pytest-fapo are read from pyproject.toml only: "
+                f"{misplaced}: settings of pytest-fapo are read from pyproject.toml only: "
                 f"move them to [tool.fapo] there"
             )
         self.command = next((text for name, text in _COMMANDS.items() if getattr(config.option, name)), "")
         """The command that needs all tests to have the same settings; empty in a plain session."""
+        self._config = config
         self._start = config.invocation_params.dir
         self._files = settings_files(config)
         arguments = [argument_path(argument, self._start) for argument in config.args]
@@ -96,12 +100,12 @@ class Packages:
 
     def _conflict(self, files: Sequence[Path]) -> SettingsConflict:
         """The error that several files would have to hold for one command."""
-        shown = [self._shown(file) for file in files]
+        shown = [self.shown(file) for file in files]
         folders = [file.parent for file in files]
         inner = next(
             (each for each in folders if any(other in each.parents for other in folders)), folders[0]
         )
-        command = f"pytest {self._shown(inner)} {self.command}"
+        command = f"pytest {shlex.quote(self.shown(inner))} {self.command}"
         if len(shown) > 1:
             message = (
                 f"{self.command} works with one [tool.fapo], and the tests have several: {', '.join(shown)}; "
@@ -130,7 +134,7 @@ class Packages:
                 continue  # told when a test of that package is collected
         offline = {each.offline.model: each.offline for each in every if each.offline is not None}
         if len(offline) > 1:
-            files = ", ".join(self._shown(file) for file in (self.home.file, *self.home.others) if file)
+            files = ", ".join(self.shown(file) for file in (self.home.file, *self.home.others) if file)
             raise ConfigError(
                 f"the packages name different stand-ins ({', '.join(offline)}): {files}; "
                 f"run the tests of one package at a time"
@@ -146,8 +150,29 @@ class Packages:
             }
         )
 
-    def _shown(self, path: Path) -> str:
+    def shown(self, path: Path) -> str:
+        """Return a path as seen from where pytest was started."""
         return str(path.relative_to(self._start) if path.is_relative_to(self._start) else path)
+
+    def advice(self, text: str) -> str:
+        """Return a text whose `pytest --fapo-...` commands work where this session was started: with the
+        options and the folder without which they would go by other settings.
+        """
+        if "pytest --fapo" not in text or not self._needed_arguments:
+            return text
+        return text.replace("pytest --fapo", f"pytest {self._needed_arguments} --fapo")
+
+    @cached_property
+    def _needed_arguments(self) -> str:
+        known = self._config.known_args_namespace
+        options = (
+            ("-c", getattr(known, "inifilename", None)),
+            ("--rootdir", getattr(known, "rootdir", None)),
+        )
+        words = [word for option, value in options if value for word in (option, str(value))]
+        if not self._start.is_relative_to(self.home.folder):
+            words.append(self.shown(self.home.folder))
+        return shlex.join(words)
 
 
 def settings_files(config: pytest.Config) -> SettingsFiles:

@@ -52,8 +52,8 @@ class BaselinePair:
 
     @property
     def judged(self) -> bool:
-        """True if every call of the test was made and answered."""
-        return not (self.group.refused or self.group.unanswered)
+        """True if the test's pipeline ran, and every call of the test was made and answered."""
+        return not (self.group.refused or self.group.unanswered or self.group.not_run)
 
 
 @dataclass

@@ -56,6 +56,11 @@ class ItemGroup:
         return any(item.unanswered for item in self.items)
 
     @property
+    def not_run(self) -> str:
+        """The reason why the pipeline of one of its repeats could not run; empty if all ran."""
+        return next((item.explanation or "an error" for item in self.items if item.not_run), "")
+
+    @property
     def result(self) -> str:
         """In the words of `CaseBaseline.items`."""
         if len(self.items) == 1 or not self.counting:

@@ -25,54 +25,57 @@ _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\u
 _MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 
 
-def read_baseline(path: Path) -> Baseline:
+def read_baseline(path: Path, name: str = "") -> Baseline:
     """Read the file.
+
+    Args:
+        path: of the file.
+        name: as shown in messages; default: without its folder.
 
     Raises:
         BaselineError: it is not there, holds the marks of a merge conflict, or was not written by this
             version; `kind` says which.
     """
+    name = name or path.name
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise BaselineError(
-                f"{path.name}: larger than 256 MiB, so it is no baseline", kind="stale-format"
-            )
+            raise BaselineError(f"{name}: larger than 256 MiB, so it is no baseline", kind="stale-format")
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise BaselineError(
-            f"{path.name} does not exist: there is nothing to compare with; "
+            f"{name} does not exist: there is nothing to compare with; "
             f"make it with `{UPDATE_BASELINE}` and "
             f"commit it",
             kind="missing-baseline",
         ) from None
     except OSError as error:
         raise BaselineError(
-            f"{path.name} cannot be read: {error.strerror or error}", kind="missing-baseline"
+            f"{name} cannot be read: {error.strerror or error}", kind="missing-baseline"
         ) from None
     except UnicodeDecodeError:
-        raise BaselineError(f"{path.name}: not UTF-8 text; write it again with `{UPDATE_BASELINE}`") from None
-    _refuse_conflict(path, text)
-    return _parse(path, text)
+        raise BaselineError(f"{name}: not UTF-8 text; write it again with `{UPDATE_BASELINE}`") from None
+    _refuse_conflict(name, text)
+    return _parse(name, text)
 
 
-def _refuse_conflict(path: Path, text: str) -> None:
+def _refuse_conflict(name: str, text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_MARKERS):
             raise BaselineError(
-                f"{path.name}:{number}: an unresolved merge conflict; take either side, then write it again "
+                f"{name}:{number}: an unresolved merge conflict; take either side, then write it again "
                 f"with `{UPDATE_BASELINE}`",
                 line=number,
             )
 
 
-def _parse(path: Path, text: str) -> Baseline:
+def _parse(name: str, text: str) -> Baseline:
     try:
         document = json.loads(text)
     except RecursionError:
-        raise BaselineError(f"{path.name}: no baseline; write it again with `{UPDATE_BASELINE}`") from None
+        raise BaselineError(f"{name}: no baseline; write it again with `{UPDATE_BASELINE}`") from None
     except ValueError as error:
         line = getattr(error, "lineno", 0)
-        where = f"{path.name}:{line}" if line else path.name
+        where = f"{name}:{line}" if line else name
         raise BaselineError(
             f"{where}: not valid JSON; write it again with `{UPDATE_BASELINE}`", line=line
         ) from None
@@ -80,7 +83,7 @@ def _parse(path: Path, text: str) -> Baseline:
     if found != FORMAT or isinstance(found, bool):
         written = f"has format {found!r}" if isinstance(found, int) else "is no baseline of this plugin"
         raise BaselineError(
-            f"{path.name} {written}, this version of pytest-fapo reads format {FORMAT}; write it again with "
+            f"{name} {written}, this version of pytest-fapo reads format {FORMAT}; write it again with "
             f"`{UPDATE_BASELINE}`"
         )
     try:
@@ -91,7 +94,7 @@ def _parse(path: Path, text: str) -> Baseline:
                     _check_case(case)
     except (ValidationError, ValueError) as error:
         raise BaselineError(
-            f"{path.name}: {_first_problem(error)}; write it again with `{UPDATE_BASELINE}`"
+            f"{name}: {_first_problem(error)}; write it again with `{UPDATE_BASELINE}`"
         ) from None
     return baseline
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pytest_fapo.core.gate_result import GateProblem, GateProblemKind
 from pytest_fapo.core.record import Split
-from pytest_fapo.core.text import count, listing, percent
+from pytest_fapo.core.text import count, listing, one_line, percent
 from pytest_fapo.verdict.reasons import first_names, points
 
 # --- accuracy fell ------------------------------------------------------------------------------
@@ -135,6 +135,20 @@ def answers_not_recorded(names: Sequence[str]) -> GateProblem:
 def model_did_not_answer(outage: str, advice: str) -> GateProblem:
     message = f"{outage}; nothing is said of accuracy: {advice}"
     return GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate")
+
+
+def pipeline_not_run(names: Sequence[str], why: str) -> GateProblem:
+    """Tests ended before their pipeline could run.
+
+    Args:
+        names: of the tests.
+        why: the error of the first one.
+    """
+    message = (
+        f"{count(len(names), 'test')} ended before the pipeline could run, {names[0]} first: "
+        f"{one_line(why, most=300)}"
+    )
+    return GateProblem(kind="not-run", message=message)
 
 
 def connected_to_a_host(names: Sequence[str]) -> GateProblem:

@@ -125,6 +125,9 @@ def unjudged(evaluation: Evaluation, comparison: BaselineComparison) -> list[Gat
         problems.append(gate_problems.answers_not_recorded(refused))
     if outage := evaluation.outage:
         problems.append(gate_problems.model_did_not_answer(outage.sentence, outage.advice))
+    if not_run := [group for group in item_groups(evaluation) if group.not_run]:
+        names = [group.name for group in not_run]
+        problems.append(gate_problems.pipeline_not_run(names, not_run[0].not_run))
     if connected := _refused(comparison, "NetworkRefused"):
         problems.append(gate_problems.connected_to_a_host(connected))
     if silent := _silent(evaluation, comparison):

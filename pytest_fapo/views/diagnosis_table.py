@@ -139,11 +139,15 @@ def _explanation(text: str) -> list[str]:
 def _show_infrastructure(findings: list[Finding], terminal: Terminal, *, alone: bool) -> None:
     if not findings:
         return
-    cases = {finding.case_id for finding in findings}
+    cases = {(finding.pipeline, finding.case_id) for finding in findings}
     apart = "" if alone else "Apart from that, "
     terminal.line("")
     terminal.line((f"{apart}{count(len(cases), 'case')} failed for reasons that no edit can fix:", "bold"))
-    reasons = Counter(one_line(finding.evidence or finding.explanation, most=200) for finding in findings)
+    said = {
+        (one_line(finding.evidence or finding.explanation, most=200), finding.pipeline, finding.case_id)
+        for finding in findings
+    }
+    reasons = Counter(reason for reason, _, _ in sorted(said))
     for reason, number in reasons.most_common(5):
         terminal.line(f"{number:>6,} × {reason}", indent=9)
     if len(reasons) > 5:

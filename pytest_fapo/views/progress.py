@@ -76,7 +76,8 @@ class RunState:
             parts.append(f"{money(spending.cost)}{by_tests(spending.test_cost)}")
         if spending.calls and (spending.unpriced_models or not spending.cost):
             total = spending.usage.input_tokens + spending.usage.output_tokens
-            parts.append(count(total, "token"))
+            if total:  # streams often say nothing of them
+                parts.append(count(total, "token"))
         return " · ".join(parts)
 
     def verdicts(self) -> str:

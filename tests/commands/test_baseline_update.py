@@ -159,3 +159,59 @@ def test_a_run_without_cases_writes_nothing(project: GatedProject) -> None:
     assert done.code == 11
     assert "no test on a case was run" in done.text
     assert not project.baseline.exists()
+
+
+NOT_RUN = {
+    "a fixture that fails": (
+        "conftest.py",
+        "import pytest\n@pytest.fixture(scope='session')\ndef pipeline():\n    raise OSError('no index')\n",
+        "12 tests ended before the pipeline could run, test_team.py::test_team[c00] first: OSError: no index",
+    ),
+    "no fixture": ("conftest.py", "", "test_team.py::test_team[c00] first: no fixture named 'pipeline'"),
+    "other parameters": (
+        "app.py",
+        "def handle(question):\n    return {}\n",
+        "first: the pipeline handle(question) does not take the inputs of case 'c00'",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", NOT_RUN)
+def test_a_pipeline_that_could_not_run_is_no_accuracy(project: GatedProject, kind: str) -> None:
+    name, text, said = NOT_RUN[kind]
+    assert project.update().code == 0
+    before = project.baseline.read_bytes()
+    project.write({name: text})
+    done = project.update()
+    assert done.code == 11
+    assert "fapo-baseline.json was not written" in done.text
+    assert said in done.text
+    assert project.baseline.read_bytes() == before
+    done = project.gate()
+    assert done.code == 11
+    assert "accuracy could not be judged" in done.text
+    assert said in done.text
+    assert "During handling" not in done.text
+
+
+@pytest.mark.slow
+def test_a_fixture_that_fails_over_the_pipelines_output_is_a_verdict(project: GatedProject) -> None:
+    reads = """
+    import pytest
+    import pytest_fapo as fapo
+
+    @pytest.fixture
+    def team(run):
+        return run.output["team"]
+
+    @fapo.cases("cases.jsonl")
+    def test_team(case, team):
+        assert team == case.expected
+    """
+    project.write({"test_team.py": reads})
+    assert project.update().code == 0
+    project.write({"app.py": APP.replace('{"team"', '{"crew"')})
+    done = project.gate()
+    assert done.code == 10
+    assert "9 tests that passed no longer pass" in done.text

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from support.teams import ADDRESS, BAD_PROMPT, PYPROJECT, MakeProject, Server, obedient, proposal
 
 from pytest_fapo.core.candidate import Artifact, Edit
-from pytest_fapo.loop.pruning import parts_of, without
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.loop.pruning import Pruner, parts_of, without
+from pytest_fapo.loop.run_result import ScopeSnapshot
+from pytest_fapo.loop.search_state import BestTree
+from pytest_fapo.verdict.policy import GatePolicy
 
 PLAIN = Artifact(address="p.md", kind="file", level="prompt", path="p.md", name="", text="")
 BEFORE = "Sort the mail.\n\nMail: {mail}\n"
@@ -78,6 +86,38 @@ def test_code_and_parameters_are_left_out_whole_or_not_at_all(kind: str) -> None
     edit = Edit(address="s.py::f", before="a\n", after="a\nb\n\nc\n")
     (part,) = parts_of(edit, artifact)
     assert without(edit, artifact, [part]) is None
+
+
+def test_what_is_known_as_luck_keeps_no_part(tmp_path: Path) -> None:
+    """A test that fails now and then whatever the prompt says failed by chance when the tree was accepted."""
+    (tmp_path / "p.md").write_text(BEFORE)
+
+    def evaluation(**outcomes: str) -> Evaluation:
+        made = Evaluation()
+        for name, outcome in outcomes.items():
+            fields = {"nodeid": name, "case_id": name, "pipeline": "p", "split": "train", "outcome": outcome}
+            made.items[name] = ItemResult.model_validate(fields)
+        return made
+
+    reference = evaluation(helped="failed", lucky="passed")
+    accepted = evaluation(helped="passed", lucky="failed")
+    after = (BEFORE + "\n- needed\n- idle\n").encode()
+    best = BestTree(accepted, "c1", {"p.md": after}, chance=frozenset({("", "lucky")}))
+
+    def result(files: dict[str, bytes], *_: object) -> Evaluation:
+        needed = b"- needed" in files["p.md"]
+        return evaluation(helped="passed" if needed else "failed", lucky="failed")
+
+    request = SimpleNamespace(
+        settings=Settings(prune_calls=100),
+        policy=GatePolicy(),
+        snapshot=ScopeSnapshot.take(tmp_path, Scope(prompts=["p.md"])),
+        run=SimpleNamespace(journal=SimpleNamespace(tell=lambda note: None)),
+    )
+    evaluator = SimpleNamespace(must_pass=result, proof=result)
+    pruned = Pruner(request, evaluator, reference).prune(best, 0)  # type: ignore[arg-type]
+    assert pruned.gone == ["p.md: - idle"]
+    assert pruned.best.chance == best.chance, "the proof of what is written must know it too"
 
 
 NEEDED = "- Reply with one lower-case word out of billing, shipping, other and with nothing else.\n"

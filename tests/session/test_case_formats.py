@@ -130,7 +130,7 @@ def test_a_yaml_mapping_may_take_in_another_and_differ_from_it(tmp_path: Path) -
 def test_a_name_that_stands_twice_in_the_header(tmp_path: Path) -> None:
     content = "text,label,label,note,note,\na,x,y,n1,n2,\n"
     said = refusal(tmp_path, "x.csv", content, **MAPPED)
-    assert said == "x.csv:2: column 'label' stands 2 times in the header; rename all but one"
+    assert said == "x.csv:1: column 'label' stands 2 times in the header; rename all but one"
     case = load(tmp_path, "x.csv", content, inputs=["text"], split="train")[0]
     assert case.metadata["note"] == ["n1", "n2"]
 
@@ -248,6 +248,38 @@ def test_promptfoos_tests(tmp_path: Path) -> None:
     assert (mapped.inputs, mapped.expected) == ({"q": "hi"}, [{"type": "equals", "value": "hello"}])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "text;label\na, b;x\n",
+        'text;label;"notes, if any"\na, b;x;n\n',
+        "text;label;notes, if any\na, b;x;n\n",
+        "sep=;\ntext;label\na, b;x\n",
+        '"sep=|"\r\ntext|label\r\na, b|x\r\n',
+        "text\tlabel\ta, b\na, b\tx\tn\n",
+        'label,text\nx,"a, b"\n',
+    ],
+)
+def test_the_delimiter_is_the_one_that_the_header_has_most_often_or_that_the_file_names(
+    tmp_path: Path, content: str
+) -> None:
+    (case,) = load(tmp_path, "x.csv", content, **MAPPED)
+    assert (case.inputs, case.expected) == ({"text": "a, b"}, "x")
+
+
+def test_the_expected_answer_stands_in_no_other_field_of_a_case(tmp_path: Path) -> None:
+    (case,) = load(tmp_path, "x.csv", "text,expected,note\na,b,c\n", inputs=["text"], split="train")
+    assert (case.expected, case.metadata) == ("b", {"note": "c"})
+
+
+def test_ids_and_tags_may_be_numbers(tmp_path: Path) -> None:
+    rows = [{"id": 7, "inputs": "a", "tags": [1, None, True, "x"]}, {"id": 8.0, "inputs": "b", "tags": 2.5}]
+    cases = load_list(tmp_path, rows, split="train")
+    assert [(case.id, case.tags) for case in cases] == [("7", ["1", "True", "x"]), ("8", ["2.5"])]
+    mapped = load_list(tmp_path, [{"n": 9.0, "inputs": "a"}], id="n", inputs=["inputs"], split="train")
+    assert mapped[0].id == "9"
+
+
 def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
     numpy = pytest.importorskip("numpy")
 
@@ -314,7 +346,35 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
         ("x.json", "[" * 100_000, MAPPED, "x.json: nested too deeply"),
         ("x.json", '{"a": [1], "b": [2]}', MAPPED, "x.json: expected a list of cases, or an object"),
         ("x.json", '{"a": {"b": 1}}', MAPPED, "x.json: expected a list of cases, or an object"),
-        ("x.yaml", "tests: file://t.csv\n", MAPPED, "x.yaml: expected a list of cases"),
+        (
+            "x.yaml",
+            "tests: file://t.csv\n",
+            MAPPED,
+            "x.yaml: 'tests' is 'file://t.csv', and no list of cases; w",
+        ),
+        (
+            "x.yaml",
+            "prompts: [a]\ntests: f.csv\n",
+            MAPPED,
+            "x.yaml: 'tests' is 'f.csv', and no list of cases",
+        ),
+        ("x.json", '{"cases": {"a": 1}}', MAPPED, "x.json: 'cases' is"),
+        (
+            "x.yaml",
+            "tests:\n- file://t.csv\n",
+            MAPPED,
+            "x.yaml:2: 'file://t.csv', and no mapping of fields; w",
+        ),
+        ("x.jsonl", '{\n"text": "a"\n}\n', MAPPED, "x.jsonl:1: broken JSON: Expecting property name"),
+        (
+            "x.jsonl",
+            '{"text": "a"},\n',
+            MAPPED,
+            "x.jsonl:1: broken JSON: Extra data (column 14); in JSONL each l",
+        ),
+        ("x.csv", "sep=;\n;;\na;b;c\n", MAPPED, "x.csv:2: no column has a name"),
+        ("x.csv", "sep=;\ntext;label;label\na;b;c\n", MAPPED, "x.csv:2: column 'label' stands 2 times"),
+        ("x.csv", "text,label\n", MAPPED, "x.csv: the file holds no case; expected at least one"),
         ("x.yaml", "- text: \x07\n", MAPPED, "x.yaml: broken YAML: "),
         ("x.yaml", "- at: 2024-13-45\n", MAPPED, "x.yaml: broken YAML: "),
         ("x.csv", "text,label\na,b,c\n", MAPPED, "x.csv:2: expected 2 columns as in the header, got 3"),

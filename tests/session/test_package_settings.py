@@ -129,11 +129,24 @@ def test_the_home_of_a_command(tmp_path: Path) -> None:
         ("[tox]\n[fapo]\n", "tox.ini", True),
         ("[pytest]\naddopts = --fapo-timeout=3\n", "pytest.ini", False),
         ("[tool.fapo]\n", "pyproject.toml", False),
+        ("[tool.pytest-fapo]\n", "pyproject.toml", True),
+        ("[tool.pytest_fapo.scope]\n", "pyproject.toml", True),
+        ('[tool."pytest-fapo"]\n', "pyproject.toml", True),
+        ("[tool.pytest.fapo]\n", "pyproject.toml", True),
+        ("[tool.pytest.ini_options]\naddopts = '-p fapo'\n", "pyproject.toml", False),
+        ("[pytest]\n[fapo]\nsteps = []\n", "pytest.toml", True),
+        ("[pytest.fapo]\n", ".pytest.toml", True),
+        ("[pytest]\n[tool.fapo]\n", "pytest.toml", False),
+        ("[tox]\n[testenv:fapo]\n", "tox.ini", False),
     ],
 )
-def test_settings_in_an_ini_file_are_told(tmp_path: Path, text: str, name: str, misplaced: bool) -> None:
+def test_settings_where_nobody_reads_them_are_told(
+    tmp_path: Path, text: str, name: str, misplaced: bool
+) -> None:
+    """Also where pytest took its own settings from another file."""
     write(tmp_path, {name: text})
-    assert misplaced_table(tmp_path / name) is misplaced
+    for inipath in (tmp_path / name, tmp_path / "config" / "pytest.ini", None):
+        assert misplaced_table(inipath, tmp_path) == (tmp_path / name if misplaced else None)
 
 
 def test_paths_are_relative_to_the_folder_of_the_settings() -> None:
@@ -211,6 +224,37 @@ def test_one_packages_command_from_the_root(monorepo: pytest.Pytester) -> None:
     )
     result = monorepo.runpytest("packages/api", "--fapo-gate")
     result.stderr.fnmatch_lines(["*packages/api/pyproject.toml: tool.fapo.steps: *"])
+
+
+def test_commands_are_named_as_they_are_typed_where_pytest_was_started(
+    monorepo: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = monorepo.path / "packages" / "api"
+    failing = (package / "test_api.py").read_text().replace('"expected": "a"', '"expected": "b"')
+    (package / "test_api.py").write_text(failing)
+
+    def said(*arguments: str) -> str:
+        return monorepo.runpytest(*arguments).stdout.str()
+
+    def compared(*arguments: str) -> str:
+        return said(*arguments, "--fapo-gate").partition("fapo: accuracy ")[2]
+
+    update = "pytest packages/api --fapo-update-baseline"
+    missing = compared("packages/api")
+    assert "packages/api/fapo-baseline.json does not exist" in missing
+    assert f"`{update}`" in missing
+    assert "fapo: pytest packages/api --fapo-diagnose says where" in said("packages/api")
+    assert "pytest packages/api --fapo-optimize" in said("packages/api", "--fapo-diagnose")
+    written = said("packages/api", "--fapo-update-baseline")
+    assert "fapo: packages/api/fapo-baseline.json written" in written
+    assert "snapshots: packages/api/fapo-snapshots/api_pipeline.md" in written
+    assert "fell against packages/api/fapo-baseline.json" in compared("packages/api")
+
+    monkeypatch.chdir(package)
+    assert "fapo: pytest --fapo-diagnose says where" in said()
+    assert "fell against fapo-baseline.json" in compared()
+    (package / "ci.ini").write_text("[pytest]\n")
+    assert "fapo: pytest -c ci.ini --fapo-diagnose says where" in said("-c", "ci.ini")
 
 
 def test_settings_found_by_the_tests_that_are_selected(monorepo: pytest.Pytester) -> None:

@@ -301,6 +301,12 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         "pytest --fapo-gate",
     ),
     (
+        lambda: against.pipeline_not_run(["t[a]", "t[b]"], "OSError: no index\nmore"),
+        "not-run",
+        "2 tests ended before the pipeline could run, t[a] first: OSError: no index more",
+        "",
+    ),
+    (
         lambda: against.connected_to_a_host(["a", "b"]),
         "cache-miss",
         (

@@ -108,6 +108,17 @@ def test_failures_that_no_edit_can_fix_are_apart() -> None:
     assert not any(line.startswith("Next") for line in alone)
 
 
+def test_cases_are_counted_where_several_tests_on_one_case_got_no_answer() -> None:
+    silent = [
+        finding(n, evidence=evidence).model_copy(update={"nodeid": f"test_{test}[{n}]"})
+        for n in range(3)
+        for test, evidence in (("a", "HTTP 500"), ("b", "HTTP 500"), ("c", "HTTP 429"))
+    ]
+    lines = rendered(Diagnosis(infrastructure=silent), evaluation(failing=9, passing=0))
+    assert "3 cases failed for reasons that no edit can fix:" in lines
+    assert [line for line in lines if "×" in line] == ["     3 × HTTP 429", "     3 × HTTP 500"]
+
+
 def test_nothing_to_diagnose_is_said_plainly() -> None:
     assert rendered(Diagnosis(), evaluation(failing=0, passing=3)) == [
         "No failing train case: all 3 train tests pass."
