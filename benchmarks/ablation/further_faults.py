@@ -20,7 +20,7 @@ _TONES = {
 }
 
 
-def letters() -> Planted:
+def complaints() -> Planted:
     """Two steps whose prompts both lack the form of the answer; a case needs both."""
     rows = []
     for (team, pieces), (tone, frames) in itertools.product(_PIECES.items(), _TONES.items()):
@@ -65,12 +65,12 @@ def letters() -> Planted:
     }
     clean = {f"app/prompts/{name}.md": f"{text}\n{forms[name]}\n" for name, text in prompts.items()}
     return Planted(
-        name="letters",
+        name="complaints",
         shape="classify",
         files=project(
             {"app/pipeline.py": pipeline, **clean}, test="assert run.output == case.expected", llm=OPENAI
         ),
-        rows=mixed(rows, "letters"),
+        rows=mixed(rows, "complaints"),
         mind=mind,
         fault=Fault(
             "team",
@@ -88,7 +88,7 @@ def notices() -> Planted:
     places = ["pool", "library", "museum", "market hall", "town hall", "station", "school", "harbor"]
     rows = []
     for number, (place, day) in enumerate(
-        itertools.product(places, ["Monday", "Tuesday", "Thursday", "Friday", "Sunday"])
+        itertools.product(places, ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Sunday"])
     ):
         kind = "short" if number % 4 == 0 else "long"
         text = f"The {place} is closed on {day}" + (" for repairs." if kind == "long" else ".")

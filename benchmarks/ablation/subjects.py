@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ablation.further_faults import letters, notices
+from benchmarks.ablation.further_faults import complaints, notices
 from benchmarks.planted.pipelines.common import HTTPX, OPENAI
 from benchmarks.planted.project import Project
 from benchmarks.planted.server import Answerer, Server
@@ -60,7 +60,7 @@ def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
 
 def further_subjects(server: Server, folder: Path) -> Sequence[Subject]:
     """The faults that no row of `planted` has."""
-    both = planted_subject(letters(), server, folder)
+    both = planted_subject(complaints(), server, folder)
     return [replace(both, apart=True), planted_subject(notices(), server, folder)]
 
 

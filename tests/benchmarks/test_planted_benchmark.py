@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import names
+from benchmarks.ablation.further_faults import complaints, notices
 from benchmarks.planted import cues, optimizers, run, talk
 from benchmarks.planted.lab import laboratory
 from benchmarks.planted.leaking import STYLES, arbitrary, labels_in, leaking
@@ -26,6 +27,8 @@ from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.views.diagnosis_table import render_diagnosis
 
+EVERY = (*PLANTED, complaints(), notices())
+"""With the faults that only the ablation looks at."""
 SHAPES = {"classify", "extract", "RAG", "multi-hop", "agent", "router", "summarise", "code"}
 
 
@@ -34,13 +37,13 @@ def asked(text: str) -> Ask:
 
 
 def test_at_least_thirty_pipelines_of_every_shape_and_level() -> None:
-    assert len({planted.name for planted in PLANTED}) == len(PLANTED) >= 30
+    assert len({planted.name for planted in EVERY}) == len(EVERY) > len(PLANTED) >= 30
     assert {planted.shape for planted in PLANTED} == SHAPES
     assert {planted.fault.level for planted in PLANTED} == {"prompt", "param", "structure"}
     assert set(QUICK) <= {planted.name for planted in PLANTED}
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", EVERY, ids=lambda planted: planted.name)
 def test_a_fault_is_a_small_change_that_nothing_in_the_project_tells(planted: Planted) -> None:
     faulty, clean = planted.faulty, planted.files
     changed = {path for path in clean if faulty.get(path) != clean[path]}
@@ -53,7 +56,7 @@ def test_a_fault_is_a_small_change_that_nothing_in_the_project_tells(planted: Pl
             compile(text, path, "exec")
 
 
-@pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.name)
+@pytest.mark.parametrize("planted", EVERY, ids=lambda planted: planted.name)
 def test_every_split_has_cases_of_every_kind_and_hidden_ones_are_kept_apart(planted: Planted) -> None:
     cases = planted.cases()
     assert {split: bool(found) for split, found in cases.items()} == dict.fromkeys(cases, True)
