@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -22,10 +23,12 @@ from support.left_patch import (
 from support.teams import BAD_PROMPT, Project, Server, make_project, proposal, serving
 
 from pytest_fapo.loop.apply_undo import undo_run
-from pytest_fapo.loop.run_folder import RunFolder
-from pytest_fapo.loop.run_result import load_result
+from pytest_fapo.loop.run_folder import LOCK_NAME, LockOwner, RunFolder
+from pytest_fapo.loop.run_result import load_result, store_result
 
 pytestmark = pytest.mark.slow
+
+LUCK = 'assert "few" not in PROMPT or "small" not in PROMPT'
 
 BEFORE = {SORT: BAD_PROMPT, TONE: "You are a helper.\n"}
 
@@ -154,6 +157,35 @@ def test_a_choice_that_breaks_something_is_refused_and_can_be_changed(left: Proj
     assert "broken  test_agree" in changed.text
     assert "(accepted; Enter keeps that)" in changed.text
     assert prompts(left) == {SORT: NEW_SORT, TONE: NEW_TONE}
+
+
+def test_a_loss_that_fresh_samples_have_shown_to_be_luck_refuses_nothing(left: Project) -> None:
+    """What the run knew of a test that passes now and then holds for the proof of a review as well."""
+    left.write({"test_luck.py": f"from app.pipeline import PROMPT\ndef test_luck():\n    {LUCK}\n"})
+    refused = scripted(left, "y\ny\nq\n")
+    assert "Not written: broke what passed before: test_luck.py::test_luck" in refused.text
+    assert prompts(left) == BEFORE
+    run = RunFolder(left.run_directory)
+    store_result(run, load_result(run).model_copy(update={"chance": [("", "test_luck.py::test_luck")]}))
+    written = scripted(left, "y\ny\n")
+    assert "Not written" not in written.text
+    assert prompts(left) == {SORT: NEW_SORT, TONE: NEW_TONE}
+
+
+def test_a_review_waits_for_another_run_to_end(left: Project) -> None:
+    """One that goes on, that is; what a run has left behind that was killed stops nobody."""
+    before = left.snapshot()
+    lock = left.root / ".fapo" / LOCK_NAME
+    lock.write_text(LockOwner.this_process().model_dump_json())
+    refused = scripted(left, "y\ny\n")
+    assert refused.code == 4
+    assert f"another run is going on in this project: process {os.getpid()}" in refused.text
+    assert "passed" not in refused.text, "found out before the tests run"
+    assert left.snapshot() == before
+    assert lock.exists(), "it is the other run's"
+    lock.write_text(LockOwner.this_process().model_copy(update={"began": "long ago"}).model_dump_json())
+    assert scripted(left, "y\ny\n").code == 0
+    assert not lock.exists()
 
 
 def test_an_edited_text_is_reviewed_shown_again_and_proven(left: Project, tmp_path: Path) -> None:

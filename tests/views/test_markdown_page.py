@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.spending import Spending
 from pytest_fapo.loop.run_summary import SplitResult, Summary
 from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.pull_request.markdown_page import pull_request_markdown
@@ -243,6 +244,23 @@ def test_runs_say_what_was_proven() -> None:
     assert "git apply .fapo/runs/1/changes.patch" in read.open
     assert ["train", "10", "50 %", "90 %", "4", "0"] in read.rows
     assert "c1 sort — accepted" in read.folded
+
+
+def test_what_tests_asked_beside_their_runs_is_told_apart() -> None:
+    spent = Spending(
+        calls=1_200, cache_hits=300, cost=0.5, test_calls=700, test_cache_hits=10, test_cost=0.25
+    )
+    session = fallen(regression())
+    session.evaluation.spending = spent
+    _, reader = page(session)
+    said = "LLM calls: 1,200 sent (700 by tests), 300 (20 %) from recordings (10 by tests)."
+    assert said in " ".join((reader.open + reader.folded).split())
+    summary = Summary(stop="target", tests=2, spending=spent, run_directory=".fapo/runs/1")
+    run = PullRequest(kind="optimize", evaluation=evaluation(item("a")), summary=summary)
+    _, reader = page(run)
+    text = " ".join((reader.open + reader.folded).replace("\u2060", "").split())
+    assert "1,200 sent (700 by tests), 300 answered from the cache (10 by tests)" in text
+    assert "$0.50 ($0.25 by tests)" in text
 
 
 def test_plain_sessions_have_their_scores() -> None:

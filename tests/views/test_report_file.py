@@ -14,6 +14,7 @@ from support.report_pages import diagnosis, evaluation, gate, nodeid, optimizati
 import pytest_fapo.views.html.report_page as page_module
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import FapoError
+from pytest_fapo.core.spending import Spending
 from pytest_fapo.views.html import report_data
 from pytest_fapo.views.html.case_pages import case_index
 from pytest_fapo.views.html.report_data import ReportData, case_rows
@@ -55,6 +56,25 @@ def test_equal_sessions_give_equal_files_and_a_report_is_replaced_whole(tmp_path
     write_report(tmp_path / "two.html", gate())
     assert (tmp_path / "one.html").read_bytes() == (tmp_path / "two.html").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.html", "two.html"]
+
+
+def test_what_tests_asked_beside_their_runs_is_told_apart(tmp_path: Path) -> None:
+    spent = Spending(calls=1_200, cache_hits=30, cost=0.5, test_calls=700, test_cache_hits=10, test_cost=0.25)
+    data = optimization()
+    assert data.summary is not None
+    data.summary.spending = spent
+    data.attempts[1].attempt.spending = spent
+    write_report(tmp_path / "run.html", data)
+    text = html.unescape((tmp_path / "run.html").read_text(encoding="utf-8"))
+    assert "1,200 sent (700 by tests), 30 answered from the cache (10 by tests)" in text
+    assert "$0.50 ($0.25 by tests)" in text
+    assert '"testCalls":" (700 by tests)","testHits":" (10 by tests)"' in text
+    session = gate()
+    assert session.after is not None
+    session.after.spending = spent
+    write_report(tmp_path / "session.html", session)
+    text = html.unescape((tmp_path / "session.html").read_text(encoding="utf-8"))
+    assert "1,200 sent (700 by tests), 30 answered from the cache (10 by tests)" in text
 
 
 def test_a_report_that_cannot_be_written_says_why(tmp_path: Path) -> None:
