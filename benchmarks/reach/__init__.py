@@ -5,8 +5,12 @@ See docs/benchmarks.md for the figures and how each is measured.
 
 from __future__ import annotations
 
+from benchmarks.planted.lab import laboratory
 from benchmarks.planted.table import show
-from benchmarks.reach.locations import locations
+from benchmarks.reach.clients import client_figure
+from benchmarks.reach.framework_table import FRAMEWORKS
+from benchmarks.reach.frameworks import framework_figure
+from benchmarks.reach.locations import location_figure
 
 
 def run(check: bool, quick: bool) -> int:
@@ -19,6 +23,8 @@ def run(check: bool, quick: bool) -> int:
     Returns:
         the exit code.
     """
-    figures = [locations()]
+    with laboratory() as lab:
+        projects = FRAMEWORKS[:1] if quick else FRAMEWORKS
+        figures = [location_figure(), client_figure(), framework_figure(lab, projects)]
     show(figures)
     return int(check and not all(figure.holds for figure in figures))

@@ -13,7 +13,7 @@ MOST_REFUSED = 3
 """Locations that may be out of reach, each with a message that says what to do."""
 
 
-def locations() -> Figure:
+def location_figure() -> Figure:
     """Take each row of the tables the whole way: listed, edited, written, read again, undone."""
     missed = []
     with tempfile.TemporaryDirectory() as folder:

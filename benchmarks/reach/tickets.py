@@ -1,0 +1,83 @@
+"""The task of all projects of the benchmark: tickets that belong to a team, and the model that sorts them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.planted.talk import Ask, Say
+
+TEAMS = ("billing", "shipping", "technical")
+
+_KNOWN = {
+    "billing": {"invoice", "charged"},
+    "shipping": {"parcel", "courier"},
+    "technical": {"crash", "error"},
+}
+"""What the model knows by itself; the rest a prompt must say."""
+
+_TICKETS = {
+    "billing": (
+        "The invoice has a wrong total.",
+        "I was charged twice in June.",
+        "Where is my refund for the blue chair?",
+        "A refund was promised last week.",
+        "Please pay the refund to my new account.",
+        "The refund is ten euros short.",
+        "Send the invoice again.",
+        "My refund came without the postage.",
+    ),
+    "shipping": (
+        "The parcel lies at a neighbor's.",
+        "The courier never rang.",
+        "My package stood open in the rain.",
+        "The package went to my old street.",
+        "Is the package on its way?",
+        "Half of the package is missing.",
+        "A courier left a card.",
+        "Leave the package at the back door.",
+    ),
+    "technical": (
+        "A crash comes after the update.",
+        "The search shows an error.",
+        "The password form stays blank.",
+        "My password is refused.",
+        "No mail for a new password arrives.",
+        "The app forgets the password each day.",
+        "An error on saving.",
+        "The password field takes no umlauts.",
+    ),
+}
+
+
+def cases() -> list[Mapping[str, Any]]:
+    """The labeled tickets, in turns of the teams."""
+    found: list[Mapping[str, Any]] = []
+    for number, trio in enumerate(zip(*_TICKETS.values(), strict=True)):
+        split = ("train", "train", "train", "val", "train", "holdout", "train", "train")[number]
+        for team, ticket in zip(TEAMS, trio, strict=True):
+            case = {"inputs": {"message": ticket}, "expected": {"team": team}, "split": split}
+            found.append({"id": f"t{len(found) + 1:02}", **case})
+    return found
+
+
+def sorted_by_model(ask: Ask) -> Say:
+    """Return the team whose words the ticket holds: those that the model knows, and those of definitions
+    (`- billing: …`) in the prompt."""
+    text = ask.text
+    found = re.search(r"<ticket>(.*?)</ticket>", text, re.S)
+    ticket = found[1] if found else next(turn.text for turn in reversed(ask.turns) if turn.role == "user")
+    rules = text.replace(ticket, " ")
+    words = set(_words(ticket))
+    scores = {team: len(words & (_KNOWN[team] | _defined(team, rules))) for team in TEAMS}
+    return Say(max(TEAMS, key=lambda team: (scores[team], team == "technical")))
+
+
+def _defined(team: str, rules: str) -> set[str]:
+    lines = re.findall(rf"^\W*{team}\W*[:=-]+ *(.*)$", rules, re.M | re.I)
+    return {word for line in lines for word in _words(line) if len(word) > 5}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[a-z]+", text.lower())
