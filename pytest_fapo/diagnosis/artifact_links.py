@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.diagnosis.loose_values import normal
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
-from pytest_fapo.source.template_syntax import PLACEHOLDER
+from pytest_fapo.source.template_syntax import PLACEHOLDER, fixed_parts
 
 Role = Literal["depth", "threshold", "length", "turns", "temperature", "top_p", "max_tokens", "model"]
 
@@ -266,10 +266,7 @@ def _coverage(text: str, messages: list[str]) -> float:
 
 def _split(text: str) -> list[str]:
     """The literal parts between placeholders; paragraphs apart, so that a changed one leaves the others."""
-    parts: list[str] = []
-    for part in PLACEHOLDER.split(text.replace("{{", "{").replace("}}", "}")):
-        parts.extend(re.split(r"\n\s*\n", part))
-    return parts
+    return [piece for part in fixed_parts(text) for piece in re.split(r"\n\s*\n", part)]
 
 
 def _squeeze(text: str) -> str:

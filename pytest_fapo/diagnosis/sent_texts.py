@@ -12,9 +12,9 @@ from pathlib import Path
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.sent_requests import SentRequests
 from pytest_fapo.diagnosis.request_samples import constant_parts, squeezed
-from pytest_fapo.source.addresses import Address, all_paths
-from pytest_fapo.source.artifact_kinds import FoundPiece, kind_for
-from pytest_fapo.source.template_syntax import PLACEHOLDER
+from pytest_fapo.source.addresses import all_paths
+from pytest_fapo.source.project_texts import LocatedText, texts_in_file
+from pytest_fapo.source.template_syntax import fixed_parts
 
 _MOST_FILES, _MOST_BYTES, _ALL_BYTES = 4_000, 300_000, 64_000_000
 
@@ -96,10 +96,10 @@ def find_sent_texts(root: Path, sent: SentRequests) -> SentTexts:
     requests = {step: [list(map(squeezed, each)) for each in many] for step, many in sent.steps.items()}
     known = {text for many in requests.values() for each in many for text in each}
     files = dict(_contents(root, _files(root, sent.imported), _Words(known)))
-    pieces = list(_pieces(files))
+    texts = list(_texts(files))
     steps = [StepTexts(step) for step in requests]
     for step in steps:
-        step.texts = _texts_of_step(requests[step.step], pieces)
+        step.texts = _texts_of_step(requests[step.step], texts)
         left = _left_over(requests[step.step], step.texts)
         step.left_over = [LeftOver(text, _line_of(text, files)) for text in left]
     return SentTexts(steps)
@@ -156,33 +156,26 @@ def _contents(root: Path, paths: Iterable[str], words: _Words) -> Iterator[tuple
                 yield path, data
 
 
-def _pieces(files: Mapping[str, bytes]) -> Iterator[tuple[str, FoundPiece]]:
-    """Yield the path and every text that can be edited."""
+def _texts(files: Mapping[str, bytes]) -> Iterator[LocatedText]:
+    """Yield every text that can be edited."""
     for path, data in files.items():
-        for name in ("**",) if path.endswith(".py") else ("", "**"):
-            try:
-                found = list(kind_for(path, name, "prompt").find(data, path, name, None))
-            except ArtifactError:
-                continue  # not of its format, or of one that has no such pieces
-            yield from ((path, piece) for piece in found if not piece.reason)
+        with suppress(ArtifactError):  # not of its format
+            yield from texts_in_file(data, path)
 
 
-def _texts_of_step(
-    requests: Sequence[Sequence[str]], pieces: Iterable[tuple[str, FoundPiece]]
-) -> list[SentText]:
+def _texts_of_step(requests: Sequence[Sequence[str]], texts: Iterable[LocatedText]) -> list[SentText]:
     """Return the texts that a step sends: of Python in any of its requests, of other files in most.
 
     A file of which only some requests hold the text is what the pipeline has looked up: data, no prompt.
     """
     found: dict[str, SentText] = {}
-    for path, piece in pieces:
-        parts = literal_parts(piece.text)
+    for located in texts:
+        parts, path = literal_parts(located.value), _path(located.address)
         if not parts:
             continue
         hits = sum(any(_holds(text, parts) for text in request) for request in requests)
         if hits and (path.endswith(".py") or 2 * hits > len(requests)):
-            address = str(Address(path, piece.name))
-            found.setdefault(address, SentText(address, piece.text))
+            found.setdefault(located.address, SentText(located.address, located.value))
     return [text for address, text in found.items() if "::" not in address or _path(address) not in found]
 
 
@@ -192,8 +185,8 @@ def _path(address: str) -> str:
 
 def literal_parts(text: str) -> list[str]:
     """Return what stands between a text's placeholders, line by line, white space squeezed."""
-    plain = PLACEHOLDER.sub("\0", text).replace("{{", "{").replace("}}", "}")
-    return [part for each in re.split(r"\0|\n", plain) if re.search(r"\w", part := squeezed(each))]
+    lines = (line for part in fixed_parts(text) for line in part.split("\n"))
+    return [part for line in lines if re.search(r"\w", part := squeezed(line))]
 
 
 def _holds(sent: str, parts: Sequence[str]) -> bool:

@@ -45,10 +45,9 @@ def format_fields(text: str) -> list[str]:
 
 def fixed_parts(text: str) -> tuple[str, ...]:
     """The text between placeholders, as it reads once they are filled in; blank parts are left out."""
-    doubled = is_format(text)
-    pieces = _DOUBLED.sub(_marked, text) if doubled else text
-    found = (piece.translate(_UNMARKED) for piece in PLACEHOLDER.split(pieces))
-    return tuple(piece for piece in found if piece.strip())
+    pieces = PLACEHOLDER.split(_DOUBLED.sub(_marked, text) if is_format(text) else text)
+    found = (piece.translate(_UNMARKED).replace("$$", "$").replace("%%", "%") for piece in pieces)
+    return tuple(piece.replace("{{", "{").replace("}}", "}") for piece in found if piece.strip())
 
 
 _DOUBLED = re.compile(r"\{\{|\}\}")
@@ -57,7 +56,7 @@ _UNMARKED = {0xE000: "{", 0xE001: "}"}
 
 
 def _marked(match: re.Match[str]) -> str:
-    """A private character for a doubled brace, which is no placeholder."""
+    """Return a private character for a doubled brace, which is no placeholder."""
     return "\ue000" if match[0] == "{{" else "\ue001"
 
 

@@ -15,7 +15,7 @@ from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.fstrings import FieldNames
 from pytest_fapo.source.python_module import PythonModule, span_of, surroundings_of
 from pytest_fapo.source.string_literals import FIELD, Fields, Surroundings, spellings, tokens_of
-from pytest_fapo.source.template_syntax import fixed_parts, percent_fields
+from pytest_fapo.source.template_syntax import percent_fields
 from pytest_fapo.source.tidying_calls import Wrapper, apply_all, inner_value, tidying_call
 
 _KEPT_CALLS = frozenset(("format", "format_map", "replace", "encode", "removeprefix", "removesuffix"))
@@ -65,14 +65,6 @@ class TextExpression(NamedTuple):
     def shown_fields(self) -> list[str]:
         """The computed parts in order, such as `{message}`."""
         return _fields_in(self.inner) if self.fields is not None else []
-
-    @property
-    def fixed(self) -> tuple[str, ...]:
-        """The text between what is filled in, here or by a template's renderer."""
-        if self.fields is not None:
-            pieces = [_single(piece) for piece in _split_at_fields(self.value)]
-            return tuple(piece for piece in pieces if piece.strip())
-        return fixed_parts(self.value.replace("%%", "%") if self.filled_by_percent else self.value)
 
 
 def is_literal(node: ast.expr) -> bool:
@@ -171,21 +163,8 @@ def _doubled(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _single(text: str) -> str:
-    return text.replace("{{", "{").replace("}}", "}")
-
-
 def _fields_in(template: str) -> list[str]:
     return [found for found in FIELD.findall(template) if found not in ("{{", "}}")]
-
-
-def _split_at_fields(template: str) -> list[str]:
-    pieces, last = [], 0
-    for match in FIELD.finditer(template):
-        if match[0] not in ("{{", "}}"):
-            pieces.append(template[last : match.start()])
-            last = match.end()
-    return [*pieces, template[last:]]
 
 
 # --- editing -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.diagnosis import sent_texts
 from pytest_fapo.diagnosis.request_samples import constant_parts, sample_requests, squeezed
 from pytest_fapo.diagnosis.sent_texts import find_sent_texts
-from pytest_fapo.source.artifact_kinds import kind_for
+from pytest_fapo.source.project_texts import LocatedText, texts_in_file
 
 TICKETS = ("My parcel is late", "I was charged twice", "The app crashes")
 
@@ -49,6 +49,21 @@ PLACES: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
         {"app.py": 'A = """\n    Sort the ticket {ticket}\n    into one team.\n"""\n'},
         "Sort the ticket <t>\ninto one team.",
         ["app.py::A"],
+    ),
+    "a docstring, as a schema or a tool's description": (
+        {"app.py": 'class Triage:\n    """Sort the ticket\n    into a team."""\n'},
+        "Sort the ticket\ninto a team.",
+        ["app.py::Triage.__doc__"],
+    ),
+    "an argument of a call": (
+        {"app.py": 'agent = Agent("gpt-4o", instructions="Sort the ticket, please.")\n'},
+        "Sort the ticket, please.",
+        ["app.py::agent.instructions"],
+    ),
+    "an f-string in a function": (
+        {"app.py": 'def triage(t):\n    return ask(f"Sort {t!r} into one of {len(TEAMS)} teams.")\n'},
+        "Sort <t> into one of 3 teams.",
+        ["app.py::triage{t,TEAMS}"],
     ),
     "a class attribute": (
         {"app.py": 'class P:\n    A = "Sort the ticket, please."\n'},
@@ -145,11 +160,11 @@ def test_of_thousands_of_files_those_with_words_of_a_request_are_read(
 ) -> None:
     parsed: set[str] = set()
 
-    def counted(path: str, name: str, level: Any) -> Any:
+    def counted(data: bytes, path: str) -> list[LocatedText]:
         parsed.add(path)
-        return kind_for(path, name, level)
+        return texts_in_file(data, path)
 
-    monkeypatch.setattr(sent_texts, "kind_for", counted)
+    monkeypatch.setattr(sent_texts, "texts_in_file", counted)
     files = {f"pages/{n}.md": f"Page {n} tells of other things than that.\n" for n in range(3000)}
     large = {"large.md": "Sort the ticket into a team.\n" * 20_000}
     ignored = {".gitignore": "out/\n", "out/a.md": "Sort the ticket into a team.\n"}

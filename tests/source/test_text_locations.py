@@ -25,6 +25,7 @@ from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.source.patch import edits_between, unified_diff
 from pytest_fapo.source.project_texts import texts_in_file
 from pytest_fapo.source.python_texts import replace_text, texts_of
+from pytest_fapo.source.template_syntax import fixed_parts
 from pytest_fapo.source.text_expressions import TextExpression
 from pytest_fapo.source.write_back import write_back
 
@@ -654,5 +655,6 @@ def test_it_is_listed_edited_written_run_and_undone(name: str, result: Result) -
     assert result.sent[path] == location.sent(with_kept(location, NEW))
     assert result.undone[path] == module_of(location)
     assert result.patch_applies
-    located = {text.address: text for text in texts_in_file(module_of(location), path)}
-    assert located[f"{path}::{location.name}"].stands_in(location.sent(location.text))
+    located = {text.address: text.value for text in texts_in_file(module_of(location), path)}
+    assert located[f"{path}::{location.name}"] == location.text
+    assert all(part in location.sent(location.text) for part in fixed_parts(location.text))
