@@ -158,12 +158,15 @@ class Exchange:
         self._own = scope is not None
         self.occurrence = recorder.occurrence(question.digest)
         fingerprint = self.offline.fingerprint if self.offline else ""
-        self._sample = recorder.sample()
+        # What is embedded is data: it says nothing of who asks.
+        said = messages_of(question.api, question.body) if question.api != "embeddings" else []
+        place = recorder.locate_call(said)
+        self._sample = recorder.sample(place)
         self.key = question.key(self.occurrence, fingerprint, self._sample)
         for secret in question.secrets:
             recorder.redactor.add_secret(secret)
         self._asked = self._describe_request()
-        self._index = recorder.begin_call(self._asked, question.digest)
+        self._index = recorder.begin_call(self._asked, question.digest, place)
         self._given = recorder.replaced_answer(self._index)
         self._took: float | None = None
         """Seconds that the live call took, where the answer is a replay that has them on record."""

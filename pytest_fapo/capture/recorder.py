@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_fapo.capture.call_origin import CallOrigin, origin_of
+from pytest_fapo.capture.call_stack import call_stack
 from pytest_fapo.capture.json_values import to_json, to_json_with_type
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.steps import CURRENT_STEP, CurrentStep, leave_step
-from pytest_fapo.capture.user_code import calling_function
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -33,6 +35,33 @@ def current_recorder() -> Recorder | None:
 def recorded_now() -> list[Recorder]:
     """The recorders of the runs that are under way in this process, whoever asks; each once."""
     return list(dict.fromkeys(_RECORDED))
+
+
+def recorder_of(request: str) -> Recorder | None:
+    """Return the recorder of the run that a request belongs to; None outside of every run.
+
+    A thread that outlives its run, or that is older than all, works for the run under way whose inputs the
+    request quotes.
+
+    Args:
+        request: the texts of it.
+    """
+    current = current_recorder()
+    if not _RECORDED or (current is not None and (current in _RECORDED or current.stopped is not None)):
+        return current
+    if current is not None and current.is_quoted_in(request):
+        return current
+    under_way = recorded_now()
+    quoted = [recorder for recorder in under_way if recorder.is_quoted_in(request)]
+    if len(quoted) == 1:
+        return quoted[0]
+    return under_way[0] if current is not None and len(under_way) == 1 else current
+
+
+def may_belong_to_run() -> bool:
+    """True if a request of the calling code may belong to a run."""
+    is_worker = bool(_RECORDED) and threading.current_thread() is not threading.main_thread()
+    return CURRENT_STEP.get() is not None or is_worker
 
 
 @contextmanager
@@ -62,12 +91,30 @@ class Replacements:
 _TEXT_APIS = ("chat.completions", "responses", "completions", "messages")
 
 
+NO_ORIGIN = CallOrigin("", {}, "prompt")
+
+
+@dataclass(frozen=True)
+class CallPlace:
+    """The step that a call belongs to, or the origin of the one that it makes up."""
+
+    step: int | None = None
+    """A traced step that is open, and whose function makes the call."""
+    origin: CallOrigin = NO_ORIGIN
+    parent: int | None = None
+    """The traced step around the one that the call makes up."""
+    messages: Sequence[Any] = ()
+
+
 @dataclass
 class _OpenStep:
     name: str
     parent: int | None
     inputs: JsonValue
     start: float
+    key: Any = None
+    conversation: tuple[int, str] = (0, "")
+    """The number and the digest of the messages of a made-up step's latest call."""
     output: JsonValue = None
     output_type: str = ""
     output_cut: bool = False
@@ -97,6 +144,7 @@ class Recorder:
         step_functions: False to record LLM calls only, not the functions marked as steps.
         sample: where not empty, names this run's own sample of answers: it is part of every cache key.
         replacements: steps that are not run, or that ask their models again.
+        inputs: the case's inputs: what quotes them is this run's.
     """
 
     def __init__(
@@ -109,6 +157,7 @@ class Recorder:
         step_functions: bool = True,
         sample: str = "",
         replacements: Replacements | None = None,
+        inputs: Any = None,
     ) -> None:
         self.pipeline = pipeline
         self.case_id = case_id
@@ -126,6 +175,7 @@ class Recorder:
         self.late_violations: Callable[[Recorder], None] | None = None
         """Adds the refusals that are known only afterwards: those in processes that the run has started."""
         self._sample = sample
+        self._quotable = [text for text in _texts_in(inputs) if len(text) >= _QUOTABLE]
         self._lock = threading.Lock()
         self._began = time.perf_counter()
         self._steps: list[_OpenStep] = []
@@ -177,13 +227,13 @@ class Recorder:
             self.mark_replaced(step)
         return output
 
-    def sample(self) -> str:
-        """Names the sample of answers that the calling context is to get; empty for the recorded ones."""
+    def sample(self, place: CallPlace) -> str:
+        """Names the sample of answers that a call is to get; empty for the recorded ones."""
         if self.replacements is None or not self.replacements.resample:
             return self._sample
-        place = CURRENT_STEP.get()
-        step = place.step if place is not None and place.recorder is self else None
-        fresh = self._is_fresh_call() if step is None else self._is_fresh(step)
+        with self._lock:
+            step = place.step if place.step is not None else self._same_execution(place)
+        fresh = self._is_fresh_call(place) if step is None else self._is_fresh(step)
         return f"{self._sample} fresh".strip() if fresh else self._sample
 
     def _is_fresh(self, step: int | None) -> bool:
@@ -194,47 +244,75 @@ class Recorder:
             step = self._steps[step].parent
         return False
 
-    def _is_fresh_call(self) -> bool:
+    def _is_fresh_call(self, place: CallPlace) -> bool:
         """True if the call that is about to be made is a step by itself and to be asked again."""
         assert self.replacements is not None
-        caller = calling_function()
-        if caller is None:
-            return False
+        if place.parent is not None and self._is_fresh(place.parent):
+            return True
+        name = place.origin.name
         with self._lock:
-            before = sum(opened.name == caller.name for opened in self._steps)
-        key = caller.name if before == 0 else f"{caller.name}#{before + 1}"
-        return key in self.replacements.resample
+            before = sum(opened.name == name for opened in self._steps)
+        return (name if before == 0 else f"{name}#{before + 1}") in self.replacements.resample
 
     # --- LLM calls -------------------------------------------------------------------------------------
 
-    def begin_call(self, call: LLMCall, question: str = "") -> int:
-        """An LLM request is about to be made in the calling context; returns the call's index.
+    def locate_call(self, messages: Sequence[Any]) -> CallPlace:
+        """Return the step that a call of the calling code belongs to.
 
-        Outside of every step the call is a step of its own, named after the user's function that makes it;
-        repeating a question that just failed (an SDK's retry) belongs to the step of the first attempt.
+        Args:
+            messages: those of the request, its system prompt among them.
+        """
+        current = CURRENT_STEP.get()
+        around = current.step if current is not None and current.recorder is self else None
+        if around is not None and current is not None and not current.is_broad:
+            return CallPlace(around)
+        origin = origin_of(call_stack(), messages)
+        if around is not None and origin.told_by not in ("framework", "function"):
+            return CallPlace(around)
+        return CallPlace(None, origin, around, messages)
+
+    def begin_call(self, call: LLMCall, question: str, place: CallPlace) -> int:
+        """An LLM request is about to be made; returns the call's index.
+
+        A call that belongs to no traced step makes one up. The further turns of an agent belong to the step
+        of its first one, and so does a question that is repeated because it just failed (an SDK's retry).
 
         Args:
             call: what is known of it so far.
             question: digest of the request, equal for the attempts of one retried request.
+            place: the step that it belongs to.
         """
-        place = CURRENT_STEP.get()
-        step = place.step if place is not None and place.recorder is self else None
-        caller = calling_function() if step is None else None
-        inputs = self.json(caller.arguments) if caller is not None else {}
+        inputs = self.json(place.origin.arguments)
         now = self._now()
         with self._lock:
-            synthetic = step is None
+            synthetic = place.step is None
+            step = place.step if place.step is not None else self._failed_step(question)
             if step is None:
-                step = self._failed_step(question)
+                step = self._same_execution(place)
             if step is None:
-                name = caller.name if caller is not None else call.api
-                self._steps.append(_OpenStep(name, None, inputs, now))
+                name, key = place.origin.name or call.api, place.origin.key
+                self._steps.append(_OpenStep(name, place.parent, inputs, now, key))
                 step = len(self._steps) - 1
+            if synthetic:
+                self._steps[step].conversation = _digest_of(place.messages)
             self._calls.append(_OpenCall(call, now, step, synthetic))
             index = len(self._calls) - 1
             self._last_attempt[question] = index
             self._steps[step].calls.append(index)
             return index
+
+    def _same_execution(self, place: CallPlace) -> int | None:
+        """The made-up step that this call is a further turn of."""
+        origin = place.origin
+        for index in reversed(range(len(self._steps))):
+            step = self._steps[index]
+            if step.name != origin.name or step.parent != place.parent or not step.conversation[1]:
+                continue
+            if origin.key is not None and (step.key is origin.key or step.key == origin.key):
+                return index
+            if _continues(step.conversation, place.messages, by_tools=origin.told_by != "framework"):
+                return index
+        return None
 
     def elapsed(self, index: int) -> float:
         """Seconds since the call began."""
@@ -266,6 +344,10 @@ class Recorder:
         """Let no further LLM request of this run through: each raises `reason`. For a run whose time is up
         but whose thread cannot be ended."""
         self.stopped = reason
+
+    def is_quoted_in(self, text: str) -> bool:
+        """True if a text holds one of the case's inputs."""
+        return any(quoted in text for quoted in self._quotable)
 
     def refusal(self) -> BaseException | None:
         """The first refusal that was raised inside; None where there was none."""
@@ -380,3 +462,52 @@ class Recorder:
 
     def _now(self) -> float:
         return time.perf_counter() - self._began
+
+
+_QUOTABLE = 8
+"""Characters of an input that is no other text's by chance."""
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (text for each in value.values() for text in _texts_in(each))
+    elif isinstance(value, list | tuple):
+        yield from (text for each in value for text in _texts_in(each))
+
+
+def _digest_of(messages: Sequence[Any]) -> tuple[int, str]:
+    from pytest_fapo.core.record import canonical_json
+
+    return len(messages), sha256(canonical_json(list(messages)).encode("utf-8", "replace")).hexdigest()
+
+
+def _continues(earlier: tuple[int, str], messages: Sequence[Any], *, by_tools: bool) -> bool:
+    """True if a request's messages are those of an earlier one with more turns after them.
+
+    Args:
+        earlier: the number and the digest of the earlier request's messages.
+        messages: of the request.
+        by_tools: the further turns must be results of tools.
+    """
+    count, digest = earlier
+    if not 0 < count < len(messages) or _digest_of(messages[:count])[1] != digest:
+        return False
+    return not by_tools or any(map(_is_tool_result, messages[count:]))
+
+
+def _is_tool_result(message: Any) -> bool:
+    if not isinstance(message, Mapping):
+        return False
+    if message.get("role") in ("tool", "function") or message.get("type") in _TOOL_RESULTS:
+        return True
+    parts = message.get("content", message.get("parts"))
+    return isinstance(parts, list) and any(
+        isinstance(part, Mapping) and (part.get("type") in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part))
+        for part in parts
+    )
+
+
+_TOOL_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output")
+_RESULT_KEYS = frozenset({"toolResult", "functionResponse"})

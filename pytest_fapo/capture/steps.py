@@ -43,6 +43,8 @@ class CurrentStep(NamedTuple):
 
     recorder: StepRecorder
     step: int | None
+    is_broad: bool = False
+    """True if a wildcard named the step: other functions and units inside it are steps of their own."""
 
 
 CURRENT_STEP: ContextVar[CurrentStep | None] = ContextVar("pytest_fapo_place", default=None)
@@ -86,11 +88,17 @@ def step(function: F | None = None, *, name: str | None = None) -> F | Callable[
     return traced(function, name=name)
 
 
-def traced(function: F, *, name: str | None = None) -> F:
-    """`function` with a span around each call; what was traced before is returned as it is."""
+def traced(function: F, *, name: str | None = None, is_broad: bool = False) -> F:
+    """`function` with a span around each call; what was traced before is returned as it is.
+
+    Args:
+        function: the function.
+        name: of the step; the function's own name where not given.
+        is_broad: a wildcard named it (see `CurrentStep`).
+    """
     if hasattr(function, MARK):
         return function
-    opener = _StepOpener(function, name)
+    opener = _StepOpener(function, name, is_broad)
     wrapper = _wrapper_for(function, opener)
     wraps(function)(wrapper)
     setattr(wrapper, MARK, function)
@@ -136,8 +144,9 @@ async def _given_output(span: _Span) -> Any:
 class _StepOpener:
     """Begins the spans of one function: knows its name and its parameters."""
 
-    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+    def __init__(self, function: Callable[..., Any], name: str | None, is_broad: bool) -> None:
         self.function = function
+        self.is_broad = is_broad
         self.name = name or ""
         qualified = getattr(function, "__qualname__", type(function).__name__).rsplit("<locals>.", 1)[-1]
         self.default = qualified
@@ -154,7 +163,7 @@ class _StepOpener:
         if place is None or not place.recorder.step_functions:
             return None
         index = place.recorder.begin_step(self._name(args), self._inputs(args, kwargs), parent=place.step)
-        span = _Span(CurrentStep(place.recorder, index))
+        span = _Span(CurrentStep(place.recorder, index, self.is_broad))
         if place.recorder.replacements is not None:
             self._replace(span, place.recorder, index)
         return span
@@ -183,7 +192,7 @@ class _StepOpener:
         if self.name or not self.owner or not args:
             return self.name or self.default
         owner = args[0] if isinstance(args[0], type) else type(args[0])
-        return f"{owner.__name__}.{self.bare}"
+        return owner.__name__ if self.bare == "__call__" else f"{owner.__name__}.{self.bare}"
 
     def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self.signature is None:

@@ -1,46 +1,62 @@
-"""Assign the threads that a pipeline starts to its run.
+"""Assign the threads that a pipeline starts, and those that work for it, to its run.
 
 Context variables do not reach new threads by themselves, so the LLM calls of a pipeline that fans out over
-a `ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs
-take
-the context along. Outside of a run nothing changes.
+a `ThreadPoolExecutor` would belong to nobody. While a run is recorded, thread starts and submitted jobs take
+the context along, and what they come from. Outside of a run nothing changes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from contextvars import copy_context
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import Context
 from functools import partial, wraps
 from multiprocessing import pool
 from typing import Any
 
+from pytest_fapo.capture.call_stack import continue_in, continued_context
+from pytest_fapo.capture.queue_context import queue_patches
 from pytest_fapo.capture.recorder import current_recorder
 from pytest_fapo.core.errors import CallStopped
+
+_Patch = tuple[Any, str, Callable[[Any], Any]]
 
 
 @contextmanager
 def propagating() -> Iterator[None]:
-    """For the duration of the body, threads and pool jobs started inside a recorded run carry its context."""
-    start, submit = threading.Thread.start, ThreadPoolExecutor.submit
-    new_start, new_submit = _start_with_context(start), _submit_with_context(submit)
-    pool_worker = pool.worker  # type: ignore[attr-defined]
-    new_worker = _worker_that_answers(pool_worker)
-    pool.worker = new_worker  # type: ignore[attr-defined]
-    threading.Thread.start = new_start  # type: ignore[method-assign,assignment]
-    ThreadPoolExecutor.submit = new_submit  # type: ignore[method-assign]
+    """For the duration of the body, what is started or handed over inside a recorded run carries its context:
+    threads, tasks, jobs of pools, items of queues."""
+    patches: tuple[_Patch, ...] = (
+        (pool, "worker", _worker_that_answers),
+        (pool.ThreadPool, "apply_async", _apply_with_context),
+        (pool.ThreadPool, "_guarded_task_generation", _tasks_with_context),
+        (threading.Thread, "start", _start_with_context),
+        (ThreadPoolExecutor, "submit", _submit_with_context),
+        (asyncio.BaseEventLoop, "create_task", _task_with_context),
+        (asyncio.BaseEventLoop, "call_soon_threadsafe", _callback_with_context),
+        *queue_patches(),
+    )
+    with ExitStack() as stack:
+        for owner, name, make in patches:
+            stack.enter_context(_patched(owner, name, make))
+        yield
+
+
+@contextmanager
+def _patched(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[None]:
+    own = vars(owner).get(name)
+    original = getattr(owner, name)
+    new = make(original)
+    setattr(owner, name, new)
     try:
         yield
     finally:
-        if pool.worker is new_worker:  # type: ignore[attr-defined]
-            pool.worker = pool_worker  # type: ignore[attr-defined]
-        # Someone else may have wrapped these meanwhile; then ours stays below theirs and does nothing.
-        if threading.Thread.start is new_start:
-            threading.Thread.start = start  # type: ignore[method-assign]
-        if ThreadPoolExecutor.submit is new_submit:
-            ThreadPoolExecutor.submit = submit  # type: ignore[method-assign]
+        # Someone else may have wrapped it meanwhile; then ours stays below theirs and does nothing.
+        if vars(owner).get(name) is new:
+            setattr(owner, name, own) if own is not None else delattr(owner, name)
 
 
 def _start_with_context(original: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
@@ -49,7 +65,7 @@ def _start_with_context(original: Callable[[threading.Thread], None]) -> Callabl
         if current_recorder() is None or _is_pool_worker(self):
             return original(self)
         run = self.run
-        self.run = partial(copy_context().run, run)  # type: ignore[method-assign]
+        self.run = partial(continued_context().run, run)  # type: ignore[method-assign]
         return original(self)
 
     return start
@@ -60,9 +76,64 @@ def _submit_with_context(original: Callable[..., Future[Any]]) -> Callable[..., 
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if current_recorder() is None:
             return original(self, fn, *args, **kwargs)
-        return original(self, copy_context().run, fn, *args, **kwargs)
+        return original(self, continued_context().run, fn, *args, **kwargs)
 
     return submit
+
+
+def _task_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Tasks copy the context by themselves; what made them is added to it."""
+
+    @wraps(original)
+    def create_task(self: asyncio.AbstractEventLoop, coro: Any, **settings: Any) -> Any:
+        if current_recorder() is None:
+            return original(self, coro, **settings)
+        context = settings.get("context")
+        if context is None:
+            return continued_context().run(original, self, coro, **settings)
+        with suppress(RuntimeError):  # it is entered, so it is the caller's own
+            continue_in(context)
+        return original(self, coro, **settings)
+
+    return create_task
+
+
+def _callback_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """As `asyncio.run_coroutine_threadsafe` hands a coroutine to a loop on another thread."""
+
+    @wraps(original)
+    def call_soon_threadsafe(self: asyncio.AbstractEventLoop, *args: Any, context: Any = None) -> Any:
+        if context is None and current_recorder() is not None:
+            context = continued_context()
+        return original(self, *args, context=context)
+
+    return call_soon_threadsafe
+
+
+def _apply_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def apply_async(self: Any, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if current_recorder() is not None:
+            func = partial(continued_context().run, func)
+        return original(self, func, *args, **kwargs)
+
+    return apply_async
+
+
+def _tasks_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """The jobs of one `map`, each in a context of its own: one context cannot be entered twice at a time."""
+
+    @wraps(original)
+    def generation(self: Any, result_job: Any, func: Callable[..., Any], iterable: Any) -> Any:
+        if current_recorder() is not None:
+            func = partial(_run_in_copy, continued_context(), func)
+        return original(self, result_job, func, iterable)
+
+    return generation
+
+
+def _run_in_copy(context: Context, function: Callable[..., Any], *args: Any) -> Any:
+    return context.copy().run(function, *args)
 
 
 def _worker_that_answers(original: Callable[..., None]) -> Callable[..., None]:

@@ -168,6 +168,7 @@ class FapoSession:
             replacements=self._replacements.get(item.nodeid),
             pipeline=pipeline,
             case_id=bound.case.id,
+            inputs=bound.case.inputs,
             sample=" ".join(filter(None, [bound.sample, self._sample])),
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,

@@ -91,7 +91,7 @@ def test_calls_inside_a_configured_step_belong_to_it(server: LLMServer, lab: Lab
     assert [call.answer for call in trace.calls_of(trace.steps[1])] == ["echo: inside"]
 
 
-def test_a_call_of_nobody_is_named_after_its_api(server: LLMServer, lab: Lab) -> None:
+def test_a_call_on_a_thread_is_named_after_the_function_that_leads_to_it(server: LLMServer, lab: Lab) -> None:
     client = openai.AsyncOpenAI(base_url=server.base_url, api_key=KEY)
 
     async def pipeline() -> None:
@@ -103,7 +103,7 @@ def test_a_call_of_nobody_is_named_after_its_api(server: LLMServer, lab: Lab) ->
         thread.join()
 
     lab.run(on_another_thread)
-    assert [step.name for step in lab.steps] == ["responses"]
+    assert [step.name for step in lab.steps] == ["pipeline"]
 
 
 def test_times_follow_the_calls(server: LLMServer, lab: Lab) -> None:

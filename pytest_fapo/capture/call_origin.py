@@ -1,0 +1,203 @@
+"""The step that an LLM call belongs to where no traced function is around it: one name in every case.
+
+The name comes from the framework where it tells, else from the user's function, passing over shared helpers,
+else from the constant part of the call's system prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pytest_fapo.capture import shared_helpers
+from pytest_fapo.capture.call_stack import Entry, StepBoundary, UserFunction, UserModule
+
+
+class CallOrigin(NamedTuple):
+    """What a call without a step of its own is named after."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    told_by: Literal["framework", "function", "traced function", "prompt"]
+    """`traced function`: the one around the call, which makes it itself."""
+    key: Any = None
+    """Equal for all calls of one execution; None if that is not known."""
+
+
+def origin_of(stack: Sequence[Entry], messages: Sequence[Any]) -> CallOrigin:
+    """Return what a call is named after; an empty name where nothing tells.
+
+    Args:
+        stack: the logical stack at the call.
+        messages: those of the request, its system prompt among them.
+    """
+    functions: list[UserFunction] = []
+    vague, module, traced = "", "", False
+    for entry in stack:
+        if isinstance(entry, StepBoundary):
+            traced = True
+            break
+        if isinstance(entry, UserFunction):
+            functions.append(entry)
+        elif isinstance(entry, UserModule):
+            module = module or entry.name
+        elif entry.is_vague:
+            vague = vague or entry.name
+        elif entry.holds_functions:
+            arguments = functions[-1].arguments if functions else {}
+            return CallOrigin(entry.name, arguments, "framework", entry.key)
+        elif _owners(functions, messages):
+            break  # the unit is an agent, and this call is one of its tools'
+        else:
+            return CallOrigin(entry.name, {}, "framework", entry.key)
+    if any(not each.is_lambda for each in functions):
+        return _origin_in(functions, messages, traced)
+    return CallOrigin(vague or module or prompt_name(messages), {}, "prompt")
+
+
+def _origin_in(functions: Sequence[UserFunction], messages: Sequence[Any], traced: bool) -> CallOrigin:
+    """Return what a call is named after that functions of the user's lead to."""
+    owners = _owners(functions, messages)
+    owner = owners[0] if owners else next(each for each in functions if not each.is_lambda)
+    passed = [each.code.co_name for each in functions[: functions.index(owner)]]
+    if not owners:
+        ambiguous = shared_helpers.is_shared(owner.code.co_name)
+    else:
+        ambiguous = any(shared_helpers.calls_with_several_texts(owner.code.co_name, each) for each in passed)
+    name = _object_name(owner, messages) or (prompt_name(messages) if ambiguous else "")
+    own = traced and (not owners or owner is functions[-1])
+    return CallOrigin(name or owner.name, owner.arguments, "traced function" if own else "function")
+
+
+def _object_name(function: UserFunction, messages: Sequence[Any]) -> str:
+    """The name of an object whose class is made several times, each with its own prompt; else empty."""
+    subject = function.subject
+    if subject is None or isinstance(subject, type) or not shared_helpers.is_shared(type(subject).__name__):
+        return ""
+    held = {name: value for name, value in getattr(subject, "__dict__", {}).items() if isinstance(value, str)}
+    if not _holds_prompt(held, instruction(messages)):
+        return ""
+    return held.get("name") or prompt_name(messages)
+
+
+def _owners(functions: Sequence[UserFunction], messages: Sequence[Any]) -> list[UserFunction]:
+    """The functions whose own call it is, innermost first: helpers, and what they are called through, are
+    left out."""
+    owners = []
+    place = 0
+    while place < len(functions):
+        function = functions[place]
+        outer = range(place + 1, len(functions))
+        enclosing = next((each for each in outer if functions[each].encloses(function)), None)
+        if enclosing is not None:
+            place = enclosing
+            continue
+        is_test = place > 0 and function.code.co_name.startswith("test")
+        if not (function.is_lambda or is_test or _is_helper(function, functions[:place], messages)):
+            owners.append(function)
+        place += 1
+    return owners
+
+
+def _is_helper(function: UserFunction, inner: Sequence[UserFunction], messages: Sequence[Any]) -> bool:
+    """True for a function that was handed its prompt, or the function that asks, or that several share."""
+    if _calls_back(function, inner) or _holds_prompt(function.arguments, instruction(messages)):
+        return True
+    return shared_helpers.is_shared(function.code.co_name)
+
+
+def _calls_back(function: UserFunction, inner: Sequence[UserFunction]) -> bool:
+    """True if it was handed one of the functions that it calls, as `with_retry(ask)` is."""
+    codes = [each.code for each in inner]
+    for value in function.arguments.values():
+        for each in value if isinstance(value, tuple) else (value,):
+            called = getattr(each, "func", each)  # of a partial
+            code = getattr(getattr(called, "__func__", called), "__code__", None)
+            if code is not None and code in codes:
+                return True
+    return False
+
+
+# --- the prompt ------------------------------------------------------------------------------------------
+
+_LEAST = 12
+"""Characters of a text that is more than a word: a function that adds less was handed its prompt."""
+
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{[^{}]*\}|%\(\w+\)s|%s|\$\{?\w+\}?")
+
+
+def instruction(messages: Sequence[Any]) -> str:
+    """The system prompt of a request; its first message where it has none."""
+    system = [_message_text(each) for each in messages if _role(each) in ("system", "developer")]
+    return "\n".join(system) if system else _message_text(messages[0]) if messages else ""
+
+
+def _role(message: Any) -> str:
+    return str(message.get("role", "")) if isinstance(message, Mapping) else ""
+
+
+def _message_text(message: Any) -> str:
+    if isinstance(message, str):
+        return message
+    if isinstance(message, Mapping):
+        inner = message.get("content", message.get("parts", message.get("text", "")))
+        return _message_text(inner)
+    return "\n".join(map(_message_text, message)) if isinstance(message, list | tuple) else ""
+
+
+def _holds_prompt(values: Mapping[str, Any], prompt: str) -> bool:
+    """True if these values, arguments mostly, hold all of the prompt."""
+    if len(_letters(prompt)) < _LEAST:
+        return False
+    rest = prompt
+    for text in _texts(values, 0):
+        for part in _PLACEHOLDER.split(text):
+            if len(part.strip()) >= 4:
+                rest = rest.replace(part.strip(), " ")
+        if len(_letters(rest)) < _LEAST:
+            return True
+    return False
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
+
+
+_MESSAGE_KEYS = frozenset(
+    {"content", "messages", "role", "system", "input", "prompt", "instructions", "text"}
+)
+_TEXT_CLASSES = re.compile("Prompt|Message|Template|Content|Part")
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    """The texts in an argument that may be a prompt: not those of tables and settings, which hold all."""
+    if isinstance(value, str):
+        yield value
+    elif depth > 4:
+        return
+    elif isinstance(value, list | tuple):
+        for each in value[:50]:
+            yield from _texts(each, depth + 1)
+    elif isinstance(value, Mapping):
+        if depth == 0 or not _MESSAGE_KEYS.isdisjoint(key for key in value if isinstance(key, str)):
+            for each in list(value.values())[:50]:
+                yield from _texts(each, depth + 1)
+    elif _TEXT_CLASSES.search(type(value).__name__):
+        yield from _texts(list(getattr(value, "__dict__", {}).values()), depth + 1)
+
+
+_NAME_LENGTH = 40
+
+
+def prompt_name(messages: Sequence[Any]) -> str:
+    """A name made of the beginning of a request's system prompt, which is its constant part; empty where it
+    has none, as then nothing is constant for sure."""
+    system = [_message_text(each) for each in messages if _role(each) in ("system", "developer")]
+    text = " ".join(" ".join(system).split()).lstrip("#*-= ")
+    sentences = [each.strip() for each in re.split(r"(?<=[.!?:])\s", text) if _letters(each)]
+    said = [each for each in sentences if not re.match(r"you are\b|you're\b|act as\b", each, re.I)]
+    first = (said or sentences or [""])[0].rstrip(".!?:").replace("#", "")
+    if len(first) <= _NAME_LENGTH:
+        return first
+    return first[:_NAME_LENGTH].rsplit(" ", 1)[0]

@@ -1,0 +1,106 @@
+"""The logical stack of a call: the user's functions, units of frameworks and traced steps that lead to it,
+innermost first.
+
+A task, a thread and a job of a pool begin with an empty stack of Python's; what made them is kept in their
+context, so that the logical stack goes on there.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextvars import Context, ContextVar, copy_context
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from pytest_fapo.capture import steps
+from pytest_fapo.capture.framework_units import Unit, unit_of
+from pytest_fapo.capture.user_code import call_arguments, function_name, is_users_file, subject_of
+
+
+class UserFunction(NamedTuple):
+    """A function of the user's that is under way, with its arguments as they are now."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    code: CodeType
+    subject: Any = None
+    """The object that a method works on."""
+
+    @property
+    def is_lambda(self) -> bool:
+        return self.code.co_name == "<lambda>"
+
+    def encloses(self, other: UserFunction) -> bool:
+        """True if `other` is a lambda or function that this function defines."""
+        return other.code in self.code.co_consts
+
+
+class UserModule(NamedTuple):
+    """A module of the user's that is being imported."""
+
+    name: str
+
+
+class StepBoundary(NamedTuple):
+    """A traced function begins here: the entry before it is the function."""
+
+
+Entry = UserFunction | UserModule | Unit | StepBoundary
+
+CREATED_BY: ContextVar[tuple[Entry, ...]] = ContextVar("pytest_fapo_created_by", default=())
+"""The logical stack of the code that made this task, thread or job."""
+
+INHERITED: ContextVar[steps.CurrentStep | None] = ContextVar("pytest_fapo_inherited", default=None)
+"""The step that this task, thread or job began in."""
+
+_KEPT = 100
+"""Entries of a stack that are kept for tasks and threads: of loops in which each task makes the next."""
+
+_SPANS = frozenset({"_call_step", "_drive_coroutine", "wrapper_generator", "wrapper_asyncgen"})
+_RUNS = "pytest_fapo.session"
+
+
+def call_stack() -> list[Entry]:
+    """Return the logical stack of the calling code, innermost first, up to the start of its run."""
+    entries: list[Entry] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(_RUNS):
+            return entries
+        entries.extend(_entries_of(frame))
+        frame = frame.f_back
+    return [*entries, *CREATED_BY.get()]
+
+
+def _entries_of(frame: FrameType) -> Iterator[Entry]:
+    code = frame.f_code
+    if frame.f_globals is vars(steps):
+        if code.co_name in _SPANS:
+            yield StepBoundary()
+    elif not is_users_file(code.co_filename):
+        unit = unit_of(frame)
+        if unit is not None:
+            yield unit
+    elif not code.co_name.startswith("<") or code.co_name == "<lambda>":
+        subject = subject_of(frame)
+        yield UserFunction(function_name(code, subject), call_arguments(frame), code, subject)
+    elif code.co_name == "<module>":
+        yield UserModule(str(frame.f_globals.get("__name__", "<module>")))
+
+
+def continue_in(context: Context) -> None:
+    """Let the logical stack of the calling code go on in a context of its own."""
+    context.run(_inherit, tuple(call_stack()[:_KEPT]), steps.CURRENT_STEP.get())
+
+
+def continued_context() -> Context:
+    """Return a copy of the current context in which the logical stack goes on."""
+    context = copy_context()
+    continue_in(context)
+    return context
+
+
+def _inherit(stack: tuple[Entry, ...], step: steps.CurrentStep | None) -> None:
+    CREATED_BY.set(stack)
+    INHERITED.set(step)

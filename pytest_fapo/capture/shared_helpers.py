@@ -1,0 +1,134 @@
+"""Shared helpers: functions such as `ask(prompt, text)` that several others call, each with texts of its own.
+
+Known from the source of the user's modules that are loaded: a function is a shared helper if two places call
+it with different constant texts for one of its parameters.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import tokenize
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from pytest_fapo.capture.user_code import is_users_file
+
+
+class CallSite(NamedTuple):
+    """A call in the user's source, with those of its arguments that are constant texts."""
+
+    caller: str
+    """Name of the function that the call stands in; empty at the top of a module."""
+    texts: dict[str, str]
+    """Position or keyword to the argument's expression."""
+
+
+def is_shared(function: str) -> bool:
+    """True if the function of this name is a shared helper."""
+    return _texts_differ(_sites(function))
+
+
+def calls_with_several_texts(caller: str, function: str) -> bool:
+    """True if one function calls a shared helper more than once, with different constant texts."""
+    return _texts_differ([site for site in _sites(function) if site.caller == caller])
+
+
+def _texts_differ(sites: list[CallSite]) -> bool:
+    seen: dict[str, str] = {}
+    return any(
+        seen.setdefault(parameter, text) != text for site in sites for parameter, text in site.texts.items()
+    )
+
+
+def _sites(function: str) -> list[CallSite]:
+    return [site for file in _users_files() for site in _sites_in(file, function)]
+
+
+def _users_files() -> list[str]:
+    """The source files of the user's modules that are loaded, but for tests."""
+    files = set()
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
+        if isinstance(file, str) and file.endswith(".py") and is_users_file(file) and not _is_test(file):
+            files.add(file)
+    return sorted(files)
+
+
+@lru_cache(maxsize=4096)
+def _is_test(file: str) -> bool:
+    path = Path(file)
+    return path.name == "conftest.py" or path.name.startswith("test_") or path.name.endswith("_test.py")
+
+
+@lru_cache(maxsize=4096)
+def _source(file: str) -> str:
+    try:
+        with tokenize.open(file) as stream:
+            return stream.read()
+    except (OSError, SyntaxError, UnicodeError):
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _tree(file: str) -> ast.Module | None:
+    try:
+        return ast.parse(_source(file))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _sites_in(file: str, function: str) -> tuple[CallSite, ...]:
+    if f"{function}(" not in _source(file):
+        return ()
+    tree = _tree(file)
+    return tuple(_walk(tree, "", frozenset(), function)) if tree is not None else ()
+
+
+def _walk(node: ast.AST, caller: str, local: frozenset[str], function: str) -> Iterator[CallSite]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _walk(child, child.name, local | _local_names(child), function)
+            continue
+        if isinstance(child, ast.Call) and _called_name(child.func) == function:
+            yield CallSite(caller, _constant_texts(child, local))
+        yield from _walk(child, caller, local, function)
+
+
+def _called_name(function: ast.expr) -> str:
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
+
+
+def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The parameters and variables of a function; `self` stands for what an object is made of."""
+    parameters = function.args
+    named = [*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs]
+    named += [each for each in (parameters.vararg, parameters.kwarg) if each is not None]
+    bound = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and not _is_read(node)}
+    return frozenset({each.arg for each in named} | bound) - {"self", "cls"}
+
+
+def _is_read(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def _constant_texts(call: ast.Call, local: frozenset[str]) -> dict[str, str]:
+    arguments = {str(place): value for place, value in enumerate(call.args)}
+    arguments |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
+    return {name: ast.dump(value) for name, value in arguments.items() if _is_constant_text(value, local)}
+
+
+def _is_constant_text(value: ast.expr, local: frozenset[str]) -> bool:
+    """True for a literal, a constant's name, an entry of a table, a call of these: what no run changes."""
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, str)
+    names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
+    if not names and not any(isinstance(node, ast.Constant) for node in ast.walk(value)):
+        return False
+    return not any(name in local for name in names) and not isinstance(value, ast.Lambda)
