@@ -6,12 +6,19 @@ else from the constant part of the call's system prompt.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pytest_fapo.capture import shared_helpers
-from pytest_fapo.capture.call_stack import Entry, StepBoundary, UserFunction, UserModule
+from pytest_fapo.capture.call_stack import (
+    Entry,
+    StepBoundary,
+    UserFunction,
+    UserModule,
+    callback_codes,
+)
 
 
 class CallOrigin(NamedTuple):
@@ -108,15 +115,11 @@ def _is_helper(function: UserFunction, inner: Sequence[UserFunction], messages: 
 
 
 def _calls_back(function: UserFunction, inner: Sequence[UserFunction]) -> bool:
-    """True if it was handed one of the functions that it calls, as `with_retry(ask)` is."""
+    """True if it was handed one of the functions that it calls, as `with_retry(ask)` is, or a coroutine."""
+    if function.calls_back or any(map(inspect.iscoroutine, function.arguments.values())):
+        return True
     codes = [each.code for each in inner]
-    for value in function.arguments.values():
-        for each in value if isinstance(value, tuple) else (value,):
-            called = getattr(each, "func", each)  # of a partial
-            code = getattr(getattr(called, "__func__", called), "__code__", None)
-            if code is not None and code in codes:
-                return True
-    return False
+    return any(code in codes for code in callback_codes(function.arguments))
 
 
 # --- the prompt ------------------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import Context, ContextVar, copy_context
-from types import CodeType, FrameType
+from functools import partial
+from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from pytest_fapo.capture import steps
@@ -26,6 +27,8 @@ class UserFunction(NamedTuple):
     code: CodeType
     subject: Any = None
     """The object that a method works on."""
+    calls_back: bool = False
+    """True if it was handed a function that it calls, or a coroutine that it waits for."""
 
     @property
     def is_lambda(self) -> bool:
@@ -64,16 +67,28 @@ _RUNS = "pytest_fapo.session"
 def call_stack() -> list[Entry]:
     """Return the logical stack of the calling code, innermost first, up to the start of its run."""
     entries: list[Entry] = []
+    created_by = CREATED_BY.get()
+    below: set[int] = set()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").startswith(_RUNS):
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith(_RUNS):
             return entries
-        entries.extend(_entries_of(frame))
+        if created_by and module == "asyncio.events":
+            break  # what lies below runs the event loop, whoever made this task
+        entries.extend(_entries_of(frame, below))
+        below.add(id(frame.f_code))
         frame = frame.f_back
-    return [*entries, *CREATED_BY.get()]
+    return [*entries, *created_by]
 
 
-def _entries_of(frame: FrameType) -> Iterator[Entry]:
+def _entries_of(frame: FrameType, below: set[int]) -> Iterator[Entry]:
+    """The entries that a frame is.
+
+    Args:
+        frame: the frame.
+        below: identities of the codes that it has led to.
+    """
     code = frame.f_code
     if frame.f_globals is vars(steps):
         if code.co_name in _SPANS:
@@ -84,9 +99,23 @@ def _entries_of(frame: FrameType) -> Iterator[Entry]:
             yield unit
     elif not code.co_name.startswith("<") or code.co_name == "<lambda>":
         subject = subject_of(frame)
-        yield UserFunction(function_name(code, subject), call_arguments(frame), code, subject)
+        arguments = call_arguments(frame)
+        calls_back = any(map(below.__contains__, map(id, callback_codes(arguments))))
+        yield UserFunction(function_name(code, subject), arguments, code, subject, calls_back)
     elif code.co_name == "<module>":
         yield UserModule(str(frame.f_globals.get("__name__", "<module>")))
+
+
+def callback_codes(arguments: Mapping[str, Any]) -> Iterator[CodeType]:
+    """The code of the functions and coroutines among the arguments of a function."""
+    for value in arguments.values():
+        for each in value if isinstance(value, tuple | list) else (value,):
+            called = each.func if isinstance(each, partial) else each
+            called = called.__func__ if isinstance(called, MethodType) else called
+            if isinstance(called, FunctionType):
+                yield called.__code__
+            elif isinstance(called, CoroutineType):
+                yield called.cr_code
 
 
 def continue_in(context: Context) -> None:

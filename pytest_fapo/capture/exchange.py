@@ -159,7 +159,7 @@ class Exchange:
         self.occurrence = recorder.occurrence(question.digest)
         fingerprint = self.offline.fingerprint if self.offline else ""
         # What is embedded is data: it says nothing of who asks.
-        said = messages_of(question.api, question.body) if question.api != "embeddings" else []
+        said = messages_of(question.api, question.body) if "embed" not in question.api else []
         place = recorder.locate_call(said)
         self._sample = recorder.sample(place)
         self.key = question.key(self.occurrence, fingerprint, self._sample)

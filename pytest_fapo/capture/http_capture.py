@@ -13,8 +13,8 @@ from pytest_fapo.capture.endpoints import api_of, is_own_endpoint, plausible
 from pytest_fapo.capture.exchange import Answers, AnswerSource, Exchange, Ledger, StandIn
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.library_caches import library_caches_off
-from pytest_fapo.capture.recorder import current_recorder
 from pytest_fapo.capture.redaction import Redactor
+from pytest_fapo.capture.run_lookup import may_belong_to_run, run_of_request
 from pytest_fapo.capture.thread_context import propagating
 from pytest_fapo.capture.transports import (
     aiohttp_transport,
@@ -93,7 +93,7 @@ class Capture:
 
     def api(self, method: str, path: str) -> str | None:
         """See `Gate.api`."""
-        if current_recorder() is None or is_sending():
+        if is_sending() or not may_belong_to_run():
             return None
         return api_of(method, path, self._endpoints)
 
@@ -101,8 +101,8 @@ class Capture:
         self, api: str, method: str, url: str, headers: Mapping[str, str], content: bytes
     ) -> Exchange | None:
         """See `Gate.exchange`."""
-        recorder = current_recorder()
         question = read_question(api, method, url, headers, content)
+        recorder = run_of_request(question.body)
         if recorder is None:
             return None
         if not plausible(api, question.body):

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_fapo.capture.agent_turns import continues, digest_of_turns
 from pytest_fapo.capture.call_origin import CallOrigin, origin_of
 from pytest_fapo.capture.call_stack import call_stack
 from pytest_fapo.capture.json_values import to_json, to_json_with_type
@@ -35,33 +35,6 @@ def current_recorder() -> Recorder | None:
 def recorded_now() -> list[Recorder]:
     """The recorders of the runs that are under way in this process, whoever asks; each once."""
     return list(dict.fromkeys(_RECORDED))
-
-
-def recorder_of(request: str) -> Recorder | None:
-    """Return the recorder of the run that a request belongs to; None outside of every run.
-
-    A thread that outlives its run, or that is older than all, works for the run under way whose inputs the
-    request quotes.
-
-    Args:
-        request: the texts of it.
-    """
-    current = current_recorder()
-    if not _RECORDED or (current is not None and (current in _RECORDED or current.stopped is not None)):
-        return current
-    if current is not None and current.is_quoted_in(request):
-        return current
-    under_way = recorded_now()
-    quoted = [recorder for recorder in under_way if recorder.is_quoted_in(request)]
-    if len(quoted) == 1:
-        return quoted[0]
-    return under_way[0] if current is not None and len(under_way) == 1 else current
-
-
-def may_belong_to_run() -> bool:
-    """True if a request of the calling code may belong to a run."""
-    is_worker = bool(_RECORDED) and threading.current_thread() is not threading.main_thread()
-    return CURRENT_STEP.get() is not None or is_worker
 
 
 @contextmanager
@@ -175,7 +148,7 @@ class Recorder:
         self.late_violations: Callable[[Recorder], None] | None = None
         """Adds the refusals that are known only afterwards: those in processes that the run has started."""
         self._sample = sample
-        self._quotable = [text for text in _texts_in(inputs) if len(text) >= _QUOTABLE]
+        self.inputs = inputs
         self._lock = threading.Lock()
         self._began = time.perf_counter()
         self._steps: list[_OpenStep] = []
@@ -294,7 +267,7 @@ class Recorder:
                 self._steps.append(_OpenStep(name, place.parent, inputs, now, key))
                 step = len(self._steps) - 1
             if synthetic:
-                self._steps[step].conversation = _digest_of(place.messages)
+                self._steps[step].conversation = digest_of_turns(place.messages)
             self._calls.append(_OpenCall(call, now, step, synthetic))
             index = len(self._calls) - 1
             self._last_attempt[question] = index
@@ -310,7 +283,7 @@ class Recorder:
                 continue
             if origin.key is not None and (step.key is origin.key or step.key == origin.key):
                 return index
-            if _continues(step.conversation, place.messages, by_tools=origin.told_by != "framework"):
+            if continues(step.conversation, place.messages, by_tools=origin.told_by != "framework"):
                 return index
         return None
 
@@ -344,10 +317,6 @@ class Recorder:
         """Let no further LLM request of this run through: each raises `reason`. For a run whose time is up
         but whose thread cannot be ended."""
         self.stopped = reason
-
-    def is_quoted_in(self, text: str) -> bool:
-        """True if a text holds one of the case's inputs."""
-        return any(quoted in text for quoted in self._quotable)
 
     def refusal(self) -> BaseException | None:
         """The first refusal that was raised inside; None where there was none."""
@@ -462,52 +431,3 @@ class Recorder:
 
     def _now(self) -> float:
         return time.perf_counter() - self._began
-
-
-_QUOTABLE = 8
-"""Characters of an input that is no other text's by chance."""
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for each in value.values() for text in _texts_in(each))
-    elif isinstance(value, list | tuple):
-        yield from (text for each in value for text in _texts_in(each))
-
-
-def _digest_of(messages: Sequence[Any]) -> tuple[int, str]:
-    from pytest_fapo.core.record import canonical_json
-
-    return len(messages), sha256(canonical_json(list(messages)).encode("utf-8", "replace")).hexdigest()
-
-
-def _continues(earlier: tuple[int, str], messages: Sequence[Any], *, by_tools: bool) -> bool:
-    """True if a request's messages are those of an earlier one with more turns after them.
-
-    Args:
-        earlier: the number and the digest of the earlier request's messages.
-        messages: of the request.
-        by_tools: the further turns must be results of tools.
-    """
-    count, digest = earlier
-    if not 0 < count < len(messages) or _digest_of(messages[:count])[1] != digest:
-        return False
-    return not by_tools or any(map(_is_tool_result, messages[count:]))
-
-
-def _is_tool_result(message: Any) -> bool:
-    if not isinstance(message, Mapping):
-        return False
-    if message.get("role") in ("tool", "function") or message.get("type") in _TOOL_RESULTS:
-        return True
-    parts = message.get("content", message.get("parts"))
-    return isinstance(parts, list) and any(
-        isinstance(part, Mapping) and (part.get("type") in _TOOL_RESULTS or not _RESULT_KEYS.isdisjoint(part))
-        for part in parts
-    )
-
-
-_TOOL_RESULTS = ("tool_result", "function_call_output", "custom_tool_call_output")
-_RESULT_KEYS = frozenset({"toolResult", "functionResponse"})

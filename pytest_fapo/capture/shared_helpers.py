@@ -83,7 +83,7 @@ def _tree(file: str) -> ast.Module | None:
 
 @lru_cache(maxsize=4096)
 def _sites_in(file: str, function: str) -> tuple[CallSite, ...]:
-    if f"{function}(" not in _source(file):
+    if function not in _source(file):
         return ()
     tree = _tree(file)
     return tuple(_walk(tree, "", frozenset(), function)) if tree is not None else ()
@@ -94,15 +94,35 @@ def _walk(node: ast.AST, caller: str, local: frozenset[str], function: str) -> I
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _walk(child, child.name, local | _local_names(child), function)
             continue
-        if isinstance(child, ast.Call) and _called_name(child.func) == function:
-            yield CallSite(caller, _constant_texts(child, local))
+        arguments = _arguments_to(function, child) if isinstance(child, ast.Call) else None
+        if arguments is not None:
+            texts = {name: ast.dump(value) for name, value in arguments if _is_constant_text(value, local)}
+            yield CallSite(caller, texts)
         yield from _walk(child, caller, local, function)
 
 
-def _called_name(function: ast.expr) -> str:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+def _arguments_to(function: str, call: ast.Call) -> list[tuple[str, ast.expr]] | None:
+    """The arguments that a call gives to a function, itself or through `submit(function, ...)`,
+    `partial(function, ...)`, `Thread(target=function, args=...)`; None if it is another function's call."""
+    given = call.args
+    keywords = [(each.arg, each.value) for each in call.keywords if each.arg is not None]
+    if _last_name(call.func) != function:
+        named = [_last_name(each) for each in call.args]
+        if function in named:
+            given = call.args[named.index(function) + 1 :]
+        elif not any(_last_name(value) == function for _, value in keywords):
+            return None
+        given = [*given, *(value for name, value in keywords if name == "args")]
+        given = [
+            each for value in given for each in (value.elts if isinstance(value, ast.Tuple) else [value])
+        ]
+    return [*((str(place), value) for place, value in enumerate(given)), *keywords]
+
+
+def _last_name(expression: ast.expr) -> str:
+    if isinstance(expression, ast.Attribute):
+        return expression.attr
+    return expression.id if isinstance(expression, ast.Name) else ""
 
 
 def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
@@ -116,12 +136,6 @@ def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[
 
 def _is_read(node: ast.Name) -> bool:
     return isinstance(node.ctx, ast.Load)
-
-
-def _constant_texts(call: ast.Call, local: frozenset[str]) -> dict[str, str]:
-    arguments = {str(place): value for place, value in enumerate(call.args)}
-    arguments |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
-    return {name: ast.dump(value) for name, value in arguments.items() if _is_constant_text(value, local)}
 
 
 def _is_constant_text(value: ast.expr, local: frozenset[str]) -> bool:

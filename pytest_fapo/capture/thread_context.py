@@ -64,6 +64,7 @@ def _start_with_context(original: Callable[[threading.Thread], None]) -> Callabl
     def start(self: threading.Thread) -> None:
         if current_recorder() is None or _is_pool_worker(self):
             return original(self)
+        _continue_inside(getattr(self, "_target", None))
         run = self.run
         self.run = partial(continued_context().run, run)  # type: ignore[method-assign]
         return original(self)
@@ -76,9 +77,19 @@ def _submit_with_context(original: Callable[..., Future[Any]]) -> Callable[..., 
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if current_recorder() is None:
             return original(self, fn, *args, **kwargs)
+        _continue_inside(fn)
         return original(self, continued_context().run, fn, *args, **kwargs)
 
     return submit
+
+
+def _continue_inside(function: Any) -> None:
+    """A job may enter a context of its own: `partial(copy_context().run, f)`, as in `asyncio.to_thread`."""
+    called = function.func if isinstance(function, partial) else function
+    context = getattr(called, "__self__", None)
+    if isinstance(context, Context):
+        with suppress(RuntimeError):  # it is entered
+            continue_in(context)
 
 
 def _task_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,7 +102,7 @@ def _task_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
         context = settings.get("context")
         if context is None:
             return continued_context().run(original, self, coro, **settings)
-        with suppress(RuntimeError):  # it is entered, so it is the caller's own
+        with suppress(RuntimeError):  # it is entered
             continue_in(context)
         return original(self, coro, **settings)
 

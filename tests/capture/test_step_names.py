@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def ask(system, text):
     return answer.choices[0].message.content
 
 async def ask_async(system, text):
-    answer = await aclient.chat.completions.create(model="m", messages=messages_for(system, text))
+    async with openai.AsyncOpenAI(base_url=os.environ["LOOPBACK"], api_key="k") as own:
+        answer = await own.chat.completions.create(model="m", messages=messages_for(system, text))
     return answer.choices[0].message.content
 """
 
@@ -301,7 +303,7 @@ def test_one_name_in_every_shape(shape: str, load: Callable[[str], Any], lab: La
     text, names = SHAPES[shape]
     module = load(text)
     for said in ("I was charged twice in May, please help.", "Where is the parcel that I have ordered?"):
-        lab.run(lambda said=said: module.pipeline(said))
+        lab.run(partial(module.pipeline, said))
         assert sorted(step.key for step in lab.steps) == sorted(names)
         assert all(step.parent is None and step.output for step in lab.steps)
 
@@ -342,7 +344,7 @@ def test_a_thread_that_outlives_its_case_works_for_the_next(
 ) -> None:
     module = load(WORKER.replace("{queue}", kind))
     for text in ("the first question of all", "the second question of all", "the third question"):
-        lab.run(lambda text=text: module.pipeline(text), inputs={"text": text})
+        lab.run(partial(module.pipeline, text), inputs={"text": text})
         assert [step.name for step in lab.steps] == ["work"]
         assert lab.calls[0].messages[1] == {"role": "user", "content": text}
         assert lab.calls[0].answer == f"echo: {text}"
