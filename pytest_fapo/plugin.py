@@ -22,7 +22,7 @@ plain_imports.install()
 from pytest_fapo import hookspecs, options  # noqa: E402
 from pytest_fapo.core.errors import FapoError, SettingsConflict  # noqa: E402
 from pytest_fapo.core.project_file import SettingsFiles, argument_path, find_settings_home  # noqa: E402
-from pytest_fapo.core.stash import SESSION_KEY  # noqa: E402
+from pytest_fapo.core.stash import SESSION_KEY, TRACER_KEY  # noqa: E402
 from pytest_fapo.session.cases_decorator import MARK, has_mark  # noqa: E402
 
 if TYPE_CHECKING:
@@ -54,18 +54,23 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Let SDK clients be made without a key if a stand-in is configured or nothing is ever sent."""
-    if early_config.known_args_namespace.fapo_cache == "only":
+    """Before a conftest.py imports the application: trace the functions named by `steps` where they are
+    defined; let SDK clients be made without a key if a stand-in is configured or nothing is ever sent."""
+    start = early_config.invocation_params.dir
+    known = early_config.known_args_namespace
+    if known.fapo_cache == "only":
         from pytest_fapo.core.api_keys import fill_in_keys
 
         fill_in_keys()
-        return
-    start = early_config.invocation_params.dir
-    known = early_config.known_args_namespace
     files = SettingsFiles(early_config.inipath, early_config.rootpath, start, bool(known.inifilename))
     arguments = [argument_path(argument, start) for argument in known.file_or_dir or ["."]]
     path = find_settings_home(files, arguments, below=False).file
-    if path is not None and b"offline" in path.read_bytes():
+    content = path.read_bytes() if path is not None else b""
+    if path is not None and b"steps" in content:
+        from pytest_fapo.capture.step_tracer import early_tracer
+
+        early_config.stash[TRACER_KEY] = early_tracer(path)
+    if path is not None and b"offline" in content and known.fapo_cache != "only":
         from pytest_fapo.core.api_keys import set_placeholder_keys
 
         set_placeholder_keys(path)
@@ -305,6 +310,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     session = config.stash.get(SESSION_KEY, None)
     if session is not None:
         session.close()
+    tracer = config.stash.get(TRACER_KEY, None)
+    if tracer is not None:
+        tracer.uninstall()
 
 
 def _wanted(config: pytest.Config) -> bool:

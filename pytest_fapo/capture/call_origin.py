@@ -151,14 +151,13 @@ def _message_text(message: Any) -> str:
 
 def _holds_prompt(values: Mapping[str, Any], prompt: str) -> bool:
     """True if these values, arguments mostly, hold all of the prompt."""
-    if len(_letters(prompt)) < _LEAST:
-        return False
+    least = min(_LEAST, len(_letters(prompt)) / 2)
     rest = prompt
     for text in _texts(values, 0):
         for part in _PLACEHOLDER.split(text):
             if len(part.strip()) >= 4:
                 rest = rest.replace(part.strip(), " ")
-        if len(_letters(rest)) < _LEAST:
+        if len(_letters(rest)) < least:
             return True
     return False
 

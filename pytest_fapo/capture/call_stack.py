@@ -15,7 +15,7 @@ from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from pytest_fapo.capture import steps
-from pytest_fapo.capture.framework_units import Unit, unit_of
+from pytest_fapo.capture.framework_units import WorkUnit, unit_of
 from pytest_fapo.capture.user_code import call_arguments, function_name, is_users_file, subject_of
 
 
@@ -49,13 +49,19 @@ class StepBoundary(NamedTuple):
     """A traced function begins here: the entry before it is the function."""
 
 
-Entry = UserFunction | UserModule | Unit | StepBoundary
+Entry = UserFunction | UserModule | WorkUnit | StepBoundary
 
 CREATED_BY: ContextVar[tuple[Entry, ...]] = ContextVar("pytest_fapo_created_by", default=())
 """The logical stack of the code that made this task, thread or job."""
 
 INHERITED: ContextVar[steps.CurrentStep | None] = ContextVar("pytest_fapo_inherited", default=None)
 """The step that this task, thread or job began in."""
+
+WATCHED_FUNCTIONS: set[CodeType] = set()
+"""The code of functions of which it matters whether they run."""
+
+SEEN_FUNCTIONS: set[CodeType] = set()
+"""Those of them that were on the stack of a call, or of what made a task or thread."""
 
 _KEPT = 100
 """Entries of a stack that are kept for tasks and threads: of loops in which each task makes the next."""
@@ -98,6 +104,8 @@ def _entries_of(frame: FrameType, below: set[int]) -> Iterator[Entry]:
         if unit is not None:
             yield unit
     elif not code.co_name.startswith("<") or code.co_name == "<lambda>":
+        if code in WATCHED_FUNCTIONS:
+            SEEN_FUNCTIONS.add(code)
         subject = subject_of(frame)
         arguments = call_arguments(frame)
         calls_back = any(map(below.__contains__, map(id, callback_codes(arguments))))

@@ -11,7 +11,7 @@ from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 
-class Unit(NamedTuple):
+class WorkUnit(NamedTuple):
     """A unit of work under way."""
 
     name: str
@@ -24,55 +24,55 @@ class Unit(NamedTuple):
     """True if the name is the framework's own, given to every such unit: it counts if nothing else tells."""
 
 
-Reader = Callable[[FrameType], Unit | None]
+Reader = Callable[[FrameType], WorkUnit | None]
 
 _VAGUE_NODES = frozenset({"agent", "model", "tools", "call_model", "generate_structured_response"})
 _UNTOLD = frozenset({"", "Agent", "LangGraph"})
 
 
-def _node(frame: FrameType) -> Unit | None:
+def _node(frame: FrameType) -> WorkUnit | None:
     """LangGraph: `run_with_retry(task, ...)`."""
     task = frame.f_locals.get("task")
     name = _text(task, "name")
     if not name or name.startswith("__"):
         return None
-    return Unit(name, _text(task, "id") or None, holds_functions=True, is_vague=name in _VAGUE_NODES)
+    return WorkUnit(name, _text(task, "id") or None, holds_functions=True, is_vague=name in _VAGUE_NODES)
 
 
-def _component(frame: FrameType) -> Unit | None:
+def _component(frame: FrameType) -> WorkUnit | None:
     """Haystack: `_run_component(component_name, ...)`."""
     name = frame.f_locals.get("component_name")
-    return Unit(name, holds_functions=True) if isinstance(name, str) and name else None
+    return WorkUnit(name, holds_functions=True) if isinstance(name, str) and name else None
 
 
-def _task(frame: FrameType) -> Unit | None:
+def _task(frame: FrameType) -> WorkUnit | None:
     """CrewAI: a task by its name, else by the role of the agent that works on it."""
     task = frame.f_locals.get("self")
     agent = frame.f_locals.get("agent") or getattr(task, "agent", None)
     name = _text(task, "name") or _text(agent, "role")
-    return Unit(name, key=task) if name else None
+    return WorkUnit(name, key=task) if name else None
 
 
-def _key_of_map(frame: FrameType) -> Unit | None:
+def _key_of_map(frame: FrameType) -> WorkUnit | None:
     """LangChain: one branch of a RunnableParallel or of `assign`."""
     key = frame.f_locals.get("key")
-    return Unit(key) if isinstance(key, str) else None
+    return WorkUnit(key) if isinstance(key, str) else None
 
 
-def _run_name(frame: FrameType) -> Unit | None:
+def _run_name(frame: FrameType) -> WorkUnit | None:
     """LangChain: `with_config(run_name=...)`."""
     config = frame.f_locals.get("config")
     name = config.get("run_name") if isinstance(config, dict) else None
-    return Unit(name) if isinstance(name, str) and name not in _UNTOLD else None
+    return WorkUnit(name) if isinstance(name, str) and name not in _UNTOLD else None
 
 
-def _graph(frame: FrameType) -> Unit | None:
+def _graph(frame: FrameType) -> WorkUnit | None:
     """LangGraph: a compiled graph that was given a name, as agents are."""
     name = _text(frame.f_locals.get("self"), "name")
-    return Unit(name) if name not in _UNTOLD else None
+    return WorkUnit(name) if name not in _UNTOLD else None
 
 
-def _predictor(frame: FrameType) -> Unit | None:
+def _predictor(frame: FrameType) -> WorkUnit | None:
     """DSPy: the predictor's path in the outermost module around it, else the name of its signature; the turns
     of one ReAct are one execution."""
     predictor = frame.f_locals.get("self")
@@ -85,7 +85,7 @@ def _predictor(frame: FrameType) -> Unit | None:
             name = _name_inside(module, predictor) or name
             turns = around.f_locals.get("trajectory") if turns is None else turns
         around = around.f_back
-    return Unit(name, turns) if name else None
+    return WorkUnit(name, turns) if name else None
 
 
 def _name_inside(module: Any, predictor: Any) -> str:
@@ -98,7 +98,7 @@ def _name_inside(module: Any, predictor: Any) -> str:
     return "" if path in ("self", "predict") else path.removesuffix(".predict")
 
 
-def _agent(frame: FrameType) -> Unit | None:
+def _agent(frame: FrameType) -> WorkUnit | None:
     """Any framework's object of a class named `...Agent` that has a name."""
     values = frame.f_locals
     for variable in _AGENT_VARIABLES:
@@ -107,7 +107,7 @@ def _agent(frame: FrameType) -> Unit | None:
             continue
         name = _text(agent, "name")
         if name not in _UNTOLD:
-            return Unit(name)
+            return WorkUnit(name)
     return None
 
 
@@ -140,7 +140,7 @@ _READERS: tuple[tuple[str, frozenset[str], Reader], ...] = (
 _KNOWN: dict[CodeType, Reader | None] = {}
 
 
-def unit_of(frame: FrameType) -> Unit | None:
+def unit_of(frame: FrameType) -> WorkUnit | None:
     """Return the unit whose work this frame of a library is; None for most frames."""
     code = frame.f_code
     try:

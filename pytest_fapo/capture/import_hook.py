@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 ImportCallback = Callable[[ModuleType], None]
+Execute = Callable[[Any, ModuleType], bool]
 
 
 class AfterImport:
@@ -19,11 +20,16 @@ class AfterImport:
     Args:
         names: full module names.
         callback: must not raise; what it raises would reach the importing code.
+        execute: `execute(loader, module)` executes a module in its loader's place; False leaves it to the
+            loader.
     """
 
-    def __init__(self, names: Sequence[str], callback: ImportCallback) -> None:
+    def __init__(
+        self, names: Sequence[str], callback: ImportCallback, execute: Execute | None = None
+    ) -> None:
         self.names = frozenset(names)
         self.callback = callback
+        self.execute = execute
         self._finding = local()
 
     def install(self) -> None:
@@ -53,7 +59,7 @@ class AfterImport:
             self._finding.busy = False
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
-        spec.loader = _ReportingLoader(spec.loader, self.callback)  # type: ignore[assignment]
+        spec.loader = _ReportingLoader(spec.loader, self)  # type: ignore[assignment]
         return spec
 
     def _ask_the_others(self, fullname: str, path: Any, target: Any) -> ModuleSpec | None:
@@ -69,9 +75,9 @@ class AfterImport:
 class _ReportingLoader:
     """Stands in for a module's own loader during the import, then gives way to it."""
 
-    def __init__(self, loader: Any, callback: ImportCallback) -> None:
+    def __init__(self, loader: Any, hook: AfterImport) -> None:
         self._loader = loader
-        self._callback = callback
+        self._hook = hook
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
@@ -84,6 +90,7 @@ class _ReportingLoader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
-        self._loader.exec_module(module)
+        if self._hook.execute is None or not self._hook.execute(self._loader, module):
+            self._loader.exec_module(module)
         # The module may have put another object in its own place.
-        self._callback(sys.modules.get(module.__name__, module))
+        self._hook.callback(sys.modules.get(module.__name__, module))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pytest_fapo.capture.agent_turns import continues, digest_of_turns
 from pytest_fapo.capture.call_origin import CallOrigin, origin_of
-from pytest_fapo.capture.call_stack import call_stack
+from pytest_fapo.capture.call_stack import WATCHED_FUNCTIONS, call_stack
 from pytest_fapo.capture.json_values import to_json, to_json_with_type
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.steps import CURRENT_STEP, CurrentStep, leave_step
@@ -237,9 +237,11 @@ class Recorder:
         """
         current = CURRENT_STEP.get()
         around = current.step if current is not None and current.recorder is self else None
-        if around is not None and current is not None and not current.is_broad:
+        is_broad = current is not None and current.is_broad
+        stack = call_stack() if around is None or is_broad or WATCHED_FUNCTIONS else []
+        if around is not None and not is_broad:
             return CallPlace(around)
-        origin = origin_of(call_stack(), messages)
+        origin = origin_of(stack, messages)
         if around is not None and origin.told_by not in ("framework", "function"):
             return CallPlace(around)
         return CallPlace(None, origin, around, messages)

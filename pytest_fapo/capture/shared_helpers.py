@@ -12,6 +12,7 @@ import tokenize
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import NamedTuple
 
@@ -73,19 +74,30 @@ def _source(file: str) -> str:
         return ""
 
 
+_PARSING = Lock()
+"""Before Python 3.13 two threads that parse at the same time fail with a SystemError."""
+
+_TRIES = 3
+
+
 @lru_cache(maxsize=256)
 def _tree(file: str) -> ast.Module | None:
-    try:
-        return ast.parse(_source(file))
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    for _ in range(_TRIES):
+        try:
+            return ast.parse(_source(file))
+        except (SyntaxError, ValueError, RecursionError):
+            return None
+        except SystemError:
+            continue
+    return None
 
 
 @lru_cache(maxsize=4096)
 def _sites_in(file: str, function: str) -> tuple[CallSite, ...]:
     if function not in _source(file):
         return ()
-    tree = _tree(file)
+    with _PARSING:
+        tree = _tree(file)
     return tuple(_walk(tree, "", frozenset(), function)) if tree is not None else ()
 
 

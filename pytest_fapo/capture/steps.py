@@ -45,6 +45,8 @@ class CurrentStep(NamedTuple):
     step: int | None
     is_broad: bool = False
     """True if a wildcard named the step: other functions and units inside it are steps of their own."""
+    decorated: Any = None
+    """The function itself, where the traced one is a decorated form of it: both calls are this one step."""
 
 
 CURRENT_STEP: ContextVar[CurrentStep | None] = ContextVar("pytest_fapo_place", default=None)
@@ -61,6 +63,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MARK = "__fapo_step__"
 """Attribute of a traced function that holds the function behind it."""
+
+SWITCH = "__fapo_switch__"
 
 _LRU_METHODS = ("cache_info", "cache_clear", "cache_parameters")
 
@@ -88,20 +92,43 @@ def step(function: F | None = None, *, name: str | None = None) -> F | Callable[
     return traced(function, name=name)
 
 
-def traced(function: F, *, name: str | None = None, is_broad: bool = False) -> F:
+class Switch:
+    """Says whether the functions that one part of the program traced are recorded, and which of them were."""
+
+    def __init__(self) -> None:
+        self.is_on = True
+        self.recorded: set[int] = set()
+        """Identities of functions."""
+
+
+_ALWAYS = Switch()
+
+
+def is_traced(function: Any) -> bool:
+    """True for a traced function whose calls are recorded; False for what a decorator made of one."""
+    values = getattr(function, "__dict__", {})
+    original = values.get(MARK)
+    return original is not None and values.get("__wrapped__") is original and values[SWITCH].is_on
+
+
+def traced(function: F, *, name: str | None = None, is_broad: bool = False, switch: Switch = _ALWAYS) -> F:
     """`function` with a span around each call; what was traced before is returned as it is.
 
     Args:
         function: the function.
         name: of the step; the function's own name where not given.
         is_broad: a wildcard named it (see `CurrentStep`).
+        switch: says whether the calls are recorded.
     """
-    if hasattr(function, MARK):
-        return function
-    opener = _StepOpener(function, name, is_broad)
+    if is_traced(function):
+        if name is None:
+            return function
+        function = getattr(function, MARK)  # the same function under a name of its own
+    opener = _StepOpener(function, name, is_broad, switch)
     wrapper = _wrapper_for(function, opener)
     wraps(function)(wrapper)
     setattr(wrapper, MARK, function)
+    setattr(wrapper, SWITCH, switch)
     for attribute in _LRU_METHODS:
         if hasattr(function, attribute):
             setattr(wrapper, attribute, getattr(function, attribute))
@@ -144,9 +171,14 @@ async def _given_output(span: _Span) -> Any:
 class _StepOpener:
     """Begins the spans of one function: knows its name and its parameters."""
 
-    def __init__(self, function: Callable[..., Any], name: str | None, is_broad: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], name: str | None, is_broad: bool, switch: Switch
+    ) -> None:
         self.function = function
         self.is_broad = is_broad
+        self.switch = switch
+        # Decorators copy the mark: then this is what one made of a traced function.
+        self.decorated = getattr(function, MARK, None)
         self.name = name or ""
         qualified = getattr(function, "__qualname__", type(function).__name__).rsplit("<locals>.", 1)[-1]
         self.default = qualified
@@ -160,10 +192,13 @@ class _StepOpener:
 
     def open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Span | None:
         place = CURRENT_STEP.get()
-        if place is None or not place.recorder.step_functions:
+        if place is None or not place.recorder.step_functions or not self.switch.is_on:
             return None
+        self.switch.recorded.add(id(self.function))
+        if place.decorated is self.function:
+            return None  # its decorated form has opened the span
         index = place.recorder.begin_step(self._name(args), self._inputs(args, kwargs), parent=place.step)
-        span = _Span(CurrentStep(place.recorder, index, self.is_broad))
+        span = _Span(CurrentStep(place.recorder, index, self.is_broad, self.decorated))
         if place.recorder.replacements is not None:
             self._replace(span, place.recorder, index)
         return span

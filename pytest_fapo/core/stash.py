@@ -12,6 +12,9 @@ STAGE_KEY = pytest.StashKey[int]()
 SESSION_KEY = pytest.StashKey[Any]()
 """On the config: what the plugin keeps for this session; absent while nothing of ours is in use."""
 
+TRACER_KEY = pytest.StashKey[Any]()
+"""On the config: what traces the functions named by `steps`, from before the first conftest.py."""
+
 RESULT_KEY = pytest.StashKey[Any]()
 """On an item: its record in the making."""
 

@@ -79,6 +79,11 @@ def session_warnings(steps: Sequence[str], tracer: StepTracer, capture: Capture)
             found.append(f"steps: {pattern!r} traces nothing: there is no module {module}")
         elif pattern in unmatched:
             found.append(f"steps: {pattern!r} traces nothing: {module} has no such function")
+    found += [
+        f"steps: {pattern!r} does not trace {function}: it was taken from its module before pytest began to "
+        f"trace, and ran as it was; import the module later, in a conftest.py or in the pipeline's fixture"
+        for pattern, function in tracer.bypassed()
+    ]
     return found + [f"the cache is not used: {problem}" for problem in capture.problems]
 
 
@@ -170,6 +175,7 @@ class Capturing:
         plan: CapturePlan,
         redactions: Sequence[Callable[[str], str | None]] = (),
         warn: Callable[[str], None] | None = None,
+        tracer: StepTracer | None = None,
     ) -> None:
         from pytest_fapo.capture.http_capture import Capture
         from pytest_fapo.capture.redaction import Redactor
@@ -177,7 +183,8 @@ class Capturing:
 
         self._steps = settings.steps
         self.redactor = Redactor.of(settings, redactions)
-        self.tracer = StepTracer(settings.steps)
+        self.tracer = tracer if tracer is not None else StepTracer(())
+        self.tracer.extend(settings.steps)
         offline = None
         if offline_applies(settings):
             assert settings.offline is not None

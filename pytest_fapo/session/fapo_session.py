@@ -17,7 +17,7 @@ from pytest_fapo.capture.redaction import REDACTED, Redactor, use_redactor
 from pytest_fapo.core.errors import ConfigError, PipelineError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
-from pytest_fapo.core.stash import RESULT_KEY
+from pytest_fapo.core.stash import RESULT_KEY, TRACER_KEY
 from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
@@ -106,7 +106,9 @@ class FapoSession:
             self.plan = self.plan.counted()
             implementations = self.config.hook.pytest_fapo_redact.get_hookimpls()
             redactions = [_redaction(each) for each in implementations]
-            self._capturing = Capturing(self.settings, self.plan, redactions, self._say)
+            self._capturing = Capturing(
+                self.settings, self.plan, redactions, self._say, self.config.stash.get(TRACER_KEY, None)
+            )
             self._capturing.install()
         return self._capturing
 

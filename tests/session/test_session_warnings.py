@@ -65,3 +65,49 @@ def test_a_broken_cache_is_said_and_does_no_harm(pytester: pytest.Pytester) -> N
     said = run(pytester, body=ASKING, offline=True)
     assert said.count("fapo: the cache is not used: ") == 1
     assert "(file is not a database); delete that folder, or run with --fapo-cache=off" in said
+
+
+@pytest.mark.slow
+def test_steps_are_traced_in_what_a_conftest_imports(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\n[tool.fapo]\nsteps = ["desk:*"]\n')
+    pytester.makepyfile(
+        desk="NODES = {}\ndef node(f):\n    NODES[f.__name__] = f\n    return f\n"
+        "@node\ndef triage(text):\n    return text\n"
+        "def answer(text):\n    return NODES['triage'](text)\n"
+    )
+    pytester.makeconftest(
+        "import desk, pytest\n@pytest.fixture(scope='session')\ndef pipeline():\n    return desk.answer\n"
+    )
+    pytester.makepyfile(
+        "import pytest_fapo as fapo\n"
+        "@fapo.cases([{'id': 'a', 'inputs': 'a'}], split='train')\n"
+        "def test_it(run):\n"
+        "    assert [(step.name, step.parent) for step in run.steps] == [('answer', None), ('triage', 0)]\n"
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    assert "steps:" not in result.stdout.str()
+
+
+@pytest.mark.slow
+def test_a_function_that_ran_past_its_traced_form_is_told(pytester: pytest.Pytester) -> None:
+    settings = '[tool.pytest.ini_options]\naddopts = "-p early"\npythonpath = ["."]\n'
+    pytester.makepyprojecttoml(f'{settings}[tool.fapo]\nsteps = ["desk:triage"]\n{OFFLINE}')
+    (pytester.path / "app").mkdir()
+    (pytester.path / "app" / "__init__.py").touch()
+    (pytester.path / "app" / "stand_in.py").write_text("def reply(request):\n    return request.text\n")
+    pytester.makepyfile(
+        early="import desk\n",
+        desk=f"def triage(text):\n    {ASKING.strip()}\nHELD = (triage,)\n"
+        "def answer(text): return HELD[0](text)\n",
+    )
+    pytester.makeconftest("import desk, pytest\n@pytest.fixture\ndef pipeline():\n    return desk.answer\n")
+    pytester.makepyfile(
+        "import pytest_fapo as fapo\n"
+        "@fapo.cases([{'id': 'a', 'inputs': 'a'}], split='train')\n"
+        "def test_it(run): assert run.output == 'a'\n"
+    )
+    pytester.syspathinsert()
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(passed=1)
+    assert "fapo: steps: 'desk:triage' does not trace triage: it was taken" in result.stdout.str()
