@@ -114,7 +114,7 @@ class PythonTextKind:
 
 
 class DataText:
-    """A text under a key of a JSON, YAML, TOML or prompt file; without a key, each of more than one word."""
+    """A text under a key of a JSON, YAML, TOML or prompt file; without a key, each that is no mere label."""
 
     kind: ArtifactKind = "constant"
     noun = "text"
@@ -127,18 +127,16 @@ class DataText:
         )
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
-        values = find_values(data, path)
-        found = 0
-        for value in values:
-            if matches_name(value.name, name) if name else _is_prose(value):
-                found += 1
-                yield _text_piece(value)
-        if found or has_wildcard(name):
+        pattern = name or "**"
+        values = [value for value in find_values(data, path) if matches_name(value.name, pattern)]
+        pieces = [_text_piece(value) for value in values if not _is_label(value, pattern)]
+        yield from pieces
+        if has_wildcard(name) or any(not piece.reason for piece in pieces):
             return
-        texts = [value.name for value in values if isinstance(value.value, str)]
-        inside = [text for text in texts if not name or matches_name(text, f"{name}.**")]
+        texts = [value.name for value in find_values(data, path) if isinstance(value.value, str)]
+        inside = [text for text in texts if not name or (matches_name(text, f"{name}.**") and text != name)]
         if inside:
-            what = "it holds several values" if name else "none of its texts is longer than a word"
+            what = "it holds several values" if name else "its texts are single words"
             yield FoundPiece(name, reason=f"{what}; name one of them, such as '{path}::{inside[0]}'")
 
     def replace(self, data: bytes, path: str, name: str, text: str) -> bytes:
@@ -148,9 +146,8 @@ class DataText:
         raise ArtifactError(f"{path}::{name}: there is no such text; a data file gets no new keys")
 
 
-def _is_prose(value: ParameterValue) -> bool:
-    text = value.value
-    return isinstance(text, str) and (len(text.split()) > 1 or not text.isascii())
+def _is_label(value: ParameterValue, pattern: str) -> bool:
+    return isinstance(value.value, str) and passes_over(pattern, value.value)
 
 
 def _text_piece(value: ParameterValue) -> FoundPiece:
