@@ -56,8 +56,8 @@ def snake(name: str) -> str:
 
 def roles_of(artifacts: list[Artifact]) -> set[Role]:
     """The roles of those artifacts that are parameters."""
-    found = (role_of(artifact.address) for artifact in artifacts if artifact.level == "param")
-    return {role for role in found if role is not None}
+    roles = (role_of(artifact.address) for artifact in artifacts if artifact.level == "param")
+    return {role for role in roles if role is not None}
 
 
 def last_name(address: str) -> str:
@@ -129,14 +129,14 @@ def called_in(source: str) -> frozenset[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return frozenset()
-    found = set()
+    called = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Name):
-                found.add(node.func.id)
+                called.add(node.func.id)
             elif isinstance(node.func, ast.Attribute):
-                found.add(node.func.attr)
-    return frozenset(found)
+                called.add(node.func.attr)
+    return frozenset(called)
 
 
 PARAM_VIEWS = 12
@@ -200,8 +200,8 @@ def _at_work(param: Artifact, used: Sequence[StepView]) -> bool:
 
 def _has(given: Any, role: str, value: Any) -> bool:
     return isinstance(given, Mapping) and any(
-        role_of(str(name)) == role and type(found) is type(value) and found == value
-        for name, found in given.items()
+        role_of(str(name)) == role and type(each) is type(value) and each == value
+        for name, each in given.items()
     )
 
 
@@ -237,16 +237,16 @@ def prompts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[A
     """
     sent = _messages(views, step)
     others = {name: text for name in _names(views) if name != step and (text := _messages(views, name))}
-    found: list[tuple[int, float, int, str]] = []
+    ranked: list[tuple[int, float, int, str]] = []
     for artifact in artifacts:
         if artifact.level != "prompt":
             continue
         coverage = _coverage(artifact.text, sent)
         if coverage >= MIN_COVERAGE:
             shared = sum(1 for text in others.values() if _coverage(artifact.text, text) >= MIN_COVERAGE)
-            found.append((shared, -round(coverage, 1), -len(artifact.text), artifact.address))
-    if found:
-        return [address for *_, address in sorted(found)]
+            ranked.append((shared, -round(coverage, 1), -len(artifact.text), artifact.address))
+    if ranked:
+        return [address for *_, address in sorted(ranked)]
     return [
         artifact.address for artifact in artifacts if artifact.level == "prompt" and _named(artifact, step)
     ]
@@ -274,14 +274,14 @@ def _squeeze(text: str) -> str:
 
 
 def _messages(views: Sequence[TraceView], step: str) -> list[str]:
-    found: list[str] = []
+    messages: list[str] = []
     for view in views:
         used = view.by_key(step)
         if used is not None and used.calls:
-            found.append(_squeeze(used.messages_text))
-        if len(found) >= PROMPT_VIEWS:
+            messages.append(_squeeze(used.messages_text))
+        if len(messages) >= PROMPT_VIEWS:
             break
-    return found
+    return messages
 
 
 def _names(views: Sequence[TraceView]) -> list[str]:

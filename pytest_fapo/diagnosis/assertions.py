@@ -198,7 +198,7 @@ def _called(lines: list[str]) -> tuple[str, Operand | None]:
 
 
 def _differing(lines: list[str]) -> dict[str, tuple[Any, Any]]:
-    found: dict[str, tuple[Any, Any]] = {}
+    differing: dict[str, tuple[Any, Any]] = {}
     for line in lines:
         match = _DIFFERS.match(line.strip())
         if not match:
@@ -206,12 +206,12 @@ def _differing(lines: list[str]) -> dict[str, tuple[Any, Any]]:
         left, right = _operand(match.group(1)), _operand(match.group(2))
         if isinstance(left.value, dict) and isinstance(right.value, dict):
             for key in left.value.keys() & right.value.keys():
-                found[str(key)] = (left.value[key], right.value[key])
+                differing[str(key)] = (left.value[key], right.value[key])
         else:
             name = re.match(r"^\{'([^']+)':", match.group(1))
             if name:
-                found[name.group(1)] = (None, None)
-    return found
+                differing[name.group(1)] = (None, None)
+    return differing
 
 
 Kind = Literal["include", "exclude", "longest", "shortest", "begin", "end", "shape"]

@@ -55,9 +55,9 @@ def find_noise(attributions: Sequence[FailureAttribution], evaluation: Evaluatio
         view = attribution.failure.view
         if trace is None or view is None or attribution.finding.category == "infrastructure":
             continue
-        found = _first_difference(view, TraceView(trace, attribution.failure.fields.helpers))
-        if found is not None:
-            _correct(attribution, *found, passed=len(good), runs=len(runs))
+        difference = _first_difference(view, TraceView(trace, attribution.failure.fields.helpers))
+        if difference is not None:
+            _correct(attribution, *difference, passed=len(good), runs=len(runs))
 
 
 def _blame_judge(attribution: FailureAttribution, bad: LLMCall, good: LLMCall) -> None:
@@ -281,7 +281,7 @@ def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
         before = mine.get((case.id, item.repeat))
         passed = item.passed and (before is None or before[2])
         mine[case.id, item.repeat] = (case, trace, passed)
-    return {key: FieldMap.of(found.values()) for key, found in runs.items()}
+    return {key: FieldMap.of(readings.values()) for key, readings in runs.items()}
 
 
 def _attribution(

@@ -58,10 +58,10 @@ class Scene:
     def outputs(self, *, passed: bool) -> list[tuple[StepView, Any]]:
         """The step as it was in passing or failing cases, with what the case expected."""
         readings = self.fields.readings if self.fields is not None else []
-        found = [(reading.view.by_key(self.step), reading) for reading in readings]
+        pairs = [(reading.view.by_key(self.step), reading) for reading in readings]
         return [
             (step, reading.case.expected)
-            for step, reading in found
+            for step, reading in pairs
             if step is not None and reading.passed is passed
         ]
 
@@ -243,14 +243,14 @@ def make_clusters(
 
 def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[Level, float]:
     """The train score if every cluster up to a level were solved, for each level."""
-    found: dict[Level, float] = {}
+    reached: dict[Level, float] = {}
     solved: set[str] = set()
     for level in LEVELS:
         solved |= {nodeid for cluster in clusters if cluster.level == level for nodeid in cluster.nodeids}
         score = _score_with(solved, items)
         if score is not None:
-            found[level] = score
-    return found
+            reached[level] = score
+    return reached
 
 
 _StepKey = tuple[str, str, str]

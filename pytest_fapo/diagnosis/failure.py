@@ -230,10 +230,10 @@ class Blame:
 
 def blame_fields(failure: Failure) -> Blame | None:
     """The culprit of the fields that a failure is about; the earliest where there are several."""
-    found = [blame for name in failure.failing_fields if (blame := blame_field(failure, name)) is not None]
-    if not found:
+    blames = [blame for name in failure.failing_fields if (blame := blame_field(failure, name)) is not None]
+    if not blames:
         return None
-    first = min(found, key=lambda blame: blame.step.order)
+    first = min(blames, key=lambda blame: blame.step.order)
     return upstream(failure, first.step, first.field) or first
 
 
@@ -349,10 +349,10 @@ def value_category(failure: Failure, step: StepView, name: str, expected: Any, a
 
 def _haystacks(actual: Any, answer: str) -> list[str]:
     """Texts that may hold the right value in the wrong form: the value itself, and a short plain answer."""
-    found = [actual] if isinstance(actual, str) else []
+    haystacks = [actual] if isinstance(actual, str) else []
     if len(answer.split()) <= 60 and "{" not in answer:
-        found.append(answer)
-    return found
+        haystacks.append(answer)
+    return haystacks
 
 
 def _holds_right(text: str, expected: Any, closed: list[Any]) -> bool:
@@ -372,8 +372,8 @@ def _is_last_given(text: str, expected: str) -> bool:
     """True if it is the last of all values made like it (identifiers, dates, numbers) in a text."""
     pieces = re.split(r"(\d+)", expected.strip())
     shape = "".join(r"\d+" if piece.isdigit() else re.escape(piece) for piece in pieces)
-    found = re.findall(rf"(?<!\w){shape}(?!\w)", text, re.I)
-    return not found or normal(found[-1]) == normal(expected)
+    matches = re.findall(rf"(?<!\w){shape}(?!\w)", text, re.I)
+    return not matches or normal(matches[-1]) == normal(expected)
 
 
 def is_code(failure: Failure, blame: Blame) -> bool:

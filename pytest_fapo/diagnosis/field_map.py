@@ -58,19 +58,19 @@ def expected_fields(expected: Any) -> dict[str, Any]:
 
 def output_leaves(value: Any) -> dict[str, Any]:
     """The leaves of an output: a mapping's fields, the fields of JSON or `Key: value` text, and the whole."""
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     if isinstance(value, str):
-        found[""] = value
+        merged[""] = value
         reading = read_json(value)
         if reading is not None and isinstance(reading.value, dict):
-            found.update(leaves(reading.value))
+            merged.update(leaves(reading.value))
         elif reading is None and len(value) < 4000:
-            found.update(key_values(value))
+            merged.update(key_values(value))
     elif isinstance(value, dict):
-        found.update(leaves(value))
+        merged.update(leaves(value))
     elif value is not None:
-        found[""] = value
-    return found
+        merged[""] = value
+    return merged
 
 
 class FieldMap:
@@ -93,11 +93,11 @@ class FieldMap:
     @cached_property
     def expected(self) -> dict[str, dict[str, Any]]:
         """Field -> key of the case -> expected value."""
-        found: dict[str, dict[str, Any]] = {}
+        values: dict[str, dict[str, Any]] = {}
         for reading in self.readings:
             for path, value in expected_fields(reading.case.expected).items():
-                found.setdefault(path, {})[reading.case.key] = value
-        return found
+                values.setdefault(path, {})[reading.case.key] = value
+        return values
 
     @cached_property
     def carriers(self) -> dict[str, list[Carrier]]:
@@ -107,12 +107,12 @@ class FieldMap:
     @cached_property
     def passing_by_question(self) -> dict[tuple[str, str], list[StepView]]:
         """Step key and what a step was asked to the steps of passing runs that were asked just that."""
-        found: dict[tuple[str, str], list[StepView]] = defaultdict(list)
+        views: dict[tuple[str, str], list[StepView]] = defaultdict(list)
         for reading in self.readings:
             if reading.passed:
                 for step in reading.view.steps:
-                    found[step.key, step.question].append(step)
-        return found
+                    views[step.key, step.question].append(step)
+        return views
 
     def closed_set(self, name: str) -> list[Any]:
         """The values of a field with few different scalar ones, most frequent first; else empty."""
@@ -165,19 +165,19 @@ class FieldMap:
                 seen[OUTPUT, path].append((value, leaf))
         orders[OUTPUT] = [10_000]
         closed = self.closed_set(name)
-        found = [
+        carriers = [
             Carrier(step, path, "value", _mean(orders[step]))
             for (step, path), pairs in seen.items()
             if _carries(name, path, pairs, closed)
         ]
-        if not any(carrier.path == "" and carrier.step != OUTPUT for carrier in found):
+        if not any(carrier.path == "" and carrier.step != OUTPUT for carrier in carriers):
             varied = len({_key(value) for value in wanted.values()}) >= 2
-            found += [
+            carriers += [
                 Carrier(step, "", "member", _mean(orders[step]))
                 for step, hits in members.items()
-                if varied and _lists_it(name, hits) and not any(carrier.step == step for carrier in found)
+                if varied and _lists_it(name, hits) and not any(carrier.step == step for carrier in carriers)
             ]
-        return sorted(found, key=lambda carrier: (carrier.order, carrier.path.count("."), carrier.path))
+        return sorted(carriers, key=lambda carrier: (carrier.order, carrier.path.count("."), carrier.path))
 
 
 def _given_output(step: StepView) -> Any:

@@ -73,12 +73,12 @@ def looks_like_json(text: str) -> bool:
 
 def key_values(text: str) -> dict[str, str]:
     """The `Key: value` lines of a short text."""
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for line in text[:4000].splitlines()[:30]:
         match = _KEY_LINE.match(line)
         if match:
-            found.setdefault(match.group(1).strip(), match.group(2).strip())
-    return found
+            pairs.setdefault(match.group(1).strip(), match.group(2).strip())
+    return pairs
 
 
 def leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -198,10 +198,10 @@ def to_number(value: Any) -> float | None:
         return float(value)
     if not isinstance(value, str) or len(value) > 40:
         return None
-    found = _NUMBER.findall(value)
-    if len(found) != 1:
+    numbers = _NUMBER.findall(value)
+    if len(numbers) != 1:
         return None
-    text = found[0].replace(" ", "")
+    text = numbers[0].replace(" ", "")
     if re.fullmatch(r"[-+]?\d{1,3}(\.\d{3})*,\d{1,2}", text):
         text = text.replace(".", "").replace(",", ".")
     try:
@@ -228,23 +228,23 @@ def to_dates(value: Any) -> set[date]:
     """The dates that a short text can mean: several where day and month could be swapped."""
     if not isinstance(value, str) or len(value) > 60:
         return set()
-    found: set[tuple[int, int, int]] = set()
+    dates: set[tuple[int, int, int]] = set()
     for a, b, c in re.findall(r"\b(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})\b", value):
         if len(a) == 4:
-            found.add((int(a), int(b), int(c)))
+            dates.add((int(a), int(b), int(c)))
         elif len(c) in (2, 4):
             year = int(c) + (2000 if len(c) == 2 else 0)
-            found |= {(year, int(b), int(a)), (year, int(a), int(b))}
+            dates |= {(year, int(b), int(a)), (year, int(a), int(b))}
     month = "|".join(MONTHS)
     for day, name, year in re.findall(
         rf"(?i)\b(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?({month})[a-z]*\.?,?\s+(\d{{4}})", value
     ):
-        found.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
+        dates.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
     for name, day, year in re.findall(
         rf"(?i)\b({month})[a-z]*\.?\s+(\d{{1,2}})(?:st|nd|rd|th)?,?\s+(\d{{4}})", value
     ):
-        found.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
-    return {made for parts in found if (made := _date(*parts)) is not None}
+        dates.add((int(year), MONTHS.index(name.lower()) + 1, int(day)))
+    return {made for parts in dates if (made := _date(*parts)) is not None}
 
 
 def _date(year: int, month: int, day: int) -> date | None:

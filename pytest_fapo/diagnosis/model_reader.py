@@ -254,18 +254,18 @@ class LLMReader:
 
     def read(self, attributions: Sequence[FailureAttribution]) -> dict[str, Opinion]:
         """See `Reader.read`."""
-        found: dict[str, Opinion] = {}
+        opinions: dict[str, Opinion] = {}
         train = [one for one in attributions if one.failure.case.split == "train"]
         for start in range(0, len(train), CASES_PER_REQUEST):
             batch = train[start : start + CASES_PER_REQUEST]
             try:
-                found |= self._read(batch)
+                opinions |= self._read(batch)
             except MalformedAnswer as error:
                 self.problems.append(f"{self.name}: {error}")
             except (ProviderFailed, ConfigError, CallStopped) as error:
                 self.problems.append(str(error))
                 break  # the next request would fail alike
-        return found
+        return opinions
 
     def question(self, batch: Sequence[FailureAttribution]) -> str:
         """The text sent for these cases; equal cases give equal text, so that the cache can answer."""

@@ -37,13 +37,13 @@ def replacements_of(failure: Failure) -> list[ReplacementOutput]:
     """The best replacement for each step that may be at fault, in the order in which the steps ended."""
     if failure.view is None:
         return []
-    found = [
+    replacements = [
         replacement for step in failure.view.steps if (replacement := _replacement(failure, step)) is not None
     ]
     return [
-        replacement
-        for replacement in found
-        if replacement.source != "oracle" or not any(_inside(other.step, replacement.step) for other in found)
+        each
+        for each in replacements
+        if each.source != "oracle" or not any(_inside(other.step, each.step) for other in replacements)
     ]
 
 
@@ -111,8 +111,8 @@ def _in_form(output: Any, failure: Failure, step: StepView) -> Any:
 
 
 def _elsewhere(failure: Failure, step: StepView) -> list[StepView]:
-    found = (reading.view.by_key(step.key) for reading in failure.fields.readings)
-    return [other for other in found if other is not None and not other.step.error]
+    views = (reading.view.by_key(step.key) for reading in failure.fields.readings)
+    return [other for other in views if other is not None and not other.step.error]
 
 
 def _type_elsewhere(failure: Failure, step: StepView) -> str:

@@ -92,8 +92,8 @@ class TraceView:
 
     def last_model_step(self, before: StepView | None = None) -> StepView | None:
         """The last step that asked a model, at or before another step."""
-        found = [view for view in self.model_steps if before is None or view.order <= before.order]
-        return found[-1] if found else None
+        views = [view for view in self.model_steps if before is None or view.order <= before.order]
+        return views[-1] if views else None
 
 
 def helper_names(traces: Iterable[Trace]) -> frozenset[str]:

@@ -150,13 +150,13 @@ def _agreeing(failure: Failure, name: str, key: str, groups: _Groups) -> bool:
 
 def _by_answer(failure: Failure, name: str, key: str) -> _Groups:
     """Group the cases by answer: True if they passed, and the right value."""
-    found: _Groups = defaultdict(list)
+    groups: _Groups = defaultdict(list)
     for reading in failure.fields.readings:
         step = reading.view.by_key(key)
         expected = failure.fields.expected.get(name, {}).get(reading.case.key)
         if step is not None and step.answer and expected is not None:
-            found[_answer_of(step)].append((reading.passed, plain(expected)))
-    return dict(found)
+            groups[_answer_of(step)].append((reading.passed, plain(expected)))
+    return dict(groups)
 
 
 def _is_trusted(failure: Failure, answer: str) -> bool:

@@ -25,10 +25,10 @@ def not_given(failure: Failure) -> Finding | None:
     unless its code has others look for the value, shows the model a part only of what it was given, or takes
     a part only of what the model named.
     """
-    found = _question(failure)
-    if found is None or failure.view is None:
+    question = _question(failure)
+    if question is None or failure.view is None:
         return None
-    name, expected, asked = found
+    name, expected, asked = question
     if _withheld(failure, name, asked, expected):
         explanation = f"{shown(expected)} stood in what {asked.key} was given and not in what it sent"
         return _grounding_finding(

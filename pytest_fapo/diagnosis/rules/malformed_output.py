@@ -124,8 +124,8 @@ def _clean_share(fields: FieldMap, key: str) -> float:
         step = reading.view.by_key(key)
         if reading.passed and step is not None and step.answer:
             answered += 1
-            found = read_json(step.answer)
-            clean += found is not None and found.clean
+            reading_of = read_json(step.answer)
+            clean += reading_of is not None and reading_of.clean
     return clean / answered if answered else 0.0
 
 
@@ -142,15 +142,15 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 def cascade(failure: Failure) -> Finding | None:
     """An early empty step with nothing but empties after it."""
-    found = _empty_steps(failure)
-    if failure.view is None or len(found) < 2:
+    empties = _empty_steps(failure)
+    if failure.view is None or len(empties) < 2:
         return None
-    first = found[0]
+    first = empties[0]
     after = [step for step in failure.view.steps if step.order > first.order and not _encloses(step, first)]
     speaking = [step for step in after if step.output is not None or step.answer]
     if not speaking or not all(_is_empty(step) for step in speaking):
         return None
-    names = ", ".join(step.key for step in found[1:])
+    names = ", ".join(step.key for step in empties[1:])
     return failure.finding(
         "cascade",
         first,
@@ -175,7 +175,7 @@ def _is_empty(step: StepView) -> bool:
 
 def _speaks_elsewhere(fields: FieldMap, step: StepView) -> bool:
     """A function that never returns anything is not empty, it is a procedure."""
-    others = [found for reading in fields.readings if (found := reading.view.by_key(step.key))]
+    others = [view for reading in fields.readings if (view := reading.view.by_key(step.key))]
     return bool(step.calls) or any(not _is_empty(other) for other in others)
 
 
@@ -265,5 +265,5 @@ def _fewest(failure: Failure, key: str) -> int:
 
 
 def _passing_views(failure: Failure, key: str) -> list[StepView]:
-    found = [reading.view.by_key(key) for reading in failure.fields.readings if reading.passed]
-    return [step for step in found if step is not None]
+    views = [reading.view.by_key(key) for reading in failure.fields.readings if reading.passed]
+    return [step for step in views if step is not None]

@@ -15,53 +15,53 @@ def requirement(failure: Failure) -> Finding | None:
     """An assertion on a text: blamed on the step that wrote the text, or on what it was given."""
     if failure.view is None:
         return None
-    found = read_requirement(failure.assertion, failure.case.expected)
-    if found is None and not failure.assertion.operator:
-        found = requirement_of_fields(failure.case.expected, failure.view.trace.output)
-    if found is None:
+    demand = read_requirement(failure.assertion, failure.case.expected)
+    if demand is None and not failure.assertion.operator:
+        demand = requirement_of_fields(failure.case.expected, failure.view.trace.output)
+    if demand is None:
         return None
-    step = _writer(failure, found)
+    step = _writer(failure, demand)
     if step is None:
         return None
-    cause = upstream(failure, step, found.field)
-    if cause is not None and found.kind == "include" and not _in_inputs(failure, found.value):
+    cause = upstream(failure, step, demand.field)
+    if cause is not None and demand.kind == "include" and not _in_inputs(failure, demand.value):
         return failure.finding(
             "label" if failure.fields.closed_set(cause.field) else "content",
             cause.step,
             f"{cause.field}: {cause.step.key} gave {shown(cause.actual)} instead of {shown(cause.expected)}, "
-            f"and {step.key} went on with it: {found.sentence}",
+            f"and {step.key} went on with it: {demand.sentence}",
             confidence=0.65,
             field=cause.field,
             expected=cause.expected,
             actual=cause.actual,
         )
-    return _not_retrieved(failure, found, step) or failure.finding(
+    return _not_retrieved(failure, demand, step) or failure.finding(
         "requirement",
         step,
-        f"the text of {step.key} {found.sentence}",
+        f"the text of {step.key} {demand.sentence}",
         confidence=0.8,
-        field=found.field,
-        expected=found.value,
+        field=demand.field,
+        expected=demand.value,
         actual=step.answer,
     )
 
 
-def _writer(failure: Failure, found: Requirement) -> StepView | None:
+def _writer(failure: Failure, demand: Requirement) -> StepView | None:
     """The step that wrote the text in question: the first whose output holds it."""
     assert failure.view is not None
-    text = _final_text(failure, found)
+    text = _final_text(failure, demand)
     for step in failure.view.steps:
         if text and any(normal(text) in normal(leaf) for leaf in texts_in(step.output)):
             return step if step.calls else failure.view.last_model_step(step) or step
     return failure.last_step
 
 
-def _final_text(failure: Failure, found: Requirement) -> str:
+def _final_text(failure: Failure, demand: Requirement) -> str:
     """The text of the output that the assertion looked at: the one that fits its pieces, else the longest."""
     assert failure.view is not None
     texts = [text for text in texts_in(failure.view.trace.output) if text.strip()]
     for text in texts:
-        if found.pieces and all(piece in text for piece in found.pieces):
+        if demand.pieces and all(piece in text for piece in demand.pieces):
             return text
     return max(texts, key=len, default="")
 
@@ -71,25 +71,25 @@ def _in_inputs(failure: Failure, value: Any) -> bool:
     return any(mentions(text, item) for item in texts_in(value))
 
 
-def _not_retrieved(failure: Failure, found: Requirement, writer: StepView) -> Finding | None:
+def _not_retrieved(failure: Failure, demand: Requirement, writer: StepView) -> Finding | None:
     """The text lacks what passages tell elsewhere, and here they do not."""
-    if found.kind != "include" or failure.view is None or _in_inputs(failure, found.value):
+    if demand.kind != "include" or failure.view is None or _in_inputs(failure, demand.value):
         return None
-    items = list(texts_in(found.value))
+    items = list(texts_in(demand.value))
     for step in failure.view.steps:
         if step.calls or step.order >= writer.order or not isinstance(step.output, list) or not step.output:
             continue
         if any(mentions(whole_text(step.output), item) for item in items):
             continue
-        if _given_elsewhere(failure, step.key, found.field) >= 0.7:
+        if _given_elsewhere(failure, step.key, demand.field) >= 0.7:
             return failure.finding(
                 "retrieval",
                 step,
-                f"no passage that {step.key} returned tells {shown(found.value)}",
+                f"no passage that {step.key} returned tells {shown(demand.value)}",
                 confidence=0.7,
                 level="param",
-                field=found.field,
-                expected=found.value,
+                field=demand.field,
+                expected=demand.value,
             )
     return None
 

@@ -123,14 +123,14 @@ class HiddenCases:
 
 def _case_lines(cases: Sequence[Case]) -> dict[str, dict[int, bool]]:
     """Case file to the lines at which cases begin, with whether only train cases begin there."""
-    found: dict[str, dict[int, bool]] = {}
+    lines_of: dict[str, dict[int, bool]] = {}
     for case in cases:
         match = _PLACE.match(case.origin)
         if match:
-            lines = found.setdefault(match["path"], {})
+            lines = lines_of.setdefault(match["path"], {})
             number = int(match["line"])
             lines[number] = case.split == "train" and lines.get(number, True)
-    return found
+    return lines_of
 
 
 def _may_hold_cases(path: str) -> bool:
@@ -196,8 +196,8 @@ def left_out(path: str) -> bool:
 
 
 def _paths(root: Path) -> Iterator[str]:
-    found = _known_to_git(root)
-    for path in found if found is not None else _walked(root):
+    tracked = _known_to_git(root)
+    for path in tracked if tracked is not None else _walked(root):
         if not left_out(path):
             yield path
 

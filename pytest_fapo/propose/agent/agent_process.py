@@ -84,13 +84,13 @@ def make_environment(program: str, names: Iterable[str], own: Path) -> dict[str,
     provider = next((keys for name, keys in _KEYS_OF.items() if name in Path(program).name.lower()), ())
     names = list(names)
     wanted = [*_ALWAYS, *_NETWORK, *names]
-    found = {name: os.environ[name] for name in wanted if name in os.environ}
-    found.update({name: key for name in provider if (key := key_in(name))})
+    environment = {name: os.environ[name] for name in wanted if name in os.environ}
+    environment.update({name: key for name in provider if (key := key_in(name))})
     folders = {"TMPDIR": own / "tmp", **({} if "HOME" in names else {"HOME": own / "home"})}
     for name, folder in folders.items():
         folder.mkdir(exist_ok=True)
-        found[name] = str(folder)
-    return {**found, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(own)}
+        environment[name] = str(folder)
+    return {**environment, "PYTHONDONTWRITEBYTECODE": "1", "GIT_CEILING_DIRECTORIES": str(own)}
 
 
 def find_program(name: str, root: Path) -> str | None:
@@ -109,13 +109,13 @@ def _around(program: Path, home: Path) -> list[Path]:
     """Return a program's installation folders: its own, the real file's, and the prefix of both."""
     if not program.is_absolute():
         return []
-    found = []
+    folders = []
     for path in (program, program.resolve()):
-        found.append(path.parent)
+        folders.append(path.parent)
         prefix = path.parent.parent
         if path.parent.name == "bin" and (prefix / "lib").is_dir() and prefix not in (home, home / ".local"):
-            found.append(prefix)
-    return found
+            folders.append(prefix)
+    return folders
 
 
 def _is_above(path: Path, others: Iterable[Path]) -> bool:
@@ -124,19 +124,19 @@ def _is_above(path: Path, others: Iterable[Path]) -> bool:
 
 def _open_paths(top: Path, hidden: Sequence[Path]) -> list[str]:
     """The paths below `top` that together hold everything but what is hidden."""
-    found: list[str] = []
+    paths: list[str] = []
     try:
         entries = sorted(top.iterdir())
     except OSError:
-        return found
+        return paths
     for entry in entries:
         if any(entry == path or path in entry.parents for path in hidden) or entry.is_symlink():
             continue
         if any(entry in path.parents for path in hidden):
-            found += _open_paths(entry, hidden)
+            paths += _open_paths(entry, hidden)
         else:
-            found.append(str(entry))
-    return found
+            paths.append(str(entry))
+    return paths
 
 
 _GRACE = 5.0

@@ -169,7 +169,7 @@ def read_plain(folder: Path, path: str, most: int) -> bytes | None:
     except OSError:
         return None
     with os.fdopen(number, "rb") as file:
-        found = os.fstat(number)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_size > most:
             return None
         return file.read(most)

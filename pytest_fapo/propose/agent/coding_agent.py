@@ -118,7 +118,7 @@ def _diagnosis(evidence: Evidence) -> object:
     clusters = [evidence.cluster, *evidence.together]
     return [
         cluster.model_copy(
-            update={"findings": [found for found in cluster.findings if found.nodeid in train]}
+            update={"findings": [finding for finding in cluster.findings if finding.nodeid in train]}
         ).model_dump(mode="json", exclude_defaults=True)
         for cluster in clusters
     ]
@@ -279,7 +279,7 @@ class CodingAgentProposer(ProposerDefaults):
 
     def _started(self, own: Path, folder: Path) -> AgentExit:
         program, *arguments = self._command()
-        found = find_program(program, self._root) or program
+        executable = find_program(program, self._root) or program
         if any("{prompt}" in each for each in arguments):
             arguments = [each.replace("{prompt}", PROMPT) for each in arguments]
         else:
@@ -287,11 +287,11 @@ class CodingAgentProposer(ProposerDefaults):
         settings = self._settings.command
         access = None
         if settings.isolated:
-            access = make_access(self._root, own, found, arguments, home="HOME" in settings.env)
+            access = make_access(self._root, own, executable, arguments, home="HOME" in settings.env)
         return run_agent(
-            [found, *arguments],
+            [executable, *arguments],
             folder=folder,
-            environment=make_environment(found, settings.env, own),
+            environment=make_environment(executable, settings.env, own),
             access=access,
             seconds=settings.time_limit,
         )
@@ -314,22 +314,22 @@ class CodingAgentProposer(ProposerDefaults):
             message = f"{self.name} ended with exit code {ended.code}: {last}"
             raise ProposalFailed(message, proposer=self.name)
 
-    def _candidate(self, found: AgentResult, evidence: Evidence) -> Candidate:
+    def _candidate(self, result: AgentResult, evidence: Evidence) -> Candidate:
         dropped = (
-            f" (left out: {one_prompt_line('; '.join(found.dropped), _REASON_CHARS)})"
-            if found.dropped
+            f" (left out: {one_prompt_line('; '.join(result.dropped), _REASON_CHARS)})"
+            if result.dropped
             else ""
         )
-        if not found.edits:
+        if not result.edits:
             message = f"{self.name} changed nothing that may be edited{dropped}"
             raise ProposalFailed(message, proposer=self.name)
         return Candidate(
             parent=evidence.parent,
-            edits=found.edits,
-            hypothesis=f"{found.reason or 'The coding agent gave no reason.'}{dropped}",
+            edits=result.edits,
+            hypothesis=f"{result.reason or 'The coding agent gave no reason.'}{dropped}",
             proposer=self.name,
-            technique=f"joint-{TECHNIQUE}" if evidence.together and len(found.edits) > 1 else TECHNIQUE,
-            level=found.level,
+            technique=f"joint-{TECHNIQUE}" if evidence.together and len(result.edits) > 1 else TECHNIQUE,
+            level=result.level,
             cluster=evidence.cluster.id,
             step=evidence.cluster.step,
             targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],

@@ -25,7 +25,7 @@ class CaseGroup:
     @property
     def confusion(self) -> str:
         """Equal for cases that go wrong alike: what was expected, what came, and in which field."""
-        return canonical_json([[found.field, found.expected, found.actual] for found in self.findings])
+        return canonical_json([[each.field, each.expected, each.actual] for each in self.findings])
 
 
 def failing_groups(evidence: Evidence) -> list[CaseGroup]:
@@ -75,7 +75,7 @@ def _train(evidence: Evidence) -> list[EvidenceCase]:
 
 
 def _by_case(evidence: Evidence, keep: Callable[[EvidenceCase], bool]) -> list[CaseGroup]:
-    found = {finding.nodeid: finding for finding in evidence.cluster.findings}
+    findings = {finding.nodeid: finding for finding in evidence.cluster.findings}
     items: dict[str, list[EvidenceCase]] = {}
     for item in _train(evidence):
         if keep(item):
@@ -84,7 +84,7 @@ def _by_case(evidence: Evidence, keep: Callable[[EvidenceCase], bool]) -> list[C
         CaseGroup(
             case=group[0].case,
             items=tuple(group),
-            findings=tuple(found[item.nodeid] for item in group if item.nodeid in found),
+            findings=tuple(findings[item.nodeid] for item in group if item.nodeid in findings),
         )
         for group in items.values()
     ]

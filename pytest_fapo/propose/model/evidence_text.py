@@ -129,10 +129,10 @@ def render_together(evidence: Evidence) -> str:
         if cluster.suggested_fix:
             lines.append(f"What the diagnosis suggests there: {one_prompt_line(cluster.suggested_fix)}")
         shown = [
-            f"- it gave {value_line(found.actual, _VALUE_CHARS)}, "
-            f"right is {value_line(found.expected, _VALUE_CHARS)}"
-            for found in cluster.findings
-            if found.expected is not None
+            f"- it gave {value_line(finding.actual, _VALUE_CHARS)}, "
+            f"right is {value_line(finding.expected, _VALUE_CHARS)}"
+            for finding in cluster.findings
+            if finding.expected is not None
         ]
         parts.append("\n".join([*lines, *list(dict.fromkeys(shown))[:6]]))
     return "\n".join(parts)
@@ -168,8 +168,8 @@ def render_cluster(evidence: Evidence) -> str:
     lines.append(f"Kind of failure: {cluster.category}{field}")
     if cluster.suggested_fix:
         lines.append(f"What the diagnosis suggests: {one_prompt_line(cluster.suggested_fix)}")
-    findings = [found for group in failing_groups(evidence) for found in group.findings]
-    seen = dict.fromkeys(found.evidence for found in findings if found.evidence)
+    findings = [finding for group in failing_groups(evidence) for finding in group.findings]
+    seen = dict.fromkeys(finding.evidence for finding in findings if finding.evidence)
     if seen:
         lines.append("What the traces show:")
         lines += [block_quote(sentence, _TIGHT) for sentence in list(seen)[:3]]
@@ -219,18 +219,18 @@ def render_candidate(candidate: Candidate) -> str:
 def render_problems(review: Review, candidate: Candidate) -> str:
     """The objections, the blocking ones marked, each with the lines of the proposal that it is about."""
     texts = {edit.address: edit.after.split("\n") for edit in candidate.edits}
-    found = []
+    lines = []
     for problem in review.problems:
         address = f" ({one_prompt_line(problem.address)})" if problem.address else ""
         verdict = "blocked" if problem.blocks else "warning"
-        found.append(f"- {verdict}, {problem.check}{address}: {one_prompt_line(problem.message)}")
+        lines.append(f"- {verdict}, {problem.check}{address}: {one_prompt_line(problem.message)}")
         own = texts.get(problem.address, [])
-        found += [
+        lines += [
             f"  Line {number} of your text: {one_prompt_line(own[number - 1], _TIGHT)}"
             for number in problem.lines[:MOST_LINES]
             if number <= len(own)
         ]
-    return "\n".join(found)
+    return "\n".join(lines)
 
 
 def _fit(entries: Sequence[_Entry], limit: int, render: Callable[[_Entry, int], str]) -> list[str]:

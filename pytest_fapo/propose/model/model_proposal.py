@@ -141,12 +141,12 @@ _SHORTEST = 4
 def cases_quoted_in(edits: Sequence[Edit], evidence: Evidence) -> list[str]:
     """Ids of the train cases whose input stands, word for word, in what the edits add."""
     added = _plain("\n".join(_added(edit) for edit in edits))
-    found = []
+    quoted = []
     for item in evidence.cases:
         text = _plain(max(strings_in(item.case.inputs), key=len, default=""))
         if item.case.split == "train" and len(text) >= _SHORTEST and _holds(added, text):
-            found.append(item.case.id)
-    return list(dict.fromkeys(found))
+            quoted.append(item.case.id)
+    return list(dict.fromkeys(quoted))
 
 
 def _added(edit: Edit) -> str:

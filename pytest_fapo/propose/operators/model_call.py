@@ -63,15 +63,15 @@ class ModelCallReader:
 
     def asker(self) -> ModelCall | None:
         """The best way to ask one more question from inside the function; None where none is known."""
-        found = (
+        call = (
             next((asker for _, asker in self._calls_in(self._target.source.node)), None)
             or self._own_request()
         )
-        if found is None and self._module is not None:
-            found = self._elsewhere_in(self._module) or self._in_other_modules(self._module)
-        if found is not None and found.awaited and not self._target.is_async:
+        if call is None and self._module is not None:
+            call = self._elsewhere_in(self._module) or self._in_other_modules(self._module)
+        if call is not None and call.awaited and not self._target.is_async:
             return None
-        return found
+        return call
 
     def _calls_in(self, function: FunctionNode) -> Iterator[tuple[ast.Call, ModelCall]]:
         """The calls of a function that ask, in the order in which they stand."""
@@ -86,10 +86,10 @@ class ModelCallReader:
     def _read_call(self, call: ast.Call, owner: str) -> ModelCall | None:
         if read_request(call) is not None:
             return None
-        found = self._sources.resolve(call.func, self._module, owner) if self._module is not None else None
+        function = self._sources.resolve(call.func, self._module, owner) if self._module is not None else None
         name = _bare(call.func)
-        if found is not None:
-            taken = self._askable.taken(found)
+        if function is not None:
+            taken = self._askable.taken(function)
             return self._made(call, taken) if taken is not None else None
         if name in self._traced:
             return self._made(call, self._traced[name])
@@ -164,7 +164,7 @@ class ModelCallReader:
     def _definitions(self, expression: ast.expr, depth: int = 0) -> list[str] | None:
         """Assignments that an expression rests on, as far as they stand alone; None where they do not."""
         local = self._target.source.assigned() - {each.arg for each in self._target.parameters}
-        found: list[str] = []
+        lines: list[str] = []
         for name in sorted(
             {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)} & local - {"text"}
         ):
@@ -178,8 +178,8 @@ class ModelCallReader:
             )
             if inner is None or any(isinstance(node, ast.Await) for node in ast.walk(values[0])):
                 return None
-            found += [*inner, f"{name} = {ast.unparse(values[0])}"]
-        return found
+            lines += [*inner, f"{name} = {ast.unparse(values[0])}"]
+        return lines
 
     def _elsewhere_in(self, module: ProjectModule) -> ModelCall | None:
         """A function that other functions of the module ask with, or that the module defines or imports."""
@@ -207,8 +207,8 @@ class ModelCallReader:
                         yield node, owner
 
     def _resolved(self, called: ast.expr, module: ProjectModule, owner: str) -> ModelFunction | None:
-        found = self._sources.resolve(called, module, owner)
-        return self._askable.taken(found) if found is not None else None
+        function = self._sources.resolve(called, module, owner)
+        return self._askable.taken(function) if function is not None else None
 
     def _by_its_name(self, module: ProjectModule) -> ModelCall | None:
         """Read a call by the name of a neighbor that asks a model; for files that are not shown."""
@@ -247,8 +247,8 @@ class ModelCallReader:
             if module is here or self._imports(module, here, 0):
                 continue
             for name in module.functions:
-                found = ProjectFunction(module, name, module.functions[name])
-                taken = self._askable.taken(found) if "." not in name else None
+                function = ProjectFunction(module, name, module.functions[name])
+                taken = self._askable.taken(function) if "." not in name else None
                 if taken is None or taken.required or name in here.names or name == self._target.name:
                     continue
                 asker = self._made(
@@ -261,9 +261,9 @@ class ModelCallReader:
     def _imports(self, module: ProjectModule, other: ProjectModule, depth: int) -> bool:
         for base, name in module.imports.values():
             for dotted in (base, f"{base}.{name}"):
-                found = self._sources.imported(dotted)
-                if found is other or (
-                    found is not None and depth < _MOST_DEEP and self._imports(found, other, depth + 1)
+                imported = self._sources.imported(dotted)
+                if imported is other or (
+                    imported is not None and depth < _MOST_DEEP and self._imports(imported, other, depth + 1)
                 ):
                     return True
         return False

@@ -137,19 +137,19 @@ def _posted(node: ast.Call) -> ModelRequest | None:
 
 def _chain(node: ast.AST) -> list[str]:
     """The names of `a.b(…)[0].c`, calls and subscripts passed over."""
-    found: list[str] = []
+    names: list[str] = []
     while True:
         if isinstance(node, ast.Attribute):
-            found.insert(0, node.attr)
+            names.insert(0, node.attr)
             node = node.value
         elif isinstance(node, ast.Name):
-            return [node.id, *found]
+            return [node.id, *names]
         elif isinstance(node, ast.Call):
             node = node.func
         elif isinstance(node, (ast.Subscript, ast.Await)):
             node = node.value
         else:
-            return found
+            return names
 
 
 def _entries(call: ast.Call, http: bool) -> dict[str, ast.expr]:
@@ -199,43 +199,43 @@ class ModelFunctions:
         self._sources = sources
         self._memo: dict[tuple[str, str], ModelFunction | None] = {}
 
-    def taken(self, found: ProjectFunction, depth: int = 0) -> ModelFunction | None:
+    def taken(self, function: ProjectFunction, depth: int = 0) -> ModelFunction | None:
         """Return how to call a function that asks a model with its caller's text; None for all others."""
-        key = (found.module.path, found.name)
+        key = (function.module.path, function.name)
         if key not in self._memo:
             self._memo[key] = None
-            self._memo[key] = self._read_function(found, depth)
+            self._memo[key] = self._read_function(function, depth)
         return self._memo[key]
 
-    def _read_function(self, found: ProjectFunction, depth: int) -> ModelFunction | None:
-        node = found.node
+    def _read_function(self, function: ProjectFunction, depth: int) -> ModelFunction | None:
+        node = function.node
         if node.returns is not None and "str" not in ast.unparse(node.returns):
             return None
         if node.returns is not None and re.search(r"(dict|list|tuple|Iterator)\[", ast.unparse(node.returns)):
             return None
-        if self._sent(found, depth) is None:
+        if self._sent(function, depth) is None:
             return None
-        return _parameters(found, self._sent(found, depth) or set())
+        return _parameters(function, self._sent(function, depth) or set())
 
-    def _sent(self, found: ProjectFunction, depth: int) -> set[str] | None:
+    def _sent(self, function: ProjectFunction, depth: int) -> set[str] | None:
         """Names that reach the request; None where the function sends none."""
-        for node in ast.walk(found.node):
+        for node in ast.walk(function.node):
             request = read_request(node)
             if request is not None and request.texts is not None:
-                return _names_behind(request.texts, found.node)
+                return _names_behind(request.texts, function.node)
         if depth >= _MOST_CALLS_DEEP:
             return None
-        for node in ast.walk(found.node):
+        for node in ast.walk(function.node):
             if isinstance(node, ast.Call):
-                inner = self._sources.resolve(node.func, found.module, found.name.rpartition(".")[0])
+                inner = self._sources.resolve(node.func, function.module, function.name.rpartition(".")[0])
                 if inner is not None and self.taken(inner, depth + 1) is not None and node.args:
-                    return _names_behind(node.args[0], found.node)
+                    return _names_behind(node.args[0], function.node)
         return None
 
 
 def traced_model_functions(evidence: Evidence) -> dict[str, ModelFunction]:
     """Steps that gave back the very answer to a text that they were given, by name."""
-    found: dict[str, ModelFunction] = {}
+    functions: dict[str, ModelFunction] = {}
     for case in evidence.cases:
         for step in case.trace.steps if case.trace is not None else []:
             assert case.trace is not None
@@ -254,15 +254,15 @@ def traced_model_functions(evidence: Evidence) -> dict[str, ModelFunction]:
                 and len(names) == 1
                 and MODEL_FUNCTION_NAME.search(step.name)
             ):
-                found.setdefault(step.name, ModelFunction(names[0], True, False, False, ()))
-    return found
+                functions.setdefault(step.name, ModelFunction(names[0], True, False, False, ()))
+    return functions
 
 
-def _parameters(found: ProjectFunction, sent: set[str]) -> ModelFunction | None:
-    arguments = found.node.args
+def _parameters(function: ProjectFunction, sent: set[str]) -> ModelFunction | None:
+    arguments = function.node.args
     positional = [*arguments.posonlyargs, *arguments.args]
-    if "." in found.name and not any(
-        isinstance(each, ast.Name) and each.id == "staticmethod" for each in found.node.decorator_list
+    if "." in function.name and not any(
+        isinstance(each, ast.Name) and each.id == "staticmethod" for each in function.node.decorator_list
     ):
         positional = positional[1:]
     names = [each.arg for each in positional]
@@ -283,7 +283,7 @@ def _parameters(found: ProjectFunction, sent: set[str]) -> ModelFunction | None:
         return None
     if set(needed) - {text}:
         return None
-    awaited = isinstance(found.node, ast.AsyncFunctionDef)
+    awaited = isinstance(function.node, ast.AsyncFunctionDef)
     annotation = {each.arg: each.annotation for each in [*positional, *arguments.kwonlyargs]}[text]
     listed = annotation is not None and ast.unparse(annotation).lower().startswith(("list", "sequence"))
     index = names.index(text) if text in names else -1

@@ -93,13 +93,13 @@ def _loader(module: ProjectModule, sources: ProjectSources, evidence: Evidence) 
         name = node.args[0].value
         if not isinstance(name, str) or len(node.args) != 1 or not _is_plain(node.func):
             continue
-        found = sources.resolve(node.func, module)
+        function = sources.resolve(node.func, module)
         for path in files:
             pure = PurePosixPath(path)
-            if name not in (pure.name, pure.stem) or (found is not None and not _takes_a_name(found)):
+            if name not in (pure.name, pure.stem) or (function is not None and not _takes_a_name(function)):
                 continue
             fills = bool(node.keywords)
-            if fills and not _formats(found):
+            if fills and not _formats(function):
                 continue
             folder = path[: len(path) - len(pure.name)]
             return _PromptLoader(
@@ -114,13 +114,15 @@ def _is_plain(called: ast.expr) -> bool:
     return isinstance(called, ast.Name)
 
 
-def _takes_a_name(found: ProjectFunction) -> bool:
-    text = ast.unparse(found.node)
+def _takes_a_name(function: ProjectFunction) -> bool:
+    text = ast.unparse(function.node)
     return "read_text" in text or "open(" in text or "load" in text or "read" in text
 
 
-def _formats(found: ProjectFunction | None) -> bool:
-    return found is not None and found.node.args.kwarg is not None and ".format(" in ast.unparse(found.node)
+def _formats(function: ProjectFunction | None) -> bool:
+    if function is None or function.node.args.kwarg is None:
+        return False
+    return ".format(" in ast.unparse(function.node)
 
 
 def _free_name(wanted: str, loader: _PromptLoader, evidence: Evidence) -> str:
@@ -168,14 +170,14 @@ def _literals(line: str, values: Mapping[str, str]) -> list[str]:
 
 def _folded(quoted: str) -> list[str]:
     """Long lines as several literals, cut at spaces."""
-    found: list[str] = []
+    literals: list[str] = []
     while len(quoted) > WIDTH - 12:
         cut = quoted.rfind(" ", 0, WIDTH - 12) + 1
         if cut <= 1:
             break
-        found.append(f'"{quoted[:cut]}"')
+        literals.append(f'"{quoted[:cut]}"')
         quoted = quoted[cut:]
-    return [*found, f'"{quoted}"']
+    return [*literals, f'"{quoted}"']
 
 
 def escaped(text: str) -> str:

@@ -54,8 +54,8 @@ class OperatorTarget:
     def parameters(self) -> list[ast.arg]:
         """Its parameters that can be given by name, without `self`."""
         arguments = self.source.node.args
-        found = [*arguments.posonlyargs, *arguments.args]
-        return [*(found[1:] if self.is_method else found), *arguments.kwonlyargs]
+        positional = [*arguments.posonlyargs, *arguments.args]
+        return [*(positional[1:] if self.is_method else positional), *arguments.kwonlyargs]
 
     @cached_property
     def views(self) -> list[StepView]:
@@ -83,8 +83,8 @@ class OperatorTarget:
     @cached_property
     def texts(self) -> list[str]:
         """Names of its parameters that are texts, the one that the case is about first."""
-        found = [parameter.arg for parameter in self.parameters if self._is_text(parameter)]
-        return sorted(found, key=self._rank)
+        names = [parameter.arg for parameter in self.parameters if self._is_text(parameter)]
+        return sorted(names, key=self._rank)
 
     @property
     def shown(self) -> list[str]:
@@ -150,11 +150,12 @@ def _is_named_like(functions: list[Artifact], wanted: str, linked: list[str]) ->
         if artifact.address == wanted:
             return artifact
     name = wanted.partition("#")[0].rpartition("::")[2]
-    found = [each for each in functions if each.name == name]
-    found = found or [each for each in functions if each.name.rpartition(".")[2] == name.rpartition(".")[2]]
-    preferred = [each for each in found if each.address in linked]
-    found = preferred or found
-    return found[0] if len(found) == 1 or preferred else None
+    matching = [each for each in functions if each.name == name]
+    bare = name.rpartition(".")[2]
+    matching = matching or [each for each in functions if each.name.rpartition(".")[2] == bare]
+    preferred = [each for each in matching if each.address in linked]
+    matching = preferred or matching
+    return matching[0] if len(matching) == 1 or preferred else None
 
 
 def _views(evidence: Evidence, artifact: Artifact) -> Iterator[StepView]:

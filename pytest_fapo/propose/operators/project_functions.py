@@ -67,10 +67,10 @@ class FunctionText:
     def nested_body(self) -> list[str]:
         """The body one level deeper; lines that begin inside a string stay as they are."""
         inside = _rows_inside_strings(self.text)
-        found = []
+        lines = []
         for row, line in enumerate(self.lines[self._body_row :], start=self._body_row + 1):
-            found.append(line if row in inside or not line.strip() else self.unit + line)
-        return _without_blank_ends(found)
+            lines.append(line if row in inside or not line.strip() else self.unit + line)
+        return _without_blank_ends(lines)
 
     def assigned(self) -> set[str]:
         """Names that the body binds, its own parameters aside."""
@@ -124,14 +124,14 @@ class FunctionText:
 
 def own_nodes(function: FunctionNode) -> list[ast.AST]:
     """Every node of a function's body but those of functions and classes inside it."""
-    found: list[ast.AST] = []
+    nodes: list[ast.AST] = []
     waiting: list[ast.AST] = list(function.body)
     while waiting:
         node = waiting.pop(0)
-        found.append(node)
+        nodes.append(node)
         if not isinstance(node, _NESTED):
             waiting.extend(ast.iter_child_nodes(node))
-    return found
+    return nodes
 
 
 def _is_call_of(node: ast.AST, name: str) -> bool:
@@ -145,15 +145,15 @@ def _is_call_of(node: ast.AST, name: str) -> bool:
 
 def fill(template: str, **parts: str) -> list[str]:
     """A template's lines with its `<<marks>>` replaced; a part of several lines keeps the indentation."""
-    found: list[str] = []
+    lines: list[str] = []
     for line in textwrap.dedent(template).strip("\n").split("\n"):
         margin = line[: len(line) - len(line.lstrip())]
         text = re.sub(r"<<(\w+)>>", lambda match: parts[match.group(1)], line)
         if not text.strip() and line.strip():
             continue
         first, *more = text.split("\n")
-        found += [first, *(margin + each if each else each for each in more)]
-    return found
+        lines += [first, *(margin + each if each else each for each in more)]
+    return lines
 
 
 def _parsed(text: str, name: str) -> tuple[str, FunctionNode]:
@@ -215,17 +215,17 @@ class ProjectModule:
     @cached_property
     def imports(self) -> dict[str, tuple[str, str]]:
         """Local name -> (module with dots, name in it or empty where the module itself is meant)."""
-        found: dict[str, tuple[str, str]] = {}
+        names: dict[str, tuple[str, str]] = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     local = alias.asname or alias.name.partition(".")[0]
-                    found[local] = (alias.name if alias.asname else local, "")
+                    names[local] = (alias.name if alias.asname else local, "")
             elif isinstance(node, ast.ImportFrom):
                 base = self._absolute(node)
                 for alias in node.names:
-                    found[alias.asname or alias.name] = (base, alias.name)
-        return found
+                    names[alias.asname or alias.name] = (base, alias.name)
+        return names
 
     @cached_property
     def names(self) -> set[str]:
@@ -333,13 +333,13 @@ class ProjectSources:
         return None
 
     def _only_method(self, name: str) -> ProjectFunction | None:
-        found = [
+        methods = [
             ProjectFunction(module, full, node)
             for module in self.modules()
             for full, node in module.functions.items()
             if full.endswith(f".{name}")
         ]
-        return found[0] if len(found) == 1 else None
+        return methods[0] if len(methods) == 1 else None
 
 
 def _is_named(module: ProjectModule, dotted: str) -> bool:

@@ -292,7 +292,7 @@ def _annotation(draft: FunctionDraft) -> str:
     return ast.unparse(returns) if returns is not None else ""
 
 
-def _shown(draft: FunctionDraft, found: str) -> str:
+def _shown(draft: FunctionDraft, passages: str) -> str:
     """The texts of what was found."""
     each = draft.name("each", "passage")
     samples = [
@@ -305,8 +305,8 @@ def _shown(draft: FunctionDraft, found: str) -> str:
             titled = [key for key in keys if key in ("title", "name") and key != longest[0]]
             shown = [f"{each}[{key!r}]" for key in [*titled[:1], longest[0]]]
             code = shown[0] if len(shown) == 1 else f'{shown[0]} + ": " + {shown[1]}'
-            return f"[{code} for {each} in {found}]".replace("'", '"')
-    return f"[str({each}) for {each} in {found}]"
+            return f"[{code} for {each} in {passages}]".replace("'", '"')
+    return f"[str({each}) for {each} in {passages}]"
 
 
 _ALL: tuple[type[Operator], ...] = (RetryOnInvalid, VerifyAndRevise, SecondHop)

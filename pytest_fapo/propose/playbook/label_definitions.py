@@ -38,18 +38,18 @@ class LabeledTexts:
 
     @cached_property
     def cases(self) -> dict[str, list[StepCase]]:
-        found: dict[str, list[StepCase]] = {plain(label): [] for label in self.labels}
+        by_label: dict[str, list[StepCase]] = {plain(label): [] for label in self.labels}
         for seen in self.view.labeled(self.name):
             key = plain(self.view.expected(seen, self.name))
-            if key in found:
-                found[key].append(seen)
-        return {label: _sampled(listed) for label, listed in found.items()}
+            if key in by_label:
+                by_label[key].append(seen)
+        return {label: _sampled(listed) for label, listed in by_label.items()}
 
     @cached_property
     def lexicon(self) -> Lexicon:
         texts = self.view.main_texts()
         return Lexicon(
-            {label: [texts[seen.case.key] for seen in found] for label, found in self.cases.items()}
+            {label: [texts[seen.case.key] for seen in cases] for label, cases in self.cases.items()}
         )
 
     @cached_property
@@ -58,7 +58,7 @@ class LabeledTexts:
         named = [label for label in self.cases if normal(label) in _REST]
         if len(named) == 1:
             return named[0]
-        sizes = {label: len(found) for label, found in self.cases.items()}
+        sizes = {label: len(cases) for label, cases in self.cases.items()}
         biggest = max(sizes, key=lambda label: (sizes[label], label))
         return biggest if len(sizes) <= 3 and sizes[biggest] >= 0.6 * sum(sizes.values()) else ""
 
@@ -70,11 +70,11 @@ class LabeledTexts:
             least: in how many of the label's texts a word must occur.
         """
         chosen: dict[str, list[Term]] = {}
-        for label, found in self.cases.items():
+        for label, cases in self.cases.items():
             if label == self.default:
                 continue
             start = [self.lexicon.term(label, words) for words in self.known.get(label, [])]
-            urgent = [not seen.passed for seen in found]
+            urgent = [not seen.passed for seen in cases]
             chosen[label] = self.lexicon.cover(label, size, urgent=urgent, start=start, least=max(least, 2))
             if least < 2:
                 chosen[label] += self._single(label, chosen[label])
@@ -84,15 +84,15 @@ class LabeledTexts:
 
     def _single(self, label: str, chosen: list[Term], most: int = 6) -> list[Term]:
         """Words of the failing texts that no chosen word occurs in, though each occurs in one text only."""
-        found: list[Term] = []
+        singles: list[Term] = []
         for seen, document in zip(self.cases[label], self.lexicon.documents[label], strict=True):
-            if not seen.targets or any(term.stem in document for term in [*chosen, *found]):
+            if not seen.targets or any(term.stem in document for term in [*chosen, *singles]):
                 continue
             own = [term for term in self.lexicon.speaking(label, least=1) if term.stem in document]
             own = [term for term in own if not term.misses and " " not in term.stem]
             own.sort(key=lambda term: (-len(term.surface), term.stem))
-            found += own[:2]
-        return found[:most]
+            singles += own[:2]
+        return singles[:most]
 
 
 def _sampled(cases: list[StepCase]) -> list[StepCase]:
@@ -107,12 +107,12 @@ def _sampled(cases: list[StepCase]) -> list[StepCase]:
 
 def known_words(lines: Sequence[str]) -> dict[str, list[str]]:
     """The words that definitions written earlier give."""
-    found = {}
+    known = {}
     for line in lines:
         match = _LINE.match(line)
         if match:
-            found[match.group(1)] = [words.strip() for words in match.group(2).split(",")]
-    return found
+            known[match.group(1)] = [words.strip() for words in match.group(2).split(",")]
+    return known
 
 
 def definition_lines(

@@ -100,7 +100,7 @@ def terms_in(text: str) -> dict[str, str]:
 
 @lru_cache(maxsize=2048)
 def _terms(text: str) -> tuple[tuple[str, str], ...]:
-    found: dict[str, str] = {}
+    terms: dict[str, str] = {}
     before = ""
     for token in _WORD.findall(_ADDRESS.sub(" 0 ", text)):
         word = token.lower().replace("’", "'")
@@ -110,11 +110,11 @@ def _terms(text: str) -> tuple[tuple[str, str], ...]:
         bare = word.replace("'", "")
         content = bare not in COMMON_WORDS and len(bare) > 2 and bare not in _NEGATIONS
         if content:
-            found.setdefault(stem(word), word)
+            terms.setdefault(stem(word), word)
         if before and (content or bare in _PARTICLES) and before.replace("'", "") not in COMMON_WORDS:
-            found.setdefault(f"{stem(before)} {stem(word)}", f"{before} {word}")
+            terms.setdefault(f"{stem(before)} {stem(word)}", f"{before} {word}")
         before = word
-    return tuple(found.items())
+    return tuple(terms.items())
 
 
 def names_in(texts: Sequence[str]) -> frozenset[str]:
@@ -164,7 +164,7 @@ class Lexicon:
         The rarer a term is, the more of the texts that hold it must have this label.
         """
         size, others = self.sizes[label], self.total - self.sizes[label]
-        found: list[tuple[float, Term]] = []
+        ranked: list[tuple[float, Term]] = []
         for key, hits in self.counts[label].items():
             misses = self.everywhere[key] - hits
             rate, other_rate = (hits + 0.1) / (size + 1), (misses + 0.1) / (others + 1)
@@ -174,9 +174,9 @@ class Lexicon:
                 continue
             odds = math.log(rate / other_rate)
             weight = odds * math.sqrt(hits)
-            found.append((weight, Term(key, self.surface(key), hits, misses)))
-        found.sort(key=lambda pair: (-pair[0], pair[1].stem))
-        return [term for _, term in found]
+            ranked.append((weight, Term(key, self.surface(key), hits, misses)))
+        ranked.sort(key=lambda pair: (-pair[0], pair[1].stem))
+        return [term for _, term in ranked]
 
     def _is_everywhere(self, word: str) -> bool:
         """True for a word that stands in many texts of most labels, as articles and prepositions do."""

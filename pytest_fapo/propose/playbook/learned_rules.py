@@ -44,7 +44,7 @@ class Feature:
 
 def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> list[Feature]:
     """All features of some cases, but for the field `name` itself."""
-    found: list[Feature] = []
+    features: list[Feature] = []
     taken = {normal(name.rpartition(".")[2])}
     for other in view.fields.expected:
         closed = view.fields.closed_set(other)
@@ -56,14 +56,14 @@ def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> l
             else f"the {other.rpartition('.')[2].replace('_', ' ')}"
         )
         values = tuple(plain(view.expected(seen, other)) for seen in rows)
-        found.append(Feature("choice", name_in_rules, values))
+        features.append(Feature("choice", name_in_rules, values))
         taken.add(normal(other.rpartition(".")[2]))
     for variable in view.variables:
         if normal(variable) in taken:
             continue
-        found.extend(_given(view, variable, rows))
-    found.extend(_numbers_in_text(view, rows))
-    return found
+        features.extend(_given(view, variable, rows))
+    features.extend(_numbers_in_text(view, rows))
+    return features
 
 
 def _comes_before(view: PromptEvidence, other: str, name: str) -> bool:
@@ -154,14 +154,14 @@ def find_condition(features: Sequence[Feature], targets: Sequence[str], value: s
     """
     rows = list(range(len(targets)))
     due = {row for row in rows if targets[row] == value}
-    found: list[tuple[float, int, str]] = []
+    ranked: list[tuple[float, int, str]] = []
     for number, feature in enumerate(features):
         for split in _splits(feature, targets, rows):
             for condition, part in split.parts.items():
                 hits = len(due & set(part))
                 if hits >= SUPPORT and hits >= 0.95 * len(due) and hits >= 0.6 * len(part):
-                    found.append((hits / len(part), -number, condition))
-    return max(found)[2] if found else ""
+                    ranked.append((hits / len(part), -number, condition))
+    return max(ranked)[2] if ranked else ""
 
 
 def with_exceptions(rules: Sequence[LearnedRule], value: str) -> list[str]:
@@ -256,7 +256,7 @@ def _splits(feature: Feature, targets: Sequence[str], rows: list[int]) -> list[R
 def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> list[RuleSplit]:
     known = sorted((feature.values[row], row) for row in rows if feature.values[row] is not None)
     without = [row for row in rows if feature.values[row] is None]
-    found = []
+    splits = []
     for index in range(1, len(known)):
         low, high = known[index - 1][0], known[index][0]
         if low == high or targets[known[index - 1][1]] == targets[known[index][1]]:
@@ -273,8 +273,8 @@ def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> li
         split.parts[below] = [row for value, row in known if value <= float(limit)]
         if without:
             split.parts[f"{feature.name_in_rules} is not given"] = without
-        found.append(split)
-    return found
+        splits.append(split)
+    return splits
 
 
 def round_between(low: float, high: float) -> str:

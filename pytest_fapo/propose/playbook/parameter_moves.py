@@ -180,25 +180,25 @@ def _values(kind: ParameterKind, before: Any, domain: Domain | None, category: C
 
 
 def _raised(before: float, high: float | None, factor: int) -> list[Any]:
-    found: list[Any] = []
+    values: list[Any] = []
     value: float = before
     for _ in range(STEPS):
         value = value * factor if value else 1
         if high is not None and value >= high:
-            return [*found, high]
-        found.append(value)
-    return found
+            return [*values, high]
+        values.append(value)
+    return values
 
 
 def _halves(before: float, low: float) -> list[Any]:
-    found = []
+    values = []
     value = before
     for _ in range(2):
         value = value // 2 if isinstance(before, int) else round(value / 2, 6)
         if value < low or value == 0:
             break
-        found.append(value)
-    return found
+        values.append(value)
+    return values
 
 
 def _is_new(value: Any, before: Any, domain: Domain | None) -> bool:
@@ -234,14 +234,14 @@ def _sizes(evidence: Evidence, kind: type[list[Any]] | type[str]) -> list[int]:
     """Return the sizes of the failing step's outputs in the failing cases, if they are lists (or texts)."""
     traces = [case.trace for case in evidence.cases if case.trace is not None]
     helpers = helper_names(traces)
-    found = []
+    sizes = []
     for case in evidence.failing():
         view = (
             TraceView(case.trace, helpers).by_key(evidence.cluster.step) if case.trace is not None else None
         )
         if view is not None and isinstance(view.output, kind):
-            found.append(len(view.output))
-    return found
+            sizes.append(len(view.output))
+    return sizes
 
 
 def _candidate(evidence: Evidence, move: ParameterMove, value: Any, number: int) -> Candidate:

@@ -62,9 +62,9 @@ def _best(evidence: Evidence, cluster: Cluster, history: AttemptHistory) -> list
         advice = history.adapted(all_advice(view), artifact)
         first = [each for each in advice if each.grade == 0 and each.fixes] or advice[:1]
         whole = [distinct(first)] if first else []
-        found = list(islice(made(view, [*whole, *plans(advice)]), VARIANTS))
-        if found:
-            return found
+        candidates = list(islice(made(view, [*whole, *plans(advice)]), VARIANTS))
+        if candidates:
+            return candidates
     return []
 
 
@@ -116,14 +116,14 @@ def _names(view: PromptEvidence) -> dict[str, str]:
     uses = [(use, seen.passed) for seen in view.seen for use in uses_of(seen)]
     wrong = {use.name for use, _ in uses if use.name not in offered and use.error is not None}
     useful = Counter(use.name for use, passed in uses if passed and use.error is None and use.name in offered)
-    found = {}
+    names = {}
     for name in sorted(wrong):
         near = get_close_matches(name, offered, n=1, cutoff=0.7)
         most = [tool for tool, _ in useful.most_common(1)]
         right = near or most or (offered if len(offered) == 1 else [])
         if right:
-            found[name] = right[0]
-    return found
+            names[name] = right[0]
+    return names
 
 
 MOST = 4
@@ -191,11 +191,11 @@ class Playbook:
             if history.inert(artifact.address):
                 continue
             view = view_of(evidence, artifact)
-            found = list(plans(history.adapted(all_advice(view), artifact)))
-            first = [plan for plan in found if all(advice.fixes and not advice.grade for advice in plan)]
+            variants = list(plans(history.adapted(all_advice(view), artifact)))
+            first = [plan for plan in variants if all(advice.fixes and not advice.grade for advice in plan)]
             yield from made(view, first if artifact is artifacts[0] else first[:2])
             if artifact is artifacts[0]:
-                later += [(view, plan) for plan in found if plan not in first]
+                later += [(view, plan) for plan in variants if plan not in first]
         for view, plan in later:
             yield from made(view, [plan])
 
@@ -241,8 +241,8 @@ def _chosen(view: PromptEvidence, most: int) -> list[tuple[StepCase, str]]:
     labels = _turns([row for row in passing if row[1] not in covered], lambda row: row[1])
     rest = _turns([row for row in passing if row[1] in covered], lambda row: row[1])
     half = max(1, most // 2)
-    found = [*confusions[:half], *labels, *confusions[half:], *rest]
-    return found[:most]
+    ordered = [*confusions[:half], *labels, *confusions[half:], *rest]
+    return ordered[:most]
 
 
 def _turns(rows: list[tuple[StepCase, str]], key: Any) -> list[tuple[StepCase, str]]:

@@ -47,7 +47,7 @@ class AttemptHistory:
         """
         limit = self._too_long(artifact)
         given: set[str] = set()
-        found: list[Advice] = []
+        kept: list[Advice] = []
         for each in advice:
             tried = each.technique in given or self._tried_here(each.technique, artifact)
             repeated = tried and self._failed(each.technique, artifact) >= PATIENCE
@@ -56,8 +56,8 @@ class AttemptHistory:
             if repeated or harmful or too_long or self._broke(each, artifact):
                 continue
             given.add(each.technique)
-            found.append(each)
-        return found
+            kept.append(each)
+        return kept
 
     def _tried_here(self, technique: str, artifact: Artifact) -> bool:
         return any(_is_of(attempt.candidate, technique, artifact.address) for attempt in self._here)

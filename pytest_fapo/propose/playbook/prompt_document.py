@@ -66,10 +66,10 @@ class PromptTemplate:
             "percent": _PERCENT,
             "dollar": _DOLLAR,
         }.get(self.style)
-        found = list((pattern or _MARKER).finditer(self.text))
+        matches = list((pattern or _MARKER).finditer(self.text))
         return [
             Placeholder(next((group for group in match.groups() if group), ""), match.start(), match.end())
-            for match in found
+            for match in matches
         ]
 
     def escape(self, literal: str) -> str:
@@ -109,12 +109,12 @@ class PromptTemplate:
         position = start[1]
         for number, (hole, piece) in enumerate(zip(self.holes, pieces[1:], strict=True), start=1):
             last = number == len(self.holes) and not piece.strip()
-            found = (len(message), len(message)) if last else _find(message, piece, position)
-            if found is None:
+            span = (len(message), len(message)) if last else _find(message, piece, position)
+            if span is None:
                 return {}
             if hole.name:
-                values.setdefault(hole.name, message[position : found[0]].strip())
-            position = found[1]
+                values.setdefault(hole.name, message[position : span[0]].strip())
+            position = span[1]
         return values
 
     def caption(self, name: str) -> str:

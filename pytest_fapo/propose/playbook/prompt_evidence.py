@@ -115,9 +115,9 @@ class PromptEvidence:
         traces = [case.trace for case in self.evidence.cases if case.trace is not None]
         helpers = helper_names(traces)
         wanted = set(self.cluster.nodeids)
-        found: dict[str, StepCase] = {}
+        by_key: dict[str, StepCase] = {}
         for item in self.evidence.cases:
-            seen = found.setdefault(item.case.key, StepCase(item.case))
+            seen = by_key.setdefault(item.case.key, StepCase(item.case))
             seen.nodeids.append(item.nodeid)
             if not item.passed:
                 seen.failing.append(item.nodeid)
@@ -129,7 +129,7 @@ class PromptEvidence:
             if item.trace is not None and seen.view is None:
                 seen.view = TraceView(item.trace, helpers)
                 seen.step = seen.view.by_key(self.step)
-        return list(found.values())
+        return list(by_key.values())
 
     @cached_property
     def fields(self) -> FieldMap:
@@ -146,7 +146,7 @@ class PromptEvidence:
         return [seen for seen in self.seen if seen.targets]
 
     def finding(self, seen: StepCase) -> Finding | None:
-        return next((found for found in self.cluster.findings if found.nodeid in seen.targets), None)
+        return next((finding for finding in self.cluster.findings if finding.nodeid in seen.targets), None)
 
     # --- what the step answers -------------------------------------------------------------------------
 
@@ -160,12 +160,12 @@ class PromptEvidence:
     @cached_property
     def own_fields(self) -> list[str]:
         """The expected fields that this step's answers carry, in the order of the labels."""
-        found = []
+        names = []
         for name in self.fields.expected:
             carriers = self.fields.carriers[name]
             if any(carrier.step == self.step and carrier.mode == "value" for carrier in carriers):
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     @cached_property
     def on_last_line(self) -> bool:
@@ -208,9 +208,9 @@ class PromptEvidence:
     def answer_of(self, seen: StepCase, name: str) -> Any:
         """Return the step's answer for an expected field; None if it cannot be read."""
         if seen.json is not None and isinstance(seen.json.value, dict):
-            found = dict(leaves(seen.json.value))
+            values = dict(leaves(seen.json.value))
             key = self.field_keys.get(name, name)
-            return next((value for path, value in found.items() if normal(path) == normal(key)), None)
+            return next((value for path, value in values.items() if normal(path) == normal(key)), None)
         if len(seen.answer.split()) > LONG:
             return self._read_by_code(seen, name)
         return seen.answer if name in self.own_fields or not name else None
@@ -321,17 +321,17 @@ class PromptEvidence:
     def noun(self) -> str:
         """A word for one input, as the project itself calls it."""
         prompt = self.artifact.text.lower()
-        found = [(prompt.count(word), -_NOUNS.index(word), word) for word in _NOUNS if word in prompt]
-        if found:
-            return max(found)[2]
+        nouns = [(prompt.count(word), -_NOUNS.index(word), word) for word in _NOUNS if word in prompt]
+        if nouns:
+            return max(nouns)[2]
         names = self.seen[0].case.inputs if self.seen else None
         keys = [str(key).lower() for key in names] if isinstance(names, dict) else []
         return next((word for word in _NOUNS if word in keys), "input")
 
 
 def _requirements(explanations: list[str], case: Case) -> list[Requirement]:
-    found = (read_requirement(read_assertion(text), case.expected) for text in explanations)
-    return [requirement for requirement in found if requirement is not None]
+    requirements = (read_requirement(read_assertion(text), case.expected) for text in explanations)
+    return [requirement for requirement in requirements if requirement is not None]
 
 
 def _messages(step: StepView) -> Iterator[str]:

@@ -91,11 +91,11 @@ def target_artifacts(evidence: Evidence) -> list[Artifact]:
 
 def all_advice(view: PromptEvidence) -> list[Advice]:
     """All that the techniques say, what promises most first."""
-    found: list[tuple[int, int, int, Advice]] = []
+    ranked: list[tuple[int, int, int, Advice]] = []
     for index, technique in enumerate(TECHNIQUES):
-        found.extend((advice.grade, -len(advice.fixes), index, advice) for advice in technique(view))
-    found.sort(key=lambda entry: entry[:3])
-    return [advice for *_, advice in found]
+        ranked.extend((advice.grade, -len(advice.fixes), index, advice) for advice in technique(view))
+    ranked.sort(key=lambda entry: entry[:3])
+    return [advice for *_, advice in ranked]
 
 
 def plans(advice: Sequence[Advice]) -> Iterator[list[Advice]]:

@@ -58,25 +58,25 @@ def must_include(view: PromptEvidence) -> Iterator[Advice]:
 
 def demanded(view: PromptEvidence) -> list[Demand]:
     """The phrases that the cases' labels and the failed assertions demand."""
-    found: dict[tuple[str, str], Demand] = {}
+    demands: dict[tuple[str, str], Demand] = {}
     names = _include_fields(view)
     for seen in view.seen:
         for name in names:
             for phrase in phrases(view.expected(seen, name)):
-                found.setdefault((seen.case.key, phrase), Demand(seen, phrase))
+                demands.setdefault((seen.case.key, phrase), Demand(seen, phrase))
         for demand in seen.demands:
             if demand.kind == "include" and isinstance(demand.value, str):
-                found.setdefault((seen.case.key, demand.value), Demand(seen, demand.value))
-    return list(found.values())
+                demands.setdefault((seen.case.key, demand.value), Demand(seen, demand.value))
+    return list(demands.values())
 
 
 def _include_fields(view: PromptEvidence) -> list[str]:
     """The expected fields that list what a text must contain: by name, or because explanations say so."""
-    found = [name for name in view.fields.expected if name and name_kind(name) == "include"]
+    names = [name for name in view.fields.expected if name and name_kind(name) == "include"]
     for seen in view.targets:
-        found += [demand.field for demand in seen.blamed_demands if demand.kind == "include"]
+        names += [demand.field for demand in seen.blamed_demands if demand.kind == "include"]
     own = {*view.own_fields, ""}
-    return [name for name in dict.fromkeys(found) if name in view.fields.expected and name not in own]
+    return [name for name in dict.fromkeys(names) if name in view.fields.expected and name not in own]
 
 
 def _given_value_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[list[str], list[Demand]]:
@@ -87,9 +87,9 @@ def _given_value_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[lis
         source = _source(view, demand)
         (by_source[source] if source else rest).append(demand)
     lines: list[str] = []
-    for source, found in by_source.items():
-        if len(found) < 2:
-            rest += found
+    for source, group in by_source.items():
+        if len(group) < 2:
+            rest += group
             continue
         name = view.called(source)
         always = sum(not is_blank(view.given(seen).get(source)) for seen in view.seen) >= len(view.seen)
@@ -176,9 +176,9 @@ def _fact_lines(view: PromptEvidence, demands: list[Demand]) -> list[str]:
 
 def _identifiers(demands: list[Demand]) -> list[Demand]:
     """Phrases of one make-up with letters and digits, where others have to be there as well."""
-    found = [demand for demand in demands if re.fullmatch(r"[A-Z]{1,6}[-_/#]?\d+", demand.phrase)]
-    mixed = 2 <= len(found) < len(demands)
-    return found if mixed and identifier([demand.phrase for demand in found]) else []
+    identifiers = [demand for demand in demands if re.fullmatch(r"[A-Z]{1,6}[-_/#]?\d+", demand.phrase)]
+    mixed = 2 <= len(identifiers) < len(demands)
+    return identifiers if mixed and identifier([demand.phrase for demand in identifiers]) else []
 
 
 def _kind(demands: list[Demand]) -> str:
@@ -235,17 +235,17 @@ _FORM = ("longest", "shortest", "begin", "end", "shape")
 
 def text_form(view: PromptEvidence) -> Iterator[Advice]:
     """State the limits and marks that failed assertions tell."""
-    found: dict[tuple[str, str], list[Requirement]] = defaultdict(list)
+    requirements: dict[tuple[str, str], list[Requirement]] = defaultdict(list)
     fixes: set[str] = set()
     if view.cluster.category != "requirement":
         return
     for seen in view.seen:
         for demand in seen.demands:
             if demand.kind in _FORM:
-                found[demand.kind, demand.unit].append(demand)
+                requirements[demand.kind, demand.unit].append(demand)
         if any(demand.kind in _FORM for demand in seen.blamed_demands):
             fixes.update(seen.targets)
-    lines = [line for (kind, unit), group in found.items() for line in _lines(view, kind, unit, group)]
+    lines = [line for (kind, unit), group in requirements.items() for line in _lines(view, kind, unit, group)]
     if not lines:
         return
     why = "The text is not in the form that is asked of it, and the prompt does not state that form."

@@ -136,14 +136,14 @@ def tables(view: PromptEvidence) -> Iterator[Advice]:
         if any(_UNKNOWN.search(text) for text in _error_texts(view, seen.case.key))
         for nodeid in seen.targets
     }
-    found = _tables(view.evidence.sources.values()) if fixes else {}
-    if found:
+    columns_of = _tables(view.evidence.sources.values()) if fixes else {}
+    if columns_of:
         yield Advice(
             "table columns",
             "Tables",
             [
                 f"The table {name} has the columns {listed(columns, last='and')}; use exactly these names."
-                for name, columns in list(found.items())[:MOST_TABLES]
+                for name, columns in list(columns_of.items())[:MOST_TABLES]
             ],
             "The query uses columns that are not there; the prompt does not say which there are.",
             fixes=frozenset(fixes),
@@ -160,7 +160,7 @@ def _error_texts(view: PromptEvidence, key: str) -> Iterator[str]:
 
 
 def _tables(sources: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    columns_of: dict[str, list[str]] = {}
     for match in _TABLE.finditer("\n".join(sources)):
         columns = []
         for part in re.split(r",(?![^(]*\))", match.group(2)):
@@ -168,5 +168,5 @@ def _tables(sources: Iterable[str]) -> dict[str, list[str]]:
             if words and words[0].lower() not in _NO_COLUMN:
                 columns.append(words[0])
         if columns:
-            found.setdefault(match.group(1), columns)
-    return found
+            columns_of.setdefault(match.group(1), columns)
+    return columns_of

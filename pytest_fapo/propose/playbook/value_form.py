@@ -196,13 +196,13 @@ def _sort(text: str) -> str:
 
 def _given(view: PromptEvidence, texts: list[str]) -> bool:
     wanted = set(texts)
-    found = sum(
+    count = sum(
         1
         for seen in view.seen
         if seen.step is not None
         and any(text in seen.step.messages_text for text in wanted & set(_strings(seen)))
     )
-    return found >= 0.5 * len(view.seen)
+    return count >= 0.5 * len(view.seen)
 
 
 def _strings(seen: StepCase) -> list[str]:
