@@ -44,6 +44,8 @@ class SentText:
 
     address: str
     text: str
+    parts: tuple[str, ...]
+    """What of it is the same in every request."""
 
 
 @dataclass(frozen=True)
@@ -168,19 +170,25 @@ def _texts_of_step(requests: Sequence[Sequence[str]], texts: Iterable[LocatedTex
 
     A file of which only some requests hold the text is what the pipeline has looked up: data, no prompt.
     """
+    sent = [(request, "\n".join(request)) for request in requests]
     found: dict[str, SentText] = {}
-    for located in texts:
-        parts, path = literal_parts(located.value), _path(located.address)
-        if not parts:
-            continue
-        hits = sum(any(_holds(text, parts) for text in request) for request in requests)
-        if hits and (path.endswith(".py") or 2 * hits > len(requests)):
-            found.setdefault(located.address, SentText(located.address, located.value))
+    for text in texts:
+        told = _told(text)
+        hits = sum(_holds(request, joined, told) for request, joined in sent) if told else 0
+        if hits and (_path(text.address).endswith(".py") or 2 * hits > len(requests)):
+            parts = tuple(literal_parts(text.value))
+            found.setdefault(text.address, SentText(text.address, text.value, parts))
     return [text for address, text in found.items() if "::" not in address or _path(address) not in found]
 
 
 def _path(address: str) -> str:
     return address.partition("::")[0]
+
+
+def _told(text: LocatedText) -> list[str]:
+    """Return the parts that must be sent; of a docstring those of the description that it begins with."""
+    begins = text.value.partition("\n\n")[0] if text.address.endswith("__doc__") else text.value
+    return literal_parts(begins)
 
 
 def literal_parts(text: str) -> list[str]:
@@ -189,23 +197,22 @@ def literal_parts(text: str) -> list[str]:
     return [part for line in lines if re.search(r"\w", part := squeezed(line))]
 
 
-def _holds(sent: str, parts: Sequence[str]) -> bool:
-    """True if most of a text's literal parts stand in what was sent."""
+def _holds(request: Sequence[str], joined: str, parts: Sequence[str]) -> bool:
+    """True if most of a text's literal parts stand in a request."""
     if sum(len(part.split()) for part in parts) < _FEWEST_WORDS:
-        return len(parts) == 1 and sent == parts[0]
-    total = sum(map(len, parts))
-    return sum(len(part) for part in parts if part in sent) >= _COVERAGE * total
+        return len(parts) == 1 and parts[0] in request
+    return sum(len(part) for part in parts if part in joined) >= _COVERAGE * sum(map(len, parts))
 
 
 def _left_over(requests: Sequence[Sequence[str]], texts: Sequence[SentText]) -> list[str]:
     """Return the constant parts of a step's requests without what the project's texts account for."""
-    parts = sorted({part for text in texts for part in literal_parts(text.text)}, key=len, reverse=True)
+    parts = sorted({part for text in texts for part in text.parts}, key=len, reverse=True)
     left: list[str] = []
     for constant in constant_parts(requests):
         for part in parts:
             if len(part) > 3:
                 constant = constant.replace(part, "\0")
-        left += [piece.strip() for piece in constant.split("\0") if len(piece.split()) >= _LEFT_OVER]
+        left += [each.strip() for each in constant.split("\0") if len(re.findall(r"\w+", each)) >= _LEFT_OVER]
     return left
 
 

@@ -11,14 +11,9 @@ from pytest_fapo.views.terminal import Terminal
 
 _WORDS = 60
 
-_MOST_LEFT_OVER = 3
-
 _NOT_REACHED = "no address reaches it there: put it into a constant or a file of its own to let it be edited"
 
-_NO_FILE = (
-    "in no file of the project: a library's own words, or put together while it runs. To edit it, let the "
-    "code send a text of your own"
-)
+_NO_FILE = "are in no file of the project, from a library or put together while it runs"
 
 _PASTE = "To let the optimizer edit them, put this into pyproject.toml, without what is to stay as it is:"
 
@@ -39,11 +34,14 @@ def show_sent_texts(found: SentTexts, terminal: Terminal, *, sentence: str = _PA
         for text in step.texts:
             terminal.line("  ", text.address, (f"  {count(len(text.text), 'character')}", "dim"), indent=4)
             terminal.line((f"      {one_line(text.text, most=_WORDS)}", "dim"), indent=6)
-        for part in step.left_over[:_MOST_LEFT_OVER]:
-            size = count(len(part.text), "character")
-            terminal.line((f"  “{one_line(part.text, most=_WORDS)}” ({size})", "dim"), indent=4)
-            why = f"{part.line}: {_NOT_REACHED}" if part.line else _NO_FILE
-            terminal.line((f"      {why}", "yellow" if part.line else "dim"), indent=6)
+        for part in [each for each in step.left_over if each.line]:
+            terminal.line("  ", part.line, (f"  “{one_line(part.text, most=_WORDS)}”", "dim"), indent=4)
+            terminal.line((f"      {_NOT_REACHED}", "yellow"), indent=6)
+        foreign = [part.text for part in step.left_over if not part.line]
+        if foreign:
+            size = count(sum(map(len, foreign)), "character")
+            quoted = f"“{one_line(max(foreign, key=len), most=_WORDS)}”"
+            terminal.line((f"  and {size} that {_NO_FILE}: {quoted}", "dim"), indent=4)
         if not step.texts and not step.left_over:
             terminal.line(("  nothing that is the same in all cases", "dim"), indent=4)
     if found.entries:

@@ -70,6 +70,30 @@ PLACES: dict[str, tuple[Mapping[str, str], str, list[str]]] = {
         "Sort the ticket, please.",
         ["app.py::P.A"],
     ),
+    "an f-string": (
+        {"app.py": 'def ask(t):\n    return f"Sort the ticket {t} into a team."\n'},
+        "Sort the ticket <t> into a team.",
+        ["app.py::ask{t}"],
+    ),
+    "parts that are added": (
+        {"app.py": 'A = "Sort the ticket " + "into a team."\n'},
+        "Sort the ticket into a team.",
+        ["app.py::A"],
+    ),
+    "entries and arguments": (
+        {"app.py": 'P = {"a": {"system": "Sort the ticket."}}\nagent = Agent(prompt="Be kind to them.")\n'},
+        "Sort the ticket. Be kind to them.",
+        ["app.py::P.a.system", "app.py::agent.prompt"],
+    ),
+    "docstrings and descriptions": (
+        {
+            "app.py": 'class Team(Model):\n    """The team of a ticket."""\n'
+            '    team: str = Field(description="One of the three teams.")\n'
+            'def order(n):\n    """Look up an order.\n\n    Args:\n        n: its number.\n    """\n'
+        },
+        "The team of a ticket. One of the three teams. Look up an order.",
+        ["app.py::Team.__doc__", "app.py::Team.team.description", "app.py::order.__doc__"],
+    ),
     "a key of YAML": (
         {"p.yaml": "triage: |\n  Sort the ticket into a team.\ndraft: Write a kind reply now.\n"},
         "Sort the ticket into a team.\n<t>",
