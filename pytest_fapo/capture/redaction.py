@@ -161,7 +161,7 @@ class Redactor:
             return
         self._next_look = time.monotonic() + 1.0
         for name, value in os.environ.items():
-            if _ENV_NAME.search(name):
+            if is_secret_name(name):
                 self.add_secret(value)
 
     @staticmethod
@@ -172,6 +172,11 @@ class Redactor:
 
 
 _project_redactor: Redactor | None = None
+
+
+def is_secret_name(name: str) -> bool:
+    """True if an environment variable of this name holds a credential."""
+    return _ENV_NAME.search(name) is not None
 
 
 def use_redactor(redactor: Redactor | None) -> None:

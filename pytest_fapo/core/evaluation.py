@@ -96,6 +96,9 @@ class Evaluation(Record):
     """Paths relative to the tree (`../data/x.csv`) that the tests looked for beside it and did not find."""
     notes: list[str] = Field(default_factory=list)
     """Notes for the user about the run: refused writes into the project, files read outside its copy."""
+    reach: list[str] = Field(default_factory=list)
+    """What a run that was only watched had to do with outside of its tree: `connect HOST:PORT`,
+    `program PATH`, `read PATH`. A candidate may do the same."""
     duration: float = 0.0
 
     def in_split(self, split: Split) -> list[ItemResult]:

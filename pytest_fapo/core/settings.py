@@ -23,6 +23,8 @@ GuardMode = Literal["all", "selected"]
 
 Policy = Literal["strict", "paired", "target"]
 
+Cage = Literal["on", "require", "off"]
+
 Demonstrations = Literal["made", "train", "off"]
 
 
@@ -81,8 +83,14 @@ class Settings(SettingsSection):
     endpoints: list[str] = Field(default_factory=list)
     """Further URL path endings that are LLM endpoints."""
     allow_hosts: list[str] = Field(default_factory=list)
-    """The hosts that cases may connect to under `--fapo-cache=only`: `host`, `host:port`, with `*`, or the
-    path of a Unix socket.
+    """The hosts that cases may connect to under `--fapo-cache=only`, and candidates beside those of the
+    baseline: `host`, `host:port`, with `*`, or the path of a Unix socket.
+    """
+    cage: Cage = "on"
+    """Lock candidates in (on), refuse to try any where the system cannot do it whole (require), or not (off).
+    """
+    allow_read: list[str] = Field(default_factory=list)
+    """Files and folders outside of the project that candidates may read, beside those that the baseline read.
     """
     redact: list[str] = Field(default_factory=list)
     """Regular expressions; what they match never reaches a trace, the cache's index or a report."""

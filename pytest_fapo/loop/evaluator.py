@@ -15,6 +15,7 @@ from pytest_fapo.core.diagnosis import Intervention
 from pytest_fapo.core.errors import NoAnswer
 from pytest_fapo.core.evaluation import Evaluation, Outage
 from pytest_fapo.core.record import Outcome, canonical_json, files_digest, text_digest
+from pytest_fapo.loop.candidate_cage import CandidateCage
 from pytest_fapo.loop.events import ItemFinished, Note, SpendingChanged, StageBegan
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.shadow.evaluation_request import Allotment, EvaluationRequest, EvaluationStage
@@ -56,6 +57,7 @@ class Evaluator:
         self._tell = request.run.journal.tell
         self._shadows: dict[int, ShadowTree] = {}
         self._cancelled = threading.Event()
+        self._cage = CandidateCage(request)
 
     def __enter__(self) -> Evaluator:
         return self
@@ -72,7 +74,9 @@ class Evaluator:
             self._tree(slot)  # all copies are of the same moment
         selected = self._selected()
         total = len(selected) if selected is not None else len(self._request.baseline.items)
-        return self._evaluate({}, [EvaluationStage(name="unpatched copy", nodeids=selected)], total)
+        evaluation = self._evaluate({}, [EvaluationStage(name="unpatched copy", nodeids=selected)], total)
+        self._cage.watched(evaluation)
+        return evaluation
 
     def candidate(
         self,
@@ -273,9 +277,21 @@ class Evaluator:
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])
         self._check_starved(evaluation)
+        if files and asked.cage is not None and self._cage.seems_to_hinder(evaluation):
+            self._check_cage(asked, shadow)
         if key and not evaluation.outage:
             request.run.record(key, evaluation)
         return evaluation
+
+    def _check_cage(self, asked: EvaluationRequest, shadow: ShadowTree) -> None:
+        """Run the same tests on the unpatched tree locked in, once: what fails there fails for the cage.
+
+        Raises:
+            EvaluationError: something does.
+        """
+        shadow.restore()
+        stages = [stage.model_copy(update={"min_passed": 0, "protected": []}) for stage in asked.stages]
+        self._cage.check(evaluate(shadow, asked.model_copy(update={"stages": stages, "watch": []})))
 
     def _check_starved(self, evaluation: Evaluation) -> None:
         """Tell a tree that takes too long from a provider that keeps it waiting.
@@ -324,6 +340,7 @@ class Evaluator:
                 deadline=None if final else request.budget.deadline,
             ),
             watch=sorted(files),
+            cage=self._cage.rules() if files else None,
             timeout=self._time_limit(files),
             options=dict(options or {}),
         )

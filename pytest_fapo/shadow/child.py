@@ -24,6 +24,8 @@ def main(spec_path: str) -> int:
     with open(spec_path, encoding="utf-8") as file:
         spec: dict[str, Any] = json.load(file)
     _die_with_parent(int(os.environ.pop("FAPO_LIFE_LINE")))
+    if spec["cage"] is not None:
+        _lock_in(spec["cage"])
     install_databases(install())
     _arrange_path(spec)
 
@@ -37,6 +39,16 @@ def main(spec_path: str) -> int:
         exit_code = int(pytest.main(spec["args"], plugins=[plugin]))
         plugin.end(exit_code)
     return exit_code
+
+
+def _lock_in(rules: dict[str, Any]) -> None:
+    """Close the cage, and tell the parent on which descriptor it is asked about connections."""
+    from pytest_fapo.shadow.inside import cage
+
+    number = cage.enter(rules)
+    with open(rules["number"], "w", encoding="ascii") as file:
+        file.write(f"{number}\n")
+    cage.answer_names(rules["names"])
 
 
 def _arrange_path(spec: dict[str, Any]) -> None:

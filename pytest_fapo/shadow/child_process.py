@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest_fapo
+from pytest_fapo.shadow.cage_rules import cage_spec, readable_anyway, without_foreign_secrets
 from pytest_fapo.shadow.child_launch import Launch, end_group, launcher_of
+from pytest_fapo.shadow.connections import Connections, addresses_of
 from pytest_fapo.shadow.evaluation_request import EvaluationRequest
 from pytest_fapo.shadow.inside.bootstrap import SPEC_VARIABLE
 from pytest_fapo.shadow.inside.tree_map import TreeMap
@@ -54,6 +56,20 @@ def child_spec(shadow: ShadowTree, request: EvaluationRequest, folder: Path, res
         "results": os.fspath(results),
         "cwd_on_path": Path(sys.argv[0]).name == "__main__.py",
         "package_folder": package_folder(),
+        "cage": _cage(shadow, request, folder, results),
+        "known": readable_anyway(shadow) if request.cage is None else None,
+    }
+
+
+def _cage(
+    shadow: ShadowTree, request: EvaluationRequest, folder: Path, results: Path
+) -> dict[str, Any] | None:
+    if request.cage is None:
+        return None
+    results.touch()
+    return {
+        **cage_spec(request.cage, shadow, request, folder, results),
+        "names": addresses_of(request.cage.connect),
     }
 
 
@@ -158,9 +174,20 @@ class ChildProcess:
         spec = self.folder / "spec.json"
         spec.write_text(json.dumps(child_spec(shadow, request, self.folder, self.results)), encoding="utf-8")
         cwd = working_folder(shadow, request)
-        self._launch = Launch(spec, cwd, child_environment(shadow, cwd, spec), self.output)
+        environment = child_environment(shadow, cwd, spec)
+        if request.cage is not None:
+            environment = without_foreign_secrets(environment, shadow)
+            environment["TMPDIR"] = os.fspath(self.folder)
+        self._launch = Launch(spec, cwd, environment, self.output)
         self._launcher = launcher_of(shadow)
         self._process = self._launcher.start(self._launch, fresh=request.fresh)
+        self.connections: Connections | None = None
+        """Answers for a caged child's connections."""
+        if request.cage is not None:
+            self.connections = Connections(request.cage.connect, shadow.base)
+            self.connections.serve_when_asked(
+                self._process.pid, self.folder / "connections.txt", self._process.poll
+            )
 
     @property
     def returncode(self) -> int | None:

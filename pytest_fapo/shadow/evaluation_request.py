@@ -35,6 +35,19 @@ class Allotment(Record):
     """Epoch seconds. Past it no call is sent, and a little later the process is ended."""
 
 
+class CageRules(Record):
+    """What a locked-in evaluation may do outside of its tree; see `pytest_fapo.shadow.inside.cage`."""
+
+    connect: list[str] = Field(default_factory=list)
+    """`host`, `host:port`, patterns, paths of Unix sockets."""
+    programs: list[str] = Field(default_factory=list)
+    """Absolute paths."""
+    read: list[str] = Field(default_factory=list)
+    """Absolute paths of files and folders, beside Python, its packages and the system's libraries."""
+    memory: int = 0
+    """Bytes of data that one process may have; 0 for no limit."""
+
+
 class EvaluationRequest(Record):
     """One run of pytest in a shadow tree."""
 
@@ -61,6 +74,8 @@ class EvaluationRequest(Record):
     fresh: bool = False
     """Start a new interpreter in any case. Else every run of a tree after the first one may be a fork of a
     process that has loaded SDKs of LLM providers, and no line of the user's own code."""
+    cage: CageRules | None = None
+    """Lock the run in; None to watch what it does outside of its tree instead (`Evaluation.reach`)."""
     interventions: list[Intervention] = Field(default_factory=list)
     """Cases that run with a step's output replaced, one each; see `run_interventions`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)

@@ -213,6 +213,7 @@ def evaluate(
         stopped=stopped,
         loaded_files=sorted(copies[place] for place in {*child.noted("loaded"), *read}),
         outside_files=child.noted("outside"),
+        reach=[f"{kind} {text}" for kind in ("connect", "program", "read") for text in child.noted(kind)],
         notes=[*_notes(child), *(f"not readable, so not copied: {path}" for path in shadow.unreadable)],
         duration=time.time() - begin,
     )
@@ -283,4 +284,8 @@ def _notes(child: ChildProcess) -> list[str]:
     return [
         *(f"refused: writing to {path}" for path in child.noted("refused")),
         *(f"read from the project itself, not from its copy: {path}" for path in child.noted("real")),
+        *(
+            f"refused: connecting to {target}"
+            for target in (child.connections.refused if child.connections else ())
+        ),
     ]

@@ -31,6 +31,7 @@ def install() -> TreeMap:
         compiled=place["compiled"],
         watch=frozenset(spec["request"]["watch"]),
         log=GuardLog(spec["log"]),
+        known=spec["known"],
     )
     if _guards:
         _guards[0].rules = rules

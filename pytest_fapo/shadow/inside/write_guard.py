@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -67,6 +68,8 @@ class GuardRules:
     """Relative paths of the files whose reading is noted."""
     log: GuardLog
     """The log for notes."""
+    known: Sequence[str] | None = None
+    """Where what the run does outside of its tree is noted: the folders of which reading is not."""
 
     def __post_init__(self) -> None:
         self.watched_names = frozenset(path.rpartition("/")[2] for path in self.watch)
@@ -87,6 +90,11 @@ class WriteGuard:
             "open": self._on_open,
             "sqlite3.connect": self._on_database,
             **{event: self._on_change(positions) for event, positions in _CHANGES.items()},
+            "socket.connect": self._on_connect,
+            "subprocess.Popen": self._on_program,
+            "os.posix_spawn": self._on_program,
+            "os.exec": self._on_program,
+            "os.system": self._on_shell,
         }
 
     def install(self) -> None:
@@ -149,6 +157,7 @@ class WriteGuard:
             self._refuse_change(path)
         else:
             self._note_read(_source_of(path))
+            self._note_outside(path)
 
     def _note_read(self, path: str) -> None:
         if path.rpartition("/")[2] not in self.rules.watched_names:
@@ -166,6 +175,40 @@ class WriteGuard:
         path = os.path.normpath(path)
         if inside(path, self.tree.area) and not inside(path, self.tree.shadow) and not exists(path):
             self._note("outside", os.path.relpath(path, self.tree.shadow))
+
+    # --- the outside ----------------------------------------------------------------------------------
+
+    def _note_outside(self, path: str) -> None:
+        """A file is read that belongs neither to the project nor to Python or the system."""
+        known = self.rules.known
+        if known is None or path.startswith(tuple(f"{folder}/" for folder in known)):
+            return
+        real = resolve(path)
+        places = (*known, self.tree.base, *self.tree.roots)
+        if not any(inside(real, folder) for folder in places) and os.path.isfile(real):
+            self._note("read", real)
+
+    def _on_connect(self, args: Sequence[Any]) -> None:
+        if self.rules.known is None or len(args) < 2:
+            return
+        address = args[1]
+        if isinstance(address, tuple) and len(address) >= 2:
+            host = f"[{address[0]}]" if ":" in str(address[0]) else address[0]
+            self._note("connect", f"{host}:{address[1]}")
+        elif isinstance(address, str) and address.startswith("/"):
+            self._note("connect", address)
+
+    def _on_program(self, args: Sequence[Any]) -> None:
+        name = _text(args[0])
+        if self.rules.known is None or not name:
+            return
+        path = name if "/" in name else shutil.which(name)
+        if path is not None:
+            self._note("program", os.path.abspath(path))
+
+    def _on_shell(self, args: Sequence[Any]) -> None:
+        if self.rules.known is not None:
+            self._note("program", "/bin/sh")
 
     def _note(self, kind: str, text: str) -> None:
         with suppress(OSError):

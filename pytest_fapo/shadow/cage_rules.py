@@ -1,0 +1,188 @@
+"""What a caged child may read, write and start: its own copy, Python, the system's libraries, no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest_fapo
+from pytest_fapo.capture.redaction import is_secret_name
+from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
+from pytest_fapo.shadow.inside.tree_map import inside
+from pytest_fapo.shadow.shadow_tree import ShadowTree
+
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys", "/dev")
+
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm", "/dev/ptmx", "/dev/pts")
+
+_PRIVATE = frozenset(
+    {"shadow", "shadow-", "gshadow", "gshadow-", "sudoers", "sudoers.d", "ssh", "kubernetes", "krb5.keytab"}
+    | {"docker", "rancher", "wireguard", "openvpn", "NetworkManager", "letsencrypt", "security"}
+)
+"""Entries of /etc that hold secrets; root could read them."""
+
+_IN_HOME = (".cache", ".local/lib", "nltk_data", "scikit_learn_data")
+"""Folders of the user's home in which libraries keep models and data."""
+
+_PROVIDERS = (
+    *(
+        "OPENAI_",
+        "ANTHROPIC_",
+        "AZURE_",
+        "GOOGLE_",
+        "GEMINI_",
+        "VERTEX",
+        "AWS_",
+        "COHERE_",
+        "CO_API_",
+        "MISTRAL_",
+    ),
+    *("GROQ_", "TOGETHER", "FIREWORKS_", "DEEPSEEK_", "OPENROUTER_", "XAI_", "PERPLEXITY", "HF_", "HUGGING"),
+    *(
+        "VOYAGE_",
+        "REPLICATE_",
+        "OLLAMA_",
+        "CEREBRAS_",
+        "NVIDIA_",
+        "WATSONX",
+        "DASHSCOPE_",
+        "MOONSHOT_",
+        "LITELLM_",
+    ),
+)
+"""How the variables of model providers begin: their libraries read them by themselves."""
+
+_PROCESSORS = os.cpu_count() or 1
+
+_LARGEST_FILE = 1 << 30
+
+
+def cage_spec(
+    rules: CageRules, shadow: ShadowTree, request: EvaluationRequest, folder: Path, results: Path
+) -> dict[str, Any]:
+    """Return what `cage.enter` is given, as JSON data.
+
+    Args:
+        rules: what the run may do beside what every run may.
+        shadow: its tree.
+        request: what it runs.
+        folder: its own folder.
+        results: the file that takes its records.
+    """
+    own = [request.spend_file, request.cache_folder, os.fspath(results)]
+    limit = request.timeout
+    return {
+        "read": [*_readable(shadow), *rules.read, *request.cache_files],
+        "write": [os.fspath(shadow.base), *_DEVICES, *(path for path in own if path)],
+        "execute": _with_loaders(rules.programs),
+        "connections": True,
+        "memory": rules.memory,
+        "file_size": max(_LARGEST_FILE, 4 * _size_of(request.cache_folder)),
+        "processor": int(limit * _PROCESSORS) + 60 if limit is not None else 0,
+        "number": os.fspath(folder / "connections.txt"),
+    }
+
+
+def without_foreign_secrets(environment: Mapping[str, str], shadow: ShadowTree) -> dict[str, str]:
+    """The environment without credentials that the project has no use for: those of no model provider whose
+    name stands in none of its files."""
+    names = [name for name in environment if is_secret_name(name) and not name.startswith(_PROVIDERS)]
+    unused = set(names)
+    for path in shadow.survey.files if names else ():
+        content = shadow.content(path) if path not in shadow.unreadable else b""
+        unused -= {name for name in unused if os.fsencode(name) in content}
+    return {name: value for name, value in environment.items() if name not in unused}
+
+
+def readable_anyway(shadow: ShadowTree) -> list[str]:
+    """The folders that no run has to be granted."""
+    return [path for path in _readable(shadow) if os.path.isdir(path)]
+
+
+def _readable(shadow: ShadowTree) -> list[str]:
+    home = os.path.expanduser("~")
+    paths = [
+        *_SYSTEM,
+        *_settings_of_system(),
+        *_python(shadow),
+        *(os.path.join(home, name) for name in _IN_HOME),
+        *(os.path.join(shadow.root, path) for path in shadow.survey.linked),
+        *_neighbors(shadow),
+    ]
+    found = dict.fromkeys(path for path in paths if os.path.exists(path))
+    return [*found, *(real for path in found if (real := os.path.realpath(path)) not in found)]
+
+
+def _settings_of_system() -> Iterator[str]:
+    if os.path.isdir("/etc"):
+        yield from (f"/etc/{name}" for name in os.listdir("/etc") if name not in _PRIVATE)
+    yield from ("/run/systemd/resolve", "/var/lib/ca-certificates", "/var/cache/fontconfig")
+
+
+def _python(shadow: ShadowTree) -> Iterator[str]:
+    """The interpreter, the packages that it finds, and this one."""
+    root = os.path.realpath(shadow.root)
+    yield from (
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        os.path.dirname(os.path.realpath(sys.executable)),
+    )
+    yield from filter(None, map(sysconfig.get_path, ("stdlib", "platstdlib", "purelib", "platlib")))
+    yield str(Path(pytest_fapo.__file__).parent)
+    for entry in sys.path:
+        path = os.path.realpath(entry)
+        # The project's own modules come from the copy, and a folder above it is no folder of packages.
+        if entry and not inside(path, root) and not inside(root, path):
+            yield path
+
+
+def _neighbors(shadow: ShadowTree) -> Iterator[str]:
+    """What lies beside the project in its repository, and is linked beside the copy."""
+    for folder, folders, files in os.walk(shadow.area):
+        if Path(folder) == shadow.path:
+            folders.clear()
+            continue
+        for name in (*folders, *files):
+            path = os.path.join(folder, name)
+            if os.path.islink(path):
+                yield os.path.realpath(path)
+
+
+def _with_loaders(programs: Iterable[str]) -> list[str]:
+    """The programs, with what the kernel starts them by: a script's interpreter, the dynamic loader."""
+    found: dict[str, None] = {}
+    for program in programs:
+        path: str | None = os.path.realpath(program)
+        while path is not None and path not in found and os.path.isfile(path):
+            found[path] = None
+            path = _interpreter_of(path)
+    if found:
+        for loader in (
+            "/lib64/ld-linux-x86-64.so.2",
+            "/lib/ld-linux-aarch64.so.1",
+            "/lib/ld-musl-x86_64.so.1",
+        ):
+            if os.path.exists(loader):
+                found[os.path.realpath(loader)] = None
+    return list(found)
+
+
+def _interpreter_of(path: str) -> str | None:
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if not head.startswith(b"#!"):
+        return None
+    words = head[2:].split(b"\n")[0].split()
+    return os.path.realpath(os.fsdecode(words[0])) if words else None
+
+
+def _size_of(folder: str | None) -> int:
+    try:
+        return sum(entry.stat().st_size for entry in os.scandir(folder)) if folder else 0
+    except OSError:
+        return 0

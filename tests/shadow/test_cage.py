@@ -1,0 +1,240 @@
+"""A caged evaluation reaches nothing outside: what a watched one does, a caged one is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.shadow_project import Project, outcomes
+
+from pytest_fapo.loop.candidate_cage import missing_locks
+from pytest_fapo.shadow.evaluation_request import CageRules
+
+pytestmark = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
+
+PROLOGUE = """
+    import ctypes, json, os, signal, socket, subprocess, sys, threading
+    from pathlib import Path
+
+    OUT = json.loads(Path(__file__).with_name("outside.json").read_text())
+    LIBC = ctypes.CDLL(None, use_errno=True)
+
+    def of_libc(result):
+        if result < 0:
+            raise OSError(ctypes.get_errno(), "refused")
+
+    def connect(host, port, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+        with socket.socket(family, kind) as one:
+            one.settimeout(5)
+            one.connect((host, port))
+"""
+
+REACHES = {
+    "read a file": "Path(OUT['secret']).read_text()",
+    "read a file by its folder": "os.open('secret.txt', 0, dir_fd=os.open(OUT['folder'], 0))",
+    "read a file by libc": "of_libc(LIBC.open(OUT['secret'].encode(), 0))",
+    "list a folder": "os.listdir(OUT['folder'])",
+    "write a file": "Path(OUT['folder'], 'new').write_text('x')",
+    "write a file by libc": "of_libc(LIBC.creat(OUT['folder'].encode() + b'/new', 0o600))",
+    "cut a file": "os.truncate(OUT['secret'], 0)",
+    "remove a file": "os.unlink(OUT['victim'])",
+    "rename a file": "os.rename(OUT['other_victim'], OUT['victim'] + '2')",
+    "make a folder": "os.mkdir(OUT['folder'] + '/made')",
+    "link a file": "os.link(OUT['secret'], 'linked')",
+    "read through a link": "(os.symlink(OUT['secret'], 'soft'), open('soft').read())",
+    "map a file": "LIBC.open(OUT['secret'].encode(), 2) >= 0 or of_libc(-1)",
+    "read the environment of the parent": "Path(f'/proc/{OUT[\"pid\"]}/environ').read_bytes()",
+    "read the memory of the parent": "open(f'/proc/{OUT[\"pid\"]}/mem', 'rb')",
+    "start a program": "subprocess.run(['/bin/true'], check=True)",
+    "start a shell": "of_libc(-1 if os.system('true') else 0)",
+    "start a program quickly": "os.waitpid(os.posix_spawn('/bin/true', ['true'], {}), 0)",
+    "start Python": "subprocess.run([sys.executable, '-c', ''], check=True)",
+    "connect": "connect('127.0.0.1', OUT['other'])",
+    "connect by IPv6": "connect('::ffff:127.0.0.1', OUT['other'], socket.AF_INET6)",
+    "send a datagram": "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', OUT['other']))",
+    "connect by sending": "socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', OUT['other']))",
+    "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect(OUT['unix'])",
+    "connect to an abstract socket": "socket.socket(socket.AF_UNIX).connect(OUT['abstract'])",
+    "connect in a thread": "thread_result(lambda: connect('127.0.0.1', OUT['other']))",
+    "connect in a fork": "fork_result(lambda: connect('127.0.0.1', OUT['other']))",
+    "read in a fork": "fork_result(lambda: Path(OUT['secret']).read_text())",
+    "look into another process": "of_libc(LIBC.ptrace(0x4206, OUT['pid'], 0, 0))",
+    "signal another process": "os.kill(OUT['pid'], 0)",
+    "leave the group": "fork_result(lambda: (os.setsid(), of_libc(-(os.getsid(0) != os.getpid()))))",
+    "make a namespace": "fork_result(lambda: of_libc(LIBC.unshare(0x10000000)))",
+    "take all memory": "bytearray(3 << 30)",
+    "write a huge file": "os.truncate(os.open('huge', os.O_CREAT | os.O_RDWR), 5 << 30)",
+}  # fmt: skip
+
+HELPERS = """
+    def thread_result(action):
+        found = []
+        def work():
+            try:
+                action()
+            except BaseException as error:
+                found.append(error)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if found:
+            raise found[0]
+
+    def fork_result(action):
+        child = os.fork()
+        if child == 0:
+            try:
+                action()
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+        of_libc(-os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[dict[str, object]]:
+    """Things outside of the project that a process could reach."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "secret.txt").write_text("secret")
+    (folder / "victim.txt").write_text("victim")
+    (folder / "other.txt").write_text("other victim")
+    other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    with (
+        socket.socket() as listening,
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.socket(socket.AF_UNIX) as abstract,
+    ):
+        listening.bind(("127.0.0.1", 0))
+        unix.bind(str(folder / "s"))
+        abstract.bind(f"\0fapo-test-{os.getpid()}")
+        for each in (listening, unix, abstract):
+            each.listen(50)
+        yield {
+            "folder": str(folder),
+            "secret": str(folder / "secret.txt"),
+            "victim": str(folder / "victim.txt"),
+            "other_victim": str(folder / "other.txt"),
+            "unix": str(folder / "s"),
+            "abstract": f"\0fapo-test-{os.getpid()}",
+            "other": listening.getsockname()[1],
+            "pid": other.pid,
+        }
+    other.communicate()
+
+
+def tries(outside: dict[str, object]) -> dict[str, str | bytes]:
+    """Tests each of which passes where one way out is open."""
+    tests = [f"def test_{name.replace(' ', '_')}():\n    {action}\n" for name, action in REACHES.items()]
+    code = "".join(map(textwrap.dedent, (PROLOGUE, HELPERS))) + "\n" + "\n".join(tests)
+    return {"test_try.py": code.encode(), "outside.json": json.dumps(outside).encode()}
+
+
+def test_every_way_out_is_open_when_watched_and_shut_when_caged(
+    project: Project, outside: dict[str, object], tmp_path: Path
+) -> None:
+    project.write(tries(outside))
+    caged = outcomes(project.evaluate(cage=CageRules(memory=1 << 30)))
+    assert [name for name, outcome in caged.items() if outcome == "passed"] == []
+    assert len(caged) == len(REACHES)
+    assert (tmp_path / "outside/secret.txt").read_text() == "secret"
+    assert sorted(os.listdir(tmp_path / "outside")) == ["other.txt", "s", "secret.txt", "victim.txt"]
+    watched = outcomes(project.evaluate())
+    assert {name: outcome for name, outcome in watched.items() if outcome != "passed"} == {}
+
+
+def test_what_the_unpatched_tree_did_a_candidate_may_do(project: Project, outside: dict[str, object]) -> None:
+    wanted = """
+        def test_reads(): assert Path(OUT['secret']).read_text() == "secret"
+        def test_starts(): subprocess.run(["true"], check=True)
+        def test_connects(): connect("127.0.0.1", OUT["other"])
+        def test_connects_by_name(): connect("localhost", OUT["other"])
+    """
+    code = textwrap.dedent(PROLOGUE) + textwrap.dedent(wanted)
+    project.write({"test_try.py": code.encode(), "outside.json": json.dumps(outside)})
+    watched = project.evaluate()
+    assert set(outcomes(watched).values()) == {"passed"}
+    reach = [line.partition(" ")[::2] for line in watched.reach]
+    rules = CageRules(
+        connect=[what for kind, what in reach if kind == "connect"],
+        programs=[what for kind, what in reach if kind == "program"],
+        read=[what for kind, what in reach if kind == "read"],
+    )
+    assert rules.read == [outside["secret"]]
+    assert set(outcomes(project.evaluate(cage=rules)).values()) == {"passed"}
+    refused = project.evaluate(cage=rules.model_copy(update={"connect": ["127.0.0.1:1"]}))
+    assert f"refused: connecting to 127.0.0.1:{outside['other']}" in refused.notes
+
+
+def test_what_is_a_tests_own_goes_on_in_a_cage(project: Project) -> None:
+    project.write({
+        "data/words.txt": "one two",
+        "test_own.py": """
+            import asyncio, concurrent.futures, http.server, multiprocessing, sqlite3, tempfile, threading
+            import urllib.request
+            from pathlib import Path
+
+            def test_files(tmp_path):
+                assert Path("data/words.txt").read_text() == "one two"
+                (tmp_path / "x").write_text("x")
+                Path("made.txt").write_text("y")
+                with tempfile.NamedTemporaryFile() as file:
+                    file.write(b"z")
+                sqlite3.connect("own.db").execute("create table t (a)")
+
+            def test_a_server_of_its_own():
+                handler = http.server.SimpleHTTPRequestHandler
+                server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                url = f"http://127.0.0.1:{server.server_address[1]}/data/words.txt"
+                assert urllib.request.urlopen(url).read() == b"one two"
+                server.shutdown()
+                server.server_close()
+
+            def test_an_event_loop():
+                async def both():
+                    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+                    host, port = server.sockets[0].getsockname()
+                    reader, writer = await asyncio.open_connection(host, port)
+                    assert await reader.read() == b""
+                    writer.close()
+                    server.close()
+                asyncio.run(both())
+
+            def test_threads_and_forks():
+                with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                    assert list(pool.map(abs, [-1, 2])) == [1, 2]
+                with multiprocessing.get_context("fork").Pool(2) as pool:
+                    assert pool.map(abs, [-1, 2]) == [1, 2]
+        """,
+    })  # fmt: skip
+    caged = project.evaluate(cage=CageRules())
+    assert set(outcomes(caged).values()) == {"passed"}, outcomes(caged)
+    assert caged.notes == []
+
+
+def test_credentials_that_the_project_has_no_use_for_are_not_there(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GITHUB_TOKEN", "SHOP_PASSWORD", "OPENAI_API_KEY", "PLAIN_SETTING"):
+        monkeypatch.setenv(name, "0123456789abcdef-x")
+    project.write({
+        "settings.ini": "password_from = SHOP_PASSWORD",
+        "test_env.py": """
+            import os
+            def test_what_is_there():
+                made = "_".join(["GITHUB", "TOKEN"])
+                assert made not in os.environ
+                assert {"SHOP_" + "PASSWORD", "OPENAI_API_KEY", "PLAIN_SETTING"} <= set(os.environ)
+        """,
+    })  # fmt: skip
+    assert set(outcomes(project.evaluate(cage=CageRules())).values()) == {"passed"}
+    assert "passed" not in outcomes(project.evaluate()).values()
