@@ -25,7 +25,7 @@ def stats(options: argparse.Namespace, console: CommandConsole) -> int:
     from pytest_fapo.answers.cache import cache_stats
     from pytest_fapo.answers.cache_layers import local_cache
 
-    cache = local_cache(find_root())
+    cache = local_cache(find_root(settings=options.settings))
     found = cache_stats(cache)
     if options.json:
         moments = {
@@ -72,7 +72,7 @@ def clear(options: argparse.Namespace, console: CommandConsole) -> int:
     from pytest_fapo.answers.cache import clear_cache
     from pytest_fapo.answers.cache_layers import local_cache
 
-    cache = local_cache(find_root())
+    cache = local_cache(find_root(settings=options.settings))
     if not cache.exists() or not len(cache):
         console.line(f"No answer is recorded in {cache.folder}.")
         return NOTHING_DONE
@@ -96,7 +96,7 @@ def export(options: argparse.Namespace, console: CommandConsole) -> int:
     from pytest_fapo.core.settings import load_settings
     from pytest_fapo.loop.run_folder import typed_path
 
-    root = find_root()
+    root = find_root(settings=options.settings)
     settings = load_settings(None, root)
     path = Path(options.path) if options.path else root / (*settings.cache_files, _DEFAULT)[0]
     keys = None if options.all else used_keys(root / ".fapo")
@@ -141,7 +141,7 @@ def import_(options: argparse.Namespace, console: CommandConsole) -> int:
     from pytest_fapo.answers.cache_layers import local_cache
     from pytest_fapo.session.capturing import prepare_folder
 
-    root = find_root()
+    root = find_root(settings=options.settings)
     if Path(options.path).exists():
         prepare_folder(root / ".fapo")
     done = import_cache(local_cache(root), Path(options.path))

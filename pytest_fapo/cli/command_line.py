@@ -60,6 +60,13 @@ def _command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
+    if name != "init":
+        parser.add_argument(
+            "-c",
+            dest="settings",
+            metavar="FILE",
+            help="the file with [tool.fapo], where pytest was given it with -c",
+        )
     return parser
 
 

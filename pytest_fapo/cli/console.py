@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_fapo.core.errors import ConfigError
-from pytest_fapo.core.project_file import SettingsFiles, find_settings_home
+from pytest_fapo.core.project_file import SettingsFiles, find_settings_home, has_settings
 
 if TYPE_CHECKING:
     from pytest_fapo.core.printable import Part
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 _MARKS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "setup.py")
 
 
-def find_root(start: Path | None = None) -> Path:
+def find_root(start: Path | None = None, settings: str | None = None) -> Path:
     """The folder where the project keeps `.fapo`.
 
     As in a session of pytest the nearest `[tool.fapo]` decides, here or above, else the only one below;
@@ -35,10 +35,13 @@ def find_root(start: Path | None = None) -> Path:
 
     Args:
         start: a folder in the project; default: the current one.
+        settings: the file with `[tool.fapo]` that pytest was given with `-c`.
 
     Raises:
-        ConfigError: there are several projects below.
+        ConfigError: there are several projects below, or the file named has no such table.
     """
+    if settings is not None:
+        return _folder_of(Path(settings))
     here = (start or Path.cwd()).resolve()
     kept = next((folder for folder in (here, *here.parents) if (folder / ".fapo").is_dir()), None)
     files = SettingsFiles(None, here, here)
@@ -47,6 +50,12 @@ def find_root(start: Path | None = None) -> Path:
         folders = ", ".join(str(file.parent.relative_to(here)) for file in home.several)
         raise ConfigError(f"several projects below have a [tool.fapo]: {folders}; change into one of them")
     return home.folder if home.file is not None else kept or find_top(here)
+
+
+def _folder_of(settings: Path) -> Path:
+    if not has_settings(settings):
+        raise ConfigError(f"{settings}: no [tool.fapo] in this file; name the one that pytest -c was given")
+    return settings.resolve().parent
 
 
 def find_top(start: Path | None = None) -> Path:

@@ -120,7 +120,7 @@ def diff(options: argparse.Namespace, console: CommandConsole) -> int:
     known."""
     from pytest_fapo.views.terminal_diff import show_patch
 
-    run = find_run(find_root(), options.name)
+    run = find_run(find_root(settings=options.settings), options.name)
     if options.a is None:
         text = _whole_patch(run)
     else:

@@ -118,7 +118,7 @@ _LATER = {
 
 def list_runs(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo runs`."""
-    root = find_root()
+    root = find_root(settings=options.settings)
     runs = [facts_of(run) for run in runs_of(root)]
     if options.json:
         console.json([run.model_dump(mode="json") for run in runs])
@@ -167,7 +167,7 @@ def _change(run: RunFacts, split: str) -> str:
 
 def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo show RUN`."""
-    run = find_run(find_root(), options.name)
+    run = find_run(find_root(settings=options.settings), options.name)
     summary, attempts = summary_of(run), attempts_of(run)
     if options.json:
         document: dict[str, Any] = facts_of(run).model_dump(mode="json")
@@ -235,23 +235,23 @@ def apply_changes(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo apply RUN`."""
     from pytest_fapo.loop.apply_undo import apply_run
 
-    return _carry_out(options.name, console, apply_run, done="Written", idle="hold the run's changes already")
+    return _carry_out(options, console, apply_run, done="Written", idle="hold the run's changes already")
 
 
 def undo_changes(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo undo RUN`."""
     from pytest_fapo.loop.apply_undo import undo_run
 
-    return _carry_out(
-        options.name, console, undo_run, done="Taken back", idle="are as before the run already"
-    )
+    return _carry_out(options, console, undo_run, done="Taken back", idle="are as before the run already")
 
 
-def _carry_out(name: str, console: CommandConsole, action: _RunAction, *, done: str, idle: str) -> int:
+def _carry_out(
+    options: argparse.Namespace, console: CommandConsole, action: _RunAction, *, done: str, idle: str
+) -> int:
     from pytest_fapo.views.closing_summary import complete_summary
 
-    root = find_root()
-    run = find_run(root, name)
+    root = find_root(settings=options.settings)
+    run = find_run(root, options.name)
     with RunLock(root / ".fapo").held():
         result = action(run.project, run)
     complete_summary(run.path)

@@ -92,7 +92,7 @@ class SettingsFiles:
 
     def _holds(self, path: Path) -> bool:
         if path not in self._known:
-            self._known[path] = _has_table(path)
+            self._known[path] = has_settings(path)
         return self._known[path]
 
 
@@ -183,7 +183,7 @@ def _is_skipped(folder: Path, patterns: Sequence[str]) -> bool:
     return any(Path(name).match(pattern) for pattern in patterns)
 
 
-def _has_table(path: Path) -> bool:
+def has_settings(path: Path) -> bool:
     """True if a file has `[tool.fapo]`, or may have: what cannot be read is told when it is used."""
     try:
         content = path.read_bytes()

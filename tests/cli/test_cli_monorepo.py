@@ -11,6 +11,8 @@ from support.cli_projects import Folder
 
 from pytest_fapo.cli.console import find_root
 from pytest_fapo.core.errors import ConfigError
+from pytest_fapo.loop.events import RunBegan
+from pytest_fapo.loop.run_folder import RunFolder
 
 PROMPT = "packages/mail/mailroom/prompts/sort.md"
 
@@ -50,6 +52,24 @@ def test_a_packages_patch_can_be_reviewed(package: Folder) -> None:
     said = package.pytest("-q", "packages/mail", "--fapo-review")
     assert "no run has left changes" not in said.out
     assert "sort.md" in said.out
+
+
+def test_settings_that_pytest_was_given_with_c_are_given_to_fapo(folder: Folder) -> None:
+    """Where the project has settings of its own, those alone would be found."""
+    folder.write({"pyproject.toml": "[tool.fapo]\n", "ci/fast.toml": "[tool.fapo]\n", "ci/no.toml": ""})
+    own, other = (RunFolder.create(folder.root / name / ".fapo" / "runs") for name in (".", "ci"))
+    for run in (own, other):
+        run.journal.write(RunBegan(files={}))
+    other.path.rename(other.path.with_name("20991231-000000"))
+    for words in (("runs",), ("show", "last"), ("diff", "last"), ("undo", "last"), ("apply", "last")):
+        refused = folder.fapo(*words, "-c", "ci/no.toml")
+        assert refused.code == 1, words
+        assert "ci/no.toml: no [tool.fapo] in this file; name the one" in refused.err
+        named, bare = folder.fapo(*words, "-c", "ci/fast.toml"), folder.fapo(*words)
+        assert "20991231" in named.out + named.err, words
+        assert own.path.name in bare.out + bare.err, words
+    folder.fapo("cache", "stats", "-c", "ci/fast.toml")
+    assert find_root(folder.root, str(folder.root / "ci" / "fast.toml")) == (folder.root / "ci").resolve()
 
 
 def test_the_nearest_settings_decide(tmp_path: Path) -> None:
