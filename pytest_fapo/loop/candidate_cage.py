@@ -119,9 +119,13 @@ def missing_locks() -> list[str]:
     """Return what this system does not offer, in words; empty where it offers all."""
     if sys.platform != "linux":
         return ["files, programs, connections and other processes (Linux only)"]
+    from pytest_fapo.shadow.connections import can_serve
     from pytest_fapo.shadow.inside import cage
 
-    return cage.missing_locks()
+    lacking = cage.missing_locks()
+    if cage.has_seccomp() and not can_serve():
+        lacking.append("connections (refused by the container that this runs in)")
+    return lacking
 
 
 def _host_and_port(url: str) -> str:

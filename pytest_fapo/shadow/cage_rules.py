@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest_fapo
 from pytest_fapo.capture.redaction import is_secret_name
+from pytest_fapo.shadow.connections import can_serve
 from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
 from pytest_fapo.shadow.inside.tree_map import inside
 from pytest_fapo.shadow.shadow_tree import ShadowTree
@@ -79,7 +80,7 @@ def cage_spec(
         "read": [*_readable(shadow), *rules.read, *request.cache_files],
         "write": [os.fspath(shadow.base), *_DEVICES, *(path for path in own if path)],
         "execute": _with_loaders(rules.programs),
-        "connections": True,
+        "connections": can_serve(),
         "memory": rules.memory,
         "file_size": max(_LARGEST_FILE, 4 * _size_of(request.cache_folder)),
         "processor": int(limit * _PROCESSORS) + 60 if limit is not None else 0,

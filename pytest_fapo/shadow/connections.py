@@ -12,14 +12,18 @@ import os
 import select
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from pytest_fapo.core.allowed_hosts import AllowedHosts, Target
+from pytest_fapo.shadow.inside import cage
 
 _RECEIVE, _SEND, _STILL_THERE = 0xC0502100, 0xC0182101, 0x40082102
 
@@ -34,7 +38,7 @@ _LONGEST_ADDRESS = 128
 
 _POLL = 0.002
 
-_libc: Any = ctypes.CDLL(None, use_errno=True)
+_libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Connections:
@@ -227,6 +231,25 @@ def _descriptor_of(pid: int, number: int) -> int:
         return int(found)
     finally:
         os.close(process)
+
+
+@lru_cache(maxsize=1)
+def can_serve() -> bool:
+    """True if this system lets a process ask, and this one answer. Containers may refuse either; it is tried
+    with a process of its own, once."""
+    if not cage.has_seccomp():
+        return False
+    command = [sys.executable, "-I", "-S", cage.__file__]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as trying:
+        assert trying.stdout is not None
+        said = trying.stdout.readline().strip()
+        try:
+            os.close(_descriptor_of(trying.pid, int(said)))
+        except (OSError, ValueError):
+            return False
+        return True
 
 
 def addresses_of(allowed: Iterable[str]) -> dict[str, list[str]]:

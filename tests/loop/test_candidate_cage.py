@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,17 @@ def test_locks_that_are_asked_for_and_missing_are_an_error(
     assert "'require'" in result.text
     monkeypatch.setattr("sys.platform", "darwin")
     assert missing_locks() == ["files, programs, connections and other processes (Linux only)"]
+
+
+@needs_locks
+def test_inside_of_another_cage_connections_are_told_to_be_open(tmp_path: Path) -> None:
+    """There a second process cannot ask: one filter of a process may do so."""
+    code = (
+        "from pytest_fapo.shadow.inside import cage\n"
+        "from pytest_fapo.loop.candidate_cage import missing_locks\n"
+        "cage._prctl(38, 1)\n"
+        "assert cage._restrict_calls(ask=True) is not None\n"
+        "print(missing_locks())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "['connections (refused by the container that this runs in)']", done.stderr

@@ -17,13 +17,15 @@ import ctypes
 import errno
 import os
 import platform
-import resource
 import socket
 import stat
 import struct
 import sys
 from collections.abc import Iterable
 from typing import Any
+
+if sys.platform != "win32":
+    import resource
 
 _libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -59,7 +61,7 @@ def enter(spec: dict[str, Any]) -> int | None:
 
 
 def missing_locks() -> list[str]:
-    """Return what this system does not offer, in words; empty where it offers all."""
+    """Return what this kernel does not offer, in words; empty where it offers all."""
     if _libc is None:
         return ["files, programs, connections and processes (Linux only)"]
     version, lacking = landlock_version(), []
@@ -377,3 +379,14 @@ def _checked(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return int(result)
+
+
+def _try_asking() -> None:
+    """For `connections.can_serve`: lock calls alone, say where is asked, and wait to be let go."""
+    _prctl(_NO_NEW_PRIVILEGES, 1)
+    print(_restrict_calls(ask=True), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _try_asking()
