@@ -95,6 +95,7 @@ class _OpenStep:
     error: str | None = None
     duration: float | None = None
     calls: list[int] = field(default_factory=list)
+    dropped: bool = False
 
 
 @dataclass
@@ -175,6 +176,35 @@ class Recorder:
             opened.duration = self._now() - opened.start
             opened.output, opened.output_type, opened.output_cut = recorded, kind, cut
             opened.error = None if error is None else self.describe(error)
+
+    def describe_step(self, index: int, *, name: str, inputs: Any) -> None:
+        """What is known of a step only later."""
+        recorded = self.json(inputs)
+        with self._lock:
+            opened = self._steps[index]
+            opened.name, opened.inputs = name, recorded if inputs is not None else opened.inputs
+
+    def has_calls(self, index: int) -> bool:
+        """True if LLM calls belong to the step itself."""
+        with self._lock:
+            return bool(self._steps[index].calls)
+
+    def drop_step(self, index: int) -> None:
+        """What looked like a step is none: what is in it belongs to the step around it. Where there is none,
+        and calls belong to it, it stays."""
+        with self._lock:
+            opened = self._steps[index]
+            opened.duration = self._now() - opened.start
+            around = opened.parent
+            while around is not None and self._steps[around].dropped:
+                around = self._steps[around].parent
+            if around is None and opened.calls:
+                return
+            opened.dropped = True
+            if around is not None:
+                self._steps[around].calls = sorted([*self._steps[around].calls, *opened.calls])
+                for number in opened.calls:
+                    self._calls[number].step = around
 
     # --- replaced and repeated steps -------------------------------------------------------------------
 
@@ -392,14 +422,20 @@ class Recorder:
         from pytest_fapo.core.trace import Step
 
         seen: dict[str, int] = {}
-        steps = []
-        for index, opened in enumerate(self._steps):
+        steps: list[Step] = []
+        places: list[int | None] = []
+        """By index of an opened step: where it stands in the record, or the step around a dropped one."""
+        for opened in self._steps:
+            around = places[opened.parent] if opened.parent is not None else None
+            places.append(around if opened.dropped else len(steps))
+            if opened.dropped:
+                continue
             seen[opened.name] = seen.get(opened.name, 0) + 1
             step = Step(
                 name=opened.name,
-                index=index,
+                index=len(steps),
                 occurrence=seen[opened.name],
-                parent=opened.parent,
+                parent=around,
                 inputs=opened.inputs,
                 output=opened.output,
                 output_type=opened.output_type,
