@@ -6,8 +6,8 @@ Read by hand, since `ast` gives the positions of their parts only from Python 3.
 from __future__ import annotations
 
 import ast
-import keyword
 import re
+import warnings
 
 from pytest_fapo.source.template_syntax import FORMAT_FIELD
 
@@ -112,18 +112,25 @@ class FieldNames:
 
 
 def _name_of(inside: str) -> str:
-    try:
-        joined = ast.parse(f'f"""{{{inside}}}"""', mode="eval").body if "\\" not in inside else None
-    except (SyntaxError, ValueError):
-        joined = None
-    fields = [node for node in ast.walk(joined) if isinstance(node, ast.FormattedValue)] if joined else []
-    if fields:
-        text = ast.unparse(fields[0].value)
-        if text and FORMAT_FIELD.fullmatch(text):
-            return text
-        called = {node.func for node in ast.walk(fields[0].value) if isinstance(node, ast.Call)}
-        names = [node for node in ast.walk(fields[0].value) if isinstance(node, ast.Name)]
-        named = [node.id for node in names if node not in called] or [node.id for node in names]
-        return named[0] if named else "value"
-    words = [word for word in re.findall(r"[A-Za-z_]\w*", inside) if not keyword.iskeyword(word)]
-    return words[0] if words else "value"
+    """Return a short name for an expression, behind which a conversion and a format may stand."""
+    node = _expression(inside)
+    if node is None:
+        return "value"
+    text = ast.unparse(node)
+    if FORMAT_FIELD.fullmatch(text) and not text[:1].isdigit():
+        return text
+    names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
+    called = {each.func for each in ast.walk(node) if isinstance(each, ast.Call)}
+    chosen = [each.id for each in names if each not in called] or [each.id for each in names]
+    return chosen[0] if chosen else "value"
+
+
+def _expression(inside: str) -> ast.expr | None:
+    for end in (len(inside), *(match.start() for match in re.finditer("[!:=]", inside))):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return ast.parse(f"({inside[:end]})", mode="eval").body
+        except (SyntaxError, ValueError):
+            continue
+    return None

@@ -70,14 +70,18 @@ def spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | N
 
 def surroundings_of(source: SourceText, start: int) -> Surroundings:
     """Return the constraints on the spelling of a literal that begins at `start`."""
-    head = re.search(r"[^\r\n]*\Z", source.text[:start])
-    line = head[0] if head else ""
+    line = line_before(source.text, start)
     indent = line[: len(line) - len(line.lstrip(" \t\f"))]
-    before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[:start])
+    before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[max(0, start - 2000) : start])
     bracketed = before.endswith(("(", ","))
     if bracketed and not line.strip():  # lines that follow stand where this one does
         indent = indent[:-1] if indent.endswith("\t") else indent.removesuffix("    ")
     return Surroundings(source.encoding, source.newline, indent, bracketed)
+
+
+def line_before(text: str, position: int) -> str:
+    """What stands on a line before `position`."""
+    return text[max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1 : position]
 
 
 @lru_cache(maxsize=16)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.python_module import PythonModule
+from pytest_fapo.source.python_module import PythonModule, line_before
 from pytest_fapo.source.text_expressions import TextExpression, is_literal, read_text
 from pytest_fapo.source.tidying_calls import docstring
 
@@ -158,8 +158,7 @@ class TextWalk:
         if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and is_literal(first.value):
             expression = read_text(self.module, first.value)
             if expression is not None:
-                line = re.search(r"[^\r\n]*\Z", self.module.source.text[: expression.parts[0].start])
-                before = line[0] if line else ""
+                before = line_before(self.module.source.text, expression.parts[0].start)
                 indent = before[: len(before) - len(before.lstrip())] + "    " * bool(before.strip())
                 wrapped = expression._replace(wrappers=(docstring(indent),))
                 self.found.append(PythonText(name, "docstring", first.lineno, wrapped))
