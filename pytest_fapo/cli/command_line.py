@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pytest-fapo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_init(commands)
+    _add_texts(commands)
     _add_runs(commands)
     _add_changes(commands)
     _add_cache(commands)
@@ -85,6 +86,23 @@ def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
         metavar="MODULE:FUNCTION",
         help="what the cases run through, such as app.pipeline:answer; default: found in the code",
     )
+
+
+def _add_texts(commands: _Commands[argparse.ArgumentParser]) -> None:
+    texts = _command(
+        commands,
+        "texts",
+        "text_list:list_texts",
+        "List the texts of files with their addresses, to choose what the scope names.",
+        "Nothing is run or sent.",
+    )
+    texts.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files, folders, or patterns such as 'app/*.py'"
+    )
+    texts.add_argument(
+        "--all", action="store_true", help="single words too, such as roles and names of models"
+    )
+    texts.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:

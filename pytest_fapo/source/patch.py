@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pytest_fapo.core.candidate import Artifact, Edit
+from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.source.constants import parse_module
 
@@ -28,17 +29,31 @@ def edits_between(store: ArtifactStore, files: Mapping[str, bytes]) -> list[Edit
         store: the artifacts as they are.
         files: contents by relative POSIX path; what they change outside of artifacts is in no edit.
     """
-    before = {artifact.address: artifact.text for artifact in store.all()}
     after = store.with_files(files)
+    before = {artifact.address: artifact for artifact in store.all()}
+    now = {artifact.address: artifact for artifact in after.all()}
+    # A pattern passes over single words: what has become one, or was one, is there all the same.
+    for address in before.keys() - now.keys():
+        now |= _by_name(after, address)
+    for address in now.keys() - before.keys():
+        before |= _by_name(store, address)
+    texts = {address: artifact.text for address, artifact in before.items()}
     return [
         Edit(
-            address=artifact.address,
-            before=before.get(artifact.address, ""),
+            address=address,
+            before=texts.get(address, ""),
             after=_gained(store, after, artifact) + artifact.text,
         )
-        for artifact in after.all()
-        if before.get(artifact.address) != artifact.text
+        for address, artifact in now.items()
+        if texts.get(address) != artifact.text
     ]
+
+
+def _by_name(store: ArtifactStore, address: str) -> dict[str, Artifact]:
+    try:
+        return {address: store.get(address)}
+    except ArtifactError:
+        return {}
 
 
 def _gained(before: ArtifactStore, after: ArtifactStore, artifact: Artifact) -> str:

@@ -125,3 +125,12 @@ def test_the_edits_between_two_states(make_store: MakeStore) -> None:
     assert "import math" in only
     assert "import re" not in only
     assert edits_between(store, {}) == []
+
+
+@pytest.mark.parametrize(("old", "new"), [("Be brief.", "terse"), ("terse", "Be brief."), ("a b", "c d")])
+def test_a_text_that_becomes_a_single_word_or_was_one_is_an_edit(
+    make_store: MakeStore, old: str, new: str
+) -> None:
+    store = make_store({"p.py": f"agent = Agent(system='{old}', other='Be kind.')\n"}, "p.py::agent.*")
+    edit = Edit(address="p.py::agent.system", before=old, after=new)
+    assert edits_between(store, store.render([edit])) == [edit]
