@@ -8,6 +8,7 @@ from __future__ import annotations
 from benchmarks.planted.lab import laboratory
 from benchmarks.planted.table import show
 from benchmarks.reach.clients import client_figure
+from benchmarks.reach.framework_pages import framework_pages
 from benchmarks.reach.framework_table import FRAMEWORKS
 from benchmarks.reach.frameworks import framework_figure
 from benchmarks.reach.locations import location_figure
@@ -24,7 +25,7 @@ def run(check: bool, quick: bool) -> int:
         the exit code.
     """
     with laboratory() as lab:
-        projects = FRAMEWORKS[:1] if quick else FRAMEWORKS
+        projects = FRAMEWORKS[:1] if quick else (*FRAMEWORKS, *framework_pages())
         figures = [location_figure(), client_figure(), framework_figure(lab, projects)]
     show(figures)
     return int(check and not all(figure.holds for figure in figures))

@@ -8,7 +8,7 @@ from benchmarks.planted.lab import Lab
 from benchmarks.planted.table import Figure, share
 from benchmarks.reach.clients import installed
 from benchmarks.reach.framework_table import FRAMEWORKS, Framework
-from benchmarks.reach.tickets import cases, sorted_by_model
+from benchmarks.reach.tickets import cases, in_the_shape_asked_for
 
 _TESTS = {
     "app/__init__.py": "",
@@ -28,6 +28,18 @@ def test_team(case, run):
     assert run.output["team"] == case.expected["team"]
 """,
 }
+
+
+_OPTIMIZATION = 1_200
+"""Seconds: each evaluation imports the framework again."""
+
+QUIET = {
+    "HAYSTACK_TELEMETRY_ENABLED": "False",
+    "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+}
+"""Keeps the libraries from sending anything else."""
 
 
 def framework_figure(lab: Lab, rows: tuple[Framework, ...] = FRAMEWORKS) -> Figure:
@@ -50,11 +62,12 @@ def framework_figure(lab: Lab, rows: tuple[Framework, ...] = FRAMEWORKS) -> Figu
 def problem_of(row: Framework, lab: Lab) -> str:
     """Return what goes wrong with a project; empty where it is fixed, by edits of its prompts alone."""
     files = {**_TESTS, **row.files, "pyproject.toml": _settings(row)}
-    project = lab.place("framework", files, cases(), model=sorted_by_model)
+    project = lab.place("framework", files, cases(), model=in_the_shape_asked_for)
+    project.env |= {**QUIET, "OPENAI_API_BASE": f"{project.url}/v1"}
     failing = project.pytest().counts.get("failed", 0)
     if not failing:
         return "its tests pass before anything is done"
-    ran = project.pytest("--fapo-optimize")
+    ran = project.pytest("--fapo-optimize", timeout=_OPTIMIZATION)
     after = project.pytest()
     if after.code:
         left = after.counts.get("failed", 0)

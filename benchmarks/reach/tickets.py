@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.planted.talk import Ask, Say
+from benchmarks.planted.talk import Ask, Say, call
 
 TEAMS = ("billing", "shipping", "technical")
 
@@ -72,6 +73,20 @@ def sorted_by_model(ask: Ask) -> Say:
     words = set(_words(ticket))
     scores = {team: len(words & (_KNOWN[team] | _defined(team, rules))) for team in TEAMS}
     return Say(max(TEAMS, key=lambda team: (scores[team], team == "technical")))
+
+
+def in_the_shape_asked_for(ask: Ask) -> Say:
+    """Answer as `sorted_by_model`: by the tool that must be called, as JSON, or in the fields of DSPy."""
+    team = sorted_by_model(ask).text
+    choice, text = ask.body.get("tool_choice"), ask.body.get("text")
+    if ask.tools and choice not in (None, "auto", "none"):
+        return call(ask.tools[0], team=team)
+    asked_format = ask.body.get("response_format") or (text.get("format") if isinstance(text, dict) else None)
+    if isinstance(asked_format, dict) and asked_format.get("type") == "json_schema":
+        return Say(json.dumps({"team": team}))
+    if "[[ ## team ## ]]" in ask.text:
+        return Say(f"[[ ## team ## ]]\n{team}\n\n[[ ## completed ## ]]")
+    return Say(team)
 
 
 def _defined(team: str, rules: str) -> set[str]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from support.ready_pytest import plugin_path, run_pytest
 
 REPOSITORY = Path(__file__).parents[2]
-PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
+PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("**/*.md")])
 _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?P=fence)[ ]*$", re.M | re.S)
 _MARKER = re.compile(r"<!-- (?P<kind>\w+)(?:: (?P<argument>[^>]*?))? -->\n\Z")
 _HEADING = re.compile(r"^#{1,6} (.+?) *$", re.M)

@@ -1,0 +1,41 @@
+"""The how-to pages of docs/frameworks: each project goes from failing to fixed, its code as it is.
+
+For the real frameworks: `pip install '.[frameworks]'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.planted.lab import Lab, laboratory
+from benchmarks.reach.clients import installed
+from benchmarks.reach.framework_pages import PACKAGES, PAGES, framework_of
+from benchmarks.reach.frameworks import problem_of
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with laboratory() as running:
+        yield running
+
+
+def test_every_page_is_driven() -> None:
+    assert {page.stem for page in PAGES.glob("*.md")} == {*PACKAGES}
+
+
+@pytest.mark.parametrize("page", PACKAGES)
+def test_page_holds_a_project(page: str) -> None:
+    project = framework_of(page)
+    assert sorted(project.files) == ["app/pipeline.py", "tests/conftest.py", "tests/test_team.py"]
+    for path, text in project.files.items():
+        compile(text, path, "exec")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PACKAGES)
+def test_project_goes_from_failing_to_fixed(page: str, lab: Lab) -> None:
+    if not installed(PACKAGES[page]):
+        pytest.skip(f"{PACKAGES[page]} is not installed: pip install '.[frameworks]'")
+    assert problem_of(framework_of(page), lab) == ""
