@@ -287,7 +287,12 @@ class ArtifactStore:
 
     def _names(self, address: Address, level: Level) -> list[str]:
         kind = kind_for(address.path, address.name or "*", level)
-        found = kind.find(self.read(address.path), address.path, "**", None)
+        data = self.read(address.path)
+        found = [
+            piece
+            for pattern in ("**", "**.__doc__")  # docstrings want to be named
+            for piece in kind.find(data, address.path, pattern, None)
+        ]
         return [piece.name for piece in found if piece.name]
 
     def read(self, path: str) -> bytes:

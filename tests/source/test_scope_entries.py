@@ -134,3 +134,67 @@ def test_a_text_that_becomes_a_single_word_or_was_one_is_an_edit(
     store = make_store({"p.py": f"agent = Agent(system='{old}', other='Be kind.')\n"}, "p.py::agent.*")
     edit = Edit(address="p.py::agent.system", before=old, after=new)
     assert edits_between(store, store.render([edit])) == [edit]
+
+
+DESK = '''
+PROMPT = "Sort the ticket."
+prompt = ChatPromptTemplate.from_messages([("system", "Sort the mail."), ("human", "{mail}")])
+agent = Agent("openai:gpt-4o", system_prompt="Be brief.", label="triage")
+
+class Desk:
+    """A desk."""
+    def reply(self, text, system="Be kind."):
+        """Reply to a text."""
+        return ask(f"Reply to {text}.", system)
+
+if prompt:
+    CHOICE = "Choose well."
+else:
+    CHOICE = "Choose now."
+'''
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*", ["PROMPT", "prompt[0]", "prompt[1]", "CHOICE#1", "CHOICE#2"]),
+        ("prompt[*]", ["prompt[0]", "prompt[1]"]),
+        ("prompt[0]", ["prompt[0]"]),
+        ("*.system_prompt", ["agent.system_prompt"]),
+        ("agent.*", ["agent.system_prompt"]),
+        ("agent.l*l", []),
+        ("agent.label", ["agent.label"]),
+        ("Desk.*", ["Desk.reply(system)", "Desk.reply{text}"]),
+        ("Desk.reply(*)", ["Desk.reply(system)"]),
+        ("Desk.reply{*}", ["Desk.reply{text}"]),
+        ("**.__doc__", ["Desk.__doc__", "Desk.reply.__doc__"]),
+        ("*.__doc__", ["Desk.__doc__"]),
+        ("CHOICE#*", ["CHOICE#1", "CHOICE#2"]),
+        ("CH*", ["CHOICE#1", "CHOICE#2"]),
+        ("CHOICE#2", ["CHOICE#2"]),
+    ],
+)
+def test_patterns_of_texts_in_code(make_store: MakeStore, pattern: str, names: list[str]) -> None:
+    store = make_store({"desk.py": DESK, "a.md": "x"}, f"desk.py::{pattern}", "a.md")
+    if not names:
+        with pytest.raises(ArtifactError, match="matches nothing"):
+            store.all()
+        return
+    assert [artifact.name for artifact in store.all() if artifact.name] == names
+    assert all(store.in_scope(f"desk.py::{name}", "prompt") for name in names)
+    assert not store.in_scope("desk.py::Other.text", "prompt") or pattern.startswith("**")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("CHOICE", "in 2 places; name one: CHOICE#1 (line 13) or CHOICE#2 (line 15)"),
+        ("agent", "by Agent(); name a text in it: agent[0], agent.system_prompt or agent.label"),
+        ("Desk.__docs__", "did you mean 'Desk.__doc__'"),
+        ("Desk.reply{txt}", "did you mean 'Desk.reply{text}'"),
+    ],
+)
+def test_a_name_that_is_not_one_text_lists_the_choices(make_store: MakeStore, name: str, words: str) -> None:
+    with pytest.raises(ArtifactError) as caught:
+        make_store({"desk.py": DESK}, f"desk.py::{name}").all()
+    assert words in str(caught.value)
