@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
 
 from pytest_fapo import __version__
 from pytest_fapo.cli.console import INTERRUPTED, NOTHING_DONE, CommandConsole
@@ -127,6 +128,15 @@ def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:
         "a", nargs="?", metavar="A", help="a candidate (c3): its whole patch against the original"
     )
     diff.add_argument("b", nargs="?", metavar="B", help="another one: the difference from A to B")
+    spans = _command(
+        commands,
+        "spans",
+        "spans_command:export_spans",
+        "Export what a run recorded of the pipeline as OpenTelemetry spans, one JSON document of OTLP.",
+        "For a collector, Jaeger, Phoenix or another viewer.",
+    )
+    _add_run(spans)
+    spans.add_argument("-o", "--output", metavar="FILE", type=Path, help="default: the standard output")
 
 
 def _add_changes(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -309,3 +309,29 @@ def test_nothing_is_written_while_another_run_is_going_on(mail: Folder, command:
     lock.unlink()
     assert mail.fapo("undo", "last").code == 0
     assert not lock.exists()
+
+
+def test_a_run_is_exported_as_spans_that_hang_together(mail: Folder, run_name: str, tmp_path: Path) -> None:
+    shown = mail.fapo("spans", run_name)
+    assert shown.code == 0, shown.err
+    (resource,) = json.loads(shown.out)["resourceSpans"]
+    spans = resource["scopeSpans"][0]["spans"]
+    by_id = {span["spanId"]: span for span in spans}
+    assert len(by_id) == len(spans) > 0
+    roots = [span for span in spans if "parentSpanId" not in span]
+    assert {span["name"] for span in roots} == {"pipeline"}
+    for span in spans:
+        assert (len(span["traceId"]), len(span["spanId"])) == (32, 16)
+        assert int(span["startTimeUnixNano"]) <= int(span["endTimeUnixNano"])
+        if span not in roots:
+            assert by_id[span["parentSpanId"]]["traceId"] == span["traceId"]
+    calls = [span for span in spans if span["kind"] == 3]
+    said = {each["key"]: each["value"] for each in calls[0]["attributes"]}
+    assert said["gen_ai.operation.name"] == {"stringValue": "chat"}
+    assert "Which team is this mail for" in said["gen_ai.input.messages"]["stringValue"]
+    assert {by_id[span["parentSpanId"]]["name"] for span in calls} == {"sort_mail"}
+    file = tmp_path / "spans.json"
+    assert mail.fapo("spans", run_name, "-o", str(file)).code == 0
+    assert json.loads(file.read_text(encoding="utf-8")) == json.loads(shown.out)
+    refused = mail.fapo("spans", run_name, "-o", str(tmp_path / "none" / "x.json"))
+    assert (refused.code, "cannot be written" in refused.err) == (1, True)
