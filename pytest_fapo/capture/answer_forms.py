@@ -119,11 +119,11 @@ def ended_well(api: str, events: Sequence[ServerSentEvent], *, exhausted: bool) 
     Some compatible servers close a chat stream without `[DONE]`; there a finish reason and a clean end count.
     """
     values = [event.value for event in events]
-    if any(event.name == "error" for event in events) or any(map(_is_error, values)):
+    if reports_error(events):
         return False
     if api in ("chat.completions", "completions"):
         choices = [choice for value in values for choice in _choices(value)]
-        if not any(map(_choice_says_something, choices)) or any(map(failed, choices)):
+        if not any(map(_choice_says_something, choices)):
             return False
         done = any(event.data.strip() == "[DONE]" for event in events)
         return done or (exhausted and any(choice.get("finish_reason") for choice in choices))
@@ -136,6 +136,14 @@ def ended_well(api: str, events: Sequence[ServerSentEvent], *, exhausted: bool) 
         items = any(_type_of(value) == "response.output_item.done" for value in values)
         return any(items or has_form(api, end.get("response")) for end in ends)
     return api == "other" and exhausted and any(event.data for event in events)
+
+
+def reports_error(events: Sequence[ServerSentEvent]) -> bool:
+    """True if a stream says itself that it failed, in an event or in a choice."""
+    values = [event.value for event in events]
+    if any(event.name == "error" for event in events) or any(map(_is_error, values)):
+        return True
+    return any(failed(choice) for value in values for choice in _choices(value))
 
 
 def _choices(value: Any) -> list[Mapping[str, Any]]:

@@ -7,17 +7,23 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from pytest_fapo.capture.answer_forms import assemble, ended_well, has_form, is_markup
+from pytest_fapo.capture.answer_forms import assemble, ended_well, has_form, is_markup, reports_error
 from pytest_fapo.capture.answer_readers import READERS, read_by_shape
 from pytest_fapo.capture.http_answer import (
     RecordedAnswer,
     ServerSentEvent,
     decoded_body,
     events_of,
+    gzip_end,
     is_event_stream,
 )
 from pytest_fapo.capture.wire.formats import FORMATS
 from pytest_fapo.capture.wire.wire_format import AnswerReading, WireFormat, mapping
+
+CUT = "the answer ended before its end"
+"""A flaw that an answer also has if its reader stops early; any other is the provider's."""
+
+_ERROR = "an error came instead of an answer"
 
 
 def answer_flaw(api: str, recorded: RecordedAnswer, *, exhausted: bool, asked: Any = None) -> str:
@@ -32,38 +38,44 @@ def answer_flaw(api: str, recorded: RecordedAnswer, *, exhausted: bool, asked: A
             last event of a stream; a broken connection may look like an end.
         asked: the body of the request, where it is known.
     """
-    cut, wrong = "the answer ended before its end", "the answer has not the form of its endpoint"
+    wrong = "the answer has not the form of its endpoint"
     kind = recorded.header("content-type").lower()
     body = decoded_body(recorded)
     if "html" in kind or is_markup(body or b""):
         return "a web page came instead of an answer"
+    packed = gzip_end(recorded)
+    if packed == "broken":
+        return "the answer cannot be unpacked"
     if body is None:
         return "the answer's content encoding is unknown"
     wire = FORMATS.get(api)
     if wire is not None:
-        return _wire_flaw(wire, recorded, exhausted, cut, wrong)
+        return _wire_flaw(wire, recorded, exhausted, wrong)
     if is_event_stream(recorded):
-        return "" if ended_well(api, list(events_of(body)), exhausted=exhausted) else cut
+        events = list(events_of(body))
+        if ended_well(api, events, exhausted=exhausted and packed == "whole"):
+            return ""
+        return _ERROR if reports_error(events) else CUT
     if not exhausted or not body.strip():
-        return cut
+        return CUT
     if api == "other" and ("json" not in kind or "ndjson" in kind):
-        return cut if _ends_in_error(body) else ""
+        return CUT if _ends_in_error(body) else ""
     value = json_of(recorded)
     if value is None:
-        return cut if body.strip()[:1] in (b"{", b"[") else "the answer is no JSON"
+        return CUT if body.strip()[:1] in (b"{", b"[") else "the answer is no JSON"
     if _error_of(value):
-        return "an error came instead of an answer"
+        return _ERROR
     return "" if ("json" in kind or not kind) and has_form(api, value, asked) else wrong
 
 
-def _wire_flaw(wire: WireFormat, recorded: RecordedAnswer, exhausted: bool, cut: str, wrong: str) -> str:
+def _wire_flaw(wire: WireFormat, recorded: RecordedAnswer, exhausted: bool, wrong: str) -> str:
     whole = wire.whole(recorded)
     if not whole.ended:
-        return cut
+        return CUT
     if whole.error or _error_of(whole.value):
-        return "an error came instead of an answer"
+        return _ERROR
     if whole.value is None:
-        return "the answer is no JSON" if exhausted else cut
+        return "the answer is no JSON" if exhausted else CUT
     return "" if wire.is_answer(whole.value) else wrong
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import NamedTuple, Protocol
 
-from pytest_fapo.capture.answer_reading import answer_flaw, read_http_answer
+from pytest_fapo.capture.answer_reading import CUT, answer_flaw, read_http_answer
 from pytest_fapo.capture.answer_writing import written_answer
 from pytest_fapo.capture.cache_key import Question
 from pytest_fapo.capture.descriptions import descriptions_of
@@ -267,7 +267,8 @@ class Exchange:
         )
         whole = good and not why
         call = self._read(answer, cache_hit=False)
-        if why and call.error is None and (error is not None or exhausted):
+        # Who stops reading early has no whole answer either, but the provider is not to blame.
+        if why and call.error is None and (error is not None or exhausted or why != CUT):
             words = self.recorder.describe(error) if error is not None else why
             call = call.model_copy(update={"error": words})
         self._finish(answer if whole else None, call, keep=True)

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 _DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
 
@@ -138,6 +138,22 @@ def decoded_body(recorded: RecordedAnswer) -> bytes | None:
         except Exception:  # each codec has errors of its own
             return None
     return body
+
+
+def gzip_end(recorded: RecordedAnswer) -> Literal["whole", "cut", "broken"]:
+    """Return how a packed body ended; `broken` if it is not in the encoding that its header names.
+
+    Clients unpack what came and do not look for the end. Other encodings than gzip are not looked at.
+    """
+    encoding = recorded.header("content-encoding").lower().rpartition(",")[2].strip()
+    if encoding not in _WBITS or not recorded.body:
+        return "whole"
+    unpacked = zlib.decompressobj(_WBITS[encoding])
+    try:
+        unpacked.decompress(recorded.body)
+    except zlib.error:
+        return "broken"
+    return "whole" if unpacked.eof else "cut"
 
 
 def _decode(encoding: str, body: bytes) -> bytes:

@@ -14,13 +14,14 @@ import pytest
 from support import llm_shapes as shapes
 from support.llm_lab import Lab
 from support.llm_server import Answer, LLMServer, failed
-from support.provider_faults import FAULTS, TEXT, Fault
+from support.provider_faults import FAULTS, FURTHER_FAULTS, TEXT, Fault
 
 from pytest_fapo.answers.cache import AnswerCache
 from pytest_fapo.core.evaluation import ItemResult, Outage
 from pytest_fapo.core.trace import LLMCall, Trace
 from pytest_fapo.core.unanswered import Unanswered, unanswered_in
 
+EVERY = {**FAULTS, **FURTHER_FAULTS}
 MESSAGES: Any = [{"role": "user", "content": "Where does this go?"}]
 
 
@@ -48,7 +49,7 @@ def _recorded(lab: Lab) -> int:
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("fault", EVERY.values(), ids=EVERY.keys())
 def test_a_fault_is_no_answer_and_is_not_recorded(
     fault: Fault, stream: bool, server: LLMServer, lab: Lab
 ) -> None:
@@ -62,7 +63,7 @@ def test_a_fault_is_no_answer_and_is_not_recorded(
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("fault", EVERY.values(), ids=EVERY.keys())
 def test_a_retry_that_is_answered_counts_as_an_answer(
     fault: Fault, stream: bool, server: LLMServer, lab: Lab
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,6 +37,11 @@ def _status(status: int) -> Fault:
     return Fault(f"HTTP {status}", Answer(status=status, body=error))
 
 
+def _finished(answer: dict[str, Any], reason: str) -> dict[str, Any]:
+    choice = {**answer["choices"][0], "finish_reason": reason}
+    return {**answer, "choices": [{**choice, "delta": {}} if choice["message"]["content"] == "" else choice]}
+
+
 _CHUNKS = shapes.chat_stream(TEXT.replace(" ", " |"), done=False)
 _PAGE = b"<!doctype html><title>Sign in</title><p>Accept the terms of this network first."
 _WHOLE = Answer(body=shapes.chat(TEXT))
@@ -66,3 +73,47 @@ FAULTS: dict[str, Fault] = {
     "hang": Fault("time-out", replace(_WHOLE, delay=HANGS)),
 }
 """By name. A client gives up on `hang` after its own time-out, which has to be shorter."""
+
+_PACKED = {"content-encoding": "gzip"}
+_STREAMED = {"content-type": "text/event-stream"}
+_BROKE = {"error": {"message": "the model crashed", "type": "server_error"}}
+
+
+def _packed(data: bytes, lost: int) -> bytes:
+    """Return gzip without its last bytes."""
+    return gzip.compress(data)[:-lost]
+
+
+FURTHER_FAULTS: dict[str, Fault] = {
+    "error in the middle": Fault(
+        "HTTP 200 without an answer",
+        Answer(body={**shapes.chat(TEXT), **_BROKE}),
+        Answer(chunks=[*_CHUNKS[:3], shapes.sse(_BROKE), b"data: [DONE]\n\n"]),
+    ),
+    "error event": Fault(
+        "HTTP 200 without an answer",
+        Answer(body={"object": "error", **_BROKE}),
+        Answer(chunks=[*_CHUNKS[:3], b"event: error\n" + shapes.sse(_BROKE)]),
+    ),
+    "finished by an error": Fault(
+        "HTTP 200 without an answer",
+        Answer(body=_finished(shapes.chat(TEXT), "error")),
+        Answer(chunks=[*_CHUNKS[:3], shapes.sse(_finished(shapes.chat(""), "error")), b"data: [DONE]\n\n"]),
+    ),
+    "cut gzip": Fault(
+        "answer cut off",
+        Answer(body=_packed(json.dumps(shapes.chat(TEXT)).encode(), 24), headers=_PACKED),
+        Answer(body=_packed(b"".join(_CHUNKS), 40), headers={**_PACKED, **_STREAMED}),
+    ),
+    "no gzip": Fault("HTTP 200 without an answer", Answer(body=b"{not gzip at all}", headers=_PACKED)),
+    "empty body": Fault("answer cut off", Answer(body=b"")),
+    "signs of life alone": Fault(
+        "answer cut off",
+        Answer(body=b"   \n \n"),
+        Answer(chunks=[b": still working\n\n", b": still working\n\n"]),
+    ),
+    "half a character": Fault(
+        "answer cut off", Answer(body=json.dumps(shapes.chat("caf\u00e9"), ensure_ascii=False).encode()[:-60])
+    ),
+}
+"""Rarer ones, as above."""
