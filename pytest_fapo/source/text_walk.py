@@ -23,6 +23,14 @@ TextKind = Literal["constant", "attribute", "local", "entry", "argument", "defau
 _ROLES = frozenset(("system", "human", "user", "ai", "assistant", "developer", "tool", "function", "model"))
 """What a pair in a list of messages begins with: `("system", "Be brief.")`."""
 
+_NO_TEXTS = frozenset(
+    (
+        *("re", "regex", "logging", "warnings", "struct", "datetime"),
+        *("time", "pathlib", "glob", "subprocess", "sqlite3"),
+    )
+)
+"""Modules whose functions take patterns, names and commands, but nothing that a model reads."""
+
 _BARE_KEY = re.compile(r"[\w$-]+")
 
 
@@ -285,7 +293,16 @@ class TextWalk:
                 self._value(name + suffix, beside, kind)
         return expression
 
+    def _takes_texts(self, call: ast.Call) -> bool:
+        root = call.func
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        origin = self.module.imports.get(root.id, "") if isinstance(root, ast.Name) else ""
+        return origin.partition(".")[0] not in _NO_TEXTS
+
     def _call(self, name: str, call: ast.Call) -> None:
+        if not self._takes_texts(call):
+            return
         if isinstance(call.func, ast.Attribute) and not is_literal(call.func.value):
             self._value(name, call.func.value, "argument")
         elif isinstance(call.func, ast.Call):
@@ -311,6 +328,8 @@ class TextWalk:
                 self._unbound(child, role)
 
     def _unbound_call(self, call: ast.Call) -> None:
+        if not self._takes_texts(call):
+            return
         base = self.scope.prefix + _call_name(call.func)
         if isinstance(call.func, ast.Attribute):
             self._unbound(call.func.value)

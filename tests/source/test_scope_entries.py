@@ -138,6 +138,8 @@ def test_a_text_that_becomes_a_single_word_or_was_one_is_an_edit(
 
 DESK = '''
 PROMPT = "Sort the ticket."
+import re
+WORD = re.compile(r"[a-z ]+ of it")
 prompt = ChatPromptTemplate.from_messages([("system", "Sort the mail."), ("human", "{mail}")])
 agent = Agent("openai:gpt-4o", system_prompt="Be brief.", label="triage")
 
@@ -188,7 +190,7 @@ def test_patterns_of_texts_in_code(make_store: MakeStore, pattern: str, names: l
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("CHOICE", "in 2 places; name one: CHOICE#1 (line 13) or CHOICE#2 (line 15)"),
+        ("CHOICE", "in 2 places; name one: CHOICE#1 (line 15) or CHOICE#2 (line 17)"),
         ("agent", "by Agent(); name a text in it: agent[0], agent.system_prompt or agent.label"),
         ("Desk.__docs__", "did you mean 'Desk.__doc__'"),
         ("Desk.reply{txt}", "did you mean 'Desk.reply{text}'"),
