@@ -13,6 +13,7 @@ from pytest_fapo.capture.endpoints import api_of, is_own_endpoint, plausible
 from pytest_fapo.capture.exchange import Answers, AnswerSource, Exchange, Ledger, StandIn
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.library_caches import library_caches_off
+from pytest_fapo.capture.mcp_tools import mcp_tools_as_steps
 from pytest_fapo.capture.otel_spans import spans_as_steps
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.run_lookup import may_belong_to_run, run_of_request
@@ -75,6 +76,7 @@ class Capture:
             self._installed.enter_context(propagating())
             self._installed.enter_context(library_caches_off())
             self._installed.enter_context(spans_as_steps())
+            self._installed.enter_context(mcp_tools_as_steps())
             hook = AfterImport(list(_TRANSPORT_OF), self._patch)
             self._installed.callback(hook.uninstall)
             hook.install()
