@@ -133,10 +133,12 @@ def test_a_program_that_a_module_makes_of_its_own_class_is_a_part_of_the_work(tm
     assert found[0].steps == ("bot:*", "bot:Desk.*")
 
 
-def test_code_of_thousands_of_functions_is_read_in_linear_time(tmp_path: Path) -> None:
-    helpers = "".join(f"def helper_{n}(x): return helper_{n + 1}(x)\n" for n in range(4000))
-    found = project(tmp_path, {"app.py": ASKING["openai"], "more.py": helpers})
-    assert [choice.target for choice in found.candidates] == ["app:answer"]
+def test_among_thousands_of_functions_the_one_that_nothing_calls_comes_first(tmp_path: Path) -> None:
+    steps = "".join(f"def step_{n}(x): return step_{n + 1}(x)\n" for n in range(3000))
+    last = "from openai import OpenAI\ndef step_3000(x): return OpenAI().responses.create(input=x)\n"
+    found = project(tmp_path, {"app.py": last + steps})
+    assert found.candidates[0].target == "app:step_0"
+    assert len(found.code.reaching) == 3001
 
 
 def test_files_that_are_no_python_are_passed_over(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ PROJECTS: dict[str, tuple[Mapping[str, str], list[str], str, int, list[str]]] = 
         4,
         ["helper/bot.py::SYSTEM"],
     ),
+    "a script": (SCRIPT_PROJECT, ["bot:*"], "from bot import classify", 3, ["bot.py::classify{text}"]),
     "no code at all": (EMPTY_PROJECT, [], "You said", 3, []),
 }
 
@@ -99,11 +100,14 @@ def test_the_scope_comes_with_the_first_run_where_a_model_can_be_asked(folder: F
     )
     assert folder.bare_pytest("-q").code == 0
     before = folder.files()
-    for words, typed in (("--dry-run", ""), ("", "n\n")):
+    for words, typed in (("--dry-run", ""), ("", "n\n"), ("", "")):
         said = folder.fapo("init", *filter(None, [words]), typed=typed)
         assert said.code == 1
-        assert "bot.py:" in said.out  # where its prompt stands
+        assert '    "bot.py::classify{text}",\n' in said.out
         assert folder.files() == before
+    assert folder.fapo("init", typed="y\n").code == 0
+    assert settings(folder).scope.prompts == ["bot.py::classify{text}"]
+    assert folder.fapo("init", "--yes").code == 1
 
 
 def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:

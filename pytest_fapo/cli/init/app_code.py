@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -74,7 +74,12 @@ class AppModule:
             for each in node.names
         }
 
-    @property
+    @cached_property
+    def imported_names(self) -> set[str]:
+        """The parts of the dotted names that it imports."""
+        return {part for each in self.imports.values() for part in each.split(".")}
+
+    @cached_property
     def imports_library(self) -> bool:
         """True if it imports a library of models."""
         return any(_LIBRARY.match(meant.strip(".")) for meant in self.imports.values())
@@ -161,31 +166,42 @@ class AppCode:
         near = {each.name.rpartition(".")[2] for each in self.modules if each.imports_library}
         self.asking = {each.target for each in functions if _asks(each, near)}
         """Targets of the functions that ask a model themselves."""
-        named: dict[str, list[AppFunction]] = {}
+        self.named: dict[str, list[AppFunction]] = {}
+        """Functions by the name that calls them: their own, or that of the class."""
         for each in functions:
             special = each.node.name in ("__init__", "__call__", "forward")
-            named.setdefault(each.owner if special else each.node.name, []).append(each)
+            self.named.setdefault(each.owner if special else each.node.name, []).append(each)
         self.calls = {
             each.target: {
                 other.target
-                for name in each.mentions & named.keys()
-                for other in named[name]
+                for name in each.mentions & self.named.keys()
+                for other in self.named[name]
                 if other is not each and _knows(each.module, other)
             }
             for each in functions
         }
-        below = {target: self.below(target) & self.asking for target in self.functions}
-        self.reaching = {target: asking for target, asking in below.items() if asking}
+        callers: dict[str, set[str]] = {}
+        for caller, called in self.calls.items():
+            for target in called:
+                callers.setdefault(target, set()).add(caller)
+        self.reaching: dict[str, set[str]] = {}
+        for asking in self.asking:
+            for target in _connected(asking, callers):
+                self.reaching.setdefault(target, set()).add(asking)
         """Target to the functions below it that ask a model, for those that have any."""
 
     def below(self, target: str) -> set[str]:
         """Return the function and everything that it calls, directly or not."""
-        seen, waiting = {target}, [target]
-        while waiting:
-            new = self.calls[waiting.pop()] - seen
-            seen |= new
-            waiting += new
-        return seen
+        return _connected(target, self.calls)
+
+
+def _connected(start: str, edges: Mapping[str, set[str]]) -> set[str]:
+    seen, waiting = {start}, [start]
+    while waiting:
+        new = edges.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
+    return seen
 
 
 def _asks(function: AppFunction, near: set[str]) -> bool:
@@ -214,8 +230,8 @@ def _knows(module: AppModule, function: AppFunction) -> bool:
     """Return True if a function is the module's own, or the module imports it, its class or its module."""
     if function.module is module:
         return True
-    meant = {part for each in module.imports.values() for part in each.split(".")}
-    return bool(meant & {function.module.name.rpartition(".")[2], function.node.name, function.owner})
+    names = {function.module.name.rpartition(".")[2], function.node.name, function.owner}
+    return not names.isdisjoint(module.imported_names)
 
 
 def importable(root: Path, path: str) -> tuple[str, str]:

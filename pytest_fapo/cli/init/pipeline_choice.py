@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -54,6 +55,9 @@ class PipelineChoice:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_") or "pipeline"
 
 
+_MOST_CHOICES = 20
+
+
 def candidates(code: AppCode) -> list[PipelineChoice]:
     """Return the choices, the likeliest first.
 
@@ -63,26 +67,25 @@ def candidates(code: AppCode) -> list[PipelineChoice]:
     reaching = [code.functions[target] for target in code.reaching]
     work = [each for each in reaching if each.arguments()[0] and not each.is_entry]
     called = {target for function in work for target in code.calls[function.target]}
-    ranked: list[tuple[tuple[Any, ...], PipelineChoice]] = []
-    for function in reaching:
+
+    def rank(function: AppFunction) -> tuple[Any, ...]:
         target, name = function.target, function.node.name
-        if not name.startswith("__") or name == "__call__":
-            choice = function_choice(code, function)
-            private = name.startswith("_") and name != "__call__"
-            likely = (target in called, private, -len(code.reaching[target]), -len(code.below(target)))
-            unlikely = (bool(choice.left_to_do), function.is_entry)
-            ranked.append(((*unlikely, *likely, not _LIKELY.search(name), target), choice))
-    return [choice for _, choice in sorted(ranked, key=lambda each: each[0])]
+        unlikely = (bool(_left_to_do(code, function)), function.is_entry, target in called)
+        private = name.startswith("_") and name != "__call__"
+        return (*unlikely, private, -len(code.reaching[target]), not _LIKELY.search(name), target)
+
+    made = [each for each in reaching if not each.node.name.startswith("__") or each.node.name == "__call__"]
+    return [function_choice(code, function) for function in sorted(made, key=rank)[:_MOST_CHOICES]]
 
 
 def function_choice(code: AppCode, function: AppFunction) -> PipelineChoice:
     """Return the choice of a function or method."""
     node, owner, module = function.node, function.owner, function.module
     needed, optional = function.arguments()
-    needs = [] if function.is_shared else _needs(code, owner)
+    needs = _needs(code, function)
     made = owner if function.is_shared else f"{owner}({', '.join(f'{name}=...' for name in needs)})"
     what = made if node.name in ("__call__", "forward") else f"{made}.{node.name}".strip(".")
-    todo = _left_to_do(function, needed, needs)
+    todo = _left_to_do(code, function)
     last = f"return {what}  # {todo}" if todo else f"return {what}"
     return PipelineChoice(
         function.target,
@@ -97,13 +100,15 @@ def function_choice(code: AppCode, function: AppFunction) -> PipelineChoice:
     )
 
 
-def _needs(code: AppCode, owner: str) -> list[str]:
-    """Return what a class must be given to be made."""
-    made = [each for each in code.functions.values() if each.owner == owner and each.node.name == "__init__"]
+def _needs(code: AppCode, function: AppFunction) -> list[str]:
+    """Return what the class of a method must be given to be made."""
+    makers = code.named.get(function.owner, []) if not function.is_shared else []
+    made = [each for each in makers if each.owner == function.owner and each.node.name == "__init__"]
     return [one.arg for each in made[:1] for one in each.arguments()[0]]
 
 
-def _left_to_do(function: AppFunction, needed: list[ast.arg], needs: list[str]) -> str:
+def _left_to_do(code: AppCode, function: AppFunction) -> str:
+    needs, needed = _needs(code, function), function.arguments()[0]
     if needs:
         return f"give {function.owner} what it needs: {', '.join(needs)}"
     for each in needed:
@@ -120,10 +125,10 @@ def _steps(code: AppCode, pipeline: AppFunction) -> list[str]:
     """
     way = (code.below(pipeline.target) & code.reaching.keys()) | {pipeline.target}
     steps = {pipeline.target}
+    callers = Counter(target for each in way for target in code.calls[each])
     for target in way:
-        callers = sum(target in code.calls[each] for each in way)
         client = _CLIENT.search(target.partition(":")[0].rpartition(".")[2])
-        if target not in code.asking or (callers < 2 and not client):
+        if target not in code.asking or (callers[target] < 2 and not client):
             steps.add(target)
     return sorted({re.sub(r"(:(?:\w+\.)?)\w+$", r"\1*", target) for target in steps})
 
@@ -159,7 +164,6 @@ def _form_of(code: AppCode, function: AppFunction, value: ast.expr, depth: int) 
     if isinstance(value, ast.Call) and (name.endswith("Prediction") or name in code.classes):
         return OutputForm("fields", tuple(each.arg for each in value.keywords if each.arg))
     if isinstance(value, ast.Call) and depth:
-        last = name.rpartition(".")[2]
-        called = [each for each in code.functions.values() if each.node.name == last]
+        called = code.named.get(name.rpartition(".")[2])
         return output_of(code, called[0], depth - 1) if called else OutputForm()
     return OutputForm()
