@@ -72,7 +72,8 @@ def candidates(code: AppCode) -> list[PipelineChoice]:
         target, name = function.target, function.node.name
         unlikely = (bool(_left_to_do(code, function)), function.is_entry, target in called)
         private = name.startswith("_") and name != "__call__"
-        return (*unlikely, private, -len(code.reaching[target]), not _LIKELY.search(name), target)
+        most = (-len(code.reaching[target]), -len(code.calls[target]))
+        return (*unlikely, private, *most, not _LIKELY.search(name), target)
 
     made = [each for each in reaching if not each.node.name.startswith("__") or each.node.name == "__call__"]
     return [function_choice(code, function) for function in sorted(made, key=rank)[:_MOST_CHOICES]]
