@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.constants import parse_module
+from pytest_fapo.source.python_module import read_module
 from pytest_fapo.source.text_files import split_lines, universal_newlines
 
 _OPENING = {"FSTRING_START", "TSTRING_START"}
@@ -154,7 +154,7 @@ def with_imports(data: bytes, path: str, imports: Sequence[Import]) -> bytes:
 
 
 def _added(data: bytes, path: str, imports: Sequence[Import], *, future: bool) -> bytes:
-    module = parse_module(data, path)
+    module = read_module(data, path)
     lines = _missing(imports, module.tree, path)
     if not lines:
         return data

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.constants import parse_module
+from pytest_fapo.source.constants import bindings_of
 from pytest_fapo.source.function_source import (
     dedented,
     indented,
@@ -20,6 +20,7 @@ from pytest_fapo.source.function_source import (
     with_imports,
     with_tabs,
 )
+from pytest_fapo.source.python_module import read_module
 from pytest_fapo.source.text_files import SourceText, split_lines, universal_newlines, with_newlines_of
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -47,7 +48,7 @@ def functions_of(data: bytes, path: str) -> dict[str, SourceFunction]:
     Raises:
         ArtifactError: the file is not Python that this interpreter can parse.
     """
-    module = parse_module(data, path)
+    module = read_module(data, path)
     lines = split_lines(module.source.text)
     found: dict[str, list[FunctionNode]] = {}
     for name, node in _walk(module.tree.body, ""):
@@ -130,7 +131,7 @@ def replace_function(data: bytes, path: str, name: str, text: str) -> bytes:
         reason = function.reason if function else "there is no such function"
         raise ArtifactError(f"{address}: cannot be edited: {reason}")
     new = new_source(text, address, name.rpartition(".")[2])
-    source = parse_module(data, path).source
+    source = read_module(data, path).source
     lines = split_lines(source.text)
     old = "".join(lines[function.first - 1 : function.last])
     code = _fitted(new.text, function.indent, old)
@@ -154,9 +155,9 @@ def add_function(data: bytes, path: str, name: str, text: str) -> bytes:
             function of this name.
     """
     address = f"{path}::{name}"
-    module = parse_module(data, path)
+    module = read_module(data, path)
     parent, _, last = name.rpartition(".")
-    if name in functions_of(data, path) or name in module.constants or _bound(module.tree, name):
+    if name in functions_of(data, path) or name in bindings_of(data, path) or _bound(module.tree, name):
         raise ArtifactError(f"{address}: cannot be created: there is something of this name already")
     new = new_source(text, address, last)
     lines = split_lines(module.source.text)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from pytest_fapo.core.candidate import Artifact, Edit
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.artifact_store import ArtifactStore
-from pytest_fapo.source.constants import parse_module
+from pytest_fapo.source.python_module import read_module
 
 
 def edits_between(store: ArtifactStore, files: Mapping[str, bytes]) -> list[Edit]:
@@ -69,7 +69,7 @@ def _gained(before: ArtifactStore, after: ArtifactStore, artifact: Artifact) -> 
 
 def _imports(store: ArtifactStore, path: str) -> Iterator[tuple[str, str]]:
     """The imports of a module one name at a time: the statement, and the name that it binds."""
-    for statement in parse_module(store.read(path), path).tree.body:
+    for statement in read_module(store.read(path), path).tree.body:
         for alias in statement.names if isinstance(statement, (ast.Import, ast.ImportFrom)) else []:
             if isinstance(statement, ast.Import):
                 one: ast.stmt = ast.Import(names=[alias])

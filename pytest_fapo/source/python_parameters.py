@@ -10,9 +10,9 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.constants import ParsedModule, parse_module
+from pytest_fapo.source.constants import bindings_of
 from pytest_fapo.source.parameter_values import ParameterValue, dotted, number, same_value
-from pytest_fapo.source.python_module import span_of, spliced, surroundings_of
+from pytest_fapo.source.python_module import PythonModule, read_module, span_of, spliced, surroundings_of
 from pytest_fapo.source.string_literals import spellings
 
 _FIELDS = ("field", "Field", "mapped_field", "attrib", "ib")
@@ -22,12 +22,11 @@ _FIELDS = ("field", "Field", "mapped_field", "attrib", "ib")
 class _PythonLocation(NamedTuple):
     value: ParameterValue
     node: ast.expr | None = None
-    statement: ast.stmt | None = None
 
 
 def values_in_python(data: bytes, path: str) -> Iterator[ParameterValue]:
     """The scalars that a module binds: `NAME`, `Class.FIELD`, `NAME.key` of dict constants and calls."""
-    for place in _locations(parse_module(data, path)):
+    for place in _locations(data, path):
         yield place.value
 
 
@@ -37,9 +36,9 @@ def replace_in_python(data: bytes, path: str, name: str, value: JsonValue) -> by
     Raises:
         ArtifactError: the parameter is not there or cannot hold the value.
     """
-    module = parse_module(data, path)
-    place = next((place for place in _locations(module) if place.value.name == name), None)
-    if place is None or place.node is None or place.statement is None:
+    module = read_module(data, path)
+    place = next((place for place in _locations(data, path) if place.value.name == name), None)
+    if place is None or place.node is None:
         raise ArtifactError(f"{path}::{name}: there is no such value")
     start, end = span_of(module.source.text, place.node)
     old = module.source.text[start:end]
@@ -51,7 +50,7 @@ def replace_in_python(data: bytes, path: str, name: str, value: JsonValue) -> by
     raise ArtifactError(f"{path}::{name}: {json.dumps(value)} cannot be written in this place")
 
 
-def _spelling(old: str, value: JsonValue, fraction: bool, module: ParsedModule, start: int) -> Iterator[str]:
+def _spelling(old: str, value: JsonValue, fraction: bool, module: PythonModule, start: int) -> Iterator[str]:
     if isinstance(value, str):
         if old[:1] in "'\"rRuU" and not old.startswith("u("):
             yield from spellings(old, value, surroundings_of(module.source, start))
@@ -74,13 +73,13 @@ def _holds(data: bytes, path: str, name: str, value: JsonValue) -> bool:
 # --- finding -------------------------------------------------------------------------------------------
 
 
-def _locations(module: ParsedModule) -> Iterator[_PythonLocation]:
-    again = set(_set_again(module.tree))
-    for constant in module.constants.values():
-        if constant.expression is None or constant.statement is None:
-            yield _PythonLocation(ParameterValue(constant.name, reason=constant.reason))
+def _locations(data: bytes, path: str) -> Iterator[_PythonLocation]:
+    again = set(_set_again(read_module(data, path).tree))
+    for binding in bindings_of(data, path).values():
+        if binding.expression is None:
+            yield _PythonLocation(ParameterValue(binding.name, reason=binding.reason))
             continue
-        for place in _of_expression(constant.name.split("."), constant.expression, constant.statement):
+        for place in _of_expression(binding.name.split("."), binding.expression):
             if place.value.name in again:
                 yield _PythonLocation(ParameterValue(place.value.name, reason="it is set again further down"))
             else:
@@ -105,34 +104,34 @@ def _path(node: ast.expr) -> list[str]:
     return [node.id] if isinstance(node, ast.Name) else [""]
 
 
-def _of_expression(keys: list[str], node: ast.expr, statement: ast.stmt) -> Iterator[_PythonLocation]:
+def _of_expression(keys: list[str], node: ast.expr) -> Iterator[_PythonLocation]:
     name = dotted(keys)
     scalar, value = _scalar(node)
     if scalar:
-        yield _PythonLocation(ParameterValue(name, value), node, statement)
+        yield _PythonLocation(ParameterValue(name, value), node)
     elif isinstance(node, ast.Call) and _called(node) in _FIELDS:
-        yield from _default(keys, node, statement)
+        yield from _default(keys, node)
     elif isinstance(node, ast.Dict):
         yield _PythonLocation(ParameterValue(name, reason="it is a dict: name one of its keys"))
         for key, inner in _entries(node):
-            yield from _of_expression([*keys, key], inner, statement)
+            yield from _of_expression([*keys, key], inner)
     elif isinstance(node, ast.Call) and not node.args and any(each.arg for each in node.keywords):
         yield _PythonLocation(
             ParameterValue(name, reason=f"it is made by {_called(node)}(): name one of its arguments")
         )
         for keyword in node.keywords:
             if keyword.arg:
-                yield from _of_expression([*keys, keyword.arg], keyword.value, statement)
+                yield from _of_expression([*keys, keyword.arg], keyword.value)
     else:
         yield _PythonLocation(ParameterValue(name, reason=_why_not(node)))
 
 
-def _default(keys: list[str], call: ast.Call, statement: ast.stmt) -> Iterator[_PythonLocation]:
+def _default(keys: list[str], call: ast.Call) -> Iterator[_PythonLocation]:
     """The default in `field(default=3)` or `Field(3, ge=1)`."""
     given = [keyword.value for keyword in call.keywords if keyword.arg == "default"]
     given += call.args[:1] if _called(call) == "Field" else []
     if given:
-        for place in _of_expression(keys, given[0], statement):
+        for place in _of_expression(keys, given[0]):
             low, high = _bounds(call, whole=isinstance(place.value.value, int))
             yield place._replace(value=place.value._replace(low=low, high=high))
     else:
