@@ -14,8 +14,7 @@ import pytest
 
 from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.candidate import Artifact
-from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused
-from pytest_fapo.core.evaluation import NOT_RUN, Evaluation
+from pytest_fapo.core.evaluation import NOT_RUN, REFUSALS, Evaluation
 from pytest_fapo.core.gate_result import GateProblem
 from pytest_fapo.core.stash import RESULT_KEY
 from pytest_fapo.verdict import gate_problems
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_fapo.session.fapo_session import FapoSession
     from pytest_fapo.views.snapshots.snapshot_files import Snapshots
 
-_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__, NOT_RUN)
 
 _DESELECTED = "fapo_deselected"
 
@@ -78,7 +76,7 @@ class GateHooks:
         state = item.stash.get(RESULT_KEY, None)
         if not report.failed or report.when == "teardown" or state is None or state.notes.case is None:
             return report
-        if state.error_type in _REFUSALS or state.notes.unanswered:
+        if state.error_type in (*REFUSALS, NOT_RUN) or state.notes.unanswered:
             return report
         if report.when == "setup" and state.notes.execution is None:
             return report

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.errors import PipelineError
+from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused, PipelineError
 from pytest_fapo.core.record import Outcome, Record, Split, canonical_json
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.text import count
@@ -19,6 +19,9 @@ from pytest_fapo.core.unanswered import Unanswered
 
 NOT_RUN = PipelineError.__name__
 """Error type of an item whose pipeline could not be called."""
+
+REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
+"""Error types of items that were not let ask their model."""
 
 
 class ItemResult(Record):
@@ -66,6 +69,11 @@ class ItemResult(Record):
         take the case's inputs: the outcome says nothing of its answers.
         """
         return self.error_type == NOT_RUN or (self.outcome == "error" and self.trace_id is None)
+
+    @property
+    def refused(self) -> bool:
+        """True if the test was not let ask its model: no recorded answer, a limit, a connection refused."""
+        return self.error_type in REFUSALS
 
     @property
     def counts(self) -> bool:

@@ -8,13 +8,10 @@ from statistics import fmean
 
 import pytest_fapo
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline
-from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused
 from pytest_fapo.core.evaluation import Evaluation, ItemResult, weighted_mean
 from pytest_fapo.core.record import SPLITS, Split, canonical_json, text_digest
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.source.artifact_store import ArtifactStore
-
-_REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
 
 
 @dataclass
@@ -48,7 +45,7 @@ class ItemGroup:
     @property
     def refused(self) -> str:
         """Class name of the refusal to ask a model that ended one of its repeats; empty where none did."""
-        return next((item.error_type for item in self.items if item.error_type in _REFUSALS), "")
+        return next((item.error_type for item in self.items if item.refused), "")
 
     @property
     def unanswered(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.printable import shown
-from pytest_fapo.core.record import SPLITS
+from pytest_fapo.core.record import SPLITS, Split
 from pytest_fapo.core.text import count, percent
 from pytest_fapo.views.progress import RunState
 
@@ -22,25 +22,45 @@ def session_lines(
         hint: whether to say what to type when train cases fail; not when that is under way already.
         warnings: what else a person should know, a sentence each.
     """
-    scores = [
-        f"{split} {percent(evaluation.score(split))} of {len(evaluation.in_split(split)):,}"
-        for split in SPLITS
-        if evaluation.in_split(split)
-    ]
+    items = {name: item for name, item in evaluation.items.items() if not (item.not_run or item.refused)}
+    judged = evaluation.model_copy(update={"items": items})
+    scores = [_score(judged, split) for split in SPLITS if judged.in_split(split)]
     outage = evaluation.outage
     lacking = [f"fapo: {shown(outage.sentence)}"] if outage else []
+    lacking += _without_verdict(evaluation)
+    told = [f"fapo: {shown(warning)}" for warning in warnings]
     if not scores:
-        return lacking
+        return [*lacking, *told] if lacking else []
     spending = evaluation.spending
-    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(evaluation), *lacking]
+    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(judged), *lacking]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {RunState(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _stand_in_answered(evaluation):
         name = f" {shown(stand_in)}" if stand_in else ""
         lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
-    lines += [f"fapo: {shown(warning)}" for warning in warnings]
-    if hint and any(not item.passed for item in evaluation.in_split("train")):
+    lines += told
+    if hint and any(not item.passed for item in judged.in_split("train")):
         lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
+    return lines
+
+
+def _score(evaluation: Evaluation, split: Split) -> str:
+    """`train 75 % of 40`, and that cases weigh differently where they do."""
+    items = evaluation.in_split(split)
+    weighed = " by weight" if len({item.weight for item in items}) > 1 else ""
+    return f"{split} {percent(evaluation.score(split))} of {len(items):,}{weighed}"
+
+
+def _without_verdict(evaluation: Evaluation) -> list[str]:
+    """Return how many tests on cases say nothing of their pipeline's answers, and why."""
+    on_cases = [item for item in evaluation.items.values() if item.split is not None]
+    refused = sum(item.refused for item in on_cases)
+    not_run = sum(item.not_run for item in on_cases)
+    lines = []
+    if refused:
+        lines.append(f"fapo: {count(refused, 'test')} without a verdict: not let ask a model")
+    if not_run:
+        lines.append(f"fapo: {count(not_run, 'test')} without a verdict: ended before the pipeline could run")
     return lines
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from support.report_samples import evaluation, item
 
 from pytest_fapo.core.evaluation import Evaluation
@@ -32,6 +34,32 @@ def test_a_stand_in_is_named_and_noticed_without_a_name() -> None:
 def test_a_suite_without_cases_gets_no_line() -> None:
     other = item("t.py::test_unit", None)
     assert session_lines(Evaluation(items={other.nodeid: other})) == []
+
+
+def test_what_could_not_be_judged_is_no_failure() -> None:
+    value = evaluation(failing=0, passing=2)
+    silent: dict[str, dict[str, Any]] = {
+        "missing": {"outcome": "failed", "error_type": "CacheMiss"},
+        "limit": {"outcome": "failed", "error_type": "BudgetExceeded"},
+        "fixture": {"outcome": "error", "error_type": "OSError", "trace_id": None},
+        "signature": {"outcome": "failed", "error_type": "PipelineError"},
+    }
+    for name, fields in silent.items():
+        value.items[name] = item(f"t.py::test[{name}]").model_copy(update=fields)
+    said = [
+        "fapo: 2 tests without a verdict: not let ask a model",
+        "fapo: 2 tests without a verdict: ended before the pipeline could run",
+    ]
+    assert session_lines(value) == ["fapo: passing: train 100 % of 2", *said]
+    alone = Evaluation(items={name: value.items[name] for name in silent})
+    assert session_lines(alone, warnings=["a program was started"]) == [*said, "fapo: a program was started"]
+
+
+def test_a_weighted_score_is_called_one() -> None:
+    light, heavy = item("t.py::test[a]", passed=False), item("t.py::test[b]")
+    heavy = heavy.model_copy(update={"weight": 3.0})
+    value = Evaluation(items={each.nodeid: each for each in (light, heavy)})
+    assert session_lines(value)[0] == "fapo: passing: train 75 % of 2 by weight"
 
 
 def test_repeats_are_set_against_each_other() -> None:
