@@ -15,6 +15,9 @@ from benchmarks.planted.project import Project, Ran
 from benchmarks.planted.table import Figure, share
 from benchmarks.reach.client_table import CLIENTS, Client
 
+_QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "AWS_EC2_METADATA_DISABLED": "true"}
+"""Keeps the libraries from asking for anything else."""
+
 QUESTIONS = ("Where is my refund?", "Where is my package?")
 
 _FILES = {
@@ -82,7 +85,9 @@ def problem_of(row: Client, folder: Path) -> str:
     with listening(Handler) as url:
         files = {**_FILES, "app/client.py": textwrap.dedent(row.code)}
         cases = [{"id": f"q{number}", "inputs": text} for number, text in enumerate(QUESTIONS)]
-        project = Project(folder, url, env={"LLM_URL": url}).write(files, cases)
+        project = Project(folder, url, env={"LLM_URL": url, **_QUIET, "OPENAI_API_BASE": f"{url}/v1"}).write(
+            files, cases
+        )
         live, asked = project.pytest(), len(requests)
         replayed = project.pytest("--fapo-cache=only")
     outputs = (folder / "outputs.txt").read_text().splitlines() if live.code == 0 else []
