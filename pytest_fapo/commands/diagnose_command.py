@@ -15,6 +15,7 @@ from pytest_fapo.session.capturing import child_plan
 if TYPE_CHECKING:
     from pytest_fapo.core.diagnosis import Diagnosis
     from pytest_fapo.core.evaluation import Evaluation
+    from pytest_fapo.core.sent_requests import SentRequests
     from pytest_fapo.diagnosis.model_reader import LLMReader
     from pytest_fapo.session.fapo_session import FapoSession
 
@@ -26,7 +27,6 @@ def diagnose_failures(
     from pytest_fapo.commands.run_request import make_request, passing_run
     from pytest_fapo.core.scope import Scope
     from pytest_fapo.core.settings import Settings
-    from pytest_fapo.diagnosis.request_samples import sample_requests
     from pytest_fapo.diagnosis.sent_texts import find_sent_texts
     from pytest_fapo.loop.run_result import ScopeSnapshot
     from pytest_fapo.loop.train_evidence import diagnose_baseline
@@ -36,7 +36,7 @@ def diagnose_failures(
 
     scope, found = session.settings.scope, None
     if scope.is_empty:
-        found = find_sent_texts(session.folder, sample_requests(baseline, session.folder))
+        found = find_sent_texts(session.folder, _sample(config, session, baseline))
         scope = Settings(scope=Scope(prompts=found.entries)).under(session.packages.home.prefix).scope
     with passing_run(session, "diagnose") as run:
         snapshot, problems = ScopeSnapshot.of_usable(session.root, scope)
@@ -57,13 +57,18 @@ def diagnose_failures(
 
 def note_sent_requests(config: pytest.Config, session: FapoSession) -> None:
     """Keep for `fapo init` what a session without a scope has sent. Never fails: it is a help only."""
-    from pytest_fapo.diagnosis.request_samples import sample_requests
-
     folder = session.folder / ".fapo"
-    sent = sample_requests(session.evaluation(), session.folder)
+    sent = _sample(config, session, session.evaluation())
     if sent.steps and folder.is_dir() and child_plan(config) is None:
         with suppress(OSError):
             sent.save(folder)
+
+
+def _sample(config: pytest.Config, session: FapoSession, evaluation: Evaluation) -> SentRequests:
+    from pytest_fapo.diagnosis.request_samples import sample_requests
+
+    elsewhere = config.pluginmanager.hasplugin("dsession")  # under xdist the workers import the project
+    return sample_requests(evaluation, None if elsewhere else session.folder)
 
 
 def _reader(config: pytest.Config, session: FapoSession, out: PytestTerminal) -> LLMReader | None:

@@ -15,6 +15,9 @@ from pytest_fapo.diagnosis.trace_view import TraceView, helper_names
 _REQUESTS = 12
 """Requests of one step that are looked at."""
 
+_TRACES = 400
+"""Runs that are looked at, evenly spread over all cases."""
+
 _LONGEST = 40_000
 """Characters of one message that are looked at."""
 
@@ -25,14 +28,15 @@ _NOT_THE_PROJECTS = ("assistant", "model", "tool", "function")
 """Roles of messages that models and tools have written."""
 
 
-def sample_requests(evaluation: Evaluation, root: Path) -> SentRequests:
+def sample_requests(evaluation: Evaluation, root: Path | None) -> SentRequests:
     """Return a few requests of every step that asked a model.
 
     Args:
         evaluation: a session's.
-        root: the project, whose imported modules are noted.
+        root: the project, whose imported modules are noted; None where its pipelines ran in other processes.
     """
     traces = list(evaluation.traces.values())
+    traces = traces[:: len(traces) // _TRACES + 1]
     helpers = helper_names(traces)
     steps: dict[str, list[list[str]]] = {}
     for trace in traces:
@@ -43,7 +47,7 @@ def sample_requests(evaluation: Evaluation, root: Path) -> SentRequests:
                 request = [text[:_LONGEST] for text in texts if text.strip()]
                 if len(kept) < _REQUESTS and request and request not in kept:
                     kept.append(request)
-    return SentRequests(steps=steps, imported=_imported_files(root))
+    return SentRequests(steps=steps, imported=_imported_files(root) if root else [])
 
 
 def _message_texts(messages: Sequence[Any]) -> Iterator[str]:

@@ -89,15 +89,27 @@ def find_sent_texts(root: Path, sent: SentRequests) -> SentTexts:
     """Find the texts of the project's files in what its steps sent.
 
     Files are those that git knows or would take, of kinds that hold prompts and of a size that people write;
-    of Python only those that the run imported, where that is known.
+    of Python first those that the run imported, and all only where that explains more of what was sent.
 
     Args:
         root: the project.
         sent: a sample of the requests of its steps.
     """
+    found = _find(root, sent, sent.imported)
+    if sent.imported and _unexplained(found):
+        wider = _find(root, sent, [])  # a process of the pipeline's own has imported more
+        return wider if _unexplained(wider) < _unexplained(found) else found
+    return found
+
+
+def _unexplained(found: SentTexts) -> int:
+    return sum(len(part.text) for step in found.steps for part in step.left_over)
+
+
+def _find(root: Path, sent: SentRequests, imported: Sequence[str]) -> SentTexts:
     requests = {step: [list(map(squeezed, each)) for each in many] for step, many in sent.steps.items()}
     known = {text for many in requests.values() for each in many for text in each}
-    files = dict(_contents(root, _files(root, sent.imported), _Words(known)))
+    files = dict(_contents(root, _files(root, imported), _Words(known)))
     texts = list(_texts(files))
     steps = [StepTexts(step) for step in requests]
     for step in steps:

@@ -161,6 +161,12 @@ def test_only_python_that_the_run_imported_counts_where_that_is_known(tmp_path: 
     ]
 
 
+def test_python_that_another_process_imported_is_found_too(tmp_path: Path) -> None:
+    files = {"app.py": 'A = "Sort the ticket, please."\n', "pool.py": 'B = "Answer it with one word only."\n'}
+    message = "Sort the ticket, please. Answer it with one word only."
+    assert sent(tmp_path, files, *filled(message), imported=["app.py"]).entries == ["app.py::A", "pool.py::B"]
+
+
 def test_what_is_in_no_file_is_left_over(tmp_path: Path) -> None:
     files = {"app.py": 'A = "Sort the ticket, please."\n'}
     message = "Follow these rules to the letter. Sort the ticket, please. The ticket is this one here: <t>"
