@@ -146,14 +146,10 @@ class ChildPrograms:
         def __init__(popen: Any, *args: Any, **kwargs: Any) -> None:
             recorder = current_recorder()
             if recorder is not None and recorder.pipeline:
-                given = list(args)
-                env = given[_ENV] if len(given) > _ENV else kwargs.get("env")
-                env = self._environment(recorder, os.environ if env is None else env)
-                if len(given) > _ENV:
-                    given[_ENV] = env
-                else:
-                    kwargs["env"] = env
-                args = tuple(given)
+                settings = self._settings(recorder)
+                args, kwargs = changed_environment(
+                    args, kwargs, lambda env: with_start_folder(env, _CHILD_FOLDER, _VARIABLE, settings)
+                )
             original(popen, *args, **kwargs)
 
         return __init__
@@ -173,14 +169,6 @@ class ChildPrograms:
 
         return spawnv_passfds
 
-    def _environment(self, recorder: Recorder, given: Any) -> dict[Any, Any]:
-        env = dict(given)
-        as_bytes = any(isinstance(name, bytes) for name in env)
-        path = b"PYTHONPATH" if as_bytes and b"PYTHONPATH" in env else "PYTHONPATH"
-        before = env.get(path)
-        entries = [str(_CHILD_FOLDER), *([os.fsdecode(before)] if before else [])]
-        return {**env, path: os.pathsep.join(entries), _VARIABLE: self._settings(recorder)}
-
     def _first_line(self, recorder: Recorder) -> str:
         names = {"__name__": "fapo_case_network", "SETTINGS": self._settings(recorder)}
         return f"exec(compile(open({str(_SCRIPT)!r}).read(), {str(_SCRIPT)!r}, 'exec'), {names!r}); "
@@ -197,6 +185,7 @@ class ChildPrograms:
         )
 
     def _token(self, recorder: Recorder) -> str:
+        recorder = getattr(recorder, "origin", None) or recorder  # a fork goes on under the run's own name
         with self._lock:
             return self._tokens.setdefault(recorder, str(len(self._tokens) + 1) + f"-{id(recorder):x}")
 
@@ -204,6 +193,34 @@ class ChildPrograms:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="fapo-network-"))
         return str(self._folder / "refused.jsonl")
+
+
+def changed_environment(
+    args: tuple[Any, ...], kwargs: dict[str, Any], change: Callable[[Any], dict[Any, Any]]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of `subprocess.Popen` with a changed environment."""
+    env = args[_ENV] if len(args) > _ENV else kwargs.get("env")
+    env = change(os.environ if env is None else env)
+    if len(args) > _ENV:
+        return (*args[:_ENV], env, *args[_ENV + 1 :]), kwargs
+    return args, {**kwargs, "env": env}
+
+
+def with_start_folder(given: Any, folder: Path, variable: str, settings: str) -> dict[Any, Any]:
+    """Return an environment in which Python programs first run the `sitecustomize` of a folder.
+
+    Args:
+        given: the environment.
+        folder: holds that file.
+        variable: in which the file looks for its settings.
+        settings: the settings.
+    """
+    env = dict(given)
+    as_bytes = any(isinstance(name, bytes) for name in env)
+    path = b"PYTHONPATH" if as_bytes and b"PYTHONPATH" in env else "PYTHONPATH"
+    before = env.get(path)
+    entries = [str(folder), *([os.fsdecode(before)] if before else [])]
+    return {**env, path: os.pathsep.join(entries), variable: settings}
 
 
 def _program(event: str, args: Sequence[Any]) -> str:

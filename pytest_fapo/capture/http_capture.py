@@ -17,6 +17,7 @@ from pytest_fapo.capture.mcp_tools import mcp_tools_as_steps
 from pytest_fapo.capture.otel_spans import spans_as_steps
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.run_lookup import may_belong_to_run, run_of_request
+from pytest_fapo.capture.single_flight import Flights
 from pytest_fapo.capture.thread_context import propagating
 from pytest_fapo.capture.transports import (
     aiohttp_transport,
@@ -30,7 +31,8 @@ from pytest_fapo.core.settings import CacheMode
 
 _TRANSPORTS = (httpx_transport, stdlib_http, urllib3_transport, aiohttp_transport, lm15_transport)
 
-_TRANSPORT_OF = {name: transport for transport in _TRANSPORTS for name in transport.MODULES}
+MODULES = {name: transport for transport in _TRANSPORTS for name in transport.MODULES}
+"""The modules at whose import their library is patched."""
 
 
 class Capture:
@@ -69,6 +71,11 @@ class Capture:
         """The problems with the cache, as text; the calls went on without it."""
         return list(dict.fromkeys([*self._source.problems, *getattr(self._source.cache, "problems", ())]))
 
+    def renew(self, cache: Answers | None, ledger: Ledger | None) -> None:
+        """Go on in a fork: with other connections to the cache, and no other thread's request under way."""
+        self._inherited = self._source  # closing what belongs to another process would harm it
+        self._source = replace(self._source, cache=cache, ledger=ledger, flights=Flights())
+
     def install(self) -> None:
         """Patch the transports that are loaded, and the others when they are imported."""
         if self._installed is None:
@@ -77,7 +84,7 @@ class Capture:
             self._installed.enter_context(library_caches_off())
             self._installed.enter_context(spans_as_steps())
             self._installed.enter_context(mcp_tools_as_steps())
-            hook = AfterImport(list(_TRANSPORT_OF), self._patch)
+            hook = AfterImport(list(MODULES), self._patch)
             self._installed.callback(hook.uninstall)
             hook.install()
 
@@ -90,7 +97,7 @@ class Capture:
     def _patch(self, module: ModuleType) -> None:
         if self._installed is None:
             return
-        for patch in _TRANSPORT_OF[module.__name__].patches(module, self):
+        for patch in MODULES[module.__name__].patches(module, self):
             original = getattr(patch.owner, patch.name)
             setattr(patch.owner, patch.name, patch.replacement)
             self._installed.callback(_restore, patch, original)

@@ -13,6 +13,7 @@ from pytest_fapo.capture.agent_turns import continues, digest_of_turns
 from pytest_fapo.capture.call_origin import CallOrigin, origin_of
 from pytest_fapo.capture.call_stack import WATCHED_FUNCTIONS, call_stack
 from pytest_fapo.capture.json_values import to_json, to_json_with_type
+from pytest_fapo.capture.occurrences import Occurrences
 from pytest_fapo.capture.redaction import Redactor
 from pytest_fapo.capture.steps import CURRENT_STEP, CurrentStep, leave_step
 
@@ -35,6 +36,11 @@ def current_recorder() -> Recorder | None:
 def recorded_now() -> list[Recorder]:
     """The recorders of the runs that are under way in this process, whoever asks; each once."""
     return list(dict.fromkeys(_RECORDED))
+
+
+def forget_runs() -> None:
+    """No run is under way in this process: it is a fork."""
+    _RECORDED.clear()
 
 
 @contextmanager
@@ -154,7 +160,9 @@ class Recorder:
         self._began = time.perf_counter()
         self._steps: list[_OpenStep] = []
         self._calls: list[_OpenCall] = []
-        self._asked: dict[str, set[int]] = {}
+        self.occurrences = Occurrences()
+        self.collect_processes: Callable[[Recorder], None] | None = None
+        """Adds what processes that the run has started recorded; see `case_processes.py`."""
         self._last_attempt: dict[str, int] = {}
 
     # --- steps -----------------------------------------------------------------------------------------
@@ -352,24 +360,31 @@ class Recorder:
 
     def refusal(self) -> BaseException | None:
         """The first refusal that was raised inside; None where there was none."""
+        self._collect_processes()
         if self.late_violations is not None:
             self.late_violations(self)
         return self.violations[0] if self.violations else None
 
     def occurrence(self, question: str) -> int:
         """Return the lowest free number of this identical question in the run, 1 for the first."""
-        with self._lock:
-            taken = self._asked.setdefault(question, set())
-            number = 1
-            while number in taken:
-                number += 1
-            taken.add(number)
-            return number
+        return self.occurrences.take(question)
 
     def release(self, question: str, number: int) -> None:
         """The question went unanswered: asking it again is no second sample but the same one."""
-        with self._lock:
-            self._asked.get(question, set()).discard(number)
+        self.occurrences.release(question, number)
+
+    @property
+    def began(self) -> float:
+        """When the run began, as `time.perf_counter` tells it."""
+        return self._began
+
+    def opened_step(self, fields: Mapping[str, Any]) -> _OpenStep:
+        """Return a step as it is kept here."""
+        return _OpenStep(**fields)
+
+    def opened_call(self, fields: Mapping[str, Any]) -> _OpenCall:
+        """Return a call as it is kept here."""
+        return _OpenCall(**fields)
 
     # --- the record ------------------------------------------------------------------------------------
 
@@ -377,6 +392,7 @@ class Recorder:
         """The record so far, with the run's own inputs, output and error."""
         from pytest_fapo.core.trace import Trace
 
+        self._collect_processes()
         with self._lock:
             steps, calls = self._finished_steps(), self._calls_so_far()
         return Trace(
@@ -392,6 +408,7 @@ class Recorder:
 
     def answered_keys(self) -> list[str]:
         """The cache keys of the LLM calls so far that were answered well."""
+        self._collect_processes()
         with self._lock:
             return [opened.call.key for opened in self._calls if opened.call.answered]
 
@@ -407,6 +424,10 @@ class Recorder:
             text = ""
         name = type(error).__name__
         return self.redactor(f"{name}: {text}"[: self.limit]) if text else name
+
+    def _collect_processes(self) -> None:
+        if self.collect_processes is not None:
+            self.collect_processes(self)
 
     def _calls_so_far(self) -> list[LLMCall]:
         """Every call; one that is still under way has its times up to now."""

@@ -7,11 +7,13 @@ effect, a broken cache).
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -177,7 +179,7 @@ class Capturing:
         warn: Callable[[str], None] | None = None,
         tracer: StepTracer | None = None,
     ) -> None:
-        from pytest_fapo.capture.http_capture import Capture
+        from pytest_fapo.capture.http_capture import MODULES, Capture
         from pytest_fapo.capture.redaction import Redactor
         from pytest_fapo.capture.step_tracer import StepTracer
 
@@ -194,6 +196,15 @@ class Capturing:
         self._plan = plan
         self._problems: list[str] = []
         self._cache = opened_cache(plan, self._problems)
+        from pytest_fapo.capture.case_processes import CaseProcesses
+
+        self.processes = CaseProcesses(
+            self._program_data,
+            self._renew,
+            [*MODULES, *(pattern.partition(":")[0] for pattern in settings.steps)],
+        )
+        self._settings = settings
+        self._undo = ExitStack()
         self.network: NetworkGuard | None = None
         """Refuses what cases send past the record, where nothing may be sent."""
         if plan.mode == "only":
@@ -234,12 +245,26 @@ class Capturing:
         use_redactor(self.redactor)
         self.tracer.install()
         self.capture.install()
+        self._undo.enter_context(self.processes.followed())
         if self.network is not None:
             self.network.install()
+
+    def _program_data(self) -> dict[str, Any]:
+        """What a Python process that a case starts sets its capture up with."""
+        plan = asdict(replace(self._plan, own_folder=None))
+        return {
+            "begin": "pytest_fapo.session.case_program:begin",
+            "settings": self._settings.model_dump(mode="json"),
+            "plan": json.loads(json.dumps(plan, default=str)),
+        }
+
+    def _renew(self) -> None:
+        self.capture.renew(opened_cache(self._plan, []), ledger(self._plan))
 
     def uninstall(self) -> None:
         if self.network is not None:
             self.network.uninstall()
+        self._undo.close()
         self.capture.uninstall()
         self.tracer.uninstall()
         use_redactor(None)

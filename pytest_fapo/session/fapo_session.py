@@ -175,6 +175,7 @@ class FapoSession:
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,
         )
+        recorder.collect_processes = self.activate().processes.collect
         network = self.activate().network
         recorder.late_violations = network.collect if network is not None else None
         return recorder

@@ -72,7 +72,7 @@ def _run_the_users_own() -> None:
     here = os.path.dirname(os.path.abspath(__file__))
     kept = sys.path[:]
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
-    del sys.modules["sitecustomize"]
+    this = sys.modules.pop("sitecustomize")
     try:
         __import__("sitecustomize")
     except ImportError as error:
@@ -80,6 +80,7 @@ def _run_the_users_own() -> None:
             raise
     finally:
         sys.path[:] = kept
+        sys.modules.setdefault("sitecustomize", this)
 
 
 _start()
