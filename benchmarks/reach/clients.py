@@ -14,6 +14,7 @@ from benchmarks.loopback import LoopbackHandler, listening
 from benchmarks.planted.project import Project, Ran
 from benchmarks.planted.table import Figure, share
 from benchmarks.reach.client_table import CLIENTS, Client
+from benchmarks.reach.provider_table import PROVIDERS
 
 _QUIET = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "AWS_EC2_METADATA_DISABLED": "true"}
 """Keeps the libraries from asking for anything else."""
@@ -51,7 +52,7 @@ def installed(package: str) -> bool:
         return False
 
 
-def client_figure(rows: tuple[Client, ...] = CLIENTS) -> Figure:
+def client_figure(rows: tuple[Client, ...] = CLIENTS + PROVIDERS) -> Figure:
     """Ask with each client once for real, and once with `--fapo-cache=only`."""
     counted = [row for row in rows if installed(row.package)]
     missed = []

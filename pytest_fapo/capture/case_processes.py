@@ -115,7 +115,7 @@ class CaseProcesses:
             case_id=recorder.case_id,
             pipeline=recorder.pipeline,
             limit=recorder.limit,
-            sample=recorder.sample(),
+            sample=recorder.sample_in(current.step),
             began=recorder.began,
             step=current.step,
             by_test=recorder.by_test,

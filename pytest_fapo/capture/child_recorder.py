@@ -100,7 +100,7 @@ class ChildRecorder(Recorder):
 
     def handed_on(self, step: int | None) -> Handoff:
         """Return the handoff to a process that this one starts."""
-        return replace(self._handoff, step=step, within=self._name, sample=self.sample())
+        return replace(self._handoff, step=step, within=self._name, sample=self.sample_in(step))
 
     def begin_step(self, name: str, inputs: Any, *, parent: int | None) -> int:
         index = super().begin_step(name, inputs, parent=parent)

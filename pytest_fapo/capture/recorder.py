@@ -247,6 +247,12 @@ class Recorder:
         fresh = self._is_fresh_call(place) if step is None else self._is_fresh(step)
         return f"{self._sample} fresh".strip() if fresh else self._sample
 
+    def sample_in(self, step: int | None) -> str:
+        """As `sample`, for what another process does in a step."""
+        if self.replacements is None or not self.replacements.resample or not self._is_fresh(step):
+            return self._sample
+        return f"{self._sample} fresh".strip()
+
     def _is_fresh(self, step: int | None) -> bool:
         assert self.replacements is not None
         while step is not None:
