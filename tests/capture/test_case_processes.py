@@ -59,8 +59,11 @@ APP = """
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            os.write(writing, look_up(text).encode())
-            os._exit(0)
+            try:
+                os.write(writing, look_up(text).encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
         os.waitpid(child, 0)
         return os.read(reading, 1000).decode()
 
