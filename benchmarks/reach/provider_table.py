@@ -230,6 +230,8 @@ PROVIDERS: tuple[Client, ...] = (
         "dspy",
         """
         import os
+
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # litellm fetches its prices when it is imported
         import dspy
 
         def answer(question):
