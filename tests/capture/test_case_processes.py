@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from support import llm_shapes as shapes
-from support.llm_server import LLMServer, Received
+from support.llm_server import LLMServer
 
 APP = """
     import asyncio, json, multiprocessing, os, subprocess, sys, urllib.request
@@ -120,9 +119,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def project(
-    pytester: pytest.Pytester, server: LLMServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[pytest.Pytester]:
+def project(pytester: pytest.Pytester, server: LLMServer, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     monkeypatch.setenv("LLM", f"{server.base_url}/chat/completions")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), os.environ.get("PYTHONPATH", "")]))
     pytester.makepyprojecttoml(PROJECT)
@@ -177,11 +174,7 @@ def test_samples_of_one_question_stay_apart_in_all_processes(
     if method == "fork" and not hasattr(os, "fork"):
         pytest.skip("needs os.fork")
     numbers = count(1)
-
-    def numbered(request: Received) -> object:
-        return shapes.chat(f"answer {next(numbers)}")
-
-    server.respond = numbered
+    server.respond = lambda request: shapes.chat(f"answer {next(numbers)}")
     monkeypatch.setenv("METHOD", method)
     project.makeconftest(
         """
