@@ -30,7 +30,7 @@ def test_a_client_that_is_not_installed_is_said_and_not_counted() -> None:
     figure = clients.client_figure((row,))
     assert figure.holds
     assert figure.result == "nothing measured"
-    assert figure.notes == ["nobody's: no_such_client.of_anybody is not installed"]
+    assert figure.notes == ["nobody's: not counted, no_such_client.of_anybody is not installed"]
 
 
 @pytest.mark.slow
