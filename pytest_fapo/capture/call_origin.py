@@ -162,8 +162,11 @@ def _holds_prompt(values: Mapping[str, Any], prompt: str) -> bool:
     return False
 
 
+_NO_LETTERS = re.compile(r"\W+")
+
+
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
+    return _NO_LETTERS.sub("", text)
 
 
 _MESSAGE_KEYS = frozenset(

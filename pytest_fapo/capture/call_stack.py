@@ -82,36 +82,33 @@ def call_stack() -> list[Entry]:
             return entries
         if created_by and module == "asyncio.events":
             break  # what lies below runs the event loop, whoever made this task
-        entries.extend(_entries_of(frame, below))
+        entry = _entry_of(frame, below)
+        if entry is not None:
+            entries.append(entry)
         below.add(id(frame.f_code))
         frame = frame.f_back
     return [*entries, *created_by]
 
 
-def _entries_of(frame: FrameType, below: set[int]) -> Iterator[Entry]:
-    """The entries that a frame is.
+def _entry_of(frame: FrameType, below: set[int]) -> Entry | None:
+    """What a frame is on the logical stack; None if it is nothing.
 
     Args:
         frame: the frame.
         below: identities of the codes that it has led to.
     """
     code = frame.f_code
-    if frame.f_globals is vars(steps):
-        if code.co_name in _SPANS:
-            yield StepBoundary()
-    elif not is_users_file(code.co_filename):
-        unit = unit_of(frame)
-        if unit is not None:
-            yield unit
-    elif not code.co_name.startswith("<") or code.co_name == "<lambda>":
+    if not is_users_file(code.co_filename):
+        if frame.f_globals is vars(steps):
+            return StepBoundary() if code.co_name in _SPANS else None
+        return unit_of(frame)
+    if not code.co_name.startswith("<") or code.co_name == "<lambda>":
         if code in WATCHED_FUNCTIONS:
             SEEN_FUNCTIONS.add(code)
-        subject = subject_of(frame)
-        arguments = call_arguments(frame)
+        subject, arguments = subject_of(frame), call_arguments(frame)
         calls_back = any(map(below.__contains__, map(id, callback_codes(arguments))))
-        yield UserFunction(function_name(code, subject), arguments, code, subject, calls_back)
-    elif code.co_name == "<module>":
-        yield UserModule(str(frame.f_globals.get("__name__", "<module>")))
+        return UserFunction(function_name(code, subject), arguments, code, subject, calls_back)
+    return UserModule(str(frame.f_globals.get("__name__"))) if code.co_name == "<module>" else None
 
 
 def callback_codes(arguments: Mapping[str, Any]) -> Iterator[CodeType]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import sys
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -30,23 +30,31 @@ class CallSite(NamedTuple):
 
 def is_shared(function: str) -> bool:
     """True if the function of this name is a shared helper."""
-    return _texts_differ(_sites(function))
+    return _texts_differ(_sites(function, _loaded()))
 
 
 def calls_with_several_texts(caller: str, function: str) -> bool:
     """True if one function calls a shared helper more than once, with different constant texts."""
-    return _texts_differ([site for site in _sites(function) if site.caller == caller])
+    sites = _sites(function, _loaded())
+    return _texts_differ([site for site in sites if site.caller == caller])
 
 
-def _texts_differ(sites: list[CallSite]) -> bool:
+def _texts_differ(sites: Sequence[CallSite]) -> bool:
     seen: dict[str, str] = {}
     return any(
         seen.setdefault(parameter, text) != text for site in sites for parameter, text in site.texts.items()
     )
 
 
-def _sites(function: str) -> list[CallSite]:
-    return [site for file in _users_files() for site in _sites_in(file, function)]
+def _loaded() -> tuple[int, str]:
+    """The number of modules and the latest one: cheap to compare."""
+    return len(sys.modules), next(reversed(sys.modules))
+
+
+@lru_cache(maxsize=1024)
+def _sites(function: str, loaded: tuple[int, str]) -> tuple[CallSite, ...]:
+    """The calls of a function in what is loaded; looked up again when something else is."""
+    return tuple(site for file in _users_files() for site in _sites_in(file, function))
 
 
 def _users_files() -> list[str]:
