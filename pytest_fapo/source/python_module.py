@@ -68,12 +68,15 @@ def spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | N
         return None
 
 
-def surroundings_of(source: SourceText, start: int) -> Surroundings:
-    """Return the constraints on the spelling of a literal that begins at `start`."""
+_CLOSED = re.compile(r"\s*(?:#[^\r\n]*\s*)*,?\s*(?:#[^\r\n]*\s*)*\)")
+
+
+def surroundings_of(source: SourceText, start: int, end: int) -> Surroundings:
+    """Return the constraints on the spelling of a literal between two positions."""
     line = line_before(source.text, start)
     indent = line[: len(line) - len(line.lstrip(" \t\f"))]
     before = re.sub(r"(\s|\\|#[^\r\n]*(?=[\r\n]))+\Z", "", source.text[max(0, start - 2000) : start])
-    bracketed = before.endswith(("(", ","))
+    bracketed = before.endswith("(") and _CLOSED.match(source.text, end) is not None
     if bracketed and not line.strip():  # lines that follow stand where this one does
         indent = indent[:-1] if indent.endswith("\t") else indent.removesuffix("    ")
     return Surroundings(source.encoding, source.newline, indent, bracketed)

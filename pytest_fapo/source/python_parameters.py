@@ -53,7 +53,7 @@ def replace_in_python(data: bytes, path: str, name: str, value: JsonValue) -> by
 def _spelling(old: str, value: JsonValue, fraction: bool, module: PythonModule, start: int) -> Iterator[str]:
     if isinstance(value, str):
         if old[:1] in "'\"rRuU" and not old.startswith("u("):
-            yield from spellings(old, value, surroundings_of(module.source, start))
+            yield from spellings(old, value, surroundings_of(module.source, start, start + len(old)))
         else:
             yield json.dumps(value)
     elif value is None or isinstance(value, bool):

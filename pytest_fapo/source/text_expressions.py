@@ -203,7 +203,7 @@ def spliced_sources(module: PythonModule, expression: TextExpression, text: str)
 
 def _spelled(module: PythonModule, splice: _Splice, fields: Fields | None) -> Iterator[str]:
     source = module.source.text
-    around = surroundings_of(module.source, splice.start)._replace(fields=fields)
+    around = surroundings_of(module.source, splice.start, splice.end)._replace(fields=fields)
     old = source[splice.start : splice.end]
     if splice.text is None:
         yield ""

@@ -169,3 +169,20 @@ def test_a_dedented_text_is_laid_out_as_before() -> None:
     assert (
         new == 'from textwrap import dedent\nX = dedent("""\\\n    One.\n\n      Two.\n    Three.\n    """)\n'
     )
+
+
+def test_an_element_among_others_gets_parentheses_of_its_own() -> None:
+    source = 'X = f(\n    [\n        ("system", "Be kind."),\n    ]\n)\n'
+    rules = "\n".join(f"- rule number {number} of the house" for number in range(4))
+    new = change(source, "Be kind.\n" + rules, "X[0]")
+    assert new.startswith(
+        'X = f(\n    [\n        ("system", (\n            "Be kind.\\n"\n            "- rule number 0'
+    )
+    assert new.endswith('house"\n        )),\n    ]\n)\n')
+
+
+def test_an_only_argument_gets_lines_without_more_parentheses() -> None:
+    rules = "\n".join(f"- rule number {number} of the house" for number in range(4))
+    new = change('X = f(\n    "Be kind.",\n)\n', "Be kind.\n" + rules, "X[0]")
+    assert new.startswith('X = f(\n    "Be kind.\\n"\n    "- rule number 0')
+    assert new.endswith('house",\n)\n')
