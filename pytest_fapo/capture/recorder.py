@@ -67,7 +67,11 @@ class Replacements:
     """Steps whose models are asked for new answers, though there are answers on record."""
 
 
-_TEXT_APIS = ("chat.completions", "responses", "completions", "messages")
+_TEXT_APIS = (
+    *("chat.completions", "responses", "completions", "messages"),
+    *("gemini", "ollama.chat", "ollama.generate", "cohere.chat", "bedrock.converse"),
+)
+"""APIs in whose form a text can be written as an answer."""
 
 
 NO_ORIGIN = CallOrigin("", {}, "prompt")

@@ -13,6 +13,7 @@ from support import provider_shapes as shapes
 from support.llm_lab import Lab
 from support.llm_server import Answer, LLMServer
 
+from pytest_fapo.capture.recorder import Replacements
 from pytest_fapo.core.errors import CacheMiss
 from pytest_fapo.core.trace import LLMCall, Usage
 
@@ -551,6 +552,22 @@ def test_a_stand_in_answers_in_the_form_of_the_endpoint(name: str, server: LLMSe
         call = _asked(server, lab, Row(row.path, {**row.body, "tool": 1}, None, "", ""))
         assert [(tool.name, tool.arguments) for tool in call.tool_calls] == [(shapes.TOOL, shapes.ARGUMENTS)]
     assert server.count == 0
+
+
+@pytest.mark.parametrize("name", ["gemini", "ollama chat lines", "cohere events", "converse events"])
+def test_a_replaced_step_answers_in_the_form_of_its_endpoint(name: str, server: LLMServer, lab: Lab) -> None:
+    """As an intervention of the diagnosis does with a step that is one call."""
+    row = ROWS[name]
+    server.script(row.answer)
+
+    def answer() -> bytes:
+        return httpx.post(server.url + row.path, json=row.body).content
+
+    lab.run(answer)
+    (step,) = lab.steps
+    lab.run(answer, replacements=Replacements(outputs={step.key: "shipping"}))
+    assert [call.answer for call in lab.calls] == ["shipping"]
+    assert server.count == 1
 
 
 class _Offline:

@@ -54,6 +54,11 @@ ASKING = {
         import httpx
         def answer(text): return httpx.post("http://127.0.0.1:8000/v1/chat/completions", json={}).json()
     """,
+    "gemini": """
+        import requests
+        URL = "https://generativelanguage.googleapis.com/v1beta/models/g:generateContent"
+        def answer(text): return requests.post(URL, json={"contents": text}).json()
+    """,
 }
 
 

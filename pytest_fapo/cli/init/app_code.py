@@ -22,7 +22,8 @@ _SDK_CALL = re.compile(
 )
 
 _ENDPOINT = re.compile(
-    r"/(?:chat/completions|completions|responses|embeddings|messages|api/(?:chat|generate))\b"
+    r"/(?:chat/completions|completions|responses|embeddings|messages|api/(?:chat|generate)|v2/chat|converse)\b"
+    r"|:(?:streamG|g)enerateContent\b"
 )
 
 _POST = re.compile(r"\b(?:post|request|stream|urlopen|send)\(")
