@@ -304,10 +304,10 @@ CLIENTS: tuple[Client, ...] = (
     ),
     Client(
         "mistralai",
-        "mistralai",
+        "mistralai.client",
         """
         import os
-        from mistralai import Mistral
+        from mistralai.client import Mistral
 
         def answer(question):
             client = Mistral(api_key="k", server_url=os.environ["LLM_URL"])
