@@ -80,7 +80,8 @@ def test_nothing_is_made_where_nothing_was_recorded(folder: Folder) -> None:
 
 
 def test_an_export_says_what_it_lacks(asked: Folder) -> None:
-    asked.write({"conftest.py": "def pytest_fapo_redact(text):\n    return None\n"})
+    hook = "def pytest_fapo_redact(text):\n    return None\n"
+    asked.write({"conftest.py": asked.read("conftest.py") + "\n\n" + hook})
     settings = asked.read("pyproject.toml").replace(
         "[tool.fapo]\n", '[tool.fapo]\ncache_files = ["c/x.json"]\n'
     )
