@@ -75,12 +75,12 @@ class CaseProcesses:
             _fork_hooked = True
             os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
         before, _followed = _followed, self
-        popen, process = subprocess.Popen.__init__, BaseProcess.start
-        methods = {name: getattr(pool.Pool, name) for name in _POOL_METHODS}
-        subprocess.Popen.__init__ = self._starting_program(popen)  # type: ignore[method-assign]
-        BaseProcess.start = self._starting_process(process)  # type: ignore[method-assign]
-        for name, method in methods.items():
-            setattr(pool.Pool, name, self._giving_jobs(method))
+        patched: list[tuple[Any, str, Any]] = [
+            (subprocess.Popen, "__init__", self._starting_program),
+            (BaseProcess, "start", self._starting_process),
+            *((pool.Pool, name, self._giving_jobs) for name in _POOL_METHODS),
+        ]
+        undo = [_replaced(owner, name, make) for owner, name, make in patched]
         hook = AfterImport(["concurrent.futures.process"], self._patch_executor)
         hook.install()
         try:
@@ -88,10 +88,8 @@ class CaseProcesses:
         finally:
             hook.uninstall()
             _followed = before
-            subprocess.Popen.__init__ = popen  # type: ignore[method-assign]
-            BaseProcess.start = process  # type: ignore[method-assign]
-            for name, method in methods.items():
-                setattr(pool.Pool, name, method)
+            for restore in undo:
+                restore()
             if self._folder is not None and os.getpid() == self._pid:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -190,6 +188,19 @@ class CaseProcesses:
         executor: Any = vars(module)["ProcessPoolExecutor"]
         if not hasattr(executor.submit, "_fapo"):
             executor.submit = _submitting(executor.submit)
+
+
+def _replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], None]:
+    """Replace a method; returns what puts the original back, where nobody has wrapped ours since."""
+    original = getattr(owner, name)
+    new = make(original)
+    setattr(owner, name, new)
+
+    def restore() -> None:
+        if getattr(owner, name) is new:
+            setattr(owner, name, original)
+
+    return restore
 
 
 def _submitting(original: Callable[..., Any]) -> Callable[..., Any]:
