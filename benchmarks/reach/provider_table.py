@@ -1,4 +1,4 @@
-"""Clients of further providers and HTTP libraries, and processes that a pipeline starts."""
+"""Streams and further calls of providers' clients, and processes that a pipeline starts."""
 
 from __future__ import annotations
 
@@ -32,16 +32,7 @@ def _ollama(text: str, *, done: bool = True) -> dict[str, object]:
     return {"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": done, **counts}
 
 
-_COHERE_END = {"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": 4, "output_tokens": 4}}}
-
 _USAGE = {"inputTokens": 4, "outputTokens": 4, "totalTokens": 8}
-
-_CONVERSE = {
-    "output": {"message": {"role": "assistant", "content": [{"text": TEXT}]}},
-    "stopReason": "end_turn",
-    "usage": _USAGE,
-    "metrics": {"latencyMs": 1},
-}
 
 _CONVERSE_STREAM = [
     aws_event_bytes("messageStart", {"role": "assistant"}),
@@ -106,16 +97,6 @@ _URLLIB = f"""{_BODY}
 
 PROVIDERS: tuple[Client, ...] = (
     Client(
-        "Gemini",
-        "google.genai",
-        f"""{_GENAI}
-        def answer(question):
-            client = made()
-            return client.models.generate_content(model="gemini-2.5-flash", contents=question).text
-        """,
-        _whole(_gemini(TEXT)),
-    ),
-    Client(
         "Gemini, async",
         "google.genai",
         f"""{_GENAI}
@@ -138,20 +119,6 @@ PROVIDERS: tuple[Client, ...] = (
         "text/event-stream",
     ),
     Client(
-        "Ollama",
-        "ollama",
-        """
-        import os
-        import ollama
-
-        def answer(question):
-            turns = [{"role": "user", "content": question}]
-            client = ollama.Client(host=os.environ["LLM_URL"])
-            return client.chat(model="m", messages=turns)["message"]["content"]
-        """,
-        _whole(_ollama(TEXT)),
-    ),
-    Client(
         "Ollama, streamed",
         "ollama",
         """
@@ -170,36 +137,6 @@ PROVIDERS: tuple[Client, ...] = (
             ]
         ),
         "application/x-ndjson",
-    ),
-    Client(
-        "Cohere",
-        "cohere",
-        """
-        import os
-        import cohere
-
-        def answer(question):
-            client = cohere.ClientV2(api_key="k", base_url=os.environ["LLM_URL"])
-            turns = [{"role": "user", "content": question}]
-            return client.chat(model="command-a", messages=turns).message.content[0].text
-        """,
-        _whole(
-            {
-                "id": "c",
-                "message": {"role": "assistant", "content": [{"type": "text", "text": TEXT}]},
-                **_COHERE_END,
-            }
-        ),
-    ),
-    Client(
-        "Bedrock, Converse",
-        "boto3",
-        f"""{_BOTO3}
-        def answer(question):
-            response = made().converse(modelId="amazon.nova-lite-v1:0", messages=turns(question))
-            return response["output"]["message"]["content"][0]["text"]
-        """,
-        _whole(_CONVERSE),
     ),
     Client(
         "Bedrock, ConverseStream",
@@ -226,30 +163,6 @@ PROVIDERS: tuple[Client, ...] = (
         _whole(_CLAUDE),
     ),
     Client(
-        "DSPy's own client",
-        "dspy",
-        """
-        import os
-
-        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # litellm fetches its prices when it is imported
-        import dspy
-
-        def answer(question):
-            lm = dspy.LM("openai/m", api_key="k", api_base=os.environ["LLM_URL"] + "/v1")
-            return lm(question)[0]
-        """,
-    ),
-    Client(
-        "requests",
-        "requests",
-        f"""{_BODY}
-        import requests
-
-        def answer(question):
-            return text(requests.post(URL, json=body(question)).json())
-        """,
-    ),
-    Client(
         "urllib3",
         "urllib3",
         f"""{_BODY}
@@ -257,25 +170,6 @@ PROVIDERS: tuple[Client, ...] = (
 
         def answer(question):
             return text(urllib3.PoolManager().request("POST", URL, json=body(question)).json())
-        """,
-    ),
-    Client(
-        "aiohttp",
-        "aiohttp",
-        f"""{_BODY}
-        import aiohttp
-
-        async def answer(question):
-            async with aiohttp.ClientSession() as session, session.post(URL, json=body(question)) as response:
-                return text(await response.json())
-        """,
-    ),
-    Client(
-        "urllib.request",
-        "",
-        f"""{_URLLIB}
-        def answer(question):
-            return ask(question)
         """,
     ),
     Client(
