@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchmarks.planted.talk import Ask, Say, call
@@ -65,11 +65,11 @@ def cases() -> list[Mapping[str, Any]]:
 
 def sorted_by_model(ask: Ask) -> Say:
     """Return the team whose words the ticket holds: those that the model knows, and those of definitions
-    (`- billing: …`) in the prompt."""
+    (`- billing: …`) in the prompt or in the descriptions of tools and answers."""
     text = ask.text
     found = re.search(r"<ticket>(.*?)</ticket>", text, re.S)
     ticket = found[1] if found else next(turn.text for turn in reversed(ask.turns) if turn.role == "user")
-    rules = text.replace(ticket, " ")
+    rules = "\n".join([text.replace(ticket, " "), *_descriptions(ask.body)])
     words = set(_words(ticket))
     scores = {team: len(words & (_KNOWN[team] | _defined(team, rules))) for team in TEAMS}
     return Say(max(TEAMS, key=lambda team: (scores[team], team == "technical")))
@@ -87,6 +87,18 @@ def in_the_shape_asked_for(ask: Ask) -> Say:
     if "[[ ## team ## ]]" in ask.text:
         return Say(f"[[ ## team ## ]]\n{team}\n\n[[ ## completed ## ]]")
     return Say(team)
+
+
+def _descriptions(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name == "description" and isinstance(part, str):
+                yield part
+            else:
+                yield from _descriptions(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _descriptions(part)
 
 
 def _defined(team: str, rules: str) -> set[str]:

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_fapo.capture.endpoints import messages_of
+from pytest_fapo.capture.endpoints import messages_of, output_tools
 from pytest_fapo.capture.http_answer import RecordedAnswer
 from pytest_fapo.capture.model_output import (
     EVENTS_TYPE,
@@ -25,6 +25,7 @@ from pytest_fapo.capture.model_output import (
     word_count,
 )
 from pytest_fapo.capture.wire.formats import FORMATS
+from pytest_fapo.core.record import json_or_text
 
 CREATED = 1_700_000_000
 """When every offline answer claims to have been made: equal questions get equal answers."""
@@ -314,8 +315,14 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any, url: str = "") 
     return JSON_TYPE, [json_bytes(write_whole(frame, said))]
 
 
+def text_of(output: Any) -> str:
+    """What a model says that answers with these data: a text as it is, anything else as JSON."""
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+
+
 def written_answer(api: str, body: Any, output: Any, url: str = "") -> RecordedAnswer:
-    """The HTTP answer of a model that said `output`; data other than text is told as JSON.
+    """The HTTP answer of a model that said `output`; data other than text is told as JSON. Where the answer
+    must come by a tool, it is the tool's arguments.
 
     Args:
         api: as in `LLMCall.api`, none of `embeddings` and `other`.
@@ -323,8 +330,11 @@ def written_answer(api: str, body: Any, output: Any, url: str = "") -> RecordedA
         output: what is to be said.
         url: of the request.
     """
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    content_type, chunks = write_answer(api, body if isinstance(body, Mapping) else {}, text, url)
+    answer: Any = text_of(output)
+    tools = output_tools(body)
+    if len(tools) == 1 and isinstance(json_or_text(output), dict):
+        answer = {"tool_calls": [{"name": tools[0], "arguments": json_or_text(output)}]}
+    content_type, chunks = write_answer(api, body if isinstance(body, Mapping) else {}, answer, url)
     headers = ((b"content-type", content_type),)
     return RecordedAnswer(status=200, headers=headers, chunks=tuple(chunks), reason=b"OK")
 

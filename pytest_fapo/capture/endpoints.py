@@ -146,6 +146,37 @@ def offered_tools(body: Any) -> list[str]:
     return found
 
 
+def output_tools(body: Any) -> list[str]:
+    """Names of the tools by which alone the answer may come: its arguments are then the answer.
+
+    Libraries that give answers a structure ask so (instructor, pydantic-ai, LangChain): they force one tool,
+    or any of some that end the conversation.
+    """
+    asked = mapping(body)
+    config = mapping(asked.get("toolConfig"))
+    choice = asked.get("tool_choice", config.get("toolChoice", config.get("functionCallingConfig")))
+    named = _named_tools(mapping(choice))
+    if named:
+        return named
+    kind = mapping(choice).get("type") or mapping(choice).get("mode")
+    if choice != "required" and str(kind).lower() != "any" and "any" not in mapping(choice):
+        return []
+    offered = offered_tools(body)
+    return offered if len(offered) == 1 else [name for name in offered if name.startswith("final_result")]
+
+
+def _named_tools(choice: Mapping[str, Any]) -> list[str]:
+    """The tools that a choice names, in the form of any API."""
+    allowed = choice.get("allowedFunctionNames")
+    if isinstance(allowed, list):
+        return [name for name in allowed if isinstance(name, str)]
+    for holder in (choice.get("function"), choice.get("tool"), choice):
+        name = mapping(holder).get("name")
+        if isinstance(name, str):
+            return [name]
+    return []
+
+
 def _declarations(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The functions that an entry of a list of tools declares: one, or with Gemini several."""
     several = tool.get("functionDeclarations", tool.get("function_declarations"))

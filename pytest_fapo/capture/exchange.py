@@ -15,10 +15,10 @@ from threading import Lock
 from typing import NamedTuple, Protocol
 
 from pytest_fapo.capture.answer_reading import CUT, answer_flaw, read_http_answer
-from pytest_fapo.capture.answer_writing import written_answer
+from pytest_fapo.capture.answer_writing import text_of, written_answer
 from pytest_fapo.capture.cache_key import Question
 from pytest_fapo.capture.descriptions import descriptions_of
-from pytest_fapo.capture.endpoints import messages_of, offered_tools, parameters_of
+from pytest_fapo.capture.endpoints import messages_of, offered_tools, output_tools, parameters_of
 from pytest_fapo.capture.http_answer import RecordedAnswer
 from pytest_fapo.capture.recorder import Recorder, recording
 from pytest_fapo.capture.single_flight import Flight, Flights
@@ -319,9 +319,14 @@ class Exchange:
         error = reading.error
         if answer.status >= 300 or error:
             error = redact(f"HTTP {answer.status}: {error}" if error else f"HTTP {answer.status}")
+        said = reading.answer
+        if said is None and len(reading.tool_calls) == 1:
+            (call,) = reading.tool_calls
+            if call.name in output_tools(self.question.body):
+                said = text_of(call.arguments)
         return self._asked.model_copy(
             update={
-                "answer": None if reading.answer is None else str(self.recorder.json(reading.answer)),
+                "answer": None if said is None else str(self.recorder.json(said)),
                 "tool_calls": [
                     call.model_copy(update={"arguments": self.recorder.json(call.arguments)})
                     for call in reading.tool_calls

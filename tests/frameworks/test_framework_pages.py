@@ -33,13 +33,8 @@ def test_page_holds_a_project(page: str) -> None:
         compile(text, path, "exec")
 
 
-_BY_TOOL = pytest.mark.xfail(reason="an answer in a tool's arguments is diagnosed as a fault of the code")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=_BY_TOOL if page == "instructor" else ()) for page in PACKAGES]
-)
+@pytest.mark.parametrize("page", PACKAGES)
 def test_project_goes_from_failing_to_fixed(page: str, lab: Lab) -> None:
     if not installed(PACKAGES[page]):
         pytest.skip(f"{PACKAGES[page]} is not installed: pip install '.[frameworks]'")
