@@ -46,13 +46,17 @@ def _texts_differ(sites: Sequence[CallSite]) -> bool:
     )
 
 
-def _loaded() -> tuple[int, str]:
-    """The number of modules and the latest one: cheap to compare."""
-    return len(sys.modules), next(reversed(sys.modules))
+_LoadedState = tuple[int, str, str | None]
+
+
+def _loaded() -> _LoadedState:
+    """The number of modules, the latest one and its file: cheap to compare."""
+    name = next(reversed(sys.modules))
+    return len(sys.modules), name, getattr(sys.modules.get(name), "__file__", None)
 
 
 @lru_cache(maxsize=1024)
-def _sites(function: str, loaded: tuple[int, str]) -> tuple[CallSite, ...]:
+def _sites(function: str, loaded: _LoadedState) -> tuple[CallSite, ...]:
     """The calls of a function in what is loaded; looked up again when something else is."""
     return tuple(site for file in _users_files() for site in _sites_in(file, function))
 

@@ -193,16 +193,16 @@ def test_what_cannot_be_done_has_no_outcome(lab: Lab) -> None:
 
 
 def test_a_call_outside_of_every_step_is_a_step_that_can_be_replaced(lab: Lab) -> None:
-    changed = [one("c", {"ask": "sure"}), one("c", {"ask": "hardly"})]
+    changed = [one("c", {"loose": "sure"}), one("c", {"loose": "hardly"})]
     assert run_interventions(lab.shadow, lab.request, changed) == {0: "passed", 1: "failed"}
     trace = lab.evaluate(changed[0]).traces["pipeline::c"]
-    assert [step.key for step in trace.steps if step.replaced] == ["ask"]
+    assert [step.key for step in trace.steps if step.replaced] == ["loose"]
 
 
 def test_a_resampled_step_gets_answers_of_its_own(lab: Lab) -> None:
     recorded = lab.evaluate(one("c")).traces["pipeline::c"]
-    fresh = lab.evaluate(one("c", resample=["ask"])).traces["pipeline::c"]
-    again = lab.evaluate(one("c", resample=["ask"])).traces["pipeline::c"]
+    fresh = lab.evaluate(one("c", resample=["loose"])).traces["pipeline::c"]
+    again = lab.evaluate(one("c", resample=["loose"])).traces["pipeline::c"]
     other = lab.evaluate(one("c", resample=["classify"])).traces["pipeline::c"]
     said = [trace.steps[-1].output for trace in (recorded, fresh, again, other)]
     assert said[0] != said[1]
