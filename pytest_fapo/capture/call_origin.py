@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -67,9 +68,9 @@ def _origin_in(functions: Sequence[UserFunction], messages: Sequence[Any], trace
     """Return what a call is named after that functions of the user's lead to."""
     owners = _owners(functions, messages)
     owner = owners[0] if owners else next(each for each in functions if not each.is_lambda)
-    passed = [each.code.co_name for each in functions[: functions.index(owner)]]
+    passed = [_helper_of(each) for each in functions[: functions.index(owner)]]
     if not owners:
-        ambiguous = shared_helpers.is_shared(owner.code.co_name)
+        ambiguous = shared_helpers.is_shared(_helper_of(owner))
     else:
         ambiguous = any(shared_helpers.calls_with_several_texts(owner.code.co_name, each) for each in passed)
     name = _object_name(owner, messages) or (prompt_name(messages) if ambiguous else "")
@@ -80,7 +81,10 @@ def _origin_in(functions: Sequence[UserFunction], messages: Sequence[Any], trace
 def _object_name(function: UserFunction, messages: Sequence[Any]) -> str:
     """The name of an object whose class is made several times, each with its own prompt; else empty."""
     subject = function.subject
-    if subject is None or isinstance(subject, type) or not shared_helpers.is_shared(type(subject).__name__):
+    if subject is None or isinstance(subject, type):
+        return ""
+    home = getattr(sys.modules.get(type(subject).__module__), "__file__", None) or function.code.co_filename
+    if not shared_helpers.is_shared(shared_helpers.Helper(type(subject).__name__, home)):
         return ""
     held = {name: value for name, value in getattr(subject, "__dict__", {}).items() if isinstance(value, str)}
     if not _holds_prompt(held, instruction(messages)):
@@ -111,7 +115,11 @@ def _is_helper(function: UserFunction, inner: Sequence[UserFunction], messages: 
     """True for a function that was handed its prompt, or the function that asks, or that several share."""
     if _calls_back(function, inner) or _holds_prompt(function.arguments, instruction(messages)):
         return True
-    return shared_helpers.is_shared(function.code.co_name)
+    return shared_helpers.is_shared(_helper_of(function))
+
+
+def _helper_of(function: UserFunction) -> shared_helpers.Helper:
+    return shared_helpers.Helper(function.code.co_name, function.code.co_filename)
 
 
 def _calls_back(function: UserFunction, inner: Sequence[UserFunction]) -> bool:
@@ -151,7 +159,7 @@ def _message_text(message: Any) -> str:
 
 def _holds_prompt(values: Mapping[str, Any], prompt: str) -> bool:
     """True if these values, arguments mostly, hold all of the prompt."""
-    least = min(_LEAST, len(_letters(prompt)) / 2)
+    least = min(_LEAST, len(_letters(prompt)) / 3)
     rest = prompt
     for text in _texts(values, 0):
         for part in _PLACEHOLDER.split(text):

@@ -28,14 +28,28 @@ class CallSite(NamedTuple):
     """Position or keyword to the argument's expression."""
 
 
-def is_shared(function: str) -> bool:
-    """True if the function of this name is a shared helper."""
-    return _texts_differ(_sites(function, _loaded()))
+class Helper(NamedTuple):
+    """A function or class, as far as calls of it can be told from those of others that have its name."""
+
+    name: str
+    file: str
+    """Its source file; another one calls it only where it names that module."""
+
+    @property
+    def module(self) -> str:
+        """The last part of its module's name."""
+        path = Path(self.file)
+        return path.parent.name if path.stem == "__init__" else path.stem
 
 
-def calls_with_several_texts(caller: str, function: str) -> bool:
+def is_shared(helper: Helper) -> bool:
+    """True if the function is a shared helper."""
+    return _texts_differ(_sites(helper, _loaded()))
+
+
+def calls_with_several_texts(caller: str, helper: Helper) -> bool:
     """True if one function calls a shared helper more than once, with different constant texts."""
-    sites = _sites(function, _loaded())
+    sites = _sites(helper, _loaded())
     return _texts_differ([site for site in sites if site.caller == caller])
 
 
@@ -56,9 +70,10 @@ def _loaded() -> _LoadedState:
 
 
 @lru_cache(maxsize=1024)
-def _sites(function: str, loaded: _LoadedState) -> tuple[CallSite, ...]:
+def _sites(helper: Helper, loaded: _LoadedState) -> tuple[CallSite, ...]:
     """The calls of a function in what is loaded; looked up again when something else is."""
-    return tuple(site for file in _users_files() for site in _sites_in(file, function))
+    files = [file for file in _users_files() if file == helper.file or helper.module in _source(file)]
+    return tuple(site for file in files for site in _sites_in(file, helper.name))
 
 
 def _users_files() -> list[str]:

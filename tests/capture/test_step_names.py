@@ -298,6 +298,25 @@ def load(
         del sys.modules[name]
 
 
+def test_a_method_is_no_helper_because_another_module_calls_one_of_its_name(
+    load: Callable[[str], Any], lab: Lab
+) -> None:
+    load("""
+        class Store:
+            def run(self, query): return query
+        SAID = Store().run("one"), Store().run("two")
+    """)
+    module = load("""
+        class Triage:
+            def run(self, text):
+                said = messages_for(TRIAGE, text)
+                return client.chat.completions.create(model="m", messages=said).choices[0].message.content
+        def pipeline(text): return Triage().run(text)
+    """)
+    lab.run(partial(module.pipeline, "Where is the parcel that I have ordered?"))
+    assert [step.key for step in lab.steps] == ["Triage.run"]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_name_in_every_shape(shape: str, load: Callable[[str], Any], lab: Lab) -> None:
     text, names = SHAPES[shape]
