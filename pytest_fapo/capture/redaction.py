@@ -149,8 +149,7 @@ class Redactor:
         """Learn a secret value. Short plain words (`ollama`, `password`) are no secrets but placeholders,
         and taking them out would garble what is recorded."""
         value = value.strip()
-        secret = len(value) >= 16 or (len(value) >= 8 and any(char.isdigit() for char in value))
-        if secret and value not in self._secrets:
+        if is_secret(value) and value not in self._secrets:
             # longest first, so that a secret inside a longer one does not leave the rest of it behind
             self._secrets = tuple(sorted({*self._secrets, value}, key=len, reverse=True))
             self._clean = set()
@@ -172,6 +171,11 @@ class Redactor:
 
 
 _project_redactor: Redactor | None = None
+
+
+def is_secret(value: str) -> bool:
+    """True if a value that is called a credential can be one: no short word such as `ollama`."""
+    return len(value) >= 16 or (len(value) >= 8 and any(char.isdigit() for char in value))
 
 
 def is_secret_name(name: str) -> bool:

@@ -92,6 +92,8 @@ class Settings(SettingsSection):
     allow_read: list[str] = Field(default_factory=list)
     """Files and folders outside of the project that candidates may read, beside those that the baseline read.
     """
+    allow_write: list[str] = Field(default_factory=list)
+    """Files and folders outside of the project that tests write into: candidates may, too."""
     redact: list[str] = Field(default_factory=list)
     """Regular expressions; what they match never reaches a trace, the cache's index or a report."""
     llm: dict[Literal["openai", "anthropic"], ProviderSettings] = Field(default_factory=dict)

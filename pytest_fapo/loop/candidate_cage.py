@@ -71,12 +71,13 @@ class CandidateCage:
         return CageRules(
             connect=list(dict.fromkeys([*found["connect"], *self._endpoints(), *settings.allow_hosts])),
             programs=found["program"],
-            read=[*found["read"], *(os.fspath(self._absolute(path)) for path in settings.allow_read)],
+            read=[*found["read"], *map(self._absolute, settings.allow_read)],
+            write=list(map(self._absolute, settings.allow_write)),
             memory=_memory(),
         )
 
-    def _absolute(self, path: str) -> Path:
-        return self._request.root / Path(path).expanduser()
+    def _absolute(self, path: str) -> str:
+        return os.fspath(self._request.root / Path(path).expanduser())
 
     def _endpoints(self) -> list[str]:
         """Where the models answer that were asked, now or when their answers were recorded."""
@@ -111,7 +112,8 @@ class CandidateCage:
                 why = listing(refused, most=3) or other.explanation.strip().splitlines()[-1:][0]
                 raise EvaluationError(
                     f"{nodeid} passes, and does not where candidates are locked in ({why}); allow it in "
-                    f'[tool.fapo]: allow_hosts = ["host:port"], allow_read = ["path"], or cage = "off"'
+                    f'[tool.fapo]: allow_hosts = ["host:port"], allow_read or allow_write = ["path"], '
+                    f'or cage = "off"'
                 )
 
 

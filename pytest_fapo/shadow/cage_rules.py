@@ -78,7 +78,7 @@ def cage_spec(
     limit = request.timeout
     return {
         "read": [*_readable(shadow), *rules.read, *request.cache_files],
-        "write": [os.fspath(shadow.base), *_DEVICES, *(path for path in own if path)],
+        "write": [os.fspath(shadow.base), *_DEVICES, *rules.write, *(path for path in own if path)],
         "execute": _with_loaders(rules.programs),
         "connections": can_serve(),
         "memory": rules.memory,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_fapo
+from pytest_fapo.capture.redaction import REDACTED, is_secret
 from pytest_fapo.shadow.cage_rules import cage_spec, readable_anyway, without_foreign_secrets
 from pytest_fapo.shadow.child_launch import Launch, end_group, launcher_of
 from pytest_fapo.shadow.connections import Connections, addresses_of
@@ -66,7 +67,12 @@ def _cage(
 ) -> dict[str, Any] | None:
     if request.cage is None:
         return None
+    # Only what is there can be granted.
     results.touch()
+    if request.spend_file:
+        Path(request.spend_file).touch()
+    if request.cache_folder and request.cache_mode != "off":
+        Path(request.cache_folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return {
         **cage_spec(request.cage, shadow, request, folder, results),
         "names": addresses_of(request.cage.connect),
@@ -171,12 +177,16 @@ class ChildProcess:
         self.results.parent.mkdir(parents=True, exist_ok=True)
         self._offset = self.results.stat().st_size if self.results.exists() else 0
         self._rest = b""
+        self._withheld: list[bytes] = []
+        """Credentials, as they stand in JSON, that the child does not know and so cannot take out."""
         spec = self.folder / "spec.json"
         spec.write_text(json.dumps(child_spec(shadow, request, self.folder, self.results)), encoding="utf-8")
         cwd = working_folder(shadow, request)
         environment = child_environment(shadow, cwd, spec)
         if request.cage is not None:
-            environment = without_foreign_secrets(environment, shadow)
+            everything, environment = environment, without_foreign_secrets(environment, shadow)
+            withheld = [value for name, value in everything.items() if name not in environment]
+            self._withheld = [json.dumps(value)[1:-1].encode() for value in withheld if is_secret(value)]
             environment["TMPDIR"] = os.fspath(self.folder)
         self._launch = Launch(spec, cwd, environment, self.output)
         self._launcher = launcher_of(shadow)
@@ -203,7 +213,10 @@ class ChildProcess:
             data = file.read()
         self._offset += len(data)
         *complete, self._rest = (self._rest + data).split(b"\n")
-        yield from complete
+        for line in complete:
+            for value in self._withheld:
+                line = line.replace(value, REDACTED.encode())
+            yield line
 
     def wait_a_moment(self) -> None:
         """Give the child time to write, less than that where it ends."""

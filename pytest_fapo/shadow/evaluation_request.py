@@ -44,6 +44,8 @@ class CageRules(Record):
     """Absolute paths."""
     read: list[str] = Field(default_factory=list)
     """Absolute paths of files and folders, beside Python, its packages and the system's libraries."""
+    write: list[str] = Field(default_factory=list)
+    """Absolute paths of files and folders, beside the run's own."""
     memory: int = 0
     """Bytes of data that one process may have; 0 for no limit."""
 

@@ -11,6 +11,7 @@ from support.teams import (
     APP,
     BAD_PROMPT,
     GOOD_PROMPT,
+    PYPROJECT,
     MakeProject,
     Project,
     Server,
@@ -232,9 +233,12 @@ def test_it_works_with_pytests_own_options(project: MakeProject, server: Server,
 @pytest.mark.slow
 def test_what_fails_its_final_proof_is_not_written(project: MakeProject, tmp_path: Path) -> None:
     """A test that passes three times (baseline, unpatched copy, candidate) and then never again."""
-    counter = tmp_path / "runs"
+    counter = tmp_path / "shared" / "runs"
+    counter.parent.mkdir()
+    allowed = PYPROJECT.replace("[tool.fapo]", f"[tool.fapo]\nallow_write = ['{counter.parent}']", 1)
     made = project(
         {
+            "pyproject.toml": allowed,
             "test_flaky.py": f"""
             from pathlib import Path
 
@@ -243,7 +247,7 @@ def test_what_fails_its_final_proof_is_not_written(project: MakeProject, tmp_pat
                 runs = int(counter.read_text()) if counter.exists() else 0
                 counter.write_text(str(runs + 1))
                 assert runs < 3
-            """
+            """,
         }
     )
     before = made.snapshot()
