@@ -10,6 +10,8 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from pytest_fapo.capture import shared_helpers
@@ -135,6 +137,8 @@ def _calls_back(function: UserFunction, inner: Sequence[UserFunction]) -> bool:
 _LEAST = 12
 """Characters of a text that is more than a word: a function that adds less was handed its prompt."""
 
+_MAY_HOLD_PLACEHOLDERS = re.compile(r"[{%$]")
+
 _PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{[^{}]*\}|%\(\w+\)s|%s|\$\{?\w+\}?")
 
 
@@ -159,13 +163,15 @@ def _message_text(message: Any) -> str:
 
 def _holds_prompt(values: Mapping[str, Any], prompt: str) -> bool:
     """True if these values, arguments mostly, hold all of the prompt."""
-    least = min(_LEAST, len(_letters(prompt)) / 3)
+    least = min(_LEAST, _letter_count(prompt) / 3)
     rest = prompt
-    for text in _texts(values, 0):
-        for part in _PLACEHOLDER.split(text):
-            if len(part.strip()) >= 4:
-                rest = rest.replace(part.strip(), " ")
-        if len(_letters(rest)) < least:
+    for text in islice(_texts(values, 0), _MOST_TEXTS):
+        parts = _PLACEHOLDER.split(text) if _MAY_HOLD_PLACEHOLDERS.search(text) else [text]
+        before = rest
+        for part in map(str.strip, parts):
+            if len(part) >= 4 and part in rest:
+                rest = rest.replace(part, " ")
+        if rest is not before and _letter_count(rest) < least:
             return True
     return False
 
@@ -177,9 +183,17 @@ def _letters(text: str) -> str:
     return _NO_LETTERS.sub("", text)
 
 
+@lru_cache(maxsize=256)
+def _letter_count(text: str) -> int:
+    return len(_letters(text))
+
+
 _MESSAGE_KEYS = frozenset(
     {"content", "messages", "role", "system", "input", "prompt", "instructions", "text"}
 )
+_MOST_PARTS, _MOST_TEXTS = 16, 64
+"""What is looked at of long arguments, with every call."""
+
 _TEXT_CLASSES = re.compile("Prompt|Message|Template|Content|Part")
 
 
@@ -190,11 +204,11 @@ def _texts(value: Any, depth: int) -> Iterator[str]:
     elif depth > 4:
         return
     elif isinstance(value, list | tuple):
-        for each in value[:50]:
+        for each in value[:_MOST_PARTS]:
             yield from _texts(each, depth + 1)
     elif isinstance(value, Mapping):
         if depth == 0 or not _MESSAGE_KEYS.isdisjoint(key for key in value if isinstance(key, str)):
-            for each in list(value.values())[:50]:
+            for each in islice(value.values(), _MOST_PARTS):
                 yield from _texts(each, depth + 1)
     elif _TEXT_CLASSES.search(type(value).__name__):
         yield from _texts(list(getattr(value, "__dict__", {}).values()), depth + 1)

@@ -111,10 +111,14 @@ def _entry_of(frame: FrameType, below: set[int]) -> Entry | None:
     return UserModule(str(frame.f_globals.get("__name__"))) if code.co_name == "<module>" else None
 
 
+_LOOKED_AT = 16
+
+
 def callback_codes(arguments: Mapping[str, Any]) -> Iterator[CodeType]:
     """The code of the functions and coroutines among the arguments of a function."""
     for value in arguments.values():
-        for each in value if isinstance(value, tuple | list) else (value,):
+        # Only the first: a list of a thousand documents holds none, and is looked at with every call.
+        for each in value[:_LOOKED_AT] if isinstance(value, tuple | list) else (value,):
             called = each.func if isinstance(each, partial) else each
             called = called.__func__ if isinstance(called, MethodType) else called
             if isinstance(called, FunctionType):
