@@ -77,7 +77,7 @@ class _NotPlain(Exception):
 
 class _PlainCopy:
     """A copy of what is recorded as it is: JSON's own types, and no text that must be redacted. Nearly all
-    that a call records is that, and copying it takes a fifth of what `_JsonConverter` takes, which gives the
+    that a call records is that, and copying it takes a third of what `_JsonConverter` takes, which gives the
     same for it."""
 
     __slots__ = ("redactor", "size")

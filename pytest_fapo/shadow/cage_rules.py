@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest_fapo
 from pytest_fapo.capture.redaction import is_secret_name
@@ -91,12 +92,26 @@ def cage_spec(
 def without_foreign_secrets(environment: Mapping[str, str], shadow: ShadowTree) -> dict[str, str]:
     """The environment without credentials that the project has no use for: those of no model provider whose
     name stands in none of its files."""
-    names = [name for name in environment if is_secret_name(name) and not name.startswith(_PROVIDERS)]
-    unused = set(names)
-    for path in shadow.survey.files if names else ():
-        content = shadow.content(path) if path not in shadow.unreadable else b""
-        unused -= {name for name in unused if os.fsencode(name) in content}
+    names = {name for name in environment if is_secret_name(name) and not name.startswith(_PROVIDERS)}
+    unused = names - _mentioned(names, shadow)
     return {name: value for name, value in environment.items() if name not in unused}
+
+
+_MENTIONS: WeakKeyDictionary[ShadowTree, dict[str, bool]] = WeakKeyDictionary()
+
+
+def _mentioned(names: Set[str], shadow: ShadowTree) -> set[str]:
+    """Those that stand in a file of the project as it was copied, each looked for once: a candidate must not
+    get a credential by writing its name down."""
+    known = _MENTIONS.setdefault(shadow, {})
+    left = new = names - known.keys()
+    for path in shadow.survey.files:
+        if not left:
+            break
+        content = shadow.original(path)
+        left = {name for name in left if os.fsencode(name) not in content}
+    known.update((name, name not in left) for name in new)
+    return {name for name in names if known[name]}
 
 
 def readable_anyway(shadow: ShadowTree) -> list[str]:

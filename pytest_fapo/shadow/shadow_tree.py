@@ -218,6 +218,10 @@ class ShadowTree:
         applied = self._applied.get(path)
         return self._pristine[path] if applied is None else applied
 
+    def original(self, path: str) -> bytes:
+        """Return the content of this file when the project was copied; empty if it could not be read."""
+        return self._pristine[path] if path in self._modes else b""
+
     def close(self) -> None:
         """Remove the copy."""
         for end in self._companions:

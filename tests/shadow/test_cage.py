@@ -238,3 +238,13 @@ def test_credentials_that_the_project_has_no_use_for_are_not_there(
     })  # fmt: skip
     assert set(outcomes(project.evaluate(cage=CageRules())).values()) == {"passed"}
     assert "passed" not in outcomes(project.evaluate()).values()
+
+
+def test_a_candidate_gets_no_credential_by_writing_its_name_down(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", "0123456789abcdef-x")
+    test = b"import os\n\ndef test_none(): assert 'GITHUB_TOKEN' not in os.environ\n"
+    project.write({"test_env.py": "def test_none(): pass", "prompt.md": "Sort this."})
+    files = {"prompt.md": b"Sort this by GITHUB_TOKEN.", "test_env.py": test}
+    assert set(outcomes(project.evaluate(files, cage=CageRules())).values()) == {"passed"}
