@@ -73,6 +73,7 @@ class GuardRules:
 
     def __post_init__(self) -> None:
         self.watched_names = frozenset(path.rpartition("/")[2] for path in self.watch)
+        self.known_beginnings = tuple(f"{folder}/" for folder in self.known or ())
 
 
 class WriteGuard:
@@ -181,7 +182,7 @@ class WriteGuard:
     def _note_outside(self, path: str) -> None:
         """A file is read that belongs neither to the project nor to Python or the system."""
         known = self.rules.known
-        if known is None or path.startswith(tuple(f"{folder}/" for folder in known)):
+        if known is None or path.startswith(self.rules.known_beginnings):
             return
         real = resolve(path)
         places = (*known, self.tree.base, *self.tree.roots)
