@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.desk_example import copy_example
-from support.documents import PAGES, REPOSITORY, Block, Scenario, absent, anchors, blocks, links
+from support.documents import PAGES, REPOSITORY, Block, Scenario, absent, anchors, blocks, links, pictures
 
 from pytest_fapo.core.settings import Settings
 
@@ -20,6 +20,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+README = REPOSITORY / "README.md"
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 PLAYED = [page for page in PAGES if any(block.kind == "run" for block in blocks(page))]
 
@@ -65,10 +66,24 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_pictures_are_there_and_have_a_text_for_those_who_do_not_see_them(page: Path) -> None:
+    assert "![](" not in page.read_text(encoding="utf-8")
+    assert [picture for picture in pictures(page) if not picture.is_file()] == []
+
+
+def test_the_readme_is_short() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    tour = [block for block in blocks(README) if block.kind == "tour"]
+    assert sum(len(block.text.splitlines()) for block in tour) <= 30
+    assert len(pictures(README)) == 2
+
+
 @pytest.mark.parametrize("name", ["example", "test"])
 def test_readme_commands_are_one_line_each(name: str) -> None:
     commands = [block for block in BLOCKS if block.kind == "command" and block.argument == name]
-    assert [block.page for block in commands] == [REPOSITORY / "README.md"]
+    assert [block.page for block in commands] == [README]
     assert commands[0].text.count("\n") == 1
     assert commands[0].text.startswith("python3 -m venv .venv && ")
 

@@ -30,6 +30,9 @@ _FENCE = re.compile(r"^(?P<fence>`{3,})(?P<language>\w*)[^\n]*\n(?P<text>.*?)^(?
 _MARKER = re.compile(r"<!-- (?P<kind>\w+)(?:: (?P<argument>[^>]*?))? -->\n\Z")
 _HEADING = re.compile(r"^#{1,6} (.+?) *$", re.M)
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_PICTURE = re.compile(r"!\[[^\]]+\]\(([^)\s]+)\)")
+_ONLINE = "https://github.com/pytest-fapo/pytest-fapo/blob/main/"
+_ONLINE_PICTURES = "https://raw.githubusercontent.com/pytest-fapo/pytest-fapo/main/"
 _NOISE = (
     (re.compile(r"=+( .* )=+|=+"), r"=\1="),
     (re.compile(r"\b\d+\.\d+s\b"), "N s"),
@@ -94,8 +97,15 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Targets of the page's links, those to other sites left out."""
-    return [target for target in _LINK.findall(prose(page)) if "://" not in target]
+    """Targets of the page's links, those to other sites left out; the README's are absolute, for PyPI."""
+    targets = [target.removeprefix(_ONLINE) for target in _LINK.findall(prose(page))]
+    return [target for target in targets if "://" not in target]
+
+
+def pictures(page: Path) -> list[Path]:
+    """Return the picture files that the page shows, those of other sites left out."""
+    targets = [target.removeprefix(_ONLINE_PICTURES) for target in _PICTURE.findall(prose(page))]
+    return [page.parent / target for target in targets if "://" not in target]
 
 
 class Scenario:
