@@ -184,7 +184,8 @@ def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evalua
     """
     if not baseline.cases:
         raise ConfigError(
-            "no selected test is marked with @fapo.cases(...): there is nothing to tune; `fapo init` writes a first test"
+            "no selected test is marked with @fapo.cases(...), so there is nothing to tune; "
+            "`fapo init` writes a first test"
         )
     expected = fapo.expected_items if fapo.expected_items is not None else session.testscollected
     missing = expected - len(baseline.items)
