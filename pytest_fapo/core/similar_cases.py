@@ -231,7 +231,7 @@ class _Texts:
                 common = len(mine & features[other])
                 similarity = common / (len(mine) + len(features[other]) - common)
                 if similarity >= least:
-                    yield self._pair(*sorted((number, other)), similarity)
+                    yield self._pair(min(number, other), max(number, other), similarity)
             for each in prefix:
                 index[each].append(number)
 
