@@ -221,7 +221,13 @@ class Trial:
             verdict = self._verdict(prepared, best, after, chance)
             if verdict.accepted:
                 counting = best.compared.not_counting(prepared.candidate.demonstrations)
-                verdict = judge_suite(counting, after, policy=self._request.policy, chance=chance)
+                verdict = judge_suite(
+                    counting,
+                    after,
+                    policy=self._request.policy,
+                    chance=chance,
+                    candidate=prepared.candidate,
+                )
             return verdict
 
         if self._request.cache_mode == "only":  # nothing may be asked again

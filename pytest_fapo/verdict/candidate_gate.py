@@ -20,6 +20,7 @@ from pytest_fapo.verdict.comparison import (
     nodeids_of,
     objective_differences,
 )
+from pytest_fapo.verdict.overfitting import overfitting
 from pytest_fapo.verdict.policies import (
     broken_tests,
     held_out_loss,
@@ -67,6 +68,7 @@ def judge_cases(
     if not reason:
         splits.append("val")
         reason = rules.loss(comparison, "val") or metric_loss(comparison, "val", policy)
+        reason = reason or overfitting(candidate, comparison, ["val"])
     made = _verdict(
         comparison, comparison.units, splits=splits, stage=splits[-1], policy=policy, reason=reason
     )
@@ -74,12 +76,17 @@ def judge_cases(
 
 
 def judge_suite(
-    before: Evaluation, after: Evaluation, *, policy: GatePolicy = STRICT, chance: Chance = frozenset()
+    before: Evaluation,
+    after: Evaluation,
+    *,
+    policy: GatePolicy = STRICT,
+    chance: Chance = frozenset(),
+    candidate: Candidate | None = None,
 ) -> Verdict:
     """Judge the proof: the full suite with the held-out cases, in a fresh interpreter.
 
     Under every policy a test without a case that passed before must pass. Held-out items that broke are
-    counted, never named.
+    counted, never named. Of a single candidate it is also asked whether its gains hold beyond train.
     """
     comparison = compare(before, after, chance=chance)
     looked = after.dropped_at != SUITE and bool(nodeids_of(before, "holdout"))
@@ -95,6 +102,8 @@ def judge_suite(
         reason = reason or held_out
     if not reason and after.dropped_at:
         reason = reasons.dropped(after.dropped_at)
+    if not reason and looked and candidate is not None:
+        reason = overfitting(candidate, comparison, ["val", "holdout"])
     made = _verdict(comparison, comparison.units, splits=splits, stage="suite", policy=policy, reason=reason)
     made = _with_figures(made, comparison, policy)
     return made.model_copy(update={"broken": broken, "broken_hidden": hidden})

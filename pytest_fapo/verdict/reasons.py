@@ -82,6 +82,21 @@ def _score_name(objective: str | None, split: Split) -> str:
     return f"the metric {objective!r} on {split}" if objective is not None else f"the {split} score"
 
 
+def overfitted(train: tuple[int, int], val: tuple[int, int] | None, chance: float) -> str:
+    """Code that fixes cases its author has seen, and too few of the others.
+
+    Args:
+        train: fixed cases, and how many had failed.
+        val: the same; None where held-out cases are among the others, of which no number is told.
+        chance: how likely so few are where the edit fixes the same share everywhere.
+    """
+    others = f"{val[0]} of {val[1]} on val" if val is not None else "too few of those that were held back"
+    return (
+        f"overfitted: it fixes {train[0]} of {train[1]} failing train tests and {others} (p = {chance:.2g} "
+        f"were it a rule for all); write what holds for cases that you have not seen"
+    )
+
+
 # --- candidates: losses ---------------------------------------------------------------------------------
 
 

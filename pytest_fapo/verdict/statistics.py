@@ -281,6 +281,21 @@ def _drawn_sums(strata: list[Distribution], observed: int) -> float:
     return (hits + 1) / (DRAWS + 1)
 
 
+def fewer_than_chance(hits: tuple[int, int], of: tuple[int, int]) -> float:
+    """Probability of so few hits or fewer in the second group, were all hits spread over both by chance.
+
+    Args:
+        hits: in the first and in the second group.
+        of: their sizes.
+
+    Returns:
+        the one-sided p-value of Fisher's exact test.
+    """
+    all_hits, size = sum(hits), sum(of)
+    ways = sum(comb(of[1], few) * comb(of[0], all_hits - few) for few in range(hits[1] + 1))
+    return ways / comb(size, all_hits)
+
+
 RUN_ERROR = 1 / 40
 """Bound on the expected number of candidates that a whole run accepts although they help no case."""
 

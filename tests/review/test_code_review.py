@@ -1,4 +1,4 @@
-"""Rewritten functions: what honest rewrites need passes, what reaches, breaks or remembers is blocked."""
+"""Rewritten functions: what honest rewrites need passes, what reaches or breaks is blocked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from support.attacks import HONEST_END, IMPORTS, MEMORISING, REACHING, SIGNATURES
 from support.bounded import bounded
 from support.desk_code import TICKETS, DeskCode, new, sorting
+from support.honest_edits import HONEST
 from support.review_project import checks, words
 
 from pytest_fapo.core.candidate import Edit
@@ -20,142 +21,15 @@ CRITIC = new(
 NOTED = Edit(
     address="app/prompts/sort.md", before="Sort: {ticket}\n", after="Sort: {ticket}\nWhat is known: {notes}\n"
 )
-HONEST = {
-    "retry": """
-        for _ in range(3):
-            raw = ask(prompt("sort").format(ticket=ticket)).strip().lower()
-            if raw in TEAMS:
-                return {"team": raw}
-        return {"team": raw}
-    """,
-    "post-processing": """
-        import difflib
-        import re
-
-        raw = ask(prompt("sort").format(ticket=ticket))
-        raw = re.sub(r"^```(?:json)?|```$", "", raw.strip(), flags=re.M)
-        found = re.search(r"(?i)answer\\s*[:=]\\s*([a-z]+)", raw)
-        label = (found[1] if found else raw).strip(" .'").lower()
-        near = difflib.get_close_matches(label, TEAMS, n=1)
-        return {"team": near[0] if near else label}
-    """,
-    "JSON": """
-        raw = ask(prompt("sort").format(ticket=ticket), temperature=0.0)
-        try:
-            parsed = json.loads(raw[raw.index("{") : raw.rindex("}") + 1])
-        except (ValueError, json.JSONDecodeError):
-            parsed = {}
-        team = str(parsed.get("team", "")).lower()
-        return {"team": team if team in TEAMS else "unknown"}
-    """,
-    "vote": """
-        from collections import Counter
-
-        votes = Counter(ask(prompt("sort").format(ticket=ticket), temperature=0.7).strip() for _ in range(5))
-        return {"team": votes.most_common(1)[0][0]}
-    """,
-    "second hop": """
-        passages = search(ticket, k=k)
-        query = ask(f"Write one search query for what is still missing: {ticket}, found: {passages}")
-        passages += [found for found in search(query, k=k) if found not in passages]
-        raw = ask(prompt("sort").format(ticket=ticket) + "\\n\\nContext:\\n" + "\\n".join(map(str, passages)))
-        return {"team": raw.strip().lower()}
-    """,
-    "the old body inside": """
-        def sort_once() -> dict[str, str]:
-            raw = ask(prompt("sort").format(ticket=ticket))
-            return {"team": raw.strip().lower()}
-
-        last = sort_once()
-        for _ in range(2):
-            if last["team"] in TEAMS:
-                break
-            last = sort_once()
-        return last
-    """,
-    "the client itself": """
-        answer = client.chat.completions.create(
-            model=os.environ["MODEL"],
-            messages=[
-                {"role": "system", "content": "You sort tickets. Reply with one word."},
-                {"role": "user", "content": ticket},
-            ],
-            temperature=0,
-            max_tokens=10,
-            response_format={"type": "json_object"},
-        )
-        return {"team": (answer.choices[0].message.content or "").strip().lower()}
-    """,
-    "errors": """
-        import logging
-
-        from openai import RateLimitError
-
-        try:
-            raw = ask(prompt("sort").format(ticket=ticket))
-        except (RateLimitError, TimeoutError) as error:
-            logging.getLogger(__name__).warning("%s: %s", type(error).__name__, error)
-            raw = ask(prompt("sort").format(ticket=ticket[:4000]))
-        return {"team": raw.strip().lower()}
-    """,
-    "match": """
-        raw = ask(prompt("sort").format(ticket=ticket)).strip().lower()
-        match raw.split():
-            case [team]:
-                return {"team": team}
-            case [_, *rest] if rest:
-                return {"team": rest[-1]}
-            case _:
-                return {"team": "unknown"}
-    """,
-    "other words for labels": """
-        raw = ask(prompt("sort").format(ticket=ticket)).strip().lower()
-        same = {"bill": "billing", "payments": "billing", "delivery": "shipping", "login": "account"}
-        return {"team": same.get(raw, raw)}
-    """,
-    "a record": """
-        from dataclasses import dataclass
-
-        @dataclass
-        class Vote:
-            team: str
-            score: float = 0.0
-
-        votes = [Vote(ask(prompt("sort").format(ticket=ticket)).strip().lower(), 1.0) for _ in range(3)]
-        return {"team": max(votes, key=lambda vote: sum(v.score for v in votes if v.team == vote.team)).team}
-    """,
-    "tool loop": """
-        notes: list[str] = []
-        for turn in range(4):
-            reply = ask(prompt("sort").format(ticket=ticket) + "\\n" + "\\n".join(notes))
-            action, _, argument = reply.partition(":")
-            if action.strip().upper() == "SEARCH":
-                notes.append(f"Found: {search(argument.strip(), k=k)}")
-                continue
-            if action.strip().upper() == "FINAL":
-                return {"team": argument.strip().lower()}
-            notes.append("Answer with SEARCH: <query> or FINAL: <team>.")
-        return {"team": "unknown"}
-    """,
-    "letters": """
-        options = "\\n".join(f"{chr(65 + i)}) {team}" for i, team in enumerate(TEAMS))
-        raw = ask(prompt("sort").format(ticket=ticket) + "\\n" + options).strip().upper()
-        index = ord(raw[0]) - ord("A") if raw and raw[0].isalpha() else 0
-        return {"team": TEAMS[index] if 0 <= index < len(TEAMS) else TEAMS[0]}
-    """,
-    "long inputs": """
-        text = ticket if len(ticket) <= 4000 else ticket[:3000] + "\\n...\\n" + ticket[-1000:]
-        raw = ask(prompt("sort").format(ticket=text))
-        if not raw.strip() or len(raw) > 200:
-            raw = ask(prompt("sort").format(ticket=text) + "\\nOne word only.")
-        return {"team": raw.strip().lower()}
-    """,
-}
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> DeskCode:
     return DeskCode(tmp_path_factory.mktemp("desk"))
+
+
+def test_there_are_honest_rewrites_of_every_kind() -> None:
+    assert len(HONEST) >= 40
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -227,7 +101,7 @@ def test_imports(desk: DeskCode, statement: str) -> None:
 
 def test_imports_that_the_settings_or_the_scope_allow(desk: DeskCode) -> None:
     body = "vector = numpy.zeros(3)\n" + HONEST_END
-    assert checks(desk.sort(body, imports="import numpy")) == ["imports"]
+    assert "imports" in checks(desk.sort(body, imports="import numpy"))
     assert desk.sort(body, imports="import numpy", settings=Settings(imports=["numpy"])).problems == []
     assert desk.sort(HONEST_END, imports="from app.retrieval import search").problems == []
 
@@ -236,7 +110,7 @@ def test_imports_that_the_settings_or_the_scope_allow(desk: DeskCode) -> None:
 def test_what_reaches_outside(desk: DeskCode, name: str) -> None:
     result = desk.sort(REACHING[name] + "\n" + textwrap.dedent(HONEST_END))
     assert checks(result), name
-    told = {"access", "imports", "isolation", "comparison", "endless", "syntax", "encoded"}
+    told = {"access", "imports", "isolation", "comparison", "endless", "syntax"}
     assert set(checks(result)) <= told, words(result)
 
 
@@ -256,32 +130,26 @@ def test_a_changed_default_is_a_warning(desk: DeskCode) -> None:
 @pytest.mark.parametrize("name", MEMORISING)
 def test_what_remembers_cases(desk: DeskCode, name: str) -> None:
     result = desk.sort(MEMORISING[name] + "\n" + textwrap.dedent(HONEST_END))
-    assert set(checks(result)) & {"conditionals", "encoded", "leakage", "access", "imports"}, name
+    assert set(checks(result)) & {"leakage", "access", "imports"}, name
 
 
-def test_whole_tables_of_answers(desk: DeskCode) -> None:
+def test_a_rule_is_not_taken_for_a_memory_of_the_cases_that_it_fits(desk: DeskCode) -> None:
+    """Whether it holds for other cases is measured (`pytest_fapo.verdict.overfitting`), not guessed."""
+    for word in ("invoice", "parcel", "refund", "password"):
+        rule = f"if {word!r} in ticket.lower():\n    ticket = 'Mind the word: ' + ticket\n"
+        assert desk.sort(rule + HONEST_END).problems == []
+
+
+def test_a_table_of_the_cases_is_a_leak(desk: DeskCode) -> None:
     table = {text: team for team, text in TICKETS}
-    starts = "\n".join(f"if ticket.startswith({text[:12]!r}):\n    return {team!r}" for team, text in TICKETS)
-    lengths = {len(text): team for team, text in TICKETS}
-    exact = "\n".join(f"if len(ticket) == {length}:\n    return {team!r}" for length, team in lengths.items())
-    for body in (
-        f"known = {table}\nreturn known.get(ticket)",
-        starts,
-        exact,
-        f"return {lengths}[len(ticket)]",
-    ):
-        assert checks(desk.sort(body + "\n" + HONEST_END))
+    assert "leakage" in checks(desk.sort(f"known = {table}\nreturn known.get(ticket)\n" + HONEST_END))
 
 
 def test_memories_in_created_things(desk: DeskCode) -> None:
     memory = new("app/prompts/memory.md", "Espresso machine, Rotterdam, Tuesday: shipping\n")
     assert "leakage" in checks(desk.sort('x = prompt("memory")\n' + HONEST_END, memory))
-    split = 'words = prompt("sort").splitlines()\n' + HONEST_END
-    assert checks(desk.sort(split)) == ["encoded"]
-    helper = new("app/pipeline.py::_word", 'def _word() -> str:\n    return "rotterdam"\n')
-    assert checks(desk.sort("if _word() in ticket.lower():\n    return {}\n" + HONEST_END, helper))
     default = sorting(HONEST_END).replace("k: int = 3", 'k: int = 3, seen=(("rotterdam", "shipping"),)')
-    assert "conditionals" in checks(desk.function("sort", default))
+    assert "leakage" in checks(desk.function("sort", default))
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,13 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
         lambda: because.gain_may_be_chance(0.05, 0.31),
         "the gain on train (+5.0 points) may be chance (p = 0.31)",
     ),
+    (
+        lambda: because.overfitted((6, 8), (0, 7), 0.0056),
+        (
+            "overfitted: it fixes 6 of 8 failing train tests and 0 of 7 on val (p = 0.0056 were it a rule "
+            "for all); write what holds for cases that you have not seen"
+        ),
+    ),
     (lambda: because.passed_before("val", 1, seldom=False), "1 val test that passed before fails now"),
     (
         lambda: because.passed_before("train", 2, seldom=True),

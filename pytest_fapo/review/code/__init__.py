@@ -1,5 +1,6 @@
-"""Review rewritten code: its imports and access, its contract with callers, and traces of the cases in it.
+"""What code of a candidate may be written with: an allow-list. It explains; the cage enforces.
 
-In: a function as it is proposed, with the file around it. Out: problems in plain sentences. Open
-`code_review.py` first.
+In: the new source of a function and its file.
+Out: one sentence for each thing that is not on the list.
+Open first: `allow_list.py`.
 """

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.case import Case
-from pytest_fapo.review.code.code_review import as_sentences
 from pytest_fapo.review.code.proposed_function import NotAFunction, parse_source
 from pytest_fapo.review.leakage.added_text import AddedText, words_of
 from pytest_fapo.review.leakage.case_corpus import CaseCorpus
+from pytest_fapo.review.leakage.code_text import code_as_text
 from pytest_fapo.review.leakage.leak_detectors import Leak, answer_lists, leaks
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
@@ -249,6 +249,7 @@ def _readable(change: EditedText) -> str:
     if change.artifact.kind != "function":
         return change.after
     try:
-        return as_sentences(parse_source(change.after, change.artifact.name.rpartition(".")[2]))
+        parse_source(change.after, change.artifact.name.rpartition(".")[2])
     except NotAFunction:
         return change.after
+    return code_as_text(change.after)
