@@ -283,10 +283,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     used = session.config.stash.get(SESSION_KEY, None)
     if used is not None and not hasattr(session.config, "workerinput"):
         used.note_used_keys(session)
-        if used.settings.scope.is_empty:
-            from pytest_fapo.commands.diagnose_command import note_sent_requests
-
-            note_sent_requests(session.config, used)
     if _wanted(session.config) and not hasattr(session.config, "workerinput"):
         from pytest_fapo.commands.session_commands import finish
 

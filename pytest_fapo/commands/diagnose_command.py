@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +9,12 @@ import pytest
 from pytest_fapo.capture.redaction import error_text
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.pytest_terminal import PytestTerminal
-from pytest_fapo.session.capturing import child_plan
 
 if TYPE_CHECKING:
     from pytest_fapo.core.diagnosis import Diagnosis
     from pytest_fapo.core.evaluation import Evaluation
-    from pytest_fapo.core.sent_requests import SentRequests
     from pytest_fapo.diagnosis.model_reader import LLMReader
+    from pytest_fapo.diagnosis.request_samples import SentRequests
     from pytest_fapo.session.fapo_session import FapoSession
 
 
@@ -53,15 +51,6 @@ def diagnose_failures(
     if found is not None:
         show_sent_texts(found, Terminal(out.file, tty=out.tty, color=out.color))
     return diagnosis
-
-
-def note_sent_requests(config: pytest.Config, session: FapoSession) -> None:
-    """Keep for `fapo init` what a session without a scope has sent. Never fails: it is a help only."""
-    folder = session.folder / ".fapo"
-    sent = _sample(config, session, session.evaluation())
-    if sent.steps and folder.is_dir() and child_plan(config) is None:
-        with suppress(OSError):
-            sent.save(folder)
 
 
 def _sample(config: pytest.Config, session: FapoSession, evaluation: Evaluation) -> SentRequests:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.sent_requests import SentRequests
+from pytest_fapo.core.record import Record
 from pytest_fapo.diagnosis.loose_values import strings_in
 from pytest_fapo.diagnosis.trace_view import TraceView, helper_names
 
@@ -26,6 +28,15 @@ _FEWEST_WORDS = 4
 
 _NOT_THE_PROJECTS = ("assistant", "model", "tool", "function")
 """Roles of messages that models and tools have written."""
+
+
+class SentRequests(Record):
+    """Requests by step, as far as they are the project's part: no answers, no results of tools."""
+
+    steps: dict[str, list[list[str]]] = Field(default_factory=dict)
+    """Step to the texts of a few requests: messages, descriptions of tools and of response schemas."""
+    imported: list[str] = Field(default_factory=list)
+    """Python files of the project that the run imported; empty where that is not known."""
 
 
 def sample_requests(evaluation: Evaluation, root: Path | None) -> SentRequests:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.core.sent_requests import SentRequests
-from pytest_fapo.diagnosis.request_samples import constant_parts, squeezed
+from pytest_fapo.diagnosis.request_samples import SentRequests, constant_parts, squeezed
 from pytest_fapo.source.addresses import all_paths
 from pytest_fapo.source.project_texts import LocatedText, texts_in_file
 from pytest_fapo.source.template_syntax import fixed_parts

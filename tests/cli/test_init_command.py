@@ -11,7 +11,6 @@ import pytest
 from support.cli_projects import (
     ASK,
     CLASS_PROJECT,
-    EMPTY_PROJECT,
     FILES_PROJECT,
     SCRIPT_PROJECT,
     SRC_PROJECT,
@@ -57,7 +56,6 @@ PROJECTS: dict[str, tuple[Mapping[str, str], list[str], str, int, list[str]]] = 
         ["helper/bot.py::SYSTEM"],
     ),
     "a script": (SCRIPT_PROJECT, ["bot:*"], "from bot import classify", 3, ["bot.py::classify{text}"]),
-    "no code at all": (EMPTY_PROJECT, [], "You said", 3, []),
 }
 
 
@@ -85,29 +83,69 @@ def test_what_it_writes_runs_at_once(folder: Folder, name: str) -> None:
     assert folder.files() == after
 
 
-@pytest.mark.slow
-def test_the_scope_comes_with_the_first_run_where_a_model_can_be_asked(folder: Folder) -> None:
-    folder.write({**SCRIPT_PROJECT, "bot.py": SCRIPT_PROJECT["bot.py"] + 'KEY = "HOUSE_API_KEY"\n'})
-    folder.env["HOUSE_API_KEY"] = "1"
-    assert folder.fapo("init", "--yes").code == 0
-    assert settings(folder).scope.is_empty
+def test_without_a_pipeline_it_says_how_to_name_one(folder: Folder) -> None:
+    folder.write({"README.md": "# Nothing yet\n"})
     said = folder.fapo("init", "--yes")
     assert said.code == 1
-    assert "does not name what may be edited. Run `pytest`" in said.out
-    text = folder.read("pyproject.toml")
-    (folder.root / "pyproject.toml").write_text(
-        f'{text}\n[tool.fapo.offline]\nmodel = "pytest_fapo.answers.placeholder:reply"\n'
+    assert "name what the cases run through: fapo init --pipeline" in said.err
+    assert list(folder.files()) == ["README.md"]
+
+
+BARE_TEXT = """
+    import httpx
+    from shapes import shaped
+
+    URL = "http://models.invalid/v1/chat/completions"
+
+
+    def sort_mail(mail):
+        messages = [{"role": "user", "content": f"Sort this mail into one of our two teams: {mail}"}]
+        answer = httpx.post(URL, json={"model": "m", "messages": messages}).json()
+        return shaped(answer["choices"][0]["message"]["content"])
+"""
+"""Its code does not show the form of its output."""
+
+MAILS = "id,mail,team\n" + "".join(f"{n},mail {n},billing\n" for n in range(14))
+
+
+@pytest.mark.slow
+def test_a_test_that_no_answer_could_pass_is_corrected_after_the_first_run(folder: Folder) -> None:
+    shapes = "shaped = lambda text: dict(team=text, why='because')\n"
+    folder.write({"bot.py": BARE_TEXT, "shapes.py": shapes, "data/mails.csv": MAILS})
+    folder.checked = True
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0, said.err
+    assert "test_sort_mail could never pass: run.output has the keys team, why. It now reads:" in said.out
+    assert '    assert run.output["team"] == case.expected' in said.out
+    assert '\n    assert run.output["team"] == case.expected\n' in folder.read(
+        "tests/test_sort_mail_cases.py"
     )
-    assert folder.bare_pytest("-q").code == 0
-    before = folder.files()
-    for words, typed in (("--dry-run", ""), ("", "n\n"), ("", "")):
-        said = folder.fapo("init", *filter(None, [words]), typed=typed)
-        assert said.code == 1
-        assert '    "bot.py::classify{text}",\n' in said.out
-        assert folder.files() == before
-    assert folder.fapo("init", typed="y\n").code == 0
-    assert settings(folder).scope.prompts == ["bot.py::classify{text}"]
-    assert folder.fapo("init", "--yes").code == 1
+    assert settings(folder).scope.prompts == ["bot.py::sort_mail.messages[0].content"]
+
+
+@pytest.mark.slow
+def test_with_a_model_the_first_cases_of_each_test_are_run_and_counted(folder: Folder) -> None:
+    shapes = """
+        import itertools
+
+        import httpx
+
+        KEY, numbers = "HOUSE_API_KEY", itertools.count()
+        message = {"choices": [{"message": {"content": "delivery"}}]}
+        httpx.post = lambda url, json: httpx.Response(200, json=message)
+
+
+        def shaped(text):
+            return "billing" if next(numbers) < 4 else text
+    """
+    folder.write({"bot.py": BARE_TEXT, "shapes.py": shapes, "data/mails.csv": MAILS})
+    folder.env["HOUSE_API_KEY"] = "1"
+    folder.checked = True
+    said = folder.fapo("init", typed="y\n")
+    assert said.code == 0, said.err
+    assert "run the first 10 cases of each test (this asks your model)?" in said.out
+    assert "4 of the first 10 pass" in said.out
+    assert "14 cases are few, to tell a change from luck; label about 30" in said.out
 
 
 def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:
@@ -210,7 +248,7 @@ def test_every_case_file_gets_a_test_and_a_right_answer_passes(folder: Folder) -
     assert "data/fields.jsonl, 8 labeled rows; data/tickets.csv, 8 labeled rows" in said.out
     assert "Not used as cases: evals/cases.csv: none of its columns (a, b, c, d) is known to be" in said.out
     assert "2 tests of 16 cases" in said.out
-    assert "label more: 16 cases of about thirty" in said.out
+    assert "16 cases are few, to tell a change from luck; label about 30" in said.out
     ran = folder.pytest("-q", "tests/test_handle_cases.py")
     assert "8 failed, 8 passed" in ran.out
     assert "AssertionError: assert 'placeholder' == 'other'" in ran.out
@@ -271,7 +309,7 @@ def test_where_a_model_can_be_asked_no_placeholder_answers(folder: Folder, how: 
     folder.write({**FILES_PROJECT, **{name: text for name, text in how.items() if name != "environment"}})
     said = folder.fapo("init", "--yes")
     assert said.code == 0
-    assert "the first run asks the model" in said.out
+    assert "runs all cases" in said.out
     assert settings(folder).offline is None
 
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 
 from pytest_fapo.capture.descriptions import descriptions_of
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.sent_requests import SentRequests
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.diagnosis import sent_texts
-from pytest_fapo.diagnosis.request_samples import constant_parts, sample_requests, squeezed
+from pytest_fapo.diagnosis.request_samples import SentRequests, constant_parts, sample_requests, squeezed
 from pytest_fapo.diagnosis.sent_texts import find_sent_texts
 from pytest_fapo.source.project_texts import LocatedText, texts_in_file
 

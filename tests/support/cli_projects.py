@@ -16,6 +16,7 @@ from support.ready_pytest import run_pytest
 
 from pytest_fapo.cli.command_line import main
 from pytest_fapo.cli.init import init_command
+from pytest_fapo.cli.init.first_run import FirstRun
 
 ASK = """
 import os
@@ -173,8 +174,6 @@ CLASS_PROJECT = {
 }
 """A method, pytest.ini, and a fixture that is called `pipeline` already."""
 
-EMPTY_PROJECT = {"README.md": "# Nothing yet\n"}
-
 _DROPPED = (
     *("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE", "OLLAMA_HOST"),
     *("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL"),
@@ -233,7 +232,7 @@ class Folder:
         for name, value in self.env.items():
             self.monkeypatch.setenv(name, value)
         if not self.checked:
-            self.monkeypatch.setattr(init_command, "test_problem", lambda root, test, *, run: "")
+            self.monkeypatch.setattr(init_command, "run_first_cases", lambda *_, **__: FirstRun())
         self.monkeypatch.chdir(self.root / cwd)
         self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         self.capsys.readouterr()

@@ -1,21 +1,27 @@
-"""`fapo init`: look, show, ask, write, check."""
+"""`fapo init`: look, show, ask, write, run once."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_fapo.cli.console import NOTHING_DONE, OK, CommandConsole, find_top
 from pytest_fapo.cli.init.app_code import AppCode
-from pytest_fapo.cli.init.case_search import ANSWERS_AT_ALL, CaseFile, find_case_files, make_tests
+from pytest_fapo.cli.init.case_tests import (
+    ANSWERS_AT_ALL,
+    METRIC,
+    CaseFile,
+    CaseTest,
+    find_case_files,
+    make_tests,
+    module_of,
+)
+from pytest_fapo.cli.init.first_run import MOST_CASES, FirstRun, run_first_cases
 from pytest_fapo.cli.init.new_files import (
     PlannedFile,
     needed_keys,
@@ -26,18 +32,17 @@ from pytest_fapo.cli.init.new_files import (
     unused_name,
 )
 from pytest_fapo.cli.init.pipeline_choice import PipelineChoice, candidates, function_choice
+from pytest_fapo.core.atomic_files import write_atomically
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.project_file import read_toml
-from pytest_fapo.core.sent_requests import SentRequests
-from pytest_fapo.core.settings import load_settings
 from pytest_fapo.core.text import count, listing
-from pytest_fapo.diagnosis.sent_texts import SentTexts, find_sent_texts
+from pytest_fapo.diagnosis.sent_texts import find_sent_texts
 from pytest_fapo.source.addresses import all_paths
 from pytest_fapo.views.sent_texts_list import scope_table, show_sent_texts
 
 _MOST_FILES = 20_000
 
-_PATIENCE = 120.0
+_TOO_FEW, _ENOUGH = 12, 30
 
 _ADDED = "Added to pyproject.toml, as what may be edited; take out what is to stay as it is:"
 
@@ -48,17 +53,6 @@ _TEXTS = (
     "The parcel has not arrived yet.",
     "Thank you, the lamp works.",
 )
-
-_UNKNOWN = PipelineChoice(
-    target="",
-    place="",
-    import_root=".",
-    takes=(),
-    accepts=frozenset({"**"}),
-    body=("def answer(**inputs):", '    return f"You said: {inputs}"', "", "return answer"),
-    left_to_do="return your own function: `from app.pipeline import answer`",
-)
-"""Stands for the pipeline where none is found."""
 
 
 class Project:
@@ -76,15 +70,53 @@ class Project:
         fixture = re.compile(rf"^@.*fixture\(.*name=['\"]{name}['\"]|^(?:async )?def {name}\(", re.M)
         return any(fixture.search(file.read_text("utf-8", errors="replace")) for file in files)
 
+    def choose(self, target: str | None) -> dict[str, PipelineChoice]:
+        """Return fixture to pipeline: the one that the user means, or the likeliest and those beside it.
+
+        Raises:
+            ConfigError: there is none of that name, or none at all.
+        """
+        fixture = "llm_pipeline" if self.has_fixture("pipeline") else "pipeline"
+        if target:
+            return {fixture: self._named(target)}
+        if not self.candidates:
+            raise ConfigError(
+                f"no function that asks a model was found in {self.root}; name what the cases run through: "
+                "fapo init --pipeline app.pipeline:answer"
+            )
+        chosen = {fixture: self.candidates[0]}
+        for other in self.candidates[1:]:
+            joined = any(self._joined(other.target, each.target) for each in chosen.values())
+            if not (joined or other.left_to_do or self.code.functions[other.target].is_entry):
+                chosen[f"{other.label}_pipeline"] = other
+        return chosen
+
+    def _joined(self, one: str, other: str) -> bool:
+        return one in self.code.below(other) or other in self.code.below(one)
+
+    def _named(self, target: str) -> PipelineChoice:
+        known = {choice.target: choice for choice in self.candidates}
+        wanted = target if ":" in target else ":".join(target.rsplit(".", 1))
+        if wanted in known:
+            return known[wanted]
+        if wanted in self.code.functions:
+            return function_choice(self.code, self.code.functions[wanted])
+        near = difflib.get_close_matches(wanted, [*self.code.functions, *known], n=3, cutoff=0.5)
+        said = f"did you mean {' or '.join(near)}?" if near else "give it as module:function"
+        raise ConfigError(f"there is no function {target} in {self.root}; {said}")
+
 
 @dataclass(frozen=True)
 class Plan:
     """The files to write, and what is to be said about them."""
 
-    choice: PipelineChoice
+    choices: Mapping[str, PipelineChoice]
+    """Fixture to pipeline; the first is the project's own."""
     cases: Sequence[CaseFile]
     files: Sequence[PlannedFile]
-    test: str
+    path: str
+    """Of the module of tests."""
+    tests: Sequence[CaseTest]
     remarks: Sequence[str]
     todos: Sequence[str]
     keys: Sequence[str]
@@ -95,10 +127,12 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
     """Run `fapo init`."""
     root = find_top()
     if "fapo" in _tool_tables(root / "pyproject.toml"):
-        return _name_scope(root, options, console)
+        console.line(f"{root / 'pyproject.toml'} has [tool.fapo] already: this project is set up.")
+        console.line("`pytest --collect-only` lists its cases; `pytest --fapo-diagnose` says what fails, and")
+        console.line("which texts the scope could name where it names none.")
+        return NOTHING_DONE
     project = Project(root)
-    likeliest = next(iter(project.candidates), _UNKNOWN)
-    plan = make_plan(project, named_pipeline(project, options.pipeline) if options.pipeline else likeliest)
+    plan = make_plan(project, project.choose(options.pipeline))
     _show_plan(project, plan, console)
     if options.dry_run:
         for file in plan.files:
@@ -106,25 +140,17 @@ def init(options: argparse.Namespace, console: CommandConsole) -> int:
             for line in difflib.unified_diff(*lines, "", file.path, lineterm=""):
                 console.verbatim((line, "green" if line.startswith("+") else ""))
         return OK
-    question = "Write this, and run the new test with placeholder answers?" if plan.keys else "Write this?"
-    if not _confirmed(question, options, console):
+    some = f"the first {MOST_CASES} cases of each test"
+    asked = "placeholder answers" if plan.keys else "this asks your model"
+    if not _confirmed(f"Write this, and run {some} ({asked})?", options, console):
         return NOTHING_DONE
     # What is new first: when something stops it, the files that were there are as they were.
     for file in sorted(plan.files, key=lambda each: each.old is not None):
         file.write(root)
     console.line(("Written.", "bold green"))
-    problem = test_problem(root, plan.test, run=bool(plan.keys))
-    sent = SentRequests.load(root / ".fapo")
-    found = find_sent_texts(root, sent) if plan.keys and sent.steps else SentTexts([])
-    if found.steps:
-        show_sent_texts(found, console.terminal, sentence=_ADDED)
-        console.line("")
-    if found.entries:
-        plan_addition(root, scope_table(found.entries)).write(root)
-    if problem:
-        console.line((f"pytest does not take {plan.test} yet:", "bold"))
-        for line in problem.splitlines():
-            console.verbatim(("    " + line, "dim"))
+    ready = not next(iter(plan.choices.values())).left_to_do
+    first = run_first_cases(root, plan.path, collect_only=not ready)
+    _show_first_run(root, plan, first, console)
     for todo in plan.todos:
         console.terminal.labeled("To do", todo, column=_COLUMN)
     console.line("")
@@ -145,27 +171,6 @@ def _confirmed(question: str, options: argparse.Namespace, console: CommandConso
     return False
 
 
-def _name_scope(root: Path, options: argparse.Namespace, console: CommandConsole) -> int:
-    """Offer the scope to a project that is set up and has none: what its cases sent when they last ran."""
-    console.line(f"{root / 'pyproject.toml'} has [tool.fapo] already: this project is set up.")
-    console.line("Where its fixture and its cases stand, `pytest --collect-only` shows.")
-    if not load_settings(None, root).scope.is_empty:
-        return NOTHING_DONE
-    sent = SentRequests.load(root / ".fapo")
-    if not sent.steps:
-        console.line(
-            "It does not name what may be edited. Run `pytest`; then `fapo init` lists what was sent."
-        )
-        return NOTHING_DONE
-    found = find_sent_texts(root, sent)
-    show_sent_texts(found, console.terminal, sentence="To be added to pyproject.toml:")
-    if not found.entries or options.dry_run or not _confirmed("Write this?", options, console):
-        return NOTHING_DONE
-    plan_addition(root, scope_table(found.entries)).write(root)
-    console.line(("Written.", "bold green"))
-    return OK
-
-
 def _tool_tables(pyproject: Path) -> dict[str, object]:
     try:
         tool = read_toml(pyproject).get("tool", {}) if pyproject.exists() else {}
@@ -174,54 +179,48 @@ def _tool_tables(pyproject: Path) -> dict[str, object]:
     return tool if isinstance(tool, dict) else {}
 
 
-def named_pipeline(project: Project, target: str) -> PipelineChoice:
-    """Return the pipeline that the user means.
-
-    Raises:
-        ConfigError: there is none of that name; says which are near.
-    """
-    known = {choice.target: choice for choice in project.candidates}
-    wanted = target if ":" in target else ":".join(target.rsplit(".", 1))
-    if wanted in known:
-        return known[wanted]
-    if wanted in project.code.functions:
-        return function_choice(project.code, project.code.functions[wanted])
-    near = difflib.get_close_matches(wanted, [*project.code.functions, *known], n=3, cutoff=0.5)
-    said = f"did you mean {' or '.join(near)}?" if near else "give it as module:function"
-    raise ConfigError(f"there is no function {target} in {project.root}; {said}")
-
-
-def make_plan(project: Project, choice: PipelineChoice) -> Plan:
+def make_plan(project: Project, choices: Mapping[str, PipelineChoice]) -> Plan:
     """Return the files to write, and all that is to be said about them.
+
+    Args:
+        project: as it is.
+        choices: fixture to pipeline; those beyond the first are used where a case file fits them.
 
     Raises:
         ConfigError: a file that is there cannot be added to; says what to add by hand.
     """
-    root = project.root
-    cases, unfit = find_case_files(root, project.paths, choice)
-    fixture = "llm_pipeline" if project.has_fixture("pipeline") else "pipeline"
-    keys = needed_keys(root, project.code) if choice.target else []
-    test = unused_name(tests_folder(root), f"test_{choice.label}_cases", ".py", project.paths)
-    if cases:
-        content, notes = make_tests(cases, choice)
+    root, (fixture, choice) = project.root, next(iter(choices.items()))
+    cases, unfit = find_case_files(root, project.paths, choices)
+    used = {
+        name: each
+        for name, each in choices.items()
+        if name == fixture or any(f.choice is each for f in cases)
+    }
+    keys = needed_keys(root, project.code)
+    path = unused_name(tests_folder(root), f"test_{choice.label}_cases", ".py", project.paths)
+    tests = make_tests(cases)
+    if tests:
         total = sum(len(file.cases) for file in cases)
-        tests = [PlannedFile(test, content, f"{count(len(cases), 'test')} of {count(total, 'case')}")]
-        todos = [*notes, f"see whether {test} asks for what makes an answer right"]
-        if total < 30:
-            todos.append(f"label more: {count(total, 'case')} of about thirty, to tell a change from luck")
+        new = [PlannedFile(path, module_of(tests), f"{count(len(tests), 'test')} of {count(total, 'case')}")]
+        todos = [each.note for each in tests if each.note]
+        todos.append(f"see whether {path} asks for what makes an answer right")
+        if total < _ENOUGH:
+            why = "too few to learn from" if total < _TOO_FEW else "few, to tell a change from luck"
+            todos.append(f"{count(total, 'case')} are {why}; label about {_ENOUGH}")
     else:
-        tests, todos = _first_cases(choice, test, project.paths)
-    if choice.left_to_do:
-        todos.insert(0, f"in conftest.py, {choice.left_to_do}")
+        new, todos = _first_cases(choice, path, project.paths)
+    todos = [f"in conftest.py, {each.left_to_do}" for each in used.values() if each.left_to_do] + todos
     remarks = [
         f"The fixture {name!r} of a conftest.py hides the one of pytest-fapo; rename yours"
         for name in ("case", "run")
         if project.has_fixture(name)
     ]
     remarks += [f"Not used as cases: {listing(unfit, most=3)}"] if unfit else []
-    settings = plan_settings(root, fixture=fixture, steps=choice.steps, keys=keys)
-    files = [settings, plan_conftest(root, fixture, choice), *tests]
-    return Plan(choice, cases, files, test, remarks, todos, keys)
+    steps = sorted({step for each in used.values() for step in each.steps})
+    objective = METRIC if tests and all(each.graded for each in tests) else ""
+    settings = plan_settings(root, fixture=fixture, steps=steps, keys=keys, objective=objective)
+    files = [settings, plan_conftest(root, used), *new]
+    return Plan(used, cases, files, path, tests, remarks, todos, keys)
 
 
 def _first_cases(
@@ -253,15 +252,15 @@ def test_{choice.label}(case, run):
     return [
         PlannedFile(path, lines, "three cases to begin with"),
         PlannedFile(test, content, "their test"),
-    ], [f"replace the cases in {path} by your own, thirty or more, each with its right answer"]
+    ], [f"three cases are too few to learn from: put your own into {path}, about {_ENOUGH}, each labeled"]
 
 
 def _show_plan(project: Project, plan: Plan, console: CommandConsole) -> None:
-    choice = plan.choice
-    others = [each.target for each in project.candidates if each is not choice and not each.left_to_do]
+    used = list(plan.choices.values())
+    others = [each.target for each in project.candidates if each not in used and not each.left_to_do]
     facts = {
-        "pipeline": f"{choice.target} ({choice.place})" if choice.target else "no function that asks a model",
-        "steps": listing(choice.steps, most=6),
+        "pipeline": "; ".join(f"{each.target} ({each.place})" for each in used),
+        "steps": listing(sorted({step for each in used for step in each.steps}), most=6),
         "cases": "; ".join(f"{file.path}, {count(len(file.cases), 'labeled row')}" for file in plan.cases),
         "also": f"{listing(others, most=3)}; --pipeline takes another" if others else "",
     }
@@ -280,43 +279,40 @@ def _show_plan(project: Project, plan: Plan, console: CommandConsole) -> None:
     console.line("")
 
 
+def _show_first_run(root: Path, plan: Plan, first: FirstRun, console: CommandConsole) -> None:
+    """Say what the first run has shown, add the scope, and correct tests that no answer could pass."""
+    if first.problem:
+        console.line((f"pytest does not take {plan.path} yet:", "bold"))
+        for line in first.problem.splitlines():
+            console.verbatim(("    " + line, "dim"))
+    found = find_sent_texts(root, first.sent)
+    if found.steps:
+        show_sent_texts(found, console.terminal, sentence=_ADDED)
+        console.line("")
+    if found.entries:
+        plan_addition(root, scope_table(found.entries)).write(root)
+    corrected = []
+    for test in plan.tests:
+        outcome = first.tests.get(test.name)
+        form = outcome.form() if outcome is not None else None
+        known = outcome is not None and not outcome.passed and form is not None and form.kind != "unknown"
+        other = test.for_form(form) if known and form is not None else test
+        if form is not None and test.lines != other.lines:
+            console.line((f"{test.name} could never pass: {form.sentence}. It now reads:", "yellow"))
+            for line in other.lines:
+                console.verbatim("    " + line)
+        elif outcome is not None and not plan.keys:
+            console.terminal.labeled(
+                test.name, f"{outcome.passed} of the first {outcome.total} pass", column=41
+            )
+            if not outcome.passed:
+                console.verbatim(("    " + outcome.explanation.partition("\n")[0], "dim"))
+        corrected.append(other)
+    if corrected != list(plan.tests):
+        write_atomically(root / plan.path, module_of(corrected).encode())
+
+
 def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
-    if not plan.choice.target:
-        yield "pytest", "runs the new test with the others"
-    elif plan.keys:
-        yield "pytest", "the placeholder answers until a key is set"
-    else:
-        yield "pytest", "the first run asks the model"
+    yield "pytest", "the placeholder answers until a key is set" if plan.keys else "runs all cases"
     yield "pytest --fapo-diagnose", "where and why cases fail"
     yield "pytest --fapo-optimize --fapo-write=ask", "fixes, proves, asks before each change"
-
-
-def test_problem(root: Path, test: str, *, run: bool) -> str:
-    """Return what pytest objects to in the new test; empty where it collects it.
-
-    Args:
-        root: the project.
-        test: path of the test.
-        run: run it too, to see what is sent. Cases may fail.
-    """
-    environment = {**os.environ, "NO_COLOR": "1"}
-    environment.pop("FORCE_COLOR", None)
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", test]
-    try:
-        done = subprocess.run(
-            command if run else [*command, "--collect-only"],
-            cwd=root,
-            env=environment,
-            timeout=_PATIENCE,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {_PATIENCE:.0f} seconds"
-    fine = (0, 1) if run else (0,)
-    return (
-        "" if done.returncode in fine else "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-    )

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,9 @@ class PlannedFile:
             file.write(self.content.encode("utf-8"))
 
 
-def plan_settings(root: Path, *, fixture: str, steps: Sequence[str], keys: Sequence[str]) -> PlannedFile:
+def plan_settings(
+    root: Path, *, fixture: str, steps: Sequence[str], keys: Sequence[str], objective: str = ""
+) -> PlannedFile:
     """Return pyproject.toml with `[tool.fapo]` at its end.
 
     Args:
@@ -69,6 +71,7 @@ def plan_settings(root: Path, *, fixture: str, steps: Sequence[str], keys: Seque
         fixture: that returns the pipeline.
         steps: the setting of that name.
         keys: of models, where none is set; empty where a model can be asked.
+        objective: the graded metric that is to rise, where no test can fail.
 
     Raises:
         ConfigError: the file's form leaves no place for it; the message holds the lines to add by hand.
@@ -83,6 +86,9 @@ pipeline = "{fixture}"
 # optimizer = ["playbook", "anthropic:<model>"]
 optimizer = ["playbook"]
 """
+    if objective:
+        addition += "# The graded metric to raise; the tests themselves fail only where no answer comes.\n"
+        addition += f"objective = {json.dumps(objective)}\n"
     if keys:
         addition += f"""
 # Answers in the model's place while no key ({", ".join(keys)}) is set, so that the tests run at once.
@@ -130,23 +136,16 @@ def added(old: str, addition: str, gap: int) -> str:
     return old + ("\n" * max(0, gap - there) + addition).replace("\n", newline)
 
 
-def plan_conftest(root: Path, fixture: str, choice: PipelineChoice) -> PlannedFile:
-    """Return the project's conftest.py with the fixture at its end.
+def plan_conftest(root: Path, fixtures: Mapping[str, PipelineChoice]) -> PlannedFile:
+    """Return the project's conftest.py with the fixtures of the pipelines at its end.
 
-    It is the one in the project's folder, which pytest puts on `sys.path`; the fixture adds another folder.
+    It is the one in the project's folder, which pytest puts on `sys.path`; a fixture adds another folder.
 
     Raises:
         ConfigError: the one that is there is not Python; the message holds the lines to add by hand.
     """
-    path, folder, body = root / "conftest.py", choice.import_root, list(choice.body)
-    texts = _pytest_files(root)
-    named = any(re.search(rf"pythonpath\s*=.*{re.escape(folder)}", text) for text in texts)
-    by_path = (root / "__init__.py").exists() or any("importlib" in text for text in texts)
-    if not named and (folder != "." or by_path):
-        place = "Path(__file__).parent" + ("" if folder == "." else f" / {json.dumps(folder)}")
-        body = ["import sys", "from pathlib import Path", "", f"sys.path.insert(0, str({place}))", *body]
-    source = f'@pytest.fixture(scope="session")\ndef {fixture}():\n'
-    source += "".join(f"    {line}\n" if line else "\n" for line in body)
+    path = root / "conftest.py"
+    source = "\n\n".join(_fixture(root, name, choice) for name, choice in fixtures.items())
     if not path.exists():
         return PlannedFile("conftest.py", f"import pytest\n\n\n{source}", "made")
     try:
@@ -158,6 +157,18 @@ def plan_conftest(root: Path, fixture: str, choice: PipelineChoice) -> PlannedFi
         ) from None
     source = source if "import pytest" in there else f"import pytest\n\n\n{source}"
     return PlannedFile("conftest.py", added(old, source, 3), "fixture added", old)
+
+
+def _fixture(root: Path, name: str, choice: PipelineChoice) -> str:
+    folder, body = choice.import_root, list(choice.body)
+    texts = _pytest_files(root)
+    named = any(re.search(rf"pythonpath\s*=.*{re.escape(folder)}", text) for text in texts)
+    by_path = (root / "__init__.py").exists() or any("importlib" in text for text in texts)
+    if not named and (folder != "." or by_path):
+        place = "Path(__file__).parent" + ("" if folder == "." else f" / {json.dumps(folder)}")
+        body = ["import sys", "from pathlib import Path", "", f"sys.path.insert(0, str({place}))", *body]
+    lines = "".join(f"    {line}\n" if line else "\n" for line in body)
+    return f'@pytest.fixture(scope="session")\ndef {name}():\n{lines}'
 
 
 def _pytest_files(root: Path) -> list[str]:

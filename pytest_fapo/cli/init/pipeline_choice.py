@@ -28,13 +28,20 @@ class OutputForm:
     names: tuple[str, ...] = ()
     """Keys of a mapping, or fields of an object; `**` last where there may be more."""
 
+    @property
+    def sentence(self) -> str:
+        """It in words, for a reader who compares it with something else."""
+        if self.kind in ("keys", "fields"):
+            return f"run.output has the {self.kind} {', '.join(self.names)}"
+        return f"run.output is a {self.kind}"
+
 
 @dataclass(frozen=True)
 class PipelineChoice:
     """One thing that the cases could run through."""
 
     target: str
-    """`app.pipeline:Bot.answer`; empty for none."""
+    """`app.pipeline:Bot.answer`."""
     place: str
     import_root: str
     takes: tuple[str, ...]
@@ -52,7 +59,7 @@ class PipelineChoice:
     def label(self) -> str:
         """For file and test names."""
         name = re.sub(r"\.(?:__call__|forward)$", "", self.target.partition(":")[2]).replace(".", "_")
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_") or "pipeline"
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_")
 
 
 _MOST_CHOICES = 20

@@ -1,12 +1,12 @@
-"""Every case file of the project that fits the pipeline, and the test that its labels ask for."""
+"""Every case file of the project that fits a pipeline, and the test that its labels ask for."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pytest_fapo.session.splits import split_called
 
 _EXPECTED = re.compile(
     r"expected(?:_\w+)?|label|answer|output|category|class|intent|team|kind|target|gold|ground_truth|reference"
-    r"|sentiment|topic|response",
+    r"|sentiment|topic|response|summary",
     re.I,
 )
 
@@ -33,6 +33,8 @@ _OURS = {"id", "case_id", "split", "tags", "weight", "expected_steps", "metadata
 _LIKE_CASES = re.compile(r"case|eval|gold|label|dataset", re.I)
 
 _FEWEST, _MOST_BYTES, _MOST_FILES = 3, 5_000_000, 200
+
+METRIC = "words_shared"
 
 _GRADED = '''\
 def words_shared(answer, label):
@@ -48,11 +50,12 @@ ANSWERS_AT_ALL = "assert run.output  # it answers at all; replace this by what m
 
 @dataclass(frozen=True)
 class CaseFile:
-    """A file that fits the pipeline."""
+    """A file that fits a pipeline."""
 
     path: str
     cases: Sequence[Case]
     source: CaseSource
+    choice: PipelineChoice
 
     @property
     def stem(self) -> str:
@@ -60,22 +63,47 @@ class CaseFile:
 
     @property
     def decorator(self) -> str:
-        given = {name: getattr(self.source, name) for name in ("inputs", "expected", "split")}
+        given = {name: getattr(self.source, name) for name in ("pipeline", "inputs", "expected", "split")}
         words = "".join(f", {name}={json.dumps(value)}" for name, value in given.items() if value is not None)
         return f"@fapo.cases({json.dumps(self.path)}{words})"
 
 
+@dataclass(frozen=True)
+class CaseTest:
+    """The test of one case file."""
+
+    name: str
+    file: CaseFile
+    lines: Sequence[str]
+    note: str = ""
+    """What the reader must look at; empty for nothing."""
+
+    @property
+    def source(self) -> str:
+        body = "".join(f"    {line}\n" for line in self.lines)
+        return f"{self.file.decorator}\ndef {self.name}(case, run):\n{body}"
+
+    @property
+    def graded(self) -> bool:
+        return any(METRIC in line for line in self.lines)
+
+    def for_form(self, output: OutputForm) -> CaseTest:
+        """Return the test as the pipeline's outputs ask for it."""
+        lines, note = _checks(self.file, output)
+        return replace(self, lines=lines, note=note)
+
+
 def find_case_files(
-    root: Path, paths: Sequence[str], choice: PipelineChoice
+    root: Path, paths: Sequence[str], choices: Mapping[str, PipelineChoice]
 ) -> tuple[list[CaseFile], list[str]]:
-    """Return the files whose rows are what the pipeline takes, and a label; largest first.
+    """Return the files whose rows are what a pipeline takes, and a label; largest first.
 
     The second list has a line for each file that is called like cases and does not fit.
 
     Args:
         root: the project.
         paths: its files.
-        choice: the pipeline.
+        choices: fixture to pipeline; the first is the project's own.
     """
     found: list[CaseFile] = []
     unfit = []
@@ -84,7 +112,7 @@ def find_case_files(
     for path in files[:_MOST_FILES]:
         try:
             if (root / path).stat().st_size <= _MOST_BYTES:
-                found.append(_fitting(root, path, choice))
+                found.append(_fitting(root, path, choices))
         except CaseError as error:
             if _LIKE_CASES.search(path):
                 unfit.append(f"{path}: {str(error).removeprefix(f'{path}: ')}")
@@ -99,18 +127,41 @@ def find_case_files(
     return sorted(found, key=lambda each: -len(each.cases)), unfit
 
 
-def _fitting(root: Path, path: str, choice: PipelineChoice) -> CaseFile:
+def _fitting(root: Path, path: str, choices: Mapping[str, PipelineChoice]) -> CaseFile:
     rows = [row.value for row in read_rows(root / path, path)]
     if not all(isinstance(row, dict) for row in rows):
         raise CaseError("its rows are no mappings")
-    source = CaseSource(path, **_mapping(rows, choice))
+    fits, errors = [], []
+    for fixture, choice in choices.items():
+        try:
+            mapping = _mapping(rows, choice)
+        except CaseError as error:
+            errors.append(error)
+            continue
+        renamed = isinstance(mapping.get("inputs"), dict)
+        unlike = not _alike(choice.label, (Path(path).name.partition(".")[0], mapping.get("expected")))
+        fits.append((renamed, unlike and len(choices) > 1, len(errors) + len(fits), fixture, mapping))
+    if not fits:
+        raise errors[0]
+    _, _, place, fixture, mapping = min(fits, key=lambda each: each[:3])
+    source = CaseSource(path, pipeline=fixture if place else None, **mapping)
     try:
-        return CaseFile(path, load_cases(source, test_file=root / "test_.py", folders=[root]), source)
+        cases = load_cases(source, test_file=root / "test_.py", folders=[root])
     except CaseError as error:
         if "no case in split" not in str(error):
             raise
-    source = replace(source, split="train")
-    return CaseFile(path, load_cases(source, test_file=root / "test_.py", folders=[root]), source)
+        source = replace(source, split="train")
+        cases = load_cases(source, test_file=root / "test_.py", folders=[root])
+    return CaseFile(path, cases, source, choices[fixture])
+
+
+def _alike(label: str, words: Iterable[Any]) -> bool:
+    return any(
+        SequenceMatcher(None, mine, word).ratio() > 0.6
+        for mine in label.split("_")
+        for word in words
+        if isinstance(word, str)
+    )
 
 
 def _mapping(rows: list[dict[str, Any]], choice: PipelineChoice) -> dict[str, Any]:
@@ -159,21 +210,24 @@ def _inputs(columns: list[str], names: list[str]) -> Any:
     raise CaseError(f"{', '.join(columns)}: not what the pipeline takes, {', '.join(names) or 'nothing'}")
 
 
-def make_tests(files: Sequence[CaseFile], choice: PipelineChoice) -> tuple[str, list[str]]:
-    """Return a test for each case file, and what to look at in them."""
-    tests, notes = [], []
+def make_tests(files: Sequence[CaseFile]) -> list[CaseTest]:
+    """Return a test for each case file."""
     stems = [file.stem for file in files]
+    tests = []
     for file in files:
         word = re.sub(r"\W+", "_", file.stem if stems.count(file.stem) == 1 else file.path).strip("_").lower()
-        name = choice.label if len(files) == 1 else f"{choice.label}_{word}"
-        checks, note = _checks(file, choice.output)
-        notes += [note] if note else []
-        body = "".join(f"    {line}\n" for line in checks)
-        tests.append(f"{file.decorator}\ndef test_{name}(case, run):\n{body}")
-    source = "\n\n".join(tests)
+        name = file.choice.label if len(files) == 1 else f"{file.choice.label}_{word}"
+        lines, note = _checks(file, file.choice.output)
+        tests.append(CaseTest(f"test_{name}", file, lines, note))
+    return tests
+
+
+def module_of(tests: Sequence[CaseTest]) -> str:
+    """Return the source of the module that holds the tests."""
+    source = "\n\n".join(test.source for test in tests)
     first = "import json\n\n" if "json.loads" in source else ""
-    graded = _GRADED if "words_shared" in source else ""
-    return f"{first}import pytest_fapo as fapo\n\n\n{graded}{source}", notes
+    graded = _GRADED if any(test.graded for test in tests) else ""
+    return f"{first}import pytest_fapo as fapo\n\n\n{graded}{source}"
 
 
 def _checks(file: CaseFile, output: OutputForm) -> tuple[list[str], str]:
@@ -182,33 +236,36 @@ def _checks(file: CaseFile, output: OutputForm) -> tuple[list[str], str]:
     if not labels:
         return [ANSWERS_AT_ALL], ""
     if all(isinstance(label, dict) for label in labels):
-        names = list(dict.fromkeys(str(name) for label in labels for name in label))
-        closed = bool(output.names) and "**" not in output.names
-        missing = [name for name in names if closed and name not in output.names]
-        note = f"{file.path} labels {', '.join(missing)}, no part of the output: ask for what they mean"
-        if missing == names:
-            return [ANSWERS_AT_ALL], note
-        keys = "case.expected"
-        if missing:
-            keys += f".keys() & {{{', '.join(json.dumps(name) for name in names if name not in missing)}}}"
-        answer = {"text": "json.loads(run.output)[key]", "fields": "getattr(run.output, key)"}
-        line = f"    assert {answer.get(output.kind, 'run.output[key]')} == case.expected[key]"
-        return [f"for key in {keys}:", line], note if missing else ""
+        return _key_by_key(file, output, list(dict.fromkeys(str(name) for each in labels for name in each)))
     lists = all(isinstance(label, list) for label in labels)
     if lists and any(isinstance(one, dict) and "type" in one for label in labels for one in label):
         return [ANSWERS_AT_ALL], f"{file.path} has promptfoo's assertions as labels: write them as asserts"
-    answer_, note = _answer(file, output)
+    answer, note = _answer(file, output)
     if lists and output.kind == "text":
-        return [f"assert {answer_} in case.expected"], note
+        return [f"assert {answer} in case.expected"], note
     texts = [label for label in labels if isinstance(label, str)]
     long = sum(len(text.split()) for text in texts) > 6 * len(texts)
     if texts == labels and long and len(set(texts)) > len(texts) / 2:
-        line = f'run.score("words_shared", words_shared({answer_}, case.expected))'
+        line = f'run.score("{METRIC}", {METRIC}({answer}, case.expected))'
         graded = f"{file.path} has free texts as labels: they are graded, not compared"
-        return [f"assert {answer_}", line], note or graded
+        return [f"assert {answer}", line], note or graded
     if (output.kind == "text" and not texts) or (output.kind == "number" and texts):
-        return [f"assert str({answer_}).strip() == str(case.expected)"], note
-    return [f"assert {answer_} == case.expected"], note
+        return [f"assert str({answer}).strip() == str(case.expected)"], note
+    return [f"assert {answer} == case.expected"], note
+
+
+def _key_by_key(file: CaseFile, output: OutputForm, names: list[str]) -> tuple[list[str], str]:
+    closed = bool(output.names) and "**" not in output.names
+    missing = [name for name in names if closed and name not in output.names]
+    note = f"{file.path} labels {', '.join(missing)}, no part of the output: ask for what they mean"
+    if missing == names:
+        return [ANSWERS_AT_ALL], note
+    keys = "case.expected"
+    if missing:
+        keys += f".keys() & {{{', '.join(json.dumps(name) for name in names if name not in missing)}}}"
+    answer = {"text": "json.loads(run.output)[key]", "fields": "getattr(run.output, key)"}
+    line = f"    assert {answer.get(output.kind, 'run.output[key]')} == case.expected[key]"
+    return [f"for key in {keys}:", line], note if missing else ""
 
 
 def _answer(file: CaseFile, output: OutputForm) -> tuple[str, str]:
