@@ -184,12 +184,13 @@ def test_the_outputs_of_a_run_tell_the_test_that_can_pass(tmp_path: Path) -> Non
     (tmp_path / "kind.jsonl").write_text(jsonl(expected="billing"))
     [test] = written_tests(tmp_path, "def answer(ticket): return ask(ticket)\n")
     assert test.lines == ["assert run.output == case.expected"]
-    for outputs, output_type, line in (
+    table: list[tuple[list[Any], str, str]] = [
         ([{"kind": "a", "reply": "b"}], "", 'assert run.output["kind"] == case.expected'),
         ([{"kind": "a", "reply": "b"}], "app:Answer", "assert run.output.kind == case.expected"),
         (["billing"], "", "assert run.output == case.expected"),
         ([3], "", "assert str(run.output).strip() == str(case.expected)"),
-    ):
+    ]
+    for outputs, output_type, line in table:
         form = FirstOutcome(total=1, outputs=outputs, output_type=output_type).form()
         assert list(test.for_form(form).lines) == [line]
     assert FirstOutcome(outputs=["a", {"b": 1}]).form().kind == "unknown"

@@ -131,7 +131,8 @@ def _fitting(root: Path, path: str, choices: Mapping[str, PipelineChoice]) -> Ca
     rows = [row.value for row in read_rows(root / path, path)]
     if not all(isinstance(row, dict) for row in rows):
         raise CaseError("its rows are no mappings")
-    fits, errors = [], []
+    fits: list[tuple[bool, bool, int, str, dict[str, Any]]] = []
+    errors = []
     for fixture, choice in choices.items():
         try:
             mapping = _mapping(rows, choice)

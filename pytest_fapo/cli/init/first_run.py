@@ -44,8 +44,9 @@ class FirstOutcome(Record):
         """Return the form that all outputs have."""
         if self.outputs and all(isinstance(each, str) for each in self.outputs):
             return OutputForm("text")
-        if self.outputs and all(isinstance(each, dict) for each in self.outputs):
-            names = tuple(dict.fromkeys(name for each in self.outputs for name in dict(each)))  # type: ignore[call-overload]
+        tables = [each for each in self.outputs if isinstance(each, dict)]
+        if tables and len(tables) == len(self.outputs):
+            names = tuple(dict.fromkeys(name for each in tables for name in each))
             return OutputForm("fields" if self.output_type else "keys", names)
         numbers = [isinstance(each, int | float) for each in self.outputs]
         return OutputForm("number") if numbers and all(numbers) else OutputForm()
@@ -97,7 +98,8 @@ def run_first_cases(root: Path, test: str, *, collect_only: bool = False) -> Fir
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the first cases of each test."""
     seen: Counter[str] = Counter()
-    kept, left = [], []
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     for item in items:
         name = getattr(item, "originalname", item.name)
         seen[name] += 1
