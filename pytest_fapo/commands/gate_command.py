@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,9 @@ from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.errors import BaselineError, FapoError, SettingsConflict
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult
+from pytest_fapo.core.record import text_digest
 from pytest_fapo.core.stash import GATE_KEY
+from pytest_fapo.core.text import line_diff, marked_lines
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_contents import artifact_digests
@@ -97,7 +100,8 @@ def finish_gate(
         out.file.write(f"\nfapo: {session.packages.advice(error_text(error))}\n")
         return None
     verbosity = getattr(pytest_session.config.option, "verbose", 0)
-    render_gate(result, out.file, tty=out.tty, color=out.color, verbosity=verbosity)
+    changes = _changed_lines(result, session, prepared)
+    render_gate(result, out.file, tty=out.tty, color=out.color, verbosity=verbosity, changes=changes)
     pytest_session.exitstatus = _exit_status(result, status)
     return result
 
@@ -196,6 +200,30 @@ def _with_prompts(result: GateResult, evaluation: Evaluation, prepared: Prepared
         address = next(iter(known.get(key, [])), "")
         regressions.append(each.model_copy(update={"prompt": address}))
     return result.model_copy(update={"regressions": regressions})
+
+
+def _changed_lines(result: GateResult, session: FapoSession, prepared: PreparedGate) -> dict[str, list[str]]:
+    """Changed lines of the artifacts behind regressions, where the last commit has what the baseline saw."""
+    wanted = {each.prompt for each in result.regressions if each.prompt}
+    if not wanted or prepared.baseline is None:
+        return {}
+    from pytest_fapo.views.pull_request.branch_changes import GitRepository, changes_since
+
+    repository = GitRepository(session.root)
+    base = repository.base(os.environ)
+    if base is None:
+        return {}
+    store = ArtifactStore(session.root, session.settings.scope)
+    known = prepared.baseline.artifacts
+    return {
+        change.address: [line for line in _diff(change.before, change.after) if line[:1] in "+-"]
+        for change in changes_since(base, repository, store)
+        if change.address in wanted and text_digest(change.before) == known.get(change.address)
+    }
+
+
+def _diff(before: str, after: str) -> list[str]:
+    return line_diff(marked_lines(before), marked_lines(after), context=0)
 
 
 def _exit_status(result: GateResult, status: int) -> int:

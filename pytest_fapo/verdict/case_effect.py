@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue
 
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, passed_share
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
-from pytest_fapo.core.record import Record, Split, canonical_json
+from pytest_fapo.core.record import Record, Split
 from pytest_fapo.verdict.baseline_contents import ItemGroup, first_difference
 
 EffectKind = Literal["broken", "fixed", "changed"]
@@ -74,12 +74,6 @@ class Effect(Record):
 
     def of_kind(self, kind: EffectKind) -> list[CaseEffect]:
         return [row for row in self.rows if row.kind == kind]
-
-
-def output_text(value: JsonValue) -> str:
-    """Return an output as JSON; a text of which only the beginning is known stays as it is."""
-    cut = isinstance(value, str) and (not value or value.endswith("…"))
-    return str(value) if cut else canonical_json(value)
 
 
 def effect_between(before: Evaluation, after: Evaluation) -> Effect:

@@ -13,11 +13,17 @@ from typing import TYPE_CHECKING, Literal
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression
+from pytest_fapo.core.gate_result import GateProblem, GateResult
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.record import Record, text_digest
-from pytest_fapo.core.text import one_line, percents
+from pytest_fapo.core.text import count, one_line, percents
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.verdict.regression_causes import (
+    RegressionCause,
+    causes_headline,
+    difference,
+    regression_causes,
+)
 from pytest_fapo.views.pull_request.branch_changes import first_changed_line
 
 if TYPE_CHECKING:
@@ -197,6 +203,9 @@ class RepositoryLocations:
 
 _CHARS = 200
 
+_EXAMPLES = 3
+"""Tests of one cause that its annotation shows."""
+
 
 def gate_remarks(
     gate: GateResult,
@@ -204,8 +213,8 @@ def gate_remarks(
     changes: Iterable[ArtifactChange],
     locations: RepositoryLocations,
 ) -> list[Annotation]:
-    """Regressions on the changed prompt, where one is known to matter, or on the case; then problems and new
-    cases.
+    """One for each cause of regressions, on the changed prompt where one is known to matter, else on a case;
+    then problems and new cases.
 
     Args:
         gate: the gate's answer.
@@ -214,7 +223,7 @@ def gate_remarks(
         locations: turns addresses and origins into paths and lines.
     """
     lines = {change.address: change.line for change in changes}
-    found = [_regression_remark(each, lines, locations) for each in gate.regressions]
+    found = [_cause_remark(each, lines, locations) for each in regression_causes(gate.regressions)]
     found += [_problem_remark(each, locations) for each in gate.problems if each.kind != "new-cases"]
     found += _new_case_remarks(gate, evaluation, locations)
     return sorted(found, key=lambda each: ("error", "warning", "notice").index(each.level))
@@ -231,8 +240,8 @@ def lowering_remarks(
         locations: turns addresses and origins into paths and lines.
     """
     lines = {change.address: change.line for change in changes}
-    found = [_regression_remark(each, lines, locations) for each in branch.regressions]
-    title = "This branch's baseline gives this case up"
+    found = [_cause_remark(each, lines, locations) for each in regression_causes(branch.regressions)]
+    title = "This branch's baseline gives these tests up"
     return [
         each.model_copy(update={"level": "warning", "check": "lower-baseline", "title": title})
         for each in found
@@ -278,29 +287,26 @@ def run_remarks(
     return found
 
 
-def _regression_remark(
-    regression: Regression, lines: dict[str, int], locations: RepositoryLocations
+def _cause_remark(
+    cause: RegressionCause, lines: dict[str, int], locations: RepositoryLocations
 ) -> Annotation:
-    path, line = locations.of_artifact(regression.prompt) if regression.prompt else ("", 0)
-    line = lines.get(regression.prompt, line)
+    path, line = locations.of_artifact(cause.prompt) if cause.prompt else ("", 0)
+    line = lines.get(cause.prompt, line)
+    told = cause.examples(_EXAMPLES)
     if not path:
-        path, line = locations.of_case(regression.origin, regression.nodeid)
-    said = [f"{regression.nodeid} was {regression.result_before}, is {regression.result_after}."]
-    if regression.output_before or regression.output_after:
-        before, after = (
-            one_line(text, most=_CHARS) for text in (regression.output_before, regression.output_after)
-        )
-        said.append(f"Output before: {before}\nOutput now: {after}")
-    if regression.step:
-        said.append(f"First different step: {regression.step}")
+        path, line = locations.of_case(told[0].origin, told[0].nodeid)
+    said = [causes_headline([cause]), *(f"{each.nodeid}: {difference(each, most=_CHARS)}" for each in told)]
+    more = len(cause.regressions) - len(told)
+    if more:
+        said.append(f"… and {count(more, 'more test')}")
     return Annotation(
-        level="error" if regression.fails else "warning",
+        level="error" if cause.fails else "warning",
         check="regression",
         title="Passed before, fails now",
-        message="\n".join([*said, regression.explanation]).strip(),
+        message="\n".join([*said, told[0].explanation]).strip(),
         path=path,
         line=line,
-        key=regression.nodeid,
+        key=cause.key,
     )
 
 

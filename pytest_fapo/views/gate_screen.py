@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
 from pytest_fapo.core.baseline import Baseline, passed_share
-from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.gate_result import GateProblem, GateResult, SplitScore
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.text import count, listing, one_line, percent, percents, value_difference
-from pytest_fapo.verdict.case_effect import read_output
+from pytest_fapo.core.text import count, listing, one_line, percent, percents
+from pytest_fapo.verdict.regression_causes import causes_headline, difference, regression_causes
 from pytest_fapo.views.terminal import Terminal
 
 _LINES = 40
-"""Regressions and rows of scores that are shown unless `-v` asks for all."""
+"""Rows of scores that are shown unless `-v` asks for all."""
+
+_EXAMPLES = 5
+"""Tests of one cause that are shown unless `-v` asks for all."""
 
 _RECORDS = {"stale-snapshot"}
 
@@ -30,6 +33,7 @@ def render_gate(
     color: bool = False,
     verbosity: int = 0,
     width: int | None = None,
+    changes: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Write the gate's answer; never raises because of the terminal.
 
@@ -40,15 +44,16 @@ def render_gate(
         color: whether ANSI colors may be written.
         verbosity: pytest's; from 1 on, everything is listed.
         width: columns; asked of the terminal where not given.
+        changes: changed lines, `+` and `-`, of the artifacts behind regressions, by address.
     """
     terminal = Terminal(file, tty=tty, color=color, width=width)
-    most = _LINES if verbosity < 1 else len(result.regressions) + len(result.scores)
+    most = _LINES if verbosity < 1 else _EXAMPLES * (len(result.regressions) + len(result.scores))
     terminal.line("")
     terminal.line((f"fapo: {gate_headline(result)}", _style(result)))
     _problems(terminal, [each for each in result.failures if each.kind not in _LAST], "")
-    _regressions(terminal, result, most)
+    _regressions(terminal, result, most, changes or {})
     whole = not result.partial
-    rows = _rows(result.scores, verbosity) if whole else []
+    rows = telling_rows(result.scores, verbosity) if whole else []
     if rows:
         terminal.line("")
         _table(terminal, rows[:most])
@@ -61,7 +66,7 @@ def render_gate(
     reasons = [*result.failures, *said]
     wanted = [each.command for each in reasons if each.command and each.command not in each.message]
     if wanted and result.verdict == "fell" and whole:
-        terminal.line("  If the new results are what you want:")
+        terminal.line("  To accept these results on purpose, then commit what it writes:")
     for command in dict.fromkeys(wanted):
         terminal.verbatim("    ", (command, "bold"))
 
@@ -97,37 +102,33 @@ def _problems(terminal: Terminal, problems: Sequence[GateProblem], style: str) -
         terminal.line("  ", (one_line(problem.message), style), indent=4)
 
 
-def _regressions(terminal: Terminal, result: GateResult, most: int) -> None:
+def _regressions(
+    terminal: Terminal, result: GateResult, most: int, changes: Mapping[str, Sequence[str]]
+) -> None:
+    """A paragraph for each cause: what is different, the changed lines of the prompt, some of the tests."""
     if not result.regressions:
         return
-    terminal.line("")
-    if not any(each.fails for each in result.regressions):
+    causes = regression_causes(result.regressions)
+    shown = _EXAMPLES if most == _LINES else most
+    if not any(cause.fails for cause in causes):
+        terminal.line("")
         terminal.line(("Passed before, fails now (no single case decides):", "dim"))
-    for each in result.regressions[:most]:
-        terminal.line("  ", (each.nodeid, "bold"), "  ", _change(each), (_step(each), "dim"), indent=4)
-    _rest(terminal, len(result.regressions), most)
+    if len(causes) > 1:
+        terminal.line("")
+        terminal.line("  ", (causes_headline(causes), "bold"), indent=4)
+    for cause in causes[: most // _EXAMPLES]:
+        terminal.line("")
+        where = f" of {cause.prompt}" if cause.prompt else ""
+        terminal.line("  ", (causes_headline([cause]) + where, "bold"), indent=4)
+        for line in changes.get(cause.prompt, ()):
+            terminal.verbatim("    ", (f"{line[:1]} {line[1:]}", "green" if line.startswith("+") else "red"))
+        for each in cause.examples(shown):
+            terminal.line("    ", each.nodeid, "  ", difference(each), indent=6)
+        _rest(terminal, len(cause.regressions), shown, "    ")
+    _rest(terminal, len(causes), most // _EXAMPLES, "  ", "cause")
 
 
-def _change(regression: Regression) -> str:
-    if not regression.output_before and not regression.output_after:
-        return f"{regression.result_before} → {regression.result_after}"
-    if regression.output_before == regression.output_after:
-        # Equal as far as they are kept: then pytest's words say more.
-        said = one_line(regression.explanation, most=100)
-        return f"{regression.result_before} → {regression.result_after}" + (f": {said}" if said else "")
-    return value_difference(
-        read_output(regression.output_before), read_output(regression.output_after), most=100
-    )
-
-
-def _step(regression: Regression) -> str:
-    if not regression.step:
-        return ""
-    uses = f" ({regression.prompt})" if regression.prompt else ""
-    return f"  first differs in step {regression.step}{uses}"
-
-
-def _rows(scores: Sequence[SplitScore], verbosity: int) -> list[SplitScore]:
+def telling_rows(scores: Sequence[SplitScore], verbosity: int = 0) -> list[SplitScore]:
     """Tag groups are shown where they changed or have a floor; a pipeline of one split needs no sum."""
     splits: dict[str, int] = {}
     for row in scores:
@@ -165,9 +166,10 @@ def _values(row: SplitScore) -> list[str]:
     return [before, after, "" if row.floor is None else percents(row.floor, None)[0]]
 
 
-def _rest(terminal: Terminal, number: int, most: int) -> None:
+def _rest(terminal: Terminal, number: int, most: int, indent: str = "  ", noun: str = "") -> None:
     if number > most:
-        terminal.line((f"  … and {number - most:,} more (-v shows all)", "dim"))
+        more = count(number - most, f"more {noun}") if noun else f"{number - most:,} more"
+        terminal.line((f"{indent}… and {more} (-v shows all)", "dim"))
 
 
 def _counts(terminal: Terminal, result: GateResult) -> None:

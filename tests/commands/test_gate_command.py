@@ -20,14 +20,14 @@ def test_nothing_changed(project: GatedProject) -> None:
     assert "3 failing as in the baseline" in done.text
 
 
-def test_a_fall_is_a_line_per_regression(project: GatedProject) -> None:
+def test_a_fall_is_a_cause_with_a_line_per_regression(project: GatedProject) -> None:
     project.write({"rules.md": WORSE})
     done = project.gate()
     assert done.code == 10
     assert "accuracy fell against fapo-baseline.json: 3 tests that passed no longer pass" in done.text
     line = next(line for line in done.text.splitlines() if "test_team[c01]" in line)
     assert 'team: "warranty" → "repairs"' in line
-    assert "first differs in step look_up" in line
+    assert "3 tests, one cause: look_up gives another answer\n" in done.text
     assert re.search(r"all +12 +75 % +50 %", done.text)
     assert "rules.md changed since the baseline was written, and the baseline was not updated" in done.text
     assert "pytest --fapo-update-baseline" in done.text

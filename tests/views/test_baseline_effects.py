@@ -133,8 +133,8 @@ def test_errors_come_before_warnings_and_notices_each_at_its_place(tmp_path: Pat
     changes = [ArtifactChange(address="sort.md", path="sort.md", line=3, before="x", after="y")]
     result = gate(
         regression(prompt="sort.md", output_before='"a"', output_after='"b"', explanation="assert"),
-        regression(),
-        regression(fails=False),
+        regression(step="reply"),
+        regression(step="look_up", fails=False),
         problems=[
             GateProblem(kind="stale-baseline", message="sort.md changed", fails=False),
             GateProblem(kind="floor", message="too low", path="fapo-baseline.json", line=4, command="do it"),
@@ -151,7 +151,8 @@ def test_errors_come_before_warnings_and_notices_each_at_its_place(tmp_path: Pat
         ("warning", "stale-baseline", "", 0),
         ("notice", "new-case", "cases.jsonl", 7),
     ]
-    assert 'Output before: "a"\nOutput now: "b"\nFirst different step: sort\nassert' in found[0].message
+    assert found[0].message.startswith("1 test: sort gives another answer since this change\n")
+    assert found[0].message.endswith(': "a" → "b"\nassert')
     assert found[2].message == "too low\nTo do: do it"
     lowered = lowering_remarks(result, changes, places)
     assert {(each.level, each.check) for each in lowered} == {("warning", "lower-baseline")}

@@ -38,14 +38,32 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
 def test_many_regressions_are_cut_unless_asked_for() -> None:
     lost = [regression(number) for number in range(100)]
     text = printed(result(verdict="fell", regressions=lost))
-    assert text.count("passed → failed") == 40
-    assert "… and 60 more (-v shows all)" in text
+    assert text.count("passed → failed") == 5
+    assert "… and 95 more (-v shows all)" in text
     assert printed(result(verdict="fell", regressions=lost), verbosity=1).count("passed → failed") == 100
 
 
 def test_equal_outputs_show_pytests_own_words() -> None:
     lost = regression(1, output_before="1", output_after="1", explanation="assert 1 == 2\n more")
     assert "passed → failed: assert 1 == 2 more" in printed(result(verdict="fell", regressions=[lost]))
+
+
+def test_a_cause_shows_the_changed_lines_and_the_way_to_accept_it_last() -> None:
+    lost = [
+        regression(number, step="sort", prompt="sort.md", output_before='"a"', output_after='"It is a."')
+        for number in range(7)
+    ]
+    problem = GateProblem(kind="stale-baseline", message="sort.md changed", command="renew", fails=False)
+    fallen = result(verdict="fell", regressions=lost, problems=[problem])
+    text = printed(fallen, changes={"sort.md": ["-- One word.", "+- A sentence."]})
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    assert lines[1:5] == [
+        "7 tests, one cause: sort wraps its answer in more text since this change of sort.md",
+        "- - One word.",
+        "+ - A sentence.",
+        'test_a.py::test[c0]  "a" → "It is a."',
+    ]
+    assert lines[-1] == "renew"
 
 
 def test_headlines() -> None:

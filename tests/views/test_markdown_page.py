@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 from typing import Any
 
@@ -109,17 +110,71 @@ def fallen(*regressions: Regression, **more: Any) -> PullRequest:
     return PullRequest(kind="gate", evaluation=evaluation(), gate=gate)
 
 
-def test_verdict_scores_and_regressions_come_in_this_order() -> None:
+def test_verdict_regressions_scores_and_how_to_accept_come_in_this_order() -> None:
     text, read = page(fallen(regression(1), regression(2)))
     assert text.startswith(
         "## ❌ Accuracy fell against fapo-baseline.json: 2 tests that passed no longer pass\n"
     )
-    assert text.index("| group |") < text.index("| test |")
-    assert read.rows[1][:5] == ["val", "40", "90 %", "88 %", "-2.5"]
-    assert read.rows[2] == ["tag refunds", "9", "100 %", "50 %", "-50.0", "80 % missed"]
-    assert read.rows[3] == ["metric brevity", "40", "0.25", "0.5", "+0.25", ""]
-    assert read.rows[5] == ["t.py::test[1]", "val", "passed → failed", '"billing"', '"shipping"', "classify"]
+    assert "2 tests, one cause: classify gives another answer" in read.open
+    assert text.index("| test |") < text.index("| group |") < text.index("To accept these results on purpose")
+    assert read.rows[1] == ["test[1]", "val", '"billing" → "shipping"']
+    assert read.rows[4][:5] == ["val", "40", "90 %", "88 %", "-2.5"]
+    assert read.rows[5] == ["tag refunds", "9", "100 %", "50 %", "-50.0", "80 % missed"]
+    assert read.rows[6] == ["metric brevity", "40", "0.25", "0.5", "+0.25", ""]
     assert "assert 'shipping' == 'billing'" in read.folded
+
+
+def test_a_thousand_regressions_of_one_cause_are_read_in_a_minute() -> None:
+    """The cause, the changed line and five examples stand in the open; what to type stands last."""
+    prompt = "app/prompts/classify.md"
+    long = {"reply": "Dear customer, thank you. " * 40, "kind": "bug"}
+    wrong = {**long, "kind": "This is a bug ticket."}
+    data = fallen(
+        *(
+            regression(
+                number,
+                nodeid=f"tests/test_tickets.py::test_fields[ticket-{number:04}-kind]",
+                output_before=json.dumps(long),
+                output_after=json.dumps(wrong),
+                step_output=json.dumps("This is a bug ticket."),
+                prompt=prompt,
+                explanation="E" * 5_000 + "\n" * 200,
+            )
+            for number in range(1_000)
+        ),
+        changed_outputs=[f"t.py::test_other[{number}]" for number in range(2_000)],
+        problems=[
+            GateProblem(kind="stale-baseline", message="a changed", command="pytest --again", fails=False)
+        ],
+    )
+    lines = [f"- rule {number}" for number in range(300)]
+    after = "\n".join(line for line in lines if line != "- rule 7")
+    data.changes = [ArtifactChange(address=prompt, path=prompt, before="\n".join(lines), after=after)]
+    data.effect.rows = [
+        CaseEffect(
+            nodeid=f"tests/test_tickets.py::test_other[{number}]",
+            kind="changed",
+            result_before="passed",
+            result_after="passed",
+            before=long,
+            after=wrong,
+            step="classify",
+        )
+        for number in range(2_000)
+    ]
+    text, read = page(data)
+    assert len(text.splitlines()) < 150
+    assert len(text.encode()) < 10_000
+    said = "1,000 tests, one cause: classify wraps its answer in more text since this change"
+    assert said in read.open
+    assert "-- rule 7\n" in read.open
+    assert read.open.count('kind: "bug" → "This is a bug ticket."') == 5
+    assert "The other 995 tests" in read.folded
+    assert text.index(said) < text.index("-- rule 7") < text.index("test_fields") < text.index("| group |")
+    assert text.rstrip().endswith(
+        "To accept these results on purpose: `pytest --again`, then commit what it writes."
+    )
+    assert text.count("pytest --again") == 1
 
 
 @pytest.mark.parametrize(
@@ -202,7 +257,7 @@ def test_a_changed_prompt_shows_what_why_and_its_effect() -> None:
     assert "Why: the label is never defined (c3 by playbook)" in read.open
     assert "-two\n+three\n+four" in read.folded
     assert "Fixed: 1 test" in read.folded
-    assert ["t.py::test[c]", "", "passed → passed", "", "", "classify"] in read.rows
+    assert ["t.py::test[c]", "", "passed → passed", "", "classify"] in read.rows
     assert read.tags.count("details") == 4
 
 
@@ -222,8 +277,8 @@ def test_hostile_text_is_shown_and_not_obeyed() -> None:
     _, read = page(data)
     assert {"script", "img", "h1"} & set(read.tags) == set()
     assert read.tags.count("details") == 2
-    assert {len(row) for row in read.rows} == {6}
-    assert read.open.count("alert(1)") >= 12
+    assert {len(row) for row in read.rows} == {3, 5, 6}
+    assert read.open.count("alert(1)") >= 9
     assert "@\u2060admin" in read.prose
     assert "@admin" not in read.prose
 
@@ -272,13 +327,15 @@ def test_plain_sessions_have_their_scores() -> None:
     assert read.rows[1:] == [["train", "2", "1", "50 %"], ["val", "1", "1", "100 %"]]
 
 
-def test_ten_thousand_regressions_become_a_table_that_fits() -> None:
-    data = fallen(*(regression(number, output_after="x" * 5_000) for number in range(10_000)))
+def test_ten_thousand_regressions_of_as_many_causes_fit() -> None:
+    data = fallen(
+        *(regression(number, output_after="x" * 5_000, step=f"step{number}") for number in range(10_000))
+    )
     text, read = page(data)
-    assert "more tests." in text
-    assert len(read.rows) > 20
-    roomy, _ = page(data, limit=1024 * 1024)
-    assert len(roomy) > len(text)
+    assert "10,000 tests, 10,000 causes" in read.open
+    assert "9,997 more causes" in read.folded
+    small, _ = page(data, limit=1_500)
+    assert len(small) < len(text)
 
 
 def test_where_nothing_helps_parts_are_left_out_and_it_is_said() -> None:

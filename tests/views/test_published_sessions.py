@@ -71,8 +71,9 @@ def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_pat
     page = (tmp_path / "gate.md").read_text(encoding="utf-8")
     assert page.startswith("## ❌ Accuracy fell against fapo-baseline.json: 6 tests")
     assert page.index("test_team[t01]") < page.index("test_team[t02]") < page.index("test_team[t04]")
-    assert '`sort`: `"Dear customer, billing!"` (`app/prompts/sort.md`)' in page
-    assert text.count(f"\n::error file={ADDRESS},line=2,title=Passed before%2C fails now::") == 6
+    assert "**6 tests, one cause: sort wraps its answer in more text since this change of `app/" in page
+    told = f"\n::error file={ADDRESS},line=2,title=Passed before%2C fails now::6 tests, one cause: sort wraps"
+    assert text.count(told) == 1
     assert "\n::error file=fapo-snapshots/pipeline.md,title=Merge gate%3A stale snapshot::" in text
     assert "\n::notice file=cases.jsonl,line=10,title=New case::t10 " in text
     code, text = project.pytest("-q", "--fapo-update-baseline", "--fapo-summary=next.md")
@@ -80,7 +81,7 @@ def test_a_baseline_is_told_with_what_it_changes(project: BranchProject, tmp_pat
     page = (tmp_path / "next.md").read_text(encoding="utf-8")
     assert page.startswith("## Baseline updated: 7 of 10 tests on cases fail\n")
     assert "| train | 4 | 100 % | 25 % | -75.0 |" in page
-    assert "**Broken: 6 tests**" in page
+    assert "**6 tests, one cause: sort " in page
     project.write({"test_first.py": "def test_first(): assert 0\n", ADDRESS: FILES[ADDRESS]})
     code, text = project.pytest(
         "-q", "--fapo-update-baseline", "-x", "--fapo-summary=not.md", "test_first.py", "."
@@ -151,7 +152,7 @@ def test_a_run_tells_what_it_has_proven(tmp_path: Path) -> None:
     assert "+Which team? Reply with one lower-case word" in page
     assert "Effect: fixed: 24" in page  # held-out cases are in no effect
     assert "Fixed: 24 tests" in page
-    assert '`{"team":"billing","ticket":"my money is gone (order 1000)"}`' in page
+    assert 'team: "' in page
     assert (project.run_directory / "report.html").is_file()
     assert (
         "::notice file=app/prompts/sort.md,line=1,title=Proven change of app/prompts/sort.md::" in result.text

@@ -13,12 +13,12 @@ from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import PullRequest
 from pytest_fapo.views.pull_request.page_tables import (
     Size,
+    cause_parts,
     change_parts,
     effect_parts,
     fitted,
     plain_scores,
     problem_list,
-    regression_parts,
     run_table,
     score_table,
 )
@@ -87,7 +87,9 @@ def _failing(evaluation: Evaluation) -> str:
 
 def sentences(data: PullRequest) -> list[str]:
     """Return the paragraphs below the verdict."""
-    found = _gate_sentences(data.gate) if data.gate is not None else []
+    found = []
+    if data.gate is not None and data.gate.effect is not None:
+        found.append(_effect_sentence(data.gate))
     if data.summary is not None:
         command = patch_command(data.summary)
         found.append(
@@ -103,7 +105,7 @@ def _with_command(sentence: str, command: str) -> str:
     return f"{prose(sentence, most=600)} {code(command)}"
 
 
-def _gate_sentences(gate: GateResult) -> list[str]:
+def _gate_figures(gate: GateResult) -> str:
     figures = (
         ("fixed", gate.fixed),
         ("still failing", gate.still_failing),
@@ -111,10 +113,7 @@ def _gate_sentences(gate: GateResult) -> list[str]:
         ("another output with the same result", gate.changed_outputs),
     )
     counted = ", ".join(f"{label}: {len(names):,}" for label, names in figures if names)
-    lines = [f"Policy `{gate.policy}`." + (f" {counted.capitalize()}." if counted else "")]
-    if gate.effect is not None:
-        lines.append(_effect_sentence(gate))
-    return lines
+    return f"Policy `{gate.policy}`." + (f" {counted.capitalize()}." if counted else "")
 
 
 def _effect_sentence(gate: GateResult) -> str:
@@ -159,11 +158,13 @@ def pull_request_markdown(data: PullRequest, *, limit: int) -> str:
 
 def _blocks(data: PullRequest, size: Size) -> list[str]:
     blocks = [heading(data), *sentences(data)]
-    if data.gate is not None:
-        blocks.append(problem_list(data.gate.problems, size))
-        if not data.gate.partial:  # else a case that could not be asked would count as failing
-            blocks.append(score_table(data.gate.scores, size))
-        blocks += regression_parts(data.gate, size)
+    gate = data.gate
+    if gate is not None:
+        blocks += cause_parts(gate.regressions, data.changes, size)
+        blocks.append(problem_list(gate.problems, size, commands=gate.verdict != "fell"))
+        if not gate.partial:  # else a case that could not be asked would count as failing
+            blocks.append(score_table(gate.scores, size))
+        blocks.append(_gate_figures(gate))
     elif data.summary is not None:
         blocks.append(run_table(data.summary))
     elif data.branch is None:
@@ -175,17 +176,27 @@ def _blocks(data: PullRequest, size: Size) -> list[str]:
     if data.diagnosis is not None:
         blocks += _causes(data.diagnosis, size)
     blocks += _run(data, size)
-    blocks.append(_last_line(data))
+    blocks += [_to_accept(gate), _last_line(data)]
     return blocks
+
+
+def _to_accept(gate: GateResult | None) -> str:
+    """How a fall is accepted on purpose."""
+    if gate is None or gate.verdict != "fell":
+        return ""
+    commands = dict.fromkeys(each.command for each in gate.problems if each.command)
+    update = ", ".join(map(code, commands)) or code("pytest --fapo-update-baseline")
+    return f"To accept these results on purpose: {update}, then commit what it writes."
 
 
 def _branch(branch: GateResult, data: PullRequest, size: Size) -> list[str]:
     """Scores compared with an earlier baseline; where the branch brings its own, what that gives up."""
     before = f"Before: {prose(data.compared)}."
+    told = cause_parts(branch.regressions, data.changes, size)
     if data.gate is not None:
         title = f"### The baseline changes with this branch: compared with {prose(data.compared)}"
-        return [title, score_table(branch.scores, size), _gone(data, size)]
-    return [score_table(branch.scores, size), before, _gone(data, size)]
+        return [title, *told, score_table(branch.scores, size), _gone(data, size)]
+    return [*told, score_table(branch.scores, size), before, _gone(data, size)]
 
 
 def _gone(data: PullRequest, size: Size) -> str:
@@ -193,7 +204,7 @@ def _gone(data: PullRequest, size: Size) -> str:
         return ""
     names = "\n".join(data.gone)
     tests = count(len(data.gone), "test")
-    return details(f"In {data.compared} and not any more: {tests}", fenced(names, lines=size.rows))
+    return details(f"In {data.compared} and not any more: {tests}", fenced(names, lines=size.lines))
 
 
 def _causes(diagnosis: Diagnosis, size: Size) -> list[str]:
@@ -221,7 +232,7 @@ def _run(data: PullRequest, size: Size) -> list[str]:
     for title, text in data.summary.sections:  # of the project's own plugins, which write Markdown
         parts += [f"### {prose(one_line(title))}", text]
     if data.summary.candidates:
-        tried = fenced("\n".join(data.summary.candidates), lines=size.rows)
+        tried = fenced("\n".join(data.summary.candidates), lines=2 * size.lines)
         parts.append(details("What was tried", tried))
     return parts
 

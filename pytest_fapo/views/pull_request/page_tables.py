@@ -5,15 +5,24 @@ effects.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from textwrap import fill
 from typing import NamedTuple
 
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
+from pytest_fapo.core.gate_result import GateProblem, Regression, SplitScore
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.text import count, line_diff, marked_lines, percents
+from pytest_fapo.core.text import count, line_diff, marked_lines, one_line, percents, value_difference
 from pytest_fapo.loop.run_summary import Summary
-from pytest_fapo.verdict.case_effect import CaseEffect, output_text
+from pytest_fapo.verdict.case_effect import CaseEffect
+from pytest_fapo.verdict.regression_causes import (
+    RegressionCause,
+    causes_headline,
+    difference,
+    regression_causes,
+    short_names,
+)
 from pytest_fapo.views.closing_summary import split_rows
+from pytest_fapo.views.gate_screen import telling_rows
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import ArtifactChange, PullRequest
 
@@ -32,9 +41,12 @@ class Size(NamedTuple):
     """Characters of a value in a table."""
     lines: int
     """Of a diff or of pytest's words for a failure."""
+    causes: int
+    """Causes that are told with their examples."""
 
 
-SIZES = (Size(500, 300, 2_000), Size(200, 160, 400), Size(60, 120, 120), Size(20, 80, 40))
+SIZES = (Size(10, 100, 20, 3), Size(5, 60, 10, 1))
+"""A page is read in a minute; the HTML report has everything."""
 
 
 def fitted(blocks: Callable[[Size], Sequence[str]], limit: int) -> str:
@@ -69,7 +81,9 @@ def _joined(blocks: Sequence[str]) -> str:
 
 
 def score_table(scores: Sequence[SplitScore], size: Size) -> str:
-    """Scores before and after per split, tag group and metric; empty where there are none."""
+    """Scores before and after per split and metric, and of tag groups that changed; empty where there are
+    none."""
+    scores = telling_rows(scores)
     if not scores:
         return ""
     pipelines = len({row.pipeline for row in scores}) > 1
@@ -143,53 +157,85 @@ def plain_scores(evaluation: Evaluation) -> str:
     return table(["split", "tests", "passing", "score"], rows, right=range(1, 4)) if rows else ""
 
 
-def regression_parts(gate: GateResult, size: Size) -> list[str]:
-    """The regressions as a table, and pytest's own words for them folded."""
-    if not gate.regressions:
+def cause_parts(
+    regressions: Sequence[Regression], changes: Sequence[ArtifactChange], size: Size
+) -> list[str]:
+    """A part for each cause: what differs, the changed lines of the prompt, examples; the rest folded."""
+    causes = regression_causes(regressions)
+    if not causes:
         return []
-    rows = [_regression(regression, size) for regression in gate.regressions[: size.rows]]
-    title = "### Passed before, fails now"
-    if not any(regression.fails for regression in gate.regressions):
-        title += f" (no single case decides under `{gate.policy}`)"
-    shown = table(_OUTCOME, rows) + _rest(len(gate.regressions), size.rows, "test")
-    explanations = "\n\n".join(
-        f"{code(regression.nodeid, most=200)}\n\n{fenced(regression.explanation, lines=size.lines // 10 + 5)}"
-        for regression in gate.regressions[: size.rows]
-        if regression.explanation
+    several = [f"**{causes_headline(causes)}**"] if len(causes) > 1 else []
+    parts = [_cause(cause, changes, size) for cause in causes[: size.causes]]
+    rest = [f"- {prose(causes_headline([cause]), most=300)}" for cause in causes[size.causes :]]
+    if rest:
+        left = _rest(len(rest), size.rows, "cause")
+        parts.append(details(f"{count(len(rest), 'more cause')}", "\n".join(rest[: size.rows]) + left))
+    return [*several, *parts]
+
+
+def _cause(cause: RegressionCause, changes: Sequence[ArtifactChange], size: Size) -> str:
+    where = f" of {code(cause.prompt, most=200)}" if cause.prompt else ""
+    decides = "" if cause.fails else " (no single case decides)"
+    lines = [f"**{prose(causes_headline([cause]), most=300)}{where}{decides}**"]
+    for change in changes:
+        if change.address == cause.prompt:
+            diff = line_diff(marked_lines(change.before), marked_lines(change.after), context=1)
+            lines += [_why(change)] if change.why else []
+            lines.append(fenced("\n".join(diff), "diff", lines=size.lines, chars=size.cell * 2))
+    told = cause.examples(_EXAMPLES)
+    names = short_names([each.nodeid for each in cause.regressions])
+    named = dict(zip((each.nodeid for each in cause.regressions), names, strict=True))
+    rows = [
+        [code(named[each.nodeid], most=100), each.split or "", code(difference(each, most=size.cell * 2))]
+        for each in told
+    ]
+    lines.append(table(("test", "split", "before → now"), rows))
+    shown = {each.nodeid for each in told}
+    others = [named[each.nodeid] for each in cause.regressions if each.nodeid not in shown]
+    if others:
+        lines.append(details(f"The other {count(len(others), 'test')}", _name_block(others, size)))
+    said = next((each for each in told if each.explanation), None)
+    if said is not None:
+        title = f"What pytest says of {named[said.nodeid]}"
+        lines.append(details(one_line(title, most=120), fenced(said.explanation, lines=size.lines)))
+    return "\n\n".join(lines)
+
+
+def _name_block(names: Sequence[str], size: Size) -> str:
+    """Names, several on a line."""
+    kept: list[str] = []
+    room = size.cell * _NAME_LINES
+    for name in names:
+        room -= len(name) + 2
+        if room < 0:
+            break
+        kept.append(one_line(name, most=200))
+    return fenced(fill(", ".join(kept), 100, break_long_words=False, break_on_hyphens=False)) + _rest(
+        len(names), len(kept), "test"
     )
-    return [title, shown, *([details("What pytest says of them", explanations)] if explanations else [])]
 
 
-def _regression(regression: Regression, size: Size) -> list[str]:
-    step = code(regression.step, most=60)
-    if regression.step and regression.step_output:
-        step = f"{step}: {code(regression.step_output, most=size.cell)}"
-    if regression.prompt:
-        step = f"{step} ({code(regression.prompt, most=80)})"
-    return _outcome_row(
-        regression,
-        code(regression.output_before, most=size.cell),
-        code(regression.output_after, most=size.cell),
-        step,
-    )
+_EXAMPLES = 5
+"""Tests of a cause that are shown in the open."""
+
+_NAME_LINES = 12
+
+_OUTCOME = ("test", "split", "result", "before → now", "first different step")
 
 
-_OUTCOME = ("test", "split", "result", "output before", "output now", "first different step")
+def problem_list(problems: Sequence[GateProblem], size: Size, *, commands: bool = True) -> str:
+    """Return the gate's problems other than regressions; those that fail the gate come first.
 
-
-def _outcome_row(item: Regression | CaseEffect, before: str, after: str, step: str) -> list[str]:
-    """Name and results, then what is Markdown already: both outputs and the step."""
-    results = f"{prose(item.result_before)} → {prose(item.result_after)}"
-    return [code(item.nodeid, most=200), item.split or "", results, before, after, step]
-
-
-def problem_list(problems: Sequence[GateProblem], size: Size) -> str:
-    """Return the gate's problems other than regressions; those that fail the gate come first."""
+    Args:
+        problems: what the gate says.
+        size: bounds.
+        commands: whether what to type is said with each.
+    """
     ordered = sorted(problems, key=lambda problem: not problem.fails)
     lines = []
     for problem in ordered[: size.rows]:
         where = f" ({code(problem.path)})" if problem.path else ""
-        command = f" To do: {code(problem.command)}" if problem.command else ""
+        command = f" To do: {code(problem.command)}" if problem.command and commands else ""
         mark, message = "❌" if problem.fails else "ℹ️", prose(problem.message.rstrip("."), most=1_000)
         lines.append(f"- {mark} {message}{where}.{command}")
     return "\n".join(lines) + _rest(len(problems), size.rows, "remark")
@@ -200,12 +246,15 @@ def effect_table(title: str, effects: Sequence[CaseEffect], size: Size, *, folde
     if not effects:
         return ""
     rows = [
-        _outcome_row(
-            effect,
-            code(output_text(effect.before), most=size.cell),
-            code(output_text(effect.after), most=size.cell),
+        [
+            code(effect.nodeid, most=120),
+            effect.split or "",
+            f"{prose(effect.result_before)} → {prose(effect.result_after)}",
+            code(value_difference(effect.before, effect.after, most=size.cell))
+            if effect.before != effect.after
+            else "",
             code(effect.step, most=60),
-        )
+        ]
         for effect in effects[: size.rows]
     ]
     body = table(_OUTCOME, rows) + _rest(len(effects), size.rows, "test")
@@ -218,19 +267,22 @@ def _rest(total: int, shown: int, noun: str) -> str:
 
 
 def change_parts(data: PullRequest, size: Size) -> list[str]:
-    """A part for each change, then the effect on the cases of all of them together."""
-    if not data.changes:
+    """A part for each change whose diff does not stand above."""
+    result = data.branch or data.gate
+    told = {each.prompt for each in result.regressions} if result is not None else set()
+    changes = [change for change in data.changes if change.address not in told]
+    if not changes:
         return []
     against = f" against {prose(data.base)}" if data.base else ""
-    parts = [f"### What changed{against}"]
-    parts += [_change(change, size) for change in data.changes]
-    return parts
+    other = "else " if len(changes) < len(data.changes) else ""
+    return [f"### What {other}changed{against}", *(_change(change, size) for change in changes)]
 
 
 def effect_parts(data: PullRequest, size: Size) -> list[str]:
     """Return the cases that have another verdict or output than before."""
+    told = data.branch is not None and bool(data.branch.regressions)
     parts = [
-        effect_table("Broken", data.effect.of_kind("broken"), size, folded=False),
+        "" if told else effect_table("Broken", data.effect.of_kind("broken"), size, folded=False),
         effect_table("Fixed", data.effect.of_kind("fixed"), size, folded=True),
         effect_table("Another output, same result", data.effect.of_kind("changed"), size, folded=True),
     ]
@@ -245,11 +297,15 @@ def _change(change: ArtifactChange, size: Size) -> str:
     added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
     if change.why:
-        reasons = "; ".join(prose(why, most=600) for why in change.why[:5])
-        origin = f" ({prose(change.origin)})" if change.origin else ""
-        lines.append(f"Why: {reasons}{origin}")
+        lines.append(_why(change))
     lines.append(details("Diff", fenced("\n".join(diff), "diff", lines=size.lines)))
     return "\n\n".join([*lines, *_effect(change, size)])
+
+
+def _why(change: ArtifactChange) -> str:
+    reasons = "; ".join(prose(why, most=600) for why in change.why[:5])
+    origin = f" ({prose(change.origin)})" if change.origin else ""
+    return f"Why: {reasons}{origin}"
 
 
 def _effect(change: ArtifactChange, size: Size) -> list[str]:
