@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
+from pydantic import JsonValue
 
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.gate_result import GateProblem, GateResult, Regression, SplitScore
@@ -127,8 +128,8 @@ def test_verdict_regressions_scores_and_how_to_accept_come_in_this_order() -> No
 def test_a_thousand_regressions_of_one_cause_are_read_in_a_minute() -> None:
     """The cause, the changed line and five examples stand in the open; what to type stands last."""
     prompt = "app/prompts/classify.md"
-    long = {"reply": "Dear customer, thank you. " * 40, "kind": "bug"}
-    wrong = {**long, "kind": "This is a bug ticket."}
+    long: dict[str, JsonValue] = {"reply": "Dear customer, thank you. " * 40, "kind": "bug"}
+    wrong: dict[str, JsonValue] = {**long, "kind": "This is a bug ticket."}
     data = fallen(
         *(
             regression(
