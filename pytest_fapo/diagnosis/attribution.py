@@ -5,7 +5,7 @@ clusters.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from pytest_fapo.core.candidate import Artifact
@@ -14,10 +14,14 @@ from pytest_fapo.core.diagnosis import Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split, canonical_json
 from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.diagnosis.asserted_step import answering_step
+from pytest_fapo.diagnosis.assertions import Assertion, read_assertion
 from pytest_fapo.diagnosis.clusters import FieldMaps, ceilings, make_clusters
+from pytest_fapo.diagnosis.contrast import Contrast, Rule
 from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribution, Opinion, shown
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.interventions import Intervene, investigate
+from pytest_fapo.diagnosis.label_forms import LabelForms
 from pytest_fapo.diagnosis.rules.failed_calls import (
     exception,
     failed_tools,
@@ -179,7 +183,7 @@ def fallback(failure: Failure) -> Finding:
         return failure.finding(
             "unknown", None, "the test left no trace: its pipeline never ran", confidence=0.1
         )
-    step = failure.last_step
+    step = answering_step(failure)
     if step is None:
         return failure.finding(
             "unknown", None, "the trace holds no step and no LLM call", confidence=0.1, level="structure"
@@ -189,12 +193,10 @@ def fallback(failure: Failure) -> Finding:
     return failure.finding(
         "content" if step.calls else "unknown",
         step,
-        f"no step is known to be wrong{about}; taken to be the last one",
+        f"no step is known to be wrong{about}; taken to be the one that answered",
         confidence=0.3,
     )
 
-
-Rule = Callable[[Failure], "Finding | None"]
 
 RULES: tuple[Rule, ...] = (
     infrastructure,
@@ -246,7 +248,13 @@ def diagnose(
     ]
     items = [item for item in chosen if item.counts]
     maps = _field_maps(evaluation, items)
-    attributions = [_attribution(evaluation, item, maps, extra) for item in items if not item.passed]
+    contrasts = _contrasts(evaluation, items, maps)
+    attributions = [
+        _attribution(failure, evaluation, contrasts[_test_of(failure)], extra)
+        for item in items
+        if not item.passed
+        for failure in [_failure(evaluation, item, maps)]
+    ]
     # Without a whole answer nothing can be learned of a step, whatever the test made of it.
     outages = [no_answer(_failure(evaluation, item, {})) for item in chosen if item.unanswered]
     find_noise(attributions, evaluation)
@@ -272,6 +280,7 @@ def diagnose(
 def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
     """One map per pipeline and label set, each run once; a run passed when all its items of the set did."""
     runs: dict[tuple[str, str], dict[tuple[str, int], tuple[Case, Trace, bool]]] = {}
+    said: dict[tuple[str, str], list[tuple[Case, Assertion]]] = defaultdict(list)
     for item in items:
         trace = evaluation.trace_of(item)
         if trace is None:
@@ -281,19 +290,43 @@ def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
         before = mine.get((case.id, item.repeat))
         passed = item.passed and (before is None or before[2])
         mine[case.id, item.repeat] = (case, trace, passed)
-    return {key: FieldMap.of(readings.values()) for key, readings in runs.items()}
+        if not item.passed:
+            said[item.pipeline or "", case.label_set].append((case, _assertion(item)))
+    return {
+        key: FieldMap.of(mine.values(), LabelForms.of(said[key], mine.values())) for key, mine in runs.items()
+    }
+
+
+def _assertion(item: ItemResult) -> Assertion:
+    return read_assertion(item.explanation, item.error_type)
+
+
+def _contrasts(
+    evaluation: Evaluation, items: Sequence[ItemResult], maps: FieldMaps
+) -> dict[tuple[str, str, str], Contrast]:
+    """One per test, pipeline and label set: each test asserts something of its own."""
+    failing: dict[tuple[str, str, str], list[Failure]] = defaultdict(list)
+    passing: dict[tuple[str, str, str], list[Failure]] = defaultdict(list)
+    for item in items:
+        failure = _failure(evaluation, item, maps)
+        kind = passing if item.passed else failing
+        kind[_test_of(failure)].append(failure)
+    return {key: Contrast(group, passing[key]) for key, group in failing.items()}
+
+
+def _test_of(failure: Failure) -> tuple[str, str, str]:
+    return (failure.item.pipeline or "", failure.case.label_set, failure.item.test)
 
 
 def _attribution(
-    evaluation: Evaluation, item: ItemResult, maps: FieldMaps, extra: Sequence[AttributeHook]
+    failure: Failure, evaluation: Evaluation, contrast: Contrast, extra: Sequence[AttributeHook]
 ) -> FailureAttribution:
-    failure = _failure(evaluation, item, maps)
     for hook in extra:
-        finding = hook(evaluation, item)
+        finding = hook(evaluation, failure.item)
         if finding is not None:
             own = {"source": "hook", "label_set": failure.case.label_set}
             return FailureAttribution(failure, finding.model_copy(update=own))
-    return FailureAttribution(failure, _by_rules(failure))
+    return FailureAttribution(failure, _by_rules(failure, contrast))
 
 
 def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failure:
@@ -304,9 +337,24 @@ def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failu
     return Failure(item, case, reading, fields)
 
 
-def _by_rules(failure: Failure) -> Finding:
+_DIRECT: tuple[Rule, ...] = (infrastructure, labeled_steps)
+"""Rules whose word needs no comparison: what they look at is no symptom, but the fault itself."""
+
+EXPLAINS = 0.5
+"""The part of the failures that a symptom must explain to be taken before those of later rules."""
+
+
+def _by_rules(failure: Failure, contrast: Contrast) -> Finding:
+    """The first finding that explains the difference to passing cases; the surest where none does."""
+    weak: list[Finding] = []
     for rule in RULES:
         finding = rule(failure)
-        if finding is not None:
+        if finding is None:
+            continue
+        if rule in _DIRECT:
             return finding
-    raise AssertionError("the last rule always gives a finding")  # pragma: no cover
+        weighed, explained = contrast.weighed(rule, failure, finding)
+        if explained > EXPLAINS or (rule is RULES[-1] and not weak):
+            return weighed
+        weak.append(weighed)
+    return max(weak, key=lambda finding: finding.confidence)

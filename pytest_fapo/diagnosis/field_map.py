@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.trace import Trace
+from pytest_fapo.diagnosis.label_forms import LabelForms
 from pytest_fapo.diagnosis.loose_values import (
     alike,
     is_blank,
@@ -49,13 +50,6 @@ class Carrier:
     order: float
 
 
-def expected_fields(expected: Any) -> dict[str, Any]:
-    """The labels of a case by dotted path; a bare label has the empty path."""
-    if expected is None:
-        return {}
-    return {path: value for path, value in leaves(expected) if not isinstance(value, dict)}
-
-
 def output_leaves(value: Any) -> dict[str, Any]:
     """The leaves of an output: a mapping's fields, the fields of JSON or `Key: value` text, and the whole."""
     merged: dict[str, Any] = {}
@@ -76,26 +70,32 @@ def output_leaves(value: Any) -> dict[str, Any]:
 class FieldMap:
     """The facts about the labels that a set of runs shows."""
 
-    def __init__(self, readings: Iterable[CaseRun], helpers: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        readings: Iterable[CaseRun],
+        helpers: frozenset[str] = frozenset(),
+        forms: LabelForms | None = None,
+    ) -> None:
         self.readings = list(readings)
         self.helpers = helpers
+        self.forms = forms or LabelForms()
         self.memo: dict[tuple[str, ...], float] = {}
         """Results of rules about all runs together, by rule and field."""
 
     @classmethod
-    def of(cls, runs: Iterable[tuple[Case, Trace, bool]]) -> FieldMap:
+    def of(cls, runs: Iterable[tuple[Case, Trace, bool]], forms: LabelForms | None = None) -> FieldMap:
         """A map over cases, their traces, and whether each passed."""
         listed = list(runs)
         helpers = helper_names(trace for _, trace, _ in listed)
         readings = (CaseRun(case, TraceView(trace, helpers), passed) for case, trace, passed in listed)
-        return cls(readings, helpers)
+        return cls(readings, helpers, forms)
 
     @cached_property
     def expected(self) -> dict[str, dict[str, Any]]:
         """Field -> key of the case -> expected value."""
         values: dict[str, dict[str, Any]] = {}
         for reading in self.readings:
-            for path, value in expected_fields(reading.case.expected).items():
+            for path, value in self.forms.fields(reading.case.expected).items():
                 values.setdefault(path, {})[reading.case.key] = value
         return values
 
@@ -137,7 +137,7 @@ class FieldMap:
             raise KeyError(carrier.step)
         if carrier.mode == "member":
             return step.output
-        return output_leaves(_given_output(step))[carrier.path]
+        return output_leaves(readable_output(step))[carrier.path]
 
     def right(self, reading: CaseRun, carrier: Carrier, expected: Any) -> bool:
         """True if a run holds the expected value at a carrier."""
@@ -157,7 +157,7 @@ class FieldMap:
             value = wanted[reading.case.key]
             for step in reading.view.steps:
                 orders[step.key].append(step.order)
-                for path, leaf in output_leaves(_given_output(step)).items():
+                for path, leaf in output_leaves(readable_output(step)).items():
                     seen[step.key, path].append((value, leaf))
                 if isinstance(step.output, (list, dict)) and _has_list(step.output):
                     members[step.key].append(holds_all(step.output, value))
@@ -180,7 +180,7 @@ class FieldMap:
         return sorted(carriers, key=lambda carrier: (carrier.order, carrier.path.count("."), carrier.path))
 
 
-def _given_output(step: StepView) -> Any:
+def readable_output(step: StepView) -> Any:
     """A step's output, or its model's answer where the function returned nothing readable."""
     output = step.output
     if output is None or (isinstance(output, str) and output.startswith("<") and " object at 0x" in output):

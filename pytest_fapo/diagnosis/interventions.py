@@ -12,7 +12,8 @@ from itertools import chain, combinations, zip_longest
 from pytest_fapo.core.diagnosis import Finding, Intervention
 from pytest_fapo.core.record import Outcome
 from pytest_fapo.core.text import listing
-from pytest_fapo.diagnosis.failure import Blame, FailureAttribution, blame_field
+from pytest_fapo.diagnosis.blame import Blame, blame_field
+from pytest_fapo.diagnosis.failure import FailureAttribution
 from pytest_fapo.diagnosis.loose_values import mentions, texts_in, whole_text
 from pytest_fapo.diagnosis.replacement_outputs import (
     ReplacementOutput,
@@ -104,34 +105,43 @@ class Inquiry:
     def _single(self, replacement: ReplacementOutput) -> ProvenCause | None:
         if not replacement.proves and not self._cleared(replacement):
             return None
+        failure = self.attribution.failure
+        wrong = {*known_wrong(failure), *_blamed_steps(self.attribution)}
         wrong_before = [
             other.step.key
             for other in self.replacements
-            if other.step.key in known_wrong(self.attribution.failure)
+            if other.step.key in wrong
             and other.step.order < replacement.step.order
             and _feeds(other.step, replacement.step)
         ]
         if wrong_before:  # replaced alone they did not suffice, and they are wrong all the same
             first = self._replacement_of(wrong_before[0])
+            known = "by its label" if first.step.key in known_wrong(failure) else "too"
             explanation = (
-                f"{first.step.key} is wrong by its label; given the right one, "
+                f"{first.step.key} is wrong {known}; given the right one, "
                 f"{replacement.step.key} is wrong still"
             )
             return ProvenCause(first, (*wrong_before[1:], replacement.step.key), explanation)
         return ProvenCause(replacement, (), f"{_how(replacement)} the case passes")
 
     def _cleared(self, replacement: ReplacementOutput) -> bool:
-        """True if every step whose output went into it is known to be right or was replaced without effect:
-        a right output put in by hand would hide that one of them is the cause."""
+        """True if every step whose output went into it is known to be right, or was given a right output
+        without effect: a right output put in by hand would hide that one of them is the cause. Another answer
+        to the same prompt clears nothing: it may be as wrong, for the same reason."""
         failure = self.attribution.failure
         assert failure.view is not None
         right, fed = known_right(failure), [replacement.step]
         for step in reversed(failure.view.steps):
             if step.order < replacement.step.order and any(_feeds(step, other) for other in fed):
                 fed.append(step)
-                if step.key not in right and self.outcomes.get((step.key,)) is None:
+                if step.key not in right and not self._given_right(step.key):
                     return False
         return True
+
+    def _given_right(self, key: str) -> bool:
+        """True if a run was made in which the step's output was replaced by one that is right."""
+        ran = self.outcomes.get((key,)) is not None
+        return ran and self._replacement_of(key).source != "resample"
 
     def _replacement_of(self, key: str) -> ReplacementOutput:
         return next(replacement for replacement in self.replacements if replacement.step.key == key)

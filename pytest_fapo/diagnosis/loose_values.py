@@ -13,6 +13,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from pytest_fapo.diagnosis.label_values import AnyOf, Near
+
 MAX_TEXT = 100_000
 """Characters of one text that are looked at; what is longer is cut."""
 
@@ -127,6 +129,8 @@ def plain(value: Any) -> str:
     """A value as a person would write it on a line."""
     if isinstance(value, str):
         return value
+    if isinstance(value, AnyOf):
+        return " or ".join(map(plain, value))
     if value is None or isinstance(value, (bool, list, dict)):
         return json.dumps(value, ensure_ascii=False, default=str)
     return str(value)
@@ -145,7 +149,13 @@ def _normal(text: str) -> str:
 
 
 def same(expected: Any, actual: Any) -> bool:
-    """Equality as JSON, after trimming strings; 1 equals 1.0, but True does not equal 1."""
+    """Equality as JSON, after trimming strings; 1 equals 1.0, but True does not equal 1. A label that more
+    than one answer fits is the same as each of them."""
+    if isinstance(expected, AnyOf) and not isinstance(actual, AnyOf):
+        return any(same(reference, actual) for reference in expected)
+    if isinstance(expected, Near):
+        number = to_number(actual)
+        return number is not None and expected.fits(number)
     if isinstance(expected, str) and isinstance(actual, str):
         return expected.strip() == actual.strip()
     if isinstance(expected, bool) or isinstance(actual, bool):
@@ -165,6 +175,8 @@ def alike(expected: Any, actual: Any) -> bool:
         return True
     if is_blank(expected) and is_blank(actual):
         return True
+    if isinstance(expected, AnyOf) and not isinstance(actual, AnyOf):
+        return any(alike(reference, actual) for reference in expected)
     if isinstance(expected, list) and isinstance(actual, (list, tuple)):
         return sorted(map(normal, expected)) == sorted(map(normal, actual))
     if isinstance(expected, (list, Mapping)) or isinstance(actual, (list, Mapping)):
@@ -175,15 +187,30 @@ def alike(expected: Any, actual: Any) -> bool:
     return _same_number(expected, actual) or _same_date(expected, actual)
 
 
+_BLANK = re.compile(
+    r"(none|null|n a|na|unknown|missing|unspecified|undisclosed|undetermined|unanswerable|abstain"
+    r"|(it |that )?(is )?(not|never|un) ?(stated|given|found|mentioned|specified|provided|disclosed"
+    r"|reported|indicated|known|available|applicable|answerable"
+    r"|in the (text|document|passages?|context|notes|source))"
+    r"( in the \w+| here| there| anywhere)?"
+    r"|no (answer|information|data|mention|value)( (given|found|available))?"
+    r"|(not enough|insufficient) (information|evidence|data|context)"
+    r"|(i )?(do not|don't|cannot|can't|can not) (know|tell|say|determine|answer"
+    r"|be (determined|answered|told)))?"
+)
+
+
 def is_blank(value: Any) -> bool:
-    """None, empty, or a word that stands for nothing."""
+    """None, empty, or words that stand for nothing: labels that ask for no answer (`not stated`)."""
     if value is None or value == [] or value == {}:
         return True
-    return isinstance(value, str) and normal(value) in {"", "none", "null", "n a", "na", "unknown", "missing"}
+    return isinstance(value, str) and len(value) <= 60 and _BLANK.fullmatch(normal(value)) is not None
 
 
 def mentions(text: str, value: Any) -> bool:
     """True if a text contains a value as whole words, the form forgiven."""
+    if isinstance(value, AnyOf):
+        return any(mentions(text, reference) for reference in value)
     needle = normal(value)
     if not needle:
         return False
@@ -229,7 +256,7 @@ def to_dates(value: Any) -> set[date]:
     if not isinstance(value, str) or len(value) > 60:
         return set()
     dates: set[tuple[int, int, int]] = set()
-    for a, b, c in re.findall(r"\b(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})\b", value):
+    for a, b, c in re.findall(r"(?<!\d)(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?!\d)", value):
         if len(a) == 4:
             dates.add((int(a), int(b), int(c)))
         elif len(c) in (2, 4):

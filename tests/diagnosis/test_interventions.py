@@ -360,3 +360,21 @@ def test_only_train_cases_are_run_again() -> None:
     found, world = look(bench, lambda one: True, split=None)
     assert len(found.findings) == 1
     assert world.asked == []
+
+
+def test_another_answer_that_did_not_help_does_not_clear_a_step() -> None:
+    """The model was asked the same again and is wrong for the same reason; the right value put in by hand
+    after it hides that."""
+    bench = Bench()
+    for number in range(3):
+        bench.run({"n": number}, str(number * 2), [], str(number * 2))
+    spans = [
+        span("read", prompt="How many? 21", answer="seven", inputs={"text": "21"}),
+        span("double", prompt="Double this: seven", answer="14", inputs={"number": "seven"}),
+    ]
+    bench.run({"n": 21}, "42", spans, "14", explanation="AssertionError: assert '14' == '42'")
+    found, world = look(bench, lambda one: "double" in one.outputs, reader=Says("read", 0.85))
+    (finding,) = found.findings
+    assert [one.resample for one in world.asked if one.resample] == [["read"]]
+    assert (finding.step, finding.source) == ("read", "llm")
+    assert finding.confidence <= 0.85

@@ -120,7 +120,8 @@ def test_too_few_of_what_the_passing_cases_have() -> None:
     for number, parts in enumerate((2, 3, 2, 1)):
         label = ("left", "right")[number % 2]
         steps = [span("split", [f"part {n}" for n in range(parts)], prompt="Split!", answer="parts")]
-        answered(bench, label, label if parts > 1 else "perhaps", *steps, inputs={"q": "left or right"})
+        said = label if parts > 1 else "perhaps"
+        answered(bench, label, said, *steps, given="part 0", inputs={"q": "left or right"})
     found = only(bench)
     assert (found.step, found.category, found.level) == ("split", "format", "prompt")
 
@@ -272,3 +273,22 @@ def test_a_step_that_sends_data_with_its_own_prompt_is_no_helper() -> None:
         words = "" if number else "assert 'good' == 'bad'"
         bench.run({"r": review}, {"mood": "good" if number else "bad"}, spans, "good", explanation=words)
     assert only(bench).step == "judge"
+
+
+@pytest.mark.parametrize("label", ["not stated", "NOT_FOUND", "The passage is silent on this."])
+def test_labels_that_ask_for_no_answer_do_not_silence_the_rule_of_what_was_not_found(label: str) -> None:
+    bench = Bench()
+    cities(bench)
+    for _ in range(4):
+        answered(bench, label, label, span("find", [{"text": "it is old"}]), given="it is old")
+    answered(bench, "Riga", label, span("find", [{"text": "it is cold"}]), given="it is cold")
+    found = only(bench)
+    assert (found.step, found.category) == ("find", "retrieval")
+
+
+def test_an_answer_made_up_where_none_was_due_is_not_a_matter_of_what_was_found() -> None:
+    bench = Bench()
+    cities(bench)
+    answered(bench, "not stated", "Riga", span("find", [{"text": "it is old"}]), given="it is old")
+    found = only(bench)
+    assert (found.step, found.category) == ("answer", "missing-input")

@@ -14,7 +14,8 @@ from pytest_fapo.core.trace import (
     tool_error_of_exception,
     tool_uses,
 )
-from pytest_fapo.diagnosis.failure import Failure, blame_fields, shown
+from pytest_fapo.diagnosis.blame import blame_fields
+from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, texts_in, whole_text
 from pytest_fapo.diagnosis.rules.malformed_output import PARSE_ERRORS
 from pytest_fapo.diagnosis.trace_view import StepView

@@ -7,15 +7,9 @@ from collections import defaultdict
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.failure import (
-    Blame,
-    Failure,
-    blame_fields,
-    excerpt,
-    is_code,
-    shown,
-    value_category,
-)
+from pytest_fapo.diagnosis.asserted_step import answering_step
+from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, other_unit, value_category
+from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
 from pytest_fapo.diagnosis.field_map import output_leaves
 from pytest_fapo.diagnosis.loose_values import (
     alike,
@@ -193,6 +187,9 @@ def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
     if category == "format":
         wrote = excerpt(_form(blame, step), blame.expected)
         evidence = f"{about}{step.key} had {shown(blame.expected)} right, but wrote {wrote}"
+        if slip := other_unit(blame.expected, blame.actual):
+            given, right = shown(blame.actual), shown(blame.expected)
+            evidence = f"{about}{step.key} gave {given} for {right}: another unit, by a factor of {slip}"
     if blame.downstream:
         evidence += f", and {blame.downstream} went wrong after it"
     return failure.finding(
@@ -315,13 +312,13 @@ def _only_at_the_end(failure: Failure) -> Finding | None:
     if failure.view is None:
         return None
     wrong = [name for name in failure.failing_fields if failure.wrong_at_end(name)]
-    step = failure.last_step
+    step = answering_step(failure)
     if not wrong or step is None:
         return None
     name = wrong[0]
     expected = failure.expected_value(name)
     category = value_category(failure, step, name, expected, step.answer)
-    evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the last to ask a model"
+    evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the one that answered"
     if category == "format":
         evidence = f"{step.key} had {shown(expected)} right, but wrote {excerpt(step.answer, expected)}"
     return failure.finding(

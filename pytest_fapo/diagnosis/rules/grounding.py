@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.failure import Blame, Failure, blame_fields, shown
+from pytest_fapo.diagnosis.blame import Blame, blame_fields
+from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import CaseRun
-from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, texts_in, whole_text
+from pytest_fapo.diagnosis.label_values import AnyOf
+from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, plain, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
 
 MOSTLY_GIVEN = 0.7
@@ -35,7 +38,7 @@ def not_given(failure: Failure) -> Finding | None:
             failure, asked, name, expected, asked, explanation, confidence=0.75, by_model=False
         )
     given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
-    if not _values(expected) or given:
+    if not _values(expected) or given or _abstains(failure, name, expected):
         return None
     if _share_given(failure, name, asked) < MOSTLY_GIVEN:
         return None
@@ -130,7 +133,8 @@ def _values(expected: Any) -> list[str]:
 
 def _holds_value(text: str, expected: Any) -> bool:
     values = _values(expected)
-    return bool(values) and all(mentions(text, value) for value in values)
+    enough = any if isinstance(expected, AnyOf) else all
+    return bool(values) and enough(mentions(text, value) for value in values)
 
 
 def _was_given(reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
@@ -186,10 +190,35 @@ def _share_of_passing(
     verdicts = []
     for reading in failure.fields.readings:
         value = failure.fields.expected.get(name, {}).get(reading.case.key)
-        if reading.passed and _values(value):
+        if reading.passed and _values(value) and not _abstains(failure, name, value):
             verdicts.append(holds(reading, value))
     memo[entry] = sum(verdicts) / len(verdicts) if len(verdicts) >= 2 else 0.0
     return memo[entry]
+
+
+def _abstains(failure: Failure, name: str, value: Any) -> bool:
+    """True if a label says that there is no answer, whatever its words: the one label of several cases that
+    no step of them is ever told, while most others are."""
+    memo = failure.fields.memo
+    if ("abstentions", name) not in memo:
+        told: dict[str, list[bool]] = defaultdict(list)
+        for reading in failure.fields.readings:
+            label = failure.fields.expected.get(name, {}).get(reading.case.key)
+            if reading.passed and _values(label):
+                told[plain(label)].append(_told(reading, label))
+        never = [label for label, group in told.items() if len(group) >= 2 and not any(group)]
+        others = [any(group) for label, group in told.items() if label not in never]
+        only = len(never) == 1 and len(others) >= 3 and sum(others) >= MOSTLY_GIVEN * len(others)
+        memo |= {("abstains", name, label): 1.0 for label in never if only}
+        memo["abstentions", name] = 1.0
+    return ("abstains", name, plain(value)) in memo
+
+
+def _told(reading: CaseRun, value: Any) -> bool:
+    given = [
+        text for step in reading.view.steps for text in (whole_text(step.step.inputs), step.messages_text)
+    ]
+    return _holds_value("\n".join(given), value)
 
 
 def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.failure import Failure, blame_fields, shown
+from pytest_fapo.diagnosis.blame import blame_fields
+from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import FieldMap
 from pytest_fapo.diagnosis.loose_values import leaves, looks_like_json, normal, plain, read_json, texts_in
 from pytest_fapo.diagnosis.trace_view import StepView

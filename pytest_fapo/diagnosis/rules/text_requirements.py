@@ -6,7 +6,8 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.assertions import Requirement, read_requirement, requirement_of_fields
-from pytest_fapo.diagnosis.failure import Failure, shown, upstream
+from pytest_fapo.diagnosis.blame import upstream
+from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
 
@@ -47,12 +48,13 @@ def requirement(failure: Failure) -> Finding | None:
 
 
 def _writer(failure: Failure, demand: Requirement) -> StepView | None:
-    """The step that wrote the text in question: the first whose output holds it."""
+    """The step that wrote the text: the first whose output is that text, else the first that holds it."""
     assert failure.view is not None
-    text = _final_text(failure, demand)
-    for step in failure.view.steps:
-        if text and any(normal(text) in normal(leaf) for leaf in texts_in(step.output)):
-            return step if step.calls else failure.view.last_model_step(step) or step
+    text = normal(_final_text(failure, demand))
+    for fits in (str.__eq__, str.__contains__):
+        for step in failure.view.steps:
+            if text and any(fits(normal(leaf), text) for leaf in texts_in(step.output)):
+                return step if step.calls else failure.view.last_model_step(step) or step
     return failure.last_step
 
 
