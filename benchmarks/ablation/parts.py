@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pytest_fapo.core.candidate import Candidate
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis import attribution
+from pytest_fapo.diagnosis.contrast import Rule
 from pytest_fapo.diagnosis.failure import Failure
 from pytest_fapo.propose.operators.operator import Operator
 from pytest_fapo.propose.operators.project_functions import OperatorError
@@ -156,7 +157,7 @@ class Listening:
         noted.__name__ = technique.__name__
         return noted
 
-    def _rule(self, rule: attribution.Rule) -> attribution.Rule:
+    def _rule(self, rule: Rule) -> attribution.Rule:
         def noted(failure: Failure) -> Finding | None:
             finding = rule(failure)
             if finding is not None:
