@@ -157,7 +157,7 @@ class Listening:
         noted.__name__ = technique.__name__
         return noted
 
-    def _rule(self, rule: Rule) -> attribution.Rule:
+    def _rule(self, rule: Rule) -> Rule:
         def noted(failure: Failure) -> Finding | None:
             finding = rule(failure)
             if finding is not None:
