@@ -1,0 +1,1 @@
+"""The twelve pipelines that everybody may look at."""
