@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from pathlib import Path
 
 from benchmarks.strangers.spec import Stranger
 
-HERE = Path(__file__).parent
-
 
 def strangers(kind: str) -> list[Stranger]:
-    """Return the pipelines of a kind, `open` or `sealed`; none where the folder is not there."""
-    names = sorted(module.name for module in pkgutil.iter_modules([str(HERE / kind)]))
-    modules = [importlib.import_module(f"benchmarks.strangers.{kind}.{name}") for name in names]
+    """Return the pipelines of a kind, `open` or `sealed`; none where there are none of it."""
+    try:
+        package = importlib.import_module(f"benchmarks.strangers.{kind}")
+    except ModuleNotFoundError:
+        return []
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
     return [stranger for module in modules for stranger in module.STRANGERS]

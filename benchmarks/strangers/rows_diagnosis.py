@@ -11,7 +11,7 @@ from itertools import pairwise
 from benchmarks.planted.lab import Lab
 from benchmarks.planted.table import Figure, share
 from benchmarks.strangers.spec import Stranger
-from pytest_fapo.core.diagnosis import Diagnosis, Finding
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 
 STEP_BAR, LEVEL_BAR, SURE_BAR = 0.85, 0.80, 0.80
 FOUND_BAR, FALSE_BAR = 0.60, 0.05
@@ -31,36 +31,43 @@ class Diagnosed:
     code: int
 
     @cached_property
-    def findings(self) -> list[Finding]:
-        """Those on cases whose label is right, each cluster's level where it has one."""
+    def named(self) -> list[tuple[Finding, Cluster]]:
+        """Every finding in its cluster, which is what the screen shows."""
+        return [(finding, cluster) for cluster in self.found.clusters for finding in cluster.findings]
+
+    @cached_property
+    def judged(self) -> list[Cluster]:
+        """The cluster of each finding on a case whose label is right."""
         wrong = self.stranger.wrong_ids()
-        return [each for each in self.found.findings if each.case_id not in wrong]
+        return [cluster for finding, cluster in self.named if finding.case_id not in wrong]
 
     @property
     def step(self) -> float:
-        """Share of the failures that are attributed to a culprit."""
-        return _part(sum(map(self.right_step, self.findings)), len(self.findings))
+        """Share of the failures that are laid at the door of a culprit."""
+        return _part(sum(map(self.right_step, self.judged)), len(self.judged))
 
     @property
     def level(self) -> float:
-        return _part(sum(map(self.right_level, self.findings)), len(self.findings))
+        return _part(sum(map(self.right_level, self.judged)), len(self.judged))
 
-    def right_step(self, finding: Finding) -> bool:
+    def right_step(self, cluster: Cluster) -> bool:
         fault = self.stranger.fault
         named = {fault.step, *fault.also}
-        return finding.step in named or finding.step.rpartition(".")[2] in named
+        return cluster.step in named or cluster.step.rpartition(".")[2] in named
 
-    def right_level(self, finding: Finding) -> bool:
-        return finding.level == self.stranger.fault.level
+    def right_level(self, cluster: Cluster) -> bool:
+        return cluster.level == self.stranger.fault.level
 
     @property
     def suspects(self) -> set[str]:
         """Ids of the cases whose label the diagnosis doubts, as its records or its screen say."""
-        return {each.case_id for each in self.found.findings if _SUSPECT in _words(each).lower()}
+        return {
+            finding.case_id for finding, cluster in self.named if _SUSPECT in _words(finding, cluster).lower()
+        }
 
     @property
     def said(self) -> str:
-        kinds = Counter((each.step, each.category, each.level) for each in self.findings)
+        kinds = Counter((each.step, each.category, each.level) for each in self.judged)
         return "; ".join(f"{' '.join(kind)} ({count})" for kind, count in kinds.most_common(4)) or (
             f"nothing (exit code {self.code})"
         )
@@ -181,8 +188,8 @@ def labels(found: Sequence[Diagnosed]) -> list[Figure]:
     ]
 
 
-def _words(finding: Finding) -> str:
-    return f"{finding.evidence} {finding.explanation} {finding.category}"
+def _words(finding: Finding, cluster: Cluster) -> str:
+    return f"{finding.evidence} {finding.explanation} {cluster.label} {cluster.suggested_fix}"
 
 
 def _part(part: int, whole: int) -> float:

@@ -47,8 +47,10 @@ def _handbook() -> Stranger:
                 else [fact, filler]
             )
             question = f"What are the rules on the deadline for {topic} in {country}?"
-            for asked in (question, question.replace("?", ", please?")):
-                rows.append(Row({"question": asked}, f"{days} days", asked, "there", {"fact": fact}))
+            rows += [
+                Row({"question": asked}, f"{days} days", asked, "there", {"fact": fact})
+                for asked in (question, question.replace("?", ", please?"))
+            ]
         question = f"What are the rules on the deadline for {topic} in Latvia?"
         rows.append(
             Row({"question": question}, "not in the handbook", question, "absent", {"fact": "none at all"})
