@@ -136,13 +136,12 @@ def calibration(found: Sequence[Diagnosed]) -> list[Figure]:
     false: Counter[str] = Counter()
     for each in found:
         wrong, suspects = each.stranger.wrong_ids(), each.suspects
-        for finding in each.found.findings:
+        for finding, cluster in each.named:
             doubted = finding.case_id in suspects
-            right = doubted == (finding.case_id in wrong) and (doubted or each.right_step(finding))
-            bands[max(number for number, low in enumerate(_BANDS[:-1]) if finding.confidence >= low)].append(
-                right
-            )
-            if finding.confidence >= SURE:
+            right = doubted == (finding.case_id in wrong) and (doubted or each.right_step(cluster))
+            band = max(number for number, low in enumerate(_BANDS[:-1]) if cluster.confidence >= low)
+            bands[band].append(right)
+            if cluster.confidence >= SURE:
                 sure.append(right)
                 false[each.stranger.name] += not right
     table = [

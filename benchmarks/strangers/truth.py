@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.planted.lab import Lab
 from benchmarks.planted.table import Figure, share
@@ -63,7 +63,7 @@ def fixed(lab: Lab, stranger: Stranger) -> dict[str, str]:
     return {**stranger.faulty, **{path: content.decode() for path, content in store.render(edits).items()}}
 
 
-def _failing(lab: Lab, stranger: Stranger, files: dict[str, str]) -> set[str]:
+def _failing(lab: Lab, stranger: Stranger, files: Mapping[str, str]) -> set[str]:
     project = lab.project(stranger, files, hidden=True)
     ran = project.pytest("--tb=no", "-rfE", "--fapo-cache=off")
     failing = set(re.findall(r"^(?:FAILED|ERROR) \S+?\[([^\]]+)\]", ran.output, re.M))
