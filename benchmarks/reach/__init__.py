@@ -10,7 +10,7 @@ from benchmarks.planted.table import show
 from benchmarks.reach.clients import client_figure
 from benchmarks.reach.framework_pages import framework_pages
 from benchmarks.reach.framework_table import FRAMEWORKS
-from benchmarks.reach.frameworks import framework_figure
+from benchmarks.reach.frameworks import OPTIMIZERS, framework_figure
 from benchmarks.reach.locations import location_figure
 
 
@@ -26,6 +26,7 @@ def run(check: bool, quick: bool) -> int:
     """
     with laboratory() as lab:
         projects = FRAMEWORKS[:1] if quick else (*FRAMEWORKS, *framework_pages())
-        figures = [location_figure(), client_figure(), framework_figure(lab, projects)]
+        figures = [location_figure(), client_figure()]
+        figures += [framework_figure(lab, repairer, projects) for repairer in OPTIMIZERS]
     show(figures)
     return int(check and not all(figure.holds for figure in figures))

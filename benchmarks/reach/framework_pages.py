@@ -16,6 +16,7 @@ else:
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "frameworks"
 
 PACKAGES = {
+    "crewai": "crewai",
     "dspy": "dspy",
     "haystack": "haystack",
     "instructor": "instructor",

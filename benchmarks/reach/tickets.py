@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchmarks.planted.optimizers import proposal, shown
 from benchmarks.planted.talk import Ask, Say, call
 
 TEAMS = ("billing", "shipping", "technical")
@@ -87,6 +88,23 @@ def in_the_shape_asked_for(ask: Ask) -> Say:
     if "[[ ## team ## ]]" in ask.text:
         return Say(f"[[ ## team ## ]]\n{team}\n\n[[ ## completed ## ]]")
     return Say(team)
+
+
+_DEFINITIONS = """
+- billing: invoices, payments and any refund
+- shipping: the courier, and where a parcel or package is
+- technical: crashes, errors, and trouble with a password
+"""
+
+
+def defining_teams(ask: Ask) -> Say:
+    """Propose, as an optimizer's model, to define the teams in the prompt that names them."""
+    texts = shown(ask)
+    address = next((each for each, text in texts.items() if all(team in text for team in TEAMS)), "")
+    if not address:
+        return proposal({}, "no text names the teams")
+    edit = {address: texts[address].rstrip() + "\n" + _DEFINITIONS}
+    return proposal(edit, "the teams are named and not defined", "define labels")
 
 
 def _descriptions(value: Any) -> Iterator[str]:

@@ -6,12 +6,12 @@ else from the constant part of the call's system prompt.
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from types import CoroutineType
 from typing import Any, Literal, NamedTuple
 
 from pytest_fapo.capture import shared_helpers
@@ -57,7 +57,7 @@ def origin_of(stack: Sequence[Entry], messages: Sequence[Any]) -> CallOrigin:
         elif entry.holds_functions:
             arguments = functions[-1].arguments if functions else {}
             return CallOrigin(entry.name, arguments, "framework", entry.key)
-        elif _owners(functions, messages):
+        elif _owners(functions, instruction(messages)):
             break  # the unit is an agent, and this call is one of its tools'
         else:
             return CallOrigin(entry.name, {}, "framework", entry.key)
@@ -68,19 +68,20 @@ def origin_of(stack: Sequence[Entry], messages: Sequence[Any]) -> CallOrigin:
 
 def _origin_in(functions: Sequence[UserFunction], messages: Sequence[Any], traced: bool) -> CallOrigin:
     """Return what a call is named after that functions of the user's lead to."""
-    owners = _owners(functions, messages)
+    prompt = instruction(messages)
+    owners = _owners(functions, prompt)
     owner = owners[0] if owners else next(each for each in functions if not each.is_lambda)
     passed = [_helper_of(each) for each in functions[: functions.index(owner)]]
     if not owners:
         ambiguous = shared_helpers.is_shared(_helper_of(owner))
     else:
         ambiguous = any(shared_helpers.calls_with_several_texts(owner.code.co_name, each) for each in passed)
-    name = _object_name(owner, messages) or (prompt_name(messages) if ambiguous else "")
+    name = _object_name(owner, messages, prompt) or (prompt_name(messages) if ambiguous else "")
     own = traced and (not owners or owner is functions[-1])
     return CallOrigin(name or owner.name, owner.arguments, "traced function" if own else "function")
 
 
-def _object_name(function: UserFunction, messages: Sequence[Any]) -> str:
+def _object_name(function: UserFunction, messages: Sequence[Any], prompt: str) -> str:
     """The name of an object whose class is made several times, each with its own prompt; else empty."""
     subject = function.subject
     if subject is None or isinstance(subject, type):
@@ -89,35 +90,52 @@ def _object_name(function: UserFunction, messages: Sequence[Any]) -> str:
     if not shared_helpers.is_shared(shared_helpers.Helper(type(subject).__name__, home)):
         return ""
     held = {name: value for name, value in getattr(subject, "__dict__", {}).items() if isinstance(value, str)}
-    if not _holds_prompt(held, instruction(messages)):
+    if not _holds_prompt(held, prompt):
         return ""
     return held.get("name") or prompt_name(messages)
 
 
-def _owners(functions: Sequence[UserFunction], messages: Sequence[Any]) -> list[UserFunction]:
+def _owners(functions: Sequence[UserFunction], prompt: str) -> list[UserFunction]:
     """The functions whose own call it is, innermost first: helpers, and what they are called through, are
     left out."""
     owners = []
     place = 0
     while place < len(functions):
         function = functions[place]
-        outer = range(place + 1, len(functions))
+        outer = range(place + 1, len(functions)) if function.is_nested else ()
         enclosing = next((each for each in outer if functions[each].encloses(function)), None)
         if enclosing is not None:
             place = enclosing
             continue
         is_test = place > 0 and function.code.co_name.startswith("test")
-        if not (function.is_lambda or is_test or _is_helper(function, functions[:place], messages)):
+        if not (function.is_lambda or is_test or _is_helper(function, functions[:place], prompt)):
             owners.append(function)
         place += 1
     return owners
 
 
-def _is_helper(function: UserFunction, inner: Sequence[UserFunction], messages: Sequence[Any]) -> bool:
+def _is_helper(function: UserFunction, inner: Sequence[UserFunction], prompt: str) -> bool:
     """True for a function that was handed its prompt, or the function that asks, or that several share."""
-    if _calls_back(function, inner) or _holds_prompt(function.arguments, instruction(messages)):
+    if _calls_back(function, inner) or _was_handed(function, prompt):
         return True
     return shared_helpers.is_shared(_helper_of(function))
+
+
+_HANDED: dict[tuple[str, int, str, str], bool] = {}
+"""Whether a function was handed a prompt; the same however often it is called with it."""
+
+_MOST_HANDED = 10_000
+
+
+def _was_handed(function: UserFunction, prompt: str) -> bool:
+    code = function.code
+    key = (code.co_filename, code.co_firstlineno, code.co_name, prompt)
+    known = _HANDED.get(key)
+    if known is None:
+        if len(_HANDED) > _MOST_HANDED:
+            _HANDED.clear()
+        known = _HANDED[key] = _holds_prompt(function.arguments, prompt)
+    return known
 
 
 def _helper_of(function: UserFunction) -> shared_helpers.Helper:
@@ -126,10 +144,10 @@ def _helper_of(function: UserFunction) -> shared_helpers.Helper:
 
 def _calls_back(function: UserFunction, inner: Sequence[UserFunction]) -> bool:
     """True if it was handed one of the functions that it calls, as `with_retry(ask)` is, or a coroutine."""
-    if function.calls_back or any(map(inspect.iscoroutine, function.arguments.values())):
+    if function.calls_back or any(type(value) is CoroutineType for value in function.arguments.values()):
         return True
-    codes = [each.code for each in inner]
-    return any(code in codes for code in callback_codes(function.arguments))
+    codes = {id(each.code) for each in inner}
+    return any(id(code) in codes for code in callback_codes(function.arguments))
 
 
 # --- the prompt ------------------------------------------------------------------------------------------
@@ -149,7 +167,8 @@ def instruction(messages: Sequence[Any]) -> str:
 
 
 def _role(message: Any) -> str:
-    return str(message.get("role", "")) if isinstance(message, Mapping) else ""
+    is_mapping = type(message) is dict or isinstance(message, Mapping)
+    return str(message.get("role", "")) if is_mapping else ""
 
 
 def _message_text(message: Any) -> str:

@@ -8,15 +8,17 @@ context, so that the logical stack goes on there.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from types import CodeType, CoroutineType, FrameType, FunctionType, MethodType
 from typing import Any, NamedTuple
 
 from pytest_fapo.capture import steps
-from pytest_fapo.capture.framework_units import WorkUnit, unit_of
-from pytest_fapo.capture.user_code import call_arguments, function_name, is_users_file, subject_of
+from pytest_fapo.capture.framework_units import WorkUnit, reader_of
+from pytest_fapo.capture.user_code import argument_names, function_name, is_users_file, subject_name
+
+_CO_NESTED = 0x10
 
 
 class UserFunction(NamedTuple):
@@ -34,9 +36,14 @@ class UserFunction(NamedTuple):
     def is_lambda(self) -> bool:
         return self.code.co_name == "<lambda>"
 
+    @property
+    def is_nested(self) -> bool:
+        """True if another function defines it."""
+        return bool(self.code.co_flags & _CO_NESTED)
+
     def encloses(self, other: UserFunction) -> bool:
         """True if `other` is a lambda or function that this function defines."""
-        return other.code in self.code.co_consts
+        return any(each is other.code for each in self.code.co_consts)
 
 
 class UserModule(NamedTuple):
@@ -77,46 +84,95 @@ def call_stack() -> list[Entry]:
     below: set[int] = set()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module.startswith(_RUNS):
-            return entries
-        if created_by and module == "asyncio.events":
-            break  # what lies below runs the event loop, whoever made this task
-        entry = _entry_of(frame, below)
-        if entry is not None:
-            entries.append(entry)
-        below.add(id(frame.f_code))
+        number = id(frame.f_code)
+        _, look = _KNOWN.get(number) or _learn(frame)
+        if look is not None:
+            if look is _start_of_run:
+                return entries
+            if look is _event_loop and created_by:
+                break  # what lies below runs the event loop, whoever made this task
+            entry = look(frame, below)
+            if entry is not None:
+                entries.append(entry)
+        below.add(number)
         frame = frame.f_back
     return [*entries, *created_by]
 
 
-def _entry_of(frame: FrameType, below: set[int]) -> Entry | None:
-    """What a frame is on the logical stack; None if it is nothing.
+_Look = Callable[[FrameType, set[int]], Entry | None]
+"""Gives what a frame is on the logical stack. Its second argument: identities of the codes below."""
 
-    Args:
-        frame: the frame.
-        below: identities of the codes that it has led to.
-    """
-    code = frame.f_code
-    if not is_users_file(code.co_filename):
-        if frame.f_globals is vars(steps):
-            return StepBoundary() if code.co_name in _SPANS else None
-        return unit_of(frame)
-    if not code.co_name.startswith("<") or code.co_name == "<lambda>":
-        if code in WATCHED_FUNCTIONS:
+_KNOWN: dict[int, tuple[CodeType, _Look | None]] = {}
+"""Identity of a code to what its frames are, None if that is nothing. Each code is kept, so that no other
+gets its identity; as keys, codes would be hashed by all that they hold."""
+
+_MOST_KNOWN = 20_000
+
+
+def _learn(frame: FrameType) -> tuple[CodeType, _Look | None]:
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.clear()
+    learned = _KNOWN[id(frame.f_code)] = (frame.f_code, _look_for(frame))
+    return learned
+
+
+def _look_for(frame: FrameType) -> _Look | None:
+    code, module = frame.f_code, str(frame.f_globals.get("__name__", ""))
+    if module.startswith(_RUNS):
+        return _start_of_run
+    if module == "asyncio.events":
+        return _event_loop
+    if is_users_file(code.co_filename):
+        if code.co_name == "<lambda>" or not code.co_name.startswith("<"):
+            return _function_look(code)
+        return _users_module if code.co_name == "<module>" else None
+    if frame.f_globals is vars(steps):
+        return _boundary if code.co_name in _SPANS else None
+    reader = reader_of(frame)
+    return None if reader is None else lambda frame, below: reader(frame)
+
+
+def _start_of_run(frame: FrameType, below: set[int]) -> None:
+    """The stack ends here."""
+
+
+def _event_loop(frame: FrameType, below: set[int]) -> None:
+    """A task begins here."""
+
+
+def _boundary(frame: FrameType, below: set[int]) -> StepBoundary:
+    return StepBoundary()
+
+
+def _users_module(frame: FrameType, below: set[int]) -> UserModule:
+    return UserModule(str(frame.f_globals.get("__name__")))
+
+
+def _function_look(code: CodeType) -> _Look:
+    names, own = argument_names(code), subject_name(code)
+
+    def look(frame: FrameType, below: set[int]) -> UserFunction:
+        if WATCHED_FUNCTIONS and code in WATCHED_FUNCTIONS:
             SEEN_FUNCTIONS.add(code)
-        subject, arguments = subject_of(frame), call_arguments(frame)
-        calls_back = any(map(below.__contains__, map(id, callback_codes(arguments))))
+        values = frame.f_locals
+        subject = values.get(own) if own else None
+        arguments = {name: values[name] for name in names if name in values}
+        calls_back = any(id(each) in below for each in callback_codes(arguments))
         return UserFunction(function_name(code, subject), arguments, code, subject, calls_back)
-    return UserModule(str(frame.f_globals.get("__name__"))) if code.co_name == "<module>" else None
+
+    return look
 
 
 _LOOKED_AT = 16
+
+_NO_CALLBACKS = frozenset({str, int, float, bool, dict, type(None)})
 
 
 def callback_codes(arguments: Mapping[str, Any]) -> Iterator[CodeType]:
     """The code of the functions and coroutines among the arguments of a function."""
     for value in arguments.values():
+        if type(value) in _NO_CALLBACKS:
+            continue
         # Only the first: a list of a thousand documents holds none, and is looked at with every call.
         for each in value[:_LOOKED_AT] if isinstance(value, tuple | list) else (value,):
             called = each.func if isinstance(each, partial) else each

@@ -7,6 +7,7 @@ that it works wherever their frames are on the logical stack.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import PurePath
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
@@ -137,17 +138,19 @@ _READERS: tuple[tuple[str, frozenset[str], Reader], ...] = (
     ("dspy.predict.predict", frozenset({"forward", "aforward"}), _predictor),
 )
 
-_KNOWN: dict[CodeType, Reader | None] = {}
+
+def reader_of(frame: FrameType) -> Reader | None:
+    """Return what reads the unit off the frames of this frame's function; None for most functions."""
+    return _reader_for(frame.f_code, _module_of(frame))
 
 
-def unit_of(frame: FrameType) -> WorkUnit | None:
-    """Return the unit whose work this frame of a library is; None for most frames."""
-    code = frame.f_code
-    try:
-        reader = _KNOWN[code]
-    except KeyError:
-        reader = _KNOWN[code] = _reader_for(code, str(frame.f_globals.get("__name__", "")))
-    return None if reader is None else reader(frame)
+def _module_of(frame: FrameType) -> str:
+    """The module that a frame's code stands in, by its file: CrewAI overwrites the names of its modules."""
+    parts = PurePath(frame.f_code.co_filename).with_suffix("").parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return ".".join(parts[len(parts) - parts[::-1].index(folder) :])
+    return str(frame.f_globals.get("__name__", ""))
 
 
 def _reader_for(code: CodeType, module: str) -> Reader | None:

@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 from pytest_fapo.capture.user_code import is_users_file
 
+_LoadedState = tuple[int, str, str | None]
+
 
 class CallSite(NamedTuple):
     """A call in the user's source, with those of its arguments that are constant texts."""
@@ -44,13 +46,18 @@ class Helper(NamedTuple):
 
 def is_shared(helper: Helper) -> bool:
     """True if the function is a shared helper."""
-    return _texts_differ(_sites(helper, _loaded()))
+    return _is_shared(helper, None, _loaded())
 
 
 def calls_with_several_texts(caller: str, helper: Helper) -> bool:
     """True if one function calls a shared helper more than once, with different constant texts."""
-    sites = _sites(helper, _loaded())
-    return _texts_differ([site for site in sites if site.caller == caller])
+    return _is_shared(helper, caller, _loaded())
+
+
+@lru_cache(maxsize=1024)
+def _is_shared(helper: Helper, caller: str | None, loaded: _LoadedState) -> bool:
+    """True if calls differ, those of one function or all; looked up again when something else is loaded."""
+    return _texts_differ([site for site in _sites(helper, loaded) if caller in (None, site.caller)])
 
 
 def _texts_differ(sites: Sequence[CallSite]) -> bool:
@@ -58,9 +65,6 @@ def _texts_differ(sites: Sequence[CallSite]) -> bool:
     return any(
         seen.setdefault(parameter, text) != text for site in sites for parameter, text in site.texts.items()
     )
-
-
-_LoadedState = tuple[int, str, str | None]
 
 
 def _loaded() -> _LoadedState:
@@ -71,7 +75,7 @@ def _loaded() -> _LoadedState:
 
 @lru_cache(maxsize=1024)
 def _sites(helper: Helper, loaded: _LoadedState) -> tuple[CallSite, ...]:
-    """The calls of a function in what is loaded; looked up again when something else is."""
+    """The calls of a function in what is loaded."""
     files = [file for file in _users_files() if file == helper.file or helper.module in _source(file)]
     return tuple(site for file in files for site in _sites_in(file, helper.name))
 

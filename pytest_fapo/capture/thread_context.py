@@ -64,7 +64,7 @@ def _start_with_context(original: Callable[[threading.Thread], None]) -> Callabl
     def start(self: threading.Thread) -> None:
         if current_recorder() is None or _is_pool_worker(self):
             return original(self)
-        _continue_inside(getattr(self, "_target", None))
+        _continue_inside(getattr(self, "_target", None), *getattr(self, "_args", ()))
         run = self.run
         self.run = partial(continued_context().run, run)  # type: ignore[method-assign]
         return original(self)
@@ -77,17 +77,22 @@ def _submit_with_context(original: Callable[..., Future[Any]]) -> Callable[..., 
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if current_recorder() is None:
             return original(self, fn, *args, **kwargs)
-        _continue_inside(fn)
+        _continue_inside(fn, *args)
         return original(self, continued_context().run, fn, *args, **kwargs)
 
     return submit
 
 
-def _continue_inside(function: Any) -> None:
-    """A job may enter a context of its own: `partial(copy_context().run, f)`, as in `asyncio.to_thread`."""
-    called = function.func if isinstance(function, partial) else function
-    context = getattr(called, "__self__", None)
-    if isinstance(context, Context):
+def _continue_inside(function: Any, *arguments: Any) -> None:
+    """A job may enter contexts of its own: `partial(copy_context().run, f)`, as in `asyncio.to_thread`, where
+    `f` may be the `run` of another one."""
+    called = (function, *arguments)
+    if isinstance(function, partial):
+        called = (function.func, *function.args, *arguments)
+    for each in called:
+        context = getattr(each, "__self__", None)
+        if not isinstance(context, Context):
+            return
         with suppress(RuntimeError):  # it is entered
             continue_in(context)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 
 _OUR_FOLDER = str(Path(__file__).resolve().parent.parent)
@@ -19,6 +19,8 @@ _LIBRARIES = tuple(
 )
 
 _CO_VARARGS, _CO_VARKEYWORDS = 0x04, 0x08
+
+_SUBJECTS = ("self", "cls")
 
 
 @lru_cache(maxsize=4096)
@@ -41,18 +43,14 @@ def function_name(code: CodeType, subject: Any) -> str:
     return owner.__name__ if code.co_name == "__call__" else f"{owner.__name__}.{code.co_name}"
 
 
-def subject_of(frame: FrameType) -> Any:
-    """Return the object or class that a method's frame works on; None for a function."""
-    code = frame.f_code
-    first = code.co_varnames[0] if code.co_argcount else ""
-    return frame.f_locals.get(first) if first in ("self", "cls") else None
-
-
-def call_arguments(frame: FrameType) -> dict[str, Any]:
-    """Return the arguments of a function that is under way, as they are now."""
-    code = frame.f_code
+def argument_names(code: CodeType) -> tuple[str, ...]:
+    """Return the names of a function's arguments but for `self` and `cls`."""
     count = code.co_argcount + code.co_kwonlyargcount
     count += bool(code.co_flags & _CO_VARARGS) + bool(code.co_flags & _CO_VARKEYWORDS)
-    values = frame.f_locals
-    names = [name for name in code.co_varnames[:count] if name not in ("self", "cls")]
-    return {name: values[name] for name in names if name in values}
+    return tuple(name for name in code.co_varnames[:count] if name not in _SUBJECTS)
+
+
+def subject_name(code: CodeType) -> str:
+    """Return the argument that is the object or class which a method works on; empty for a function."""
+    first = code.co_varnames[0] if code.co_argcount else ""
+    return first if first in _SUBJECTS else ""

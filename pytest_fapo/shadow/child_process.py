@@ -26,6 +26,9 @@ _PARENT_ONLY = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COVERAGE_PROCESS_START
 
 _PARENT_ONLY_PREFIXES = ("PYTEST_XDIST_", "COV_CORE_")
 
+_OWN_FOLDERS = ("TMPDIR", "CREWAI_STORAGE_DIR")
+"""Variables that name a folder to write into. CrewAI's database is in the user's home otherwise."""
+
 _SITE = Path(__file__).parent / "inside" / "site"
 
 
@@ -187,7 +190,7 @@ class ChildProcess:
             everything, environment = environment, without_foreign_secrets(environment, shadow)
             withheld = [value for name, value in everything.items() if name not in environment]
             self._withheld = [json.dumps(value)[1:-1].encode() for value in withheld if is_secret(value)]
-            environment["TMPDIR"] = os.fspath(self.folder)
+            environment |= dict.fromkeys(_OWN_FOLDERS, os.fspath(self.folder))
         self._launch = Launch(spec, cwd, environment, self.output)
         self._launcher = launcher_of(shadow)
         self._process = self._launcher.start(self._launch, fresh=request.fresh)

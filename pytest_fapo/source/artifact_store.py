@@ -26,6 +26,7 @@ from pytest_fapo.source.addresses import (
 from pytest_fapo.source.artifact_kinds import ArtifactForm, FoundPiece, kind_for
 from pytest_fapo.source.data_values import is_data_file
 from pytest_fapo.source.parameter_values import read_value
+from pytest_fapo.source.saved_programs import SavedPrograms
 from pytest_fapo.source.text_files import universal_newlines
 
 LARGEST = 16 * 2**20
@@ -51,10 +52,14 @@ class ArtifactStore:
         """Address to reason, of what a wildcard met and could not take; filled by `all`."""
         self._begun: dict[str, bytes] = {}
         """Contents before the first file was laid over them."""
+        self._saved = SavedPrograms(root)
+        self._stepped: set[str] = set()
+        """Files that edits of other files were carried over to."""
 
     def with_files(self, base: Mapping[str, bytes]) -> ArtifactStore:
         """The same store reading `base` over the disk: the texts of a parent candidate."""
         store = ArtifactStore(self.root, self.scope)
+        store._saved = self._saved
         store.files = {**self.files, **base}
         begun = {path: self.read(path) for path in base if path not in self._begun and self._exists(path)}
         store._begun = {**begun, **self._begun}
@@ -159,12 +164,20 @@ class ArtifactStore:
 
     def _replace(self, edit: Edit) -> None:
         artifact = self.get(edit.address)
-        if universal_newlines(artifact.text) != universal_newlines(edit.before):
+        now = universal_newlines(artifact.text)
+        if artifact.path in self._stepped and now == universal_newlines(edit.after):
+            return
+        if now != universal_newlines(edit.before):
             raise ArtifactError(f"{edit.address}: its text is not the one that the edit was made for")
         if artifact.domain is not None:
             _check_domain(artifact.address, artifact.domain, edit.after)
         kind = kind_for(artifact.path, artifact.name, artifact.level)
         content = kind.replace(self.read(artifact.path), artifact.path, artifact.name, edit.after)
+        if artifact.level == "prompt" and artifact.name:
+            piece = FoundPiece(artifact.name, artifact.text)
+            stepped = self._saved.keep_in_step(piece, artifact.path, edit.after, self.read)
+            self.files |= stepped
+            self._stepped |= stepped.keys()
         self.files[artifact.path] = content
 
     def _create(self, edit: Edit) -> None:
@@ -267,6 +280,8 @@ class ArtifactStore:
             pieces = list(kind.find(self.read(path), path, entry.name, entry.domain))
             if level == "param" and entry.domain is None and path in self._begun:
                 return self._with_first_guess(pieces, kind, path, entry)
+            if level == "prompt" and path.endswith(".py"):
+                return [self._saved.as_loaded(piece, path, self.read) for piece in pieces]
             return pieces
         except ArtifactError as error:
             if not has_wildcard(entry.path):

@@ -69,6 +69,7 @@ def run(components): return [_run_component(name, each) for name, each in compon
 class Task:
     def __init__(self, name, work): self.name, self.work = name, work
     def _execute_core(self, agent=None): return self.work()
+__name__ = "crewai.agents.core"  # as CrewAI does it to its modules
 """,
     "langchain_core/runnables/base.py": """
 def parallel(steps):

@@ -218,6 +218,18 @@ def pipeline(text): asyncio.run(both(text))
 """,
         TWO_STEPS,
     ),
+    "jobs that enter a copied context": (
+        ASK
+        + """
+from contextvars import copy_context
+async def triage(text): return await asyncio.to_thread(copy_context().run, ask, TRIAGE, text)
+def draft(text):
+    with ThreadPoolExecutor(2) as pool: return pool.submit(copy_context().run, ask, DRAFT, text).result()
+async def both(text): await triage(text); draft(text)
+def pipeline(text): asyncio.run(both(text))
+""",
+        TWO_STEPS,
+    ),
     "a loop on a thread of its own": (
         ASK
         + """
