@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from pytest_fapo.capture.answer_reading import api_of_answer, model_of_answer
 from pytest_fapo.capture.cache_key import KEY_FORMAT
@@ -66,7 +67,7 @@ class AnswerCache:
         if text is None:
             return None
         try:
-            return RecordedAnswer.from_text(text)
+            return _answer_of_row(key, text)
         except ValueError:
             return None
 
@@ -74,7 +75,7 @@ class AnswerCache:
         """Keep an answer; when this returns, it is on disk."""
         if self._unreadable or self._unwritable:
             return
-        text = recorded.to_text()
+        text = _row(key, recorded)
         try:
             with self._in_use() as store:
                 if not self._unwritable:
@@ -87,7 +88,7 @@ class AnswerCache:
         """Keep many answers, all or none of them."""
         with self._whole() as store, store.transact():
             for key, recorded in answers:
-                store.set(key, recorded.to_text())
+                store.set(key, _row(key, recorded))
 
     def exists(self) -> bool:
         """True if there is a cache on disk; asking does not make one."""
@@ -193,7 +194,7 @@ class AnswerCache:
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(0.005)
-        except (OSError, sqlite3.Error) as error:
+        except Exception as error:  # diskcache takes its settings from the file, whatever stands there
             raise ConfigError(
                 f"the cache in {self.folder} cannot be opened ({error}); "
                 "delete that folder, or run with --fapo-cache=off"
@@ -271,9 +272,36 @@ def clear_cache(cache: AnswerCache) -> int:
     return count
 
 
+def _row(key: str, answer: RecordedAnswer) -> str:
+    """Return the text under a key: a checksum that binds it to the key, and the answer."""
+    text = answer.to_text()
+    return f"{_checksum(key, text)} {text}"
+
+
+def _answer_of_row(key: str, row: str) -> RecordedAnswer:
+    """Read what `_row` returned, or what versions without checksums have written.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if row.startswith("{"):
+        return RecordedAnswer.from_text(row)
+    checksum, _, text = row.partition(" ")
+    if checksum != _checksum(key, text):
+        raise ValueError("not as it was recorded")
+    return RecordedAnswer.from_text(text)
+
+
+def _checksum(key: str, text: str) -> str:
+    return f"{crc32(text.encode('utf-8', 'surrogatepass'), crc32(key.encode('utf-8', 'replace'))):08x}"
+
+
 def _most_frequent_first(counter: Counter[str]) -> dict[str, int]:
     return dict(sorted(counter.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _moment(seconds: float | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc) if seconds is not None else None
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc) if seconds is not None else None
+    except (OverflowError, ValueError, OSError):  # a damaged row
+        return None

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import Usage
 
 if sys.platform != "win32":
@@ -186,7 +187,7 @@ def starved(path: Path, begin: float, since: float) -> bool:
     failed = False
     for text in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
-            line = json.loads(text)
+            line = parsed_json(text)
             if line["event"] == "sent" and line["who"] == "pipeline" and line["time"] >= begin:
                 waiting.add(line["id"])
             elif line["event"] == "done" and line["id"] in waiting:
@@ -212,7 +213,7 @@ def read_refusals(path: Path) -> list[str]:
 def _add_lines(totals: SpendTotals, lines: list[bytes], who: OnBehalfOf | None = None) -> None:
     for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
         try:
-            line = json.loads(text)
+            line = parsed_json(text)
             if who is None or line["who"] == who:
                 totals.add(line, times)
         except (ValueError, KeyError, TypeError):

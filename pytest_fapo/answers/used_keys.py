@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fapo.core.atomic_files import write_atomically
+from pytest_fapo.core.text import parsed_json
 
 _FILE_NAME = "used-keys.json"
 
@@ -66,7 +67,7 @@ def note_used_keys(
 def _read_document(folder: Path) -> dict[str, Any]:
     """Return the noted keys; an empty mapping if the file is missing or of another form."""
     try:
-        document = json.loads((folder / _FILE_NAME).read_text(encoding="utf-8"))
+        document = parsed_json((folder / _FILE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return document if isinstance(document, dict) and document.get("format") == _FORMAT else {}

@@ -8,12 +8,12 @@ have got without streaming.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_fapo.capture.http_answer import ServerSentEvent
+from pytest_fapo.core.text import parsed_json
 
 EMPTY_FINISH_REASONS = ("length", "content_filter")
 """Finish reasons with which a message may be empty: nothing was left to say it with, or it was withheld."""
@@ -250,6 +250,6 @@ def assembled_message(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _arguments(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parsed_json(text)
     except ValueError:
         return text

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
+from pytest_fapo.core.text import parsed_json
+
 _DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
 
 OFFLINE_HEADER = b"x-fapo-offline"
@@ -65,7 +67,7 @@ class RecordedAnswer:
             ValueError: the text is no recorded answer.
         """
         try:
-            data = json.loads(text)
+            data = parsed_json(text)
             took = data.get("duration")
             return cls(
                 status=int(data["status"]),

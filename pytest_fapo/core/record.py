@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from pytest_fapo.core.text import parsed_json
+
 Split = Literal["train", "val", "holdout"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "holdout")
@@ -68,7 +70,7 @@ def json_or_text(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return parsed_json(value)
     except ValueError:
         return value
 

@@ -1,4 +1,4 @@
-"""Numbers, amounts, shares, lists and differences as readable text."""
+"""Numbers, amounts, shares, lists and differences as readable text; JSON texts as values."""
 
 from __future__ import annotations
 
@@ -6,10 +6,22 @@ import json
 import shlex
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
+
+
+def parsed_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or is nested too deep to be read.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

@@ -17,6 +17,7 @@ from pytest_fapo.loop.run_result import (
     Decision,
     FileChange,
     RunResult,
+    checked_result,
     load_result,
     sha256_hex,
     store_result,
@@ -185,7 +186,7 @@ def _write(
     since: str = "the run began",
 ) -> WriteResult:
     """Write files, and with them the result that says so: both or neither."""
-    pending = _PendingWrite(journal=f"write-{secrets.token_hex(4)}.json", before=before)
+    pending = _PendingWrite(journal=f"write-{secrets.token_hex(4)}.json", before=before.sealed())
     run.save_text(_PENDING, pending.model_dump_json())
     store_result(run, after)
     changes = before.files
@@ -214,6 +215,7 @@ def _decide(root: Path, run: RunFolder) -> None:
         return
     except ValueError as error:
         raise FapoError(f"{run.path / _PENDING}: not written by this version of pytest-fapo") from error
+    checked_result(pending.before, run.path / _PENDING)
     journal = run.path / PurePath(pending.journal).name
     write_result = recover(journal, root) if journal.is_file() else None
     _close(run, pending, kept=write_result is not None and bool(write_result.written))

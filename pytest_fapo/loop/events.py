@@ -23,12 +23,16 @@ _MEASURED = frozenset({"time", "duration", "spending"})
 """Fields that are different each time, at any depth: when it was, how long it took, what it cost."""
 
 
+LAST_SECOND = 253_402_214_400.0
+"""The last day of the year 9999: calendars go no further."""
+
+
 class Event(Record):
     """One line of a run's journal."""
 
     event: str
     """The kind of event."""
-    time: float = 0.0
+    time: float = Field(default=0.0, ge=0, le=LAST_SECOND, allow_inf_nan=False)
     """Epoch seconds; set when it is written."""
 
     def repeats(self, known: Event) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from pytest_fapo.capture.redaction import redacted_value
 from pytest_fapo.core.atomic_files import write_atomically
-from pytest_fapo.loop.events import EVENTS, Event, Listener, Notice, UnreadableEvent
+from pytest_fapo.core.text import parsed_json
+from pytest_fapo.loop.events import EVENTS, LAST_SECOND, Event, Listener, Notice, UnreadableEvent
 
 _FILE = "journal.jsonl"
 
@@ -169,7 +170,7 @@ class Journal:
             return
         for line in self.path.read_bytes().split(b"\n"):
             try:
-                entry = json.loads(line)
+                entry = parsed_json(line)
             except ValueError:
                 continue
             if isinstance(entry, dict):
@@ -188,4 +189,5 @@ def _event_of(entry: Mapping[str, Any]) -> Event:
         with contextlib.suppress(ValueError):
             return kind.model_validate({key: entry[key] for key in kind.model_fields if key in entry})
     when = entry.get("time")
-    return UnreadableEvent(event=name, time=float(when) if isinstance(when, int | float) else 0.0)
+    at = float(when) if isinstance(when, int | float) and 0 <= when <= LAST_SECOND else 0.0
+    return UnreadableEvent(event=name, time=at)

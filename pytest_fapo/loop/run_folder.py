@@ -21,6 +21,7 @@ from pytest_fapo.core.atomic_files import write_atomically
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Outcome, Record
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.loop.events import RunBegan, RunFinished
 from pytest_fapo.loop.journal import Journal
 
@@ -120,7 +121,7 @@ class RunFolder:
     def recorded_interventions(self, key: str) -> dict[int, Outcome | None] | None:
         """Return what came of the same interventions in the interrupted run; None where there were none."""
         data = self._read_record(key)
-        return None if data is None else dict(json.loads(data))
+        return None if data is None else dict(parsed_json(data))
 
     def _save_record(self, key: str, text: str) -> None:
         (self.path / _RECORDS).mkdir(exist_ok=True)

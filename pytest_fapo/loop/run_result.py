@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from pydantic import Field
 
 from pytest_fapo.core.candidate import Attempt, Edit
 from pytest_fapo.core.errors import ArtifactError, ConfigError, FapoError
-from pytest_fapo.core.record import Record
+from pytest_fapo.core.record import Record, canonical_json
 from pytest_fapo.core.scope import Scope
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.loop.events import RunFinished
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.source.artifact_store import ArtifactStore
@@ -148,6 +148,21 @@ class RunResult(Record):
     """Changes that fresh samples have shown to be luck: metric (empty for pass and fail) and test."""
     decided: dict[str, Decision] = Field(default_factory=dict)
     """The decisions of `--fapo-review`, by address."""
+    sha256: str = ""
+    """Hex digest of all the rest: what is written into a project is what was proven, or nothing."""
+
+    def sealed(self) -> RunResult:
+        """Return the result with its digest."""
+        return self.model_copy(update={"sha256": self._digest()})
+
+    @property
+    def is_whole(self) -> bool:
+        """True if nothing in it has changed since it was sealed."""
+        return self.sha256 == self._digest()
+
+    def _digest(self) -> str:
+        rest = self.model_dump(mode="json", exclude={"sha256"})
+        return sha256_hex(canonical_json(rest).encode("utf-8", "surrogatepass"))
 
     @property
     def written(self) -> bool:
@@ -221,16 +236,31 @@ def load_result(run: RunFolder) -> RunResult:
     except OSError:
         raise FapoError(f"run {run.path.name} left no proven change{_reasons_of(run)}") from None
     try:
-        return RunResult.model_validate_json(data)
+        result = RunResult.model_validate_json(data)
     except ValueError:
         raise FapoError(
             f"{run.path / RESULT_NAME}: not written by this version of pytest-fapo; its patch is beside it"
         ) from None
+    return checked_result(result, run.path / RESULT_NAME)
+
+
+def checked_result(result: RunResult, path: Path) -> RunResult:
+    """Return a result that was read from a file.
+
+    Raises:
+        FapoError: it is not as it was written.
+    """
+    if not result.is_whole:
+        raise FapoError(
+            f"{path}: damaged or edited, so it is not what the run has proven; nothing was written. "
+            "The run's patch, changes.patch, lies beside it"
+        )
+    return result
 
 
 def store_result(run: RunFolder, result: RunResult) -> None:
     """Replace the run's `result.json` in one step."""
-    run.save_text(RESULT_NAME, result.model_dump_json(indent=1))
+    run.save_text(RESULT_NAME, result.sealed().model_dump_json(indent=1))
 
 
 def with_files_written(
@@ -285,6 +315,6 @@ def _reasons_of(run: RunFolder) -> str:
 
 def _stop_reason(run: RunFolder) -> str:
     try:
-        return str(json.loads((run.path / "summary.json").read_text(encoding="utf-8")).get("stop"))
+        return str(parsed_json((run.path / "summary.json").read_text(encoding="utf-8")).get("stop"))
     except (OSError, ValueError):
         return ""

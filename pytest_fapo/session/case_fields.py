@@ -10,7 +10,6 @@ import datetime
 import decimal
 import enum
 import hashlib
-import json
 import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from pydantic import ValidationError
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.session.case_files import PlacedRow, Repeated
 from pytest_fapo.session.cases_decorator import CaseSource, FieldMap
 from pytest_fapo.session.splits import split_called
@@ -300,7 +300,7 @@ def _metadata(value: Any) -> dict[str, Any]:
 def _read(text: str) -> Any:
     """The value of a JSON text; the text itself where it is none."""
     try:
-        return json.loads(text)
+        return parsed_json(text)
     except ValueError:
         return text
 

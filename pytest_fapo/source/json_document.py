@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ArtifactError
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.source.addresses import dotted
 from pytest_fapo.source.parameter_values import ParameterValue, number
 from pytest_fapo.source.text_files import decode
@@ -50,7 +51,7 @@ def json_locations(text: str, path: str) -> list[ValueLocation]:
         ArtifactError: it is not JSON.
     """
     try:
-        json.loads(text)
+        parsed_json(text)
     except ValueError as error:
         raise ArtifactError(
             f"{path}: not valid JSON: {error}; correct it (JSON has no comments and no comma after the last "

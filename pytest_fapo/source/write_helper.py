@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -49,11 +50,19 @@ def finish(journal: Path) -> Json | None:
 
 
 def load(journal: Path) -> Json | None:
-    """The journal's record; None where it does not exist."""
+    """The journal's record; None where it does not exist.
+
+    Raises:
+        ValueError: it is not as it was saved.
+    """
     try:
         record: Json = json.loads(journal.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    if not isinstance(record, dict) or record.pop("sha256", "") != _digest(record):
+        raise ValueError("it is damaged")
     return record
 
 
@@ -61,11 +70,15 @@ def save(journal: Path, record: Json) -> None:
     """Replace the journal in one step that survives a power cut."""
     draft = journal.with_name(f"{journal.name}.{os.getpid()}.tmp")
     with open(draft, "w", encoding="utf-8") as file:
-        json.dump(record, file)
+        json.dump({**record, "sha256": _digest(record)}, file)
         file.flush()
         os.fsync(file.fileno())
     os.replace(draft, journal)
     _sync_folder(journal.parent)
+
+
+def _digest(record: Json) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def stage(file: Json, content: Content) -> None:

@@ -5,7 +5,6 @@ back.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import subprocess
@@ -20,6 +19,7 @@ from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.patch import unified_diff
 from pytest_fapo.source.text_files import front_matter
 from pytest_fapo.source.write_back import WriteResult, recover, write_back
+from pytest_fapo.source.write_helper import save
 
 
 def new(address: str, text: str = "Be strict.\n") -> Edit:
@@ -191,11 +191,11 @@ def test_a_write_that_fails_leaves_no_new_folder(tmp_path: Path) -> None:
     entry["folders"] = [str(root / "p/q"), str(root / "p")]
     os.makedirs(root / "p/q")
     (root / "p/q/.fapo-1").write_bytes(b"n")
-    journal.write_text(json.dumps({"state": "staging", "files": [entry]}))
+    save(journal, {"state": "staging", "files": [entry]})
     assert recover(journal, root) == WriteResult()
     assert not (root / "p").exists()
     entry["folders"] = [str(root / "taken")]
-    journal.write_text(json.dumps({"state": "staging", "files": [entry]}))
+    save(journal, {"state": "staging", "files": [entry]})
     with pytest.raises(ArtifactError, match="does not lie in the folders"):
         recover(journal, root)
     assert (root / "taken").is_dir()
@@ -213,11 +213,11 @@ def test_a_committed_write_of_a_new_file_is_completed_and_taken_back(tmp_path: P
             {"path": path, "target": str(target), "staged": str(target.with_name(".fapo-1")), "old": old}
             | {"new": content, "folders": [str(root / "p")] if old is None else []}
         )
-    journal.write_text(json.dumps({"state": "committed", "files": entries}))
+    save(journal, {"state": "committed", "files": entries})
     assert recover(journal, root) == WriteResult(written=["p/new.md", "a.md"])
     assert (root / "p/new.md").read_bytes() == b"new"
     (root / "a.md").write_bytes(b"changed")
-    journal.write_text(json.dumps({"state": "committed", "files": entries}))
+    save(journal, {"state": "committed", "files": entries})
     assert recover(journal, root) == WriteResult(conflicts={"a.md": "changed meanwhile"})
     assert not (root / "p").exists()
 

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.write_back import WriteResult, recover, write_back
+from pytest_fapo.source.write_helper import save
 
 
 def sha(content: bytes) -> str:
@@ -150,7 +151,7 @@ def journaled(project: Project, state: str) -> None:
             | {key: base64.b64encode(value).decode() for key, value in pack.items()}
         )
     project.journal.parent.mkdir(exist_ok=True)
-    project.journal.write_text(json.dumps({"state": state, "files": files}))
+    save(project.journal, {"state": state, "files": files})
 
 
 def test_recover_throws_an_uncommitted_write_away(project: Project) -> None:

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pytest_fapo.core.text import parsed_json
+
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
@@ -27,7 +29,7 @@ class AwsEvent(NamedTuple):
     def value(self) -> Any:
         """The payload as JSON; None where it is none."""
         try:
-            return json.loads(self.payload)
+            return parsed_json(self.payload)
         except ValueError:
             return None
 

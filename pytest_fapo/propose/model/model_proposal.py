@@ -18,7 +18,7 @@ from pytest_fapo.answers.prompts import unfenced
 from pytest_fapo.core.candidate import Artifact, Candidate, Edit
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import LEVELS, Level
-from pytest_fapo.core.text import one_line
+from pytest_fapo.core.text import one_line, parsed_json
 from pytest_fapo.diagnosis.loose_values import strings_in
 from pytest_fapo.propose.operators.step_operators import apply_operator, operator_schema
 
@@ -288,7 +288,7 @@ def _value(text: str, artifact: Artifact) -> str:
     bare = _bare(text).strip().strip("`").strip()
     domain = artifact.domain
     try:
-        value = json.loads(bare)
+        value = parsed_json(bare)
     except ValueError:
         value = bare
     if domain is not None and not domain.allows(value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.core.record import canonical_json
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.loop.events import CandidateJudged, Event, NoProposal
 from pytest_fapo.loop.run_folder import RunFolder
@@ -163,7 +163,7 @@ def _spending(path: Path, began: float, ended: float) -> list[SpendPoint]:
         return points
     for line in lines:
         try:
-            entry = json.loads(line)
+            entry = parsed_json(line)
         except ValueError:
             continue
         kind = entry.get("event")
