@@ -38,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_init(commands)
     _add_texts(commands)
+    _add_cases(commands)
     _add_runs(commands)
     _add_changes(commands)
     _add_cache(commands)
@@ -104,6 +105,36 @@ def _add_texts(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--all", action="store_true", help="single words too, such as roles and names of models"
     )
     texts.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def _add_cases(commands: _Commands[argparse.ArgumentParser]) -> None:
+    cases = commands.add_parser(
+        "cases", help="labeled cases", description="Labeled cases, as @fapo.cases reads them."
+    )
+    actions = cases.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = _command(
+        actions,
+        "check",
+        "cases_command:check",
+        "Check labeled cases: copies, labels that contradict each other, answers that stand in a prompt, "
+        "splits that are too small.",
+        "Before you trust a score. Nothing is run or sent. Exits with 1 where something was found.",
+    )
+    check.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="case files that are used together, or rows.py::NAME for a list or a function",
+    )
+    check.add_argument(
+        "--inputs", metavar="COLUMNS", help="of a foreign file, with commas: as cases(inputs=[...])"
+    )
+    check.add_argument("--expected", metavar="COLUMN", help="of a foreign file: the label")
+    check.add_argument("--id", metavar="COLUMN", help="of a foreign file: the case id")
+    check.add_argument("--split", metavar="NAME", help="the column of the split, or the split of all rows")
+    check.add_argument("--encoding", metavar="NAME", help="of text that is not UTF-8, such as cp1252")
+    check.add_argument("--all", action="store_true", help="list everything; default: five of each kind")
+    check.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -33,7 +33,7 @@ _NEGATION = re.compile(
 )
 """Words that turn the meaning of a sentence that is otherwise the same (`t`: of `don't`)."""
 
-_CANDIDATES = 200
+_CANDIDATES = 50
 """A case is compared with so many others that share its rarest words."""
 
 _WITNESSES = 3
@@ -99,8 +99,12 @@ def similar_cases(cases: Sequence[Case], least: float = NEAR_COPY) -> list[Simil
         cases: of one or several splits and sources.
         least: similarity, above 0 to 1.
     """
-    found = list(_Texts(cases).pairs(least))
-    return sorted(found, key=lambda pair: -pair.similarity)
+    texts = _Texts(cases)
+    found = sorted(texts.pairs(least), key=lambda pair: -pair[2])
+    return [
+        SimilarPair(cases[one], cases[other], similarity, texts.numbers[one] == texts.numbers[other])
+        for one, other, similarity in found
+    ]
 
 
 def label_conflicts(cases: Sequence[Case]) -> list[LabelConflict]:
@@ -116,24 +120,21 @@ def label_conflicts(cases: Sequence[Case]) -> list[LabelConflict]:
             left out.
     """
     labeled = [case for case in cases if case.expected is not None]
-    texts = _Texts(labeled)
-    pairs = list(texts.pairs(NEAR))
-    near: dict[int, list[tuple[int, SimilarPair]]] = defaultdict(list)
-    places = {id(case): number for number, case in enumerate(labeled)}
-    for pair in pairs:
-        one, other = places[id(pair.first)], places[id(pair.second)]
-        near[one].append((other, pair))
-        near[other].append((one, pair))
-    labels = _Labels(labeled)
+    texts, labels = _Texts(labeled), _Labels(labeled)
+    near: dict[int, dict[int, float]] = defaultdict(dict)
+    for one, other, similarity in texts.pairs(NEAR):
+        near[one][other] = near[other][one] = similarity
     found = [conflict for number in near if (conflict := _voted(number, near[number], texts, labels))]
     told = {id(conflict.case) for conflict in found}
-    for pair in pairs:
-        one, other = places[id(pair.first)], places[id(pair.second)]
-        if labels.of[one] == labels.of[other] or told & {id(pair.first), id(pair.second)}:
-            continue
-        if pair.same_words or (labels.classes and pair.near_copy and not texts.turned(one, other)):
-            found.append(_of_pair(one, other, pair, near, labels))
-            told |= {id(pair.first), id(pair.second)}
+    for one in sorted(near):
+        for other, similarity in near[one].items():
+            pair = {id(labeled[one]), id(labeled[other])}
+            if other < one or labels.of[one] == labels.of[other] or told & pair:
+                continue
+            copy = similarity == 1.0 or (labels.classes and texts.near_copy(one, other, similarity))
+            if copy and not (similarity < 1.0 and texts.turned(one, other)):
+                found.append(_of_pair(one, other, near, texts, labels))
+                told |= pair
     return sorted(found, key=lambda conflict: (-conflict.similarity, -conflict.against))
 
 
@@ -145,6 +146,11 @@ def label_text(label: Any) -> str:
 def input_text(inputs: Any) -> str:
     """Return the inputs of a case as one text for reading: the values alone."""
     return " · ".join(text for _, text in _leaves(inputs, "") if text.strip())
+
+
+def input_key(inputs: Any) -> str:
+    """Return what inputs have in common that differ in upper case, punctuation and spaces alone."""
+    return canonical_json([[name, " ".join(_words(text)) or text] for name, text in _leaves(inputs, "")])
 
 
 def _folded(value: Any) -> Any:
@@ -218,8 +224,17 @@ class _Texts:
         differing = set(self.words[one]) ^ set(self.words[other])
         return any(_NEGATION.fullmatch(word) for word in differing)
 
-    def pairs(self, least: float) -> Iterator[SimilarPair]:
-        """Every pair at least so similar: two sets that are share one of the rarest words of each."""
+    @cached_property
+    def numbers(self) -> list[list[str]]:
+        """The words with a digit in each case."""
+        return [_numbers(words) for words in self.words]
+
+    def near_copy(self, one: int, other: int, similarity: float) -> bool:
+        """True if two cases that are so similar are near copies."""
+        return similarity >= NEAR_COPY and self.numbers[one] == self.numbers[other]
+
+    def pairs(self, least: float) -> Iterator[tuple[int, int, float]]:
+        """Every pair at least so similar, as places: such sets share one of the rarest words of each."""
         features = [_features(words) for words in self.words]
         frequency = Counter(each for found in features for each in found)
         ordered = [sorted(found, key=lambda each: (frequency[each], each)) for found in features]
@@ -231,17 +246,11 @@ class _Texts:
                 common = len(mine & features[other])
                 similarity = common / (len(mine) + len(features[other]) - common)
                 if similarity >= least:
-                    yield self._pair(min(number, other), max(number, other), similarity)
+                    if self.words[number] != self.words[other]:
+                        similarity = min(similarity, 0.99)
+                    yield min(number, other), max(number, other), similarity
             for each in prefix:
                 index[each].append(number)
-
-    def _pair(self, one: int, other: int, similarity: float) -> SimilarPair:
-        first, second = self.words[one], self.words[other]
-        if first != second:
-            similarity = min(similarity, 0.99)
-        return SimilarPair(
-            self.cases[one], self.cases[other], similarity, _numbers(first) == _numbers(second)
-        )
 
 
 def _words(text: str) -> list[str]:
@@ -280,31 +289,29 @@ def _candidates(
     return list(found)
 
 
-def _voted(
-    number: int, near: Sequence[tuple[int, SimilarPair]], texts: _Texts, labels: _Labels
-) -> LabelConflict | None:
+def _voted(number: int, near: Mapping[int, float], texts: _Texts, labels: _Labels) -> LabelConflict | None:
     """The conflict of one case with what its near cases agree on."""
     if not labels.classes:
         return None
     mine = labels.of[number]
-    counts = Counter(labels.of[other] for other, _ in near)
+    counts = Counter(labels.of[other] for other in near)
     support = counts.pop(mine, 0)
     if not counts:
         return None
     label, against = counts.most_common(1)[0]
     if against < _WITNESSES or against < _AGREED * len(near) or support * _EXCEPTION > against:
         return None
-    witnesses = [(other, pair) for other, pair in near if labels.of[other] == label]
-    others = [other for other, _ in witnesses]
-    alike = [other for other, _ in near if labels.of[other] == mine]
-    if all(texts.turned(number, other) for other in others) or _explained(number, others, texts, labels):
+    witnesses = [other for other in near if labels.of[other] == label]
+    alike = [other for other in near if labels.of[other] == mine]
+    if all(texts.turned(number, other) for other in witnesses):
         return None
-    if not any(pair.same_numbers for _, pair in witnesses) and _decided(number, alike, others, texts):
+    if _explained(number, witnesses, texts, labels):
         return None
-    nearest = max((pair for _, pair in witnesses), key=lambda pair: pair.similarity)
-    case = texts.cases[number]
-    other_case = nearest.second if nearest.first is case else nearest.first
-    return LabelConflict(case, other_case, nearest.similarity, against, support)
+    same_numbers = any(texts.numbers[number] == texts.numbers[other] for other in witnesses)
+    if not same_numbers and _decided(number, alike, witnesses, texts):
+        return None
+    nearest = max(witnesses, key=lambda other: near[other])
+    return LabelConflict(texts.cases[number], texts.cases[nearest], near[nearest], against, support)
 
 
 def _explained(number: int, witnesses: Sequence[int], texts: _Texts, labels: _Labels) -> bool:
@@ -338,16 +345,11 @@ def _values(words: Sequence[str]) -> list[int]:
 
 
 def _of_pair(
-    one: int,
-    other: int,
-    pair: SimilarPair,
-    near: Mapping[int, Sequence[tuple[int, SimilarPair]]],
-    labels: _Labels,
+    one: int, other: int, near: Mapping[int, Mapping[int, float]], texts: _Texts, labels: _Labels
 ) -> LabelConflict:
     """A conflict of two; the case is the one whose label fewer of all that are near to either have."""
-    around = {number for number, _ in (*near[one], *near[other])} - {one, other}
-    votes = Counter(labels.of[number] for number in around)
-    first, second = votes[labels.of[one]], votes[labels.of[other]]
-    if first <= second:
-        return LabelConflict(pair.first, pair.second, pair.similarity, second + 1, first)
-    return LabelConflict(pair.second, pair.first, pair.similarity, first + 1, second)
+    votes = Counter(labels.of[number] for number in {*near[one], *near[other]} - {one, other})
+    if votes[labels.of[one]] > votes[labels.of[other]]:
+        one, other = other, one
+    support, against = votes[labels.of[one]], votes[labels.of[other]] + 1
+    return LabelConflict(texts.cases[one], texts.cases[other], near[one][other], against, support)

@@ -48,6 +48,27 @@ def load_cases(
     return [case.model_copy(update={"label_set": label_set}) for case in cases]
 
 
+def read_cases(source: CaseSource, *, folders: Sequence[Path]) -> tuple[list[Case], bool]:
+    """Read the cases of a source as `load_cases` does, and refuse none for what the others are.
+
+    Ids may stand there twice, and a split may be empty: whoever checks a file wants to hear of all of it.
+
+    Args:
+        source: what the decorator would be given.
+        folders: where a relative path is looked up; messages name files relative to the last one.
+
+    Returns:
+        the cases, and whether any row says its split itself.
+
+    Raises:
+        CaseError: a row is no case, or there is none.
+    """
+    rows, _ = _rows(source, folders[0] / "test", folders, None)
+    placed = [to_case(row, source) for row in rows]
+    given = [has_split for _, has_split in placed]
+    return assign_splits([case for case, _ in placed], given), any(given)
+
+
 def _label_set(cases: list[Case]) -> str:
     """A name that two sources share where they give the same cases the same labels."""
     labels = ([case.id, case.inputs, case.expected, dict(case.expected_steps)] for case in cases)
