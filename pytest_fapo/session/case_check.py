@@ -46,9 +46,9 @@ def check_cases(cases: Sequence[Case]) -> list[CaseProblem]:
 
 
 def _repeated_ids(cases: Sequence[Case]) -> Iterator[CaseProblem]:
-    for (_, name), group in _grouped(cases, lambda case: (_file(case), case.id)).items():
+    for group in _grouped(cases, lambda case: (_file(case), case.id)).values():
         if len(group) > 1:
-            yield CaseProblem("id", f"the id {name!r} stands {_times(len(group))}", group)
+            yield CaseProblem("id", f"the id {group[0].id!r} stands {_times(len(group))}", group)
 
 
 def _file(case: Case) -> str:
