@@ -39,11 +39,17 @@ class Repair:
 
 
 class Workshop:
-    """Runs optimizers on faulty pipelines; keeps what every run did to the hidden cases."""
+    """Runs optimizers on faulty pipelines; keeps what every run did to the hidden cases.
 
-    def __init__(self, lab: Lab) -> None:
+    Args:
+        lab: where they run.
+        time_limit: seconds for one run; twice that and it is ended from outside.
+    """
+
+    def __init__(self, lab: Lab, time_limit: int = TIME_LIMIT) -> None:
         self.done: list[Repair] = []
         self._lab = lab
+        self._time_limit = time_limit
         self._before = cache(self._failing_before)
 
     def repair(
@@ -63,7 +69,12 @@ class Workshop:
         before = project.sources()
         repeats = [f"--fapo-repeats={planted.repeats}"] if planted.repeats > 1 else []
         ran = project.pytest(
-            "--fapo-optimize", "--tb=no", f"--fapo-time-limit={TIME_LIMIT}", *repeats, *options
+            "--fapo-optimize",
+            "--tb=no",
+            f"--fapo-time-limit={self._time_limit}",
+            *repeats,
+            *options,
+            timeout=2 * self._time_limit,
         )
         after = project.sources()
         failing = self._before(planted)
