@@ -23,27 +23,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", nargs="+", choices=[*names(), "all"], help="which benchmark")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure misses its bar")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
-    parser.add_argument("--only", metavar="ROW", help="of `planted` and `strangers`: measure this row alone")
     parser.add_argument(
-        "--data", metavar="FOLDER", help="of `leaks` and `ablation`: the folder with the public data"
+        "--only", metavar="ROW", help="of `planted` and `strangers` a row, of `real` a task: it alone"
+    )
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="of `leaks`, `ablation` and `real`: the folder with the public data"
     )
     parser.add_argument(
         "--faults", metavar="FOLDER", help="of `ablation`: a folder of further small projects"
     )
     options = parser.parse_args(arguments)
     chosen = names() if "all" in options.name else options.name
-    if options.only is not None and chosen not in (["planted"], ["strangers"]):
-        parser.error("--only goes with `planted` alone or `strangers` alone")
-    if options.data is not None and not {"leaks", "ablation"} & {*chosen}:
-        parser.error("--data goes with `leaks` or `ablation`")
+    if options.only is not None and chosen not in (["planted"], ["strangers"], ["real"]):
+        parser.error("--only goes with `planted`, `strangers` or `real` alone")
+    if options.data is not None and not {"leaks", "ablation", "real"} & {*chosen}:
+        parser.error("--data goes with `leaks`, `ablation` or `real`")
     if options.faults is not None and "ablation" not in chosen:
         parser.error("--faults goes with `ablation`")
     given = {"only": options.only, "data": options.data, "faults": options.faults}
-    taken = {"planted": ["only"], "strangers": ["only"], "leaks": ["data"], "ablation": ["data", "faults"]}
+    taken = {
+        "planted": ["only"],
+        "strangers": ["only"],
+        "leaks": ["data"],
+        "ablation": ["data", "faults"],
+        "real": ["data", "only"],
+    }
     more = {name: {key: given[key] for key in keys if given[key] is not None} for name, keys in taken.items()}
     if "all" in options.name and options.data is None:
-        chosen.remove("leaks")
-        print("leaks: not measured without --data")
+        for name in ("leaks", "real"):
+            chosen.remove(name)
+            print(f"{name}: not measured without --data")
     codes = [_run(name, options.check, options.quick, more.get(name, {})) for name in chosen]
     return max(codes)
 
