@@ -106,13 +106,14 @@ def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallConte
     """The proposer that one entry of the setting `optimizer` names.
 
     Args:
-        spec: `playbook`, `openai:<model>`, `anthropic:<model>` or `command:<program and arguments>`.
+        spec: `playbook`, `openai:<model>`, `anthropic:<model>`, `gepa` (or `gepa:<model>`), or
+            `command:<program and arguments>`.
         settings: `[tool.fapo]`.
         root: the project; the setting `optimizer_prompts` is relative to it.
         calls: context in which the proposer calls its model (capture, cache, budget).
 
     Raises:
-        ConfigError: a prompt file of `optimizer_prompts` cannot be used.
+        ConfigError: a prompt file of `optimizer_prompts` cannot be used, or GEPA has no model.
     """
     if spec == "playbook":
         from pytest_fapo.propose.playbook.playbook import Playbook
@@ -122,6 +123,10 @@ def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallConte
         from pytest_fapo.propose.agent.coding_agent import CodingAgentProposer
 
         return CodingAgentProposer(spec, settings=settings, root=root, memo=root / ".fapo" / "agents")
+    if spec.partition(":")[0] == "gepa":
+        from pytest_fapo.propose.gepa.gepa_proposer import GepaProposer
+
+        return GepaProposer.from_settings(spec, settings=settings, calls=calls)
     from pytest_fapo.propose.model.model_proposer import LLMProposer
 
     return LLMProposer.from_settings(spec, settings=settings, root=root, calls=calls)

@@ -12,7 +12,7 @@ from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.project_file import SettingsHome, project_file, read_toml
 from pytest_fapo.core.scope import Scope, SettingsSection
 
-PROVIDERS = ("openai", "anthropic", "command")
+PROVIDERS = ("openai", "anthropic", "command", "gepa")
 """The built-in proposers' names before the colon."""
 
 CacheMode = Literal["auto", "refresh", "only", "off"]
@@ -177,7 +177,7 @@ class Settings(SettingsSection):
             if not re.fullmatch(r"[A-Za-z][\w.-]*(:\s*\S.*)?", name):
                 raise ValueError(
                     f"{name!r} is none of 'playbook', 'openai:<model>', 'anthropic:<model>', "
-                    f"'command:<program>', nor the name of a proposer of your own"
+                    f"'command:<program>', 'gepa', nor the name of a proposer of your own"
                 )
         return names
 
@@ -194,7 +194,13 @@ class Settings(SettingsSection):
         named: str | None = getattr(self, role)
         if named is not None:
             return None if named == "off" else named
-        return next((name for name in self.optimizer if name.startswith(("openai:", "anthropic:"))), None)
+        return self.optimizing_model
+
+    @property
+    def optimizing_model(self) -> str | None:
+        """The first model that `optimizer` names, be it one that GEPA asks; None where it names none."""
+        names = (name.removeprefix("gepa:") for name in self.optimizer)
+        return next((name for name in names if name.startswith(("openai:", "anthropic:"))), None)
 
     def is_record(self, path: str) -> bool:
         """True if a file holds what earlier runs gave: the baseline, a snapshot, an exported cache.

@@ -248,7 +248,7 @@ def _check_proposers(settings: Settings, config: pytest.Config) -> None:
         if not foreign and name != "playbook" and name.partition(":")[0] not in PROVIDERS:
             raise ConfigError(
                 f"tool.fapo.optimizer: {name!r} is none of 'playbook', 'openai:<model>', "
-                f"'anthropic:<model>', 'command:<program>', and no plugin of this project offers it"
+                f"'anthropic:<model>', 'command:<program>', 'gepa', and no plugin of this project offers it"
             )
 
 
