@@ -176,6 +176,8 @@ class Verdict(Record):
     interval: tuple[float, float] | None = None
     """95 % confidence interval of `effect`."""
     p_value: float | None = None
+    credit: float | None = None
+    """How much nearer the targets came to passing, -1 to 1. It orders candidates and accepts none."""
     flaky: list[str] = Field(default_factory=list)
     """Node ids (train and val) whose changes are noise: their own repeats under one tree differ."""
 

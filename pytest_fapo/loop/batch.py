@@ -17,6 +17,7 @@ from pytest_fapo.loop.candidate_merge import CandidatePool, merged, needed_parts
 from pytest_fapo.loop.events import CandidateJudged, CandidateProposed
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.optimize_request import OptimizeRequest
+from pytest_fapo.loop.partial_credit import gained_credit
 from pytest_fapo.loop.run_history import save_effects
 from pytest_fapo.loop.search_state import BestTree, Memory
 from pytest_fapo.loop.train_evidence import make_repair
@@ -300,7 +301,7 @@ class Round:
         result: RoundResult,
         evidence: MakeEvidence,
     ) -> None:
-        event = self._trial.record(judged)
+        event = self._trial.record(_with_credit(judged, best))
         attempt = event.attempt
         result.judged.append((event, proposed))
         if judged.evaluation is not None:
@@ -336,6 +337,14 @@ class Round:
         if repaired is None or repaired.edits_digest == candidate.edits_digest:
             return None
         return repaired.model_copy(update={"repairs": candidate.id})
+
+
+def _with_credit(judged: Judged, best: BestTree) -> Judged:
+    """The same with what a rejected candidate's targets have of their labels, for ordering."""
+    if judged.evaluation is None or judged.verdict.accepted:
+        return judged
+    credit = gained_credit(judged.candidate, best.evaluation, judged.evaluation)
+    return replace(judged, verdict=judged.verdict.model_copy(update={"credit": credit}))
 
 
 def _gains(judged: Judged, best: BestTree, objective: str | None = None) -> dict[str, float]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import combinations, pairwise
 
 from pytest_fapo.core.candidate import Attempt, Candidate, Edit
 from pytest_fapo.core.evaluation import Evaluation
-from pytest_fapo.core.record import LEVELS
+from pytest_fapo.core.record import LEVELS, Level
+from pytest_fapo.core.text import listing
 
 LineChange = tuple[int, int, list[str]]
 """First and last line replaced (half open), and what stands there instead."""
@@ -131,6 +132,52 @@ def _line_changes(base: Sequence[str], text: str) -> list[LineChange]:
         for kind, start, end, first, last in matcher.get_opcodes()
         if kind != "equal"
     ]
+
+
+def rejected_together(attempts: Sequence[Attempt], parent: str, level: Level) -> Candidate | None:
+    """The best rejected edit of each step in one candidate; None where there are no two.
+
+    Two steps that must both be right hide each other's gain: either edit alone shows nothing. Where all edits
+    were proposed for one step, they are told apart by the texts that they change.
+
+    Args:
+        attempts: all that was tried.
+        parent: the tree that the edits were tried on.
+        level: the highest level of the edits.
+    """
+    tried = [attempt for attempt in attempts if _showed_nothing(attempt, parent, level)]
+    parts = _best_of(tried, lambda candidate: candidate.step)
+    if len(parts) < 2:
+        parts = _best_of(tried, lambda candidate: candidate.edits[0].address)
+    together = merged(parts) if len(parts) > 1 else None
+    if together is None:
+        return None
+    why = f"Each of {listing(parts_named(parts))} may have to be right for a case to pass."
+    return together.model_copy(update={"hypothesis": f"{why} Alone no edit of them shows a gain."})
+
+
+def parts_named(parts: Sequence[Candidate]) -> list[str]:
+    """The steps of candidates, or where those are one, the texts that they change."""
+    steps = list(dict.fromkeys(candidate.step for candidate in parts))
+    return steps if len(steps) > 1 else [candidate.edits[0].address for candidate in parts]
+
+
+def _showed_nothing(attempt: Attempt, parent: str, level: Level) -> bool:
+    candidate, verdict = attempt.candidate, attempt.verdict
+    below = LEVELS[: LEVELS.index(level) + 1]
+    alone = not candidate.merges and not candidate.technique.startswith("joint")
+    ran = verdict.credit is not None and not (verdict.accepted or verdict.kept or verdict.inert)
+    return ran and alone and candidate.parent == parent and candidate.level in below and not verdict.broken
+
+
+def _best_of(attempts: Sequence[Attempt], key: Callable[[Candidate], str]) -> list[Candidate]:
+    """For each key the attempt whose targets came nearest to passing, the first of equals."""
+    best: dict[str, Attempt] = {}
+    for attempt in attempts:
+        known = best.get(key(attempt.candidate))
+        if known is None or (attempt.verdict.credit or 0.0) > (known.verdict.credit or 0.0):
+            best[key(attempt.candidate)] = attempt
+    return [attempt.candidate for attempt in best.values()]
 
 
 POOL_SIZE = 8

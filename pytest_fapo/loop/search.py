@@ -12,6 +12,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level
 from pytest_fapo.core.text import count, listing
 from pytest_fapo.loop.batch import Gathering, ProposerSource, Round
+from pytest_fapo.loop.candidate_merge import rejected_together
 from pytest_fapo.loop.events import (
     CandidateJudged,
     IterationBegan,
@@ -133,6 +134,8 @@ class Loop:
                     return True
                 if self._stop() is not None:
                     return False
+                if self._try_together(level):
+                    return True
                 self._leave(level)
             if self._try_again():
                 return True
@@ -211,6 +214,12 @@ class Loop:
         self._stale.clear()
         self._waiting.extend([*result.waiting, *repairs])
         return True
+
+    def _try_together(self, level: Level) -> bool:
+        """When a level is exhausted: the best rejected edit of each step at once, on the same cases."""
+        candidate = rejected_together(self.memory.attempts, self.best.candidate, level)
+        proposed = self._again(candidate, self.diagnosis().clusters) if candidate is not None else None
+        return proposed is not None and self._judge([proposed], deque())
 
     def _try_again(self) -> bool:
         """When nothing new is left: what brought nothing on an earlier tree, and pairs that make up for

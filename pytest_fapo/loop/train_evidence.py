@@ -119,7 +119,7 @@ def pipeline_sources(store: ArtifactStore, settings: Settings) -> dict[str, str]
         settings: names the steps.
     """
     sources: dict[str, str] = {}
-    paths = list(dict.fromkeys(artifact.path for artifact in store.all("structure")))
+    paths = list(dict.fromkeys(artifact.path for artifact in store.all("structure") if artifact.name))
     paths += [path for pattern in settings.steps for path in _files_of(pattern.split(":", 1)[0])]
     for path in paths:
         text = _file_text(store, path)
