@@ -44,6 +44,7 @@ def _code(
     path = change.artifact.path
     here = [other for other in changes if other.artifact.path == path]
     prompts = [artifact.path for artifact in subject.artifacts("prompt") if not artifact.name]
+    prompts += [artifact.path for artifact in subject.artifacts("structure") if not artifact.name]
     prompts += [other.artifact.path for other in subject.changes if other.created and not other.artifact.name]
     return CodeChange(
         after=after,

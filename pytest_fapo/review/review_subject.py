@@ -31,6 +31,11 @@ class EditedText(NamedTuple):
     def before(self) -> str:
         return self.artifact.text
 
+    @property
+    def holds_examples(self) -> bool:
+        """True if it is a file of examples, which functions show as turns."""
+        return self.artifact.kind == "file" and self.artifact.level == "structure"
+
 
 @dataclass(frozen=True)
 class ReviewSubject:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from pytest_fapo.core.candidate import ArtifactKind, Domain
+from pytest_fapo.core.demonstration_file import is_demonstration_file
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.record import Level
 from pytest_fapo.source.addresses import has_wildcard, matches_name, matches_text, passes_over
@@ -53,13 +54,14 @@ class ArtifactForm(Protocol):
 
 
 class WholeFile:
-    """A text file that is one prompt."""
+    """A text file that is one prompt, or holds the examples that a function shows."""
 
     kind: ArtifactKind = "file"
     noun = "file"
 
     def handles(self, path: str, name: str, level: Level) -> bool:
-        return level == "prompt" and not name and not is_data_file(path)
+        examples = level == "structure" and is_demonstration_file(path)
+        return not name and (examples or (level == "prompt" and not is_data_file(path)))
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         if path.endswith(PYTHON):

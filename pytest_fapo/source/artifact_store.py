@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from pytest_fapo.core.candidate import Artifact, Domain, Edit
+from pytest_fapo.core.demonstration_file import FOLDER, is_demonstration_file, module_folder, read_examples
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.core.record import LEVELS, Level
 from pytest_fapo.core.scope import Scope, ScopeEntry
@@ -79,6 +80,8 @@ class ArtifactStore:
                 for artifact in self._of_entry(entry, each):
                     if each != "param" or self._decisive(artifact.address) == entry:
                         found.setdefault(artifact.address, artifact)
+                for artifact in self._examples_of(entry) if each == "structure" else ():
+                    found.setdefault(artifact.address, artifact)
         return list(found.values())
 
     def get(self, address: str) -> Artifact:
@@ -249,6 +252,14 @@ class ArtifactStore:
             return []  # no function yet, but new ones may go there
         raise ArtifactError(f"{key} matches nothing{self._near_entry(entry, level)}")
 
+    def _examples_of(self, entry: ScopeEntry) -> Iterator[Artifact]:
+        """The examples that the functions of an entry show their model."""
+        folder = entry.path.rpartition("/")[0]
+        for path in find_paths(self.root, f"{_below(folder)}/*.jsonl", self.files):
+            for piece in self._pieces(None, path, ScopeEntry(entry.text, path), "structure"):
+                if not piece.reason and _holds_examples(piece.text):
+                    yield _artifact(path, piece, "structure")
+
     def _at(self, address: Address, level: Level) -> Artifact:
         kind = kind_for(address.path, address.name, level)
         decisive = self._decisive(str(address)) if level == "param" else None
@@ -368,6 +379,10 @@ def _check_domain(address: str, domain: Domain, text: str) -> None:
 
 
 def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
+    if level == "structure" and is_demonstration_file(address.path):
+        folder = entry.path.rpartition("/")[0]
+        beside = matches_path(_below(module_folder(address.path)), _below(folder))
+        return not address.name and beside
     if not matches_path(address.path, entry.path):
         return False
     if level == "structure" and not entry.name:
@@ -379,6 +394,17 @@ def _covers(entry: ScopeEntry, address: Address, level: Level) -> bool:
     matches = matches_text if level == "prompt" and address.path.endswith(".py") else matches_name
     wild = has_wildcard(entry.name) and bool(address.name)
     return address.name == entry.name or (wild and matches(address.name, entry.name))
+
+
+def _below(folder: str) -> str:
+    return f"{folder}/{FOLDER}" if folder else FOLDER
+
+
+def _holds_examples(text: str) -> bool:
+    try:
+        return bool(read_examples(text))
+    except ValueError:
+        return False  # a file of the project's own
 
 
 def _broad(entry: ScopeEntry, level: Level) -> bool:

@@ -185,5 +185,6 @@ def test_a_second_hop_looks_up_what_the_first_named(lab: Lab, sync: bool, by_mod
 
 def test_every_operator_is_run_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
+    text += (Path(__file__).parent / "test_turn_demonstrations.py").read_text(encoding="utf-8")
     assert [name for name in OPERATORS if f'"operator": "{name}"' not in text] == []
     assert json.dumps(sorted(OPERATORS))

@@ -80,4 +80,5 @@ def test_what_an_operator_writes_passes_the_review(
 
 
 def test_all_operators_are_reviewed() -> None:
-    assert {operator["operator"] for _, operator in APPLIED} == set(OPERATORS)
+    elsewhere = {"demonstrations-as-turns"}  # in tests/propose/test_turn_demonstrations.py
+    assert {operator["operator"] for _, operator in APPLIED} == set(OPERATORS) - elsewhere

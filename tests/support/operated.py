@@ -181,6 +181,7 @@ class Operated:
 
     def write(self, edits: Sequence[Edit]) -> None:
         for path, content in self.store.render(edits).items():
+            (self.root / path).parent.mkdir(exist_ok=True)
             (self.root / path).write_bytes(content)
 
     def review(self, edits: Sequence[Edit], cases: Sequence[Case]) -> Review:

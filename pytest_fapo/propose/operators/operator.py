@@ -295,6 +295,16 @@ class FunctionDraft:
         if known is None or known.imports.get(module) != (module, ""):
             self._statements.append(f"import {module}")
 
+    def statement(self, text: str) -> None:
+        """The function needs an import statement."""
+        self._statements.append(text)
+
+    def need_from(self, module: str, name: str) -> None:
+        """The function needs `from module import name`."""
+        known = self._sources.module(self.target.artifact.path)
+        if known is None or known.imports.get(name) != (module, name):
+            self._statements.append(f"from {module} import {name}")
+
     def helper(self, lines: Sequence[str]) -> None:
         """Lines that stand before everything else in the function."""
         self._helpers += [*lines, ""]
@@ -310,7 +320,7 @@ class FunctionDraft:
         """
         self.source.require_repeatable()
         body = [*self._inner_function(), "", *self._helpers, *fill(template, **parts)]
-        return self._edits([*_head(self.source), *self._indented(body)])
+        return self.rewritten([*_head(self.source), *self._indented(body)])
 
     def _inner_function(self) -> list[str]:
         node = self.source.node
@@ -342,7 +352,8 @@ class FunctionDraft:
             found.append(unit * (depth + 1) + " " * rest + bare)
         return found
 
-    def _edits(self, lines: Sequence[str]) -> list[Edit]:
+    def rewritten(self, lines: Sequence[str]) -> list[Edit]:
+        """The edits by which the function consists of these lines, with the imports that it needs."""
         head = [*dict.fromkeys(self._statements)]
         text = "\n".join([*head, *(["", ""] if head else []), *lines]) + "\n"
         if not self.target.artifact.text.endswith("\n"):

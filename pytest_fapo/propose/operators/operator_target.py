@@ -145,6 +145,12 @@ def find_target(evidence: Evidence, function: str = "") -> OperatorTarget:
     return OperatorTarget(artifact, FunctionText(artifact.text, artifact.address), evidence)
 
 
+def may_be_edited(evidence: Evidence) -> bool:
+    """True if the failing step's own function is in the scope."""
+    functions = [artifact for artifact in evidence.artifacts if artifact.kind == "function"]
+    return _is_named_like(functions, evidence.cluster.step, evidence.cluster.artifacts) is not None
+
+
 def _is_named_like(functions: list[Artifact], wanted: str, linked: list[str]) -> Artifact | None:
     for artifact in functions:
         if artifact.address == wanted:

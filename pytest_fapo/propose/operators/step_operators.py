@@ -1,4 +1,4 @@
-"""The operators (run a step again, have its answer checked, search once more), and reading one by name."""
+"""The operators (run a step again, have it checked, search once more, show examples), read by name."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pydantic import Field, ValidationError
 
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.evidence import Evidence
+from pytest_fapo.propose.operators.call_sites import edits_at_call
 from pytest_fapo.propose.operators.operator import FunctionDraft, Operator, escaped
+from pytest_fapo.propose.operators.operator_target import may_be_edited
 from pytest_fapo.propose.operators.project_functions import OperatorError
+from pytest_fapo.propose.operators.turn_demonstrations import TurnDemonstrations
 
 FAILURES = "(ValueError, KeyError, TypeError, IndexError, AttributeError)"
 """The exceptions that parsing an answer raises; a provider's errors stay errors, which the SDKs retry."""
@@ -309,7 +312,7 @@ def _shown(draft: FunctionDraft, passages: str) -> str:
     return f"[str({each}) for {each} in {passages}]"
 
 
-_ALL: tuple[type[Operator], ...] = (RetryOnInvalid, VerifyAndRevise, SecondHop)
+_ALL: tuple[type[Operator], ...] = (RetryOnInvalid, VerifyAndRevise, SecondHop, TurnDemonstrations)
 
 OPERATORS: dict[str, type[Operator]] = {kind.model_fields["operator"].default: kind for kind in _ALL}
 """Name to operator."""
@@ -355,6 +358,8 @@ def apply_operator(operator: Operator | Mapping[str, Any], evidence: Evidence) -
         OperatorError: it does not fit; one sentence says why.
     """
     made = operator if isinstance(operator, Operator) else read_operator(operator)
+    if not made.function and not may_be_edited(evidence) and not isinstance(made, TurnDemonstrations):
+        return edits_at_call(made, evidence)
     return made.edits(evidence)
 
 

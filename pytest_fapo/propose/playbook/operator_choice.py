@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pytest_fapo.core.candidate import Artifact, Candidate
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Category
+from pytest_fapo.propose.operators.call_sites import artifact_of, call_site
 from pytest_fapo.propose.operators.operator import Operator
-from pytest_fapo.propose.operators.operator_target import OperatorTarget, find_target
+from pytest_fapo.propose.operators.operator_target import OperatorTarget, find_target, may_be_edited
 from pytest_fapo.propose.operators.project_functions import OperatorError
 from pytest_fapo.propose.operators.step_operators import (
     RetryOnInvalid,
@@ -35,7 +36,7 @@ Plan = tuple[Operator, str]
 def structure(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
     """Candidates that give the failing step another structure, the likeliest first."""
     try:
-        target = find_target(evidence)
+        target = _target(evidence)
     except OperatorError:
         return
     if history.inert(target.artifact.address):
@@ -56,6 +57,11 @@ def structure(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate
             step=evidence.cluster.step,
             targets=evidence.cluster.nodeids,
         )
+
+
+def _target(evidence: Evidence) -> OperatorTarget:
+    """The failing step's function, else its call in a function that may be edited."""
+    return find_target(evidence) if may_be_edited(evidence) else call_site(evidence).target
 
 
 def _plans(target: OperatorTarget, evidence: Evidence) -> Iterator[Plan]:
@@ -87,6 +93,7 @@ class _OperatorChooser:
 
     def __init__(self, target: OperatorTarget, evidence: Evidence) -> None:
         self._target = target
+        self._evidence = evidence
         prompts = target_artifacts(evidence)
         empty = Artifact(address="", kind="file", level="prompt", path="", text="")
         self._view = view_of(evidence, prompts[0] if prompts else empty)
@@ -141,11 +148,23 @@ class _OperatorChooser:
             )
 
     def look_up(self) -> Iterator[Plan]:
-        """A further hop for what searches."""
-        if self._target.form == "list":
+        """A further hop for what searches: the step itself, else an earlier one."""
+        why = "What is needed is named only in what the first search finds."
+        searching = [""] if self._target.form == "list" else self._searching_before()
+        for function in searching:
             for by_model in (True, False):
-                why = "What is needed is named only in what the first search finds."
-                yield SecondHop(by_model=by_model), why
+                yield SecondHop(function=function, by_model=by_model), why
+
+    def _searching_before(self) -> list[str]:
+        """Addresses of the functions of earlier steps that gave lists without asking a model."""
+        giving: dict[str, bool] = {}
+        for seen in self._view.targets:
+            for view in seen.view.steps if seen.view is not None and seen.step is not None else ():
+                if seen.step is not None and view.order < seen.step.order:
+                    lists = isinstance(view.output, list) and bool(view.output) and not view.calls
+                    giving[view.name] = giving.get(view.name, True) and lists
+        found = [artifact_of(name, self._evidence) for name, gives in giving.items() if gives]
+        return [artifact.address for artifact in found if artifact is not None]
 
     def _rules(self, most: int) -> list[str]:
         """Return the rules that the playbook would write into the prompt."""

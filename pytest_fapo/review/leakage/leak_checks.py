@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from pytest_fapo.core.candidate import ReviewProblem
 from pytest_fapo.core.case import Case
+from pytest_fapo.core.demonstration_file import read_examples
 from pytest_fapo.review.code.proposed_function import NotAFunction, parse_source
 from pytest_fapo.review.leakage.added_text import AddedText, words_of
 from pytest_fapo.review.leakage.case_corpus import CaseCorpus
@@ -130,6 +131,8 @@ def demonstrations(subject: ReviewSubject) -> Iterator[ReviewProblem]:
         )
     most = settings.max_demonstrations
     for change in subject.changes:
+        if change.holds_examples:
+            yield from _file_of_examples(change, subject)
         if change.artifact.level != "prompt":
             continue
         new = examples(change.after, subject) - examples(change.before, subject)
@@ -150,6 +153,34 @@ def demonstrations(subject: ReviewSubject) -> Iterator[ReviewProblem]:
         yield _problem(
             f"The candidate quotes {len(set(candidate.demonstrations))} cases; at most {most} pass "
             f"([tool.fapo] max_demonstrations)."
+        )
+
+
+def _file_of_examples(change: EditedText, subject: ReviewSubject) -> Iterator[ReviewProblem]:
+    """Only train cases are shown as turns, one a line, and all are declared."""
+    if subject.settings.demonstrations != "train":
+        yield _problem(
+            f"{change.address}: turns show train cases, and [tool.fapo] demonstrations is "
+            f'"{subject.settings.demonstrations}"; set it to "train", or leave them out.',
+            change.address,
+        )
+        return
+    try:
+        shown = read_examples(change.after)
+    except ValueError as error:
+        yield _problem(f"{change.address}: {error}; give one example a line.", change.address)
+        return
+    named, most = len(set(subject.candidate.demonstrations)), subject.settings.max_demonstrations
+    if len(shown) > most:
+        yield _problem(
+            f"{change.address}: {len(shown)} examples; at most {most} pass ([tool.fapo] max_demonstrations).",
+            change.address,
+        )
+    elif len(shown) > named:
+        yield _problem(
+            f"{change.address}: {len(shown)} examples, and the candidate names {named} train cases that it "
+            f"quotes; show nothing else.",
+            change.address,
         )
 
 
@@ -205,7 +236,7 @@ def leakage(subject: ReviewSubject) -> Iterator[ReviewProblem]:
     for change in changes:
         for leak in _leaks(change, subject):
             # What is read of code is not the code line by line.
-            lines = leak.lines if change.artifact.kind != "function" else []
+            lines = leak.lines if change.artifact.kind != "function" and not change.holds_examples else []
             yield ReviewProblem(
                 check="leakage",
                 message=f"{change.address}{_at(lines)}: {leak.message}",
@@ -246,6 +277,11 @@ def _hidden(text: str, known: list[str], corpus: CaseCorpus, allowed: Set[int]) 
 
 def _readable(change: EditedText) -> str:
     """Return the readable part of a text; of code, its strings, tables and comments."""
+    if change.holds_examples:
+        try:
+            return "\n".join(text for each in read_examples(change.after) for text in each.values())
+        except ValueError:
+            return change.after
     if change.artifact.kind != "function":
         return change.after
     try:
