@@ -135,6 +135,7 @@ class Closing:
         if all(name == "playbook" for name in self._request.settings.optimizer):
             levels = self._request.levels
             summary.llm_could_try = [each.label for each in diagnosis.clusters if each.level in levels]
+            summary.examples_unasked = self._request.settings.demonstrations != "train"
 
     def _apply(self, summary: Summary, finished: WritingResult) -> None:
         summary.writing = finished.writing

@@ -109,6 +109,8 @@ class Summary(Record):
     """The tests that failed in the final proof, each with its reason; those on held-out cases left out."""
     llm_could_try: list[str] = Field(default_factory=list)
     """Labels of the clusters that remain while only the playbook was asked."""
+    examples_unasked: bool = False
+    """True if the settings keep the playbook from showing train cases as examples."""
     stand_in: str = ""
     """Name of the offline model that answered in place of a real one, `desk.offline:answer`."""
     next_command: str = ""

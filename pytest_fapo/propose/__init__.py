@@ -2,5 +2,6 @@
 
 In: `Evidence` (cluster, train cases with traces, artifacts, memory of earlier attempts). Out: `Candidate`
 records, given lazily and best first. Every proposer implements `proposer.Proposer`: the playbook (rules,
-free and deterministic), a model (`model/`) and a coding agent (`agent/`). Open `proposer.py` first.
+free and deterministic), a model (`model/`), GEPA (`gepa/`) and a coding agent (`agent/`). Open
+`proposer.py` first.
 """

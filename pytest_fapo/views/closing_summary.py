@@ -224,7 +224,10 @@ def _still_open(summary: Summary) -> str:
     hint = "An LLM may have ideas beside the playbook's"
     if summary.stop == "nothing-left":
         hint = "The free playbook has no more ideas; an LLM may have"
-    return f'{causes}. {hint}: optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo].'
+    shown = (
+        '; demonstrations = "train" lets the playbook show train cases' if summary.examples_unasked else ""
+    )
+    return f'{causes}. {hint}: optimizer = ["playbook", "anthropic:<model>"] in [tool.fapo]{shown}.'
 
 
 def next_command(summary: Summary) -> str:

@@ -198,6 +198,13 @@ def test_a_baseline_that_was_not_reproduced_names_the_cases_and_the_reason() -> 
     assert "Next        pytest --fapo-diagnose" in text
 
 
+def test_examples_are_offered_where_the_settings_keep_them_out() -> None:
+    could = {"llm_could_try": ["draft: content"]}
+    offered = " ".join("\n".join(rendered(summary(examples_unasked=True, **could))).split())
+    assert 'demonstrations = "train" lets the playbook show train cases.' in offered
+    assert "demonstrations" not in "\n".join(rendered(summary(**could)))
+
+
 def test_a_stand_in_and_what_an_llm_could_try_are_said() -> None:
     text = "\n".join(rendered(summary(stand_in="desk.offline:answer", llm_could_try=["draft: content"])))
     assert "The offline stand-in desk.offline:answer answered, not a real model" in text
