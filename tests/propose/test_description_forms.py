@@ -59,7 +59,7 @@ def test_a_closed_set_is_listed() -> None:
     field = _described("read(code).annotation", "The code.")
     labels = ["red", "blue", "red", "blue"]
     found = _described_edits(_evidence(field, sent=["The code."], labels=labels, given=["r", "b", "r", "b"]))
-    assert found[0].edits[0].after == "The code. Exactly one of red or blue."
+    assert found[0].edits[0].after == "The code. Exactly one of blue or red."
 
 
 def test_descriptions_that_no_call_carried_are_left_alone() -> None:
