@@ -7,6 +7,7 @@ have no price (None): tokens are shown then, never a guess.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pytest_fapo.core.trace import LLMCall, Usage
@@ -36,6 +37,22 @@ def call_cost(call: LLMCall) -> float | None:
     if is_local(call.url) or not _reports_tokens(call.usage):
         return None
     return _price(call.model, call.usage, url=call.url)
+
+
+def run_costs(calls: Sequence[LLMCall]) -> dict[str, float]:
+    """Return what one run's calls would cost if all were sent now: `tokens`, `usd` and `seconds`.
+
+    Replayed answers count as they did live. What no call tells is left out: `usd` where a model has no price.
+    """
+    live = [call.model_copy(update={"cache_hit": False}) for call in calls]
+    usage = [call.usage for call in live]
+    prices = [call_cost(call) for call in live]
+    found: dict[str, float] = {"seconds": round(sum(call.duration for call in live), 3)}
+    if all(_reports_tokens(each) for each in usage):
+        found["tokens"] = sum(each.input_tokens + each.output_tokens for each in usage)
+    if all(price is not None for price in prices):
+        found["usd"] = sum(price or 0.0 for price in prices)
+    return found
 
 
 def list_price(call: LLMCall) -> float | None:

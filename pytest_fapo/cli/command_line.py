@@ -42,6 +42,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_changes(commands)
     _add_cache(commands)
+    _add_judge(commands)
     return parser
 
 
@@ -226,6 +227,37 @@ def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
         actions, "import", "cache_commands:import_", "Take answers from an exported file into the cache."
     )
     import_.add_argument("path", metavar="PATH", help="a file that `fapo cache export` has written")
+
+
+def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
+    judge = commands.add_parser(
+        "judge", help="metrics that ask a model", description="Metrics that ask a model."
+    )
+    actions = judge.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = _command(
+        actions,
+        "check",
+        "judge_command:check",
+        "Compare a judge with labels of people: agreement, Cohen's kappa, noise, and the disagreements.",
+        "Before you trust a judge's scores, or after its prompt or model changed.",
+    )
+    check.add_argument("file", metavar="FILE", help="labelled outputs, a case file: JSONL, CSV, YAML or JSON")
+    check.add_argument(
+        "--judge",
+        metavar="MODULE:FUNCTION",
+        required=True,
+        help="called with the columns that it has parameters for; gives a score or a label",
+    )
+    check.add_argument("--label", metavar="COLUMN", default="human", help="default: human")
+    check.add_argument(
+        "--threshold",
+        metavar="SCORE",
+        type=float,
+        default=0.5,
+        help="where people say 0 or 1: the score from which on the judge says 1; default: 0.5",
+    )
+    check.add_argument("--repeats", metavar="N", type=int, help="default: the setting judge_repeats")
+    check.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,10 +19,12 @@ from pytest_fapo.core.stash import COMMAND_KEY
 from pytest_fapo.core.text import count, listing, one_line, percents
 from pytest_fapo.loop.apply_undo import write_part
 from pytest_fapo.loop.change_review import ProvenChanges, Reviewable, ReviewDraft, ReviewProof
+from pytest_fapo.loop.objective_results import objective_changes
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.search_state import BestTree, every_case
 from pytest_fapo.source.write_back import WriteResult
 from pytest_fapo.verdict.case_effect import effect_between
+from pytest_fapo.verdict.policy import GatePolicy
 from pytest_fapo.views.change_dialogue import Dialogue, answer_counts
 from pytest_fapo.views.change_screen import show_lost
 from pytest_fapo.views.terminal import Terminal
@@ -197,10 +199,12 @@ class _ReviewSession:
         """True if it fixes something, or the person wants it without that."""
         if proven.gains:
             return True
+        graded = self._request.policy.objectives
+        lacking = "no objective is better" if graded else "no test passes that failed before"
         self._terminal.line("")
         self._terminal.line(
-            ("Nothing breaks, but no test passes that failed before: ", "bold yellow"),
-            _scores(proven.before, proven.after) + ".",
+            (f"Nothing breaks, but {lacking}: ", "bold yellow"),
+            _scores(proven.before, proven.after, self._request.policy) + ".",
         )
         return self._asked(_ALL_THE_SAME, yes="y", no="b")
 
@@ -219,7 +223,7 @@ class _ReviewSession:
         before, after = proven.before.not_counting(quoted), proven.after.not_counting(quoted)
         files = listing(sorted(result.written)) or "nothing: the files hold it already"
         terminal.line((f"Changed in your project: {files}", "bold green"))
-        terminal.line(_scores(before, after))
+        terminal.line(_scores(before, after, self._request.policy))
         self._say_left(decisions)
         terminal.verbatim(f"Next      git diff    (fapo undo {run.path.name} takes it back)")
         return self._exit_code(after)
@@ -237,11 +241,11 @@ class _ReviewSession:
             self._terminal.verbatim(f"    pytest --fapo-review --fapo-run={self._reviewable.run.path.name}")
 
     def _exit_code(self, evaluation: Evaluation) -> int:
-        return 0 if BestTree(evaluation).reaches(self._request.target) else 1
+        return 0 if BestTree(evaluation).passes(self._request.target) else 1
 
 
-def _scores(before: Evaluation, after: Evaluation) -> str:
-    parts = []
+def _scores(before: Evaluation, after: Evaluation, policy: GatePolicy) -> str:
+    parts = [str(change) for change in objective_changes(before, after, policy)]
     for split in SPLITS:
         if before.in_split(split):
             first, last = percents(before.score(split), after.score(split))

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue
 
 from pytest_fapo.core.record import Level, Record, Split, canonical_json, text_digest
 from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.text import score_pair
 
 ArtifactKind = Literal["file", "constant", "param", "function"]
 
@@ -150,6 +151,30 @@ class SplitChange(Record):
     after: float | None
 
 
+class MetricChange(Record):
+    """A graded metric on one split, before and after: means over the cases that had it before."""
+
+    metric: str
+    split: Split
+    cases: int
+    before: float
+    after: float
+    better: int = 0
+    """Cases whose score is better after."""
+    worse: int = 0
+    lower_is_better: bool = False
+
+    @property
+    def gain(self) -> float:
+        """The difference, so signed that higher is better."""
+        return self.before - self.after if self.lower_is_better else self.after - self.before
+
+    def __str__(self) -> str:
+        """`rouge train 0.25 → 0.71`."""
+        before, after = score_pair(self.before, self.after)
+        return f"{self.metric} {self.split} {before} → {after}"
+
+
 class Verdict(Record):
     """The gate's answer on one candidate."""
 
@@ -159,6 +184,8 @@ class Verdict(Record):
     stage: str = ""
     """Stage that decided: `review`, `targeted`, `train`, `val`, `suite`."""
     splits: dict[Split, SplitChange] = Field(default_factory=dict)
+    metrics: list[MetricChange] = Field(default_factory=list)
+    """The objectives on each split that was looked at."""
     fixed: list[str] = Field(default_factory=list)
     """Node ids that failed before and pass now (train and val only)."""
     broken: list[str] = Field(default_factory=list)
@@ -172,7 +199,10 @@ class Verdict(Record):
     """It won its cases beside another winner, and is tried again on the tree that this one has made."""
     policy: str = "strict"
     effect: float | None = None
-    """The paired difference of the train scores, -1 to 1, where the policy estimates it."""
+    """The paired difference of the train scores, where the policy estimates it: -1 to 1 for shares of tests,
+    else in the unit of `effect_of`, so signed that higher is better."""
+    effect_of: str = ""
+    """The objective that `effect` is of; empty for the share of passing tests."""
     interval: tuple[float, float] | None = None
     """95 % confidence interval of `effect`."""
     p_value: float | None = None

@@ -82,6 +82,8 @@ class Intervention(Record):
     """Keys of the steps that are run again with fresh answers instead."""
     types: dict[str, str] = Field(default_factory=dict)
     """Step key to the `Step.output_type` of the outputs that this step gave elsewhere."""
+    short_of: dict[str, float] = Field(default_factory=dict)
+    """Of an item with a low score: merits that it must exceed to count as passing."""
     source: Literal["label", "sibling", "oracle", "resample"] = "label"
     """The source of the output."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from statistics import fmean
 from typing import Any
 
 from pydantic import Field
@@ -42,6 +43,13 @@ class ItemResult(Record):
     error_type: str = ""
     """Class name of the exception that failed the item."""
     scores: dict[str, float] = Field(default_factory=dict)
+    lower_is_better: list[str] = Field(default_factory=list)
+    """The names in `scores` of which less is better."""
+    judge_scores: dict[str, list[float]] = Field(default_factory=dict)
+    """What a judge said each time, where it was asked several times; `scores` has the mean."""
+    short_of: dict[str, float] = Field(default_factory=dict)
+    """Objectives whose score is low, and the merit from which on it would not be; only in the view that
+    diagnosis and proposers get, where such an item counts as failing."""
     feedback: list[str] = Field(default_factory=list)
     duration: float = 0.0
     trace_id: str | None = None
@@ -62,6 +70,11 @@ class ItemResult(Record):
     @property
     def passed(self) -> bool:
         return self.outcome in ("passed", "xpassed")
+
+    def merit(self, metric: str) -> float | None:
+        """Return a score so signed that higher is better; None where the item has none of that name."""
+        score = self.scores.get(metric)
+        return -score if score is not None and metric in self.lower_is_better else score
 
     @property
     def not_run(self) -> bool:
@@ -115,6 +128,14 @@ class Evaluation(Record):
     def score(self, split: Split) -> float | None:
         """Weighted share of passing items of `split`, 0 to 1; None where the split has no item."""
         return weighted_mean((item.weight, item.passed) for item in self.in_split(split))
+
+    def metric_mean(self, metric: str, split: Split) -> float | None:
+        """Mean of a graded metric over the split's cases; None where no item of it has the metric."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for item in self.in_split(split):
+            if metric in item.scores:
+                found.setdefault((item.pipeline or "", item.case_id or ""), []).append(item.scores[metric])
+        return math.fsum(map(fmean, found.values())) / len(found) if found else None
 
     def not_counting(self, case_ids: Collection[str]) -> Evaluation:
         """The same with these cases' train items in no split: guarded like any test, and in no score."""

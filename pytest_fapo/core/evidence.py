@@ -21,6 +21,7 @@ class EvidenceCase(Record):
     passed: bool
     explanation: str = ""
     feedback: list[str] = Field(default_factory=list)
+    scores: dict[str, float] = Field(default_factory=dict)
     trace: Trace | None = None
 
 
@@ -40,7 +41,10 @@ class Evidence(Record):
 
     cluster: Cluster
     cases: list[EvidenceCase]
-    """Every train item with the cluster's pipeline and labels, failing and passing."""
+    """Every train item with the cluster's pipeline and labels, failing and passing; where there is a graded
+    objective, an item whose score is low counts as failing."""
+    objectives: list[str] = Field(default_factory=list)
+    """Graded metrics that are to get better; empty where passing tests are what counts."""
     artifacts: list[Artifact]
     """The artifacts that may be edited at `level`, with their texts as of the parent."""
     level: Level = "prompt"

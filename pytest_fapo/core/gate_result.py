@@ -100,7 +100,18 @@ class SplitScore(Record):
     """0 to 1 for shares of passing items; in the metric's own unit for metrics; None without a baseline."""
     after: float | None
     floor: float | None = None
-    """The minimum score that `--fapo-min-score` requires."""
+    """The minimum score that `--fapo-min-score` requires; the maximum of a metric of which less is better."""
+    lower_is_better: bool = False
+
+    @property
+    def missed(self) -> bool:
+        """True if there is a floor and the score is not on its right side."""
+        if self.floor is None:
+            return False
+        if self.after is None:
+            return True
+        over = round(self.after - self.floor, 9)
+        return over > 0 if self.lower_is_better else over < 0
 
 
 class GateResult(Record):

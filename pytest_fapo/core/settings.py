@@ -112,8 +112,12 @@ class Settings(SettingsSection):
     """Policy `paired`: by how much a val score may seem to fall before it counts as a loss."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Policy `paired`: how sure a gain must be, and a loss excluded."""
-    objective: str | None = None
-    """Name of the graded metric to raise; default: whether the tests pass."""
+    objective: list[str] = Field(default_factory=list)
+    """Name of the graded metric to raise, or a list of them; default: whether the tests pass."""
+    lower_is_better: list[str] = Field(default_factory=list)
+    """Graded metrics of which less is better, beside `tokens`, `usd` and `seconds`."""
+    judge_repeats: int = Field(default=1, ge=1, le=100)
+    """The number of times that `run.judge` asks its judge about one output."""
     guarded: dict[str, float] = Field(default_factory=dict)
     """Graded metric to the amount by which its mean over a split may fall; all metrics not named: 0."""
     repeats: int = Field(default=1, ge=1, le=100)
@@ -150,6 +154,18 @@ class Settings(SettingsSection):
     """Bytes of JSON kept of one recorded value."""
     max_prompt_chars: int = Field(default=20_000, ge=100)
     """Review blocks an edit that makes a prompt longer than this (and longer than it was)."""
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _objectives(cls, names: Any) -> Any:
+        return [names] if isinstance(names, str) else names
+
+    @field_validator("objective")
+    @classmethod
+    def _named_once(cls, names: list[str]) -> list[str]:
+        if len(set(names)) < len(names) or not all(name.strip() for name in names):
+            raise ValueError(f"expected the name of a metric, or a list of different names, got {names!r}")
+        return names
 
     @field_validator("steps")
     @classmethod

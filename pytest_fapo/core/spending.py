@@ -5,8 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from pytest_fapo.core.record import Record
-from pytest_fapo.core.text import listing
+from pytest_fapo.core.text import count, listing
 from pytest_fapo.core.trace import Usage
+
+RUN_COSTS = ("tokens", "usd", "seconds")
+"""Metrics of every run that no test has to record, less is better: tokens in and out, price, and the time
+that model calls took, added up."""
 
 
 class Spending(Record):
@@ -76,8 +80,8 @@ def cost_text(spending: Spending) -> str:
     return f"{known}no price known for {unknown}"
 
 
-def by_tests(part: float) -> str:
-    """` (12 by tests)`: the part of calls, or of what they cost, that tests made beside their runs."""
+def for_judges(part: float) -> str:
+    """` (12 judge calls)`: the part of calls, or of what they cost, that tests made beside their runs."""
     if not part:
         return ""
-    return f" ({part:,} by tests)" if isinstance(part, int) else f" ({money(part)} by tests)"
+    return f" ({count(part, 'judge call')})" if isinstance(part, int) else f" ({money(part)} for judges)"

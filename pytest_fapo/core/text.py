@@ -108,6 +108,24 @@ def percents(before: float | None, after: float | None) -> tuple[str, str]:
     return plain
 
 
+def score_text(value: float | None) -> str:
+    """Return a graded score in its own unit: `0.714`, `812`, `1,204`; None as a dash."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    text = f"{value:.3g}"
+    return f"{value:.6f}".rstrip("0") if "e" in text and abs(value) >= 1e-6 else text
+
+
+def score_pair(before: float | None, after: float | None) -> tuple[str, str]:
+    """Return both scores, with more digits where they would otherwise look equal and are not."""
+    pair = score_text(before), score_text(after)
+    if before is not None and after is not None and before != after and pair[0] == pair[1]:
+        return f"{before:.6g}", f"{after:.6g}"
+    return pair
+
+
 _COMMON_START = 12
 """Characters of a common beginning that are shown before the first difference."""
 

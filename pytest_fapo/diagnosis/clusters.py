@@ -17,6 +17,7 @@ from pytest_fapo.diagnosis.artifact_links import Role, artifacts_of_step, role_o
 from pytest_fapo.diagnosis.field_map import FieldMap
 from pytest_fapo.diagnosis.loose_values import mentions, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
+from pytest_fapo.verdict.low_scores import LOW_SCORE
 
 _BY_CODE = ("content", "label", "format", "empty", "cascade", "missing-input", "requirement")
 
@@ -229,12 +230,13 @@ def make_clusters(
         leveled = finding.model_copy(update={"level": levels[kind]})
         groups.setdefault(_key(leveled), []).append(leveled)
     weights = {item.nodeid: item.weight for item in items}
+    low = {item.nodeid for item in items if item.error_type == LOW_SCORE}
     clusters = []
     for group in groups.values():
         solved = {finding.nodeid for finding in group}
         linked = (artifact for key in dict.fromkeys(map(_key_of, group)) for artifact in links[key])
         addresses = list(dict.fromkeys(artifact.address for artifact in linked))
-        clusters.append(_cluster(group, addresses, _score_with(solved, items)))
+        clusters.append(_graded(_cluster(group, addresses, _score_with(solved, items)), low))
     clusters.sort(key=lambda cluster: _rank(cluster, weights))
     return [
         cluster.model_copy(update={"id": f"k{number}"}) for number, cluster in enumerate(clusters, start=1)
@@ -242,7 +244,9 @@ def make_clusters(
 
 
 def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[Level, float]:
-    """The train score if every cluster up to a level were solved, for each level."""
+    """The train score if every cluster up to a level were solved, for each level; none of graded scores."""
+    if any(item.error_type == LOW_SCORE for item in items):
+        return {}
     reached: dict[Level, float] = {}
     solved: set[str] = set()
     for level in LEVELS:
@@ -308,6 +312,17 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
         ceiling=ceiling,
         artifacts=artifacts,
     )
+
+
+def _graded(cluster: Cluster, low: Collection[str]) -> Cluster:
+    """The cluster in the words of scores where none of its tests fails."""
+    if not set(cluster.nodeids) <= set(low):
+        return cluster
+    update: dict[str, object] = {"ceiling": None}
+    if cluster.category in ("content", "unknown"):
+        update["label"] = f"{cluster.label.partition(':')[0]}: a low score"
+        update["suggested_fix"] = "Read what the scores say of the worst cases, and ask for what they lack."
+    return cluster.model_copy(update=update)
 
 
 def _mass(cluster: Cluster, weights: Mapping[str, float]) -> float:

@@ -86,6 +86,7 @@ class Inquiry:
                 if replacement.output_type
             },
             resample=[replacement.step.key for replacement in chosen if replacement.source == "resample"],
+            short_of=item.short_of,
             source=chosen[0].source,
         )
 

@@ -266,10 +266,10 @@ class Round:
             alternative = any(winner.candidate.cluster == other.cluster for other in candidates)
             if not alternative and merged([*candidates, winner.candidate]) is not None:
                 chosen.append(winner)
-        objective = self._request.policy.objective
-        if objective is not None and any(each.evaluation is None for each in chosen):
+        objectives = self._request.policy.objectives
+        if objectives and any(each.evaluation is None for each in chosen):
             return chosen  # judged before this run was interrupted, and found to be needed then
-        gains = [_gains(each, best, objective) for each in chosen]
+        gains = [_gains(each, best, objectives) for each in chosen]
         return [chosen[index] for index in needed_parts([each.candidate for each in chosen], gains)]
 
     def _together(self, parts: Sequence[Judged], best: BestTree, memory: Memory) -> Judged | None:
@@ -347,16 +347,19 @@ def _with_credit(judged: Judged, best: BestTree) -> Judged:
     return replace(judged, verdict=judged.verdict.model_copy(update={"credit": credit}))
 
 
-def _gains(judged: Judged, best: BestTree, objective: str | None = None) -> dict[str, float]:
-    """The items that pass with a candidate and did not before; of a graded objective also what it reaches."""
+def _gains(judged: Judged, best: BestTree, objectives: Sequence[str] = ()) -> dict[str, float]:
+    """The items that pass with a candidate and did not before; of graded objectives also what they reach."""
     gained = dict.fromkeys(judged.verdict.fixed, 1.0)
-    if objective is not None and judged.evaluation is not None:
-        for nodeid, item in judged.evaluation.items.items():
-            before = best.evaluation.items.get(nodeid)
-            if before is None or item.split == "holdout" or objective not in item.scores:
-                continue
-            if item.scores[objective] > before.scores.get(objective, 0.0):
-                gained[f"{objective} of {nodeid}"] = item.scores[objective]
+    if not objectives or judged.evaluation is None:
+        return gained
+    for nodeid, item in judged.evaluation.items.items():
+        before = best.evaluation.items.get(nodeid)
+        if before is None or item.split == "holdout":
+            continue
+        for name in objectives:
+            was, now = before.merit(name), item.merit(name)
+            if now is not None and (was is None or now > was):
+                gained[f"{name} of {nodeid}"] = now
     return gained
 
 

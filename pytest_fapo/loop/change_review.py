@@ -297,8 +297,9 @@ class ProvenChanges:
 
     @property
     def gains(self) -> bool:
-        """True if a test passes that failed before."""
-        return bool(newly_passing(self.before, self.after, self.before.items))
+        """True if a test passes that failed before, or an objective is better on train."""
+        better = any(each.gain > 0 for each in self.verdict.metrics if each.split == "train")
+        return better or bool(newly_passing(self.before, self.after, self.before.items))
 
 
 class ReviewProof:

@@ -120,6 +120,8 @@ class IterationBegan(Event):
     """Id of the candidate that made the best tree; empty for the user's own."""
     scores: Mapping[Split, float | None] = Field(default_factory=dict)
     """The best tree's, 0 to 1, without those of held-out cases."""
+    objectives: Mapping[str, Mapping[Split, float | None]] = Field(default_factory=dict)
+    """Graded metric to its means there."""
 
 
 # --- candidates -------------------------------------------------------------------------------------------

@@ -12,10 +12,12 @@ from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.errors import BudgetExceeded, EvaluationError, NoAnswer
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import LEVELS, SPLITS, Level, Split
+from pytest_fapo.core.spending import RUN_COSTS
 from pytest_fapo.core.text import count, listing, one_line, percent
 from pytest_fapo.loop.batch import Round
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.events import MetricsUnjudged, Note, ReferenceReproduced, RunFinished, WritingBegan
+from pytest_fapo.loop.objective_results import cost_changes, front_of, objective_changes
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.patch_writer import PATCH, Unproven, Writer, WritingResult
 from pytest_fapo.loop.pruning import Pruner
@@ -29,6 +31,8 @@ from pytest_fapo.loop.trial import CandidateReviewing, Trial
 from pytest_fapo.shadow.reproduction import Mismatch, reproduced
 from pytest_fapo.source.patch import edits_between
 from pytest_fapo.verdict.comparison import newly_failing, newly_passing, nodeids_of, unsteady_metrics
+from pytest_fapo.verdict.low_scores import lowest_items, scored, unscored
+from pytest_fapo.verdict.policy import GatePolicy
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 2
 
@@ -66,7 +70,7 @@ class Closing:
         def plan(best: BestTree) -> None:
             planned = self._summary(stop, best, reference.not_counting(best.quoted))
             planned.quoted = sorted(best.quoted)
-            self._describe(planned, loop)
+            self._describe(planned, loop, reference)
             self._apply(planned, WritingResult("written", best, typed_path(self._request.run.path / PATCH)))
             self._request.run.save_text("planned-summary.json", planned.model_dump_json())
 
@@ -78,7 +82,7 @@ class Closing:
         summary.quoted = sorted(finished.best.quoted)
         if finished.writing != "written":
             summary.exit_code = self._exit_code(stop, BestTree(reference))
-        self._describe(summary, loop)
+        self._describe(summary, loop, reference)
         self._apply(summary, finished)
         if unproven:
             summary.stop, summary.stop_detail = "unproven", unproven.reason
@@ -99,6 +103,8 @@ class Closing:
                 "tests": sum(item.counts for item in after.items.values()),
                 "failing": len(best.failing()),
                 "splits": splits,
+                "objectives": objective_changes(before, after, request.policy),
+                "costs": cost_changes(before, after) if best.candidate else [],
                 "fixed": len(newly_passing(before, after, before.items)),
                 "broken": len(newly_failing(before, after, before.items)),
                 "spending": spending,
@@ -114,24 +120,26 @@ class Closing:
         """Says how the tests fare on the tree as it is left: a patch that only lies there fixes nothing."""
         if stop.reason == "interrupted":
             return EXIT_INTERRUPTED
-        if stop.open:
+        if stop.open or stop.reason == "error":
             return EXIT_FAILED
-        return EXIT_OK if left.reaches(self._request.target) else EXIT_FAILED
+        return EXIT_OK if left.passes(self._request.target) else EXIT_FAILED
 
-    def _describe(self, summary: Summary, loop: Loop) -> None:
+    def _describe(self, summary: Summary, loop: Loop, reference: Evaluation) -> None:
         summary.candidates = [candidate_line(attempt) for attempt in loop.memory.attempts]
         summary.accepted = len(loop.memory.accepted)
         summary.merged = sum(bool(attempt.verdict.kept) for attempt in loop.memory.attempts)
         summary.rejected = len(loop.memory.attempts) - summary.accepted - summary.merged
         summary.holdout_looks = loop.memory.looks
         summary.pruned = loop.pruned
-        if not loop.best.failing():
+        summary.front = front_of(reference, loop.memory.attempts, self._request.policy)
+        if not loop.best.failing() and not lowest_items(loop.best.evaluation, self._request.policy):
             return
         diagnosis = loop.closing_diagnosis()
         if summary.stop == "nothing-left":
-            summary.stop_detail = _beyond_edits(loop.best, diagnosis)
+            summary.stop_detail = _beyond_edits(loop.best, diagnosis, self._request.policy)
         summary.levels = [str(left) for left in loop.ladder.left.values()]
-        summary.ceiling = _ceiling_text(diagnosis, self._request.levels)
+        if not self._request.policy.objectives:
+            summary.ceiling = _ceiling_text(diagnosis, self._request.levels)
         if all(name == "playbook" for name in self._request.settings.optimizer):
             levels = self._request.levels
             summary.llm_could_try = [each.label for each in diagnosis.clusters if each.level in levels]
@@ -186,14 +194,14 @@ def _ceiling_text(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:
     return f"{count(cases, 'case')} {need} edits of level {named}, and only {allowed} may be edited{bound}"
 
 
-def _beyond_edits(best: BestTree, diagnosis: Diagnosis) -> str:
+def _beyond_edits(best: BestTree, diagnosis: Diagnosis, policy: GatePolicy) -> str:
     """Return the failures without any proposal; empty if proposals were made and did not help."""
     if diagnosis.infrastructure:
         cases = len({finding.case_id for finding in diagnosis.infrastructure})
         reasons = Counter(one_line(finding.evidence, most=160) for finding in diagnosis.infrastructure)
         reason = reasons.most_common(1)[0][0]
         return f"{count(cases, 'case')} failed for a reason that no edit can fix: {reason}"
-    if all(item.passed for item in best.evaluation.in_split("train")):
+    if not lowest_items(best.evaluation, policy):
         return "every train case passes, and edits are made from train cases only"
     return ""
 
@@ -212,7 +220,7 @@ def optimize(request: OptimizeRequest) -> Summary:
     """
     request.run.journal.go_over()
     closing = Closing(request, started=time.time())
-    nothing = _nothing_to_do(request.baseline)
+    nothing = _nothing_to_do(request.baseline, request.policy)
     if nothing is not None:
         return closing.without_loop(nothing)
     with Evaluator(request) as evaluator:
@@ -291,17 +299,33 @@ def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Eva
         RunTree(state=state, written=written, versions=versions()).save(request.run)
     request.run.save_evaluation("reference.json", evaluation)
     request.run.journal.write(ReferenceReproduced(items=len(evaluation.items)))
-    return _nothing_to_do(evaluation) or evaluation
+    return _nothing_to_do(evaluation, request.policy) or evaluation
 
 
-def _nothing_to_do(baseline: Evaluation) -> Stop | None:
+def _nothing_to_do(baseline: Evaluation, policy: GatePolicy) -> Stop | None:
     """Return why the session's own results end the run before it began; None if they do not."""
     outage = baseline.outage
     if outage.rejected:
         return Stop("no-answer", f"{outage.sentence}; {outage.advice}")
-    if outage or any(not item.passed for item in baseline.in_split("train")):
+    if outage:
         return None  # what got no answer is asked again in the copy
-    return _no_train_failure(baseline)
+    missing = unscored(baseline, policy) if baseline.in_split("train") else []
+    if missing and len(missing) == len(policy.objectives):
+        return Stop("error", _unscored_text(missing, baseline))
+    if lowest_items(baseline, policy):
+        return None
+    return _no_train_failure(baseline, policy)
+
+
+def _unscored_text(missing: Sequence[str], baseline: Evaluation) -> str:
+    names, known = listing(map(repr, missing)), scored(baseline)
+    there = f"they record {listing(map(repr, known))}" if known else "they record no score at all"
+    if set(missing) <= set(RUN_COSTS):
+        return f"objective: {names} is not known of this pipeline's calls (no price, or no tokens reported)"
+    return (
+        f"objective: no train case records {names}; {there}. "
+        f"Record it in the test: run.score({missing[0]!r}, value)"
+    )
 
 
 def _without_unsteady(request: OptimizeRequest, reference: Evaluation) -> OptimizeRequest:
@@ -313,8 +337,9 @@ def _without_unsteady(request: OptimizeRequest, reference: Evaluation) -> Optimi
     return replace(request, policy=replace(request.policy, unjudged=frozenset(unsteady)))
 
 
-def _no_train_failure(baseline: Evaluation) -> Stop:
+def _no_train_failure(baseline: Evaluation, policy: GatePolicy) -> Stop:
     failing = [item for item in baseline.items.values() if item.counts and not item.passed]
-    if not failing:
-        return Stop("no-failures")
-    return Stop("no-failures", "what fails is outside the train split")
+    if failing:
+        return Stop("no-failures", "what fails is outside the train split")
+    names = listing(map(repr, policy.objectives))
+    return Stop("no-failures", f"every train case has the best score of {names}" if names else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from pytest_fapo.core.candidate import Attempt, Candidate, Edit, SplitChange
+from pytest_fapo.core.candidate import Attempt, Candidate, Edit, MetricChange, SplitChange
 from pytest_fapo.core.errors import ArtifactError, BudgetExceeded, NoAnswer
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import SPLITS, Split
@@ -256,6 +256,7 @@ class Writer:
             hypothesis=attempts[-1].candidate.hypothesis,
             diff=unified_diff(self._request.root, files, self._request.snapshot.files),
             splits=_split_changes(attempts),
+            objectives=_objective_changes(attempts),
             fixed=len({nodeid for attempt in attempts for nodeid in attempt.verdict.fixed}),
             broken=0,
         )
@@ -287,3 +288,13 @@ def _split_changes(attempts: list[Attempt]) -> dict[Split, SplitChange]:
         for split in SPLITS
         if split in first and split in last
     }
+
+
+def _objective_changes(attempts: list[Attempt]) -> list[MetricChange]:
+    """The objectives over all of these candidates, as each was when the first one began."""
+    first = {(each.metric, each.split): each.before for each in attempts[0].verdict.metrics}
+    return [
+        each.model_copy(update={"before": first[each.metric, each.split]})
+        for each in attempts[-1].verdict.metrics
+        if (each.metric, each.split) in first
+    ]

@@ -166,8 +166,8 @@ class Pruner:
         accepted = judge_suite(self._reference, evaluation, policy=policy, chance=best.chance).accepted
         if lost or not accepted or not evaluation.complete:
             return lost
-        objective = policy.objective
-        return [] if objective is not None and _falls(objective, best.evaluation, evaluation) else None
+        falls = any(_falls(name, best.evaluation, evaluation) for name in policy.objectives)
+        return [] if falls else None
 
 
 def parts_of(edit: Edit, artifact: Artifact | None) -> list[EditPart]:
@@ -288,8 +288,9 @@ def _spread(names: Sequence[str], most: int) -> list[str]:
 
 def _falls(metric: str, before: Evaluation, after: Evaluation) -> bool:
     """True if a graded score of any train or val item is lower than before."""
-    return any(
-        metric in item.scores and after.items[nodeid].scores.get(metric, 0.0) < item.scores[metric]
+    pairs = [
+        (item.merit(metric), after.items[nodeid].merit(metric))
         for nodeid, item in before.items.items()
         if item.split in ("train", "val") and nodeid in after.items
-    )
+    ]
+    return any(was is not None and (now is None or now < was) for was, now in pairs)

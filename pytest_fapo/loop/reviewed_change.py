@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
-from pytest_fapo.core.candidate import SplitChange
+from pytest_fapo.core.candidate import MetricChange, SplitChange
 from pytest_fapo.core.record import Record, Split
 from pytest_fapo.verdict.case_effect import Effect
 
@@ -62,5 +62,6 @@ class WriteChoice(Record):
     diff: str
     """Unified diff."""
     splits: dict[Split, SplitChange] = Field(default_factory=dict)
+    objectives: list[MetricChange] = Field(default_factory=list)
     fixed: int = 0
     broken: int = 0

@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from pytest_fapo.core.candidate import Attempt, Candidate
+from pytest_fapo.core.candidate import Attempt, Candidate, MetricChange, Verdict
 from pytest_fapo.core.printable import Part
 from pytest_fapo.core.record import Record, Split
-from pytest_fapo.core.spending import Spending
-from pytest_fapo.core.text import count, one_line, percents
+from pytest_fapo.core.spending import Spending, money
+from pytest_fapo.core.text import count, one_line, percents, score_pair, score_text
 
 StopReason = Literal[
     "target",  # the target was reached, or every test passes
@@ -52,6 +52,37 @@ class SplitResult(Record):
     """Items that passed before and fail now."""
 
 
+class CostChange(Record):
+    """What one run of a pipeline costs on average, before and after."""
+
+    name: str
+    """One of `RUN_COSTS`."""
+    before: float
+    after: float
+
+    def __str__(self) -> str:
+        """`812 → 1,020 tokens`."""
+        if self.name == "usd":
+            return f"{money(self.before)} → {money(self.after)}"
+        before, after = score_pair(self.before, self.after)
+        return f"{before} → {after} {'s of model calls' if self.name == 'seconds' else self.name}"
+
+
+class FrontPoint(Record):
+    """A tree that is on the front of several objectives."""
+
+    candidate: str = ""
+    """Id; empty for the user's own files."""
+    scores: dict[str, float]
+    """Objective to its mean on train."""
+    accepted: bool = False
+
+    def __str__(self) -> str:
+        """`c2: rouge 0.71, tokens 1,020 (accepted)`."""
+        said = ", ".join(f"{name} {score_text(value)}" for name, value in self.scores.items())
+        return f"{self.candidate or 'your files'}: {said}{' (accepted)' if self.accepted else ''}"
+
+
 class Summary(Record):
     """The closing summary of one run; `render_summary` shows it."""
 
@@ -66,6 +97,12 @@ class Summary(Record):
     failing: int = 0
     """The number of `tests` that still fail with the accepted edits."""
     splits: list[SplitResult] = Field(default_factory=list)
+    objectives: list[MetricChange] = Field(default_factory=list)
+    """The graded objectives on every split."""
+    front: list[FrontPoint] = Field(default_factory=list)
+    """Of several objectives: the trees that no other one beats in one without losing in another."""
+    costs: list[CostChange] = Field(default_factory=list)
+    """What one run of the pipeline costs; empty where nothing was accepted."""
     fixed: int = 0
     broken: int = 0
     """Tests that passed before and fail now; the gate keeps it at 0."""
@@ -144,15 +181,22 @@ def attempt_outcome(attempt: Attempt) -> str:
         return one_line(f"blocked in review: {blocking[0].check}: {blocking[0].message}") + more
     stage = f" at {attempt.verdict.stage}" if attempt.verdict.stage else ""
     inert = "inert: " if attempt.verdict.inert and "inert" not in attempt.verdict.reason else ""
-    return one_line(f"rejected{stage}: {inert}{attempt.verdict.reason or 'no reason recorded'}")
+    said = [str(change) for change in _shown_metrics(attempt.verdict)]
+    numbers = f" ({', '.join(said)})" if said else ""
+    return one_line(f"rejected{stage}: {inert}{attempt.verdict.reason or 'no reason recorded'}{numbers}")
+
+
+def _shown_metrics(verdict: Verdict) -> list[MetricChange]:
+    return [change for change in verdict.metrics if change.split in _SHOWN_SPLITS]
 
 
 def _gained(attempt: Attempt) -> str:
     verdict = attempt.verdict
-    parts = []
+    parts = [str(change) for change in _shown_metrics(verdict)]
+    graded = bool(parts)
     for split in _SHOWN_SPLITS:
         change = verdict.splits.get(split)
-        if change is not None and change.after is not None:
+        if change is not None and change.after is not None and not (graded and change.before == change.after):
             before, after = percents(change.before, change.after)
             parts.append(f"{split} {before} → {after}")
     broken = len(verdict.broken) + verdict.broken_hidden

@@ -27,6 +27,7 @@ from pytest_fapo.loop.train_evidence import TreeDiagnoser, make_evidence
 from pytest_fapo.loop.trial import Proposed
 from pytest_fapo.propose.proposer import ProposalFailed
 from pytest_fapo.verdict import reasons
+from pytest_fapo.verdict.low_scores import with_low_scores
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,7 @@ class Loop:
             if stop is not None:
                 return stop
             iteration += 1
-            scores = self.best.scores()
-            del scores["holdout"]
-            self._journal.write(IterationBegan(number=iteration, best=self.best.candidate, scores=scores))
+            self._journal.write(self._began(iteration))
             try:
                 if not self._improve():
                     return self._stop() or self._nothing_left()
@@ -94,6 +93,15 @@ class Loop:
                 return Stop("budget", str(error))
             except NoAnswer as error:
                 return Stop("no-answer", str(error) + self._left_open())
+
+    def _began(self, iteration: int) -> IterationBegan:
+        scores = self.best.scores()
+        del scores["holdout"]
+        metrics = {
+            name: {split: self.best.evaluation.metric_mean(name, split) for split in scores}
+            for name in self._request.policy.objectives
+        }
+        return IterationBegan(number=iteration, best=self.best.candidate, scores=scores, objectives=metrics)
 
     def diagnosis(self) -> Diagnosis:
         """Return the diagnosis of the best tree's failures on train."""
@@ -104,7 +112,7 @@ class Loop:
         return self._attribution.free(self.best)
 
     def _stop(self) -> Stop | None:
-        if self.best.reaches(self._request.target):
+        if self.best.reaches(self._request.target, self._request.policy):
             return Stop("target")
         limit = self._request.max_candidates
         if limit is not None and self.memory.evaluated >= limit:
@@ -184,8 +192,8 @@ class Loop:
     def _leave(self, level: Level) -> None:
         if level in self.ladder.left:
             return
-        score, best = self.best.evaluation.score("train"), self.best.candidate
-        left = self._journal.write(self.ladder.leave(level, self.diagnosis(), score, best=best))
+        seen, best = with_low_scores(self.best.evaluation, self._request.policy), self.best.candidate
+        left = self._journal.write(self.ladder.leave(level, self.diagnosis(), seen.score("train"), best=best))
         if level != self.ladder.levels[-1]:
             self._journal.tell(Note(str(left)))
 
@@ -264,6 +272,7 @@ class Loop:
             attempts=self.memory.attempts,
             store=self._request.snapshot.store.with_files(self.best.files),
             settings=self._request.settings,
+            policy=self._request.policy,
             escalation=self.ladder.why(level),
         )
 

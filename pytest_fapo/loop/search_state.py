@@ -13,6 +13,8 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import SPLITS, Split, text_digest
 from pytest_fapo.verdict.comparison import Chance
+from pytest_fapo.verdict.low_scores import lowest_items
+from pytest_fapo.verdict.policy import GatePolicy
 
 
 def fingerprint(candidate: Candidate) -> str:
@@ -86,12 +88,15 @@ class BestTree:
     def failing(self) -> list[ItemResult]:
         return [item for item in self.evaluation.items.values() if item.counts and not item.passed]
 
-    def reaches(self, target: float | None) -> bool:
-        """True if nothing fails any more, or every split with cases has reached the target."""
-        if not self.failing():
-            return True
+    def passes(self, target: float | None) -> bool:
+        """True if no test fails any more, or every split with cases has reached the target."""
         scores = [score for score in self.scores().values() if score is not None]
-        return target is not None and bool(scores) and min(scores) >= target
+        reached = target is not None and bool(scores) and min(scores) >= target
+        return reached or not self.failing()
+
+    def reaches(self, target: float | None, policy: GatePolicy) -> bool:
+        """True if there is nothing left to reach: as `passes`, and no objective is low."""
+        return self.passes(target) and not (policy.objectives and lowest_items(self.evaluation, policy))
 
 
 @dataclass

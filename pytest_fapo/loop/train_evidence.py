@@ -25,6 +25,9 @@ from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.search_state import BestTree
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.verdict.candidate_gate import STRICT
+from pytest_fapo.verdict.low_scores import LOW_SCORE, with_low_scores
+from pytest_fapo.verdict.policy import GatePolicy
 
 
 def save_diagnosis(run: RunFolder, tree: str, diagnosis: Diagnosis) -> None:
@@ -60,7 +63,8 @@ class TreeDiagnoser:
         if best.candidate in self._of:
             return self._of[best.candidate]
         artifacts = self._request.snapshot.store.with_files(best.files).all()
-        diagnosis = diagnose(best.evaluation, artifacts=artifacts, extra=[self._from_hooks])
+        seen = with_low_scores(best.evaluation, self._request.policy)
+        diagnosis = diagnose(seen, artifacts=artifacts, extra=[self._from_hooks])
         save_diagnosis(self._request.run, best.candidate, diagnosis)
         return diagnosis
 
@@ -79,7 +83,7 @@ class TreeDiagnoser:
                 return {}
 
         diagnosis = diagnose(
-            best.evaluation,
+            with_low_scores(best.evaluation, self._request.policy),
             artifacts=store.all(),
             reader=reader,
             intervene=intervene,
@@ -192,7 +196,8 @@ def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str]
             nodeid=nodeid,
             passed=item.passed,
             explanation=item.explanation,
-            feedback=item.feedback,
+            feedback=[] if item.error_type == LOW_SCORE else item.feedback,  # it is the explanation
+            scores=item.scores,
             trace=evaluation.trace_of(item),
         )
     return list(gathered.values())
@@ -207,6 +212,7 @@ def make_evidence(
     attempts: Sequence[Attempt],
     store: ArtifactStore,
     settings: Settings,
+    policy: GatePolicy = STRICT,
     escalation: str = "",
 ) -> Evidence:
     """Everything that a proposer may know of one cluster.
@@ -219,17 +225,20 @@ def make_evidence(
         attempts: all that was tried.
         store: the artifacts as of the best tree.
         settings: for demonstrations.
+        policy: its objectives say which scores are low.
         escalation: why the levels below `level` were left.
     """
     allowed = LEVELS[: LEVELS.index(level) + 1]
+    seen = with_low_scores(best.evaluation, policy)
     return Evidence(
         cluster=cluster,
-        cases=cluster_cases(best.evaluation, cluster),
+        cases=cluster_cases(seen, cluster),
+        objectives=list(policy.objectives),
         artifacts=[artifact for each in allowed for artifact in store.all(each)],
         level=level,
         memory=visible(attempts),
         parent=best.candidate,
-        together=_together(cluster, best.evaluation, diagnosis, store),
+        together=_together(cluster, seen, diagnosis, store),
         sources=pipeline_sources(store, settings),
         demonstrations=settings.demonstrations,
         max_demonstrations=settings.max_demonstrations,
@@ -273,6 +282,7 @@ def _blind(attempt: Attempt) -> Verdict:
     return verdict.model_copy(
         update={
             "splits": splits,
+            "metrics": [change for change in verdict.metrics if change.split != "holdout"],
             "fixed": [nodeid for nodeid in verdict.fixed if nodeid in known],
             "broken": verdict.broken if train_only else [],
             "broken_hidden": 0,

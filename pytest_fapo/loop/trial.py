@@ -309,7 +309,7 @@ class Trial:
         self, prepared: ReviewedCandidate, best: BestTree, after: Evaluation, verdict: Verdict
     ) -> Verdict:
         """The verdict on its cases, accepting where its losses were luck: then it has to be proven."""
-        graded = self._request.policy.objective is not None
+        graded = bool(self._request.policy.objectives)
         if verdict.accepted or not (verdict.fixed or graded) or self._request.cache_mode == "only":
             return verdict
         reviewed = self._confirmation(prepared, best).review(after, verdict)

@@ -28,7 +28,14 @@ from pytest_fapo.session.capturing import (
 )
 from pytest_fapo.session.case_items import BoundCase, CaseBinder, CaseRules, bound_case
 from pytest_fapo.session.execution import Execution
-from pytest_fapo.session.item_records import ItemState, item_record, pack, session_spending, unpack
+from pytest_fapo.session.item_records import (
+    ItemState,
+    MetricRules,
+    item_record,
+    pack,
+    session_spending,
+    unpack,
+)
 from pytest_fapo.session.package_settings import Packages
 from pytest_fapo.session.pipeline_fixture import pipeline_name, pipeline_of
 from pytest_fapo.session.run_fixture import ItemNotes, Run
@@ -71,6 +78,7 @@ class FapoSession:
         self.expected_items: int | None = None
         """The number of items that must leave a result, if it is not pytest's own count (under xdist)."""
         self.runs = Runs(options.fapo_concurrency or self.settings.concurrency, self.recorder)
+        self._metrics = MetricRules.of(self.settings, options.fapo_min_score)
         self._traced: set[str] = set()
         self._made: dict[str, Trace | None] = {}
         """Traces of this process whose records are under way to `take`."""
@@ -156,7 +164,7 @@ class FapoSession:
         notes.perform = partial(self.runs.perform, request, bound, function, notes, case)
         if self.runs.closure(item, bound).feeds_fixtures:
             notes.perform()
-        return Run(case, notes)
+        return Run(case, notes, self.settings.judge_repeats)
 
     def perform(self, item: pytest.Item) -> None:
         """Run the item's pipeline, where the item asks for a run that no fixture has read."""
@@ -211,7 +219,7 @@ class FapoSession:
     def packed_record(self, item: pytest.Item) -> str:
         """The finished item's record as one line of JSON."""
         state = self.state_of(item)
-        record = item_record(item, state, self._traced)
+        record = item_record(item, state, self._traced, self._metrics)
         if record["trace"] is not None and not hasattr(self.config, "workerinput"):
             self._made[record["item"]["trace_id"]] = state.notes.made_trace
         return pack(record)

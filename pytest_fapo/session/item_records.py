@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from pytest_fapo.capture.redaction import redacted, redacted_value
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, CallStopped
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Outcome
-from pytest_fapo.core.spending import Spending
+from pytest_fapo.core.settings import Settings
+from pytest_fapo.core.spending import RUN_COSTS, Spending
 from pytest_fapo.core.trace import LLMCall
 from pytest_fapo.session.run_fixture import ItemNotes
 
@@ -54,16 +55,53 @@ class ItemState:
             self.explanation = _shorten(str(report.longrepr))
 
 
-def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MetricRules:
+    """What the project says of graded metrics."""
+
+    lower: frozenset[str]
+    """Those of which less is better."""
+    costs: tuple[str, ...]
+    """Those of `RUN_COSTS` that the project names: they are recorded with every run."""
+
+    @classmethod
+    def of(cls, settings: Settings, floors: Sequence[str] | None) -> MetricRules:
+        """The rules of a session.
+
+        Args:
+            settings: `[tool.fapo]`.
+            floors: `--fapo-min-score`.
+        """
+        named = {*settings.objective, *settings.guarded}
+        limits = [*settings.min_score, *(floor.rpartition("=")[0].strip() for floor in floors or ())]
+        named |= {name.removeprefix("metric:") for name in limits if name.startswith("metric:")}
+        lower = frozenset([*settings.lower_is_better, *RUN_COSTS])
+        return cls(lower, tuple(name for name in RUN_COSTS if name in named))
+
+    def scores(self, notes: ItemNotes, trace: Trace | None) -> dict[str, float]:
+        """The scores of an item with those that its run gives by itself."""
+        if not self.costs or trace is None or notes.case is None:
+            return notes.scores
+        from pytest_fapo.answers.prices import run_costs
+
+        found = run_costs(trace.llm_calls)
+        return {**{name: found[name] for name in self.costs if name in found}, **notes.scores}
+
+
+def item_record(
+    item: pytest.Item, state: ItemState, traced: set[str], metrics: MetricRules
+) -> dict[str, Any]:
     """The record of an item that has been torn down, as `pytest_fapo_item` gives it.
 
     Args:
         item: the item.
         state: what was gathered of it.
         traced: ids of the traces that were given before; the item's own is added.
+        metrics: what the project says of graded metrics.
     """
     notes = state.notes
     trace_id, trace = _trace(item, notes)
+    scores = metrics.scores(notes, trace)
     result = ItemResult(
         nodeid=item.nodeid,
         test=item.nodeid.split("[", 1)[0],
@@ -75,7 +113,9 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str]) -> dict[s
         repeat=notes.repeat,
         explanation=state.explanation,
         error_type=state.error_type,
-        scores=notes.scores,
+        scores=scores,
+        lower_is_better=[name for name in scores if name in metrics.lower],
+        judge_scores=notes.judge_scores,
         feedback=[redacted(text) for text in notes.feedback],
         duration=state.duration,
         trace_id=trace_id,

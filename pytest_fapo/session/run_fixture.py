@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,6 +39,8 @@ class ItemNotes:
     stopped: str = ""
     """Class name of the refusal that ended the item, where one did."""
     scores: dict[str, float] = field(default_factory=dict)
+    judge_scores: dict[str, list[float]] = field(default_factory=dict)
+    """What a judge said each time, where it was asked several times."""
     feedback: list[str] = field(default_factory=list)
     trace: Trace | None = None
     """Of a test that calls its pipeline itself."""
@@ -72,9 +76,10 @@ class Run:
     them reads the run.
     """
 
-    def __init__(self, case: Case, notes: ItemNotes) -> None:
+    def __init__(self, case: Case, notes: ItemNotes, judge_repeats: int = 1) -> None:
         self._case = case
         self._notes = notes
+        self._judge_repeats = judge_repeats
 
     def __repr__(self) -> str:
         return f"<run of {self._notes.pipeline!r} on case {self.case.id!r}>"
@@ -121,19 +126,47 @@ class Run:
         """The LLM calls, in the order in which they were made."""
         return self.trace.llm_calls
 
-    def score(self, name: str, value: float) -> None:
-        """Record a graded metric of this item; higher is better.
+    def score(self, name: str, value: Any, reason: str = "") -> None:
+        """Record a graded metric of this item.
+
+        Args:
+            name: the metric's name.
+            value: a number; or what a library's metric gives, with `score` and `reason` on it.
+            reason: why, in words, for the optimizer to read.
 
         Raises:
             ValueError: the value is not a finite number.
         """
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"run.score({name!r}, ...): expected a number, got {value!r}") from None
-        if not math.isfinite(number):
-            raise ValueError(f"run.score({name!r}, ...): expected a finite number, got {value!r}")
+        number, said = read_score(value, f"run.score({name!r}, ...)")
         self._notes.scores[str(name)] = number
+        self._say(name, reason or said)
+
+    def judge(self, name: str, ask: Callable[[], Any]) -> float:
+        """Ask a judge about the output, `judge_repeats` times; its mean becomes a graded metric.
+
+        Args:
+            name: the metric's name.
+            ask: calls the judge once, and gives what `score` takes.
+
+        Returns:
+            the mean.
+
+        Raises:
+            ValueError: an answer is not a finite number.
+        """
+        call = f"run.judge({name!r}, ...)"
+        answers = [read_score(waited(ask()), call) for _ in range(self._judge_repeats)]
+        numbers = [number for number, _ in answers]
+        mean = math.fsum(numbers) / len(numbers)
+        self._notes.scores[str(name)] = mean
+        if len(numbers) > 1:
+            self._notes.judge_scores[str(name)] = numbers
+        self._say(name, min(answers, key=lambda each: abs(each[0] - mean))[1])
+        return mean
+
+    def _say(self, name: str, reason: str) -> None:
+        if reason.strip():
+            self.feedback(f"{name}: {reason.strip()}")
 
     def feedback(self, text: str) -> None:
         """Tell the optimizer, in words, what was wrong or right with this case's answer."""
@@ -152,3 +185,42 @@ class Run:
             pytest.fail(str(error), pytrace=False)
         # The traceback as it was first: tests that share the run must not make it grow.
         raise error.with_traceback(execution.traceback)
+
+
+def read_score(value: Any, call: str) -> tuple[float, str]:
+    """Return a score and its reason.
+
+    Args:
+        value: a number, a number with a text, or an object that has `score` (and `reason`).
+        call: what to name in an error.
+
+    Raises:
+        ValueError: there is no finite number in it.
+    """
+    given, reason = value, getattr(value, "reason", None)
+    if isinstance(value, tuple) and len(value) == 2:
+        value, reason = value
+    elif not isinstance(value, int | float) and hasattr(value, "score"):
+        value = value.score
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{call}: expected a number, got {given!r}") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{call}: expected a finite number, got {given!r}")
+    return number, reason if isinstance(reason, str) else ""
+
+
+def waited(answer: Any) -> Any:
+    """Return what an async judge gives at last."""
+    if not inspect.iscoroutine(answer):
+        return answer
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(answer)
+    answer.close()
+    raise ValueError(
+        "run.judge(...): an async judge cannot be waited for inside an async test; "
+        "make the test a plain function, or await the judge and give run.score its answer"
+    )

@@ -82,4 +82,8 @@ def _outcome(evaluation: Evaluation, one: Intervention) -> Outcome | None:
     replaced = {step.key for step in steps if step.replaced}
     ran = {step.key for step in steps}
     done = replaced >= one.outputs.keys() and ran >= set(one.resample)
-    return item.outcome if done else None
+    if not done:
+        return None
+    merits = {name: item.merit(name) for name in one.short_of}
+    low = any(merit is None or merit <= one.short_of[name] for name, merit in merits.items())
+    return "failed" if item.passed and low else item.outcome

@@ -21,7 +21,7 @@ from pytest_fapo.verdict.baseline_contents import (
     short_json,
     step_digests,
 )
-from pytest_fapo.verdict.comparison import Metrics, Unit
+from pytest_fapo.verdict.comparison import Metrics, Unit, merits_of
 
 _REPEATED = re.compile(r"(\d+) of (\d+)")
 
@@ -150,6 +150,7 @@ def _pair_of(group: ItemGroup, case: CaseBaseline, result: str) -> BaselinePair:
         repeats=(counted, len(counting)),
         case=f"{group.pipeline}::{group.case_id}",
         pipeline=group.pipeline,
+        lower=frozenset(name for item in group.items for name in item.lower_is_better),
     )
     return BaselinePair(group, case, result, unit)
 
@@ -171,12 +172,16 @@ def _with_metrics(pairs: list[BaselinePair]) -> list[BaselinePair]:
 
 def _metrics_of(pairs: Sequence[BaselinePair]) -> dict[str, Metrics]:
     """By case; a case that has lost a metric counts as the worst that was seen before or now."""
-    before = {pair.unit.case: pair.case.scores for pair in pairs}
+    less = {name for pair in pairs for item in pair.group.items for name in item.lower_is_better}
+    before = {
+        pair.unit.case: {name: -was if name in less else was for name, was in pair.case.scores.items()}
+        for pair in pairs
+    }
     after: dict[str, dict[str, list[float]]] = {}
     for pair in pairs:
         mine = after.setdefault(pair.unit.case, {})
         for item in pair.group.items:
-            for name, value in item.scores.items():
+            for name, value in merits_of(item).items():
                 mine.setdefault(name, []).append(value)
     worst: dict[str, float] = {}
     for scores in before.values():

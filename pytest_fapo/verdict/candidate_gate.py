@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pytest_fapo.core.candidate import Candidate, Verdict
+from pytest_fapo.core.candidate import Candidate, MetricChange, Verdict
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Split
 from pytest_fapo.verdict import reasons
@@ -16,9 +16,9 @@ from pytest_fapo.verdict.comparison import (
     Chance,
     Comparison,
     Unit,
+    aim_differences,
     compare,
     nodeids_of,
-    objective_differences,
 )
 from pytest_fapo.verdict.overfitting import overfitting
 from pytest_fapo.verdict.policies import (
@@ -117,11 +117,9 @@ def _judge_targets(candidate: Candidate, comparison: Comparison, policy: GatePol
     wanted = set(candidate.targets)
     train = comparison.of_split("train")
     targets = [unit for unit in train if wanted & set(unit.nodeids)]
-    if policy.objective is not None:
-        gained = sum(objective_differences(policy, targets)) > 0
-    else:
-        gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and steadier(train))
-    if gained:
+    gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and steadier(train))
+    # A score tells of every case whether it is better: the targets are only the worst of them.
+    if gained or any(sum(aim_differences(name, train)) > 0 for name in policy.objectives):
         if comparison.after.dropped_at != "targeted":
             return None
         reason = reasons.too_few_targets_pass()
@@ -134,8 +132,8 @@ def _judge_targets(candidate: Candidate, comparison: Comparison, policy: GatePol
 
 def _why_no_gain(candidate: Candidate, targets: Sequence[Unit], after: Evaluation, policy: GatePolicy) -> str:
     """Return why the targets' results are no gain: they fail, or those that pass do not count as one."""
-    if policy.objective is not None:
-        return reasons.objective_did_not_rise(policy.objective)
+    if policy.objectives:
+        return reasons.train_did_not_rise(policy.objectives)
     counted = {nodeid for unit in targets for nodeid in unit.nodeids}
     others = [name for name in candidate.targets if name in after.items and name not in counted]
     flaky = sum(unit.after > 0.5 for unit in targets)
@@ -193,11 +191,20 @@ def _verdict(
         reason=reason or reasons.fixed_and_broken(len(fixed), len(broken)),
         stage=stage,
         splits={split: comparison.score(split) for split in splits},
+        metrics=_objectives(comparison, splits or ["train"], policy),
         fixed=fixed,
         broken=broken,
         policy=policy.name,
         flaky=[unit.name for unit in seen if (unit.flaky and unit.difference) or "" in unit.chance],
     )
+
+
+def _objectives(comparison: Comparison, splits: Sequence[Split], policy: GatePolicy) -> list[MetricChange]:
+    """The objectives on these splits; none of a split that was not run to its end."""
+    ran = comparison.after.items
+    whole = [split for split in splits if all(name in ran for name in nodeids_of(comparison.before, split))]
+    found = [comparison.metric(name, split) for name in policy.objectives for split in whole]
+    return [change for change in found if change is not None]
 
 
 def _with_figures(verdict: Verdict, comparison: Comparison, policy: GatePolicy) -> Verdict:
@@ -206,13 +213,17 @@ def _with_figures(verdict: Verdict, comparison: Comparison, policy: GatePolicy) 
     Left out where not all of train was run.
     """
     repeated = any(len(unit.nodeids) > 1 for unit in comparison.units)
-    estimated = repeated or policy.name == "paired" or policy.objective is not None
+    estimated = repeated or policy.name == "paired" or bool(policy.objectives)
     ran = comparison.after.items
     whole = all(nodeid in ran for unit in comparison.of_split("train") for nodeid in unit.nodeids)
     figures = train_figures(policy, comparison.units) if estimated and whole else None
     if figures is None:
         return verdict
-    update: dict[str, object] = {"effect": figures.effect, "interval": figures.interval}
+    update: dict[str, object] = {
+        "effect": figures.effect,
+        "effect_of": figures.aim or "",
+        "interval": figures.interval,
+    }
     if verdict.accepted:
         update["reason"] = f"{verdict.reason}; {figures}"
     return verdict.model_copy(update={**update, "p_value": figures.chance})

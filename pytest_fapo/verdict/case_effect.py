@@ -6,8 +6,9 @@ Made from two evaluations or from two baselines; stored with each candidate, and
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -15,6 +16,7 @@ from pydantic import Field, JsonValue
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, passed_share
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Record, Split
+from pytest_fapo.core.text import score_pair
 from pytest_fapo.verdict.baseline_contents import ItemGroup, first_difference
 
 EffectKind = Literal["broken", "fixed", "changed"]
@@ -40,10 +42,18 @@ class CaseEffect(Record):
     """The pipeline's output on the tree before; the failure's explanation where it gave none; empty where
     nothing is known of it. A baseline's may be cut, and is a text then."""
     after: JsonValue = ""
+    scores: list[tuple[str, float, float]] = Field(default_factory=list)
+    """Graded metrics that differ: name, before and after."""
     explanation: str = ""
     """pytest's own words where the test fails now."""
     step: str = ""
     """Key of the first step whose output differs; empty where none is known."""
+
+    @property
+    def scores_text(self) -> str:
+        """`rouge 0.25 → 0.71`; empty where no score differs."""
+        pairs = [(name, *score_pair(was, now)) for name, was, now in self.scores]
+        return ", ".join(f"{name} {was} → {now}" for name, was, now in pairs)
 
     @property
     def share_before(self) -> float:
@@ -144,8 +154,19 @@ class _ItemPair:
             result_after=self.after.result,
             before=self.old,
             after=self.new,
+            scores=_score_changes(_means(self.before), _means(self.after)),
             explanation=next((each.explanation for each in self.after.items if not each.passed), ""),
         )
+
+
+def _means(group: ItemGroup) -> dict[str, float]:
+    """Each metric's mean over the repeats."""
+    names = dict.fromkeys(name for item in group.items for name in item.scores)
+    return {name: fmean(item.scores[name] for item in group.items if name in item.scores) for name in names}
+
+
+def _score_changes(before: Mapping[str, float], after: Mapping[str, float]) -> list[tuple[str, float, float]]:
+    return [(name, was, after[name]) for name, was in before.items() if name in after and after[name] != was]
 
 
 def _kind(before: float | None, after: float | None) -> EffectKind:
@@ -222,6 +243,7 @@ def _case_effects(before: CaseBaseline, after: CaseBaseline) -> Iterator[CaseEff
             result_after=result,
             before=read_output(before.output),
             after=read_output(after.output),
+            scores=_score_changes(before.scores, after.scores),
             step=step,
         )
 

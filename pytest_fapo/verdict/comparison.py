@@ -12,16 +12,18 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-from pytest_fapo.core.candidate import SplitChange
+from pytest_fapo.core.candidate import MetricChange, SplitChange
 from pytest_fapo.core.evaluation import Evaluation, ItemResult, weighted_mean
 from pytest_fapo.core.record import Split
 from pytest_fapo.verdict.policy import GatePolicy
+from pytest_fapo.verdict.reasons import Aim
+from pytest_fapo.verdict.statistics import EQUAL
 
 Chance: TypeAlias = frozenset[tuple[str, str]]
 """Changes that fresh samples have shown to be chance: metric (empty for pass and fail) and unit."""
 
 Metrics: TypeAlias = Mapping[str, tuple[float, float]]
-"""Graded metric to its means over the repeats, before and after."""
+"""Graded metric to the means of its merit over the repeats, before and after."""
 
 _NONE: frozenset[str] = frozenset()
 _UNGRADED: Metrics = MappingProxyType({})
@@ -42,7 +44,10 @@ class Unit(NamedTuple):
     """Equal for tests that look at the same run of a pipeline; a test without a case has its own."""
     pipeline: str = ""
     metrics: Metrics = _UNGRADED
-    """Those that it had before; one that is lost since counts as the worst that was seen."""
+    """Merits (`ItemResult.merit`) of the metrics that it had before; one that is lost since counts as the
+    worst that was seen."""
+    lower: frozenset[str] = _NONE
+    """Metrics of which less is better: their merits are negative."""
     chance: frozenset[str] = _NONE
     """The parts of its changes that are chance: the empty name for pass and fail, and names of metrics."""
 
@@ -98,6 +103,26 @@ class Comparison:
         items = self.before.in_split(split)
         return SplitChange(before=_share(items, self.before), after=_share(items, self.after))
 
+    def metric(self, name: str, split: Split) -> MetricChange | None:
+        """A metric's means over the cases of a split that had it before; None where none had it."""
+        mine = [each for each in _by_case(self.of_split(split)) if any(name in unit.metrics for unit in each)]
+        if not mine:
+            return None
+        lower = any(name in unit.lower for each in mine for unit in each)
+        pairs = [[unit.metrics[name] for unit in each if name in unit.metrics] for each in mine]
+        before, after = (fmean(fmean(pair[side] for pair in case) for case in pairs) for side in (0, 1))
+        changes = [sum(now - was for was, now in case) for case in pairs]
+        return MetricChange(
+            metric=name,
+            split=split,
+            lower_is_better=lower,
+            cases=len(mine),
+            before=-before if lower else before,
+            after=-after if lower else after,
+            better=sum(change > EQUAL for change in changes),
+            worse=sum(change < -EQUAL for change in changes),
+        )
+
     def was_run(self, unit: Unit) -> bool:
         """True if a repeat of it has a result after."""
         return any(nodeid in self.after.items for nodeid in unit.nodeids)
@@ -145,6 +170,7 @@ def _unit_of(
         case=first.nodeid if first.case_id is None else f"{first.pipeline}::{first.case_id}",
         pipeline=first.pipeline or "",
         metrics=_metrics_of(items, after, worst) if worst else _UNGRADED,
+        lower=frozenset(name for item in items for name in item.lower_is_better),
         chance=chance.get(first.nodeid, _NONE),
     )
 
@@ -152,17 +178,25 @@ def _unit_of(
 def _worst_scores(evaluation: Evaluation) -> dict[str, float]:
     worst: dict[str, float] = {}
     for item in evaluation.items.values():
-        for name, score in item.scores.items():
-            worst[name] = min(worst.get(name, 0.0), score)
+        for name, merit in merits_of(item).items():
+            worst[name] = min(worst.get(name, 0.0), merit)
     return worst
+
+
+def merits_of(item: ItemResult) -> dict[str, float]:
+    """All scores of an item, so signed that higher is better."""
+    less = item.lower_is_better
+    return {name: -score if name in less else score for name, score in item.scores.items()}
 
 
 def _metrics_of(items: Sequence[ItemResult], after: Evaluation, worst: Mapping[str, float]) -> Metrics:
     found = {}
+    merits = [merits_of(item) for item in items]
+    later = [after.items.get(item.nodeid) for item in items]
+    merits_now = [merits_of(item) if item is not None else {} for item in later]
     for name in dict.fromkeys(name for item in items for name in item.scores):
-        was = [item.scores[name] for item in items if name in item.scores]
-        later = [after.items.get(item.nodeid) for item in items]
-        now = [item.scores.get(name, worst[name]) if item is not None else worst[name] for item in later]
+        was = [each[name] for each in merits if name in each]
+        now = [each.get(name, worst[name]) for each in merits_now]
         found[name] = (sum(was) / len(was), sum(now) / len(now))
     return found
 
@@ -215,21 +249,42 @@ def metric_differences(metric: str, units: Iterable[Unit]) -> list[float]:
     ]
 
 
-def objective_differences(policy: GatePolicy, units: Sequence[Unit]) -> list[float]:
-    """Return the values that must rise, one weighted difference per unit: the objective, or the share that
-    passes.
-    """
-    if policy.objective is not None:
-        return metric_differences(policy.objective, units)
+def aim_differences(aim: Aim, units: Sequence[Unit]) -> list[float]:
+    """Return the values that must rise, one weighted difference per unit."""
+    if aim is not None:
+        return metric_differences(aim, units)
     return weighted([(unit.difference, unit.weight) for unit in units])
 
 
-def case_differences(policy: GatePolicy, units: Sequence[Unit]) -> list[float]:
-    """As `objective_differences`, one per case: tests that look at one run are not independent."""
-    if policy.objective is None:
+def case_differences(aim: Aim, units: Sequence[Unit]) -> list[float]:
+    """As `aim_differences`, one per case: tests that look at one run are not independent."""
+    if aim is None:
         return pass_differences(units)
-    grouped = [metric_differences(policy.objective, each) for each in _by_case(units)]
+    grouped = [metric_differences(aim, each) for each in _by_case(units)]
     return [fmean(differences) for differences in grouped if differences]
+
+
+def unit_of_aim(aim: Aim, units: Iterable[Unit]) -> float:
+    """Return the size in which a margin counts: 1 for shares of tests, for a metric what its scale ends with.
+
+    That of a metric of which less is better, or more than 100, ends with its largest value before.
+    """
+    if aim is None:
+        return 1.0
+    values = [abs(unit.metrics[aim][0]) for unit in units if aim in unit.metrics]
+    less = any(aim in unit.lower for unit in units)
+    return scale_end(max(values, default=1.0), lower=less)
+
+
+SCALES = (1.0, 5.0, 10.0, 100.0)
+"""Where scales of scores usually end."""
+
+
+def scale_end(largest: float, *, lower: bool) -> float:
+    """Return the end of the scale that a metric's values are probably on."""
+    if not lower:
+        largest = next((end for end in SCALES if largest <= end), largest)
+    return largest or 1.0
 
 
 def pass_differences(units: Sequence[Unit]) -> list[float]:
@@ -278,6 +333,8 @@ class FallenMetric(NamedTuple):
     fall: float
     allowed: float
     differences: list[float]
+    lower: bool
+    """True if less is better: it rose."""
 
 
 def fallen_metrics(
@@ -296,7 +353,8 @@ def fallen_metrics(
         change = fmean(differences) if differences else 0.0
         allowed = policy.guarded.get(name, 0.0)
         if change < -allowed - rounding:
-            yield FallenMetric(name, -change, allowed, differences)
+            lower = any(name in unit.lower for unit in units)
+            yield FallenMetric(name, -change, allowed, differences, lower)
 
 
 def unsteady_metrics(one: Evaluation, other: Evaluation) -> list[str]:

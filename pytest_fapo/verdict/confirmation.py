@@ -19,14 +19,13 @@ from pytest_fapo.verdict.comparison import (
     Chance,
     Comparison,
     Unit,
-    case_differences,
     compare,
     graded_metrics,
     metric_differences,
     of_split,
 )
 from pytest_fapo.verdict.fresh_samples import MOST_PAIRS, Ask, Claim, FreshRuns, FreshSamples
-from pytest_fapo.verdict.policies import broken_tests, held_out_loss, metric_loss
+from pytest_fapo.verdict.policies import broken_tests, held_out_loss, metric_loss, train_figures
 from pytest_fapo.verdict.policy import GatePolicy
 from pytest_fapo.verdict.statistics import (
     EQUAL,
@@ -140,7 +139,7 @@ class Confirmation:
         """
         train = self._compare(after).of_split("train")
         names = [unit.name for unit in train if unit.difference > 0]
-        if self.policy.objective is not None or not any(self._may_vary(Claim(name), after) for name in names):
+        if not any(self._may_vary(Claim(name), after) for name in names):
             return verdict
         error = self.error() / len(_RATE_LOOKS)
         more = less = 0
@@ -184,7 +183,12 @@ class Confirmation:
     def _noise(self, verdict: Verdict, pairs: dict[Claim, FreshPairs]) -> Verdict:
         asked = [claim for claim, seen in pairs.items() if seen.confirmed + seen.others]
         held = sum(pairs[claim].lead > 0 for claim in asked)
-        reason = reasons.gains_did_not_recur(len(asked), held, varying_judges=len(self._runs.judges))
+        reason = reasons.gains_did_not_recur(
+            len(asked),
+            held,
+            varying_judges=len(self._runs.judges),
+            graded=any(claim.metric for claim in asked),
+        )
         flaky = [claim.name for claim in asked if pairs[claim].lead <= 0]
         return verdict.model_copy(
             update={"accepted": False, "stage": "confirm", "reason": reason, "flaky": flaky}
@@ -193,12 +197,11 @@ class Confirmation:
     def _gained(self, after: Evaluation) -> list[Claim]:
         """One per train case, what moved most first."""
         train = self._compare(after).of_split("train")
-        metric = self.policy.objective
-        if metric is None:
-            found = {unit.case: Claim(unit.name) for unit in train if unit.fixed}
-            return list(found.values())
-        rises = _moved(metric, train, sign=1)
-        return list({unit.case: claim for unit, claim in reversed(rises)}.values())[::-1]
+        claims = [(unit, Claim(unit.name)) for unit in train if unit.fixed]
+        for metric in self.policy.objectives:
+            if sum(metric_differences(metric, train)) > EQUAL:
+                claims += _moved(metric, train, sign=1)
+        return list({unit.case: claim for unit, claim in reversed(claims)}.values())[::-1]
 
     # --- whole splits ---------------------------------------------------------------------------------
 
@@ -243,8 +246,8 @@ class Confirmation:
             metric_loss(comparison, each, self.policy) for each in SPLITS
         ):
             return False
-        differences = case_differences(self.policy, comparison.of_split("train"))
-        return sign_flip_test(differences) <= _HOPEFUL
+        figures = train_figures(self.policy, comparison.units)
+        return figures is not None and figures.chance <= _HOPEFUL
 
     # --- losses ---------------------------------------------------------------------------------------
 
@@ -266,7 +269,7 @@ class Confirmation:
     def _fallen(self, metric: str, units: list[Unit]) -> list[Claim]:
         """The cases in which a metric fell most, as many as its fall rests on; none where it may fall."""
         differences = metric_differences(metric, units)
-        allowed = self.policy.guarded.get(metric, 0.0) if metric != self.policy.objective else 0.0
+        allowed = self.policy.guarded.get(metric, 0.0)
         excess = -sum(differences) - allowed * len(differences)
         if excess <= EQUAL:
             return []

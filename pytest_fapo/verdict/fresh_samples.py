@@ -10,10 +10,10 @@ from pytest_fapo.core.candidate import Verdict
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
 from pytest_fapo.verdict import reasons
-from pytest_fapo.verdict.comparison import Unit, case_differences, compare, pass_differences
-from pytest_fapo.verdict.policies import Figures
+from pytest_fapo.verdict.comparison import Unit, case_differences, compare, unit_of_aim
+from pytest_fapo.verdict.policies import Figures, possible_gains, surest
 from pytest_fapo.verdict.policy import GatePolicy
-from pytest_fapo.verdict.statistics import FreshPairs, mean_interval, sign_flip_test
+from pytest_fapo.verdict.statistics import FreshPairs, mean_interval
 
 Pair: TypeAlias = tuple[ItemResult | None, ItemResult | None]
 """One sample of an item, on the parent's tree and on the edited one; None where it did not run."""
@@ -46,20 +46,21 @@ class FreshSamples:
         """Return why train shows no gain that chance does not explain; empty where it does."""
         for number in LOOKS:
             samples = self._samples("train", number)
-            differences = [
-                difference
-                for before, after in samples
-                for difference in case_differences(self.policy, compare(before, after).units)
+            pairs = [compare(before, after).units for before, after in samples]
+            found = [
+                (aim, [each for units in pairs for each in case_differences(aim, units)])
+                for aim in possible_gains(self.policy)
             ]
-            low, high = mean_interval(differences, 0.95)
-            effect = sum(differences) / len(differences)
-            self.figures = Figures(effect, (low, high), sign_flip_test(differences))
-            if self.figures.chance <= self._error(number):
-                return "" if self.policy.objective is None else self.loss("train")
+            self.figures = surest([(aim, differences) for aim, differences in found if differences])
+            assert self.figures is not None
+            effect = self.figures.effect
+            if self.figures.chance <= self._error(number) / len(found):
+                return self.loss("train") if self.policy.objectives else ""
             if effect <= 0 and number > _FIRST:
                 return reasons.train_did_not_rise_again(number)
         assert self.figures is not None
-        return reasons.gain_may_still_be_chance(_LAST, self.figures.effect, self.figures.chance)
+        figures = self.figures
+        return reasons.gain_may_still_be_chance(_LAST, figures.effect, figures.chance, figures.aim)
 
     def loss(self, split: Split) -> str:
         """Return why a loss on a split is not excluded; empty where it is."""
@@ -67,9 +68,8 @@ class FreshSamples:
         for number in LOOKS:
             before, after = _merged(self._samples(split, number))
             mine = compare(before, after).units
-            reason = self._worse(split, number, pass_differences(mine))
-            if not reason and self.policy.objective is not None:
-                reason = self._worse(split, number, case_differences(self.policy, mine))
+            aims: list[reasons.Aim] = [None, *self.policy.objectives]
+            reason = next(filter(None, (self._worse(split, number, aim, mine) for aim in aims)), "")
             lost = sum(unit.difference for unit in mine) < -self.policy.margin * len(mine)
             if not reason or lost:
                 break
@@ -90,6 +90,7 @@ class FreshSamples:
             update["reason"] = reason or f"{fixed}; in {drawn} {self.figures}"
             update |= {
                 "effect": self.figures.effect,
+                "effect_of": self.figures.aim or "",
                 "interval": self.figures.interval,
                 "p_value": self.figures.chance,
             }
@@ -108,13 +109,15 @@ class FreshSamples:
     def _error(self, number: int) -> float:
         return (1 - self.policy.confidence) * LOOKS[number]
 
-    def _worse(self, split: Split, number: int, differences: list[float]) -> str:
+    def _worse(self, split: Split, number: int, aim: reasons.Aim, units: Sequence[Unit]) -> str:
+        differences = case_differences(aim, units)
         if not any(difference < 0 for difference in differences):
             return ""
+        margin = self.policy.margin * unit_of_aim(aim, units)
         low, high = mean_interval(differences, 1 - 2 * self._error(number))
-        if low >= -self.policy.margin:
+        if low >= -margin:
             return ""
-        return reasons.loss_still_not_excluded(split, self.policy.margin, number, low, high)
+        return reasons.loss_still_not_excluded(split, margin, number, low, high, aim)
 
     def _samples(self, split: Split, number: int) -> list[tuple[Evaluation, Evaluation]]:
         """So many samples of a split, each on both trees."""
@@ -164,14 +167,14 @@ class Claim:
     metric: str = ""
     """The graded metric that moved; empty for pass and fail."""
     middle: float = 0.0
-    """Of a metric: from here on a score counts as the better one."""
+    """Of a metric: from this merit on a score counts as the better one."""
 
     def good(self, item: ItemResult | None) -> bool:
         """True if a fresh run of the case came out as the better of the two."""
         if not self.metric:
             return item is not None and item.passed
-        score = item.scores.get(self.metric) if item is not None else None
-        return score is not None and score >= self.middle
+        merit = item.merit(self.metric) if item is not None else None
+        return merit is not None and merit >= self.middle
 
 
 @dataclass

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_fapo.core.gate_result import GateProblem, GateProblemKind
+from pytest_fapo.core.gate_result import GateProblem, GateProblemKind, SplitScore
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.text import count, listing, one_line, percent
+from pytest_fapo.verdict.comparison import FallenMetric
 from pytest_fapo.verdict.reasons import first_names, points
 
 # --- accuracy fell ------------------------------------------------------------------------------
@@ -57,27 +58,27 @@ def target_missed(pipeline: str, split: str, score: float, target: float) -> Gat
     )
 
 
-def baseline_metric_fell(
-    pipeline: str, metric: str, split: Split, fall: float, allowed: float
-) -> GateProblem:
+def baseline_metric_fell(pipeline: str, fallen: FallenMetric, split: Split) -> GateProblem:
+    moved = "rose" if fallen.lower else "fell"
     message = (
-        f"pipeline {pipeline!r}: the metric {metric!r} fell by {fall:.3g} on {split} ({allowed:g} allowed)"
+        f"pipeline {pipeline!r}: the metric {fallen.name!r} {moved} by {fallen.fall:.3g} on {split} "
+        f"({fallen.allowed:g} allowed)"
     )
     return GateProblem(kind="metric", message=message)
 
 
-def floor_missed(pipeline: str, group: str, score: float, floor: float, *, metric: bool) -> GateProblem:
+def floor_missed(row: SplitScore, score: float, floor: float) -> GateProblem:
     """A `--fapo-min-score` is not reached.
 
     Args:
-        pipeline: name of the pipeline.
-        group: of the table of scores.
+        row: of the table of scores.
         score: what it is.
         floor: what it must be.
-        metric: both are in a metric's own unit.
     """
-    if metric:
-        said = f"{group} is {score:.4g}, its floor is {floor:.4g}"
+    pipeline, group = row.pipeline, row.group
+    if group.startswith("metric:"):
+        limit = "ceiling" if row.lower_is_better else "floor"
+        said = f"{group} is {score:.4g}, its {limit} is {floor:.4g}"
     else:
         what = "its score" if group == "all" else group
         said = f"{what} is {percent(score, decimals=1)}, its floor is {percent(floor, decimals=1)}"

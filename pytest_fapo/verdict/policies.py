@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
@@ -19,12 +19,14 @@ from pytest_fapo.verdict import gate_problems, reasons
 from pytest_fapo.verdict.comparison import (
     Comparison,
     Unit,
+    aim_differences,
     case_differences,
     fallen_metrics,
     graded_metrics,
-    objective_differences,
+    metric_differences,
     of_split,
     pass_differences,
+    unit_of_aim,
 )
 from pytest_fapo.verdict.policy import GatePolicy
 from pytest_fapo.verdict.statistics import (
@@ -48,9 +50,11 @@ class Figures:
     interval: tuple[float, float]
     chance: float
     """One-sided p-value: how likely so large a change is where nothing has changed."""
+    aim: reasons.Aim = field(default=None, kw_only=True)
+    """The objective that it is of; None for pass and fail."""
 
     def __str__(self) -> str:
-        return reasons.figures(self.effect, self.chance)
+        return reasons.figures(self.effect, self.chance, self.aim)
 
 
 @dataclass(frozen=True)
@@ -109,38 +113,34 @@ class StrictRules(PolicyRules):
     """One case that breaks decides."""
 
     def gain(self, comparison: Comparison) -> str:
-        """Something is fixed, or passes more often, and nothing is broken."""
-        train, objective = comparison.of_split("train"), self.policy.objective
+        """Something is fixed, passes more often or is better by an objective, and nothing is broken."""
+        train, objectives = comparison.of_split("train"), self.policy.objectives
         broken = [unit for unit in train if unit.broken]
         if broken:
             return _lost(broken)
-        if objective is None:
-            rises = any(unit.fixed for unit in train) or steadier(train)
-        else:
-            rises = sum(objective_differences(self.policy, _not_flaky(train))) > EQUAL
-        if not rises:
-            flaky = sum(objective_differences(self.policy, train)) > EQUAL
-            return reasons.train_did_not_rise(objective, flaky=flaky)
-        if objective is None and _sinks(train):
-            return reasons.score_fell(objective, "train")
-        return ""
+        better = [name for name in objectives if sum(metric_differences(name, _not_flaky(train))) > EQUAL]
+        if not better and not any(unit.fixed for unit in train) and not steadier(train):
+            flaky = any(sum(aim_differences(aim, train)) > EQUAL for aim in objectives or (None,))
+            return reasons.train_did_not_rise(objectives, flaky=flaky)
+        return reasons.score_fell("train") if _sinks(train) else self._worse(train, "train")
 
     def loss(self, comparison: Comparison, split: Split) -> str:
-        """Nothing is broken, and the score does not sink; of held-out cases only the first is asked."""
-        mine, objective = comparison.of_split(split), self.policy.objective
+        """Nothing is broken, score and objectives do not sink; of held-out cases the score is not asked."""
+        mine = comparison.of_split(split)
         broken = [unit for unit in mine if unit.broken]
         if broken:
             return _lost(broken)
-        if split == "holdout":
-            return ""
-        if objective is None:
-            falls = _sinks(mine)
-        else:
-            falls = sum(objective_differences(self.policy, _not_flaky(mine))) < -EQUAL
-        if not falls:
-            return ""
-        flaky = sum(objective_differences(self.policy, mine)) >= -EQUAL
-        return reasons.score_fell(objective, split, flaky=flaky)
+        if split != "holdout" and _sinks(mine):
+            return reasons.score_fell(split, flaky=sum(aim_differences(None, mine)) >= -EQUAL)
+        return self._worse(mine, split)
+
+    def _worse(self, units: Sequence[Unit], split: Split) -> str:
+        """Return which objective got worse by more than it may."""
+        steady = _not_flaky(units)
+        for metric in fallen_metrics(steady, self.policy.objectives, self.policy, rounding=EQUAL):
+            flaky = sum(metric_differences(metric.name, units)) >= -EQUAL
+            return reasons.metric_fell(metric.name, split, metric.fall, lower=metric.lower, flaky=flaky)
+        return ""
 
 
 def steadier(units: Sequence[Unit]) -> bool:
@@ -187,28 +187,34 @@ class PairedRules(PolicyRules):
         """Chance does not explain the rise; where the objective is graded, tests do not pass less often."""
         figures = train_figures(self.policy, comparison.units)
         if figures is None or figures.effect <= 0:
-            return reasons.train_did_not_rise(self.policy.objective)
-        if figures.chance > 1 - self.policy.confidence:
-            return reasons.gain_may_be_chance(figures.effect, figures.chance)
-        if self.policy.objective is None:
-            return ""
-        return self._worse("train", pass_differences(comparison.of_split("train")))
+            return reasons.train_did_not_rise(self.policy.objectives)
+        if figures.chance > allowed_chance(self.policy):
+            return reasons.gain_may_be_chance(figures.effect, figures.chance, figures.aim)
+        train = comparison.of_split("train")
+        return self._worse("train", train, but=figures.aim)
 
     def loss(self, comparison: Comparison, split: Split) -> str:
         """A loss beyond the margin is excluded; whether tests pass counts beside a graded objective too."""
-        mine = comparison.of_split(split)
-        reason = self._worse(split, pass_differences(mine))
-        if reason or self.policy.objective is None:
-            return reason
-        return self._worse(split, case_differences(self.policy, mine))
+        return self._worse(split, comparison.of_split(split), but="")
 
-    def _worse(self, split: Split, differences: list[float]) -> str:
-        if not any(difference < 0 for difference in differences):
-            return ""  # no case is worse: what strict accepts, this policy does
-        low, high = mean_interval(differences, 2 * self.policy.confidence - 1)
-        if low >= -self.policy.margin:
-            return ""
-        return reasons.loss_not_excluded(split, self.policy.margin, low, high)
+    def _worse(self, split: Split, units: Sequence[Unit], but: reasons.Aim) -> str:
+        """Return which loss is not excluded, of the share of passing tests and of each objective.
+
+        Args:
+            split: to be named.
+            units: of it.
+            but: the aim that is known to have risen.
+        """
+        aims = dict.fromkeys([None, *self.policy.objectives])
+        for aim in aims:
+            differences = case_differences(aim, units) if aim != but else []
+            if not any(difference < 0 for difference in differences):
+                continue  # no case is worse: what strict accepts, this policy does
+            margin = self.policy.margin * unit_of_aim(aim, units)
+            low, high = mean_interval(differences, 2 * self.policy.confidence - 1)
+            if low < -margin:
+                return reasons.loss_not_excluded(split, margin, low, high, aim)
+        return ""
 
     def merge_problems(
         self, units: Sequence[Unit], rows: Sequence[SplitScore]
@@ -232,15 +238,36 @@ class PairedRules(PolicyRules):
         return problems, worst
 
 
+def allowed_chance(policy: GatePolicy) -> float:
+    """Return the p-value that a gain may have; several aims share it."""
+    return (1 - policy.confidence) / len(possible_gains(policy))
+
+
+def possible_gains(policy: GatePolicy) -> Sequence[reasons.Aim]:
+    """Return what a gain may be in: an objective, or tests that pass."""
+    return (*policy.objectives, None)
+
+
 def train_figures(policy: GatePolicy, units: Sequence[Unit]) -> Figures | None:
-    """The paired difference on train; None where it has nothing that could be compared."""
-    differences = case_differences(policy, of_split(units, "train"))
-    if not differences:
-        return None
-    interval = mean_interval(differences, _CONFIDENCE)
-    if policy.objective is None:
-        interval = _as_shares(interval)
-    return Figures(sum(differences) / len(differences), interval, sign_flip_test(differences))
+    """The paired difference on train, of the aim that chance explains least; None where nothing compares."""
+    train = of_split(units, "train")
+    found = [(aim, case_differences(aim, train)) for aim in possible_gains(policy)]
+    return surest([(aim, differences) for aim, differences in found if differences])
+
+
+def surest(found: Sequence[tuple[reasons.Aim, Sequence[float]]]) -> Figures | None:
+    """Return the figures of the aim that chance explains least; the first of those that are equal."""
+    figures = [
+        Figures(
+            sum(differences) / len(differences),
+            _as_shares(interval) if aim is None else interval,
+            sign_flip_test(differences),
+            aim=aim,
+        )
+        for aim, differences in found
+        for interval in [mean_interval(differences, _CONFIDENCE)]
+    ]
+    return min(figures, key=lambda each: each.chance, default=None)
 
 
 def fall(units: Sequence[Unit], policy: GatePolicy) -> Fall:
@@ -305,12 +332,17 @@ class TargetRules(PolicyRules):
 
     def gain(self, comparison: Comparison) -> str:
         """Train rises."""
-        if sum(objective_differences(self.policy, comparison.of_split("train"))) > EQUAL:
+        train = comparison.of_split("train")
+        if any(sum(aim_differences(aim, train)) > EQUAL for aim in possible_gains(self.policy)):
             return ""
-        return reasons.train_did_not_rise(self.policy.objective)
+        return reasons.train_did_not_rise(self.policy.objectives)
 
     def loss(self, comparison: Comparison, split: Split) -> str:
-        """The split does not fall below the target, nor below what it was."""
+        """The split does not fall below the target, nor below what it was; nor does any objective."""
+        for metric in fallen_metrics(
+            comparison.of_split(split), self.policy.objectives, self.policy, rounding=EQUAL
+        ):
+            return reasons.metric_fell(metric.name, split, metric.fall, lower=metric.lower)
         score = comparison.score(split)
         if score.before is None:
             return ""
@@ -341,9 +373,9 @@ _RULES: dict[str, type[PolicyRules]] = {"strict": StrictRules, "paired": PairedR
 def metric_loss(comparison: Comparison, split: Split, policy: GatePolicy) -> str:
     """Return which guarded metric fell on a split by more than it may; empty where none did."""
     units = comparison.of_split(split)
-    names = graded_metrics(units) - {policy.objective} - policy.unjudged
+    names = graded_metrics(units) - set(policy.objectives) - policy.unjudged
     for metric in fallen_metrics(units, names, policy, rounding=EQUAL):
-        return reasons.metric_fell(metric.name, split, metric.fall)
+        return reasons.metric_fell(metric.name, split, metric.fall, lower=metric.lower)
     return ""
 
 
@@ -353,14 +385,14 @@ _ROUNDING = 1e-6
 
 def merge_metric_problems(units: Sequence[Unit], policy: GatePolicy) -> list[GateProblem]:
     """Named metrics whose mean fell on a split; under `paired` only where chance does not explain it."""
-    names = {*policy.guarded, *([policy.objective] if policy.objective else [])}
+    names = {*policy.guarded, *policy.objectives}
     problems = []
     for pipeline in sorted({unit.pipeline for unit in units}):
         mine = [unit for unit in units if unit.pipeline == pipeline]
         for name in sorted(names):
             for split in SPLITS:
                 problems += [
-                    gate_problems.baseline_metric_fell(pipeline, name, split, metric.fall, metric.allowed)
+                    gate_problems.baseline_metric_fell(pipeline, metric, split)
                     for metric in fallen_metrics(of_split(mine, split), [name], policy, rounding=_ROUNDING)
                     if policy.name != "paired" or not _explained_by_chance(metric.differences, policy)
                 ]
@@ -378,6 +410,10 @@ def broken_tests(units: Sequence[Unit], splits: Sequence[Split | None]) -> list[
 
 def held_out_loss(comparison: Comparison, policy: GatePolicy) -> tuple[str, int]:
     """Return why the held-out cases reject a candidate, else empty; and the number of them that broke."""
-    if rules_of(policy).loss(comparison, "holdout"):
-        return reasons.held_out_lost(policy.name), len(broken_tests(comparison.units, ("holdout",)))
+    reason = rules_of(policy).loss(comparison, "holdout")
+    broken = len(broken_tests(comparison.units, ("holdout",)))
+    if reason and policy.one_case_decides and not broken:
+        return reason, 0  # of an objective
+    if reason:
+        return reasons.held_out_lost(policy.name), broken
     return metric_loss(comparison, "holdout", policy), 0

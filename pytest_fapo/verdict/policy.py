@@ -23,8 +23,8 @@ class GatePolicy:
     """`paired`: how sure gains must be, and excluded losses."""
     target: float | None = None
     """`target`: the share that every split must reach, or come nearer to."""
-    objective: str | None = None
-    """The graded metric that must rise; None: the share of passing tests."""
+    objectives: tuple[str, ...] = ()
+    """The graded metrics of which one must rise and none may fall; none: the share of passing tests."""
     guarded: Mapping[str, float] = field(default_factory=dict)
     """Metric to the amount by which its mean may fall; 0 for those not named."""
     unjudged: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class GatePolicy:
 
     def min_passed(self) -> int:
         """Return the number of targets that a candidate must turn green to be evaluated any further."""
-        return 0 if self.objective is not None else 1
+        return 0 if self.objectives else 1
 
 
 def policy_of(settings: Settings, *, name: Policy | None = None, target: float | None = None) -> GatePolicy:
@@ -70,7 +70,7 @@ def policy_of(settings: Settings, *, name: Policy | None = None, target: float |
         margin=settings.margin,
         confidence=settings.confidence,
         target=target,
-        objective=settings.objective,
+        objectives=tuple(settings.objective),
         guarded=settings.guarded,
     )
 

@@ -6,9 +6,13 @@ No other module writes one. What speaks against a merge stands in `gate_problems
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from pytest_fapo.core.record import Split
-from pytest_fapo.core.text import count, percent
+from pytest_fapo.core.text import count, percent, score_text
+
+Aim: TypeAlias = str | None
+"""A graded metric, or None for the share of passing tests."""
 
 # --- candidates: gains ----------------------------------------------------------------------------------
 
@@ -18,9 +22,10 @@ def fixed_and_broken(fixed: int, broken: int) -> str:
     return f"{count(fixed, 'test')} fixed, {f'{broken:,} broken' if broken else 'nothing broken'}"
 
 
-def figures(effect: float, chance: float) -> str:
+def figures(effect: float, chance: float, aim: Aim = None) -> str:
     """The paired difference on train and how likely it is where nothing has changed."""
-    return f"train {points(effect)}, p = {chance:.2g}"
+    name = f"{aim} " if aim is not None else ""
+    return f"train {name}{amount(effect, aim)}, p = {chance:.2g}"
 
 
 def no_target_passes(targets: int, failed: int = 0, error_type: str = "", message: str = "") -> str:
@@ -61,25 +66,22 @@ def too_few_targets_pass() -> str:
     return "too few of the cases that it targets pass now"
 
 
-def objective_did_not_rise(objective: str) -> str:
-    """Of the targeted cases."""
-    return f"the metric {objective!r} did not rise on the cases that it targets"
+def train_did_not_rise(objectives: Sequence[str] = (), *, flaky: bool = False) -> str:
+    """The score is no higher, or no objective is better; with `flaky`, only of tests that varied before."""
+    but = _BUT_FLAKY if flaky else ""
+    if not objectives:
+        return f"the train score did not rise{but}"
+    if len(objectives) == 1:
+        return f"the metric {objectives[0]!r} did not improve on train{but}"
+    return f"none of the metrics {', '.join(map(repr, objectives))} improved on train{but}"
 
 
-def train_did_not_rise(objective: str | None, *, flaky: bool = False) -> str:
-    """The score, or the objective, is no higher; with `flaky`, only tests that varied before rose."""
-    return f"{_score_name(objective, 'train')} did not rise{_BUT_FLAKY if flaky else ''}"
-
-
-def gain_may_be_chance(effect: float, chance: float) -> str:
-    return f"the gain on train ({points(effect)}) may be chance (p = {chance:.2g})"
+def gain_may_be_chance(effect: float, chance: float, aim: Aim = None) -> str:
+    name = f"{aim} " if aim is not None else ""
+    return f"the gain on train ({name}{amount(effect, aim)}) may be chance (p = {chance:.2g})"
 
 
 _BUT_FLAKY = ", but for tests that passed now and then before"
-
-
-def _score_name(objective: str | None, split: Split) -> str:
-    return f"the metric {objective!r} on {split}" if objective is not None else f"the {split} score"
 
 
 def overfitted(train: tuple[int, int], val: tuple[int, int] | None, chance: float) -> str:
@@ -108,27 +110,40 @@ def passed_before(split: Split, lost: int, *, seldom: bool) -> str:
     return f"{what} {'fails' if lost == 1 else 'fail'} now"
 
 
-def score_fell(objective: str | None, split: Split, *, flaky: bool = False) -> str:
-    """The score, or the objective, is lower; with `flaky`, tests that varied before hide it."""
-    return f"{_score_name(objective, split)} fell{_BUT_FLAKY if flaky else ''}"
+def score_fell(split: Split, *, flaky: bool = False) -> str:
+    """The score is lower; with `flaky`, tests that varied before hide it."""
+    return f"the {split} score fell{_BUT_FLAKY if flaky else ''}"
 
 
-def loss_not_excluded(split: Split, margin: float, low: float, high: float) -> str:
+def loss_not_excluded(split: Split, margin: float, low: float, high: float, aim: Aim = None) -> str:
     return (
-        f"{split} does not exclude a loss of more than {points(margin, sign=False)} "
-        f"({points(low)} to {points(high)}); more cases or --fapo-repeats tell more"
+        f"{split} does not exclude a loss of more than {_loss(margin, aim)} "
+        f"({amount(low, aim)} to {amount(high, aim)}); more cases or --fapo-repeats tell more"
     )
+
+
+def _loss(margin: float, aim: Aim) -> str:
+    return points(margin, sign=False) if aim is None else f"{score_text(margin)} of {aim!r}"
 
 
 def fell_below(split: Split, floor: float) -> str:
     return f"the {split} score fell below {percent(floor)}"
 
 
-def metric_fell(metric: str, split: Split, fall: float) -> str:
-    """A guarded metric fell; of held-out cases nothing is said that tells how much."""
+def metric_fell(metric: str, split: Split, fall: float, *, lower: bool = False, flaky: bool = False) -> str:
+    """A metric got worse; of held-out cases nothing is said that tells how much.
+
+    Args:
+        metric: its name.
+        split: where.
+        fall: by how much.
+        lower: less is better, so that it rose.
+        flaky: tests that varied before hide it.
+    """
+    moved = "rose" if lower else "fell"
     if split == "holdout":
-        return f"the metric {metric!r} fell on held-out cases"
-    return f"the metric {metric!r} fell by {fall:.3g} on {split}"
+        return f"the metric {metric!r} {moved} on held-out cases"
+    return f"the metric {metric!r} {moved} by {fall:.3g} on {split}{_BUT_FLAKY if flaky else ''}"
 
 
 _HELD_OUT = {
@@ -162,19 +177,22 @@ def dropped(stage: str) -> str:
 # --- candidates: fresh samples --------------------------------------------------------------------------
 
 
-def gains_did_not_recur(asked: int, held: int, *, varying_judges: int = 0) -> str:
+def gains_did_not_recur(asked: int, held: int, *, varying_judges: int = 0, graded: bool = False) -> str:
     """Fixed cases were run again on both trees, and the gain is not confirmed.
 
     Args:
         asked: cases that were run again.
         held: those that came again more often than not.
         varying_judges: cases of which a judge said something else of the same output.
+        graded: the gain is in a metric.
     """
+    what = "better" if graded else "fixed"
+    does, do = ("is better", "are better") if graded else ("passes", "pass")
     if asked == 1 and not held:
-        recurred = "the fixed case does not pass only with the edit"
+        recurred = f"the {what} case {'is not better' if graded else 'does not pass'} only with the edit"
     else:
-        number = f"{held or 'none'} of the {asked} fixed cases" if asked > 1 else "the fixed case"
-        recurred = f"{number} {'pass' if held > 1 else 'passes'} only with the edit"
+        number = f"{held or 'none'} of the {asked} {what} cases" if asked > 1 else f"the {what} case"
+        recurred = f"{number} {do if held > 1 else does} only with the edit"
     said = f"noise: asked again on both trees, {recurred}{', too rarely to exclude luck' if held else ''}"
     if varying_judges:
         said += f"; the judge varies over the same output ({count(varying_judges, 'case')})"
@@ -199,14 +217,17 @@ def train_did_not_rise_again(samples: int) -> str:
     return f"noise: in {fresh_samples(samples)} train did not rise"
 
 
-def gain_may_still_be_chance(samples: int, effect: float, chance: float) -> str:
-    return f"noise: in {fresh_samples(samples)} the gain on train may be chance ({figures(effect, chance)})"
+def gain_may_still_be_chance(samples: int, effect: float, chance: float, aim: Aim = None) -> str:
+    said = figures(effect, chance, aim)
+    return f"noise: in {fresh_samples(samples)} the gain on train may be chance ({said})"
 
 
-def loss_still_not_excluded(split: Split, margin: float, samples: int, low: float, high: float) -> str:
+def loss_still_not_excluded(
+    split: Split, margin: float, samples: int, low: float, high: float, aim: Aim = None
+) -> str:
     return (
-        f"{split} does not exclude a loss of more than {points(margin, sign=False)} "
-        f"in {fresh_samples(samples)} ({points(low)} to {points(high)})"
+        f"{split} does not exclude a loss of more than {_loss(margin, aim)} "
+        f"in {fresh_samples(samples)} ({amount(low, aim)} to {amount(high, aim)})"
     )
 
 
@@ -349,6 +370,11 @@ def optimizer_did_not_answer(error: str) -> str:
 def first_names(names: Sequence[str], most: int = 3) -> str:
     """The first names, the others counted."""
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def amount(effect: float, aim: Aim) -> str:
+    """A difference as points, or in the unit of a metric (plus is better)."""
+    return points(effect) if aim is None else f"{effect:+.3g}"
 
 
 def points(share: float, *, sign: bool = True) -> str:

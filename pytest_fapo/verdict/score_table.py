@@ -16,7 +16,6 @@ from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_comparison import baseline_cases
 from pytest_fapo.verdict.baseline_contents import ItemGroup, item_groups
 from pytest_fapo.verdict.policy import EVERY_PIPELINE, Floor
-from pytest_fapo.verdict.statistics import EQUAL
 
 
 class _ScoredBefore(NamedTuple):
@@ -74,7 +73,9 @@ def _rows(
         was = [each.case.scores[metric] for each in before if metric in each.case.scores]
         values, scored = _metric_after(metric, after)
         mean = fmean(values) if values else None
-        yield _row(name, f"metric:{metric}", scored, fmean(was) if was else None, mean, floors)
+        lower = any(metric in item.lower_is_better for each in scored for item in each.group.items)
+        row = _row(name, f"metric:{metric}", scored, fmean(was) if was else None, mean, floors)
+        yield row.model_copy(update={"lower_is_better": lower})
 
 
 def _row(
@@ -145,11 +146,9 @@ def floor_problems(rows: Sequence[SplitScore], floors: Sequence[Floor]) -> list[
         if not any(row.after is not None for row in mine):
             problems.append(_unknown_floor(floor, rows))
         problems += [
-            gate_problems.floor_missed(
-                row.pipeline, row.group, row.after, floor.share, metric=floor.kind == "metric"
-            )
+            gate_problems.floor_missed(row, row.after, floor.share)
             for row in mine
-            if row.after is not None and row.after < floor.share - EQUAL
+            if row.after is not None and row.model_copy(update={"floor": floor.share}).missed
         ]
     return problems
 

@@ -119,7 +119,7 @@ def _show_row(row: CaseEffect, terminal: Terminal) -> None:
         " " * _COLUMN,
         (f"{word:<8}", style),
         (f"{name}{f' ({notes})' if notes else ''}  ", "bold"),
-        share + what,
+        share + (f"{row.scores_text}; " if row.scores else "") + what,
         indent=_COLUMN + 8,
     )
 
@@ -271,7 +271,7 @@ def _show(change: WriteChoice, terminal: Terminal, position: str) -> None:
 
 
 def _numbers(change: WriteChoice) -> str:
-    parts = []
+    parts = [str(each) for each in change.objectives]
     for split, values in change.splits.items():
         before, after = percents(values.before, values.after)
         parts.append(f"{split} {before} → {after}")

@@ -9,9 +9,19 @@ from pathlib import Path, PurePath
 from typing import TextIO
 
 from pytest_fapo.core.atomic_files import write_atomically
+from pytest_fapo.core.candidate import MetricChange
 from pytest_fapo.core.printable import shown
-from pytest_fapo.core.spending import by_tests, cost_text, tokens_text
-from pytest_fapo.core.text import count, duration, git_apply, listing, one_line, percent, percents
+from pytest_fapo.core.spending import cost_text, for_judges, tokens_text
+from pytest_fapo.core.text import (
+    count,
+    duration,
+    git_apply,
+    listing,
+    one_line,
+    percent,
+    percents,
+    score_pair,
+)
 from pytest_fapo.loop.run_summary import SplitResult, Summary
 from pytest_fapo.views.markdown import escaped, fenced, table
 from pytest_fapo.views.terminal import Terminal
@@ -50,6 +60,8 @@ def headline(summary: Summary) -> str:
         return f"Your files are untouched ({why}). The change is saved as a patch. Apply it with:"
     if summary.writing == "nothing":
         why = _NO_CHANGE.get(summary.stop, "no change was proven to help.")
+        if summary.stop == "no-failures" and summary.objectives:
+            why = "nothing fails and no score is low, so there is nothing to improve."
         if summary.stop == "no-failures" and summary.failing:
             why = "no train case fails, and edits are made from train cases only."
         return f"Your files are untouched: {why}"
@@ -78,17 +90,44 @@ def result_sentence(summary: Summary) -> str:
     lead = "With the patch, " if summary.writing in _PENDING else ""
     if summary.writing == "conflict":
         lead = "With the patch, and the project as it was copied, "
+    if not summary.failing and summary.objectives:
+        return f"{lead}{objective_sentence(summary)}; all {all_tests} pass."
     if not summary.failing:
         now = " now" if summary.fixed and summary.writing not in _PENDING else ""
         return _capital(
             f"{lead}all {all_tests} pass{now}." if summary.tests > 1 else f"{lead}the test passes."
         )
     left = f"{summary.failing:,} of {all_tests} still {fail}"
+    if summary.objectives:
+        return f"{lead}{objective_sentence(summary)}; {left}."
     if summary.target is None:
         return _capital(f"{lead}{left}.")
     reached = all(row.after is not None and row.after >= summary.target for row in summary.splits)
     met = "is met" if reached else "is not met"
     return _capital(f"{lead}the target of {percent(summary.target)} {met}; {left}.")
+
+
+def objective_sentence(summary: Summary) -> str:
+    """`rouge: train 0.25 → 0.71, val 0.24 → 0.7`; one score where it is as it was."""
+    names = dict.fromkeys(change.metric for change in summary.objectives)
+    said = []
+    for name in names:
+        mine = [change for change in summary.objectives if change.metric == name]
+        pairs = [(each.split, *score_pair(each.before, each.after)) for each in mine]
+        parts = [f"{split} {was}" if was == now else f"{split} {was} → {now}" for split, was, now in pairs]
+        said.append(f"{name}: {', '.join(parts)}")
+    return "; ".join(said)
+
+
+def gained(summary: Summary) -> str:
+    """Return what the accepted changes have brought, in a few words: `rouge 0.25 → 0.71, 3 tests fixed`."""
+    rises = [
+        f"{each.metric} {' → '.join(score_pair(each.before, each.after))}"
+        for each in summary.objectives
+        if each.split == "train"
+    ]
+    fixed = [f"{count(summary.fixed, 'test')} fixed"] if summary.fixed or not rises else []
+    return ", ".join([*rises, *fixed])
 
 
 def _capital(text: str) -> str:
@@ -134,12 +173,14 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Tried", _tried(summary)),
         ("Left out", _pruned(summary)),
         ("Levels", _levels(summary)),
+        *_front(summary),
         ("Ceiling", summary.ceiling),
         ("Quoted", _cases_in_prompts(summary)),
         ("Held-out", _looks(summary)),
         ("LLM calls", _calls(summary)),
         ("Tokens", tokens_text(spending) if used else ""),
         ("Cost", _cost(summary)),
+        ("One run", ", ".join(map(str, summary.costs))),
         ("Time", duration(summary.duration) if summary.duration else ""),
         ("Still open", _still_open(summary)),
         ("Exit code", _exit_code(summary)),
@@ -147,6 +188,13 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("Next", next_command(summary)),
     ]
     return [(label, text) for label, text in rows if text]
+
+
+def _front(summary: Summary) -> list[tuple[str, str]]:
+    """The trees that no other one beats in an objective without losing in another."""
+    if not summary.front:
+        return []
+    return [("Front", "on train"), *(("", str(point)) for point in summary.front)]
 
 
 def _more_unproven(summary: Summary) -> str:
@@ -195,8 +243,8 @@ def _looks(summary: Summary) -> str:
 def _calls(summary: Summary) -> str:
     spending = summary.spending
     text = (
-        f"{spending.calls:,} sent{by_tests(spending.test_calls)}, "
-        f"{spending.cache_hits:,} answered from the cache{by_tests(spending.test_cache_hits)}"
+        f"{spending.calls:,} sent{for_judges(spending.test_calls)}, "
+        f"{spending.cache_hits:,} answered from the cache{for_judges(spending.test_cache_hits)}"
     )
     optimizer = summary.optimizer_spending
     if not optimizer.calls and not optimizer.cache_hits:
@@ -207,7 +255,7 @@ def _calls(summary: Summary) -> str:
 def _cost(summary: Summary) -> str:
     if summary.stand_in and not summary.spending.cost:
         return "nothing: the stand-in is free"
-    return f"{cost_text(summary.spending)}{by_tests(summary.spending.test_cost)}"
+    return f"{cost_text(summary.spending)}{for_judges(summary.spending.test_cost)}"
 
 
 def _exit_code(summary: Summary) -> str:
@@ -245,6 +293,8 @@ def next_command(summary: Summary) -> str:
 
 _HEADER = ("", "tests", "before", "after", "fixed", "broken")
 
+_GRADED = ("", "cases", "before", "after", "better", "worse")
+
 _LABEL_WIDTH = 12
 
 
@@ -269,9 +319,8 @@ def render_summary(
     for sentence, style in ((result_sentence(summary), "bold"), (stand_in(summary), "yellow")):
         if sentence:
             terminal.line((sentence, style))
-    if summary.splits:
+    for rows in score_tables(summary):
         terminal.line("")
-        rows = split_rows(summary)
         terminal.table(rows, right=range(1, len(rows[0])))
     terminal.line("")
     for label, text in facts(summary):
@@ -283,10 +332,21 @@ def render_summary(
             terminal.line(line)
 
 
-def split_rows(summary: Summary) -> list[tuple[str, ...]]:
-    """Return header and rows; where nothing could be tried there is no "after"."""
-    cells = [_HEADER, *(_cells(row) for row in summary.splits)]
-    return [row[:3] for row in cells] if summary.stop == "not-reproduced" else cells
+def score_tables(summary: Summary) -> list[list[tuple[str, ...]]]:
+    """Return header and rows of each table: the graded objectives where there are any, then the tests.
+
+    Where nothing could be tried there is no "after".
+    """
+    graded = [_GRADED, *(_graded_cells(change) for change in summary.objectives)]
+    tests = [_HEADER, *(_cells(row) for row in summary.splits)]
+    tables = [rows for rows in (graded, tests) if len(rows) > 1]
+    return [[row[:3] for row in rows] for rows in tables] if summary.stop == "not-reproduced" else tables
+
+
+def _graded_cells(change: MetricChange) -> tuple[str, ...]:
+    before, after = score_pair(change.before, change.after)
+    name = f"{change.metric} {change.split}{' (less is better)' if change.lower_is_better else ''}"
+    return (name, f"{change.cases:,}", before, after, f"{change.better:,}", f"{change.worse:,}")
 
 
 def _cells(row: SplitResult) -> tuple[str, ...]:
@@ -322,8 +382,7 @@ def summary_markdown(summary: Summary) -> str:
     lines += [
         line for text in (result_sentence(summary), stand_in(summary)) if text for line in (escaped(text), "")
     ]
-    if summary.splits:
-        head, *rows = split_rows(summary)
+    for head, *rows in score_tables(summary):
         lines += [table(head, rows, right=range(1, len(head))), ""]
     lines += [f"- **{label or '…'}**: {escaped(text)}" for label, text in facts(summary)]
     for title, text in summary.sections:

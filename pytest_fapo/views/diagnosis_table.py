@@ -68,11 +68,22 @@ def _headline(diagnosis: Diagnosis, evaluation: Evaluation) -> str:
         return f"{one_line(outage.summary)}: there is nothing to diagnose."
     if not train:
         return "No train case was run, so there is nothing to diagnose."
+    causes = f", for {count(len(diagnosis.clusters), 'cause')}" if diagnosis.clusters else ""
+    low = _low_scores(diagnosis, evaluation)
+    if low:
+        failed = f", and {failing:,} {'fails' if failing == 1 else 'fail'}" if failing else ""
+        verb = "scores" if low == 1 else "score"
+        return f"{low:,} of {count(len(train), 'train test')} {verb} low{failed}{causes}."
     if not failing:
         return f"No failing train case: all {count(len(train), 'train test')} pass."
     verb = "fails" if failing == 1 else "fail"
-    causes = f", for {count(len(diagnosis.clusters), 'cause')}" if diagnosis.clusters else ""
     return f"{failing:,} of {count(len(train), 'train test')} {verb}{causes}."
+
+
+def _low_scores(diagnosis: Diagnosis, evaluation: Evaluation) -> int:
+    """The number of tests that pass and have a finding: their score is low."""
+    items = [evaluation.items.get(finding.nodeid) for finding in diagnosis.findings]
+    return sum(item is not None and item.passed for item in items)
 
 
 def _table(clusters: list[Cluster], terminal: Terminal) -> Table:

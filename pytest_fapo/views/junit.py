@@ -56,7 +56,7 @@ def suite_properties(session: FapoSession, evaluation: Evaluation) -> list[tuple
         ("fapo.llm_calls.recorded", str(spending.cache_hits)),
     ]
     if spending.test_calls or spending.test_cache_hits:
-        found.append(("fapo.llm_calls.by_tests", str(spending.test_calls + spending.test_cache_hits)))
+        found.append(("fapo.llm_calls.judges", str(spending.test_calls + spending.test_cache_hits)))
     if not spending.unpriced_models:
         found.append(("fapo.cost_usd", f"{spending.cost:.6g}"))
     return [(shown(name), shown(value)) for name, value in found + _baseline(session)]

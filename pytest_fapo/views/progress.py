@@ -13,8 +13,8 @@ from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.core.printable import Part
 from pytest_fapo.core.record import Split
-from pytest_fapo.core.spending import Spending, by_tests, money
-from pytest_fapo.core.text import count, duration, listing, one_line, percent
+from pytest_fapo.core.spending import Spending, for_judges, money
+from pytest_fapo.core.text import count, duration, listing, one_line, percent, score_text
 from pytest_fapo.loop.events import (
     CandidateJudged,
     CandidateProposed,
@@ -69,11 +69,11 @@ class RunState:
         """`212 calls · 1,034 from the cache · $0.42`; tokens stand in for a price that is not known."""
         spending = self.spending
         parts = [
-            f"{count(spending.calls, 'call')}{by_tests(spending.test_calls)}",
-            f"{spending.cache_hits:,} from the cache{by_tests(spending.test_cache_hits)}",
+            f"{count(spending.calls, 'call')}{for_judges(spending.test_calls)}",
+            f"{spending.cache_hits:,} from the cache{for_judges(spending.test_cache_hits)}",
         ]
         if spending.cost:
-            parts.append(f"{money(spending.cost)}{by_tests(spending.test_cost)}")
+            parts.append(f"{money(spending.cost)}{for_judges(spending.test_cost)}")
         if spending.calls and (spending.unpriced_models or not spending.cost):
             total = spending.usage.input_tokens + spending.usage.output_tokens
             if total:  # streams often say nothing of them
@@ -228,7 +228,7 @@ class Progress:
             case MetricsUnjudged():
                 self._note(_unjudged(what.metrics))
             case IterationBegan():
-                self._iteration_began(what.number, what.scores)
+                self._iteration_began(what)
             case CandidateProposed():
                 self._state.trying = f"trying {what.candidate.id} {candidate_title(what.candidate)}"
             case StageBegan():
@@ -248,8 +248,17 @@ class Progress:
         if self._verbosity >= 0:
             self._say(text)
 
-    def _iteration_began(self, number: int, best: Mapping[Split, float | None]) -> None:
-        scores = [f"{split} {percent(best.get(split))}" for split in ("train", "val") if split in best]
+    def _iteration_began(self, event: IterationBegan) -> None:
+        number, best = event.number, event.scores
+        scores = [
+            f"{name} {split} {score_text(mean)}"
+            for name, means in event.objectives.items()
+            for split, mean in means.items()
+            if mean is not None
+        ]
+        shares = {split: best[split] for split in ("train", "val") if split in best}
+        if not scores or any(share not in (None, 1.0) for share in shares.values()):
+            scores += [f"{split} {percent(share)}" for split, share in shares.items()]
         self._iteration = number
         self._state.headline = " · ".join([f"iteration {number}", *scores])
         self._state.trying = self._state.stage = ""

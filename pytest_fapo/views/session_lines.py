@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean, variance
 
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.record import SPLITS, Split
-from pytest_fapo.core.text import count, percent
+from pytest_fapo.core.text import count, percent, score_text
 from pytest_fapo.views.progress import RunState
 
 
@@ -32,7 +33,7 @@ def session_lines(
     if not scores:
         return [*lacking, *told] if lacking else []
     spending = evaluation.spending
-    lines = [f"fapo: passing: {', '.join(scores)}", *_varying(judged), *lacking]
+    lines = [f"fapo: passing: {', '.join(scores)}", *_graded(judged), *_varying(judged), *lacking]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {RunState(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _stand_in_answered(evaluation):
@@ -49,6 +50,30 @@ def _score(evaluation: Evaluation, split: Split) -> str:
     items = evaluation.in_split(split)
     weighed = " by weight" if len({item.weight for item in items}) > 1 else ""
     return f"{split} {percent(evaluation.score(split))} of {len(items):,}{weighed}"
+
+
+def _graded(evaluation: Evaluation) -> list[str]:
+    """Return the mean of each graded metric per split, and how much judges vary."""
+    metrics = sorted({name for item in evaluation.items.values() for name in item.scores})
+    lines = []
+    for name in metrics:
+        means = {split: evaluation.metric_mean(name, split) for split in SPLITS}
+        said = [f"{split} {score_text(mean)}" for split, mean in means.items() if mean is not None]
+        lines.append(f"fapo: {shown(name)}: {', '.join(said)}{_judge_noise(evaluation, name)}")
+    return lines
+
+
+def _judge_noise(evaluation: Evaluation, metric: str) -> str:
+    """Return how far a judge's answers about one output lie apart, where it was asked several times."""
+    asked = [item.judge_scores[metric] for item in evaluation.items.values() if metric in item.judge_scores]
+    if not asked:
+        return ""
+    varying = sum(len(set(answers)) > 1 for answers in asked)
+    spread = fmean(variance(answers) for answers in asked) ** 0.5
+    return (
+        f" (its judge, asked {len(asked[0])} times, varies over {varying:,} of "
+        f"{count(len(asked), 'output')}, one answer by ±{score_text(spread)})"
+    )
 
 
 def _without_verdict(evaluation: Evaluation) -> list[str]:

@@ -12,6 +12,8 @@ from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.diagnosis.attribution import diagnose
 from pytest_fapo.propose.playbook.label_terms import Lexicon, terms_in
 from pytest_fapo.propose.playbook.playbook import Playbook
+from pytest_fapo.verdict.low_scores import with_low_scores
+from pytest_fapo.verdict.policy import GatePolicy
 
 
 def proposed(bench: Bench, prompt: Artifact) -> str:
@@ -151,3 +153,32 @@ def test_small_words_of_another_language_are_known_by_standing_everywhere() -> N
     found = [term.surface for label in texts for term in Lexicon(texts).speaking(label)]
     assert {"rechnung", "paket", "konto"} <= set(found)
     assert not [words for words in found if {"für", "den"} & set(words.split())]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (40, "Answer with one sentence of at most 7 words."),
+        (2, "Answer with at least 5 words."),
+        (6, ""),
+    ],
+)
+def test_the_length_of_the_references_is_told_where_low_scored_answers_have_another(
+    words: int, told: str
+) -> None:
+    prompt = prompt_file("prompts/p.md", "Summarize the article.\n\n{article}")
+    bench = Bench()
+    for number in range(6):
+        article = f"Article {number}: " + "and so it went on " * 12
+        answer = " ".join(["word"] * words)
+        spans = [span("summary", prompt=prompt.text.format(article=article), answer=answer)]
+        expected = " ".join(["The", "plan", "was", "given", f"up{number}", *["again"] * (number % 3)]) + "."
+        name = bench.run({"article": article}, expected, spans, answer)
+        bench.evaluation.items[name].scores["rouge"] = 0.2
+    seen = with_low_scores(bench.evaluation, GatePolicy(objectives=("rouge",)))
+    bench.evaluation = seen
+    cluster = diagnose(seen, artifacts=[prompt]).clusters[0]
+    evidence = bench.evidence(cluster, [prompt], objectives=["rouge"])
+    added = "\n".join(edit.after for each in Playbook().propose(evidence) for edit in each.edits)
+    assert told in added
+    assert bool(told) == ("Form of the text" in added)

@@ -85,12 +85,12 @@ def test_calls_of_judges_are_counted_and_shown_apart(pytester: pytest.Pytester) 
     pytester.makepyprojecttoml("\n".join(row[4:] for row in SETTINGS.splitlines()))
     first = pytester.runpytest_subprocess("--junitxml=out.xml", "--fapo-max-calls=100")
     first.assert_outcomes(passed=4)
-    (line,) = [line for line in first.stdout.str().splitlines() if " by tests)" in line]
-    assert line.startswith("fapo: 7 calls (3 by tests), 0 from the cache, ")
+    (line,) = [line for line in first.stdout.str().splitlines() if " judge calls)" in line]
+    assert line.startswith("fapo: 7 calls (3 judge calls), 0 from the cache, ")
     xml = Path(pytester.path, "out.xml").read_text()
-    assert 'name="fapo.llm_calls.by_tests" value="3"' in xml
+    assert 'name="fapo.llm_calls.judges" value="3"' in xml
     again = pytester.runpytest_subprocess()
-    assert "fapo: 0 calls, 7 from the cache (3 by tests)" in again.stdout.str().splitlines()
+    assert "fapo: 0 calls, 7 from the cache (3 judge calls)" in again.stdout.str().splitlines()
     limited = pytester.runpytest_subprocess("--fapo-cache=refresh", "--fapo-max-calls=5")
     limited.stdout.fnmatch_lines(["*all 5 calls allowed by --fapo-max-calls are made*"])
 

@@ -128,7 +128,7 @@ def test_paired_is_never_stricter_than_strict_on_val(before_val: str, after_val:
 
 
 def test_tests_are_guarded_beside_a_graded_objective() -> None:
-    policy = GatePolicy(name="paired", objective="brevity")
+    policy = GatePolicy(name="paired", objectives=("brevity",))
     names = [f"t{number}" for number in range(12)]
     low, high = graded(**dict.fromkeys(names, 0.2)), graded(**dict.fromkeys(names, 0.6))
     passing = evaluation(dict.fromkeys(names, "+"), low)
@@ -204,13 +204,13 @@ def test_other_metrics_are_guarded() -> None:
 
 
 def test_a_graded_objective_must_rise_and_tests_must_not_break() -> None:
-    policy = GatePolicy(objective="brevity")
+    policy = GatePolicy(objectives=("brevity",))
     results = {"t0": "-", "t1": "+", "v0": "+"}
     before = evaluation(results, graded(t0=0.2, t1=0.5, v0=0.9))
     better = evaluation(results, graded(t0=0.6, t1=0.5, v0=0.9))
     assert judge_cases(candidate("t0"), before, better, policy=policy).accepted
     worse = evaluation(results, graded(t0=0.6, t1=0.5, v0=0.8))
-    assert "'brevity' on val fell" in judge_cases(candidate("t0"), before, worse, policy=policy).reason
+    assert "'brevity' fell by 0.1 on val" in judge_cases(candidate("t0"), before, worse, policy=policy).reason
     broken = evaluation({**results, "t1": "-"}, graded(t0=0.6, t1=0.5, v0=0.9))
     assert not judge_cases(candidate("t0"), before, broken, policy=policy).accepted
 

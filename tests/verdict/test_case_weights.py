@@ -21,7 +21,7 @@ POLICIES = (
     GatePolicy(),
     GatePolicy(name="paired"),
     GatePolicy(name="target", target=0.8),
-    GatePolicy(objective="brevity", guarded={"depth": 0.1}),
+    GatePolicy(objectives=("brevity",), guarded={"depth": 0.1}),
 )
 FACTORS = st.sampled_from([0.1, 0.3, 3.0, 1e-6, 1e6, 7.0]) | st.floats(1e-9, 1e9)
 

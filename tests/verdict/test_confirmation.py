@@ -27,7 +27,7 @@ from pytest_fapo.verdict.statistics import (
 )
 
 STRICT, TARGET = GatePolicy(), GatePolicy(name="target", target=0.95)
-GRADED = GatePolicy(objective="brevity")
+GRADED = GatePolicy(objectives=("brevity",))
 FIXED = Verdict(accepted=True, reason="fixed")
 
 

@@ -309,14 +309,14 @@ def test_what_tests_asked_beside_their_runs_is_told_apart() -> None:
     session = fallen(regression())
     session.evaluation.spending = spent
     _, reader = page(session)
-    said = "LLM calls: 1,200 sent (700 by tests), 300 (20 %) from recordings (10 by tests)."
+    said = "LLM calls: 1,200 sent (700 judge calls), 300 (20 %) from recordings (10 judge calls)."
     assert said in " ".join((reader.open + reader.folded).split())
     summary = Summary(stop="target", tests=2, spending=spent, run_directory=".fapo/runs/1")
     run = PullRequest(kind="optimize", evaluation=evaluation(item("a")), summary=summary)
     _, reader = page(run)
     text = " ".join((reader.open + reader.folded).replace("\u2060", "").split())
-    assert "1,200 sent (700 by tests), 300 answered from the cache (10 by tests)" in text
-    assert "$0.50 ($0.25 by tests)" in text
+    assert "1,200 sent (700 judge calls), 300 answered from the cache (10 judge calls)" in text
+    assert "$0.50 ($0.25 for judges)" in text
 
 
 def test_plain_sessions_have_their_scores() -> None:

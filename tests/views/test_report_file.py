@@ -66,15 +66,15 @@ def test_what_tests_asked_beside_their_runs_is_told_apart(tmp_path: Path) -> Non
     data.attempts[1].attempt.spending = spent
     write_report(tmp_path / "run.html", data)
     text = html.unescape((tmp_path / "run.html").read_text(encoding="utf-8"))
-    assert "1,200 sent (700 by tests), 30 answered from the cache (10 by tests)" in text
-    assert "$0.50 ($0.25 by tests)" in text
-    assert '"testCalls":" (700 by tests)","testHits":" (10 by tests)"' in text
+    assert "1,200 sent (700 judge calls), 30 answered from the cache (10 judge calls)" in text
+    assert "$0.50 ($0.25 for judges)" in text
+    assert '"testCalls":" (700 judge calls)","testHits":" (10 judge calls)"' in text
     session = gate()
     assert session.after is not None
     session.after.spending = spent
     write_report(tmp_path / "session.html", session)
     text = html.unescape((tmp_path / "session.html").read_text(encoding="utf-8"))
-    assert "1,200 sent (700 by tests), 30 answered from the cache (10 by tests)" in text
+    assert "1,200 sent (700 judge calls), 30 answered from the cache (10 judge calls)" in text
 
 
 def test_a_report_that_cannot_be_written_says_why(tmp_path: Path) -> None:

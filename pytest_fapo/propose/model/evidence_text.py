@@ -18,7 +18,7 @@ from pytest_fapo.answers.prompts import (
 )
 from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Edit, Review
 from pytest_fapo.core.evidence import Evidence, Repair
-from pytest_fapo.core.text import count, line_diff, percent
+from pytest_fapo.core.text import count, line_diff, percent, score_text
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.propose.model.case_selection import CaseGroup, failing_groups, groups_of, passing_groups
 
@@ -158,10 +158,16 @@ _ROOMY, _TIGHT = 1_500, 300  # characters of one value: as a rule, and where a c
 def render_cluster(evidence: Evidence) -> str:
     """Return what fails, in which step, how often, and the diagnosis of it."""
     cluster = evidence.cluster
+    what = "failing or low-scored" if evidence.objectives else "failing"
     lines = [
-        f"Diagnosis: {one_prompt_line(cluster.label)} "
-        f"({len(failing_groups(evidence))} failing training cases)"
+        f"Diagnosis: {one_prompt_line(cluster.label)} ({len(failing_groups(evidence))} {what} training cases)"
     ]
+    if evidence.objectives:
+        names = ", ".join(map(one_prompt_line, evidence.objectives))
+        lines.append(
+            f"What is to get better: the graded score {names}, case by case. A case counts as failing below "
+            f"where its score is low; the test's words say why."
+        )
     if cluster.step:
         lines.append(f"Step that goes wrong: {one_prompt_line(cluster.step)}")
     field = f", in the field {one_prompt_line(cluster.field)!r}" if cluster.field else ""
@@ -294,6 +300,11 @@ def _case(group: CaseGroup, steps: Sequence[str], size: int, verdict: str) -> st
             lines += ["the test says:", block_quote(item.explanation, size)]
         for remark in item.feedback:
             lines += ["feedback:", block_quote(remark, size)]
+        if item.scores:
+            scores = ", ".join(
+                f"{one_prompt_line(name)} {score_text(value)}" for name, value in item.scores.items()
+            )
+            lines.append(f"scores: {scores}")
     return "\n".join(lines)
 
 
@@ -348,6 +359,7 @@ def _attempt(attempt: Attempt, size: int) -> str:
         if change is not None and change.before is not None and change.after is not None:
             before, after = (percent(score, decimals=1) for score in (change.before, change.after))
             lines.append(f"{split}: {before} before, {after} after")
+    lines += [str(change) for change in verdict.metrics if change.split != "holdout"]
     if verdict.fixed or verdict.broken:
         lines.append(f"{len(verdict.fixed)} failing tests fixed, {len(verdict.broken)} passing tests broken")
     lines += [

@@ -17,6 +17,7 @@ from pytest_fapo.propose.playbook.prompt_document import PromptDocument
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, Technique
 from pytest_fapo.propose.playbook.text_rules import (
     answer_always,
+    like_references,
     must_include,
     must_not,
     text_form,
@@ -70,6 +71,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     must_include,
     must_not,
     text_form,
+    like_references,
     choosing,
     definitions,
     answer_always,

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from pytest_fapo.diagnosis.assertions import Requirement, name_kind, phrases
@@ -279,6 +280,50 @@ def _lines(view: PromptEvidence, kind: str, unit: str, group: list[Requirement])
         "end": [f'End the text with "{values[0]}".'],
         "shape": [f"Write the text {values[0]}."],
     }[kind]
+
+
+REFERENCE_LENGTH = "length of the references"
+
+_LONGER = 1.4
+"""So many times as long as the references, and the answers are too long; the other way round too short."""
+
+
+def like_references(view: PromptEvidence) -> Iterator[Advice]:
+    """State the length of the reference texts where low-scored answers have another one."""
+    if not view.evidence.objectives:
+        return
+    labels = [(seen, str(text)) for seen in view.seen for text in _references(view, seen)]
+    lengths = [len(text.split()) for _, text in labels]
+    pairs = [
+        (len(seen.answer.split()), len(text.split())) for seen, text in labels if seen.targets and seen.answer
+    ]
+    if len(pairs) < 3:
+        return
+    ratio = median(answer / reference for answer, reference in pairs)
+    one_sentence = all(len(re.findall(r"[.!?](?:\s|$)", text.strip())) <= 1 for _, text in labels)
+    if ratio > _LONGER:
+        what = "one sentence of at most" if one_sentence else "at most"
+        first = f"Answer with {what} {max(lengths)} words."
+        why = "The answers are much longer than the references that they are compared with."
+    elif ratio < 1 / _LONGER:
+        first = f"Answer with at least {min(lengths)} words."
+        why = "The answers are much shorter than the references that they are compared with."
+    else:
+        return
+    stricter = "Write nothing else: no greeting, no introduction, no closing remark."
+    for grade, lines in enumerate(([first], [first, stricter])):
+        yield Advice(REFERENCE_LENGTH, "Form of the text", lines, why, fixes=_all(view), grade=grade)
+
+
+def _references(view: PromptEvidence, seen: StepCase) -> Iterator[str]:
+    """The label of a case that is a text to be compared with; the longest one."""
+    texts = [
+        values[seen.case.key]
+        for values in view.fields.expected.values()
+        if isinstance(values.get(seen.case.key), str) and len(values[seen.case.key].split()) >= 4
+    ]
+    if texts:
+        yield max(texts, key=len)
 
 
 def answer_always(view: PromptEvidence) -> Iterator[Advice]:

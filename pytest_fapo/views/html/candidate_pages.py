@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.spending import by_tests, cost_text
-from pytest_fapo.core.text import duration
+from pytest_fapo.core.spending import cost_text, for_judges
+from pytest_fapo.core.text import duration, score_pair
 from pytest_fapo.loop.run_summary import attempt_outcome, candidate_title
 from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.views.html.embedding import NAME, clipped_text, packed
@@ -99,13 +99,17 @@ def _entry(tried: TriedCandidate, causes: Mapping[tuple[str, str], str]) -> dict
         "outcome": clipped_text(attempt_outcome(attempt), _DETAIL_LIMITS[0]),
         "stage": verdict.stage,
         "scores": scores,
+        "objectives": [
+            [each.metric, each.split, *score_pair(each.before, each.after), each.gain]
+            for each in verdict.metrics
+        ],
         "fixed": len(verdict.fixed),
         "broken": len(verdict.broken) + verdict.broken_hidden,
         "calls": attempt.spending.calls,
         "hits": attempt.spending.cache_hits,
-        "testCalls": by_tests(attempt.spending.test_calls),
-        "testHits": by_tests(attempt.spending.test_cache_hits),
-        "cost": cost_text(attempt.spending) + by_tests(attempt.spending.test_cost),
+        "testCalls": for_judges(attempt.spending.test_calls),
+        "testHits": for_judges(attempt.spending.test_cache_hits),
+        "cost": cost_text(attempt.spending) + for_judges(attempt.spending.test_cost),
         "time": duration(attempt.duration),
     }
 
@@ -138,6 +142,7 @@ def _detail(tried: TriedCandidate, positions: Mapping[str, tuple[int, str]], lim
         "reason": clipped_text(verdict.reason, 10 * _DETAIL_LIMITS[0]),
         "policy": verdict.policy,
         "effect": verdict.effect,
+        "effectOf": verdict.effect_of,
         "interval": verdict.interval,
         "p": verdict.p_value,
         "hidden": verdict.broken_hidden,

@@ -77,6 +77,10 @@ def _detail(
     }
 
 
+_JUDGE_CALLS = 10
+"""Answers of judges that are shown of one test."""
+
+
 def _test(pair: TestPair) -> dict[str, Any]:
     return {
         "name": clipped_text(pair.name, NAME),
@@ -93,6 +97,10 @@ def _item(item: ItemResult) -> dict[str, Any]:
         "why": clipped_text(item.explanation, _EXPLANATION),
         "scores": {clipped_text(name, NAME): round(value, 4) for name, value in item.scores.items()},
         "feedback": clipped(item.feedback, _EXPLANATION),
+        "judges": [
+            f"{clipped_text(call.model or 'the judge', NAME)}: {clipped_text(call.answer or '–', NAME)}"
+            for call in item.test_calls[:_JUDGE_CALLS]
+        ],
     }
 
 

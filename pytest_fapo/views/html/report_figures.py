@@ -29,6 +29,19 @@ class ScoreRow:
     pipeline: str = ""
     share: bool = True
     """True if the figures are shares from 0 to 1; else they are in a metric's own unit."""
+    lower_is_better: bool = False
+
+    @property
+    def gain(self) -> float | None:
+        """The difference, so signed that higher is better."""
+        return -self.delta if self.delta is not None and self.lower_is_better else self.delta
+
+    @property
+    def missed(self) -> bool:
+        """True if the score is on the wrong side of its floor."""
+        if self.floor is None or self.after is None:
+            return self.floor is not None
+        return self.after > self.floor if self.lower_is_better else self.after < self.floor
 
     @property
     def delta(self) -> float | None:
@@ -49,11 +62,25 @@ def score_rows(data: ReportData, rows: Sequence[CaseRow]) -> list[ScoreRow]:
                 floor=each.floor,
                 pipeline=each.pipeline,
                 share=not each.group.startswith("metric:"),
+                lower_is_better=each.lower_is_better,
             )
             for each in data.gate.scores
         ]
     if data.summary is not None and data.summary.splits:
-        return [
+        graded = [
+            ScoreRow(
+                f"{row.metric} {row.split}{', less is better' if row.lower_is_better else ''}",
+                row.cases,
+                row.before,
+                row.after,
+                row.better,
+                row.worse,
+                share=False,
+                lower_is_better=row.lower_is_better,
+            )
+            for row in data.summary.objectives
+        ]
+        return graded + [
             ScoreRow(row.split, row.tests, row.before, row.after, row.fixed, row.broken)
             for row in data.summary.splits
         ]

@@ -13,10 +13,17 @@ from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.core.printable import shown
-from pytest_fapo.core.spending import by_tests, cost_text, money, tokens_text
+from pytest_fapo.core.spending import cost_text, for_judges, money, tokens_text
 from pytest_fapo.core.text import count, duration, percent
 from pytest_fapo.loop.run_summary import Summary
-from pytest_fapo.views.closing_summary import facts, headline, patch_command, result_sentence, stand_in
+from pytest_fapo.views.closing_summary import (
+    facts,
+    gained,
+    headline,
+    patch_command,
+    result_sentence,
+    stand_in,
+)
 from pytest_fapo.views.html.candidate_pages import candidate_list, candidate_packs, candidate_tree
 from pytest_fapo.views.html.case_pages import case_index, case_packs
 from pytest_fapo.views.html.embedding import clipped_text, content_hash, script_json
@@ -120,7 +127,7 @@ def _of_run(summary: Summary) -> Headline:
         found = Headline("plain", "No change was made")
     else:
         changes = count(len(summary.artifacts or summary.files), "change")
-        found = Headline("good", f"{changes} proven, {count(summary.fixed, 'test')} fixed")
+        found = Headline("good", f"{changes} proven, {gained(summary)}")
         if summary.broken:
             found = Headline("bad", f"{changes}, {count(summary.broken, 'test')} broken")
     found.sentences = [
@@ -154,8 +161,8 @@ def _spent(evaluation: Evaluation) -> list[tuple[str, str]]:
     rows = [
         (
             "LLM calls",
-            f"{spending.calls:,} sent{by_tests(spending.test_calls)}, "
-            f"{spending.cache_hits:,} answered from the cache{by_tests(spending.test_cache_hits)}",
+            f"{spending.calls:,} sent{for_judges(spending.test_calls)}, "
+            f"{spending.cache_hits:,} answered from the cache{for_judges(spending.test_cache_hits)}",
         ),
         ("Tokens", tokens_text(spending) if spending.calls else ""),
         (

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pytest_fapo.core.diagnosis import Diagnosis
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
-from pytest_fapo.core.spending import by_tests
+from pytest_fapo.core.spending import for_judges
 from pytest_fapo.core.text import count, one_line, percent
-from pytest_fapo.views.closing_summary import facts, headline, patch_command, result_sentence, stand_in
+from pytest_fapo.views.closing_summary import (
+    facts,
+    gained,
+    headline,
+    patch_command,
+    result_sentence,
+    stand_in,
+)
 from pytest_fapo.views.gate_screen import gate_headline
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import PullRequest
@@ -72,7 +79,7 @@ def _of_run(data: PullRequest) -> tuple[str, str]:
         return "", "No change was made"
     mark = BAD if summary.broken else GOOD
     changes = count(len(summary.artifacts or summary.files), "change")
-    return mark, f"{changes} proven: {count(summary.fixed, 'test')} fixed"
+    return mark, f"{changes} proven: {gained(summary)}"
 
 
 def _failing(evaluation: Evaluation) -> str:
@@ -141,8 +148,8 @@ def spent(evaluation: Evaluation) -> str:
         return ""
     share = spending.cache_hits / (spending.calls + spending.cache_hits)
     return (
-        f"LLM calls: {spending.calls:,} sent{by_tests(spending.test_calls)}, {spending.cache_hits:,} "
-        f"({percent(share)}) from recordings{by_tests(spending.test_cache_hits)}."
+        f"LLM calls: {spending.calls:,} sent{for_judges(spending.test_calls)}, {spending.cache_hits:,} "
+        f"({percent(share)}) from recordings{for_judges(spending.test_cache_hits)}."
     )
 
 

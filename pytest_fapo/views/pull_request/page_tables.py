@@ -21,7 +21,7 @@ from pytest_fapo.verdict.regression_causes import (
     regression_causes,
     short_names,
 )
-from pytest_fapo.views.closing_summary import split_rows
+from pytest_fapo.views.closing_summary import score_tables
 from pytest_fapo.views.gate_screen import telling_rows
 from pytest_fapo.views.markdown import code, details, fenced, prose, table
 from pytest_fapo.views.pull_request.page_record import ArtifactChange, PullRequest
@@ -126,8 +126,7 @@ def _floor(row: SplitScore) -> str:
     if row.floor is None:
         return ""
     shown = _number(row.floor) if row.group.startswith("metric:") else percents(row.floor, None)[0]
-    missed = row.after is None or row.after < row.floor
-    return f"**{shown} missed**" if missed else shown
+    return f"**{shown} missed**" if row.missed else shown
 
 
 def _number(value: float | None) -> str:
@@ -141,20 +140,28 @@ def _group(group: str) -> str:
 
 def run_table(summary: Summary) -> str:
     """Scores of an optimization."""
-    if not summary.splits:
-        return ""
-    head, *rows = split_rows(summary)
-    return table(["split", *head[1:]], rows, right=range(1, len(head)))
+    return "\n\n".join(
+        table(["split", *head[1:]], rows, right=range(1, len(head))) for head, *rows in score_tables(summary)
+    )
 
 
 def plain_scores(evaluation: Evaluation) -> str:
     """Scores of a session that is compared with nothing."""
+    metrics = sorted({name for item in evaluation.items.values() for name in item.scores})
+    graded = [
+        [split, f"metric {code(name, most=60)}", _number(mean)]
+        for name in metrics
+        for split in SPLITS
+        if (mean := evaluation.metric_mean(name, split)) is not None
+    ]
+    means = table(["split", "score", "mean"], graded, right=[2]) if graded else ""
     rows = [
         [split, f"{len(items):,}", f"{sum(item.passed for item in items):,}", percents(score, None)[0]]
         for split in SPLITS
         if (items := evaluation.in_split(split)) and (score := evaluation.score(split)) is not None
     ]
-    return table(["split", "tests", "passing", "score"], rows, right=range(1, 4)) if rows else ""
+    tests = table(["split", "tests", "passing", "score"], rows, right=range(1, 4)) if rows else ""
+    return "\n\n".join(part for part in (tests, means) if part)
 
 
 def cause_parts(
@@ -249,7 +256,8 @@ def effect_table(title: str, effects: Sequence[CaseEffect], size: Size, *, folde
         [
             code(effect.nodeid, most=120),
             effect.split or "",
-            f"{prose(effect.result_before)} → {prose(effect.result_after)}",
+            f"{prose(effect.result_before)} → {prose(effect.result_after)}"
+            + (f", {prose(effect.scores_text)}" if effect.scores else ""),
             code(value_difference(effect.before, effect.after, most=size.cell))
             if effect.before != effect.after
             else "",

@@ -172,18 +172,27 @@ function relations(each) {
 }
 
 function verdictCard(each, detail) {
-  const rows = Object.entries(each.scores).map(([split, [before, after]]) => [
+  const graded = each.objectives.map(([metric, split, before, after, gain]) => [
+    `${metric}, ${split}`,
+    before,
+    after,
+    make("span", { class: gain < 0 ? "bad" : gain > 0 ? "good" : "dim" }, Number(gain.toPrecision(3)) || "±0"),
+  ]);
+  const shares = Object.entries(each.scores).map(([split, [before, after]]) => [
     split,
     percent(before),
     percent(after),
     make("span", { class: after < before ? "bad" : after > before ? "good" : "dim" }, points(before, after)),
   ]);
-  const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value * 100).toFixed(1)} points`;
+  const rows = [...graded, ...shares];
+  const amount = (value) =>
+    detail.effectOf ? Math.abs(value).toPrecision(3) : `${Math.abs(value * 100).toFixed(1)} points`;
+  const signed = (value) => `${value < 0 ? "−" : "+"}${amount(value)}`;
   const facts = [
     each.stage && `Decided at the stage ${each.stage}.`,
     `Policy ${detail.policy}.`,
     detail.effect !== null &&
-      `Effect on train ${signed(detail.effect)}${detail.interval ? `, 95 % interval ${signed(detail.interval[0])} to ${signed(detail.interval[1])}` : ""}${detail.p !== null ? `, p = ${detail.p.toPrecision(2)}` : ""}.`,
+      `Effect on train${detail.effectOf && ` in ${detail.effectOf}`} ${signed(detail.effect)}${detail.interval ? `, 95 % interval ${signed(detail.interval[0])} to ${signed(detail.interval[1])}` : ""}${detail.p !== null ? `, p = ${detail.p.toPrecision(2)}` : ""}.`,
     detail.hidden ? `${counted(detail.hidden, "held-out test")} newly broken.` : "",
     `${counted(each.calls, "call")} sent${each.testCalls}, ${each.hits.toLocaleString("en")} from the cache${each.testHits}, ${each.time}.`,
   ].filter(Boolean);

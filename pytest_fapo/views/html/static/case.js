@@ -94,11 +94,15 @@ function testsCard(detail) {
       ? Object.entries(items[0].scores).map(([name, value]) => `${name} ${value}`)
       : [];
     const feedback = items.flatMap((item) => item.feedback);
+    const judges = items.flatMap((item) => item.judges);
     return [
       result(word),
       scores.length ? make("p", { class: "dim" }, scores.join(", ")) : null,
       why && make("pre", { class: "data why", dir: "auto" }, why.why),
       feedback.length ? make("p", { dir: "auto" }, feedback.join(" ")) : null,
+      judges.length
+        ? make("details", null, make("summary", null, counted(judges.length, "judge call")), judges.map((said) => make("pre", { class: "data", dir: "auto" }, said)))
+        : null,
     ];
   };
   const columns = [
