@@ -13,7 +13,7 @@ from pydantic import Field
 from pytest_fapo.cli.console import NOTHING_DONE, OK, CommandConsole, find_root
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.spending import money
-from pytest_fapo.core.text import listing, percents
+from pytest_fapo.core.text import listing, percents, score_pair
 from pytest_fapo.loop.events import (
     CandidateJudged,
     ChangesApplied,
@@ -45,6 +45,8 @@ class RunFacts(Record):
     """Candidates that have a verdict."""
     scores: dict[str, list[float | None]] = Field(default_factory=dict)
     """Split to its score before and after, 0 to 1; None where it was not measured."""
+    objectives: dict[str, list[float]] = Field(default_factory=dict)
+    """Graded objective to its mean on train before and after."""
     calls: int = 0
     cost: float = 0.0
     """USD of the calls whose model has a known price."""
@@ -82,6 +84,9 @@ def facts_of(run: RunFolder) -> RunFacts:
     facts.accepted = summary.accepted
     facts.tried = summary.accepted + summary.merged + summary.rejected
     facts.scores = {row.split: [row.before, row.after] for row in summary.splits}
+    facts.objectives = {
+        row.metric: [row.before, row.after] for row in summary.objectives if row.split == "train"
+    }
     facts.calls = summary.spending.calls
     facts.cost = summary.spending.cost
     facts.unpriced_models = summary.spending.unpriced_models
@@ -132,10 +137,14 @@ def list_runs(options: argparse.Namespace, console: CommandConsole) -> int:
 def _rows(runs: list[RunFacts]) -> list[tuple[str, ...]]:
     """The rows, the header first; a run's name says when it began."""
     splits = [split for split in ("train", "val", "holdout") if any(split in run.scores for run in runs)]
-    rows: list[tuple[str, ...]] = [("run", "stopped", "accepted", *splits, "cost", "files")]
+    graded = list(dict.fromkeys(name for run in runs for name in run.objectives))
+    header = [*(f"{name} train" for name in graded), *splits]
+    rows: list[tuple[str, ...]] = [("run", "stopped", "accepted", *header, "cost", "files")]
     for run in runs:
         accepted = f"{run.accepted} of {run.tried}" if run.tried else "–"
-        scores = [_change(run, split) for split in splits]
+        pairs = [score_pair(*run.objectives.get(name, (None, None))) for name in graded]
+        scores = [was if was == now else f"{was} → {now}" for was, now in pairs]
+        scores += [_change(run, split) for split in splits]
         rows.append((run.id, _stopped(run), accepted, *scores, _cost(run), _files(run)))
     return rows
 

@@ -56,8 +56,7 @@ def _limit(metric: str, evaluation: Evaluation) -> float | None:
     if not merits:
         return None
     lower = any(metric in item.lower_is_better for item in items)
-    best = min(0.0, max(merits)) if lower and max(merits) <= 0 else max(merits)
-    goal = 0.0 if lower and best <= 0 else scale_end(best, lower=lower)
+    goal = max(0.0, max(merits)) if lower else scale_end(max(merits), lower=False)
     return None if min(merits) >= goal else (min(merits) + goal) / 2
 
 

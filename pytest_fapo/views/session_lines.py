@@ -33,7 +33,12 @@ def session_lines(
     if not scores:
         return [*lacking, *told] if lacking else []
     spending = evaluation.spending
-    lines = [f"fapo: passing: {', '.join(scores)}", *_graded(judged), *_varying(judged), *lacking]
+    lines = [
+        f"fapo: passing: {', '.join(scores)}",
+        *(f"fapo: {shown(name)}: {means}" for name, means in metric_means(judged)),
+        *_varying(judged),
+        *lacking,
+    ]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {RunState(spending=spending).spent().replace(' · ', ', ')}")
     if stand_in or _stand_in_answered(evaluation):
@@ -52,15 +57,15 @@ def _score(evaluation: Evaluation, split: Split) -> str:
     return f"{split} {percent(evaluation.score(split))} of {len(items):,}{weighed}"
 
 
-def _graded(evaluation: Evaluation) -> list[str]:
-    """Return the mean of each graded metric per split, and how much judges vary."""
+def metric_means(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Each graded metric with its mean per split, and how much its judge varies."""
     metrics = sorted({name for item in evaluation.items.values() for name in item.scores})
-    lines = []
+    found = []
     for name in metrics:
         means = {split: evaluation.metric_mean(name, split) for split in SPLITS}
         said = [f"{split} {score_text(mean)}" for split, mean in means.items() if mean is not None]
-        lines.append(f"fapo: {shown(name)}: {', '.join(said)}{_judge_noise(evaluation, name)}")
-    return lines
+        found.append((name, f"{', '.join(said)}{_judge_noise(evaluation, name)}"))
+    return found
 
 
 def _judge_noise(evaluation: Evaluation, metric: str) -> str:

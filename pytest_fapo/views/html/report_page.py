@@ -35,6 +35,7 @@ from pytest_fapo.views.html.report_figures import (
     spend_chart,
     tag_rows,
 )
+from pytest_fapo.views.session_lines import metric_means
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -79,7 +80,8 @@ def headline_of(data: ReportData) -> Headline:
         found = _of_tests(data)
     last = data.after if data.after is not None else data.before
     if data.summary is None and last is not None:
-        found.facts = [*found.facts, *_spent(last)]
+        means = metric_means(last) if data.gate is None else []  # a gate's table of scores has them
+        found.facts = [*found.facts, *means, *_spent(last)]
     if data.began is not None:
         found.when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(data.began))
     return found
