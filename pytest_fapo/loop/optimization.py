@@ -236,6 +236,9 @@ def optimize(request: OptimizeRequest) -> Summary:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
         request = _without_unsteady(request, reference)
+        unsteady = [name for name in request.policy.objectives if name in request.policy.unjudged]
+        if unsteady:
+            return closing.without_loop(Stop("error", _unsteady_text(unsteady)))
         cases = every_case([request.baseline, reference])
         for proposer in request.proposers:
             begin = getattr(proposer, "begin", None)
@@ -315,6 +318,14 @@ def _nothing_to_do(baseline: Evaluation, policy: GatePolicy) -> Stop | None:
     if lowest_items(baseline, policy):
         return None
     return _no_train_failure(baseline, policy)
+
+
+def _unsteady_text(unsteady: Sequence[str]) -> str:
+    """A clock of one's own measures the replay, and no gain in it is one."""
+    return (
+        f"objective: {listing(map(repr, unsteady))} differs between two runs on the same recorded answers, "
+        f"so that a gain cannot be told from noise; the metric 'seconds' has the time of model calls"
+    )
 
 
 def _unscored_text(missing: Sequence[str], baseline: Evaluation) -> str:

@@ -102,6 +102,9 @@ def judge_suite(
         reason = reason or held_out
     if not reason and after.dropped_at:
         reason = reasons.dropped(after.dropped_at)
+    if not reason and policy.objectives:  # a part of the edits, or all in a new interpreter, may do worse
+        losses = (rules_of(policy).loss(comparison, split) for split in ("train", "val"))
+        reason = next(filter(None, losses), "")
     if not reason and looked and candidate is not None:
         reason = overfitting(candidate, comparison, ["val", "holdout"])
     made = _verdict(comparison, comparison.units, splits=splits, stage="suite", policy=policy, reason=reason)

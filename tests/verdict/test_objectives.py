@@ -97,6 +97,14 @@ def test_an_objective_may_not_fall_on_held_out_cases() -> None:
     assert verdict.reason == "the metric 'rouge' fell on held-out cases"
 
 
+def test_a_proof_of_a_part_of_the_edits_may_not_lose_an_objective() -> None:
+    policy = GatePolicy(objectives=("rouge",))
+    before = evaluation({"t0": 0.2, "v0": 0.5}, {})
+    assert judge_suite(before, evaluation({"t0": 0.2, "v0": 0.5}, {}), policy=policy).accepted
+    worse = judge_suite(before, evaluation({"t0": 0.1, "v0": 0.5}, {}), policy=policy)
+    assert worse.reason == "the metric 'rouge' fell by 0.1 on train"
+
+
 def test_the_verdict_has_the_objectives_of_the_splits_that_were_looked_at() -> None:
     after = evaluation({"t0": 0.6, "t1": 0.3, "v0": 0.3}, {"t0": 800, "t1": 900, "v0": 800})
     verdict = judge_cases(EDIT, BEFORE, after, policy=BOTH)
