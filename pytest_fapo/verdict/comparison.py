@@ -117,8 +117,8 @@ class Comparison:
             split=split,
             lower_is_better=lower,
             cases=len(mine),
-            before=-before if lower else before,
-            after=-after if lower else after,
+            before=(-before or 0.0) if lower else before,  # not -0
+            after=(-after or 0.0) if lower else after,
             better=sum(change > EQUAL for change in changes),
             worse=sum(change < -EQUAL for change in changes),
         )

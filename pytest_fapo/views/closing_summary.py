@@ -147,8 +147,9 @@ def stand_in(summary: Summary) -> str:
 def stopped(summary: Summary) -> str:
     """Return the reason why the run ended."""
     detail = one_line(summary.stop_detail)
+    reached = "every test passes, and no score is low" if summary.objectives else "every test passes"
     sentence = {
-        "target": "the target is reached" if summary.target is not None else "every test passes",
+        "target": "the target is reached" if summary.target is not None else reached,
         "nothing-left": "nothing left to propose",
         "budget": "a budget is used up",
         "interrupted": "interrupted; what was accepted before is kept" if summary.accepted else "interrupted",

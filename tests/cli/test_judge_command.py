@@ -40,9 +40,9 @@ def labeled(folder: Folder) -> Folder:
     return folder
 
 
-def test_agreement_kappa_and_the_disagreements(labeled: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agreement_kappa_and_the_disagreements(labeled: Folder) -> None:
     with LLMServer(respond) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        labeled.env["OPENAI_BASE_URL"] = server.base_url
         said = labeled.fapo("judge", "check", "labels.jsonl", "--judge", "graders:faithful", "--repeats", "2")
         again = labeled.fapo("judge", "check", "labels.jsonl", "--judge", "graders:faithful", "--json")
         assert server.count == 8  # the second time nothing is asked
