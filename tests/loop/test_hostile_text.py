@@ -67,7 +67,7 @@ OUT_OF_SCOPE = (
 def case_lines() -> list[dict[str, Any]]:
     texts = ["my money is gone", "where is the parcel", "hello"]
     splits = ("train", "train", "val", "holdout")
-    found = []
+    found: list[dict[str, Any]] = []
     for number, (name, attack) in enumerate(FOR_READERS.items()):
         for place, split in enumerate(splits):
             text = f"{texts[number % 3]} ({split} order {number}) {attack}"
@@ -75,7 +75,7 @@ def case_lines() -> list[dict[str, Any]]:
     for number in range(len(gullible_edits())):
         text = f"where is the parcel {number} {EDITS.format(number)}"
         found.append({"id": f"told-{number:02}", "inputs": {"ticket": text}, "split": "train"})
-    return [{**case, "expected": {"team": right_team(case["inputs"]["ticket"])}} for case in found]
+    return [{**case, "expected": {"team": right_team(str(case["inputs"]))}} for case in found]
 
 
 def gullible_edits() -> list[dict[str, Any]]:
@@ -180,13 +180,13 @@ def test_what_shows_a_text_obeys_none_of_it(project: MakeProject, server: Server
         "--fapo-report=r.html",
         "--fapo-summary=s.md",
         "--junitxml=j.xml",
-        "-vv",
+        "--tb=no",
+        "-rN",
         timeout=300,
     )
     assert "INTERNALERROR" not in result.text
     assert "accepted" in result.text
-    # pytest itself shows the difference of two texts as they are, below "E".
-    ours = "\n".join(line for line in result.text.split("\n") if line[:1] not in "E>")
+    ours = result.text  # what pytest itself shows of a text, as it is, is left out
     assert not re.search(r"[\x1b\x9b\x9d\x07\b\0]", ours), repr(
         re.findall(r".{30}[\x1b\x9b\x9d\x07\b\0].{30}", ours)[:3]
     )
