@@ -109,7 +109,8 @@ class Elements(HTMLParser):
         self.active: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.scripts += tag == "script"
+        data = dict(attrs).get("type") in ("text/plain", "application/json")
+        self.scripts += tag == "script" and not data
         for name, value in attrs:
             address = (value or "").strip().lower()
             outside = name in ("src", "href", "srcdoc") and re.match(r"javascript:|https?://evil", address)
@@ -205,7 +206,7 @@ def test_what_shows_a_text_obeys_none_of_it(project: MakeProject, server: Server
 
 
 def project_report(made: Any, lines: list[dict[str, Any]]) -> int:
-    """Script elements in the report of the same project without attacks."""
+    """Scripts in the report of the same project without attacks."""
     kept = (made.root / "cases.jsonl").read_bytes()
     calm = [
         {"id": f"c{number}", "inputs": {"ticket": "hello"}, "expected": {"team": "other"}, "split": split}
