@@ -13,6 +13,7 @@ from pytest_fapo.core.printable import Part
 from pytest_fapo.core.record import Record, Split
 from pytest_fapo.core.spending import Spending, money
 from pytest_fapo.core.text import count, one_line, percents, score_pair, score_text
+from pytest_fapo.verdict import reasons
 
 StopReason = Literal[
     "target",  # the target was reached, or every test passes
@@ -179,7 +180,8 @@ def attempt_outcome(attempt: Attempt) -> str:
     if blocking:
         more = f" (and {count(len(blocking) - 1, 'further objection')})" if len(blocking) > 1 else ""
         return one_line(f"blocked in review: {blocking[0].check}: {blocking[0].message}") + more
-    stage = f" at {attempt.verdict.stage}" if attempt.verdict.stage else ""
+    failed_at = "" if reasons.lost_to_a_winner(attempt.verdict.reason) else attempt.verdict.stage
+    stage = f" at {failed_at}" if failed_at else ""
     inert = "inert: " if attempt.verdict.inert and "inert" not in attempt.verdict.reason else ""
     said = [str(change) for change in _shown_metrics(attempt.verdict)]
     numbers = f" ({', '.join(said)})" if said else ""

@@ -16,6 +16,9 @@ Aim: TypeAlias = str | None
 
 # --- candidates: gains ----------------------------------------------------------------------------------
 
+_WINS_TOO = "wins its cases too, and "
+_FIXES_TOO = "fixes its cases too, and "
+
 
 def fixed_and_broken(fixed: int, broken: int) -> str:
     """Of an accepted candidate."""
@@ -296,15 +299,20 @@ def looks_used_up(looks: int) -> str:
 
 
 def set_aside_for(winner: str) -> str:
-    return f"wins its cases too, and is set aside for another try on top of {winner}"
+    return f"{_WINS_TOO}is set aside for another try on top of {winner}"
 
 
 def covered_by(winner: str) -> str:
-    return f"fixes its cases too, and none that {winner} does not fix"
+    return f"{_FIXES_TOO}none that {winner} does not fix"
 
 
 def same_cause_as(winner: str) -> str:
-    return f"wins its cases too, and {winner} was taken for the same cause"
+    return f"{_WINS_TOO}{winner} was taken for the same cause"
+
+
+def lost_to_a_winner(reason: str) -> bool:
+    """True if a candidate passed the stages that it came to, and another one was taken."""
+    return reason.startswith((_WINS_TOO, _FIXES_TOO))
 
 
 def proof_lost(lost: int, held_out: int) -> str:

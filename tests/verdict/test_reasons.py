@@ -444,7 +444,16 @@ def test_no_sentence_is_left_out_here() -> None:
     writers: list[Callable[[], object]] = [write for write, _ in SENTENCES]
     writers += [write for write, *_ in PROBLEMS]
     tried = {name for write in writers for name in write.__code__.co_names}
-    assert written - tried == {"amount", "points", "first_names"}, "words that sentences are made of"
+    others = {"amount", "points", "first_names", "lost_to_a_winner"}
+    assert written - tried == others, "words that sentences are made of, and a question about one"
+
+
+def test_a_candidate_beside_a_winner_failed_at_no_stage() -> None:
+    beside = (because.set_aside_for("c3"), because.covered_by("c3"), because.same_cause_as("c3"))
+    for reason in beside:
+        assert because.lost_to_a_winner(reason)
+    told = [sentence for _, sentence in SENTENCES if because.lost_to_a_winner(sentence)]
+    assert sorted(told) == sorted(beside)
 
 
 ROOMS = ("verdict", "loop", "commands")
