@@ -1,0 +1,1 @@
+"""The twelve pipelines that were sealed until the rules had been written."""
