@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -22,6 +23,29 @@ def add_options(parser: pytest.Parser) -> None:
         help="Resume the newest unfinished run; repeats no paid call. Implies --fapo-optimize; give the "
         "other options as before.",
     )
+    _KNOWN.update(name for option in group.options for name in option.names())
+
+
+def refuse_mistyped(args: Sequence[str]) -> None:
+    """Refuse an argument that is meant for us and is none of our options.
+
+    Raises:
+        pytest.UsageError: names the option that it is most like.
+    """
+    for given in args:
+        name = given.partition("=")[0]
+        if _OURS.match(name) and name not in _KNOWN:
+            from difflib import get_close_matches
+
+            found = get_close_matches(name, sorted(_KNOWN), n=1, cutoff=0.5)
+            hint = f"; did you mean {found[0]}?" if found else "; pytest --help lists them under 'fapo'"
+            raise pytest.UsageError(f"no such option: {name}{hint}")
+
+
+_OURS = re.compile(r"--f[ap]{1,3}o[-_]")
+
+_KNOWN: set[str] = set()
+"""Names of our options."""
 
 
 def _add_commands(group: pytest.OptionGroup) -> None:

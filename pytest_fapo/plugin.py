@@ -53,9 +53,11 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Before a conftest.py imports the application: trace the functions named by `steps` where they are
-    defined; let SDK clients be made without a key if a stand-in is configured or nothing is ever sent."""
+def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
+    """Refuse mistyped options. Before a conftest.py imports the application: trace the functions named by
+    `steps` where they are defined; let SDK clients be made without a key if a stand-in is configured or
+    nothing is ever sent."""
+    options.refuse_mistyped(args)
     start = early_config.invocation_params.dir
     known = early_config.known_args_namespace
     if known.fapo_cache == "only":
@@ -283,6 +285,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     used = session.config.stash.get(SESSION_KEY, None)
     if used is not None and not hasattr(session.config, "workerinput"):
         used.note_used_keys(session)
+        if exitstatus != pytest.ExitCode.INTERNAL_ERROR:
+            _say_scores(session.config, used)
     if _wanted(session.config) and not hasattr(session.config, "workerinput"):
         from pytest_fapo.commands.session_commands import finish
 
@@ -290,16 +294,36 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     return result
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Generator[None, Any, Any]:
+    """Around pytest's list of failures: many failing cases are told by cause, below pytest's last line."""
     session = config.stash.get(SESSION_KEY, None)
-    if session is not None:
-        from pytest_fapo.views.session_lines import session_lines
+    if session is None or _wanted(config):
+        return (yield)
+    from pytest_fapo.views.failure_groups import folded_failures
 
-        recording: Recording | None = config.pluginmanager.get_plugin("fapo-recording")
-        warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
-        lines = session_lines(session.evaluation(), hint=not _wanted(config), warnings=warnings)
-        for line in lines:
-            terminalreporter.write_line(session.packages.advice(line))
+    with folded_failures(terminalreporter, session.evaluation()):
+        return (yield)
+
+
+def _say_scores(config: pytest.Config, session: FapoSession) -> None:
+    """The last lines of a session: scores, calls and what to type next."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    from pytest_fapo.views.failure_groups import failure_lines, is_folded
+    from pytest_fapo.views.session_lines import session_lines
+
+    recording: Recording | None = config.pluginmanager.get_plugin("fapo-recording")
+    warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
+    evaluation = session.evaluation()
+    lines = session_lines(evaluation, hint=not _wanted(config), warnings=warnings)
+    if not _wanted(config) and is_folded(config, evaluation):
+        lines = [*failure_lines(evaluation), *lines]
+    for line in lines:
+        reporter.write_line(session.packages.advice(line))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

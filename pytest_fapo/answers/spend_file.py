@@ -99,6 +99,7 @@ class SpendTotals:
             usage=self.usage,
             cost=self.cost,
             unpriced_models=sorted(self.unpriced),
+            listed=max(0.0, self.budgeted - self.cost),
             test_calls=self.test_calls,
             test_cache_hits=self.test_cache_hits,
             test_cost=self.test_cost,

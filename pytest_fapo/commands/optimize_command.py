@@ -116,7 +116,11 @@ def optimize_failures(
         )
         out.file.write("\n")
         progress = Progress(
-            out.file, tty=out.tty, verbosity=getattr(config.option, "verbose", 0), color=out.color
+            out.file,
+            tty=out.tty,
+            verbosity=getattr(config.option, "verbose", 0),
+            color=out.color,
+            budget=request.budget,
         )
         prepared.run.journal.listen(progress)
         with progress:

@@ -80,6 +80,10 @@ class RunEnded(CallStopped):
     """The case's time is over, so whatever still runs of it sends no further request."""
 
 
+class ModelUnavailable(FapoError):
+    """A case is not run, since the model has answered none of the cases before it."""
+
+
 class BudgetExceeded(CallStopped):
     """The next call would go past a budget; `limit` names the option that set it."""
 

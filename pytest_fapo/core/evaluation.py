@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, NetworkRefused, PipelineError
+from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, ModelUnavailable, NetworkRefused, PipelineError
 from pytest_fapo.core.record import Outcome, Record, Split, canonical_json
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.text import count
@@ -21,7 +21,12 @@ from pytest_fapo.core.unanswered import Unanswered
 NOT_RUN = PipelineError.__name__
 """Error type of an item whose pipeline could not be called."""
 
-REFUSALS = (CacheMiss.__name__, BudgetExceeded.__name__, NetworkRefused.__name__)
+REFUSALS = (
+    CacheMiss.__name__,
+    BudgetExceeded.__name__,
+    NetworkRefused.__name__,
+    ModelUnavailable.__name__,
+)
 """Error types of items that were not let ask their model."""
 
 

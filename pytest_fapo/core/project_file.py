@@ -23,6 +23,11 @@ _TOML_NAMES = ("pytest.toml", ".pytest.toml", NAME)
 _MISNAMED = re.compile(rb"^[ \t]*\[+[ \t]*(fapo|(tool\.)?\"?pytest[-_.]fapo)\b", re.MULTILINE)
 """The head of a table of TOML that is meant for us, and is none of ours."""
 
+_TOOL_TABLE = re.compile(rb"^[ \t]*\[+[ \t]*tool\.[\"']?(\w+)", re.MULTILINE)
+
+_SIMILAR = 0.85
+"""Likeness of a table's name to ours from which on it is taken for a slip of the pen: `fappo`, `fapoo`."""
+
 
 def project_file(inipath: Path | None, rootpath: Path) -> Path:
     """The pyproject.toml of the project that pytest runs in; there may be none.
@@ -160,11 +165,22 @@ def misplaced_table(inipath: Path | None, rootpath: Path) -> Path | None:
     for path in dict.fromkeys([*([inipath] if inipath is not None else []), *beside]):
         section = _MISNAMED if path.suffix == ".toml" else _SECTION
         try:
-            if section.search(path.read_bytes()):
+            if section.search(path.read_bytes()) or similar_table(path):
                 return path
         except OSError:
             continue
     return None
+
+
+def similar_table(path: Path) -> str:
+    """Return the name of a tool's table that is a slip of the pen for ours; empty where there is none."""
+    if path.suffix != ".toml":
+        return ""
+    from difflib import SequenceMatcher
+
+    names = [name.decode() for name in _TOOL_TABLE.findall(path.read_bytes())]
+    likely = (name for name in names if SequenceMatcher(None, name.lower(), "fapo").ratio() >= _SIMILAR)
+    return next((name for name in likely if name != "fapo"), "")
 
 
 def argument_path(argument: str, start: Path) -> Path:

@@ -24,6 +24,8 @@ class Spending(Record):
     cost: float = 0.0
     """USD of the sent requests whose model has a known price."""
     unpriced_models: list[str] = Field(default_factory=list)
+    listed: float = 0.0
+    """USD at list prices of the answers whose host sells at no known price; 0 where nothing is listed."""
     test_calls: int = 0
     """The part of `calls` that tests made beside their runs: models that judge an output."""
     test_cache_hits: int = 0
@@ -38,6 +40,7 @@ class Spending(Record):
             usage=self.usage + other.usage,
             cost=self.cost + other.cost,
             unpriced_models=sorted({*self.unpriced_models, *other.unpriced_models}),
+            listed=self.listed + other.listed,
             test_calls=self.test_calls + other.test_calls,
             test_cache_hits=self.test_cache_hits + other.test_cache_hits,
             test_cost=self.test_cost + other.test_cost,
@@ -51,6 +54,7 @@ class Spending(Record):
             usage=self.usage - earlier.usage,
             cost=self.cost - earlier.cost,
             unpriced_models=[model for model in self.unpriced_models if model not in earlier.unpriced_models],
+            listed=self.listed - earlier.listed,
             test_calls=self.test_calls - earlier.test_calls,
             test_cache_hits=self.test_cache_hits - earlier.test_cache_hits,
             test_cost=self.test_cost - earlier.test_cost,
@@ -77,7 +81,9 @@ def cost_text(spending: Spending) -> str:
     if not unknown:
         return money(spending.cost)
     known = f"{money(spending.cost)} and more: " if spending.cost else ""
-    return f"{known}no price known for {unknown}"
+    listed = f" (list price would be about {money(spending.listed)})" if spending.listed > 0 else ""
+    where = " at this host" if listed else ""
+    return f"{known}no price known for {unknown}{where}{listed}"
 
 
 def for_judges(part: float) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.capture.recorder import Recorder
 from pytest_fapo.core.errors import PipelineError, RunEnded
+from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.run_output import RUN_OUTPUT, RunOutput
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Execution:
     printed: RunOutput | None = None
     """The output and logs kept for the test's own turn; None if they go their usual way."""
     done: threading.Event = field(default_factory=threading.Event)
+    breaker: OutageBreaker | None = None
+    """Keeps the run from beginning where its model answers nobody."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def inside(self, work: Callable[[], None]) -> None:
@@ -73,6 +76,8 @@ class Execution:
             self.output = None if self.error is not None else output
             self.traceback = _users_part(self.error)
             self.trace = self.recorder.trace(inputs=self.case.inputs, output=self.output, error=self.error)
+            if self.breaker is not None:
+                self.breaker.note(self.trace)
             if self.shared and self.error is None:
                 self._keep_copy()
             self.done.set()
@@ -95,6 +100,8 @@ class Execution:
 
     def call(self) -> Any:
         """Call the pipeline; gives its result, or the awaitable that it returned."""
+        if self.breaker is not None:
+            self.breaker.check()
         arguments, keywords = self._arguments()
         self._check(arguments, keywords)
         result = self.function(*arguments, **keywords)

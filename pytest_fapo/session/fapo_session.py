@@ -27,6 +27,7 @@ from pytest_fapo.session.capturing import (
     ledger,
 )
 from pytest_fapo.session.case_items import BoundCase, CaseBinder, CaseRules, bound_case
+from pytest_fapo.session.case_progress import CaseProgress
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.item_records import (
     ItemState,
@@ -36,6 +37,7 @@ from pytest_fapo.session.item_records import (
     session_spending,
     unpack,
 )
+from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.package_settings import Packages
 from pytest_fapo.session.pipeline_fixture import pipeline_name, pipeline_of
 from pytest_fapo.session.run_fixture import ItemNotes, Run
@@ -77,7 +79,13 @@ class FapoSession:
         self.plan = child_plan(config) or plan or default_plan(config, self)
         self.expected_items: int | None = None
         """The number of items that must leave a result, if it is not pytest's own count (under xdist)."""
-        self.runs = Runs(options.fapo_concurrency or self.settings.concurrency, self.recorder)
+        alone = child_plan(config) is None  # a candidate's evaluation is watched by the loop
+        self.runs = Runs(
+            options.fapo_concurrency or self.settings.concurrency,
+            self.recorder,
+            progress=CaseProgress(config, self.plan.max_cost) if alone else None,
+            breaker=OutageBreaker() if alone else None,
+        )
         self._metrics = MetricRules.of(self.settings, options.fapo_min_score)
         self._traced: set[str] = set()
         self._made: dict[str, Trace | None] = {}

@@ -182,6 +182,7 @@ def session_spending(evaluation: Evaluation) -> Spending:
 def spending_of(calls: Iterable[LLMCall]) -> Spending:
     """Sum up LLM calls: those sent and those answered from the cache."""
     from pytest_fapo.answers.prices import call_cost as price
+    from pytest_fapo.answers.prices import list_price
 
     total = Spending()
     unpriced = set()
@@ -196,6 +197,7 @@ def spending_of(calls: Iterable[LLMCall]) -> Spending:
         cost = price(call)
         if cost is None:
             unpriced.add(call.model or "unknown")
+            total.listed += list_price(call) or 0.0
         else:
             total.cost += cost
     total.unpriced_models = sorted(unpriced)

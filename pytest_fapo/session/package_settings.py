@@ -16,6 +16,7 @@ from pytest_fapo.core.project_file import (
     argument_path,
     find_settings_home,
     misplaced_table,
+    similar_table,
 )
 from pytest_fapo.core.settings import Settings, home_settings, read_settings
 
@@ -42,6 +43,8 @@ class Packages:
 
     def __init__(self, config: pytest.Config) -> None:
         misplaced = misplaced_table(config.inipath, config.rootpath)
+        if misplaced is not None and (name := similar_table(misplaced)):
+            raise ConfigError(f"{misplaced}: [tool.{name}] is read by nobody; did you mean [tool.fapo]?")
         if misplaced is not None:
             raise ConfigError(
                 f"{misplaced}: settings of pytest-fapo are read from pyproject.toml only: "

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_fapo.capture.recorder import Recorder
     from pytest_fapo.core.case import Case
+    from pytest_fapo.session.case_progress import CaseProgress
+    from pytest_fapo.session.outage_breaker import OutageBreaker
     from pytest_fapo.session.run_fixture import ItemNotes
 
 RunKey = tuple[Any, ...]
@@ -44,9 +46,19 @@ class Runs:
     Args:
         concurrency: how many may be under way at once.
         recorder: makes the recorder of an item's run.
+        progress: waits for runs that start together, and says how far they are.
+        breaker: keeps further runs from beginning where the first ones asked in vain.
     """
 
-    def __init__(self, concurrency: int, recorder: Callable[[pytest.Item, BoundCase, str], Recorder]) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        recorder: Callable[[pytest.Item, BoundCase, str], Recorder],
+        progress: CaseProgress | None = None,
+        breaker: OutageBreaker | None = None,
+    ) -> None:
+        self._progress = progress
+        self._breaker = breaker
         self._concurrency = concurrency
         self._recorder = recorder
         self._executor = Executor(concurrency)
@@ -121,6 +133,7 @@ class Runs:
             trace_id=_trace_id(name, bound, closure) if shared else item.nodeid,
             timeout=bound.timeout,
             shared=shared,
+            breaker=self._breaker,
         )
 
     # --- running ----------------------------------------------------------------------------------------
@@ -185,6 +198,8 @@ class Runs:
         try:
             for each in executions:
                 self._executor.submit(each)
+            if self._progress is not None:
+                self._progress.wait(executions)
             for each in executions:
                 each.done.wait()
         except BaseException:

@@ -28,6 +28,7 @@ from pytest_fapo.loop.events import (
     Notice,
     SpendingChanged,
     StageBegan,
+    TreeDiagnosed,
     WritingBegan,
 )
 from pytest_fapo.loop.run_summary import candidate_parts, candidate_title
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from pytest_fapo.loop.optimize_request import Budget
 
 
 @dataclass
@@ -49,6 +52,15 @@ class RunState:
     total: int = 0
     seen: set[str] = field(default_factory=set)
     """Node ids that have a verdict: a rerun of a test, or a second candidate beside it, is not one more."""
+    causes: int | None = None
+    """Causes of failures that are left; None where nothing is diagnosed yet."""
+    began: float = 0.0
+    """When the stage began, by the display's clock."""
+    max_calls: int | None = None
+    max_cost: float | None = None
+    """USD."""
+    deadline: float | None = None
+    """By the display's clock."""
     accepted: int = 0
     rejected: int = 0
     spending: Spending = field(default_factory=Spending)
@@ -83,22 +95,47 @@ class RunState:
     def verdicts(self) -> str:
         return f"{self.accepted} accepted, {self.rejected} rejected"
 
+    def limits(self, now: float) -> list[str]:
+        """Return `$0.42 of $2.00`, `212 of 500 calls`, `12:30 left`: what the limits leave."""
+        parts = []
+        if self.max_cost is not None:
+            parts.append(f"{money(self.spending.cost)} of {money(self.max_cost)}")
+        if self.max_calls is not None:
+            parts.append(f"{self.spending.calls:,} of {count(self.max_calls, 'call')}")
+        if self.deadline is not None:
+            parts.append(f"{duration(self.deadline - now)} left")
+        return parts
 
-def live_display(state: RunState, terminal: Terminal, elapsed: float) -> Group:
-    """The live display: what is tried, a bar for the stage, what was spent."""
+    def stage_left(self, now: float) -> str:
+        """Return ` · 0:40 left`: how long the stage will go on at its pace; empty where that is not known."""
+        if not self.total or not self.done or self.done >= self.total:
+            return ""
+        return f" · {duration((now - self.began) / self.done * (self.total - self.done))} left"
+
+
+def live_display(state: RunState, terminal: Terminal, elapsed: float, now: float = 0.0) -> Group:
+    """The live display: what is tried, a bar for the stage, what was spent and what the limits leave.
+
+    Args:
+        state: of the run.
+        terminal: where it is shown.
+        elapsed: seconds since the run began.
+        now: by the display's clock.
+    """
     from rich.console import Group
 
-    head = " · ".join(part for part in (state.headline, state.trying) if part)
-    foot = " · ".join((state.spent(), state.verdicts(), duration(elapsed)))
+    left = f"{count(state.causes, 'cause')} left" if state.causes and state.headline else ""
+    head = " · ".join(part for part in (state.headline, left, state.trying) if part)
+    foot = " · ".join((state.spent(), state.verdicts(), duration(elapsed), *state.limits(now)))
     lines = [terminal.text((head, "bold"))] if head else []
     if state.stage:
-        lines.append(_stage_bar(state, terminal))
+        lines.append(_stage_bar(state, terminal, now))
     lines.append(terminal.text((foot, "dim")))
     return Group(*lines)
 
 
-def _stage_bar(state: RunState, terminal: Terminal) -> Text:
-    label = f" {state.progress()}"
+def _stage_bar(state: RunState, terminal: Terminal, now: float) -> Text:
+    label = f" {state.progress()}{state.stage_left(now)}"
     if not state.total:
         return terminal.text(label.strip())
     room = max(5, min(40, terminal.width - len(label) - 1))
@@ -186,6 +223,7 @@ class Progress:
         color: whether ANSI colors may be written.
         width: columns; asked of the terminal where not given.
         clock: seconds, for the elapsed time.
+        budget: the limits that the run has.
     """
 
     def __init__(
@@ -197,12 +235,17 @@ class Progress:
         color: bool = False,
         width: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
     ) -> None:
         self._terminal = Terminal(file, tty=tty, color=color, width=width)
         self._verbosity = verbosity
         self._clock = clock
         self._started = self._last_line = clock()
         self._state = RunState()
+        if budget is not None:
+            left = None if budget.deadline is None else clock() + budget.deadline - time.time()
+            self._state.max_calls, self._state.max_cost = budget.max_calls, budget.max_cost
+            self._state.deadline = left
         self._splits: dict[str, Split | None] = {}
         self._iteration = 0
         self._live: Live | None = None
@@ -229,6 +272,8 @@ class Progress:
                 self._note(_unjudged(what.metrics))
             case IterationBegan():
                 self._iteration_began(what)
+            case TreeDiagnosed():
+                self._diagnosed(len(what.clusters))
             case CandidateProposed():
                 self._state.trying = f"trying {what.candidate.id} {candidate_title(what.candidate)}"
             case StageBegan():
@@ -247,6 +292,11 @@ class Progress:
     def _note(self, text: str) -> None:
         if self._verbosity >= 0:
             self._say(text)
+
+    def _diagnosed(self, causes: int) -> None:
+        self._state.causes = causes
+        if self._plain and self._verbosity > 0:
+            self._say(f"{count(causes, 'cause')} of failures left")
 
     def _iteration_began(self, event: IterationBegan) -> None:
         number, best = event.number, event.scores
@@ -267,6 +317,7 @@ class Progress:
 
     def _stage_began(self, name: str, total: int) -> None:
         self._state.begin(name, total)
+        self._state.began = self._clock()
         if self._plain and (self._verbosity > 0 or not self._iteration):
             self._say(f"{name}: {count(total, 'test')}" if total else name)
 
@@ -322,7 +373,8 @@ class Progress:
 
     def _dashboard(self) -> RenderableType:
         try:
-            return live_display(self._state, self._terminal, self._clock() - self._started)
+            now = self._clock()
+            return live_display(self._state, self._terminal, now - self._started, now)
         except Exception as error:  # in rich's refresh thread nobody else would catch it
             self.failure = error
             return ""

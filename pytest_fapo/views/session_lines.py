@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, variance
 
+from pytest_fapo.core.errors import ModelUnavailable
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.record import SPLITS, Split
+from pytest_fapo.core.spending import cost_text
 from pytest_fapo.core.text import count, percent, score_text
 from pytest_fapo.views.progress import RunState
 
@@ -41,6 +43,8 @@ def session_lines(
     ]
     if spending.calls or spending.cache_hits:
         lines.append(f"fapo: {RunState(spending=spending).spent().replace(' · ', ', ')}")
+    if spending.calls and spending.unpriced_models:
+        lines.append(f"fapo: {shown(cost_text(spending))}")
     if stand_in or _stand_in_answered(evaluation):
         name = f" {shown(stand_in)}" if stand_in else ""
         lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
@@ -84,9 +88,15 @@ def _judge_noise(evaluation: Evaluation, metric: str) -> str:
 def _without_verdict(evaluation: Evaluation) -> list[str]:
     """Return how many tests on cases say nothing of their pipeline's answers, and why."""
     on_cases = [item for item in evaluation.items.values() if item.split is not None]
-    refused = sum(item.refused for item in on_cases)
+    stopped = sum(item.error_type == ModelUnavailable.__name__ for item in on_cases)
+    refused = sum(item.refused for item in on_cases) - stopped
     not_run = sum(item.not_run for item in on_cases)
     lines = []
+    if stopped:
+        lines.append(
+            f"fapo: {count(stopped, 'test')} not run: no call of the first cases was answered; fix that and "
+            "run pytest again"
+        )
     if refused:
         lines.append(f"fapo: {count(refused, 'test')} without a verdict: not let ask a model")
     if not_run:

@@ -133,8 +133,10 @@ class Terminal:
             self.console.print(start + text, soft_wrap=True)
             return
         room = max(10, self.width - max(indent, start.cell_len))
+        text.plain = text.plain.replace(" %", "\u00a0%")  # a number and its unit stay on one line
         pieces = text.wrap(self.console, room)
         for piece in pieces:
+            piece.plain = piece.plain.replace("\u00a0%", " %")
             piece.rstrip()
         self.console.print(start + self.text("\n" + " " * indent).join(pieces))
 

@@ -97,8 +97,8 @@ def anchors(page: Path) -> set[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Targets of the page's links, those to other sites left out; the README's are absolute, for PyPI."""
-    targets = [target.removeprefix(_ONLINE) for target in _LINK.findall(prose(page))]
+    """Targets of the page's links, those to other sites left out; those into the repository are paths."""
+    targets = [target.replace(_ONLINE, f"{REPOSITORY}/") for target in _LINK.findall(prose(page))]
     return [target for target in targets if "://" not in target]
 
 
