@@ -316,7 +316,7 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any, url: str = "") 
 
 
 def text_of(output: Any) -> str:
-    """What a model says that answers with these data: a text as it is, anything else as JSON."""
+    """Return what a model says that answers with these data: a text as it is, anything else as JSON."""
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 

@@ -25,7 +25,7 @@ from pytest_fapo.capture.call_stack import (
 
 
 class CallOrigin(NamedTuple):
-    """What a call without a step of its own is named after."""
+    """Record of what a call without a step of its own is named after."""
 
     name: str
     arguments: Mapping[str, Any]

@@ -31,7 +31,7 @@ _COUNTER = itertools.count(1)
 
 @dataclass(frozen=True)
 class Handoff:
-    """What another process must know to go on with a case."""
+    """Record of what another process must know to go on with a case."""
 
     case: str
     """Names the run among those of the session."""

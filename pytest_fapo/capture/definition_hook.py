@@ -43,7 +43,7 @@ class StepPattern:
 
     @property
     def owner(self) -> str:
-        """What the function is defined in, a class mostly; empty for a module's own functions."""
+        """Return what the function is defined in, a class mostly; empty for a module's own functions."""
         return self.text.partition(":")[2].rpartition(".")[0]
 
     @property
@@ -77,7 +77,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 @dataclass
 class Transformed:
-    """What was found in a module."""
+    """Record of what was found in a module."""
 
     paths: set[str] = field(default_factory=set)
     """`function`, `Class.method` of the definitions that are traced."""

@@ -66,7 +66,7 @@ def _recorded(original: Any) -> Any:
 
 
 def _said(result: Any) -> Any:
-    """What the tool gave: its structured result, else its text, else its content as it came."""
+    """Return what the tool gave: its structured result, else its text, else its content as it came."""
     structured = getattr(result, "structured_content", getattr(result, "structuredContent", None))
     content = getattr(result, "content", None) or []
     texts = [part.text for part in content if isinstance(getattr(part, "text", None), str)]

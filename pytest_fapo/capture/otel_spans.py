@@ -51,7 +51,7 @@ _INTERNAL = 0
 
 
 def role_of(attributes: Mapping[str, Any] | None) -> SpanRole:
-    """What a span stands for, as far as it says so."""
+    """Return what a span stands for, as far as it says so."""
     for name, steps, calls in _ROLES:
         value = str((attributes or {}).get(name, ""))
         if value in steps or value.upper() in steps:

@@ -190,7 +190,7 @@ class Recorder:
             opened.error = None if error is None else self.describe(error)
 
     def describe_step(self, index: int, *, name: str, inputs: Any) -> None:
-        """What is known of a step only later."""
+        """Take in what is known of a step only later."""
         recorded = self.json(inputs)
         with self._lock:
             opened = self._steps[index]
@@ -202,7 +202,7 @@ class Recorder:
             return bool(self._steps[index].calls)
 
     def drop_step(self, index: int) -> None:
-        """What looked like a step is none: what is in it belongs to the step around it. Where there is none,
+        """Take back what looked like a step: what is in it goes to the step around it. Where there is none,
         and calls belong to it, it stays."""
         with self._lock:
             opened = self._steps[index]

@@ -241,7 +241,7 @@ def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
         "Compare a judge with labels of people: agreement, Cohen's kappa, noise, and the disagreements.",
         "Before you trust a judge's scores, or after its prompt or model changed.",
     )
-    check.add_argument("file", metavar="FILE", help="labelled outputs, a case file: JSONL, CSV, YAML or JSON")
+    check.add_argument("file", metavar="FILE", help="labeled outputs, a case file: JSONL, CSV, YAML or JSON")
     check.add_argument(
         "--judge",
         metavar="MODULE:FUNCTION",

@@ -31,7 +31,7 @@ _TRUE, _FALSE = {"true", "yes", "pass"}, {"false", "no", "fail"}
 
 @dataclass
 class JudgedOutput:
-    """One labelled row, and what the judge said of it."""
+    """One labeled row, and what the judge said of it."""
 
     id: str
     row: Mapping[str, Any]

@@ -29,7 +29,7 @@ _Symptom = tuple[str, Category]
 
 @dataclass(frozen=True)
 class Weight:
-    """How well a symptom tells the failing cases of a test from its passing ones."""
+    """Measure of how well a symptom tells the failing cases of a test from its passing ones."""
 
     failing: int
     """Failing cases that show it."""
@@ -70,7 +70,7 @@ class Contrast:
         self._said: dict[tuple[Rule, tuple[str, ...] | None], list[_Symptom]] = {}
 
     def weight(self, rule: Rule, failure: Failure, finding: Finding) -> Weight:
-        """How well the symptom that a rule has named tells failing cases from passing ones."""
+        """Return how well the symptom that a rule has named tells failing cases from passing ones."""
         symptom = (finding.step, finding.category)
         shown = self._symptoms(rule, tuple(failure.failing_fields))
         ailing = self._symptoms(rule, None)
@@ -91,7 +91,7 @@ class Contrast:
         return finding.model_copy(update={"confidence": sure, "evidence": evidence}), explained
 
     def _symptoms(self, rule: Rule, fields: tuple[str, ...] | None) -> list[_Symptom]:
-        """What a rule says of passing items asked for these fields; None: of the failing ones."""
+        """Return what a rule says of passing items asked for these fields; None: of the failing ones."""
         key = (rule, fields)
         if key not in self._said:
             items = self._failing if fields is None else [item.asked_about(fields) for item in self._passing]

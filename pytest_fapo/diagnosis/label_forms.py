@@ -39,7 +39,7 @@ def _with_references(value: Any) -> Any:
 
 @dataclass
 class LabelForms:
-    """What was learned of each field, by dotted path."""
+    """Record of what was learned of each field, by dotted path."""
 
     references: set[str] = field(default_factory=set)
     """Fields whose lists are references, of which one suffices."""
@@ -124,7 +124,7 @@ def _tolerances(assertion: Assertion, labels: Mapping[str, Any]) -> Iterator[tup
 
 
 def _outputs(output: Any, name: str) -> list[Any]:
-    """What an output holds for a field: under its name, or as the only value."""
+    """Return what an output holds for a field: under its name, or as the only value."""
     if not isinstance(output, Mapping):
         return [output]
     last = name.rpartition(".")[2]

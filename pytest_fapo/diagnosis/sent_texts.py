@@ -58,7 +58,7 @@ class LeftOver:
 
 @dataclass
 class StepTexts:
-    """What one step sends."""
+    """Record of what one step sends."""
 
     step: str
     texts: list[SentText] = field(default_factory=list)
@@ -67,7 +67,7 @@ class StepTexts:
 
 @dataclass(frozen=True)
 class SentTexts:
-    """What all steps send."""
+    """Record of what all steps send."""
 
     steps: Sequence[StepTexts]
 

@@ -80,7 +80,7 @@ class CandidateCage:
         return os.fspath(self._request.root / Path(path).expanduser())
 
     def _endpoints(self) -> list[str]:
-        """Where the models answer that were asked, now or when their answers were recorded."""
+        """Return where the models answer that were asked, now or when their answers were recorded."""
         known = [each for each in (self._request.baseline, self._unpatched) if each is not None]
         urls = {call.url for each in known for trace in each.traces.values() for call in trace.llm_calls}
         urls |= {call.url for each in known for item in each.items.values() for call in item.test_calls}

@@ -24,7 +24,7 @@ def objective_changes(before: Evaluation, after: Evaluation, policy: GatePolicy)
 
 
 def cost_changes(before: Evaluation, after: Evaluation) -> list[CostChange]:
-    """What one run costs on average, over the runs that both have; replayed answers count as live ones."""
+    """Return the mean cost of one run, over the runs that both have; replayed answers count as live ones."""
     pairs = [(trace, after.traces[name]) for name, trace in before.traces.items() if name in after.traces]
     costs = [(run_costs(old.llm_calls), run_costs(new.llm_calls)) for old, new in pairs if old.llm_calls]
     found = []

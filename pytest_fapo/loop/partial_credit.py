@@ -66,7 +66,7 @@ def _of_steps(expected: dict[str, Any], trace: Trace) -> float | None:
 
 
 def nearness(expected: Any, output: Any) -> float:
-    """How near an output is to its label, 0 to 0.9: a field counts as much as any other."""
+    """Return how near an output is to its label, 0 to 0.9: a field counts as much as any other."""
     if expected is None or output is None:
         return 0.0
     if isinstance(expected, dict):

@@ -54,7 +54,7 @@ class SplitResult(Record):
 
 
 class CostChange(Record):
-    """What one run of a pipeline costs on average, before and after."""
+    """Record of what one run of a pipeline costs on average, before and after."""
 
     name: str
     """One of `RUN_COSTS`."""

@@ -250,7 +250,7 @@ class Capturing:
             self.network.install()
 
     def _program_data(self) -> dict[str, Any]:
-        """What a Python process that a case starts sets its capture up with."""
+        """Return what a Python process that a case starts sets its capture up with."""
         plan = asdict(replace(self._plan, own_folder=None))
         return {
             "begin": "pytest_fapo.session.case_program:begin",

@@ -57,7 +57,7 @@ class ItemState:
 
 @dataclass(frozen=True)
 class MetricRules:
-    """What the project says of graded metrics."""
+    """Record of what the project says of graded metrics."""
 
     lower: frozenset[str]
     """Those of which less is better."""

@@ -25,7 +25,7 @@ class OutageBreaker:
         """Before a run.
 
         Raises:
-            ModelUnavailable: all runs so far have asked in vain.
+            ModelUnavailable: all runs so far got no answer.
         """
         if self._reason:
             raise ModelUnavailable(self._reason)

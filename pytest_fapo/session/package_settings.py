@@ -44,7 +44,7 @@ class Packages:
     def __init__(self, config: pytest.Config) -> None:
         misplaced = misplaced_table(config.inipath, config.rootpath)
         if misplaced is not None and (name := similar_table(misplaced)):
-            raise ConfigError(f"{misplaced}: [tool.{name}] is read by nobody; did you mean [tool.fapo]?")
+            raise ConfigError(f"{misplaced}: [tool.{name}] is not read; did you mean [tool.fapo]?")
         if misplaced is not None:
             raise ConfigError(
                 f"{misplaced}: settings of pytest-fapo are read from pyproject.toml only: "

@@ -47,7 +47,7 @@ class Runs:
         concurrency: how many may be under way at once.
         recorder: makes the recorder of an item's run.
         progress: waits for runs that start together, and says how far they are.
-        breaker: keeps further runs from beginning where the first ones asked in vain.
+        breaker: keeps further runs from beginning where the first ones got no answer.
     """
 
     def __init__(

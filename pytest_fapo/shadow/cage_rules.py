@@ -158,7 +158,7 @@ def _python(shadow: ShadowTree) -> Iterator[str]:
 
 
 def _neighbors(shadow: ShadowTree) -> Iterator[str]:
-    """What lies beside the project in its repository, and is linked beside the copy."""
+    """Return what lies beside the project in its repository, and is linked beside the copy."""
     for folder, folders, files in os.walk(shadow.area):
         if Path(folder) == shadow.path:
             folders.clear()

@@ -36,7 +36,7 @@ class Allotment(Record):
 
 
 class CageRules(Record):
-    """What a locked-in evaluation may do outside of its tree; see `pytest_fapo.shadow.inside.cage`."""
+    """Rights of a locked-in evaluation outside of its tree; see `pytest_fapo.shadow.inside.cage`."""
 
     connect: list[str] = Field(default_factory=list)
     """`host`, `host:port`, patterns, paths of Unix sockets."""

@@ -160,7 +160,7 @@ def _text_piece(value: ParameterValue) -> FoundPiece:
     try:
         value.value.encode()
     except UnicodeEncodeError:
-        return FoundPiece(value.name, reason="it holds half a character (a lone surrogate); write it anew")
+        return FoundPiece(value.name, reason="it holds half a character (a lone surrogate); write it again")
     return FoundPiece(value.name, value.value)
 
 

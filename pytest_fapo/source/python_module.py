@@ -83,7 +83,7 @@ def surroundings_of(source: SourceText, start: int, end: int) -> Surroundings:
 
 
 def line_before(text: str, position: int) -> str:
-    """What stands on a line before `position`."""
+    """Return what stands on a line before `position`."""
     return text[max(text.rfind("\n", 0, position), text.rfind("\r", 0, position)) + 1 : position]
 
 

@@ -20,7 +20,7 @@ from pytest_fapo.source.tidying_calls import apply_all
 
 
 class ModuleTexts(NamedTuple):
-    """What a module holds."""
+    """Record of what a module holds."""
 
     texts: dict[str, PythonText]
     """The editable texts by name, in the order of the file."""

@@ -36,6 +36,6 @@ def overfitting(candidate: Candidate, comparison: Comparison, hidden: Sequence[S
 
 
 def _fixed(comparison: Comparison, splits: Sequence[Split]) -> tuple[int, int]:
-    """How many of the units that never passed pass now, and of how many."""
+    """Return how many of the units that never passed pass now, and of how many."""
     failing = [unit for split in splits for unit in comparison.of_split(split) if unit.before == 0.0]
     return sum(unit.fixed for unit in failing), len(failing)

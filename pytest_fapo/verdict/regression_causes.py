@@ -97,7 +97,7 @@ def causes_headline(causes: list[RegressionCause]) -> str:
 
 
 def difference(regression: Regression, *, most: int = 100) -> str:
-    """What differs between both outputs; pytest's words where they are equal as far as they are kept."""
+    """Return what differs between both outputs; pytest's words where they are equal as they are kept."""
     before, after = regression.output_before, regression.output_after
     if not before and not after:
         return f"{regression.result_before} → {regression.result_after}"
@@ -122,7 +122,7 @@ _WORDS: dict[type, str] = {str: "text", dict: "an object", list: "a list", bool:
 
 
 def _change(regression: Regression) -> str:
-    """What became of the answer, with `{it}` and `{answer}` for its name."""
+    """Return what became of the answer, with `{it}` and `{answer}` for its name."""
     before, after = read_output(regression.output_before), read_output(regression.output_after)
     if not regression.output_after:
         return _OTHER

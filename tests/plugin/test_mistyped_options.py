@@ -26,4 +26,4 @@ def test_a_mistyped_table(pytester: pytest.Pytester) -> None:
         "def test_a(case): pass\n"
     )
     text = pytester.runpytest_subprocess().stdout.str()
-    assert "[tool.fappo] is read by nobody; did you mean [tool.fapo]?" in text
+    assert "[tool.fappo] is not read; did you mean [tool.fapo]?" in text

@@ -105,7 +105,7 @@ class AnswerReader:
 
     @property
     def answer(self) -> RecordedAnswer | None:
-        """What has arrived so far; None before the end of its head."""
+        """Return what has arrived so far; None before the end of its head."""
         if self._answer is None or self._body is None:
             return None
         return RecordedAnswer(

@@ -132,7 +132,7 @@ class GepaProposer(ProposerDefaults):
         )
 
     def _number_tried(self, artifact: Artifact, evidence: Evidence) -> int:
-        """How often it was asked about this prompt: the next question shows other cases."""
+        """Return how often it was asked about this prompt: the next question shows other cases."""
         return sum(
             attempt.candidate.proposer == NAME
             and (not attempt.candidate.edits or attempt.candidate.edits[0].address == artifact.address)

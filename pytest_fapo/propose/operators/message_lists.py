@@ -68,7 +68,7 @@ class Positions:
 
 @dataclass(frozen=True)
 class MessagePlace:
-    """Where turns go in a function: into a list, or before a message that is appended to one."""
+    """Place where turns go in a function: into a list, or before a message that is appended to one."""
 
     form: TurnForm
     splice: Splice

@@ -101,7 +101,7 @@ def _known_file(target: OperatorTarget, evidence: Evidence) -> Artifact | None:
 
 
 class _TurnPlan:
-    """Where the turns of one step go."""
+    """Place where the turns of one step go."""
 
     def __init__(self, evidence: Evidence, target: OperatorTarget) -> None:
         self._evidence = evidence
@@ -217,7 +217,7 @@ class _TurnPlan:
         return []
 
     def _elsewhere(self) -> list[Edit]:
-        """Where one step alone asks a model: the only function that puts messages together."""
+        """Return where one step alone asks a model: the only function that puts messages together."""
         traces = [case.trace for case in self._evidence.cases if case.trace is not None]
         helpers = helper_names(traces)
         if len({view.name for trace in traces for view in TraceView(trace, helpers).model_steps}) > 1:

@@ -73,7 +73,7 @@ class CodeFile:
 
     @cached_property
     def names(self) -> set[str]:
-        """What it binds at its top level."""
+        """Return what it binds at its top level."""
         found, waiting = set(self.imports), list[ast.AST](self.tree.body)
         while waiting:
             node = waiting.pop()

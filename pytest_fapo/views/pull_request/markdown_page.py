@@ -188,7 +188,7 @@ def _blocks(data: PullRequest, size: Size) -> list[str]:
 
 
 def _to_accept(gate: GateResult | None) -> str:
-    """How a fall is accepted on purpose."""
+    """Return how a fall is accepted on purpose."""
     if gate is None or gate.verdict != "fell":
         return ""
     commands = dict.fromkeys(each.command for each in gate.problems if each.command)
