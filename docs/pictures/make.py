@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 PICTURES = REPOSITORY / "docs" / "pictures"
 COLUMNS = 100
 _SEQUENCE = re.compile(r"\x1b\[(?P<number>\d*)(?P<kind>[AJK])|\x1b\[\?\d+[hl]|(?P<return>\r)|(?P<line>\n)")
-_SIZES = {"report.png": (1200, 800), "report-phone.png": (390, 844)}
+_SIZES = {"report.png": (1200, 1300), "report-phone.png": (390, 1500)}
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from pytest_fapo.core.candidate import Attempt
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Diagnosis
+from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.core.record import canonical_json
@@ -20,6 +21,7 @@ from pytest_fapo.core.trace import Trace
 from pytest_fapo.loop.events import CandidateJudged, Event, NoProposal
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import load_effects
+from pytest_fapo.loop.run_result import EditMade, load_result
 from pytest_fapo.loop.run_summary import Summary
 from pytest_fapo.loop.train_evidence import diagnosis_file
 from pytest_fapo.verdict.case_effect import CaseEffect
@@ -71,6 +73,8 @@ class ReportData:
     spending: Sequence[SpendPoint] = ()
     gate: GateResult | None = None
     summary: Summary | None = None
+    changes: Sequence[EditMade] = ()
+    """What an optimization has written or saved."""
     began: float | None = None
     """Epoch seconds; shown in UTC."""
 
@@ -105,8 +109,16 @@ def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> Repor
         diagnoses=_diagnoses(run, ["", *(attempt.candidate.id for attempt, _ in accepted)]),
         spending=_spending(run.spend_file, began, max((event.time for event in events), default=0.0)),
         summary=_summary(run),
+        changes=_changes(run),
         began=began or None,
     )
+
+
+def _changes(run: RunFolder) -> list[EditMade]:
+    try:
+        return load_result(run).edits
+    except FapoError:
+        return []
 
 
 def _tried(run: RunFolder, attempt: Attempt, at: float | None) -> TriedCandidate:

@@ -14,7 +14,8 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.spending import cost_text, for_judges, money, tokens_text
-from pytest_fapo.core.text import count, duration, percent
+from pytest_fapo.core.text import count, duration, line_diff, marked_lines, percent
+from pytest_fapo.loop.run_result import EditMade
 from pytest_fapo.loop.run_summary import Summary
 from pytest_fapo.views.closing_summary import (
     facts,
@@ -66,6 +67,35 @@ class Headline:
     """A command to type now."""
     facts: list[tuple[str, str]] = field(default_factory=list)
     when: str = ""
+
+
+_DIFF_LINES = 60
+"""Lines of one change that the first page shows; a candidate's own page has all of them."""
+
+
+@dataclass(frozen=True)
+class ShownChange:
+    """The diff of one changed artifact on the first page."""
+
+    address: str
+    lines: list[tuple[str, str, str]]
+    """Class, sign and text of each line."""
+    more: int
+    """Lines that are left out."""
+
+    @classmethod
+    def of(cls, edit: EditMade) -> ShownChange:
+        diff = line_diff(marked_lines(edit.before), marked_lines(edit.after), context=1)
+        kinds = {"+": "plus", "-": "minus", "@": "gap"}
+        lines = [
+            (
+                kinds.get(line[:1], ""),
+                "" if line[:1] == "@" else line[:1],
+                "…" if line[:1] == "@" else line[1:],
+            )
+            for line in diff[:_DIFF_LINES]
+        ]
+        return cls(edit.address, lines, max(0, len(diff) - _DIFF_LINES))
 
 
 def headline_of(data: ReportData) -> Headline:
@@ -135,8 +165,11 @@ def _of_run(summary: Summary) -> Headline:
     found.sentences = [
         text for text in (headline(summary), result_sentence(summary), stand_in(summary)) if text
     ]
-    found.command = patch_command(summary)
+    found.command = patch_command(summary) or ("git diff" if summary.writing == "written" else "")
     found.facts = facts(summary)
+    cost = next((text for label, text in found.facts if label == "Cost"), "")
+    if cost:
+        found.sentences.append(f"Cost: {cost}. Time: {duration(summary.duration)}.")
     return found
 
 
@@ -256,6 +289,7 @@ def render_page(data: ReportData) -> str:
             tags=tag_rows(data, rows),
             sided=index["sided"],
             cases=len(rows),
+            changes=[ShownChange.of(edit) for edit in data.changes],
             failures=failure_table(data),
             rings=candidate_tree(data.attempts) if data.attempts else [],
             tests=other_tests(data),
