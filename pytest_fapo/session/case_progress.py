@@ -37,7 +37,9 @@ class CaseProgress:
         self._limit = limit
 
     def wait(self, executions: Sequence[Execution]) -> None:
-        """Return when all of them are done."""
+        """Return when all of them are done; a single one is left to its own wait."""
+        if len(executions) < 2:
+            return
         started = time.monotonic()
         waiting, spent = list(executions), Spending()
         line: _ProgressLine | None = None
