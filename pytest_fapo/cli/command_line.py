@@ -37,6 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pytest-fapo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_init(commands)
+    _add_doctor(commands)
     _add_texts(commands)
     _add_cases(commands)
     _add_runs(commands)
@@ -89,6 +90,17 @@ def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
         metavar="MODULE:FUNCTION",
         help="what the cases run through, such as app.pipeline:answer; default: found in the code",
     )
+
+
+def _add_doctor(commands: _Commands[argparse.ArgumentParser]) -> None:
+    doctor = _command(
+        commands,
+        "doctor",
+        "doctor_command:examine",
+        "Look for what would stand in the way of a run: settings, scope, keys, cage, cache.",
+        "Nothing is run or sent. Exit code 1 where something is wrong.",
+    )
+    doctor.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _add_texts(commands: _Commands[argparse.ArgumentParser]) -> None:

@@ -245,6 +245,11 @@ class RunLock:
                 raise FapoError(self._refusal(owner))
             write_atomically(self._path, LockOwner.this_process().model_dump_json().encode())
 
+    def owner_at_work(self) -> LockOwner | None:
+        """Return the process that is at work; None where there is none."""
+        owner = self._owner()
+        return owner if owner is not None and owner.may_run() else None
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Be at work until the block ends.
