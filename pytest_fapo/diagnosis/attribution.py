@@ -25,7 +25,6 @@ from pytest_fapo.diagnosis.label_forms import LabelForms
 from pytest_fapo.diagnosis.rules.failed_calls import (
     exception,
     failed_tools,
-    infrastructure,
     no_answer,
     refusal,
     truncated,
@@ -199,7 +198,6 @@ def fallback(failure: Failure) -> Finding:
 
 
 RULES: tuple[Rule, ...] = (
-    infrastructure,
     refusal,
     truncated,
     labeled_steps,
@@ -256,7 +254,8 @@ def diagnose(
         for failure in [_failure(evaluation, item, maps)]
     ]
     # Without a whole answer nothing can be learned of a step, whatever the test made of it.
-    outages = [no_answer(_failure(evaluation, item, {})) for item in chosen if item.unanswered]
+    silent = [_failure(evaluation, item, {}) for item in chosen if item.unanswered]
+    outages = [finding for finding in map(no_answer, silent) if finding is not None]
     find_noise(attributions, evaluation)
     if reader is not None:
         consult_reader(attributions, reader)
@@ -337,7 +336,7 @@ def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failu
     return Failure(item, case, reading, fields)
 
 
-_DIRECT: tuple[Rule, ...] = (infrastructure, labeled_steps)
+_DIRECT: tuple[Rule, ...] = (labeled_steps,)
 """Rules whose word needs no comparison: what they look at is no symptom, but the fault itself."""
 
 EXPLAINS = 0.5
@@ -346,6 +345,9 @@ EXPLAINS = 0.5
 
 def _by_rules(failure: Failure, contrast: Contrast) -> Finding:
     """The first finding that explains the difference to passing cases; the surest where none does."""
+    apart = no_answer(failure)
+    if apart is not None:
+        return apart
     weak: list[Finding] = []
     for rule in RULES:
         finding = rule(failure)

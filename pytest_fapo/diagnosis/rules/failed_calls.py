@@ -28,44 +28,33 @@ _ERRORS = re.compile(
 )
 
 
-def no_answer(failure: Failure) -> Finding:
-    """The finding of an item of which a call got no whole answer: there is no other."""
-    lacking = failure.item.unanswered[0]
-    what = f"no answer from the model ({lacking.reason})" + (
-        f": {lacking.message}" if lacking.message else ""
-    )
-    return failure.finding(
-        "infrastructure", _unanswered_step(failure), what, confidence=0.95, level="structure"
-    )
-
-
-def infrastructure(failure: Failure) -> Finding | None:
-    """An LLM request that never got its answer, or an error type that only infrastructure raises."""
+def no_answer(failure: Failure) -> Finding | None:
+    """The finding of an item of which a call got no answer, or that ended in an error that only the way to a
+    provider raises. Such an item says nothing of a step, so that it comes before all rules.
+    """
     kind = failure.assertion.error or failure.item.error_type.rpartition(".")[2]
     call = _failed_call(failure)
-    if call is not None and not _rejected_by_code(failure, kind):
+    lacking = next(iter(failure.item.unanswered), None)
+    if lacking is not None:
+        about = f": {lacking.message}" if lacking.message else ""
+        what, step = f"no answer from the model ({lacking.reason}){about}", _step_of(failure, call)
+    elif call is not None and not _rejected_by_code(call, kind):
         what = f"answered {call.status}" if call.status else f"gave no answer ({call.error or 'no response'})"
-        step = (
-            next((view for view in failure.view.steps if call in view.calls), None) if failure.view else None
-        )
-        return failure.finding(
-            "infrastructure", step, f"the LLM endpoint {what}", confidence=0.95, level="structure"
-        )
-    if kind and _ERRORS.search(kind):
+        what, step = f"the LLM endpoint {what}", _step_of(failure, call)
+    elif kind and _ERRORS.search(kind):
         message = failure.assertion.message.splitlines()
         about = f": {message[0][:160]}" if message and message[0] else ""
-        return failure.finding(
-            "infrastructure", _erring_step(failure), f"{kind}{about}", confidence=0.9, level="structure"
-        )
-    return None
-
-
-def _unanswered_step(failure: Failure) -> StepView | None:
-    """The step that got no answer; None where the test itself had asked."""
-    call = _failed_call(failure)
-    if call is None or failure.view is None:
+        steps = failure.view.steps if failure.view is not None else []
+        what, step = f"{kind}{about}", next((view for view in steps if view.step.error), None)
+    else:
         return None
-    return next((view for view in failure.view.steps if call in view.calls), None)
+    return failure.finding("infrastructure", step, what, confidence=0.95, level="structure")
+
+
+def _step_of(failure: Failure, call: LLMCall | None) -> StepView | None:
+    """The step that made the call; None where the test itself had asked."""
+    steps = failure.view.steps if failure.view is not None else []
+    return next((view for view in steps if call in view.calls), None)
 
 
 def _failed_call(failure: Failure) -> LLMCall | None:
@@ -83,16 +72,9 @@ def _has_failed(call: LLMCall) -> bool:
     )
 
 
-def _rejected_by_code(failure: Failure, kind: str) -> bool:
+def _rejected_by_code(call: LLMCall, kind: str) -> bool:
     """A request that the provider refused as malformed: the user's code made it so."""
-    call = _failed_call(failure)
-    return call is not None and call.status in (400, 413, 422) and kind not in ("", "AssertionError")
-
-
-def _erring_step(failure: Failure) -> StepView | None:
-    if failure.view is None:
-        return None
-    return next((view for view in failure.view.steps if view.step.error), None)
+    return call.status in (400, 413, 422) and kind not in ("", "AssertionError")
 
 
 _CUT = {"length", "max_tokens", "max_output_tokens", "incomplete", "MAX_TOKENS"}
