@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pytest_fapo.capture.wire.wire_format import AnswerReading
+from pytest_fapo.capture.wire.wire_format import AnswerReading, finish_reason
 from pytest_fapo.core.record import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
-
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "max_output_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "function_call": "tool_calls",
-}
 
 
 def _read_chat(value: Mapping[str, Any]) -> AnswerReading:
@@ -116,11 +106,6 @@ READERS: dict[str, Callable[[Mapping[str, Any]], AnswerReading]] = {
     "responses": _read_response,
     "messages": _read_message,
 }
-
-
-def finish_reason(reason: Any) -> str | None:
-    """Return a finish reason in the one vocabulary; see `LLMCall.finish_reason`."""
-    return _FINISH_REASONS.get(reason, str(reason)) if reason else None
 
 
 def _text_of(content: Any) -> str | None:

@@ -42,7 +42,7 @@ class ItemState:
     def add(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Take in the report of one phase; the first phase that fails decides."""
         self.duration += report.duration
-        outcome = _outcome(report)
+        outcome = outcome_of(report)
         if self.outcome in ("failed", "error") or outcome == "passed":
             return
         self.outcome = outcome
@@ -151,7 +151,8 @@ def _trace(item: pytest.Item, notes: ItemNotes) -> tuple[str | None, Trace | Non
     return None, None
 
 
-def _outcome(report: pytest.TestReport) -> Outcome:
+def outcome_of(report: pytest.TestReport) -> Outcome:
+    """Return the outcome as records name it."""
     expected_to_fail = hasattr(report, "wasxfail")
     if report.skipped:
         return "xfailed" if expected_to_fail else "skipped"

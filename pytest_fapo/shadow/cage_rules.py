@@ -119,7 +119,17 @@ def readable_anyway(shadow: ShadowTree) -> list[str]:
     return [path for path in _readable(shadow) if os.path.isdir(path)]
 
 
+_READABLE: WeakKeyDictionary[ShadowTree, list[str]] = WeakKeyDictionary()
+
+
 def _readable(shadow: ShadowTree) -> list[str]:
+    """The paths that every run in a copy may read; looked up once, since no candidate changes them."""
+    if shadow not in _READABLE:
+        _READABLE[shadow] = _look_up_readable(shadow)
+    return _READABLE[shadow]
+
+
+def _look_up_readable(shadow: ShadowTree) -> list[str]:
     home = os.path.expanduser("~")
     paths = [
         *_SYSTEM,

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_fapo.capture.redaction import redacted
 from pytest_fapo.core.stash import STAGE_KEY
+from pytest_fapo.session.item_records import outcome_of
 
 SPREADING: dict[str, Any] = {"numprocesses": None, "dist": "no", "tx": [], "maxprocesses": None}
 
@@ -94,7 +95,7 @@ class PlainResult:
         if report.outcome not in ("passed", "failed", "skipped"):  # "rerun": another try follows
             self._outcome, self._explanation = "passed", ""
             return
-        outcome = _outcome(report)
+        outcome = outcome_of(report)
         if outcome == "passed" or self._outcome in ("failed", "error"):
             return
         self._outcome = outcome
@@ -111,15 +112,6 @@ class PlainResult:
             "duration": self._duration,
         }
         return {"item": item, "case": None, "trace": None}
-
-
-def _outcome(report: pytest.TestReport) -> str:
-    expected_to_fail = hasattr(report, "wasxfail")
-    if report.skipped:
-        return "xfailed" if expected_to_fail else "skipped"
-    if report.failed:
-        return "failed" if report.when == "call" else "error"
-    return "xpassed" if expected_to_fail and report.when == "call" else "passed"
 
 
 def _explanation(report: pytest.TestReport) -> str:

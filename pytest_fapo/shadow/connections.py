@@ -13,17 +13,16 @@ import select
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from pytest_fapo.core.allowed_hosts import AllowedHosts, Target
 from pytest_fapo.shadow.inside import cage
+from pytest_fapo.shadow.inside.landlock import checked, libc, lone_python
 
 _RECEIVE, _SEND, _STILL_THERE = 0xC0502100, 0xC0182101, 0x40082102
 
@@ -37,8 +36,6 @@ _ANSWER = struct.Struct("=QqiI")
 _LONGEST_ADDRESS = 128
 
 _POLL = 0.002
-
-_libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class Connections:
@@ -177,7 +174,7 @@ def _connect_for(listener: int, cookie: int, thread: int, number: int, address: 
         _reply(listener, cookie, errno.EACCES)
         return
     try:
-        failed = _libc.connect(descriptor, address, len(address)) != 0
+        failed = libc.connect(descriptor, address, len(address)) != 0
         _reply(listener, cookie, ctypes.get_errno() if failed else 0)
     finally:
         os.close(descriptor)
@@ -221,14 +218,9 @@ def _process_of(thread: int) -> int:
 
 def _descriptor_of(pid: int, number: int) -> int:
     """A descriptor of another process's, as one of ours."""
-    process = _libc.syscall(_PIDFD_OPEN, pid, 0)
-    if process < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    process = checked(libc.syscall(_PIDFD_OPEN, pid, 0))
     try:
-        found = _libc.syscall(_PIDFD_GETFD, process, number, 0)
-        if found < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        return int(found)
+        return checked(libc.syscall(_PIDFD_GETFD, process, number, 0))
     finally:
         os.close(process)
 
@@ -239,7 +231,7 @@ def can_serve() -> bool:
     with a process of its own, once."""
     if not cage.has_seccomp():
         return False
-    command = [sys.executable, "-I", "-S", cage.__file__]
+    command = lone_python(cage.__name__, "try_asking()")
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as trying:

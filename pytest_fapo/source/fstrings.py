@@ -61,7 +61,7 @@ def _end_of_field(source: str, position: int) -> int:
             position = _end_of_string(source, position)
             continue
         if not in_format and character == "#":
-            position = _end_of_comment(source, position)
+            position = end_of_line(source, position)
             continue
         if character == "}" and not depth:
             return position + 1
@@ -87,7 +87,8 @@ def _end_of_string(source: str, position: int) -> int:
     return position + len(quote)
 
 
-def _end_of_comment(source: str, position: int) -> int:
+def end_of_line(source: str, position: int) -> int:
+    """Return where the line ends that a position is in."""
     match = re.compile(r"[\r\n]|\Z").search(source, position)
     return match.start() if match else len(source)
 

@@ -14,7 +14,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import NamedTuple
 
-from pytest_fapo.source.fstrings import scan_body
+from pytest_fapo.source.fstrings import end_of_line, scan_body
 
 _OPENING = re.compile(r"""(?P<prefix>[A-Za-z]{0,2})(?P<quote>\"{3}|'{3}|"|')""")
 
@@ -102,7 +102,7 @@ def tokens_of(source: str) -> list[StringToken]:
     while position < len(source):
         character = source[position]
         if character == "#":
-            position = _end_of_line(source, position)
+            position = end_of_line(source, position)
         elif character.isspace() or character == "\\":
             position += 1
         else:
@@ -120,11 +120,6 @@ def tokens_of(source: str) -> list[StringToken]:
             tokens.append(StringToken(prefix, quote, source[match.end() : end], position, end + len(quote)))
             position = end + len(quote)
     return tokens
-
-
-def _end_of_line(source: str, position: int) -> int:
-    match = re.compile(r"[\r\n]|\Z").search(source, position)
-    return match.start() if match else len(source)
 
 
 def _atom(source: str, raw: bool, fills: bool, fields: Fields | None) -> LiteralAtom:
@@ -260,12 +255,13 @@ def _spell(style: StringToken, value: str, around: Surroundings) -> str:
 
 def _prefix(style: StringToken, value: str, around: Surroundings, prefix: str) -> str:
     """A plain string that is to hold a replacement field becomes an f-string."""
-    if style.fills or around.fields is None or not _fields_of(value):
+    if style.fills or around.fields is None or not fields_of(value):
         return prefix
     return "f" + prefix.replace("u", "").replace("U", "")
 
 
-def _fields_of(template: str) -> list[str]:
+def fields_of(template: str) -> list[str]:
+    """Return the replacement fields of a template, as they stand."""
     return [found for found in FIELD.findall(template) if found not in ("{{", "}}")]
 
 
@@ -295,7 +291,7 @@ def _written(style: StringToken, value: str, around: Surroundings, spell: Callab
     """The body for `value`: its text as `spell` gives it, its replacement fields by their own source."""
     if around.fields is None:
         return spell(value.replace("{", "{{").replace("}", "}}") if style.fills else value)
-    if not style.fills and not _fields_of(value):
+    if not style.fills and not fields_of(value):
         return spell(value.replace("{{", "{").replace("}}", "}"))
     sources = {shown: source for source, shown in around.fields.items()}
     pieces: list[str] = []

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.fstrings import FieldNames
 from pytest_fapo.source.python_module import PythonModule, span_of, surroundings_of
-from pytest_fapo.source.string_literals import FIELD, Fields, Surroundings, spellings, tokens_of
+from pytest_fapo.source.string_literals import FIELD, Fields, Surroundings, fields_of, spellings, tokens_of
 from pytest_fapo.source.template_syntax import percent_fields
 from pytest_fapo.source.tidying_calls import Wrapper, apply_all, inner_value, tidying_call
 
@@ -64,7 +64,7 @@ class TextExpression(NamedTuple):
     @property
     def shown_fields(self) -> list[str]:
         """The computed parts in order, such as `{message}`."""
-        return _fields_in(self.inner) if self.fields is not None else []
+        return fields_of(self.inner) if self.fields is not None else []
 
 
 def is_literal(node: ast.expr) -> bool:
@@ -163,10 +163,6 @@ def _doubled(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _fields_in(template: str) -> list[str]:
-    return [found for found in FIELD.findall(template) if found not in ("{{", "}}")]
-
-
 # --- editing -------------------------------------------------------------------------------------------
 
 
@@ -230,7 +226,7 @@ def _check_fields(expression: TextExpression, value: str) -> None:
     rest = FIELD.sub("", value)
     if "{" in rest or "}" in rest:
         raise ArtifactError("a single brace stands in the new text; write literal braces as {{ and }}")
-    old, new = _fields_in(expression.inner), _fields_in(value)
+    old, new = fields_of(expression.inner), fields_of(value)
     known = set(expression.fields.values())
     if invented := [field for field in new if field not in known]:
         raise ArtifactError(
@@ -307,7 +303,7 @@ def _texts_between(expression: TextExpression, value: str) -> Iterator[str]:
     inside = [
         part.computed
         for part in expression.parts
-        for _ in (_fields_in(part.text) if expression.fields is not None else ())
+        for _ in (fields_of(part.text) if expression.fields is not None else ())
     ]
     last = 0
     matches = [match for match in FIELD.finditer(value) if match[0] not in ("{{", "}}")]

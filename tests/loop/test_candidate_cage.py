@@ -91,7 +91,7 @@ def test_inside_of_another_cage_connections_are_told_to_be_open(tmp_path: Path) 
     code = (
         "from pytest_fapo.shadow.inside import cage\n"
         "from pytest_fapo.loop.candidate_cage import missing_locks\n"
-        "cage._prctl(38, 1)\n"
+        "cage.refuse_new_privileges()\n"
         "assert cage._restrict_calls(ask=True) is not None\n"
         "print(missing_locks())\n"
     )

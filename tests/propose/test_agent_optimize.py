@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.teams import ADDRESS, GOOD_PROMPT, PYPROJECT, Server, make_project, serving
 
-from pytest_fapo.propose.agent.agent_sandbox import landlock_version
+from pytest_fapo.shadow.inside.landlock import landlock_version
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="needs Landlock")
 

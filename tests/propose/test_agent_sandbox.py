@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from support.agent_project import PROMPT, PROMPT_TEXT, AgentProject, all_of
 
-from pytest_fapo.propose.agent import agent_sandbox
-from pytest_fapo.propose.agent.agent_sandbox import landlock_version
+import pytest_fapo
+from pytest_fapo.propose.agent import agent_process, agent_sandbox
 from pytest_fapo.propose.proposer import ProposalFailed
+from pytest_fapo.shadow.inside.landlock import landlock_version
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="needs Landlock")
 
@@ -110,8 +111,8 @@ def test_it_reaches_neither_the_tree_nor_the_cache_nor_hidden_cases(project: Age
 
 LANDLOCK_ALONE = f"""
 import sys
-sys.path.insert(0, {str(Path(agent_sandbox.__file__).parent)!r})
-import agent_sandbox
+sys.path.insert(0, {str(Path(pytest_fapo.__file__).parents[1])!r})
+from pytest_fapo.propose.agent import agent_sandbox
 agent_sandbox._can_hide = lambda *_: False
 sys.exit(agent_sandbox.main(sys.argv[1]))
 """
@@ -121,7 +122,8 @@ sys.exit(agent_sandbox.main(sys.argv[1]))
 def test_landlock_alone_holds_too(project: AgentProject, monkeypatch: pytest.MonkeyPatch) -> None:
     launcher = project.folder / "launcher.py"
     launcher.write_text(LANDLOCK_ALONE)
-    monkeypatch.setattr(agent_sandbox, "__file__", str(launcher))
+    command = [sys.executable, "-I", "-S", str(launcher)]
+    monkeypatch.setattr(agent_process, "lone_python", lambda *_: command)
     seen, done = attack(project, hiding=False)
     assert done == []
     for secret in SECRETS:

@@ -16,9 +16,9 @@ from pytest_fapo.core.candidate import Edit, Review, ReviewProblem
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.evidence import Repair
 from pytest_fapo.core.settings import Settings
-from pytest_fapo.propose.agent.agent_sandbox import landlock_version
 from pytest_fapo.propose.agent.coding_agent import CodingAgentProposer
 from pytest_fapo.propose.proposer import ProposalFailed
+from pytest_fapo.shadow.inside.landlock import landlock_version
 
 pytestmark = pytest.mark.skipif(not landlock_version(), reason="needs Landlock")
 

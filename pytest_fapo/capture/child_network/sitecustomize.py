@@ -69,18 +69,11 @@ def _start() -> None:
 
 
 def _run_the_users_own() -> None:
-    here = os.path.dirname(os.path.abspath(__file__))
-    kept = sys.path[:]
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
-    this = sys.modules.pop("sitecustomize")
-    try:
-        __import__("sitecustomize")
-    except ImportError as error:
-        if error.name != "sitecustomize":
-            raise
-    finally:
-        sys.path[:] = kept
-        sys.modules.setdefault("sitecustomize", this)
+    helper = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "next_sitecustomize.py")
+    names: dict[str, Any] = {}
+    with open(helper, encoding="utf-8") as file:
+        exec(file.read(), names)
+    names["run_next"](__file__)
 
 
 _start()

@@ -22,6 +22,7 @@ from pytest_fapo.capture.wire.wire_format import (
     AnswerReading,
     WholeBody,
     error_text,
+    finish_reason,
     json_body,
     mapping,
     objects,
@@ -32,16 +33,6 @@ from pytest_fapo.capture.wire.wire_format import (
 )
 from pytest_fapo.core.record import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
-
-_FINISH_REASONS = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "tool_use": "tool_calls",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "guardrail_intervened": "content_filter",
-    "content_filtered": "content_filter",
-}
 
 _WRITTEN_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}
 
@@ -78,7 +69,7 @@ class ConverseFormat:
         return AnswerReading(
             answer=texts_of(blocks),
             tool_calls=[_call(block["toolUse"]) for block in blocks if block.get("toolUse")],
-            finish_reason=_FINISH_REASONS.get(reason, reason) or None,
+            finish_reason=finish_reason(reason),
             usage=_usage(value.get("usage")),
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_fapo.capture.answer_forms import assembled_completion, assembled_message
-from pytest_fapo.capture.answer_readers import finish_reason, read_by_shape
+from pytest_fapo.capture.answer_readers import read_by_shape
 from pytest_fapo.capture.http_answer import RecordedAnswer, decoded_body
 from pytest_fapo.capture.model_output import ModelOutput, ResponseFrame
 from pytest_fapo.capture.wire.aws_events import AwsEvent, aws_events
@@ -26,6 +26,7 @@ from pytest_fapo.capture.wire.bedrock_converse import (
 from pytest_fapo.capture.wire.wire_format import (
     AnswerReading,
     WholeBody,
+    finish_reason,
     json_body,
     mapping,
     objects,
@@ -143,13 +144,10 @@ def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 _REASONS = ("stop_reason", "completionReason", "finish_reason")
 
-_FINISH_REASONS = {"FINISH": "stop", "COMPLETE": "stop", "LENGTH": "length", "MAX_TOKENS": "length"}
-
 
 def _read_texts(value: Mapping[str, Any]) -> AnswerReading:
     entry = next((entry for name in _ENTRIES for entry in objects(value.get(name))), {})
     reason = next((holder[name] for holder in (value, entry) for name in _REASONS if holder.get(name)), None)
-    reason = _FINISH_REASONS.get(str(reason), reason)
     usage = Usage(
         input_tokens=tokens(value, "prompt_token_count", "inputTextTokenCount"),
         output_tokens=tokens(value, "generation_token_count") or tokens(entry, "tokenCount"),

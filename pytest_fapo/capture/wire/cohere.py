@@ -21,6 +21,7 @@ from pytest_fapo.capture.model_output import (
 from pytest_fapo.capture.wire.wire_format import (
     AnswerReading,
     WholeBody,
+    finish_reason,
     json_body,
     mapping,
     named_model,
@@ -31,16 +32,9 @@ from pytest_fapo.capture.wire.wire_format import (
 from pytest_fapo.core.record import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
 
-_FINISH_REASONS = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop",
-    "MAX_TOKENS": "length",
-    "TOOL_CALL": "tool_calls",
-}
-
 _WRITTEN_REASONS = {"length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"}
 
-_FAILED = ("ERROR", "TIMEOUT")
+_FINISHED, _FAILED = ("COMPLETE", "STOP_SEQUENCE", "MAX_TOKENS", "TOOL_CALL"), ("ERROR", "TIMEOUT")
 
 
 class CohereFormat:
@@ -80,7 +74,7 @@ class CohereFormat:
         return AnswerReading(
             answer=texts_of(parts),
             tool_calls=calls,
-            finish_reason=_FINISH_REASONS.get(reason, reason.lower()) or None,
+            finish_reason=finish_reason(reason),
             usage=_usage(usage),
         )
 
@@ -88,7 +82,7 @@ class CohereFormat:
         if value.get("type") == "message-start":
             return True
         return isinstance(value.get("message"), Mapping) and value.get("finish_reason") in {
-            *_FINISH_REASONS,
+            *_FINISHED,
             *_FAILED,
         }
 

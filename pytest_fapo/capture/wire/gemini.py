@@ -25,6 +25,7 @@ from pytest_fapo.capture.wire.wire_format import (
     AnswerReading,
     WholeBody,
     error_text,
+    finish_reason,
     json_body,
     mapping,
     objects,
@@ -34,13 +35,6 @@ from pytest_fapo.capture.wire.wire_format import (
     with_system,
 )
 from pytest_fapo.core.trace import ToolCall, Usage
-
-_FINISH_REASONS = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    **dict.fromkeys(("SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII"), "content_filter"),
-    "IMAGE_SAFETY": "content_filter",
-}
 
 _WRITTEN_REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
@@ -91,7 +85,7 @@ class GeminiFormat:
         parts = _parts(candidate.get("content"))
         calls = [_call(part["functionCall"]) for part in parts if part.get("functionCall")]
         reason = str(candidate.get("finishReason") or "")
-        finish = _FINISH_REASONS.get(reason, reason.lower()) or None
+        finish = finish_reason(reason)
         blocked = _block_reason(value)
         return AnswerReading(
             answer=texts_of([part for part in parts if not part.get("thought")]),

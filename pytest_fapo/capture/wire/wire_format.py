@@ -37,6 +37,22 @@ class WholeBody(NamedTuple):
     """The error that a stream reports on its way."""
 
 
+_FINISH_REASONS = {
+    **dict.fromkeys(("stop", "end_turn", "stop_sequence", "finish", "complete"), "stop"),
+    **dict.fromkeys(("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded"), "length"),
+    **dict.fromkeys(("tool_use", "function_call", "tool_call"), "tool_calls"),
+    **dict.fromkeys(("guardrail_intervened", "content_filtered", "safety", "image_safety"), "content_filter"),
+    **dict.fromkeys(("recitation", "blocklist", "prohibited_content", "spii"), "content_filter"),
+}
+"""The spellings of all providers, in lower case."""
+
+
+def finish_reason(reason: Any) -> str | None:
+    """Return a finish reason in the one vocabulary; see `LLMCall.finish_reason`."""
+    said = str(reason or "").lower()
+    return _FINISH_REASONS.get(said, said) or None
+
+
 class WireFormat(Protocol):
     """One API as it goes over the wire. Nothing raises for a request; `read` may for an odd answer."""
 

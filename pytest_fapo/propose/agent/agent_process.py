@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pytest_fapo.core.api_keys import key_in
 from pytest_fapo.propose.agent import agent_sandbox
+from pytest_fapo.shadow.inside.landlock import lone_python
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts", "shm", "fd", "stdin", "stdout")
 
@@ -205,7 +206,7 @@ def run_agent(
 def _launcher(command: Sequence[str], folder: Path, access: AgentAccess) -> list[str]:
     spec = folder.parent / "sandbox.json"
     spec.write_text(json.dumps({**asdict(access), "folder": str(folder), "command": list(command)}))
-    return [sys.executable, "-I", "-S", str(Path(agent_sandbox.__file__).resolve()), str(spec)]
+    return [*lone_python(agent_sandbox.__name__, "main(sys.argv[1])"), str(spec)]
 
 
 def _wait_until(process: subprocess.Popen[bytes], end: float) -> bool:

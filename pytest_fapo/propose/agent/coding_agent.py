@@ -29,9 +29,9 @@ from pytest_fapo.propose.agent.agent_process import (
     run_agent,
 )
 from pytest_fapo.propose.agent.agent_result import FOLDER, AgentMemo, AgentResult, read_changes, read_plain
-from pytest_fapo.propose.agent.agent_sandbox import landlock_version
 from pytest_fapo.propose.model import evidence_text
 from pytest_fapo.propose.proposer import ProposalFailed, ProposerDefaults
+from pytest_fapo.shadow.inside.landlock import landlock_version
 from pytest_fapo.source.artifact_store import ArtifactStore
 
 REASON = f"{FOLDER}/hypothesis.txt"

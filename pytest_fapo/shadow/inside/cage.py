@@ -3,8 +3,7 @@
 Standard library only. `enter` is called once, in a process with one thread, before any code of a candidate
 runs in it; what it gives up cannot be taken back, and all that the process starts inherits it.
 
-- Landlock (Linux 5.13; kernel.org, userspace-api/landlock) refuses files that were not granted, programs that
-  were not granted, and from version 6 on signals and abstract sockets to processes outside.
+- Landlock refuses files and programs that were not granted; see `landlock.py`.
 - seccomp refuses system calls by which a process could get around that or reach another one, and asks the
   parent about each connection; see `pytest_fapo.shadow.connections`.
 - Resource limits bound memory, processor time and the size of files.
@@ -18,18 +17,22 @@ import errno
 import os
 import platform
 import socket
-import stat
 import struct
 import sys
-from collections.abc import Iterable
 from typing import Any
+
+from pytest_fapo.shadow.inside.landlock import (
+    checked,
+    landlock_version,
+    libc,
+    refuse_new_privileges,
+    restrict_files,
+)
 
 if sys.platform != "win32":
     import resource
 
-_libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-_NO_NEW_PRIVILEGES, _DROP_CAPABILITY = 38, 24
+_DROP_CAPABILITY = 24
 
 
 class CageError(OSError):
@@ -52,9 +55,9 @@ def enter(spec: dict[str, Any]) -> int | None:
     try:
         _limit(spec)
         _drop_capabilities()
-        _prctl(_NO_NEW_PRIVILEGES, 1)
+        refuse_new_privileges()
         if landlock_version():
-            _restrict_files(spec["read"], spec["write"], spec["execute"])
+            restrict_files(spec["read"], spec["write"], spec["execute"])
         return _restrict_calls(ask=bool(spec["connections"])) if has_seccomp() else None
     except OSError as error:
         raise CageError(error.errno, f"the cage could not be closed: {error.strerror}") from error
@@ -62,7 +65,7 @@ def enter(spec: dict[str, Any]) -> int | None:
 
 def missing_locks() -> list[str]:
     """Return what this kernel does not offer, in words; empty where it offers all."""
-    if _libc is None:
+    if libc is None:
         return ["files, programs, connections and processes (Linux only)"]
     version, lacking = landlock_version(), []
     if version < 1:
@@ -117,78 +120,19 @@ def _drop_capabilities() -> None:
     """Give up what makes root more than another user, for this process and all that it starts."""
     for number in range(64):
         if number not in _KEPT_CAPABILITIES:
-            _libc.prctl(_DROP_CAPABILITY, ctypes.c_ulong(number), *(ctypes.c_ulong(0),) * 3)
+            libc.prctl(_DROP_CAPABILITY, ctypes.c_ulong(number), *(ctypes.c_ulong(0),) * 3)
     header = struct.pack("=Ii", 0x20080522, 0)
     data = ctypes.create_string_buffer(24)
-    if _libc.capget(ctypes.create_string_buffer(header), data) != 0:
+    if libc.capget(ctypes.create_string_buffer(header), data) != 0:
         return
     kept = sum(1 << number for number in _KEPT_CAPABILITIES)
     words = list(struct.unpack("=6I", data.raw))
     words = [word & (kept if position < 3 else 0) for position, word in enumerate(words)]
-    _checked(
-        _libc.capset(
+    checked(
+        libc.capset(
             ctypes.create_string_buffer(header), ctypes.create_string_buffer(struct.pack("=6I", *words))
         )
     )
-
-
-# --- files and programs -------------------------------------------------------------------------------------
-
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-
-_EXECUTE, _READ = 0b1, 0b1100
-
-_OF_FILES = 0b1100000000000111
-"""Rights that apply to single files, truncation and ioctl among them."""
-
-_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
-
-_NEWEST_RIGHTS = (1 << 16) - 1
-
-
-def landlock_version() -> int:
-    """Return the version of Landlock that the kernel has; 0 where it has none."""
-    if _libc is None:
-        return 0
-    return max(0, int(_libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(1))))
-
-
-class _LandlockRules(ctypes.Structure):
-    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
-
-
-class _LandlockRule(ctypes.Structure):
-    _pack_ = 1
-    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
-
-
-def _restrict_files(read: Iterable[str], write: Iterable[str], execute: Iterable[str]) -> None:
-    version = landlock_version()
-    rights = _RIGHTS.get(version, _NEWEST_RIGHTS)
-    ruleset = _LandlockRules(rights, 0, 0b11 if version >= 6 else 0)
-    size = 24 if version >= 6 else 16 if version >= 4 else 8
-    number = _checked(_libc.syscall(_CREATE_RULESET, ctypes.byref(ruleset), ctypes.c_size_t(size), 0))
-    for granted, paths in (
-        (_READ, read),
-        (rights & ~_EXECUTE, write),
-        (_EXECUTE | _READ, execute),
-    ):
-        for path in paths:
-            _grant(number, path, granted & rights)
-    _checked(_libc.syscall(_RESTRICT_SELF, number, 0))
-    os.close(number)
-
-
-def _grant(ruleset: int, path: str, granted: int) -> None:
-    try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return  # it is not there, so there is nothing to grant
-    if not stat.S_ISDIR(os.fstat(place).st_mode):
-        granted &= _OF_FILES
-    rule = _LandlockRule(granted, place)
-    _libc.syscall(_ADD_RULE, ruleset, 1, ctypes.byref(rule), 0)
-    os.close(place)
 
 
 # --- system calls -------------------------------------------------------------------------------------------
@@ -272,9 +216,7 @@ _STREAM, _TCP, _FAST_OPEN = 1, 6, 0x20000000
 
 def has_seccomp() -> bool:
     """True if system calls can be refused here."""
-    return (
-        _libc is not None and platform.machine() in _MACHINES and os.path.exists("/proc/sys/kernel/seccomp")
-    )
+    return libc is not None and platform.machine() in _MACHINES and os.path.exists("/proc/sys/kernel/seccomp")
 
 
 def _restrict_calls(*, ask: bool) -> int | None:
@@ -283,10 +225,10 @@ def _restrict_calls(*, ask: bool) -> int | None:
     code = ctypes.create_string_buffer(b"".join(program))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
     mode, listener = 1, 1 << 3 if ask else 0
-    found = _libc.syscall(
+    found = libc.syscall(
         _SECCOMP[platform.machine()], ctypes.c_uint(mode), ctypes.c_uint(listener), ctypes.byref(head)
     )
-    return _checked(found) if ask else (_checked(found), None)[1]
+    return checked(found) if ask else (checked(found), None)[1]
 
 
 def _filter(machine: int, numbers: dict[str, int], *, ask: bool) -> list[bytes]:
@@ -370,23 +312,8 @@ def _call(number: int, *rule: bytes) -> list[bytes]:
     return [_instruction(_EQUAL, number, 0, len(rule) + 1), *rule, _give(_ALLOW)]
 
 
-def _prctl(option: int, value: int) -> None:
-    _checked(_libc.prctl(option, ctypes.c_ulong(value), *(ctypes.c_ulong(0),) * 3))
-
-
-def _checked(result: int) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return int(result)
-
-
-def _try_asking() -> None:
+def try_asking() -> None:
     """For `connections.can_serve`: lock calls alone, say where is asked, and wait to be let go."""
-    _prctl(_NO_NEW_PRIVILEGES, 1)
+    refuse_new_privileges()
     print(_restrict_calls(ask=True), flush=True)
     sys.stdin.read()
-
-
-if __name__ == "__main__":
-    _try_asking()
