@@ -1,4 +1,4 @@
-"""What a model says, before it is put into the form of an API, and the pieces that all forms are made of."""
+"""The words of a model before they get the form of an API, and the pieces that all forms are made of."""
 
 from __future__ import annotations
 

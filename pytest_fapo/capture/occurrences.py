@@ -1,4 +1,4 @@
-"""How often one run has asked the identical question, in this process or in several."""
+"""The count of how often one run has asked the identical question, in this process or in several."""
 
 from __future__ import annotations
 

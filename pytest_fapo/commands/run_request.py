@@ -228,7 +228,7 @@ def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer
 
 
 def readers_of(session: FapoSession) -> tuple[LLMReader | None, LLMReviewer | None]:
-    """Who reads unsure failures and who reads candidates: models in fresh contexts, where any are named.
+    """The readers of unsure failures and of candidates: models in fresh contexts, where any are named.
 
     Raises:
         ConfigError: a model has no key.

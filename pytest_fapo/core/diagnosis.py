@@ -34,7 +34,7 @@ class Finding(Record):
     also: list[str] = Field(default_factory=list)
     """Further steps that are at fault in the same case: fixing `step` alone does not turn it green."""
     source: Literal["rules", "llm", "intervention", "hook"] = "rules"
-    """Who attributed the failure; an intervention has proven it."""
+    """The source of the attribution; an intervention has proven it."""
 
 
 class Cluster(Record):

@@ -123,7 +123,7 @@ class Evaluation(Record):
     notes: list[str] = Field(default_factory=list)
     """Notes for the user about the run: refused writes into the project, files read outside its copy."""
     reach: list[str] = Field(default_factory=list)
-    """What a run that was only watched had to do with outside of its tree: `connect HOST:PORT`,
+    """Things outside of its tree that a run that was only watched had to do with: `connect HOST:PORT`,
     `program PATH`, `read PATH`. A candidate may do the same."""
     duration: float = 0.0
 

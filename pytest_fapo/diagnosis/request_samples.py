@@ -1,4 +1,4 @@
-"""What each step sends: a sample of its requests, and the text that is the same in all of them."""
+"""Samples of the requests that each step sends, and the text that is the same in all of them."""
 
 from __future__ import annotations
 

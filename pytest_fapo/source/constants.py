@@ -1,4 +1,4 @@
-"""What a module's and its classes' bodies bind to names, and new string constants."""
+"""The names that the bodies of a module and its classes bind, and new string constants."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _FILLED_ATOM = re.compile(r"\{\{|\}\}|\\(?=[{}]|\Z)|" + _ATOM.pattern, re.S)
 _RAW_FILLED_ATOM = re.compile(r"\{\{|\}\}|" + _RAW_ATOM.pattern, re.S)
 
 FIELD = re.compile(r"\{\{|\}\}|\{[^{}]*\}")
-"""What stands between braces in a template."""
+"""The part between braces in a template."""
 
 Fields = Mapping[str, str]
 """Source of each replacement field of an expression, braces included, to the field as a template shows it."""

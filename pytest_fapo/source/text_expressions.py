@@ -41,7 +41,7 @@ class TextExpression(NamedTuple):
     fields: Fields | None = None
     """Source of each computed part to the way it is shown; None where nothing is computed."""
     separator: str | None = None
-    """What joins the parts; None for a sum."""
+    """The text that joins the parts; None for a sum."""
     wrappers: tuple[Wrapper, ...] = ()
     filled_by_percent: bool = False
     """True if the `%` operator fills the text in right here."""

@@ -21,7 +21,7 @@ from pytest_fapo.source.tidying_calls import docstring
 TextKind = Literal["constant", "attribute", "local", "entry", "argument", "default", "docstring", "result"]
 
 _ROLES = frozenset(("system", "human", "user", "ai", "assistant", "developer", "tool", "function", "model"))
-"""What a pair in a list of messages begins with: `("system", "Be brief.")`."""
+"""The first entry of a pair in a list of messages: `("system", "Be brief.")`."""
 
 _NO_TEXTS = frozenset(
     (

@@ -1,4 +1,4 @@
-"""What all transports share: the gate that a request goes through, the answer before sending, the watch over
+"""The base of all transports: the gate that a request goes through, the answer before sending, the watch over
 what arrives."""
 
 from __future__ import annotations

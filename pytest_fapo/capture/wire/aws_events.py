@@ -22,7 +22,7 @@ class AwsEvent(NamedTuple):
     kind: str
     """`event`, or `exception` and `error`."""
     name: str
-    """What event or exception it is."""
+    """The name of the event or exception."""
     payload: bytes
 
     @property

@@ -76,7 +76,7 @@ class CaseTest:
     file: CaseFile
     lines: Sequence[str]
     note: str = ""
-    """What the reader must look at; empty for nothing."""
+    """The part that the reader must look at; empty for nothing."""
 
     @property
     def source(self) -> str:

@@ -1,4 +1,4 @@
-"""What the cases could run through: each choice with its fixture, its steps and the form of its output."""
+"""The pipelines that cases could run through, each with its fixture, steps and form of output."""
 
 from __future__ import annotations
 

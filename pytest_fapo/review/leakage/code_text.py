@@ -1,4 +1,4 @@
-"""What code says in words: its strings, its comments, and what its tables and branches lead to."""
+"""The words of code: its strings, its comments, and what its tables and branches lead to."""
 
 from __future__ import annotations
 

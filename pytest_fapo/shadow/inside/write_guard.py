@@ -69,7 +69,7 @@ class GuardRules:
     log: GuardLog
     """The log for notes."""
     known: Sequence[str] | None = None
-    """Where what the run does outside of its tree is noted: the folders of which reading is not."""
+    """Folders of which reading is not noted; None where nothing outside of the tree is noted."""
 
     def __post_init__(self) -> None:
         self.watched_names = frozenset(path.rpartition("/")[2] for path in self.watch)
