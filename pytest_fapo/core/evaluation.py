@@ -58,6 +58,8 @@ class ItemResult(Record):
     feedback: list[str] = Field(default_factory=list)
     duration: float = 0.0
     trace_id: str | None = None
+    producible_in: str = ""
+    """Of an evaluation's child: the folder in which the item's run can be made apart from its test."""
     test_calls: list[LLMCall] = Field(default_factory=list)
     """LLM calls that the test made itself beside its run, as to a model that judges the output."""
     unanswered: list[Unanswered] = Field(default_factory=list)

@@ -15,6 +15,7 @@ from pytest_fapo.core.diagnosis import Intervention
 from pytest_fapo.core.errors import NoAnswer
 from pytest_fapo.core.evaluation import Evaluation, Outage
 from pytest_fapo.core.record import Outcome, canonical_json, files_digest, text_digest
+from pytest_fapo.loop.blind_evaluation import BlindEvaluations, Following
 from pytest_fapo.loop.candidate_cage import CandidateCage
 from pytest_fapo.loop.events import ItemFinished, Note, SpendingChanged, StageBegan
 from pytest_fapo.loop.optimize_request import OptimizeRequest
@@ -58,6 +59,7 @@ class Evaluator:
         self._shadows: dict[int, ShadowTree] = {}
         self._cancelled = threading.Event()
         self._cage = CandidateCage(request)
+        self._blind = BlindEvaluations(request)
 
     def __enter__(self) -> Evaluator:
         return self
@@ -65,6 +67,7 @@ class Evaluator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._blind.close()
         for shadow in self._shadows.values():
             shadow.close()
 
@@ -76,6 +79,7 @@ class Evaluator:
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         evaluation = self._evaluate({}, [EvaluationStage(name="unpatched copy", nodeids=selected)], total)
         self._cage.watched(evaluation)
+        self._blind.watched(evaluation)
         return evaluation
 
     def candidate(
@@ -267,12 +271,14 @@ class Evaluator:
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._tell(StageBegan("final proof" if final else name, total))
         refused = len(request.budget.refusals())
-        evaluation = evaluate(
-            shadow,
-            asked,
-            on_item=lambda result: self._tell(ItemFinished(result)),
-            cancelled=self._cancelled.is_set,
-        )
+        following = Following(lambda result: self._tell(ItemFinished(result)), self._cancelled.is_set)
+        evaluation = None
+        # The final proof is of the whole patch as the user will have it; by then all was decided blind.
+        if not final and self._blind.concern(files, shadow):
+            evaluation = self._blind.evaluate(files, asked, shadow, slot, following)
+            shadow.apply(files)
+        if evaluation is None:
+            evaluation = evaluate(shadow, asked, on_item=following.on_item, cancelled=following.cancelled)
         self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])

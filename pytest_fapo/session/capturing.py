@@ -119,6 +119,8 @@ class CapturePlan:
     """True if somebody has looked at every answer in them."""
     missing_files: tuple[Path, ...] = ()
     """Those that the settings name and that do not exist."""
+    channel: Path | None = None
+    """Socket that serves recorded answers, where this process may not read the cache."""
     own_folder: Path | None = None
     """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
@@ -156,6 +158,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         deadline=allotment.get("deadline"),
         cache_files=tuple(map(Path, request.get("cache_files") or ())),
         files_checked=True,
+        channel=Path(request["answers"]) if request.get("answers") else None,
     )
 
 
@@ -284,6 +287,10 @@ def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
     """
     if plan.mode == "off":
         return None
+    if plan.channel is not None:
+        from pytest_fapo.answers.answer_channel import ChanneledAnswers
+
+        return ChanneledAnswers(plan.channel)
     from pytest_fapo.answers.cache import AnswerCache
     from pytest_fapo.answers.cache_layers import layered_cache
 

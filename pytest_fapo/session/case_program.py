@@ -9,7 +9,7 @@ from typing import Any
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.session.capturing import CapturePlan, Capturing
 
-_PATHS = ("cache_folder", "spend_file")
+_PATHS = ("cache_folder", "spend_file", "channel")
 
 _PATH_LISTS = ("cache_files", "missing_files")
 

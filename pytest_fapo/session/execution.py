@@ -39,6 +39,8 @@ class Execution:
     trace_id: str
     """Names the run among all of a session."""
     timeout: float | None = None
+    on_fixture_loop: bool = False
+    """True if it has to run on an event loop that belongs to fixtures."""
     shared: bool = False
     """True if several tests may look at this run; each of them then gets a copy of its output."""
     output: Any = None
@@ -75,13 +77,16 @@ class Execution:
             self.error = self.recorder.refusal() or error
             self.output = None if self.error is not None else output
             self.traceback = _users_part(self.error)
-            self.trace = self.recorder.trace(inputs=self.case.inputs, output=self.output, error=self.error)
+            self.trace = self._recorded()
             if self.breaker is not None:
                 self.breaker.note(self.trace)
             if self.shared and self.error is None:
                 self._keep_copy()
             self.done.set()
             return True
+
+    def _recorded(self) -> Trace:
+        return self.recorder.trace(inputs=self.case.inputs, output=self.output, error=self.error)
 
     def _keep_copy(self) -> None:
         # At once: a pipeline may return an object that its next run changes.

@@ -40,6 +40,7 @@ from pytest_fapo.session.item_records import (
 from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.package_settings import Packages
 from pytest_fapo.session.pipeline_fixture import pipeline_name, pipeline_of
+from pytest_fapo.session.produced_runs import produced_runs
 from pytest_fapo.session.run_fixture import ItemNotes, Run
 from pytest_fapo.session.shared_runs import Runs
 
@@ -87,6 +88,7 @@ class FapoSession:
             breaker=OutageBreaker() if alone else None,
         )
         self._metrics = MetricRules.of(self.settings, options.fapo_min_score)
+        self.runs.produced = produced_runs(config)
         self._traced: set[str] = set()
         self._made: dict[str, Trace | None] = {}
         """Traces of this process whose records are under way to `take`."""

@@ -119,6 +119,7 @@ def item_record(
         feedback=[redacted(text) for text in notes.feedback],
         duration=state.duration,
         trace_id=trace_id,
+        producible_in=notes.producible_in,
         test_calls=notes.further_calls,
         unanswered=notes.unanswered,
     )

@@ -32,6 +32,8 @@ class ItemNotes:
     """The item's run, once it is over."""
     output: Any = None
     """The pipeline's return value, this item's own copy."""
+    producible_in: str = ""
+    """The folder in which the run can be made apart from this test; empty if it cannot, or nobody asks."""
     perform: Callable[[], None] | None = None
     """Runs the pipeline, where the item asks for `run` and it has not run yet."""
     error_seen: bool = False

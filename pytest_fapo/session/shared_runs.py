@@ -15,11 +15,13 @@ import pytest
 
 from pytest_fapo.core.record import canonical_json, text_digest
 from pytest_fapo.core.stash import STAGE_KEY
+from pytest_fapo.session.capturing import child_request
 from pytest_fapo.session.case_items import BoundCase, bound_case
 from pytest_fapo.session.execution import Execution, copied
 from pytest_fapo.session.executor import Executor, is_async
 from pytest_fapo.session.fixture_closure import Blocker, Closure, Closures, narrow_nodes
 from pytest_fapo.session.pipeline_fixture import FixtureLoop, fixture_loop, pipeline_name
+from pytest_fapo.session.produced_runs import ProducedExecution, ProducedRuns, producible_in
 from pytest_fapo.session.run_output import RunOutput, diverted
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Runs:
         self._alone: Blocker | None = None
         self._drawing: Blocker | None = None
         self._uncopied = ""
+        self.produced: ProducedRuns | None = None
+        """Gives the outputs of runs that another process makes."""
 
     def close(self) -> None:
         self._executor.close()
@@ -106,6 +110,8 @@ class Runs:
                 execution = self._new(item, bound, function, closure, shared=True)
                 self._run(request, closure, key, execution)
         self._hand_over(execution, key, notes)
+        if key is not None and not execution.on_fixture_loop and child_request(item.config) is not None:
+            notes.producible_in = producible_in(item, bound, closure)
 
     def forget(self, execution: Execution) -> None:
         """Let the next test that would share the run have a new one."""
@@ -125,16 +131,18 @@ class Runs:
         self, item: Any, bound: BoundCase, function: Any, closure: Closure, *, shared: bool
     ) -> Execution:
         name = pipeline_name(closure)
-        return Execution(
-            case=bound.case,
-            pipeline=name,
-            function=function,
-            recorder=self._recorder(item, bound, name),
-            trace_id=_trace_id(name, bound, closure) if shared else item.nodeid,
-            timeout=bound.timeout,
-            shared=shared,
-            breaker=self._breaker,
-        )
+        fields: dict[str, Any] = {
+            "case": bound.case,
+            "pipeline": name,
+            "recorder": self._recorder(item, bound, name),
+            "trace_id": _trace_id(name, bound, closure) if shared else item.nodeid,
+            "timeout": bound.timeout,
+            "shared": shared,
+            "breaker": self._breaker,
+        }
+        if self.produced is not None and item.nodeid in self.produced.items:
+            return self.produced.execution(item, bound, **fields)
+        return Execution(function=function, **fields)
 
     # --- running ----------------------------------------------------------------------------------------
 
@@ -142,7 +150,8 @@ class Runs:
         self, request: pytest.FixtureRequest, closure: Closure, key: RunKey | None, execution: Execution
     ) -> bool:
         """Carry the run out; True where it has to be carried out once more, alone, as those of the others."""
-        loop = fixture_loop(request, closure)
+        loop = fixture_loop(request, closure) if not isinstance(execution, ProducedExecution) else None
+        execution.on_fixture_loop = loop is not None
         awaited = is_async(execution.function)
         if key is None:
             self._alone_here(execution, loop)
@@ -152,6 +161,7 @@ class Runs:
         concurrent = loop is None or awaited
         together = [execution, *(self._siblings(request.node, closure) if concurrent else ())]
         for each in together:
+            each.on_fixture_loop = execution.on_fixture_loop
             each.printed = RunOutput()
         if len(together) == 1:
             with diverted():

@@ -15,6 +15,7 @@ from pytest_fapo.capture.redaction import is_secret_name
 from pytest_fapo.shadow.connections import can_serve
 from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
 from pytest_fapo.shadow.inside.tree_map import inside
+from pytest_fapo.shadow.label_files import without
 from pytest_fapo.shadow.shadow_tree import ShadowTree
 
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys", "/dev")
@@ -75,11 +76,17 @@ def cage_spec(
         folder: its own folder.
         results: the file that takes its records.
     """
-    own = [request.spend_file, request.cache_folder, os.fspath(results)]
+    cache = request.cache_folder if not request.answers else None
+    own = [request.spend_file, cache, os.fspath(results)]
     limit = request.timeout
     return {
-        "read": [*_readable(shadow), *rules.read, *request.cache_files],
-        "write": [os.fspath(shadow.base), *_DEVICES, *rules.write, *(path for path in own if path)],
+        "read": list(without([*_readable(shadow), *rules.read, *request.cache_files], rules.hidden)),
+        "write": [
+            os.fspath(shadow.base),
+            *_DEVICES,
+            *without(rules.write, rules.hidden),
+            *(path for path in own if path),
+        ],
         "execute": _with_loaders(rules.programs),
         "connections": can_serve(),
         "memory": rules.memory,

@@ -33,9 +33,15 @@ def main(spec_path: str) -> int:
 
     from pytest_fapo.shadow.child_plugin import ChildPlugin
 
+    if "produce" in spec["request"]["options"]:
+        from pytest_fapo.shadow.producer_child import ProducerPlugin
+
+        kind: type[ChildPlugin] = ProducerPlugin
+    else:
+        kind = ChildPlugin
     sys.argv = [os.path.join(os.path.dirname(pytest.__file__), "__main__.py"), *spec["args"]]
     with open(spec["results"], "a", encoding="utf-8") as results:
-        plugin = ChildPlugin(spec, results)
+        plugin = kind(spec, results)
         exit_code = int(pytest.main(spec["args"], plugins=[plugin]))
         plugin.end(exit_code)
     return exit_code

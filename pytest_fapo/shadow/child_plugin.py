@@ -224,7 +224,7 @@ class ChildPlugin:
         return result
 
     def _sorted_by_stage(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        stage_of: dict[str, int] = {}
+        stage_of: dict[str, int | None] = dict.fromkeys(self.spec["request"]["options"].get("left_out") or ())
         rest: int | None = None
         for number, stage in enumerate(self._stages):
             if stage["nodeids"] is None:

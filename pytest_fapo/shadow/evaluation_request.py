@@ -46,6 +46,8 @@ class CageRules(Record):
     """Absolute paths of files and folders, beside Python, its packages and the system's libraries."""
     write: list[str] = Field(default_factory=list)
     """Absolute paths of files and folders, beside the run's own."""
+    hidden: list[str] = Field(default_factory=list)
+    """Absolute paths of files and folders that are not granted, whatever grants what they are in."""
     memory: int = 0
     """Bytes of data that one process may have; 0 for no limit."""
 
@@ -63,6 +65,8 @@ class EvaluationRequest(Record):
     cache_mode: CacheMode = "auto"
     cache_files: list[str] = Field(default_factory=list)
     """Exported caches that are read below the local one, absolute paths."""
+    answers: str = ""
+    """Socket that serves recorded answers one by one, in place of the cache's folder and files."""
     spend_file: str = ""
     """The file in which the child notes its spending; `Evaluation.spending` is what was added to this file.
     """

@@ -1,0 +1,83 @@
+"""Recorded answers for a process that may not read the cache: it asks for one key at a time.
+
+A key is the digest of a whole question, so a process gets the answers to what it can ask a model itself, and
+nothing else. What it has paid for is kept, unless there is an answer already.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from pytest_fapo.answers.cache import AnswerCache
+from pytest_fapo.answers.cache_layers import layered_cache
+from pytest_fapo.capture.http_answer import RecordedAnswer
+from pytest_fapo.core.errors import ConfigError, FapoError
+from pytest_fapo.core.line_sockets import LineClient, LineServer
+
+
+class AnswerDesk:
+    """Serves a process from the cache.
+
+    Args:
+        path: of the socket.
+        folder: the cache's.
+        files: exported caches below it.
+        writable: keep new answers.
+    """
+
+    def __init__(self, path: Path, folder: Path, files: list[Path], *, writable: bool) -> None:
+        self._cache = layered_cache(AnswerCache(folder), files, check=False)
+        self._writable = writable
+        self._server = LineServer(path, self._answer)
+
+    def close(self) -> None:
+        self._server.close()
+        self._cache.close()
+
+    def _answer(self, question: Any) -> Any:
+        try:
+            found = self._cache.get(str(question["key"]))
+            if "answer" in question and found is None and self._writable:
+                self._cache.put(str(question["key"]), RecordedAnswer.from_text(str(question["answer"])))
+        except (FapoError, OSError, sqlite3.Error) as error:
+            return {"problem": str(error)}
+        return {"answer": found.to_text() if found is not None else None}
+
+
+class ChanneledAnswers:
+    """The cache as such a process sees it.
+
+    Args:
+        path: of the socket.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._client = LineClient(str(path))
+
+    def get(self, key: str) -> RecordedAnswer | None:
+        """The answer under `key`; None where there is none."""
+        text = self._ask({"key": key})
+        return RecordedAnswer.from_text(text) if text is not None else None
+
+    def put(self, key: str, recorded: RecordedAnswer) -> None:
+        """Have an answer kept."""
+        self._ask({"key": key, "answer": recorded.to_text()})
+
+    def keys(self) -> list[str]:
+        """None: who asks here may not know what else there is."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is open but connections, which end with their threads."""
+
+    def _ask(self, question: dict[str, str]) -> str | None:
+        try:
+            answer = self._client.ask(question)
+        except OSError as error:
+            raise ConfigError(f"the recorded answers cannot be asked for: {error}") from None
+        if "problem" in answer:
+            raise ConfigError(answer["problem"])
+        text: str | None = answer["answer"]
+        return text
