@@ -208,6 +208,8 @@ class Verdict(Record):
     p_value: float | None = None
     credit: float | None = None
     """How much nearer the targets came to passing, -1 to 1. It orders candidates and accepts none."""
+    without_labels: tuple[int, int] | None = None
+    """Of changed code: the tests on cases whose outputs it made where no label was, and all that were run."""
     flaky: list[str] = Field(default_factory=list)
     """Node ids (train and val) whose changes are noise: their own repeats under one tree differ."""
 

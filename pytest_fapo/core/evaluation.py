@@ -127,6 +127,8 @@ class Evaluation(Record):
     reach: list[str] = Field(default_factory=list)
     """Things outside of its tree that a run that was only watched had to do with: `connect HOST:PORT`,
     `program PATH`, `read PATH`. A candidate may do the same."""
+    without_labels: int | None = None
+    """Of a tree with changed code: how many tests on cases judged outputs that were made without labels."""
     duration: float = 0.0
 
     def in_split(self, split: Split) -> list[ItemResult]:

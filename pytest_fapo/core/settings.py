@@ -86,6 +86,9 @@ class Settings(SettingsSection):
     """The hosts that cases may connect to under `--fapo-cache=only`, and candidates beside those of the
     baseline: `host`, `host:port`, with `*`, or the path of a Unix socket.
     """
+    review: Literal["on", "off"] = "on"
+    """Read candidates before they run (on), or run whatever fits the scope (off: for trying what holds it).
+    """
     cage: Cage = "on"
     """Lock candidates in (on), refuse to try any where the system cannot do it whole (require), or not (off).
     """

@@ -103,7 +103,8 @@ class BlindEvaluations:
             made = self._carry_out(parts, files, asked, tree, outputs, apart, following)
             loaded = outputs.loaded(asked.watch)
             notes = outputs.notes()
-        return _put_together(made, loaded, notes)
+        together = _put_together(made, loaded, notes)
+        return together.model_copy(update={"without_labels": len(apart.folders.keys() & together.items)})
 
     def _carry_out(
         self,

@@ -78,9 +78,13 @@ class Evaluator:
         selected = self._selected()
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         evaluation = self._evaluate({}, [EvaluationStage(name="unpatched copy", nodeids=selected)], total)
-        self._cage.watched(evaluation)
-        self._blind.watched(evaluation)
+        self.watched(evaluation)
         return evaluation
+
+    def watched(self, unpatched: Evaluation) -> None:
+        """Take over what the unpatched copy did, in this run or in the one that it resumes."""
+        self._cage.watched(unpatched)
+        self._blind.watched(unpatched)
 
     def candidate(
         self,
@@ -274,11 +278,13 @@ class Evaluator:
         following = Following(lambda result: self._tell(ItemFinished(result)), self._cancelled.is_set)
         evaluation = None
         # The final proof is of the whole patch as the user will have it; by then all was decided blind.
-        if not final and self._blind.concern(files, shadow):
+        blind = not final and self._blind.concern(files, shadow)
+        if blind:
             evaluation = self._blind.evaluate(files, asked, shadow, slot, following)
             shadow.apply(files)
         if evaluation is None:
             evaluation = evaluate(shadow, asked, on_item=following.on_item, cancelled=following.cancelled)
+            evaluation = evaluation.model_copy(update={"without_labels": 0 if blind else None})
         self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])

@@ -112,6 +112,7 @@ class Closing:
                 "duration": round(time.time() - self._started, 1),
                 "run_directory": typed_path(request.run.path),
                 "stand_in": request.stand_in,
+                "review_off": request.settings.review == "off",
                 "next_command": "pytest --fapo-resume" if stop.open else "",
             }
         )
@@ -288,6 +289,7 @@ def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Eva
     fresh = evaluation is None
     if evaluation is not None:
         check_same_cases(evaluation, request.baseline)
+        evaluator.watched(evaluation)
     else:
         request.run.journal.tell(
             Note("checking that an unpatched copy of the project gives the same results")

@@ -149,6 +149,8 @@ class Summary(Record):
     """Labels of the clusters that remain while only the playbook was asked."""
     examples_unasked: bool = False
     """True if the settings keep the playbook from showing train cases as examples."""
+    review_off: bool = False
+    """True if no candidate was read before it ran."""
     stand_in: str = ""
     """Name of the offline model that answered in place of a real one, `desk.offline:answer`."""
     next_command: str = ""
@@ -168,10 +170,16 @@ def candidate_title(candidate: Candidate) -> str:
     return " · ".join(one_line(part) for part in (candidate.step, technique, address) if part)
 
 
+def _without_labels(attempt: Attempt) -> str:
+    """Of changed code: for how many tests it could not know the labels."""
+    numbers = attempt.verdict.without_labels
+    return f"; outputs made without labels in {numbers[0]:,} of {numbers[1]:,} tests" if numbers else ""
+
+
 def attempt_outcome(attempt: Attempt) -> str:
     """`accepted: …`, `rejected at val: …` or `blocked in review: …`."""
     if attempt.verdict.accepted:
-        return f"accepted: {_gained(attempt)}"
+        return f"accepted: {_gained(attempt)}{_without_labels(attempt)}"
     if attempt.verdict.kept:
         return one_line(f"merged: {attempt.verdict.reason}")
     if not attempt.candidate.edits:

@@ -17,7 +17,7 @@ from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.core.record import Level, files_digest
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.loop.evaluator import Evaluator
-from pytest_fapo.loop.events import CandidateBlocked, CandidateJudged
+from pytest_fapo.loop.events import CandidateBlocked, CandidateJudged, Note
 from pytest_fapo.loop.optimize_request import OptimizeRequest, unrecorded
 from pytest_fapo.loop.search_state import BestTree, fingerprint
 from pytest_fapo.propose.proposer import ProposalFailed, Proposer
@@ -80,6 +80,11 @@ class CandidateReviewing:
         self._request = request
         self._cases = cases
         self._blocked: dict[str, Review] = {}
+        if request.settings.review == "off":
+            said = (
+                'REVIEW IS OFF ([tool.fapo] review = "off"): what fits the scope is run, and may be written'
+            )
+            request.run.journal.tell(Note(said))
 
     def prepare(
         self, candidate: Candidate, best: BestTree, proposed: Proposed | None = None
@@ -337,6 +342,9 @@ class Trial:
         *,
         proven: bool,
     ) -> Judged:
+        if after.without_labels is not None:
+            on_cases = sum(item.case_id is not None for item in after.items.values())
+            verdict = verdict.model_copy(update={"without_labels": (after.without_labels, on_cases)})
         return Judged(
             prepared,
             verdict,

@@ -177,6 +177,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         *_front(summary),
         ("Ceiling", summary.ceiling),
         ("Quoted", _cases_in_prompts(summary)),
+        ("Review", "OFF: what fits the scope was run without being read" if summary.review_off else ""),
         ("Held-out", _looks(summary)),
         ("LLM calls", _calls(summary)),
         ("Tokens", tokens_text(spending) if used else ""),

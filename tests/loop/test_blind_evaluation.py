@@ -1,0 +1,100 @@
+"""Changed code makes its outputs where no label is; the tests judge them where the code is not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from benchmarks._hostile_edits import KINDS, hostile
+from benchmarks.trust import FILES, HONEST, TrustRun, name_of, trust_run
+from pytest_fapo.loop.blind_evaluation import _divided
+from pytest_fapo.loop.candidate_cage import missing_locks
+from pytest_fapo.shadow.evaluation_request import EvaluationStage
+from pytest_fapo.source.code_changes import changes_code
+
+needs_locks = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
+
+RECORD = """from dataclasses import dataclass
+
+
+@dataclass
+class Answer:
+    team: str
+    ticket: str
+
+
+"""
+
+READING = {"reads the cases": hostile(KINDS["files"]["open"])}
+
+CALLING = FILES["test_teams.py"].replace("run)", "pipeline)").replace("run.output", "pipeline(**case.inputs)")
+"""The test calls the pipeline itself."""
+
+
+def accepted(run: TrustRun) -> list[str]:
+    return [name_of(each) for each in run.judged() if each["verdict"]["accepted"]]
+
+
+@pytest.mark.slow
+@needs_locks
+def test_code_that_reads_the_cases_finds_none_where_its_outputs_are_made() -> None:
+    """The same code reads them where a test calls it: the attempt is a real one, and how many do is told."""
+    with trust_run(READING, "off") as run:
+        assert accepted(run) == []
+        assert run.effects == []
+        assert "REVIEW IS OFF" in run.text
+        assert "Review      OFF: what fits the scope was run without being read" in run.text
+        assert "changed code makes its outputs without labels for 60 of 60 tests on cases" in run.text
+    with trust_run(READING, "off", {"test_teams.py": CALLING}) as run:
+        assert accepted(run) == ["reads the cases"]
+        assert "0 of 60 tests on cases; 60 run it beside their labels: they call it themselves" in run.text
+        assert "outputs made without labels in 0 of 60 tests" in run.text
+
+
+@pytest.mark.slow
+@needs_locks
+def test_an_honest_edit_is_accepted_and_told_of() -> None:
+    outputs: Mapping[str, str] = {
+        "app/pipeline.py": RECORD
+        + FILES["app/pipeline.py"].replace('{"team": team, "ticket": ticket}', "Answer(team, ticket)"),
+        "test_teams.py": FILES["test_teams.py"].replace('run.output["team"]', "run.output.team"),
+    }
+    honest = HONEST.replace('{"team": team, "ticket": ticket}', "Answer(team, ticket)")
+    with trust_run({"honest": honest}, "on", outputs) as run:
+        assert accepted(run) == ["honest"], run.text
+        assert "outputs made without labels in 60 of 60 tests" in run.text
+        assert "invoice" in (run.root / "app/pipeline.py").read_text()
+
+
+def test_texts_and_numbers_are_no_code() -> None:
+    before = b'PROMPT = "a"\nK = 3\ndef f():\n    return PROMPT * K\n'
+    assert not changes_code(before, before.replace(b'"a"', b'"b"').replace(b"3", b"5"))
+    assert not changes_code(before, b"# a comment\n" + before)
+    assert changes_code(before, before.replace(b"*", b"+"))
+    assert changes_code(before, before + b"import os\n")
+    assert changes_code(b"", b"import os\n")
+    assert changes_code(before, b"def f(:\n")
+
+
+def test_held_out_cases_come_last_and_every_test_in_one_run() -> None:
+    stages = [
+        EvaluationStage(name="targeted", nodeids=["t0", "t1"], min_passed=1),
+        EvaluationStage(name="suite", nodeids=["u0"], protected=["u0"]),
+        EvaluationStage(name="held-out", nodeids=None),
+    ]
+    known = ["t0", "t1", "u0", "h0", "h1"]
+    parts = list(_divided(stages, {"t0", "h0"}, known))
+    told = [
+        (part.blind, [(stage.name, stage.nodeids, stage.min_passed) for stage in part.stages])
+        for part in parts
+    ]
+    assert told == [
+        (True, [("targeted", ["t0"], 0)]),
+        (False, [("targeted", ["t1"], 0), ("suite", ["u0"], 0)]),
+        (True, [("held-out", ["h0"], 0)]),
+        (False, [("held-out", None, 0)]),
+    ]
+    assert set(parts[-1].left_out) == {"t0", "t1", "u0", "h0"}
+    alone = list(_divided(stages[:1], {"t0", "t1"}, known))
+    assert [(part.blind, part.stages) for part in alone] == [(True, stages[:1])]
