@@ -163,6 +163,50 @@ PROVIDERS: tuple[Client, ...] = (
         _whole(_CLAUDE),
     ),
     Client(
+        "Gemini, embeddings",
+        "google.genai",
+        f"""{_GENAI}
+        def answer(question):
+            asked = made().models.embed_content(model="gemini-embedding-001", contents=question)
+            return asked.embeddings[0].values
+        """,
+        _whole({"embedding": {"values": [0.5, 0.25]}, "embeddings": [{"values": [0.5, 0.25]}]}),
+    ),
+    Client(
+        "Ollama, embeddings",
+        "ollama",
+        """
+        import os
+        import ollama
+
+        def answer(question):
+            return ollama.Client(host=os.environ["LLM_URL"]).embed(model="m", input=question).embeddings
+        """,
+        _whole({"model": "m", "embeddings": [[0.5, 0.25]], "prompt_eval_count": 4}),
+    ),
+    Client(
+        "Cohere, embeddings",
+        "cohere",
+        """
+        import os
+        import cohere
+
+        def answer(question):
+            client = cohere.ClientV2(api_key="k", base_url=os.environ["LLM_URL"])
+            asked = {"texts": [question], "model": "embed-v4.0", "input_type": "search_query"}
+            return client.embed(embedding_types=["float"], **asked).embeddings.float_
+        """,
+        _whole(
+            {
+                "id": "e",
+                "embeddings": {"float": [[0.5, 0.25]]},
+                "texts": ["q"],
+                "meta": {"billed_units": {"input_tokens": 4}},
+                "response_type": "embeddings_by_type",
+            }
+        ),
+    ),
+    Client(
         "urllib3",
         "urllib3",
         f"""{_BODY}

@@ -20,6 +20,8 @@ _SELLERS = {
     "messages": "anthropic",
     "gemini": "google",
     "cohere.chat": "cohere",
+    "gemini.embed": "google",
+    "cohere.embed": "cohere",
     "bedrock.converse": "aws",
     "bedrock.invoke": "aws",
 }

@@ -24,6 +24,7 @@ from pytest_fapo.capture.model_output import (
     text_chunks,
     word_count,
 )
+from pytest_fapo.capture.wire.embeddings import EmbeddingFormat
 from pytest_fapo.capture.wire.formats import FORMATS
 from pytest_fapo.core.record import json_or_text
 
@@ -101,16 +102,21 @@ def completion_events(frame: ResponseFrame, request: Mapping[str, Any], said: Mo
     yield sse_bytes(b"[DONE]")
 
 
-def embeddings_body(frame: ResponseFrame, request: Mapping[str, Any], answer: Any) -> dict[str, Any]:
-    """A list of embeddings, one for each input."""
+def vectors_for(answer: Any, count: int) -> list[Sequence[float]]:
+    """What an offline model gave for `count` inputs: a vector for each, or one for all."""
     if hasattr(answer, "tolist"):  # numpy and its like
         answer = answer.tolist()
     if not isinstance(answer, Sequence) or isinstance(answer, str):
         raise TypeError("an embedding is a list of numbers, or one such list for each input")
+    nested = bool(answer) and isinstance(answer[0], Sequence)
+    return list(answer) if nested else [answer] * count
+
+
+def embeddings_body(frame: ResponseFrame, request: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+    """A list of embeddings, one for each input."""
     asked = request.get("input")
     several = isinstance(asked, list) and bool(asked) and not isinstance(asked[0], int)
-    nested = bool(answer) and isinstance(answer[0], Sequence)
-    vectors = list(answer) if nested else [answer] * (len(asked) if several and asked else 1)
+    vectors = vectors_for(answer, len(asked) if several and asked else 1)
     base64 = request.get("encoding_format") == "base64"
     data = [
         {
@@ -297,6 +303,9 @@ def write_answer(api: str, body: Mapping[str, Any], answer: Any, url: str = "") 
     if api == "embeddings":
         whole = answer if isinstance(answer, Mapping) else embeddings_body(frame, body, answer)
         return JSON_TYPE, [json_bytes(whole)]
+    if isinstance(wire, EmbeddingFormat) and not isinstance(answer, Mapping):
+        vectors = vectors_for(answer, len(wire.texts(body)))
+        return JSON_TYPE, [json_bytes(wire.body(url, frame, vectors))]
     streams = wire.streams(url, body) if wire is not None else body.get("stream") is True
     said = _model_output(answer)
     if said is None:

@@ -54,7 +54,8 @@ class LLMCall(Record):
     """The cache key: equal keys are the same question (see `capture/cache_key.py`)."""
     api: str
     """`chat.completions`, `responses`, `completions`, `embeddings`, `messages`, `gemini`, `ollama.chat`,
-    `ollama.generate`, `cohere.chat`, `bedrock.converse`, `bedrock.invoke` or `other`."""
+    `ollama.generate`, `cohere.chat`, `bedrock.converse`, `bedrock.invoke`, `gemini.embed`,
+    `ollama.embed`, `cohere.embed` or `other`."""
     url: str
     model: str = ""
     messages: list[JsonValue] = Field(default_factory=list)

@@ -139,7 +139,7 @@ def _sends_its_prompt(trace: Trace, step: Step, data: set[str]) -> bool:
 
 def _generated(trace: Trace, step: Step) -> list[LLMCall]:
     calls = [trace.llm_calls[index] for index in step.llm_calls if 0 <= index < len(trace.llm_calls)]
-    return [call for call in calls if call.api != "embeddings"]
+    return [call for call in calls if "embed" not in call.api]
 
 
 def _steps_from_calls(trace: Trace) -> list[Step]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_fapo.capture.wire.bedrock_converse import ConverseFormat
 from pytest_fapo.capture.wire.bedrock_invoke import InvokeModelFormat
 from pytest_fapo.capture.wire.cohere import CohereFormat
+from pytest_fapo.capture.wire.embeddings import CohereEmbedding, GeminiEmbedding, OllamaEmbedding
 from pytest_fapo.capture.wire.gemini import GeminiFormat
 from pytest_fapo.capture.wire.ollama import OllamaFormat
 from pytest_fapo.capture.wire.wire_format import WireFormat
@@ -16,6 +17,9 @@ FORMATS: dict[str, WireFormat] = {
     "cohere.chat": CohereFormat(),
     "bedrock.converse": ConverseFormat(),
     "bedrock.invoke": InvokeModelFormat(),
+    "gemini.embed": GeminiEmbedding(),
+    "ollama.embed": OllamaEmbedding(),
+    "cohere.embed": CohereEmbedding(),
 }
 """By API, as in `LLMCall.api`."""
 
@@ -25,6 +29,11 @@ _ENDINGS = {
     "/api/chat": "ollama.chat",
     "/api/generate": "ollama.generate",
     "/v2/chat": "cohere.chat",
+    ":embedContent": "gemini.embed",
+    ":batchEmbedContents": "gemini.embed",
+    "/api/embed": "ollama.embed",
+    "/v1/embed": "cohere.embed",
+    "/v2/embed": "cohere.embed",
 }
 
 _BEDROCK_ENDINGS = {
