@@ -113,12 +113,14 @@ class ArtifactStore:
         return any(_covers(entry, wanted, level) for entry in self.scope.entries(level))
 
     def paths(self) -> list[str]:
-        """Every file in which the scope lets something be edited, sorted; also one without functions yet.
+        """Every file in which the scope lets something be edited, or that changes with it, sorted; also one
+        without functions yet.
 
         Raises:
             ArtifactError: an entry stands for nothing that can be edited.
         """
         found = {artifact.path for artifact in self.all()}
+        found.update([beside for path in found for beside in self._saved.files_beside(path, self.read)])
         for entry in self.scope.entries("structure"):
             found.update(
                 path for path in find_paths(self.root, entry.path, self.files) if path.endswith(".py")

@@ -85,6 +85,13 @@ class SavedPrograms:
             files[copy.path] = replace_value(data, copy.path, copy.name, inspect.cleandoc(text))
         return files
 
+    def files_beside(self, path: str, read: Read) -> list[str]:
+        """The files that may change with texts of this one."""
+        if path.endswith(".py"):
+            return self._saved_files(read) if b"dspy" in read(path) else []
+        is_saved = path.endswith(".json") and _signatures(read(path)) and path in self._saved_files(read)
+        return self._modules if is_saved else []
+
     def _copies(self, piece: FoundPiece, path: str, read: Read) -> list[SavedText]:
         if b"dspy" not in read(path):
             return []
@@ -97,7 +104,7 @@ class SavedPrograms:
 
     def _with_code(self, piece: FoundPiece, path: str, text: str, read: Read) -> dict[str, bytes]:
         """Texts of the code that were the same as the one of a saved program, and are to stay so."""
-        if path not in self._saved_files(read) or not _names_copy(piece.name, read(path)):
+        if not _names_copy(piece.name, read(path)) or path not in self._saved_files(read):
             return {}
         files: dict[str, bytes] = {}
         for module in self._modules:

@@ -11,7 +11,6 @@ import pytest
 from benchmarks.planted.lab import Lab
 from benchmarks.reach.framework_pages import framework_of
 from benchmarks.reach.frameworks import place
-from benchmarks.reach.tickets import TEAMS
 
 SAVES = """
 import dspy
@@ -45,7 +44,7 @@ def test_edit_of_an_instruction_reaches_the_saved_program(lab: Lab) -> None:
     after, now = json.loads(saved.read_text()), code.read_text()
     written = after["triage"]["signature"]["instructions"]
     assert "with care" in written, ran.output
-    assert all(f"- {team}: " in written for team in TEAMS)
+    assert all(f"- {team}: " in written for team in ("billing", "shipping"))
     assert all(line.strip() in now for line in written.splitlines())
     assert after["triage"]["demos"] == before["triage"]["demos"]
     assert after["metadata"] == before["metadata"]

@@ -119,6 +119,14 @@ def test_edits_of_both_are_one(make_store: MakeStore) -> None:
 
 
 @pytest.mark.parametrize(
+    "scope", ["app/desk.py::Triage.__doc__", "app/desk.json::note.signature.instructions"]
+)
+def test_both_files_belong_to_what_a_run_may_change(make_store: MakeStore, scope: str) -> None:
+    store = make_store({"app/desk.py": CODE, "app/run.py": LOADS, "app/desk.json": saved()}, scope)
+    assert store.paths() == ["app/desk.json", "app/desk.py"]
+
+
+@pytest.mark.parametrize(
     "code",
     [LOADS.replace("app/desk.json", "app/other.json"), "from app.desk import Desk\ndesk = Desk()\n"],
     ids=["another file", "nothing loaded"],
