@@ -61,7 +61,8 @@ class Diagnosed:
     @property
     def suspects(self) -> set[str]:
         """Ids of the cases whose label the diagnosis doubts, as its records or its screen say."""
-        return {
+        apart = {finding.case_id for finding in self.found.suspects}
+        return apart | {
             finding.case_id for finding, cluster in self.named if _SUSPECT in _words(finding, cluster).lower()
         }
 
@@ -139,9 +140,14 @@ def calibration(found: Sequence[Diagnosed]) -> list[Figure]:
         for finding, cluster in each.named:
             doubted = finding.case_id in suspects
             right = doubted == (finding.case_id in wrong) and (doubted or each.right_step(cluster))
-            band = max(number for number, low in enumerate(_BANDS[:-1]) if cluster.confidence >= low)
-            bands[band].append(right)
+            bands[_band(cluster.confidence)].append(right)
             if cluster.confidence >= SURE:
+                sure.append(right)
+                false[each.stranger.name] += not right
+        for finding in each.found.suspects:
+            right = finding.case_id in wrong
+            bands[_band(finding.confidence)].append(right)
+            if finding.confidence >= SURE:
                 sure.append(right)
                 false[each.stranger.name] += not right
     table = [
@@ -158,6 +164,10 @@ def calibration(found: Sequence[Diagnosed]) -> list[Figure]:
             notes=[*table, *misses],
         )
     ]
+
+
+def _band(sureness: float) -> int:
+    return max(number for number, low in enumerate(_BANDS[:-1]) if sureness >= low)
 
 
 def labels(found: Sequence[Diagnosed]) -> list[Figure]:

@@ -35,6 +35,14 @@ class Finding(Record):
     """Further steps that are at fault in the same case: fixing `step` alone does not turn it green."""
     source: Literal["rules", "llm", "intervention", "hook"] = "rules"
     """The source of the attribution; an intervention has proven it."""
+    fix: str = ""
+    """The thing to do about it, where that is not what is usual for the category."""
+    beside: str = ""
+    """Id of the case that contradicts the label, where the label may be wrong."""
+
+
+NO_GAIN = 2 / 3
+"""The factor on the odds that a cause is the right one, for each technique that was tried on it in vain."""
 
 
 class Cluster(Record):
@@ -54,11 +62,19 @@ class Cluster(Record):
     """Empty in a run's journal."""
     suggested_fix: str = ""
     ceiling: float | None = None
-    """The train score if every finding of this cluster were solved, 0 to 1."""
+    """An upper bound: the train score if every finding of this cluster were solved, 0 to 1."""
     artifacts: list[str] = Field(default_factory=list)
     """Addresses of the artifacts that the culprit step was seen to use, most specific first."""
     also: list[str] = Field(default_factory=list)
     """Further steps that are at fault in most of these cases; the edits have to come together."""
+    tried: int = 0
+    """Techniques that were tried on it without gain; each makes it less sure that this is the cause."""
+
+    def after(self, tried: int) -> Cluster:
+        """Return the cluster as sure as it is after so many techniques without gain."""
+        odds = self.confidence * NO_GAIN**tried
+        sure = odds / (odds + 1 - self.confidence) if tried else self.confidence
+        return self.model_copy(update={"tried": tried, "confidence": round(sure, 2)})
 
     @property
     def case_ids(self) -> list[str]:
@@ -95,7 +111,10 @@ class Diagnosis(Record):
     clusters: list[Cluster] = Field(default_factory=list)
     infrastructure: list[Finding] = Field(default_factory=list)
     """Failures that no edit can address; kept apart from the clusters."""
+    suspects: list[Finding] = Field(default_factory=list)
+    """Failures whose label may be wrong; kept apart from the clusters, and from what proposers see."""
     ceilings: dict[Level, float] = Field(default_factory=dict)
-    """Level to the train score, 0 to 1, if every cluster up to that level were solved."""
+    """Level to the most that train can reach, 0 to 1: if every cluster up to that level were solved. Cases
+    whose label may be wrong, or that got no answer, are not among what can be."""
     interventions: int = 0
     """The number of cases that were run again with a step's output replaced."""

@@ -37,6 +37,7 @@ Category = Literal[
     "cascade",  # an early step came back empty and everything after it too
     "empty",  # a step came back empty
     "content",  # a wrong answer in the right form
+    "mislabeled",  # the label may be wrong: near-identical cases contradict it; no edit is made for it
     "unknown",
 ]
 

@@ -56,6 +56,8 @@ class SimilarPair:
     """0 to 1; 1 if all words are the same, in the same order."""
     same_numbers: bool
     """True if the same numbers stand in both: invoices 701 and 702 are two things."""
+    turned: bool = False
+    """True if a negation stands in one of them alone."""
 
     @property
     def same_words(self) -> bool:
@@ -102,7 +104,13 @@ def similar_cases(cases: Sequence[Case], least: float = NEAR_COPY) -> list[Simil
     texts = _Texts(cases)
     found = sorted(texts.pairs(least), key=lambda pair: -pair[2])
     return [
-        SimilarPair(cases[one], cases[other], similarity, texts.numbers[one] == texts.numbers[other])
+        SimilarPair(
+            cases[one],
+            cases[other],
+            similarity,
+            same_numbers=texts.numbers[one] == texts.numbers[other],
+            turned=texts.turned(one, other),
+        )
         for one, other, similarity in found
     ]
 

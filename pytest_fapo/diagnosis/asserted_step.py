@@ -13,10 +13,13 @@ from pytest_fapo.diagnosis.trace_view import StepView
 
 def answering_step(failure: Failure) -> StepView | None:
     """The step whose output is the asserted value, with a model if one is; else one whose output contains it;
-    else the last step that asked a model.
+    else the last step that asked a model. Of code that gives it the model asked before it has the say.
     """
     steps = _origins(failure)
-    return next((step for step in steps if step.calls), steps[0] if steps else failure.last_step)
+    asked = next((step for step in steps if step.calls), None)
+    if asked is not None or not steps or failure.view is None:
+        return asked or failure.last_step
+    return failure.view.last_model_step(steps[0]) or steps[0]
 
 
 def had_a_part(failure: Failure, step: StepView) -> bool:
@@ -56,6 +59,9 @@ def asserted_values(failure: Failure) -> list[Any]:
         if carrier.step == OUTPUT
     ]
     values = [output[path] for path in dict.fromkeys(paths) if path in output]
+    if not values:
+        forms = (failure.fields.forms.asserted.get(name, {}) for name in failure.failing_fields)
+        values = [each[failure.case.key] for each in forms if failure.case.key in each]
     if values:
         return values
     assertion = failure.assertion

@@ -299,6 +299,9 @@ def read_requirement(assertion: Assertion, expected: Any) -> Requirement | None:
 def requirement_of_fields(expected: Any, output: Any) -> Requirement | None:
     """The first demand of a case's own labels that its output misses: for bare `assert all(...)`."""
     text = whole_text(output)
+    if isinstance(expected, list) and isinstance(output, str):
+        missing = [fact for fact in expected if isinstance(fact, str) and not mentions(text, fact)]
+        return Requirement("include", missing[0]) if missing else None
     if not isinstance(expected, dict):
         return None
     for name, value in expected.items():

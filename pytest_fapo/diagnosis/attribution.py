@@ -22,6 +22,7 @@ from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribu
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.interventions import Intervene, investigate
 from pytest_fapo.diagnosis.label_forms import LabelForms
+from pytest_fapo.diagnosis.rules.extra_keys import extra_keys
 from pytest_fapo.diagnosis.rules.failed_calls import (
     exception,
     failed_tools,
@@ -34,6 +35,7 @@ from pytest_fapo.diagnosis.rules.field_values import field_values, labeled_steps
 from pytest_fapo.diagnosis.rules.grounding import not_given
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
+from pytest_fapo.diagnosis.suspect_labels import doubt
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
 
 _CONFIDENT = 0.8
@@ -201,13 +203,14 @@ RULES: tuple[Rule, ...] = (
     refusal,
     truncated,
     labeled_steps,
+    extra_keys,
     failed_tools,
     unfinished,
     schema,
     exception,
+    cut_short,
     cascade,
     not_given,
-    cut_short,
     too_few,
     field_values,
     requirement,
@@ -257,12 +260,16 @@ def diagnose(
     silent = [_failure(evaluation, item, {}) for item in chosen if item.unanswered]
     outages = [finding for finding in map(no_answer, silent) if finding is not None]
     find_noise(attributions, evaluation)
+    for attribution in attributions:
+        found = contrasts[_test_of(attribution.failure)].doubts.get(attribution.finding.nodeid)
+        if found is not None:
+            doubt(attribution, found)
     if reader is not None:
         consult_reader(attributions, reader)
     spent = investigate(attributions, intervene, limit) if intervene is not None and limit > 0 else 0
     findings = [*outages, *(attribution.finding for attribution in attributions)]
     clusters = make_clusters(
-        [finding for finding in findings if finding.category != "infrastructure"],
+        [finding for finding in findings if finding.category not in _APART],
         items=items,
         maps=maps,
         artifacts=artifacts,
@@ -271,6 +278,7 @@ def diagnose(
         findings=findings,
         clusters=clusters,
         infrastructure=[finding for finding in findings if finding.category == "infrastructure"],
+        suspects=[finding for finding in findings if finding.category == "mislabeled"],
         ceilings=ceilings(clusters, items),
         interventions=spent,
     )
@@ -336,7 +344,10 @@ def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failu
     return Failure(item, case, reading, fields)
 
 
-_DIRECT: tuple[Rule, ...] = (labeled_steps,)
+_APART = ("infrastructure", "mislabeled")
+"""Categories that no edit can do anything about."""
+
+_DIRECT: tuple[Rule, ...] = (labeled_steps, extra_keys)
 """Rules whose word needs no comparison: what they look at is no symptom, but the fault itself."""
 
 EXPLAINS = 0.5
@@ -355,8 +366,11 @@ def _by_rules(failure: Failure, contrast: Contrast) -> Finding:
             continue
         if rule in _DIRECT:
             return finding
+        if rule is RULES[-1]:
+            weak.append(finding)
+            break
         weighed, explained = contrast.weighed(rule, failure, finding)
-        if explained > EXPLAINS or (rule is RULES[-1] and not weak):
+        if explained > EXPLAINS:
             return weighed
         weak.append(weighed)
     return max(weak, key=lambda finding: finding.confidence)

@@ -166,6 +166,7 @@ _LABELS: dict[Category, str] = {
     "cascade": "an empty step, and nothing after it",
     "empty": "an empty answer",
     "content": "the wrong answer",
+    "mislabeled": "the label may be wrong",
     "unknown": "no step is known to be wrong",
 }
 
@@ -183,6 +184,7 @@ _FIXES: dict[Category, str] = {
     "retrieval": "Retrieve more passages, or build a better query.",
     "cascade": "Give the empty step a fallback, or fix what it was given.",
     "empty": "Say that an answer is always due, and what to answer in doubt.",
+    "mislabeled": "Look at the two cases, and correct the label that is wrong.",
     "content": "State the rule by which the value follows from the input.",
     "unknown": "Label the steps (`expected_steps`), so that the culprit can be told.",
 }
@@ -244,7 +246,8 @@ def make_clusters(
 
 
 def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[Level, float]:
-    """The train score if every cluster up to a level were solved, for each level; none of graded scores."""
+    """The train score that cannot be passed: if every cluster up to a level were solved, for each level; none
+    of graded scores."""
     if any(item.error_type == LOW_SCORE for item in items):
         return {}
     reached: dict[Level, float] = {}
@@ -308,7 +311,7 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
         confidence=round(sum(finding.confidence for finding in group) / len(group), 2),
         findings=group,
         also=first.also,
-        suggested_fix=_FIXES[first.category],
+        suggested_fix=first.fix or _FIXES[first.category],
         ceiling=ceiling,
         artifacts=artifacts,
     )

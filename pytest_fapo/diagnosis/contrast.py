@@ -15,6 +15,7 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.record import Category
 from pytest_fapo.diagnosis.asserted_step import had_a_part
 from pytest_fapo.diagnosis.failure import Failure
+from pytest_fapo.diagnosis.suspect_labels import doubted_labels
 
 Rule = Callable[[Failure], "Finding | None"]
 
@@ -67,6 +68,8 @@ class Contrast:
     def __init__(self, failing: Sequence[Failure], passing: Sequence[Failure]) -> None:
         self._failing = _some(failing)
         self._passing = _some(passing)
+        self.doubts = doubted_labels(failing, passing)
+        """Failing items whose label may be wrong, by node id."""
         self._said: dict[tuple[Rule, tuple[str, ...] | None], list[_Symptom]] = {}
 
     def weight(self, rule: Rule, failure: Failure, finding: Finding) -> Weight:

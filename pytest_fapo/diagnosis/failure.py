@@ -221,7 +221,8 @@ class FailureAttribution:
 
     @property
     def unsure(self) -> bool:
-        return self.finding.confidence < UNSURE and self.finding.category != "infrastructure"
+        apart = self.finding.category in ("infrastructure", "mislabeled")
+        return self.finding.confidence < UNSURE and not apart
 
     @property
     def group(self) -> tuple[str, ...]:

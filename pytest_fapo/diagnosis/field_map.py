@@ -148,6 +148,7 @@ class FieldMap:
 
     def _carriers(self, name: str) -> list[Carrier]:
         seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
+        asserted = self.forms.asserted.get(name, {})
         members: dict[str, list[bool]] = defaultdict(list)
         orders: dict[str, list[int]] = defaultdict(list)
         wanted = self.expected[name]
@@ -155,14 +156,15 @@ class FieldMap:
             if reading.case.key not in wanted:
                 continue
             value = wanted[reading.case.key]
+            shown = asserted.get(reading.case.key, value)
             for step in reading.view.steps:
                 orders[step.key].append(step.order)
                 for path, leaf in output_leaves(readable_output(step)).items():
-                    seen[step.key, path].append((value, leaf))
+                    seen[step.key, path].append((shown if same(shown, leaf) else value, leaf))
                 if isinstance(step.output, (list, dict)) and _has_list(step.output):
                     members[step.key].append(holds_all(step.output, value))
             for path, leaf in output_leaves(reading.view.trace.output).items():
-                seen[OUTPUT, path].append((value, leaf))
+                seen[OUTPUT, path].append((shown if same(shown, leaf) else value, leaf))
         orders[OUTPUT] = [10_000]
         closed = self.closed_set(name)
         carriers = [

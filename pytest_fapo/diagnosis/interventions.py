@@ -203,7 +203,7 @@ def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene
 
 def _worth_it(attribution: FailureAttribution) -> bool:
     failure = attribution.failure
-    if failure.view is None or attribution.finding.category == "infrastructure":
+    if failure.view is None or attribution.finding.category in ("infrastructure", "mislabeled"):
         return False
     if failure.case.split != "train":
         return False  # what single other cases would need is nobody's business

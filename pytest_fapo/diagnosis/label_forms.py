@@ -15,7 +15,7 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.assertions import Assertion
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
-from pytest_fapo.diagnosis.loose_values import alike, leaves, to_number
+from pytest_fapo.diagnosis.loose_values import alike, leaves, same, to_number
 
 MOST_OFF = 0.05
 """Relative difference; what passes with a larger one was not compared as a number."""
@@ -44,6 +44,8 @@ class LabelForms:
     references: set[str] = field(default_factory=set)
     """Fields whose lists are references, of which one suffices."""
     tolerances: dict[str, float] = field(default_factory=dict)
+    asserted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The value that a failing test compared with the label, by key of the case."""
 
     @classmethod
     def of(
@@ -85,6 +87,10 @@ class LabelForms:
         if assertion.call == "any":
             lists = [name for name, value in labels.items() if isinstance(value, list)]
             self.references |= set(lists if len(lists) == 1 else ())
+        for name, value in labels.items():
+            actual = _compared_with(assertion, value)
+            if actual is not None:
+                self.asserted.setdefault(name, {})[case.key] = actual
         for name, tolerance in _tolerances(assertion, labels):
             self.tolerances[name] = max(tolerance, self.tolerances.get(name, 0.0))
 
@@ -97,6 +103,16 @@ class LabelForms:
         off = [(abs(value - number), abs(value)) for value, number in numbers if _is_number(value)]
         if off and all(miss <= MOST_OFF * size for miss, size in off) and max(off)[0] > 1e-9:
             self.tolerances[name] = max(max(off)[0], self.tolerances.get(name, 0.0))
+
+
+def _compared_with(assertion: Assertion, label: Any) -> Any:
+    """The other side of an equality with a label."""
+    left, right = assertion.left, assertion.right
+    if assertion.operator != "==" or left is None or right is None or not (left.known and right.known):
+        return None
+    if same(label, right.value):
+        return left.value
+    return right.value if same(label, left.value) else None
 
 
 def _lists(text: str, references: list[Any]) -> bool:

@@ -188,7 +188,7 @@ _PROMPT_FILES = {
 }
 
 _CATEGORIES: tuple[Category, ...] = tuple(
-    category for category in get_args(Category) if category not in ("infrastructure", "unknown")
+    category for category in get_args(Category) if category not in ("infrastructure", "mislabeled", "unknown")
 )
 
 

@@ -85,6 +85,18 @@ class Ladder:
         if tally.full:
             self._marks[key] = best
 
+    def less_sure(self, diagnosis: Diagnosis) -> Diagnosis:
+        """Return the diagnosis with causes less sure, the more techniques were tried on them without gain."""
+        return diagnosis.model_copy(
+            update={"clusters": [cluster.after(self._tried(cluster)) for cluster in diagnosis.clusters]}
+        )
+
+    def _tried(self, cluster: Cluster) -> int:
+        """Return the number of different techniques without gain on the present best tree."""
+        key = key_of(cluster)
+        tallies = [tally for (each, _, _), tally in self._tallies.items() if each == key]
+        return len(set().union(*(tally.techniques for tally in tallies)))
+
     def nothing_more(self, cluster: Cluster, level: Level, proposer: str, *, best: str) -> None:
         """The proposer has nothing (more) to propose for the cluster at this level."""
         self._marks[key_of(cluster), level, proposer] = best

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pytest_fapo.answers.spend_file import read_spending
-from pytest_fapo.core.diagnosis import Diagnosis
+from pytest_fapo.core.diagnosis import Cluster, Diagnosis
 from pytest_fapo.core.errors import BudgetExceeded, EvaluationError, NoAnswer
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import LEVELS, SPLITS, Level, Split
@@ -143,7 +143,7 @@ class Closing:
             summary.ceiling = _ceiling_text(diagnosis, self._request.levels)
         if all(name == "playbook" for name in self._request.settings.optimizer):
             levels = self._request.levels
-            summary.llm_could_try = [each.label for each in diagnosis.clusters if each.level in levels]
+            summary.llm_could_try = [_open_cause(each) for each in diagnosis.clusters if each.level in levels]
             summary.examples_unasked = self._request.settings.demonstrations != "train"
 
     def _apply(self, summary: Summary, finished: WritingResult) -> None:
@@ -178,6 +178,14 @@ def _split_result(before: Evaluation, after: Evaluation, split: Split) -> SplitR
             "broken": len(newly_failing(before, after, items)),
         }
     )
+
+
+def _open_cause(cluster: Cluster) -> str:
+    """Return the cause, with what is left of its sureness where techniques were tried on it in vain."""
+    if not cluster.tried:
+        return cluster.label
+    tried = count(cluster.tried, "technique")
+    return f"{cluster.label} ({percent(cluster.confidence)} sure after {tried} without gain)"
 
 
 def _ceiling_text(diagnosis: Diagnosis, levels: Sequence[Level]) -> str:

@@ -109,7 +109,7 @@ class Loop:
 
     def closing_diagnosis(self) -> Diagnosis:
         """The same where it is known already; it costs nothing."""
-        return self._attribution.free(self.best)
+        return self.ladder.less_sure(self._attribution.free(self.best))
 
     def _stop(self) -> Stop | None:
         if self.best.reaches(self._request.target, self._request.policy):

@@ -232,7 +232,7 @@ def make_evidence(
     seen = with_low_scores(best.evaluation, policy)
     return Evidence(
         cluster=cluster,
-        cases=cluster_cases(seen, cluster),
+        cases=_unsuspected(cluster_cases(seen, cluster), diagnosis),
         objectives=list(policy.objectives),
         artifacts=[artifact for each in allowed for artifact in store.all(each)],
         level=level,
@@ -245,6 +245,12 @@ def make_evidence(
         creatable=store.creatable(),
         escalation=escalation,
     )
+
+
+def _unsuspected(cases: Sequence[EvidenceCase], diagnosis: Diagnosis) -> list[EvidenceCase]:
+    """Return the cases without those whose label may be wrong: they drive no rule into a prompt."""
+    suspects = {finding.nodeid for finding in diagnosis.suspects}
+    return [case for case in cases if case.nodeid not in suspects]
 
 
 def cluster_cases(evaluation: Evaluation, cluster: Cluster) -> list[EvidenceCase]:

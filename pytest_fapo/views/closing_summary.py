@@ -270,7 +270,7 @@ def _exit_code(summary: Summary) -> str:
 def _still_open(summary: Summary) -> str:
     if not summary.llm_could_try or summary.stop == "no-answer":
         return ""
-    causes = listing((one_line(label, most=60) for label in summary.llm_could_try), most=3)
+    causes = listing((one_line(label, most=120) for label in summary.llm_could_try), most=3)
     hint = "An LLM may have ideas beside the playbook's"
     if summary.stop == "nothing-left":
         hint = "The free playbook has no more ideas; an LLM may have"

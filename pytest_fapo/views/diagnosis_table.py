@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation, Outage
+from pytest_fapo.core.similar_cases import input_text
 from pytest_fapo.core.text import count, listing, one_line, percent
+from pytest_fapo.diagnosis.loose_values import plain
 from pytest_fapo.views.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -54,7 +56,10 @@ def render_diagnosis(
         terminal.show(_table(diagnosis.clusters, terminal))
         for number, cluster in enumerate(diagnosis.clusters, 1):
             _show_cluster(number, cluster, terminal)
-    _show_infrastructure(diagnosis.infrastructure, terminal, alone=not diagnosis.clusters)
+    _show_suspects(diagnosis.suspects, evaluation, terminal)
+    _show_infrastructure(
+        diagnosis.infrastructure, terminal, alone=not (diagnosis.clusters or diagnosis.suspects)
+    )
     if diagnosis.clusters:
         terminal.line("")
         terminal.labeled("Next", next_command, column=_LABEL_WIDTH)
@@ -92,8 +97,8 @@ def _table(clusters: list[Cluster], terminal: Terminal) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if terminal.width >= 80 else 0))
     table.show_edge = False
-    for name in ("#", "step", "category", "level", "cases", "sure", "ceiling"):
-        right = name in ("#", "cases", "sure", "ceiling")
+    for name in ("#", "step", "category", "level", "cases", "sure", "at most"):
+        right = name in ("#", "cases", "sure", "at most")
         table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for number, cluster in enumerate(clusters, 1):
         cells = (
@@ -145,6 +150,38 @@ def _explanation(text: str) -> list[str]:
         left = len(lines) - _EXPLANATION_LINES + 1
         return [*lines[: _EXPLANATION_LINES - 1], f"… {count(left, 'more line')}"]
     return lines
+
+
+_MOST_SUSPECTS = 5
+
+
+def _show_suspects(suspects: list[Finding], evaluation: Evaluation, terminal: Terminal) -> None:
+    """Labels that may be wrong, each beside the case that contradicts it."""
+    if not suspects:
+        return
+    cases = list({(finding.pipeline, finding.case_id): finding for finding in suspects}.values())
+    terminal.line("")
+    title = "label may be wrong" if len(cases) == 1 else "labels may be wrong"
+    terminal.line((f"{len(cases):,} {title}; no edit is made for {_them(cases)}:", "bold"))
+    for finding in cases[:_MOST_SUSPECTS]:
+        own = evaluation.cases.get(finding.nodeid)
+        known = evaluation.cases.values()
+        other = next(
+            (case for case in known if own and case.key == f"{own.label_set}:{finding.beside}"), None
+        )
+        terminal.line("")
+        for case in (own, other):
+            if case is not None:
+                label = one_line(plain(case.expected), most=60)
+                text = one_line(input_text(case.inputs), most=160)
+                terminal.labeled(f"   {one_line(case.id, most=40)}", f"{label}   {text}", column=_LABEL_WIDTH)
+        _fact(terminal, "sure", f"{percent(finding.confidence)}; {one_line(finding.evidence, most=300)}")
+    if len(cases) > _MOST_SUSPECTS:
+        terminal.line(f"   and {count(len(cases) - _MOST_SUSPECTS, 'other')}")
+
+
+def _them(cases: list[Finding]) -> str:
+    return "it" if len(cases) == 1 else "them"
 
 
 def _show_infrastructure(findings: list[Finding], terminal: Terminal, *, alone: bool) -> None:

@@ -175,3 +175,57 @@ def test_weights_by_hand() -> None:
     assert Weight(3, 3, 9, 9).explained == pytest.approx(0.1)
     assert Weight(2, 4, 1, 9).explained == pytest.approx(0.8)
     assert Weight(1, 10, 1, 9).explained == 0.0
+
+
+def test_what_the_test_compared_is_what_a_step_carries_though_no_answer_is_a_label() -> None:
+    """The model does not know the labels at all: still the step that gave the compared word is named."""
+    bench = Bench()
+    words = {"urgent": "same-day", "critical": "emergency", "routine": "routine"}
+    for number in range(12):
+        said = list(words)[number % 3]
+        right = words[said]
+        spans = [
+            span("sum_up", prompt=f"sum {number}", answer=f"call {number}"),
+            span("rate", prompt=f"rate call {number}", answer=said),
+            span("thank", prompt=f"thank {number}", answer="Thank you for the call."),
+        ]
+        bench.run(
+            {"n": number}, right, spans, said, explanation="" if said == right else unequal(said, right)
+        )
+    found = findings(bench.evaluation)
+    assert {(each.step, each.category) for each in found} == {("rate", "label")}
+
+
+def test_code_that_gives_the_asserted_value_was_told_by_the_model_before_it_what_to_do() -> None:
+    bench = Bench()
+    for number in range(6):
+        query = f"SELECT {number}"
+        wrong = number >= 3
+        spans = [
+            span("write", prompt=f"write {number}", answer=query),
+            span("execute", [[number]], inputs={"sql": query}),
+        ]
+        right = number + 10 * wrong
+        output = {"total": number}
+        words = f"assert {number} == {right}" if wrong else ""
+        bench.run({"n": number}, {"total": right}, spans, output, explanation=words)
+    assert {each.step for each in findings(bench.evaluation)} == {"write"}
+
+
+def test_a_text_cut_short_comes_before_the_empty_steps_that_follow_it() -> None:
+    bench = Bench()
+    for number in range(9):
+        long = number >= 5
+        letter = (
+            f"letter {number}: " + "all about hobbies and the weather " * (4 if long else 1) + "Skill: sewing"
+        )
+        clipped = letter[:60]
+        said = "" if long else "sewing"
+        spans = [
+            span("clip", clipped, inputs={"text": letter}),
+            span("sum_up", prompt=f"Sum up: {clipped}", answer=said, inputs={"text": clipped}),
+            span("skill", prompt=f"Skill? {said}", answer=said, inputs={"summary": said}),
+        ]
+        words = unequal(said, "sewing") if long else ""
+        bench.run({"letter": letter}, {"skill": "sewing"}, spans, {"skill": said}, explanation=words)
+    assert {(each.step, each.level) for each in findings(bench.evaluation)} == {("clip", "param")}

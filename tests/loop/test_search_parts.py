@@ -430,3 +430,18 @@ def test_of_three_winners_the_two_that_are_needed_are_merged() -> None:
     assert verdicts["c4"].candidate.merges == ["c1", "c3"]
     assert [verdicts[name].verdict.kept for name in ("c1", "c2", "c3")] == ["c4", "", "c4"]
     assert [name for name, attempt in verdicts.items() if attempt.verdict.accepted] == ["c4"]
+
+
+def test_techniques_without_gain_make_a_cause_less_sure_until_something_is_accepted() -> None:
+    ladder, one, other = Ladder(["prompt", "param"]), cluster("a"), cluster("b")
+    found = Diagnosis(clusters=[one, other])
+    assert ladder.less_sure(found) == found
+    sure = []
+    for technique in ("label set", "label set (variant 2)", "definitions", "text form"):
+        ladder.no_gain(candidate("x", technique=technique), one, "prompt", best="")
+        after, same = ladder.less_sure(found).clusters
+        assert same == other
+        sure.append((after.tried, after.confidence))
+    assert sure == [(1, 0.86), (1, 0.86), (2, 0.8), (3, 0.73)]
+    ladder.accepted()
+    assert ladder.less_sure(found) == found

@@ -4,6 +4,7 @@ from typing import Any
 
 from support.report_samples import Output, evaluation
 
+from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.views.diagnosis_table import render_diagnosis
@@ -52,7 +53,7 @@ def rendered(diagnosis: Diagnosis, of: Evaluation, *, encoding: str = "utf-8", *
 def test_the_table_and_one_example_per_cause() -> None:
     lines = rendered(Diagnosis(clusters=[cluster()]), evaluation(failing=14, passing=46), width=100)
     assert lines[0] == "14 of 60 train tests fail, for 1 cause."
-    assert lines[2].split() == ["#", "step", "category", "level", "cases", "sure", "ceiling"]
+    assert lines[2].split() == ["#", "step", "category", "level", "cases", "sure", "at", "most"]
     assert lines[4].split() == ["1", "triage", "label", "prompt", "14", "90", "%", "77", "%"]
     assert lines[6:] == [
         "1  triage: 'billing' given for 'refund'",
@@ -142,3 +143,19 @@ def test_steps_that_fail_together_are_both_named_and_interventions_counted() -> 
     lines = rendered(both, evaluation(failing=3, passing=1), width=100)
     assert lines[1] == "7 runs of cases with a step's output replaced went into this."
     assert "   together   place and price went wrong too: only edits of all show" in lines
+
+
+def test_labels_that_may_be_wrong_are_shown_beside_the_case_that_contradicts_them() -> None:
+    of = evaluation(failing=1, passing=1)
+    failing, passing = of.items
+    of.cases[failing] = Case(id="c1", inputs={"mail": "where is it"}, expected="billing")
+    of.cases[passing] = Case(id="c2", inputs={"mail": "Where is it?"}, expected="delivery")
+    evidence = "the label may be wrong: 'billing' here, and 'delivery' in case c2, of the same input"
+    suspect = finding(0, nodeid=failing, case_id="c1", beside="c2", category="mislabeled", evidence=evidence)
+    lines = rendered(Diagnosis(suspects=[suspect]), of)
+    start = lines.index("1 label may be wrong; no edit is made for it:")
+    assert lines[start + 2 : start + 5] == [
+        "   c1         billing   where is it",
+        "   c2         delivery   Where is it?",
+        f"   sure       90 %; {evidence}",
+    ]

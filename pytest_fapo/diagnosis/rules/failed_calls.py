@@ -222,8 +222,15 @@ def failed_tools(failure: Failure) -> Finding | None:
     for step in failure.view.steps:
         for use in not_retried(tool_uses(step.calls)):
             assert use.error is not None
-            return _tool_finding(failure, step, use, use.error)
+            kind = "invalid arguments" if use.error == "error" and _names_argument(use) else use.error
+            return _tool_finding(failure, step, use, kind)
     return _raised(failure)
+
+
+def _names_argument(use: ToolUse) -> bool:
+    """True if what the tool reported names what it was asked with: it could not use that."""
+    said = whole_text(use.result)
+    return any(len(text) >= 2 and mentions(said, text) for text in texts_in(use.arguments))
 
 
 def unfinished(failure: Failure) -> Finding | None:

@@ -13,7 +13,7 @@ from pytest_fapo.diagnosis.blame import Blame, blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import CaseRun
 from pytest_fapo.diagnosis.label_values import AnyOf
-from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, plain, texts_in, whole_text
+from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, plain, same, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
 
 MOSTLY_GIVEN = 0.7
@@ -208,17 +208,22 @@ def _abstains(failure: Failure, name: str, value: Any) -> bool:
                 told[plain(label)].append(_told(reading, label))
         never = [label for label, group in told.items() if len(group) >= 2 and not any(group)]
         others = [any(group) for label, group in told.items() if label not in never]
-        only = len(never) == 1 and len(others) >= 3 and sum(others) >= MOSTLY_GIVEN * len(others)
+        only = len(never) == 1 and len(others) >= 2 and sum(others) >= MOSTLY_GIVEN * len(others)
         memo |= {("abstains", name, label): 1.0 for label in never if only}
         memo["abstentions", name] = 1.0
     return ("abstains", name, plain(value)) in memo
 
 
 def _told(reading: CaseRun, value: Any) -> bool:
-    given = [
-        text for step in reading.view.steps for text in (whole_text(step.step.inputs), step.messages_text)
-    ]
-    return _holds_value("\n".join(given), value)
+    """True if a value stands in the data that the steps had before one of them gave it; prompts are none."""
+    for step in reading.view.steps:
+        if _holds_value(whole_text(step.step.inputs), value):
+            return True
+        if same(value, step.output):
+            return False
+        if _holds_value(whole_text(step.output), value):
+            return True
+    return False
 
 
 def _loser(failure: Failure, asked: StepView, expected: Any) -> StepView | None:

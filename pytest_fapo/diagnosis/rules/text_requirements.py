@@ -17,7 +17,7 @@ def requirement(failure: Failure) -> Finding | None:
     if failure.view is None:
         return None
     demand = read_requirement(failure.assertion, failure.case.expected)
-    if demand is None and not failure.assertion.operator:
+    if demand is None and not failure.assertion.operator and failure.assertion.call != "any":
         demand = requirement_of_fields(failure.case.expected, failure.view.trace.output)
     if demand is None:
         return None

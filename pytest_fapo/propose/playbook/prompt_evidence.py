@@ -18,6 +18,7 @@ from pytest_fapo.core.diagnosis import Cluster, Finding
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.diagnosis.assertions import Requirement, read_assertion, read_requirement
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
+from pytest_fapo.diagnosis.label_forms import LabelForms
 from pytest_fapo.diagnosis.loose_values import (
     JsonReading,
     is_blank,
@@ -134,11 +135,11 @@ class PromptEvidence:
     @cached_property
     def fields(self) -> FieldMap:
         """The locations of the fields that this cluster's labels name."""
-        return FieldMap(
-            CaseRun(seen.case, seen.view, seen.passed)
-            for seen in self.seen
-            if seen.view is not None and seen.case.label_set == self.cluster.label_set
-        )
+        own = [seen for seen in self.seen if seen.case.label_set == self.cluster.label_set]
+        runs = [CaseRun(seen.case, seen.view, seen.passed) for seen in own if seen.view is not None]
+        said = [(seen.case, read_assertion(text)) for seen in own for text in seen.explanations]
+        forms = LabelForms.of(said, [(run.case, run.view.trace, run.passed) for run in runs])
+        return FieldMap(runs, forms=forms)
 
     @property
     def targets(self) -> list[StepCase]:

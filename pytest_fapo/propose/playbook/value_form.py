@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from math import factorial, prod
 from typing import Any
 
+from pytest_fapo.diagnosis.label_values import AnyOf
 from pytest_fapo.diagnosis.loose_values import alike, is_blank, mentions, plain, same, to_dates, to_number
 from pytest_fapo.propose.playbook.answer_contract import contract_labels, fields_in_question
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
@@ -16,6 +17,9 @@ NAME = "value form"
 
 LEAST_CHANCE = 20
 """Lists with fewer orders between them may be sorted by chance: then nothing is said of it."""
+
+MOST_ENTRIES = 40
+"""Different entries; lists that draw on more are not made of a fixed set."""
 
 _SIGNS = {
     "-": "a hyphen",
@@ -52,7 +56,8 @@ def value_form(view: PromptEvidence) -> Iterator[Advice]:
 def value_lines(view: PromptEvidence, name: str, values: list[Any]) -> list[str]:
     """The rules of form that all expected values of a field keep."""
     subject = _subject(view, name)
-    filled = [value for value in values if not is_blank(value)]
+    references = [each for value in values for each in (value if isinstance(value, AnyOf) else [value])]
+    filled = [value for value in references if not is_blank(value)]
     lines: list[str] = []
     source = _copied_from(view, name)
     if source:
@@ -216,6 +221,9 @@ def _list_lines(subject: str, values: list[Any]) -> list[str]:
     if len(lists) < len(values):
         return []
     lines = [f"{subject} is a list with one entry per item, each as short as possible."]
+    counts = Counter(each for value in lists for each in value if isinstance(each, str))
+    if 2 <= len(counts) <= MOST_ENTRIES and sum(map(len, lists)) == counts.total() >= 3 * len(counts):
+        lines.append(f"It holds every one of these that applies, and no other: {', '.join(sorted(counts))}.")
     chance = prod(factorial(len({plain(each) for each in value})) for value in lists)
     if chance >= LEAST_CHANCE and all(value == sorted(value, key=plain) for value in lists):
         lines.append(f"{subject} is sorted alphabetically.")

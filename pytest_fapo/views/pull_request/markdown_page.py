@@ -228,7 +228,7 @@ def _causes(diagnosis: Diagnosis, size: Size) -> list[str]:
         ]
         for cluster in diagnosis.clusters[: size.rows]
     ]
-    header = ["cause", "step", "category", "level", "cases", "ceiling"]
+    header = ["cause", "step", "category", "level", "cases", "at most"]
     return ["### Why cases fail", table(header, rows, right=(4, 5))]
 
 
