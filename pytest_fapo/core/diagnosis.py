@@ -42,7 +42,7 @@ class Finding(Record):
 
 
 NO_GAIN = 2 / 3
-"""The factor on the odds that a cause is the right one, for each technique that was tried on it in vain."""
+"""The factor on the odds that a cause is the right one, for each technique that was tried without gain."""
 
 
 class Cluster(Record):

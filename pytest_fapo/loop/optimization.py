@@ -181,7 +181,7 @@ def _split_result(before: Evaluation, after: Evaluation, split: Split) -> SplitR
 
 
 def _open_cause(cluster: Cluster) -> str:
-    """Return the cause, with what is left of its sureness where techniques were tried on it in vain."""
+    """Return the cause, with what is left of its sureness where techniques brought no gain."""
     if not cluster.tried:
         return cluster.label
     tried = count(cluster.tried, "technique")
