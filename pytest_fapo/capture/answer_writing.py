@@ -103,7 +103,7 @@ def completion_events(frame: ResponseFrame, request: Mapping[str, Any], said: Mo
 
 
 def vectors_for(answer: Any, count: int) -> list[Sequence[float]]:
-    """What an offline model gave for `count` inputs: a vector for each, or one for all."""
+    """Return the vectors an offline model gave for `count` inputs: one for each, or one for all."""
     if hasattr(answer, "tolist"):  # numpy and its like
         answer = answer.tolist()
     if not isinstance(answer, Sequence) or isinstance(answer, str):

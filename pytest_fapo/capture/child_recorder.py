@@ -36,7 +36,7 @@ class Handoff:
     case: str
     """Names the run among those of the session."""
     folder: str
-    """Where the processes of the session leave what they record."""
+    """The place where the processes of the session leave what they record."""
     case_id: str
     pipeline: str
     limit: int

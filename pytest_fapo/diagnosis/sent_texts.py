@@ -44,7 +44,7 @@ class SentText:
     address: str
     text: str
     parts: tuple[str, ...]
-    """What of it is the same in every request."""
+    """The part of it that is the same in every request."""
 
 
 @dataclass(frozen=True)

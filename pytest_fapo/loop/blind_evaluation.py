@@ -31,19 +31,19 @@ HELD_OUT = "held-out"
 
 @dataclass
 class Apart:
-    """What the trial of the unpatched tree has shown."""
+    """The result of the trial of the unpatched tree."""
 
     folders: dict[str, str] = field(default_factory=dict)
     """Node id of each test that can be judged so, and the folder that its pipeline is set up in."""
     classes: set[str] = field(default_factory=set)
     """Names of the classes that outputs may have."""
     differs: str = ""
-    """What the first test said that turned out otherwise."""
+    """The words of the first test that turned out otherwise."""
 
 
 @dataclass(frozen=True)
 class Following:
-    """Who hears of an evaluation's items, and whether it is still wanted."""
+    """The listener to an evaluation's items, and the question if it is still wanted."""
 
     on_item: Callable[[ItemResult], None]
     cancelled: Callable[[], bool]

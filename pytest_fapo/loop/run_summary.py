@@ -103,7 +103,7 @@ class Summary(Record):
     front: list[FrontPoint] = Field(default_factory=list)
     """Of several objectives: the trees that no other one beats in one without losing in another."""
     costs: list[CostChange] = Field(default_factory=list)
-    """What one run of the pipeline costs; empty where nothing was accepted."""
+    """The cost of one run of the pipeline; empty where nothing was accepted."""
     fixed: int = 0
     broken: int = 0
     """Tests that passed before and fail now; the gate keeps it at 0."""

@@ -143,7 +143,7 @@ class ProducedOutputs:
 
     @property
     def socket(self) -> str:
-        """Where the judge asks."""
+        """The address at which the judge asks."""
         return os.fspath(self._server.path)
 
     def loaded(self, watched: Iterable[str]) -> set[str]:
@@ -152,7 +152,7 @@ class ProducedOutputs:
         return {path for path in watched if path in noted or self._copy.was_read(path)}
 
     def notes(self) -> list[str]:
-        """What producers were refused."""
+        """Return the requests that producers were refused."""
         children = [producer.child for producer in self._producers.values()]
         return [
             f"refused: connecting to {target}"

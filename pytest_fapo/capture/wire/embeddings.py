@@ -24,7 +24,7 @@ Vectors = Sequence[Sequence[float]]
 
 
 class EmbeddingFormat:
-    """What the three have in common: `texts` are sent, vectors come in one piece."""
+    """The common part of the three: `texts` are sent, vectors come in one piece."""
 
     def texts(self, body: Mapping[str, Any]) -> list[Any]:
         """Return what is to be embedded."""
