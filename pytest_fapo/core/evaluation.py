@@ -98,6 +98,8 @@ class ItemResult(Record):
     @property
     def counts(self) -> bool:
         """True if the item takes part in a score: it ran with whole answers and was expected to pass."""
+        if self.error_type == ModelUnavailable.__name__:
+            return False
         return not self.unanswered and self.outcome in ("passed", "xpassed", "failed", "error")
 
 

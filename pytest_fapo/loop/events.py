@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field, field_serializer
+from pydantic import Field, FieldSerializationInfo, field_serializer
 
 from pytest_fapo.core.candidate import Attempt, Candidate, ReviewProblem
 from pytest_fapo.core.diagnosis import Cluster
@@ -99,8 +99,13 @@ class TreeDiagnosed(Event):
     """Without their findings, which are in a file of their own."""
 
     @field_serializer("clusters")
-    def _without_findings(self, clusters: list[Cluster]) -> list[dict[str, Any]]:
-        return [cluster.model_dump(mode="json", exclude={"findings"}) for cluster in clusters]
+    def _without_findings(
+        self, clusters: list[Cluster], info: FieldSerializationInfo
+    ) -> list[dict[str, Any]]:
+        return [
+            cluster.model_dump(mode="json", exclude={"findings"}, exclude_unset=bool(info.exclude_unset))
+            for cluster in clusters
+        ]
 
 
 class InterventionsFailed(Event):

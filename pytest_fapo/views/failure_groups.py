@@ -1,4 +1,4 @@
-"""Fold the failing cases of a plain run by cause: one line instead of a traceback for each."""
+"""Fold the failing cases of a plain run by kind: one traceback and one line for each kind."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ _LEAST = 4
 """Failing tests on cases from which on they are folded: so few tracebacks are still read."""
 
 _MOST = 8
-"""Causes that get a line."""
+"""Kinds that get a line and a traceback."""
 
 _VALUES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d+")
 
 
 @contextmanager
 def folded_failures(reporter: pytest.TerminalReporter, evaluation: Evaluation) -> Iterator[None]:
-    """Leave the failing cases out of pytest's list of failures; its counts keep them. With `-v`, with `--tb`
-    or for a few of them only nothing is left out."""
+    """Leave all but one failing case of each kind out of pytest's list of failures; its counts keep them.
+    With `-v`, with `--tb` or for a few of them only nothing is left out."""
     stats: dict[str, list[Any]] = reporter.stats
     failed = stats.get("failed", [])
-    others = [each for each in failed if not _on_case(evaluation.items.get(each.nodeid))]
-    if not is_folded(reporter.config, evaluation) or len(others) == len(failed):
+    if not is_folded(reporter.config, evaluation):
         yield
         return
+    examples = {items[0].nodeid for _, items in _kinds(_failing(evaluation))[:_MOST]}
+    others = [
+        each for each in failed if each.nodeid in examples or not _on_case(evaluation.items.get(each.nodeid))
+    ]
     stats["failed"] = others
     try:
         yield
@@ -52,21 +55,26 @@ def failure_lines(evaluation: Evaluation) -> list[str]:
     failing = [item for item in _failing(evaluation) if not (item.refused or item.unanswered)]
     if not failing:
         return []
-    groups = _groups(failing, exact=True)
-    if len(groups) > _MOST:
-        groups = _groups(failing, exact=False)
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    head = f"fapo: {count(len(failing), 'failing test')} on cases, {count(len(groups), 'kind')} of failure"
-    lines = [f"{head} (-v shows each traceback):"]
-    width = len(f"{len(ordered[0][1]):,}")
-    for (function, _), items in ordered[:_MOST]:
+    kinds = _kinds(failing)
+    head = f"fapo: {count(len(failing), 'failing test')} on cases, {count(len(kinds), 'kind')} of failure"
+    lines = [f"{head} (one of each above, all with -v):"]
+    width = len(f"{len(kinds[0][1]):,}")
+    for (function, _), items in kinds[:_MOST]:
         first = items[0]
         more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
         said = one_line(shown(_said(first)), most=60)
         lines.append(f"  {len(items):>{width},}  {function}: {said}  [{first.case_id}]{more}")
-    if len(ordered) > _MOST:
-        lines.append(f"  … and {count(len(ordered) - _MOST, 'more kind')}")
+    if len(kinds) > _MOST:
+        lines.append(f"  … and {count(len(kinds) - _MOST, 'more kind')}")
     return lines
+
+
+def _kinds(failing: list[ItemResult]) -> list[tuple[tuple[str, str], list[ItemResult]]]:
+    """Return the tests of each kind, the most frequent first."""
+    groups = _groups(failing, exact=True)
+    if len(groups) > _MOST:
+        groups = _groups(failing, exact=False)
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def _groups(failing: list[ItemResult], *, exact: bool) -> dict[tuple[str, str], list[ItemResult]]:

@@ -182,6 +182,7 @@ def test_failed_requests_count_as_calls_and_cost_nothing(path: Path) -> None:
         "test_calls": 0,
         "test_cache_hits": 0,
         "test_cost": 0.0,
+        "listed": 0.0,
     }
 
 

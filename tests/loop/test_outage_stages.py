@@ -341,9 +341,11 @@ def test_a_rejected_key_or_model_stops_at_once(status: int, words: str, make: Ma
     project.write({"app/pipeline.py": APP.replace('"task"', '"opt"')})  # both models are refused
     done = project.optimize()
     assert done.code == 1, done.text
-    assert f"36 cases got no answer from the model (HTTP {status} x36): {words}" in done.text
+    assert 8 <= asked <= 36
+    assert f"{asked} cases got no answer from the model (HTTP {status} x{asked}): {words}" in done.text
+    assert asked == 36 or f"{36 - asked} tests not run: no call of the first cases was answered" in done.text
     assert "check the key" in done.text
-    assert asked == 36, "each case of the session once, and no more"
+    assert "tests still fail" not in done.text
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ def test_reads(run, case, capsys, caplog):
 def test_what_a_run_prints_and_logs_stands_under_its_own_test(pytester: pytest.Pytester, wait: bool) -> None:
     pytester.makepyfile(PRINTING.replace("WAIT", str(wait)))
     arguments = [] if wait else ["--fapo-concurrency=1"]
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", *arguments)
+    result = pytester.runpytest_subprocess("-v", "-p", "no:asyncio", *arguments)
     assert result.parseoutcomes() == {"failed": 6, "passed": 6, "warnings": 12}
     text = result.stdout.str()
     failures = text.partition("warnings summary")[0].split("_ test_fails[")[1:]
