@@ -84,8 +84,8 @@ def patch_command(summary: Summary) -> str:
 
 def result_sentence(summary: Summary) -> str:
     """Return the meaning of the exit code."""
-    if not summary.tests:
-        return ""
+    if not summary.tests or (summary.stop == "no-answer" and not summary.failing):
+        return ""  # tests without an answer count nowhere
     all_tests, fail = count(summary.tests, "test"), "fails" if summary.failing == 1 else "fail"
     lead = "With the patch, " if summary.writing in _PENDING else ""
     if summary.writing == "conflict":
