@@ -29,6 +29,13 @@ class Idea(Record):
     """Of the example's case."""
     explanation: str = ""
     """pytest's own words on the example."""
+    without_labels: str = ""
+    """Of changed code: for how many tests it could not know the labels, as a part of a sentence."""
+
+    @property
+    def reason(self) -> str:
+        """The hypothesis, and of changed code what it could not know."""
+        return f"{self.hypothesis} ({self.without_labels})" if self.without_labels else self.hypothesis
 
 
 class ReviewedChange(Record):

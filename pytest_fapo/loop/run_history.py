@@ -13,6 +13,7 @@ from pytest_fapo.loop.events import CandidateJudged, TreeDiagnosed
 from pytest_fapo.loop.reviewed_change import Idea
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_result import EditMade
+from pytest_fapo.loop.run_summary import made_without_labels
 from pytest_fapo.verdict.case_effect import CaseEffect, Effect, EffectSum, effect_between
 
 _OUTPUT = 600
@@ -136,6 +137,7 @@ class RunHistory:
             hypothesis=candidate.hypothesis,
             cause=self._causes.get((candidate.parent, candidate.cluster), ""),
             failing=len(candidate.targets),
+            without_labels=made_without_labels(attempt.verdict),
             # The one that is quickest to read, of those that say why they fail.
             example=min(
                 (nodeid for nodeid in candidate.targets if nodeid in known),

@@ -170,16 +170,18 @@ def candidate_title(candidate: Candidate) -> str:
     return " · ".join(one_line(part) for part in (candidate.step, technique, address) if part)
 
 
-def _without_labels(attempt: Attempt) -> str:
-    """Of changed code: for how many tests it could not know the labels."""
-    numbers = attempt.verdict.without_labels
-    return f"; outputs made without labels in {numbers[0]:,} of {numbers[1]:,} tests" if numbers else ""
+def made_without_labels(verdict: Verdict) -> str:
+    """Return for how many tests changed code could not know the labels; empty for other changes."""
+    numbers = verdict.without_labels
+    return f"outputs made without labels in {numbers[0]:,} of {numbers[1]:,} tests" if numbers else ""
 
 
 def attempt_outcome(attempt: Attempt) -> str:
     """`accepted: …`, `rejected at val: …` or `blocked in review: …`."""
     if attempt.verdict.accepted:
-        return f"accepted: {_gained(attempt)}{_without_labels(attempt)}"
+        return "; ".join(
+            filter(None, [f"accepted: {_gained(attempt)}", made_without_labels(attempt.verdict)])
+        )
     if attempt.verdict.kept:
         return one_line(f"merged: {attempt.verdict.reason}")
     if not attempt.candidate.edits:

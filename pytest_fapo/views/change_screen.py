@@ -77,6 +77,8 @@ def show_effect(effect: Effect, terminal: Terminal, *, edited: bool = False, eve
 
 def _show_idea(idea: Idea, terminal: Terminal) -> None:
     terminal.labeled("Why", one_line(idea.hypothesis), (f" ({idea.candidate})", "dim"), column=_COLUMN)
+    if idea.without_labels:
+        terminal.labeled("Blind", idea.without_labels, column=_COLUMN)
     if idea.cause:
         where = f", in {count(idea.failing, 'failing test')}" if idea.failing else ""
         terminal.labeled("Seen", f"{one_line(idea.cause)}{where}", column=_COLUMN)

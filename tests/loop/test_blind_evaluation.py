@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import StringIO
 
 import pytest
 
@@ -10,8 +11,14 @@ from benchmarks._hostile_edits import KINDS, hostile
 from benchmarks.trust import FILES, HONEST, TrustRun, name_of, trust_run
 from pytest_fapo.loop.blind_evaluation import _divided
 from pytest_fapo.loop.candidate_cage import missing_locks
+from pytest_fapo.loop.reviewed_change import ReviewedChange
+from pytest_fapo.loop.run_folder import RunFolder
+from pytest_fapo.loop.run_history import RunHistory
+from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.shadow.evaluation_request import EvaluationStage
 from pytest_fapo.source.code_changes import changes_code
+from pytest_fapo.views.change_screen import show_change
+from pytest_fapo.views.terminal import Terminal
 
 needs_locks = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
 
@@ -65,6 +72,14 @@ def test_an_honest_edit_is_accepted_and_told_of() -> None:
         assert accepted(run) == ["honest"], run.text
         assert "outputs made without labels in 60 of 60 tests" in run.text
         assert "invoice" in (run.root / "app/pipeline.py").read_text()
+        (folder,) = (run.root / ".fapo/runs").iterdir()
+        (change,) = load_result(RunFolder(folder)).edits
+        (idea,) = RunHistory(RunFolder(folder)).ideas(change)
+        assert idea.reason.endswith("(outputs made without labels in 60 of 60 tests)")
+        shown = StringIO()
+        waiting = ReviewedChange(address=change.address, files=[], ideas=[idea])
+        show_change(waiting, Terminal(shown), None, number=1, total=1)
+        assert "Blind     outputs made without labels in 60 of 60 tests" in shown.getvalue()
 
 
 def test_texts_and_numbers_are_no_code() -> None:

@@ -227,7 +227,7 @@ def changes_of_run(run: RunFolder, addresses: Collection[str]) -> list[ArtifactC
                     path=edit.address.partition("::")[0],
                     before=edit.before,
                     after=edit.after,
-                    why=list(dict.fromkeys(idea.hypothesis for idea in ideas)),
+                    why=list(dict.fromkeys(idea.reason for idea in ideas)),
                     origin=", ".join(idea.candidate for idea in ideas),
                     effect=history.effect(edit),
                 )
