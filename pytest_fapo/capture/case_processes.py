@@ -23,7 +23,7 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from pytest_fapo.capture.child_programs import changed_environment, with_start_folder
+from pytest_fapo.capture.child_programs import changed_environment, through_popen, with_start_folder
 from pytest_fapo.capture.child_recorder import ChildLines, ChildRecorder, Handoff
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.recorder import Recorder, current_recorder, forget_runs, recording
@@ -77,6 +77,7 @@ class CaseProcesses:
         before, _followed = _followed, self
         patched: list[tuple[Any, str, Any]] = [
             (subprocess.Popen, "__init__", self._starting_program),
+            (os, "system", through_popen),
             (BaseProcess, "start", self._starting_process),
             *((pool.Pool, name, self._giving_jobs) for name in _POOL_METHODS),
         ]

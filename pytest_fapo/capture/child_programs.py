@@ -71,6 +71,9 @@ class ChildPrograms:
         new_start, new_spawn = self._starting(start), self._spawning(spawn)
         subprocess.Popen.__init__ = new_start  # type: ignore[method-assign]
         util.spawnv_passfds = new_spawn
+        system = os.system
+        new_system = through_popen(system)
+        os.system = new_system  # type: ignore[assignment]
         try:
             yield
         finally:
@@ -78,6 +81,8 @@ class ChildPrograms:
                 subprocess.Popen.__init__ = start  # type: ignore[method-assign]
             if util.spawnv_passfds is new_spawn:
                 util.spawnv_passfds = spawn
+            if os.system is new_system:
+                os.system = system
             if self._folder is not None and os.getpid() == self._pid:
                 shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -195,6 +200,19 @@ class ChildPrograms:
         return str(self._folder / "refused.jsonl")
 
 
+def through_popen(original: Callable[[Any], int]) -> Callable[[Any], int]:
+    """Return `os.system` as a case may call it: through `subprocess.Popen`, which hands the case on."""
+
+    def system(command: Any) -> int:
+        recorder = current_recorder()
+        if recorder is None or not recorder.pipeline or os.name != "posix":
+            return original(command)
+        code = subprocess.call(command, shell=True)
+        return -code if code < 0 else code << 8  # a wait status, as `os.system` returns it
+
+    return system
+
+
 def changed_environment(
     args: tuple[Any, ...], kwargs: dict[str, Any], change: Callable[[Any], dict[Any, Any]]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -227,7 +245,11 @@ def _program(event: str, args: Sequence[Any]) -> str:
     if event in ("os.fork", "os.forkpty"):
         return "fork"
     first = args[0]
-    if event == "subprocess.Popen" and first is None and args[1]:
-        first = args[1] if isinstance(args[1], (str, bytes)) else args[1][0]
+    if event == "subprocess.Popen" and args[1] and not isinstance(args[1], (str, bytes)):
+        words = [os.fsdecode(word) for word in args[1]]
+        shell = words[1:2] == ["-c"] and os.path.basename(words[0]) == "sh"
+        first = words[2] if shell and words[2:] else words[0] if first is None else first
+    elif event == "subprocess.Popen" and first is None:
+        first = args[1]
     arguments = os.fsdecode(first).split() if isinstance(first, (str, bytes, os.PathLike)) else [str(first)]
     return os.path.basename(arguments[0]) if arguments else event

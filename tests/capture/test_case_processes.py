@@ -10,7 +10,7 @@ from support import llm_shapes as shapes
 from support.llm_server import LLMServer
 
 APP = """
-    import asyncio, json, multiprocessing, os, subprocess, sys, urllib.request
+    import asyncio, json, multiprocessing, os, shlex, subprocess, sys, urllib.request
     from concurrent.futures import ProcessPoolExecutor
 
     def ask(text):
@@ -37,6 +37,13 @@ APP = """
     async def async_program(text):
         process = await asyncio.create_subprocess_exec(*PROGRAM, text, stdout=asyncio.subprocess.PIPE)
         return (await process.communicate())[0].decode()
+
+    def shell(text):
+        file = f"{text}.out"
+        assert os.system(f"{shlex.join([*PROGRAM, text])} > {file}") == 0
+        assert os.system("exit 3") == 3 << 8
+        with open(file) as found:
+            return found.read()
 
     def executor(method, text):
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
@@ -110,7 +117,7 @@ PROJECT = """
 FORKS = [f"{kind} fork" for kind in ("executor", "pool", "process")] + ["fork"]
 
 WAYS = [
-    *("program", "bare_program", "async_program"),
+    *("program", "bare_program", "async_program", "shell"),
     *(f"{kind} {method}" for kind in ("executor", "pool", "process") for method in ("spawn", "forkserver")),
     *FORKS,
 ]
@@ -145,7 +152,9 @@ def test_a_call_belongs_to_the_case(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-@pytest.mark.parametrize("way", ["program", "executor spawn", "pool fork", "process forkserver", "fork"])
+@pytest.mark.parametrize(
+    "way", ["program", "shell", "executor spawn", "pool fork", "process forkserver", "fork"]
+)
 def test_without_an_answer_the_case_fails_and_nothing_is_sent(
     way: str, project: pytest.Pytester, server: LLMServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
