@@ -133,10 +133,11 @@ class Terminal:
             self.console.print(start + text, soft_wrap=True)
             return
         room = max(10, self.width - max(indent, start.cell_len))
-        text.plain = text.plain.replace(" %", "\u00a0%")  # a number and its unit stay on one line
+        # A number and its unit stay on one line; for rich even a no-break space is one to break at.
+        text.plain = text.plain.replace(" %", "\ue000%")
         pieces = text.wrap(self.console, room)
         for piece in pieces:
-            piece.plain = piece.plain.replace("\u00a0%", " %")
+            piece.plain = piece.plain.replace("\ue000%", " %")
             piece.rstrip()
         self.console.print(start + self.text("\n" + " " * indent).join(pieces))
 

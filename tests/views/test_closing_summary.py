@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pytest_fapo.views.closing_summary import (
     save_summary_page,
     summary_markdown,
 )
+from pytest_fapo.views.terminal import Terminal
 
 
 def summary(**changes: Any) -> Summary:
@@ -257,3 +259,14 @@ def test_a_patch_is_merged_where_a_file_of_it_was_edited_meanwhile() -> None:
 def test_an_outage_advises_no_other_optimizer() -> None:
     stopped = summary(stop="no-answer", llm_could_try=["draft: content"])
     assert "An LLM may have" not in "\n".join(rendered(stopped))
+
+
+@pytest.mark.parametrize("width", range(40, 100, 7))
+def test_a_number_and_its_unit_stay_on_one_line(width: int) -> None:
+    file = StringIO()
+    line = "c10 draft · desk/texts.py — accepted: train 83 % → 87 %, val 83 % → 87 %, 11 fixed, 0 broken"
+    Terminal(file, tty=True, width=width).line(line, indent=3)
+    lines = [each.strip() for each in file.getvalue().splitlines()]
+    assert " ".join(lines) == line
+    assert len(lines) > 1 or width >= len(line)
+    assert not [each for each in lines if each.startswith("%")]
