@@ -304,7 +304,7 @@ def pytest_terminal_summary(
         return (yield)
     from pytest_fapo.views.failure_groups import folded_failures
 
-    with folded_failures(terminalreporter, session.evaluation()):
+    with folded_failures(terminalreporter, session.taken):
         return (yield)
 
 

@@ -23,6 +23,7 @@ from pytest_fapo.capture.cache_key import KEY_FORMAT
 from pytest_fapo.capture.http_answer import OFFLINE_HEADER, RecordedAnswer, chunk_from_json, chunk_to_json
 from pytest_fapo.core.atomic_files import atomic_file
 from pytest_fapo.core.errors import CacheFileError
+from pytest_fapo.core.text import parsed_json
 
 EXPORTED_HEADERS = frozenset({"content-type", "request-id", "x-request-id", OFFLINE_HEADER.decode()})
 """Names of the headers that an exported answer may have: those that SDKs read, none that tells who asked."""
@@ -86,8 +87,8 @@ def answer_of_line(text: bytes) -> RecordedAnswer:
         BadLine: no answer that could have been recorded.
     """
     try:
-        value = json.loads(text.decode())
-    except (ValueError, RecursionError) as error:
+        value = parsed_json(text.decode())
+    except ValueError as error:
         raise BadLine(f"the answer is not JSON ({_short_ascii(error)})") from None
     if not isinstance(value, dict) or set(value) != _FIELDS:
         raise BadLine("an answer has the fields status, headers and body, and no others")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pytest_fapo.capture.http_answer import ServerSentEvent
-from pytest_fapo.core.text import parsed_json
+from pytest_fapo.core.text import json_or_text
 
 EMPTY_FINISH_REASONS = ("length", "content_filter")
 """Finish reasons with which a message may be empty: nothing was left to say it with, or it was withheld."""
@@ -244,12 +244,5 @@ def assembled_message(values: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             message["usage"] = {**(message.get("usage") or {}), **(value.get("usage") or {})}
     for index, text in inputs.items():
         if index in blocks and text:
-            blocks[index]["input"] = _arguments(text)
+            blocks[index]["input"] = json_or_text(text)
     return {**message, "content": [blocks[index] for index in sorted(blocks)]}
-
-
-def _arguments(text: str) -> Any:
-    try:
-        return parsed_json(text)
-    except ValueError:
-        return text

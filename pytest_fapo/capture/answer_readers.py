@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_fapo.capture.wire.wire_format import AnswerReading, finish_reason
-from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
 
 

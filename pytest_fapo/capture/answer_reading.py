@@ -19,6 +19,7 @@ from pytest_fapo.capture.http_answer import (
 )
 from pytest_fapo.capture.wire.formats import FORMATS
 from pytest_fapo.capture.wire.wire_format import AnswerReading, WireFormat, mapping
+from pytest_fapo.core.text import parsed_json
 
 CUT = "the answer ended before its end"
 """A flaw that an answer also has if its reader stops early; any other is the provider's."""
@@ -85,8 +86,8 @@ def _ends_in_error(body: bytes) -> bool:
     if not lines[0].lstrip().startswith(b"{"):
         return False
     try:
-        values = [json.loads(line) for line in lines if line.strip()]
-    except (ValueError, RecursionError):
+        values = [parsed_json(line) for line in lines if line.strip()]
+    except ValueError:
         return True
     return any(map(_error_of, values)) or (isinstance(values[-1], dict) and values[-1].get("done") is False)
 
@@ -136,8 +137,8 @@ def json_of(recorded: RecordedAnswer) -> Any:
     if body is None:
         return None
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parsed_json(body)
+    except ValueError:
         return None
 
 

@@ -26,7 +26,7 @@ from pytest_fapo.capture.model_output import (
 )
 from pytest_fapo.capture.wire.embeddings import EmbeddingFormat
 from pytest_fapo.capture.wire.formats import FORMATS
-from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import json_or_text
 
 CREATED = 1_700_000_000
 """When every offline answer claims to have been made: equal questions get equal answers."""

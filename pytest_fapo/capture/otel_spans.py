@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from pytest_fapo.capture.import_hook import AfterImport
 from pytest_fapo.capture.recorder import Recorder, current_recorder
 from pytest_fapo.capture.steps import CURRENT_STEP, CurrentStep
-from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import json_or_text
 
 _SDK = "opentelemetry.sdk.trace"
 

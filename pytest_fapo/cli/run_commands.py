@@ -23,7 +23,7 @@ from pytest_fapo.loop.events import (
     RunFinished,
 )
 from pytest_fapo.loop.run_folder import RunFolder, RunLock, began, find_run, runs_of, typed_path
-from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.loop.run_summary import read_summary
 
 if TYPE_CHECKING:
     from pytest_fapo.core.candidate import Attempt
@@ -58,14 +58,6 @@ class RunFacts(Record):
     """
 
 
-def summary_of(run: RunFolder) -> Summary | None:
-    """The run's closing summary; None where it has none that this version can read."""
-    try:
-        return Summary.model_validate_json((run.path / "summary.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
 def facts_of(run: RunFolder) -> RunFacts:
     """Return the list's facts about a run; a run that another version wrote is listed as unreadable."""
     finished = run.journal.last(RunFinished)
@@ -74,7 +66,7 @@ def facts_of(run: RunFolder) -> RunFacts:
         began=time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(began(run))),
         state="finished" if finished else "unfinished",
     )
-    summary = summary_of(run)
+    summary = read_summary(run.path)
     if summary is None:
         facts.tried = sum(event.event == "judged" for event in run.journal.read())
         if finished:
@@ -177,7 +169,7 @@ def _change(run: RunFacts, split: str) -> str:
 def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo show RUN`."""
     run = find_run(find_root(settings=options.settings), options.name)
-    summary, attempts = summary_of(run), attempts_of(run)
+    summary, attempts = read_summary(run.path), attempts_of(run)
     if options.json:
         document: dict[str, Any] = facts_of(run).model_dump(mode="json")
         document["summary"] = summary.model_dump(mode="json") if summary is not None else None

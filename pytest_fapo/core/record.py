@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from pytest_fapo.core.text import parsed_json
-
 Split = Literal["train", "val", "holdout"]
 
 SPLITS: tuple[Split, ...] = ("train", "val", "holdout")
@@ -64,16 +62,6 @@ def text_digest(value: str | bytes) -> str:
 def canonical_json(value: Any) -> str:
     """One spelling for one JSON value: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def json_or_text(value: Any) -> Any:
-    """A text that is JSON as its data; anything else as it is. Models give tool arguments like that."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parsed_json(value)
-    except ValueError:
-        return value
 
 
 def files_digest(files: Mapping[str, bytes]) -> str:

@@ -67,7 +67,7 @@ class SimilarPair:
     @property
     def near_copy(self) -> bool:
         """True if one case says nothing that the other one does not."""
-        return self.same_words or (self.same_numbers and self.similarity >= NEAR_COPY)
+        return _is_near_copy(self.similarity, self.same_numbers)
 
 
 @dataclass(frozen=True)
@@ -239,7 +239,7 @@ class _Texts:
 
     def near_copy(self, one: int, other: int, similarity: float) -> bool:
         """True if two cases that are so similar are near copies."""
-        return similarity >= NEAR_COPY and self.numbers[one] == self.numbers[other]
+        return _is_near_copy(similarity, self.numbers[one] == self.numbers[other])
 
     def pairs(self, least: float) -> Iterator[tuple[int, int, float]]:
         """Every pair at least so similar, as places: such sets share one of the rarest words of each."""
@@ -259,6 +259,10 @@ class _Texts:
                     yield min(number, other), max(number, other), similarity
             for each in prefix:
                 index[each].append(number)
+
+
+def _is_near_copy(similarity: float, same_numbers: bool) -> bool:
+    return same_numbers and similarity >= NEAR_COPY
 
 
 def _words(text: str) -> list[str]:

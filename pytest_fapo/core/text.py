@@ -24,6 +24,16 @@ def parsed_json(text: str | bytes) -> Any:
         raise ValueError("nested too deep") from None
 
 
+def json_or_text(value: Any) -> Any:
+    """A text that is JSON as its data; anything else as it is. Models give tool arguments like that."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parsed_json(value)
+    except ValueError:
+        return value
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """`1 case`, `1,034 cases`."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

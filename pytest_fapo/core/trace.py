@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from pydantic import Field, JsonValue
 
-from pytest_fapo.core.record import Record, canonical_json, json_or_text
+from pytest_fapo.core.record import Record, canonical_json
+from pytest_fapo.core.text import json_or_text
 
 
 class Usage(Record):

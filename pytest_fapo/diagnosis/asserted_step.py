@@ -28,13 +28,13 @@ def had_a_part(failure: Failure, step: StepView) -> bool:
     origins = _origins(failure)
     if not origins or not whole_text([step.output, step.answer]).strip():
         return True
-    if any(_is_within(step, origin) or _is_within(origin, step) or step is origin for origin in origins):
+    if any(step.ran_within(origin) or origin.ran_within(step) or step is origin for origin in origins):
         return True
     reached = [step]
     for other in failure.view.steps:
         if other.order > step.order and any(_went_into(each, other) for each in reached):
             reached.append(other)
-    return any(step is origin or _is_within(step, origin) for step in reached for origin in origins)
+    return any(step is origin or step.ran_within(origin) for step in reached for origin in origins)
 
 
 def _origins(failure: Failure) -> list[StepView]:
@@ -79,11 +79,6 @@ def _gives(step: StepView, value: Any) -> bool:
 
 def _contains(step: StepView, value: Any) -> bool:
     return isinstance(value, (str, int, float)) and mentions(whole_text(readable_output(step)), value)
-
-
-def _is_within(inner: StepView, outer: StepView) -> bool:
-    """True if a step ran inside of another."""
-    return outer.step.index < inner.step.index and inner.order < outer.order
 
 
 def _went_into(step: StepView, other: StepView) -> bool:

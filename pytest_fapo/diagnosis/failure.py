@@ -17,6 +17,7 @@ from pytest_fapo.diagnosis.field_map import OUTPUT, CaseRun, FieldMap
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
 from pytest_fapo.diagnosis.loose_values import (
     alike,
+    is_number,
     normal,
     plain,
     same,
@@ -173,12 +174,8 @@ def _is_label(expected: Any, value: Any) -> bool:
     if isinstance(expected, list) and isinstance(value, list):
         return alike(list(expected), value)
     if isinstance(expected, Near):
-        return _is_number(value) and abs(expected - value) <= 1e-5 * max(1.0, abs(expected))
+        return is_number(value) and abs(expected - value) <= 1e-5 * max(1.0, abs(expected))
     return same(expected, value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _same_start(pieces: list[str], expected: Any) -> bool:

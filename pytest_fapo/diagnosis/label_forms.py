@@ -15,7 +15,7 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.assertions import Assertion
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
-from pytest_fapo.diagnosis.loose_values import alike, leaves, same, to_number
+from pytest_fapo.diagnosis.loose_values import alike, is_number, leaves, same, to_number
 
 MOST_OFF = 0.05
 """Relative difference; what passes with a larger one was not compared as a number."""
@@ -100,7 +100,7 @@ class LabelForms:
         if lists and len(single) == len(lists) and 2 * sum(single) > len(single):
             self.references.add(name)
         numbers = [(value, number) for value, given in pairs if (number := to_number(given)) is not None]
-        off = [(abs(value - number), abs(value)) for value, number in numbers if _is_number(value)]
+        off = [(abs(value - number), abs(value)) for value, number in numbers if is_number(value)]
         if off and all(miss <= MOST_OFF * size for miss, size in off) and max(off)[0] > 1e-9:
             self.tolerances[name] = max(max(off)[0], self.tolerances.get(name, 0.0))
 
@@ -124,7 +124,7 @@ def _lists(text: str, references: list[Any]) -> bool:
 
 def _tolerances(assertion: Assertion, labels: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """The numeric fields that an assertion compares within a tolerance."""
-    numbers = {name: value for name, value in labels.items() if _is_number(value)}
+    numbers = {name: value for name, value in labels.items() if is_number(value)}
     for side in (assertion.left, assertion.right):
         match = re.fullmatch(r"(\S+) ± (\S+)", side.text.strip()) if side is not None else None
         center, tolerance = (to_number(part) for part in match.groups()) if match else (None, None)
@@ -149,7 +149,3 @@ def _outputs(output: Any, name: str) -> list[Any]:
 
 def _is_scalar(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
 
 MAX_TEXT = 100_000
@@ -61,8 +62,8 @@ def read_json(text: str) -> JsonReading | None:
 
 def _loads(text: str) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = parsed_json(text)
+    except ValueError:
         return None
     return value if isinstance(value, (dict, list)) else None
 
@@ -215,6 +216,11 @@ def mentions(text: str, value: Any) -> bool:
     if not needle:
         return False
     return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normal(text)) is not None
+
+
+def is_number(value: Any) -> bool:
+    """True for numbers; truth values are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def to_number(value: Any) -> float | None:

@@ -43,14 +43,8 @@ def replacements_of(failure: Failure) -> list[ReplacementOutput]:
     return [
         each
         for each in replacements
-        if each.source != "oracle" or not any(_inside(other.step, each.step) for other in replacements)
+        if each.source != "oracle" or not any(other.step.ran_within(each.step) for other in replacements)
     ]
-
-
-def _inside(inner: StepView, outer: StepView) -> bool:
-    """True if a step ran within another, whose output is then only made of its own: putting the right answer
-    there would prove nothing."""
-    return outer.step.index < inner.step.index and inner.order < outer.order
 
 
 def known_right(failure: Failure) -> set[str]:

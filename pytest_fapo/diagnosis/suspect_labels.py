@@ -137,7 +137,7 @@ def _contradicted(name: str, failing: Sequence[Failure], passing: Sequence[Failu
 
 
 def _row(failure: Failure, name: str, *, passed: bool) -> Iterator[_LabeledAnswer]:
-    label = failure.fields.expected.get(name, {}).get(failure.case.key)
+    label = failure.expected_value(name)
     if label is None or isinstance(label, (list, dict)):
         return
     if passed:

@@ -44,6 +44,10 @@ class StepView:
     def messages_text(self) -> str:
         return "\n".join(whole_text(call.messages) for call in self.calls)
 
+    def ran_within(self, outer: StepView) -> bool:
+        """True if it ran inside of another step, whose output is then made of its own."""
+        return outer.step.index < self.step.index and self.order < outer.order
+
 
 class TraceView:
     """The steps of one trace, children before the step that called them."""

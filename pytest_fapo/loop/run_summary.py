@@ -4,6 +4,7 @@ The loop fills it at its end and saves it as `summary.json`; every view of a fin
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -155,6 +156,14 @@ class Summary(Record):
     """Name of the offline model that answered in place of a real one, `desk.offline:answer`."""
     next_command: str = ""
     """The command to type next; derived from the rest if empty."""
+
+
+def read_summary(folder: Path) -> Summary | None:
+    """Return the closing summary in a run's folder; None where it has none that this version can read."""
+    try:
+        return Summary.model_validate_json((folder / "summary.json").read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 _SHOWN_SPLITS: tuple[Split, ...] = ("train", "val")

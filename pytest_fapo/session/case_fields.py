@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
-from pytest_fapo.core.text import parsed_json
+from pytest_fapo.core.text import json_or_text
 from pytest_fapo.session.case_files import PlacedRow, Repeated
 from pytest_fapo.session.cases_decorator import CaseSource, FieldMap
 from pytest_fapo.session.splits import split_called
@@ -250,7 +250,7 @@ def _tags(value: Any) -> list[Any]:
     if value is None:
         return []
     if isinstance(value, str):
-        read = _read(value) if value.lstrip().startswith("[") else value
+        read = json_or_text(value) if value.lstrip().startswith("[") else value
         if isinstance(read, str):
             return [tag.strip() for tag in read.replace(";", ",").split(",") if tag.strip()]
         value = read
@@ -279,7 +279,7 @@ def _weight(value: Any, row: PlacedRow) -> float | None:
 
 
 def _expected_steps(value: Any, row: PlacedRow) -> Any:
-    read = _read(value) if isinstance(value, str) else value
+    read = json_or_text(value)
     if read is None or read == "":
         return {}
     if not isinstance(read, dict):
@@ -291,18 +291,10 @@ def _expected_steps(value: Any, row: PlacedRow) -> Any:
 
 
 def _metadata(value: Any) -> dict[str, Any]:
-    read = _read(value) if isinstance(value, str) else value
+    read = json_or_text(value)
     if isinstance(read, dict):
         return read
     return {} if read in (None, "") else {"metadata": read}
-
-
-def _read(text: str) -> Any:
-    """The value of a JSON text; the text itself where it is none."""
-    try:
-        return parsed_json(text)
-    except ValueError:
-        return text
 
 
 def _split(values: dict[str, Any], fields: dict[str, Any], row: PlacedRow, source: CaseSource) -> str | None:

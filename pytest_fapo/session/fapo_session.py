@@ -247,6 +247,11 @@ class FapoSession:
         if self.plan.mode != "off" and child_plan(self.config) is None:
             note_session(pytest_session, self.folder, self._taken, self._further_keys)
 
+    @property
+    def taken(self) -> Evaluation:
+        """The records taken in so far; their spending is not summed up."""
+        return self._taken
+
     def evaluation(self, exit_code: int = 0) -> Evaluation:
         spending = session_spending(self._taken)
         return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending})

@@ -31,7 +31,7 @@ from pytest_fapo.capture.wire.wire_format import (
     tokens,
     with_system,
 )
-from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
 
 _WRITTEN_REASONS = {"length": "max_tokens", "tool_calls": "tool_use", "content_filter": "content_filtered"}

@@ -29,7 +29,7 @@ from pytest_fapo.capture.wire.wire_format import (
     texts_of,
     tokens,
 )
-from pytest_fapo.core.record import json_or_text
+from pytest_fapo.core.text import json_or_text
 from pytest_fapo.core.trace import ToolCall, Usage
 
 _WRITTEN_REASONS = {"length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"}

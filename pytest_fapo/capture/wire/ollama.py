@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from pytest_fapo.capture.wire.wire_format import (
     tokens,
     with_system,
 )
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import ToolCall, Usage
 
 _LINES_TYPE = b"application/x-ndjson"
@@ -62,8 +62,8 @@ class OllamaFormat:
     def whole(self, answer: RecordedAnswer) -> WholeBody:
         lines = [line for line in (decoded_body(answer) or b"").splitlines() if line.strip()]
         try:
-            pieces = objects([json.loads(line) for line in lines])
-        except (ValueError, RecursionError):
+            pieces = objects([parsed_json(line) for line in lines])
+        except ValueError:
             return WholeBody(None, ended=False)
         if len(pieces) < len(lines) or not pieces:
             return WholeBody(None)

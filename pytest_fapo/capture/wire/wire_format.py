@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from pytest_fapo.capture.http_answer import RecordedAnswer, decoded_body
 from pytest_fapo.capture.model_output import ModelOutput, ResponseFrame
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import ToolCall, Usage
 
 
@@ -106,8 +106,8 @@ def named_model(body: Any) -> str:
 def json_body(answer: RecordedAnswer) -> Any:
     """The JSON in a body; None where it is none."""
     try:
-        return json.loads(decoded_body(answer) or b"")
-    except (ValueError, RecursionError):
+        return parsed_json(decoded_body(answer) or b"")
+    except ValueError:
         return None
 
 

@@ -22,7 +22,7 @@ from pytest_fapo.loop.events import CandidateJudged, Event, NoProposal
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import load_effects
 from pytest_fapo.loop.run_result import EditMade, load_result
-from pytest_fapo.loop.run_summary import Summary
+from pytest_fapo.loop.run_summary import Summary, read_summary
 from pytest_fapo.loop.train_evidence import diagnosis_file
 from pytest_fapo.verdict.case_effect import CaseEffect
 
@@ -108,7 +108,7 @@ def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> Repor
         ],
         diagnoses=_diagnoses(run, ["", *(attempt.candidate.id for attempt, _ in accepted)]),
         spending=_spending(run.spend_file, began, max((event.time for event in events), default=0.0)),
-        summary=_summary(run),
+        summary=read_summary(run.path),
         changes=_changes(run),
         began=began or None,
     )
@@ -156,13 +156,6 @@ def _judged(events: Sequence[Event]) -> dict[str, tuple[Attempt, str, float | No
 def _number(candidate: str) -> int:
     digits = "".join(char for char in candidate if char.isdigit())
     return int(digits) if digits else 0
-
-
-def _summary(run: RunFolder) -> Summary | None:
-    try:
-        return Summary.model_validate_json((run.path / "summary.json").read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _spending(path: Path, began: float, ended: float) -> list[SpendPoint]:

@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pytest_fapo.core.record import json_or_text
-from pytest_fapo.core.text import one_line
+from pytest_fapo.core.text import json_or_text, one_line
 from pytest_fapo.core.trace import LLMCall, ToolCall
 from pytest_fapo.source.template_syntax import PLACEHOLDER
 from pytest_fapo.source.text_files import front_matter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_fapo.core.record import canonical_json, text_digest
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.views.snapshots.prompt_messages import MessagePart, answer_text, parts_of, placeholder_values
 from pytest_fapo.views.snapshots.step_graph import StepPath, step_paths
@@ -118,8 +118,8 @@ def _texts(answer: str) -> list[str]:
     if not answer.startswith(("{", "[")):
         return []
     try:
-        return list(_leaves(json.loads(answer)))
-    except (ValueError, RecursionError):
+        return list(_leaves(parsed_json(answer)))
+    except ValueError:
         return []
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pytest_fapo.core.record import canonical_json, text_digest
+from pytest_fapo.core.text import parsed_json
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.views.markdown import plain_block, plain_code
 
@@ -155,8 +155,8 @@ def _parts(output: Any, depth: int = 3) -> Iterator[str]:
     """The telling values within an output, also where it is a text that holds JSON."""
     if isinstance(output, str) and output.lstrip()[:1] in ("{", "["):
         try:
-            output = json.loads(output)
-        except (ValueError, RecursionError):
+            output = parsed_json(output)
+        except ValueError:
             return
     values = output.values() if isinstance(output, dict) else output if isinstance(output, list) else ()
     for value in values if depth else ():
