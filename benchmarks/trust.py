@@ -195,7 +195,7 @@ def trust_run(
     with _listening(calls) as port:
         groups = _written(root, sources, port, review, files or {})
         before = _state(root)
-        options = ["--fapo-optimize", "-p", "no:cacheprovider"]
+        options = ["--fapo-optimize", "--fapo-write=auto", "-p", "no:cacheprovider"]
         environment = {**os.environ, "HOME": os.fspath(home), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *options],
