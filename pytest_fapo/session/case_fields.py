@@ -80,7 +80,11 @@ def _native(values: dict[str, Any], row: PlacedRow, source: CaseSource) -> dict[
         fields["id"] = _identity(values, source, row)
     for name in ("id", "inputs"):
         if name not in fields:
-            raise CaseError(f"{row.origin}: missing field {name!r}; the row has {_names(values)}")
+            column = next((each for each in values if each not in _FIELDS), "column")
+            raise CaseError(
+                f"{row.origin}: missing field {name!r}; the row has {_names(values)}; "
+                f'if another field holds it, name that: cases(..., {name}="{column}")'
+            )
     extra = [name for name in fields if name not in _FIELDS]
     for name in extra:
         near = get_close_matches(name, _FIELDS, n=1, cutoff=0.8)

@@ -154,8 +154,9 @@ class TestBadInput:
         assert text == "cases.jsonl:4: duplicate id 'b', first used at cases.jsonl:2"
 
     def test_missing_field(self, tmp_path: Path) -> None:
-        assert message(tmp_path, "cases.jsonl", jsonl([{"id": "a", "expected": 1}])) == (
-            "cases.jsonl:1: missing field 'inputs'; the row has id, expected"
+        assert message(tmp_path, "cases.jsonl", jsonl([{"id": "a", "question": "?", "expected": 1}])) == (
+            "cases.jsonl:1: missing field 'inputs'; the row has id, question, expected; "
+            'if another field holds it, name that: cases(..., inputs="question")'
         )
 
     def test_missing_column(self, tmp_path: Path) -> None:
