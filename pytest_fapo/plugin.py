@@ -113,13 +113,29 @@ def pytest_configure_node(node: Any) -> None:
             node.workerinput["fapo_spend_file"] = str(session.plan.spend_file)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: object) -> None:
-    """Before pytest looks at the fixtures of a marked test: let its pipeline be among them."""
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Collector, name: str, obj: object
+) -> Generator[None, object, object]:
+    """Refuse or warn of marks that would do nothing; let a marked test have its pipeline as a fixture."""
     if isinstance(obj, type):
         if "unittest" in sys.modules and issubclass(obj, sys.modules["unittest"].TestCase):
             _refuse_unittest(obj)
-        return
+        return (yield)
+    _let_have_pipeline(collector, name, obj)
+    made = yield
+    if made is None and isinstance(obj, FunctionType) and has_mark(obj):
+        collector.warn(
+            pytest.PytestCollectionWarning(
+                f"@fapo.cases does nothing on {name!r}: pytest does not collect it as a test. "
+                f"Rename it so that its name begins with 'test' (setting python_functions)"
+            )
+        )
+    return made
+
+
+def _let_have_pipeline(collector: pytest.Collector, name: str, obj: object) -> None:
+    """Before pytest looks at the fixtures of a marked test: let its pipeline be among them."""
     marked = has_mark(obj) or (name.startswith("test") and collector.get_closest_marker(MARK) is not None)
     if isinstance(obj, FunctionType) and marked:
         from pytest_fapo.session.case_items import ask_for_pipeline

@@ -151,3 +151,17 @@ def test_cases_on_a_unittest_method_are_an_error_at_collection(pytester: pytest.
     assert text.count("@fapo.cases cannot work on TestIt: a method") == 1
     assert text.count("def test_it(case, run): assert run.output == case.expected") == 2
     assert "Traceback" not in text
+
+
+def test_cases_on_a_function_that_is_not_collected_are_warned_of(pytester: pytest.Pytester) -> None:
+    mark = f'@fapo.cases({CASE}, split="train")'
+    pytester.makepyfile(
+        HEAD
+        + f"{mark}\ndef check_it(case, run): assert False\n"
+        + f"{mark}\ndef test_it(case): pass\n"
+        + f"class TestThem:\n    {mark}\n    def answers(self, case): assert False\n"
+    )
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    result.assert_outcomes(passed=1, warnings=2)
+    result.stdout.fnmatch_lines(["*@fapo.cases does nothing on 'check_it': pytest does not collect it*"])
+    result.stdout.fnmatch_lines(["*@fapo.cases does nothing on 'answers': pytest does not collect it*"])
