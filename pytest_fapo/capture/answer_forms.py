@@ -1,7 +1,6 @@
 """Check that an answer is whole and has the form of its endpoint; only such answers are recorded.
 
-A proxy's login page, an error in a 200, an empty list of choices: replaying one would turn a moment's
-trouble
+A proxy's login page, an error in a 200, an empty list of choices: replaying one would turn a moment's trouble
 into what the model has to say for good. Event streams are assembled to the body that the same request would
 have got without streaming.
 """

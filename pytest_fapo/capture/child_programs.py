@@ -2,10 +2,8 @@
 counted.
 
 A program started with `subprocess` (or with asyncio, which uses it) gets one folder more on its PYTHONPATH,
-and one of `multiprocessing` a line before its own: a Python interpreter then refuses connections as the
-case
-does. A fork refuses by itself. What another program sends cannot be seen from here; the session says
-that it
+and one of `multiprocessing` a line before its own: a Python interpreter then refuses connections as the case
+does. A fork refuses by itself. What another program sends cannot be seen from here; the session says that it
 ran.
 """
 

@@ -1,7 +1,6 @@
 """Keep pytest from rewriting the `assert` statements of our own modules, as it does for every plugin.
 
-That takes a third of a second where the result cannot be kept, as with PYTHONDONTWRITEBYTECODE or in a
-fresh
+That takes a third of a second where the result cannot be kept, as with PYTHONDONTWRITEBYTECODE or in a fresh
 container.
 """
 

@@ -1,6 +1,5 @@
 """The model behind `[tool.fapo] diagnoser`: reads batches of failing train cases that the rules are unsure
-of.
-What it is shown is fenced, so that nothing in it can pass for an instruction.
+of. What it is shown is fenced, so that nothing in it can pass for an instruction.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
 from pytest_fapo.core.text import json_or_text
-from pytest_fapo.session.case_files import PlacedRow, Repeated
+from pytest_fapo.session.case_tables import PlacedRow, Repeated
 from pytest_fapo.session.cases_decorator import CaseSource, FieldMap
 from pytest_fapo.session.splits import split_called
 

@@ -14,7 +14,8 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
 from pytest_fapo.session.case_fields import to_case
-from pytest_fapo.session.case_files import PlacedRow, known_suffix, read_rows
+from pytest_fapo.session.case_files import known_suffix, read_rows
+from pytest_fapo.session.case_tables import PlacedRow
 from pytest_fapo.session.cases_decorator import CaseSource
 from pytest_fapo.session.splits import assign_splits
 

@@ -1,7 +1,6 @@
 """Start a child process: in a new interpreter, or as a fork of one that has already loaded the SDKs.
 
-Loading openai and anthropic takes one to three seconds, in every run of every candidate; a fork of a
-process
+Loading openai and anthropic takes one to three seconds, in every run of every candidate; a fork of a process
 that has loaded them starts in a few milliseconds.
 """
 

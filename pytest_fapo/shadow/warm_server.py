@@ -1,7 +1,6 @@
 """The process behind `WarmServer`: `python -m pytest_fapo.shadow.warm_server ORDERS ANSWERS`.
 
-Both arguments are descriptors of pipes. The first line of ORDERS lists the modules to load; each
-further one
+Both arguments are descriptors of pipes. The first line of ORDERS lists the modules to load; each further one
 orders a child. For each child two lines are answered: its process id, and its exit code once it has ended.
 """
 

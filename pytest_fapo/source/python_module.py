@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from pytest_fapo.core.errors import ArtifactError
-from pytest_fapo.source.string_literals import Surroundings
+from pytest_fapo.source.literal_spelling import Surroundings
 from pytest_fapo.source.text_files import SourceText, decode, split_lines
 
 

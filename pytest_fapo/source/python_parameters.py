@@ -11,9 +11,9 @@ from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.constants import bindings_of
+from pytest_fapo.source.literal_spelling import spellings
 from pytest_fapo.source.parameter_values import ParameterValue, dotted, number, same_value
 from pytest_fapo.source.python_module import PythonModule, read_module, span_of, spliced, surroundings_of
-from pytest_fapo.source.string_literals import spellings
 
 _FIELDS = ("field", "Field", "mapped_field", "attrib", "ib")
 """Functions of dataclasses, pydantic and attrs that declare a field and may hold its default."""

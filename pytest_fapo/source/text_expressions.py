@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.fstrings import FieldNames
+from pytest_fapo.source.literal_spelling import Surroundings, spellings
 from pytest_fapo.source.python_module import PythonModule, span_of, surroundings_of
-from pytest_fapo.source.string_literals import FIELD, Fields, Surroundings, fields_of, spellings, tokens_of
+from pytest_fapo.source.string_literals import FIELD, Fields, fields_of, tokens_of
 from pytest_fapo.source.template_syntax import percent_fields
 from pytest_fapo.source.tidying_calls import Wrapper, apply_all, inner_value, tidying_call
 

@@ -1,8 +1,7 @@
 """End a write-back: all files of the patch or none. Standard library only.
 
 Runs as a process of its own (`python -I write_helper.py JOURNAL`), started before anything is staged and
-detached from pytest's terminal and session. It waits until its standard input ends, which is when
-pytest says
+detached from pytest's terminal and session. It waits until its standard input ends, which is when pytest says
 so or has died, and then does what the journal says: renames the new files into place when the patch is
 committed, throws the staged files away when it is not. Doing it twice, or in two processes at once, changes
 nothing.

@@ -1,7 +1,5 @@
-"""Properties of cases and of the full suite in pytest's JUnit XML (`--junitxml`).
-Made in the process that writes the file: under pytest-xdist that is the controller, which workers' own
-suite
-properties never reach.
+"""Properties of cases and of the full suite in pytest's JUnit XML (`--junitxml`). Made in the process that
+writes the file: under pytest-xdist that is the controller, which workers' own suite properties never reach.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The expression by which a pipeline sends one more question to its model.
 
-It is read from the project's functions that send a request (or call one that does); where the sources
-do not
+It is read from the project's functions that send a request (or call one that does); where the sources do not
 show it, the trace tells which step did nothing else.
 """
 
