@@ -62,6 +62,12 @@ def _add_commands(group: pytest.OptionGroup) -> None:
         "suite and the held-out cases, and write the proven ones into the source.",
     )
     add(
+        "--fapo-estimate",
+        action="store_true",
+        help="Before money is spent: calls, tokens and USD that --fapo-optimize would take with the other "
+        "options as given. Runs the tests on recorded answers alone and sends nothing.",
+    )
+    add(
         "--fapo-level",
         choices=["prompt", "param", "structure"],
         default="structure",

@@ -34,6 +34,7 @@ _COMMANDS = (
     "fapo_diagnose",
     "fapo_optimize",
     "fapo_resume",
+    "fapo_estimate",
     "fapo_gate",
     "fapo_update_baseline",
     "fapo_review",
@@ -60,7 +61,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     options.refuse_mistyped(args)
     start = early_config.invocation_params.dir
     known = early_config.known_args_namespace
-    if known.fapo_cache == "only":
+    if known.fapo_cache == "only" or known.fapo_estimate:
         from pytest_fapo.core.api_keys import fill_in_keys
 
         fill_in_keys()
@@ -72,7 +73,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         from pytest_fapo.capture.step_tracer import early_tracer
 
         early_config.stash[TRACER_KEY] = early_tracer(path)
-    if path is not None and b"offline" in content and known.fapo_cache != "only":
+    if path is not None and b"offline" in content and known.fapo_cache != "only" and not known.fapo_estimate:
         from pytest_fapo.core.api_keys import set_placeholder_keys
 
         set_placeholder_keys(path)
@@ -82,6 +83,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{MARK}(source): one item per labeled case (see pytest_fapo.cases)")
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recording(config), "fapo-recording")
+    if config.option.fapo_estimate:
+        config.option.fapo_cache = "only"  # before the session, and xdist's workers, read it
     if _wanted(config):
         from pytest_fapo.commands.session_commands import prepare
 
@@ -237,6 +240,10 @@ def pytest_runtest_makereport(
     session = item.config.stash.get(SESSION_KEY, None)
     if session is not None:
         session.state_of(item).add(call, report)
+        if item.config.option.fapo_estimate:
+            from pytest_fapo.commands.estimate_command import skip_unrecorded
+
+            skip_unrecorded(report, session.state_of(item).error_type)
         if report.when == "teardown":
             # A string: the only kind of value that crosses from an xdist worker without harm.
             report.fapo = session.packed_record(item)  # type: ignore[attr-defined]

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from pytest_fapo.answers.prices import call_cost, has_list_price, list_price
 from pytest_fapo.answers.spend_file import ModelSpending, OnBehalfOf, SpendFile, SpendTotals
 from pytest_fapo.capture.recorder import current_recorder
@@ -34,6 +36,7 @@ class SpendLedger:
             stay within; a model's first call goes alone, and is the only one that can go past the limit.
         deadline: seconds since the epoch (`--fapo-time-limit`).
         who: on whose behalf the calls are made.
+        stage: what they are for, where the recorder of the running code does not say.
         case_id: gives the id of the case that is running, as the recorder of the running code knows it.
         warn: is told in a sentence of each model for which `max_cost` cannot hold, before it is asked.
     """
@@ -46,6 +49,7 @@ class SpendLedger:
         max_cost: float | None = None,
         deadline: float | None = None,
         who: OnBehalfOf = "pipeline",
+        stage: str = "",
         case_id: Callable[[], str] | None = None,
         warn: Callable[[str], None] | None = None,
     ) -> None:
@@ -53,6 +57,7 @@ class SpendLedger:
         self.max_cost = max_cost
         self.deadline = deadline
         self.who = who
+        self.stage = stage
         self._case_id = case_id or _running_case
         self._warn = warn
         self._priced: set[str] = set()
@@ -92,7 +97,7 @@ class SpendLedger:
                 if not self._cost_allows(totals, model, wait=wait):
                     return False
             except BudgetExceeded as error:
-                self._file.append({"event": "refused", "who": self._asker(), "reason": str(error)})
+                self._file.append({"event": "refused", **self._origin(), "reason": str(error)})
                 raise
             self._sent += 1
             name = f"{os.getpid()}-{id(self):x}-{self._sent}"
@@ -102,7 +107,7 @@ class SpendLedger:
                     "event": "sent",
                     "id": name,
                     "time": time.time(),
-                    "who": self._asker(),
+                    **self._origin(),
                     "model": model,
                     "api": api,
                 }
@@ -112,7 +117,7 @@ class SpendLedger:
     def after_call(self, call: LLMCall) -> None:
         """Write down how a request ended, or that an answer came from the cache."""
         if call.cache_hit:
-            self._file.append({"event": "hit", "who": self._asker()})
+            self._file.append({"event": "hit", **self._origin()})
             return
         with self._lock:
             name = self._take(call)
@@ -121,7 +126,7 @@ class SpendLedger:
                     "event": "done",
                     "id": name,
                     "time": time.time(),
-                    "who": self._asker(),
+                    **self._origin(),
                     "case": self._case_id(),
                     "model": call.model,
                     "api": call.api,
@@ -138,11 +143,15 @@ class SpendLedger:
         with self._lock:
             return self._file.read().spending()
 
-    def _asker(self) -> OnBehalfOf:
-        """On whose behalf the running code asks."""
+    def _origin(self) -> dict[str, JsonValue]:
+        """Return on whose behalf the running code asks, and for what."""
         recorder = current_recorder()
         by_test = recorder is not None and recorder.by_test
-        return "test" if by_test and self.who == "pipeline" else self.who
+        stage = recorder.stage if recorder is not None else ""
+        return {
+            "who": "test" if by_test and self.who == "pipeline" else self.who,
+            "stage": stage or self.stage,
+        }
 
     def _take(self, call: LLMCall) -> str:
         """The id that the call was counted under; an answer may name the model more exactly."""

@@ -75,6 +75,11 @@ def has_list_price(model: str, api: str) -> bool:
     return seller is not None and _price(model, usage, seller=seller) is not None
 
 
+def model_price(provider: str, model: str, usage: Usage) -> float | None:
+    """USD at the provider's list price; None where the tables do not know the model."""
+    return _price(model, usage, seller=provider)
+
+
 def is_local(url: str) -> bool:
     """True if the URL's host is this machine or one of a private network."""
     host = urlsplit(url).hostname or ""

@@ -176,6 +176,15 @@ def read_spending(path: Path, *, who: OnBehalfOf | None = None) -> Spending:
     return totals.spending()
 
 
+def spending_by_stage(path: Path) -> dict[str, Spending]:
+    """Return the sums of a spend file by the stage that each line names; older files name none."""
+    stages: dict[str, SpendTotals] = {}
+    for line, times in _parsed(path.read_bytes().split(b"\n") if path.is_file() else []):
+        with suppress(ValueError, KeyError, TypeError):
+            stages.setdefault(line["stage"], SpendTotals()).add(line, times)
+    return {name: totals.spending() for name, totals in stages.items()}
+
+
 def starved(path: Path, begin: float, since: float) -> bool:
     """True if requests of pipelines were waited for and none was answered since a moment.
 
@@ -212,10 +221,14 @@ def read_refusals(path: Path) -> list[str]:
 
 
 def _add_lines(totals: SpendTotals, lines: list[bytes], who: OnBehalfOf | None = None) -> None:
-    for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
-        try:
-            line = parsed_json(text)
+    for line, times in _parsed(lines):
+        with suppress(ValueError, KeyError, TypeError):
             if who is None or line["who"] == who:
                 totals.add(line, times)
-        except (ValueError, KeyError, TypeError):
-            continue  # empty, or torn by a kill
+
+
+def _parsed(lines: list[bytes]) -> Iterator[tuple[Any, int]]:
+    """Yield each line that can be read, and how often it stands there."""
+    for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
+        with suppress(ValueError, TypeError):  # empty, or torn by a kill
+            yield parsed_json(text), times

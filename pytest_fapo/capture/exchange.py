@@ -80,7 +80,7 @@ OPTIMIZER: ContextVar[OptimizerScope | None] = ContextVar("pytest_fapo_optimizer
 
 
 @contextmanager
-def optimizer_calls(ledger: Ledger | None = None) -> Iterator[Recorder]:
+def optimizer_calls(ledger: Ledger | None = None, stage: str = "") -> Iterator[Recorder]:
     """Capture the LLM calls of the body as the optimizer's: cached and counted like any, but by `ledger`, and
     never answered by the project's offline model.
 
@@ -88,6 +88,7 @@ def optimizer_calls(ledger: Ledger | None = None) -> Iterator[Recorder]:
         the recorder of these calls.
     """
     recorder = Recorder(pipeline="", case_id="optimizer", step_functions=False)
+    recorder.stage = stage
     token = OPTIMIZER.set(OptimizerScope(ledger))
     try:
         with recording(recorder):

@@ -152,6 +152,8 @@ class Recorder:
         self.replacements = replacements
         self.violations: list[BaseException] = []
         """Refusals to send a request that were raised inside, so that a pipeline that swallows them fails."""
+        self.stage = ""
+        """What its calls are for: the stage of an evaluation, or the optimizer's work."""
         self.by_test = False
         """True where the calls are a test's own, beside its run: to a model that judges the output."""
         self.stopped: CallStopped | None = None

@@ -67,7 +67,7 @@ def _reader(config: pytest.Config, session: FapoSession, out: PytestTerminal) ->
 
     use_plugins_clients(config)
     try:
-        return make_reader(session.settings, calls_of(session), session.root)
+        return make_reader(session.settings, calls_of(session, "diagnosing"), session.root)
     except ConfigError as error:
         out.file.write(f"\nfapo: only the rules diagnose: {error_text(error)}\n")
         return None

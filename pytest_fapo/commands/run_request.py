@@ -220,7 +220,8 @@ def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer
         if spec != "playbook" and spec.partition(":")[0] not in PROVIDERS:
             proposer = config.hook.pytest_fapo_proposer(spec=spec, settings=settings, root=session.root)
         proposers.append(
-            proposer or make_proposer(spec, settings=settings, root=session.root, calls=calls_of(session))
+            proposer
+            or make_proposer(spec, settings=settings, root=session.root, calls=calls_of(session, "proposing"))
         )
     for proposer in proposers:
         proposer.check()
@@ -233,8 +234,9 @@ def readers_of(session: FapoSession) -> tuple[LLMReader | None, LLMReviewer | No
     Raises:
         ConfigError: a model has no key.
     """
-    settings, calls = session.settings, calls_of(session)
-    return make_reader(settings, calls, session.root), make_reviewer(settings, calls, session.root)
+    settings, root = session.settings, session.root
+    reader = make_reader(settings, calls_of(session, "diagnosing"), root)
+    return reader, make_reviewer(settings, calls_of(session, "reviewing"), root)
 
 
 def use_plugins_clients(config: pytest.Config) -> None:
@@ -245,11 +247,11 @@ def use_plugins_clients(config: pytest.Config) -> None:
     )
 
 
-def calls_of(session: FapoSession) -> CallContext:
+def calls_of(session: FapoSession, stage: str) -> CallContext:
     """The context in which the optimizer's models are asked: cached, counted, within the budget."""
 
     def calls() -> AbstractContextManager[object]:
-        return optimizer_calls(session.optimizer_ledger())
+        return optimizer_calls(session.optimizer_ledger(), stage)
 
     return calls
 

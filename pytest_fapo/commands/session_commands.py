@@ -51,7 +51,8 @@ def prepare(config: pytest.Config, session: FapoSession) -> None:
         from pytest_fapo.commands.review_command import prepare_review
 
         prepare_review(config, session)
-    if (option.fapo_optimize or option.fapo_resume) and not hasattr(config, "workerinput"):
+    optimizing = (option.fapo_optimize or option.fapo_resume) and not option.fapo_estimate
+    if optimizing and not hasattr(config, "workerinput"):
         prepare_optimize(config, session)
 
 
@@ -110,6 +111,13 @@ def _work_on_failures(
         out.file.write("\nfapo: the tests did not run to their end; nothing was tried, nothing was changed\n")
         return
     try:
+        if option.fapo_estimate:
+            from pytest_fapo.commands.estimate_command import estimate_cost
+
+            _check_complete(pytest_session, session, baseline)
+            estimate_cost(pytest_session.config, session, baseline, out)
+            pytest_session.exitstatus = pytest.ExitCode.OK
+            return
         if option.fapo_diagnose and not option.fapo_optimize and not option.fapo_resume:
             done.diagnosis = diagnose_failures(pytest_session.config, session, baseline, out)
             return
@@ -151,6 +159,7 @@ def _needs_cases(option: Any) -> bool:
 
 
 _EXCLUSIVE = (
+    ("fapo_estimate", "--fapo-estimate"),
     ("fapo_resume", "--fapo-resume"),
     ("fapo_optimize", "--fapo-optimize"),
     ("fapo_gate", "--fapo-gate"),
@@ -170,7 +179,7 @@ def _check_together(option: Any) -> None:
         ConfigError: names both.
     """
     given = [name for attribute, name in _EXCLUSIVE if getattr(option, attribute)]
-    if "--fapo-resume" in given and "--fapo-optimize" in given:
+    if {"--fapo-resume", "--fapo-estimate"} & set(given) and "--fapo-optimize" in given:
         given.remove("--fapo-optimize")
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]} are two commands: give one of them")

@@ -81,9 +81,10 @@ def cost_text(spending: Spending) -> str:
     if not unknown:
         return money(spending.cost)
     known = f"{money(spending.cost)} and more: " if spending.cost else ""
-    listed = f" (list price would be about {money(spending.listed)})" if spending.listed > 0 else ""
-    where = " at this host" if listed else ""
-    return f"{known}no price known for {unknown}{where}{listed}"
+    if not spending.listed:
+        return f"{known}no price known for {unknown}"
+    about = "" if spending.listed < 0.0001 else "about "
+    return f"{known}no price: {unknown} at this host (list price would be {about}{money(spending.listed)})"
 
 
 def for_judges(part: float) -> str:

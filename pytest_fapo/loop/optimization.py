@@ -26,6 +26,7 @@ from pytest_fapo.loop.run_folder import typed_path
 from pytest_fapo.loop.run_summary import SplitResult, Summary, candidate_line
 from pytest_fapo.loop.search import Loop, Stop
 from pytest_fapo.loop.search_state import BestTree, Memory, every_case
+from pytest_fapo.loop.stage_spending import stage_spending
 from pytest_fapo.loop.train_evidence import TreeDiagnoser
 from pytest_fapo.loop.trial import CandidateReviewing, Trial
 from pytest_fapo.shadow.reproduction import Mismatch, reproduced
@@ -109,6 +110,7 @@ class Closing:
                 "broken": len(newly_failing(before, after, before.items)),
                 "spending": spending,
                 "optimizer_spending": read_spending(request.budget.spend_file, who="optimizer"),
+                "stages": stage_spending(request.budget.spend_file),
                 "duration": round(time.time() - self._started, 1),
                 "run_directory": typed_path(request.run.path),
                 "stand_in": request.stand_in,

@@ -127,6 +127,8 @@ class Summary(Record):
     """All calls of the run, the optimizer's among them."""
     optimizer_spending: Spending = Field(default_factory=Spending)
     """The part of `spending` that went to an LLM proposer."""
+    stages: dict[str, Spending] = Field(default_factory=dict)
+    """The parts of `spending` by what they were for, `candidates`; of stages that sent a call."""
     duration: float = 0.0
     """Seconds."""
     run_directory: str = ""

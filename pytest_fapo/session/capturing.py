@@ -119,6 +119,8 @@ class CapturePlan:
     """True if somebody has looked at every answer in them."""
     missing_files: tuple[Path, ...] = ()
     """Those that the settings name and that do not exist."""
+    stage: str = ""
+    """What the calls of this process are for, where the running code does not know better."""
     channel: Path | None = None
     """Socket that serves recorded answers, where this process may not read the cache."""
     own_folder: Path | None = None
@@ -156,6 +158,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         max_calls=allotment.get("max_calls"),
         max_cost=allotment.get("max_cost"),
         deadline=allotment.get("deadline"),
+        stage=request["stages"][0]["name"],
         cache_files=tuple(map(Path, request.get("cache_files") or ())),
         files_checked=True,
         channel=Path(request["answers"]) if request.get("answers") else None,
@@ -351,5 +354,6 @@ def ledger(
         max_cost=plan.max_cost,
         deadline=plan.deadline,
         who=who,
+        stage=plan.stage,
         warn=warn,
     )

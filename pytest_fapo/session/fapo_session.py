@@ -17,7 +17,7 @@ from pytest_fapo.capture.redaction import REDACTED, Redactor, use_redactor
 from pytest_fapo.core.errors import ConfigError, PipelineError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
-from pytest_fapo.core.stash import RESULT_KEY, TRACER_KEY
+from pytest_fapo.core.stash import RESULT_KEY, STAGE_KEY, TRACER_KEY
 from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
@@ -193,10 +193,16 @@ class FapoSession:
             limit=self.settings.trace_limit,
             redactor=self.activate().redactor,
         )
+        recorder.stage = self._stage(item)
         recorder.collect_processes = self.activate().processes.collect
         network = self.activate().network
         recorder.late_violations = network.collect if network is not None else None
         return recorder
+
+    def _stage(self, item: pytest.Item) -> str:
+        """Return the item's stage of an evaluation; empty in a session of the user's own."""
+        request = child_request(self.config)
+        return request["stages"][item.stash.get(STAGE_KEY, 0)]["name"] if request is not None else ""
 
     def pipeline_name(self, item: pytest.Item, bound: BoundCase) -> str:
         """The name under which the item's pipeline is recorded."""

@@ -58,6 +58,7 @@ class ProducedRuns:
             "inputs": bound.case.inputs,
             "repeat": bound.repeat,
             "timeout": fields["timeout"],
+            "stage": fields["recorder"].stage,
         }
 
         def produced(*_arguments: Any, **_keywords: Any) -> Any:

@@ -80,11 +80,13 @@ def _execution(
 ) -> Execution:
     case = Case(id="case", inputs=question["inputs"])
     bound = BoundCase(case, question["pipeline"], question["timeout"], "case", question["repeat"])
+    recorder = session.recorder(item, bound, bound.pipeline)
+    recorder.stage = question["stage"]
     return Execution(
         case=case,
         pipeline=bound.pipeline,
         function=function,
-        recorder=session.recorder(item, bound, bound.pipeline),
+        recorder=recorder,
         trace_id="case",
         timeout=bound.timeout,
     )

@@ -11,7 +11,7 @@ from typing import TextIO
 from pytest_fapo.core.atomic_files import write_atomically
 from pytest_fapo.core.candidate import MetricChange
 from pytest_fapo.core.printable import shown
-from pytest_fapo.core.spending import cost_text, for_judges, tokens_text
+from pytest_fapo.core.spending import cost_text, for_judges, money, tokens_text
 from pytest_fapo.core.text import (
     count,
     duration,
@@ -182,6 +182,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         ("LLM calls", _calls(summary)),
         ("Tokens", tokens_text(spending) if used else ""),
         ("Cost", _cost(summary)),
+        ("By stage", _by_stage(summary)),
         ("One run", ", ".join(map(str, summary.costs))),
         ("Time", duration(summary.duration) if summary.duration else ""),
         ("Still open", _still_open(summary)),
@@ -258,6 +259,17 @@ def _cost(summary: Summary) -> str:
     if summary.stand_in and not summary.spending.cost:
         return "nothing: the stand-in is free"
     return f"{cost_text(summary.spending)}{for_judges(summary.spending.test_cost)}"
+
+
+def _by_stage(summary: Summary) -> str:
+    """`baseline 60 calls, $0.01; proposing 4 calls, $0.08`; nothing where one stage sent all."""
+    if len(summary.stages) < 2:
+        return ""
+    parts = []
+    for name, spending in summary.stages.items():
+        usd = spending.cost + spending.listed
+        parts.append(f"{name} {count(spending.calls, 'call')}{f', {money(usd)}' if usd else ''}")
+    return "; ".join(parts)
 
 
 def _exit_code(summary: Summary) -> str:

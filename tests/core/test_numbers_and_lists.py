@@ -59,7 +59,7 @@ def test_money(usd: float, text: str) -> None:
 def test_a_cost_is_never_guessed() -> None:
     assert cost_text(Spending(calls=3, unpriced_models=["smol"])) == "no price known for smol"
     listed = cost_text(Spending(calls=3, unpriced_models=["gpt"], listed=0.02))
-    assert listed == "no price known for gpt at this host (list price would be about $0.02)"
+    assert listed == "no price: gpt at this host (list price would be about $0.02)"
     assert cost_text(Spending(calls=3, cost=0.5, unpriced_models=["a", "b"])) == (
         "$0.50 and more: no price known for a and b"
     )
