@@ -1,4 +1,4 @@
-"""Cases whose inputs say nearly the same, and labels that such cases contradict.
+"""Cases whose inputs say nearly the same.
 
 Similarity is that of two sets: the words of the inputs and their neighborhoods. Pairs are found over the rare
 words first, so that ten thousand cases take seconds.
@@ -21,9 +21,6 @@ from pytest_fapo.core.record import canonical_json
 NEAR_COPY = 0.75
 """Inputs this similar, with the same numbers in them, are near copies of each other."""
 
-NEAR = 0.6
-"""Inputs this similar can speak against a label when several of them agree."""
-
 _LETTER = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_LETTER}]|[^\W_{_LETTER}]+")
 """Words; every letter of scripts that do not part them."""
@@ -35,15 +32,6 @@ _NEGATION = re.compile(
 
 _CANDIDATES = 50
 """A case is compared with so many others that share its rarest words."""
-
-_WITNESSES = 3
-"""So many near cases must agree on another label before they speak against one."""
-
-_AGREED = 0.6
-"""The share of all near cases that must agree on it."""
-
-_EXCEPTION = 6
-"""A label that near cases give to fewer than one in so many of them is the exception among them."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +58,6 @@ class SimilarPair:
         return _is_near_copy(self.similarity, self.same_numbers)
 
 
-@dataclass(frozen=True)
-class LabelConflict:
-    """A label that the label of a case with the same or nearly the same inputs contradicts."""
-
-    case: Case
-    """The one whose label fewer of the near cases have."""
-    other: Case
-    similarity: float
-    against: int
-    """Near cases that have the other's label; 1 if there is that one alone, and either label may be wrong."""
-    support: int
-    """Further near cases that have the case's own label."""
-
-    @property
-    def same_words(self) -> bool:
-        """True if the inputs of both are the same."""
-        return self.similarity == 1.0
-
-    @property
-    def one_sided(self) -> bool:
-        """True if the near cases tell which of the two labels is the odd one."""
-        return self.against > self.support + 1
-
-
 def similar_cases(cases: Sequence[Case], least: float = NEAR_COPY) -> list[SimilarPair]:
     """Return the pairs of cases whose inputs are at least so similar, the most similar first.
 
@@ -101,7 +65,7 @@ def similar_cases(cases: Sequence[Case], least: float = NEAR_COPY) -> list[Simil
         cases: of one or several splits and sources.
         least: similarity, above 0 to 1.
     """
-    texts = _Texts(cases)
+    texts = InputTexts(cases)
     found = sorted(texts.pairs(least), key=lambda pair: -pair[2])
     return [
         SimilarPair(
@@ -113,37 +77,6 @@ def similar_cases(cases: Sequence[Case], least: float = NEAR_COPY) -> list[Simil
         )
         for one, other, similarity in found
     ]
-
-
-def label_conflicts(cases: Sequence[Case]) -> list[LabelConflict]:
-    """Return the labels that cases with the same or nearly the same inputs contradict, the surest first.
-
-    Equal inputs (but for upper case, punctuation and spaces) with two labels contradict each other in any
-    case. Nearly equal ones do where labels are classes: where at least three near cases agree on
-    another label and next to none has the case's own, and no word that only this case has explains its label;
-    or where two long inputs differ in a word or two that are neither numbers nor negations.
-
-    Args:
-        cases: those of which labels may be compared, each with its label in `expected`; without one it is
-            left out.
-    """
-    labeled = [case for case in cases if case.expected is not None]
-    texts, labels = _Texts(labeled), _Labels(labeled)
-    near: dict[int, dict[int, float]] = defaultdict(dict)
-    for one, other, similarity in texts.pairs(NEAR):
-        near[one][other] = near[other][one] = similarity
-    found = [conflict for number in near if (conflict := _voted(number, near[number], texts, labels))]
-    told = {id(conflict.case) for conflict in found}
-    for one in sorted(near):
-        for other, similarity in near[one].items():
-            pair = {id(labeled[one]), id(labeled[other])}
-            if other < one or labels.of[one] == labels.of[other] or told & pair:
-                continue
-            copy = similarity == 1.0 or (labels.classes and texts.near_copy(one, other, similarity))
-            if copy and not (similarity < 1.0 and texts.turned(one, other)):
-                found.append(_of_pair(one, other, near, texts, labels))
-                told |= pair
-    return sorted(found, key=lambda conflict: (-conflict.similarity, -conflict.against))
 
 
 def label_text(label: Any) -> str:
@@ -181,22 +114,8 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, str]]:
         yield name, value if isinstance(value, str) else canonical_json(value)
 
 
-class _Labels:
-    """The labels of cases as they are compared."""
-
-    def __init__(self, cases: Sequence[Case]) -> None:
-        self.of = [label_text(case.expected) for case in cases]
-        self.counts = Counter(self.of)
-
-    @property
-    def classes(self) -> bool:
-        """True if labels repeat: half of the cases share theirs with another one."""
-        shared = sum(count for count in self.counts.values() if count > 1)
-        return 2 * shared >= len(self.of) > 0
-
-
 @dataclass
-class _Texts:
+class InputTexts:
     """The words of the inputs of cases; what all cases have in common is no input of theirs."""
 
     cases: Sequence[Case]
@@ -299,69 +218,3 @@ def _candidates(
             if len(found) >= _CANDIDATES:
                 return list(found)
     return list(found)
-
-
-def _voted(number: int, near: Mapping[int, float], texts: _Texts, labels: _Labels) -> LabelConflict | None:
-    """The conflict of one case with what its near cases agree on."""
-    if not labels.classes:
-        return None
-    mine = labels.of[number]
-    counts = Counter(labels.of[other] for other in near)
-    support = counts.pop(mine, 0)
-    if not counts:
-        return None
-    label, against = counts.most_common(1)[0]
-    if against < _WITNESSES or against < _AGREED * len(near) or support * _EXCEPTION > against:
-        return None
-    witnesses = [other for other in near if labels.of[other] == label]
-    alike = [other for other in near if labels.of[other] == mine]
-    if all(texts.turned(number, other) for other in witnesses):
-        return None
-    if _explained(number, witnesses, texts, labels):
-        return None
-    same_numbers = any(texts.numbers[number] == texts.numbers[other] for other in witnesses)
-    if not same_numbers and _decided(number, alike, witnesses, texts):
-        return None
-    nearest = max(witnesses, key=lambda other: near[other])
-    return LabelConflict(texts.cases[number], texts.cases[nearest], near[nearest], against, support)
-
-
-def _explained(number: int, witnesses: Sequence[int], texts: _Texts, labels: _Labels) -> bool:
-    """True if a word that the witnesses lack goes with the case's label elsewhere."""
-    common = Counter(word for other in witnesses for word in set(texts.words[other]))
-    for word in set(texts.words[number]):
-        if common[word] * _EXCEPTION > len(witnesses):
-            continue
-        elsewhere = [other for other in texts.holders[word] if other != number]
-        alike = sum(labels.of[other] == labels.of[number] for other in elsewhere)
-        if len(elsewhere) >= 2 and alike >= _AGREED * len(elsewhere):
-            return True
-    return False
-
-
-def _decided(number: int, alike: Sequence[int], witnesses: Sequence[int], texts: _Texts) -> bool:
-    """True if a number may decide: all with the case's label lie on one side of it, or between two others."""
-    mine = [_values(texts.words[other]) for other in (number, *alike)]
-    others = [_values(texts.words[other]) for other in witnesses]
-    for place in range(min(map(len, (*mine, *others)))):
-        inside, outside = [each[place] for each in mine], [each[place] for each in others]
-        if min(inside) > max(outside) or max(inside) < min(outside):
-            return True
-        if alike and not any(min(inside) <= each <= max(inside) for each in outside):
-            return True
-    return False
-
-
-def _values(words: Sequence[str]) -> list[int]:
-    return [int(word) for word in words if word.isdecimal()]
-
-
-def _of_pair(
-    one: int, other: int, near: Mapping[int, Mapping[int, float]], texts: _Texts, labels: _Labels
-) -> LabelConflict:
-    """A conflict of two; the case is the one whose label fewer of all that are near to either have."""
-    votes = Counter(labels.of[number] for number in {*near[one], *near[other]} - {one, other})
-    if votes[labels.of[one]] > votes[labels.of[other]]:
-        one, other = other, one
-    support, against = votes[labels.of[one]], votes[labels.of[other]] + 1
-    return LabelConflict(texts.cases[one], texts.cases[other], near[one][other], against, support)

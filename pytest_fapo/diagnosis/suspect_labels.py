@@ -1,178 +1,127 @@
-"""Labels that may be wrong: failing cases whose label cases with the same or nearly the same inputs
-contradict, which the pipeline answers alike.
-"""
+"""Labels that may be wrong: failing cases whose label more than the pipeline's answer contradicts."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from math import ceil
 
-from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.core.similar_cases import input_text, label_text, similar_cases
-from pytest_fapo.diagnosis.asserted_step import asserted_values
+from pytest_fapo.core.label_votes import BY_ANSWERS, LabelConflict, LabelVotes
+from pytest_fapo.core.similar_cases import InputTexts, label_text, similar_cases
 from pytest_fapo.diagnosis.failure import Failure, FailureAttribution, shown
-from pytest_fapo.diagnosis.loose_values import is_blank, normal
+from pytest_fapo.diagnosis.label_signs import (
+    MOST,
+    Doubt,
+    LabeledAnswer,
+    Sign,
+    exchanged,
+    labeled_answers,
+    like_doubted,
+    not_given,
+    other_form,
+    succession,
+    telling_words,
+)
+from pytest_fapo.diagnosis.loose_values import is_blank
 
 SAME = 0.9
 """Inputs this similar are one input, whatever their labels are made of."""
 
-NEAR = 0.35
-"""Inputs this similar count as neighbors where the pipeline gives both the same answer."""
+VOUCHED = 0.8
+"""Where so many of the other cases with an answer have one label, the answer speaks for it."""
 
-NEAREST = 0.4
-"""The similarity of the nearest neighbor that contradicts a label."""
-
-FEW = 6
-"""A word that one in so many neighbors has is one that they lack."""
-
-WITNESSES = 2
-"""So many neighbors must agree on another label."""
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A label of a failing case, beside a case that contradicts it."""
-
-    other: Case
-    similarity: float
-    witnesses: int
-    """Neighbors that have the other's label."""
-
-    @property
-    def sure(self) -> float:
-        """By the rule of succession; of two cases alone either label may be the wrong one."""
-        return round((self.witnesses + 1) / (self.witnesses + 2), 2) if self.witnesses > 1 else 0.5
+_SIGNS: tuple[Sign, ...] = (exchanged, other_form, telling_words, not_given)
+"""The surest last."""
 
 
 def doubted_labels(failing: Sequence[Failure], passing: Sequence[Failure]) -> dict[str, Doubt]:
     """Return the failing items of one test whose label may be wrong, by node id."""
     once_right = {each.item.first_nodeid for each in passing}
     failing = [each for each in failing if each.item.first_nodeid not in once_right]
-    if not failing:
-        return {}
     found: dict[str, Doubt] = {}
-    names = Counter(name for failure in failing for name in failure.failing_fields)
-    for name in names:
-        found |= _contradicted(name, failing, passing)
-    return {**found, **dict(_same_inputs(failing, passing))}
+    for name in dict.fromkeys(name for failure in failing for name in failure.failing_fields):
+        rows = labeled_answers(name, failing, passing)
+        of_field: dict[str, Doubt] = {}
+        for sign in _SIGNS:
+            doubts = list(sign(rows))
+            if len(doubts) <= ceil(MOST * len(rows)):
+                of_field |= {row.nodeid: doubt for row, doubt in doubts}
+        of_field |= dict(_contradicted(rows))
+        of_field |= {row.nodeid: doubt for row, doubt in like_doubted(rows, of_field)}
+        found |= of_field
+    return {**dict(_same_inputs(failing, passing)), **found}
 
 
 def doubt(attribution: FailureAttribution, doubt: Doubt) -> None:
     """Give a failing case whose label may be wrong the finding that says so: no rule is made of it."""
-    finding, view = attribution.finding, attribution.failure.view
-    if finding.category == "infrastructure" or (view is not None and view.trace.error):
+    finding, failure = attribution.finding, attribution.failure
+    if finding.category == "infrastructure" or (failure.view is not None and failure.view.trace.error):
         return  # there is no answer that could be compared
-    case, other = attribution.failure.case, doubt.other
-    how = "of the same input" if doubt.similarity == 1 else f"of much the same input ({doubt.similarity:.0%})"
-    more = f" and {doubt.witnesses - 1} more near it" if doubt.witnesses > 1 else ""
-    evidence = (
-        f"the label may be wrong: {shown(case.expected, 80)} here, and {shown(other.expected, 80)} "
-        f"in case {other.id}{more}, {how}"
-    )
+    evidence = f"the label may be wrong: {shown(failure.case.expected, 80)} here, {doubt.reason}"
+    beside = doubt.beside.id if doubt.beside is not None else ""
     changes: dict[str, object] = {"category": "mislabeled", "step": "", "also": [], "level": "structure"}
-    changes |= {"confidence": doubt.sure, "evidence": evidence, "beside": other.id}
-    changes |= {"expected": case.expected, "actual": other.expected}
+    changes |= {"confidence": doubt.sure, "evidence": evidence, "beside": beside}
+    changes |= {"expected": failure.case.expected, "actual": doubt.right}
     attribution.finding = Finding.model_validate({**dict(finding), **changes})
 
 
 def _same_inputs(failing: Sequence[Failure], passing: Sequence[Failure]) -> Iterator[tuple[str, Doubt]]:
     """Failing cases with an input that another case has with another label."""
     cases = {each.case.key: each.case for each in (*failing, *passing) if each.case.expected is not None}
-    beside: dict[str, tuple[Case, float, int]] = {}
+    beside: dict[str, LabelConflict] = {}
     for pair in similar_cases(list(cases.values()), SAME):
         one, other = pair.first, pair.second
         if pair.near_copy and not pair.turned and label_text(one.expected) != label_text(other.expected):
-            beside.setdefault(one.key, (other, pair.similarity, 1))
-            beside.setdefault(other.key, (one, pair.similarity, 1))
+            beside.setdefault(one.key, LabelConflict(one, other, pair.similarity, 1, 0))
+            beside.setdefault(other.key, LabelConflict(other, one, pair.similarity, 1, 0))
     for failure in failing:
         if failure.case.key in beside:
-            yield failure.item.nodeid, Doubt(*beside[failure.case.key])
+            yield failure.item.nodeid, _of_conflict(beside[failure.case.key])
 
 
-@dataclass(frozen=True, eq=False)
-class _LabeledAnswer:
-    """One case as its label and the pipeline's answer class it."""
-
-    failure: Failure
-    label: str
-    answer: str
-    passed: bool
-
-    @cached_property
-    def words(self) -> frozenset[str]:
-        return frozenset(normal(input_text(self.failure.case.inputs)).split())
-
-    @property
-    def spoken(self) -> frozenset[str]:
-        """The words that are no numbers: inputs that differ in a number alone are about different things."""
-        return frozenset(word for word in self.words if not any(sign.isdigit() for sign in word))
-
-
-def _contradicted(name: str, failing: Sequence[Failure], passing: Sequence[Failure]) -> dict[str, Doubt]:
+def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
     """Failing cases whose neighbors, which the pipeline answers alike, agree on another label of a class."""
-    rows = [
-        *(row for failure in failing for row in _row(failure, name, passed=False)),
-        *(row for failure in passing for row in _row(failure, name, passed=True)),
-    ]
-    labels = Counter(row.label for row in rows)
-    if len(labels) < 2 or 3 * len(labels) > len(rows):
-        return {}
-    by_case = {id(row.failure.case): row for row in rows}
-    near: dict[str, list[tuple[float, _LabeledAnswer]]] = defaultdict(list)
-    for pair in similar_cases([row.failure.case for row in rows], NEAR):
-        one, other = by_case[id(pair.first)], by_case[id(pair.second)]
-        if one.answer == other.answer and (pair.same_numbers or one.spoken != other.spoken):
-            near[one.failure.item.nodeid].append((pair.similarity, other))
-            near[other.failure.item.nodeid].append((pair.similarity, one))
-    found = {}
-    for row in rows:
-        nodeid = row.failure.item.nodeid
-        doubt = None if row.passed else _voted(row, near[nodeid])
-        if doubt is not None and not _explained(row, near[nodeid], rows):
-            found[nodeid] = doubt
-    return found
-
-
-def _row(failure: Failure, name: str, *, passed: bool) -> Iterator[_LabeledAnswer]:
-    label = failure.expected_value(name)
-    if label is None or isinstance(label, (list, dict)):
+    rows = [row for row in rows if not is_blank(row.answer) and not isinstance(row.label, list)]
+    if len({row.label_text for row in rows}) < 2 or 3 * len({row.label_text for row in rows}) > len(rows):
         return
-    if passed:
-        yield _LabeledAnswer(failure, label_text(label), label_text(label), passed)
-        return
-    answers = asserted_values(failure.asked_about([name]))
-    if answers and not is_blank(answers[0]):  # no answer is no likeness
-        yield _LabeledAnswer(failure, label_text(label), label_text(answers[0]), passed)
+
+    def comparable(texts: InputTexts, one: int, other: int) -> bool:
+        """True if both get one answer, and differ in more than a number: that may be what they are about."""
+        spoken = (set(texts.words[each]) - set(texts.numbers[each]) for each in (one, other))
+        same_numbers = texts.numbers[one] == texts.numbers[other]
+        return rows[one].answer_text == rows[other].answer_text and (
+            same_numbers or len(set(map(frozenset, spoken))) > 1
+        )
+
+    votes = LabelVotes([row.case for row in rows], [row.label_text for row in rows], BY_ANSWERS, comparable)
+    for number, row in enumerate(rows):
+        if row.passed:
+            continue
+        usual = _usual_label(row, rows)
+        conflict = votes.against(number, exception=2 if usual else 0)
+        if conflict is None:
+            continue
+        own = max(
+            (near for other, near in votes.near[number].items() if rows[other].label_text == row.label_text),
+            default=0.0,
+        )
+        if own < conflict.similarity or usual == label_text(conflict.other.expected):
+            yield row.nodeid, _of_conflict(conflict)
 
 
-def _explained(
-    row: _LabeledAnswer, near: Sequence[tuple[float, _LabeledAnswer]], rows: Sequence[_LabeledAnswer]
-) -> bool:
-    """True if a word that the neighbors with other labels lack goes with the case's label elsewhere."""
-    others = Counter(word for _, other in near if other.label != row.label for word in other.words)
-    most = sum(other.label != row.label for _, other in near) / FEW
-    for word in row.words:
-        if others[word] <= most:
-            labels = [other.label for other in rows if other is not row and word in other.words]
-            if len(labels) >= 3 and 5 * labels.count(row.label) >= 4 * len(labels):
-                return True
-    return False
+def _usual_label(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> str:
+    """The label of nearly all other cases with the same answer; empty where they have none in common."""
+    alike = [other.label_text for other in rows if other is not row and other.answer_text == row.answer_text]
+    label, times = max(Counter(alike).items(), key=lambda pair: pair[1], default=("", 0))
+    return label if times >= max(VOUCHED * len(alike), BY_ANSWERS.elsewhere) else ""
 
 
-def _voted(row: _LabeledAnswer, near: Sequence[tuple[float, _LabeledAnswer]]) -> Doubt | None:
-    own = [similarity for similarity, other in near if other.label == row.label]
-    votes = Counter(other.label for _, other in near if other.label != row.label)
-    if not votes:
-        return None
-    label, count = votes.most_common(1)[0]
-    witnesses = sorted(
-        ((similarity, other) for similarity, other in near if other.label == label),
-        key=lambda pair: (-pair[0], pair[1].failure.case.key),
-    )
-    similarity, nearest = witnesses[0]
-    if count < WITNESSES or similarity < NEAREST or len(own) * 3 > count or max(own, default=0) >= similarity:
-        return None
-    return Doubt(nearest.failure.case, similarity, count)
+def _of_conflict(conflict: LabelConflict) -> Doubt:
+    """Of two cases alone either label may be the wrong one."""
+    same = conflict.similarity == 1
+    how = "of the same input" if same else f"of much the same input ({conflict.similarity:.0%})"
+    more = f" and {conflict.against - 1} more near it" if conflict.against > 1 else ""
+    other = conflict.other
+    reason = f"and {shown(other.expected, 80)} in case {other.id}{more}, {how}"
+    return Doubt(reason, succession(conflict.against) if conflict.against > 1 else 0.5, other.expected, other)

@@ -12,8 +12,9 @@ from difflib import SequenceMatcher
 from typing import Any, Literal
 
 from pytest_fapo.core.case import Case
+from pytest_fapo.core.label_votes import label_conflicts
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.similar_cases import input_key, input_text, label_conflicts, similar_cases
+from pytest_fapo.core.similar_cases import input_key, input_text, similar_cases
 from pytest_fapo.core.text import count, listing
 
 Kind = Literal["id", "empty", "copy", "near-copy", "conflict", "spelling", "split", "leak"]

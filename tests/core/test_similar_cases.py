@@ -7,7 +7,8 @@ import random
 import pytest
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.similar_cases import NEAR, label_conflicts, similar_cases
+from pytest_fapo.core.label_votes import BY_LABELS, label_conflicts
+from pytest_fapo.core.similar_cases import similar_cases
 
 TEXTS = [
     ("My parcel {n} has not arrived yet, where is it?", "delivery"),
@@ -52,7 +53,7 @@ def test_another_number_is_no_copy() -> None:
             "9",
         ),
     )
-    found = similar_cases(cases(first, second), NEAR)
+    found = similar_cases(cases(first, second), BY_LABELS.near)
     assert [pair.near_copy for pair in found] == [False]
     assert not label_conflicts(cases(first, (second[0], "12")))
 

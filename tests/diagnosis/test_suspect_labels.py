@@ -1,4 +1,4 @@
-"""Labels that near-identical cases contradict are said to be perhaps wrong, and drive no rule."""
+"""Labels that more than the answer contradicts are said to be perhaps wrong, and drive no rule."""
 
 from __future__ import annotations
 
@@ -134,3 +134,102 @@ def test_a_word_that_goes_with_the_label_elsewhere_explains_it() -> None:
     found = diagnosed(bench)
     assert found.suspects == []
     assert [(each.step, len(each.findings)) for each in found.clusters] == [("rank", 4)]
+
+
+def lookup(bench: Bench, question: str, passage: str, label: Any, said: Any) -> str:
+    words = "" if said == label else unequal(said, label)
+    steps = [span("search", [passage]), span("answer", prompt=f"{passage}\n\n{question}", answer=said)]
+    return bench.run({"question": question}, label, steps, said, explanation=words)
+
+
+def lookups(bench: Bench) -> None:
+    for number, town in enumerate(("Oslo", "Lima", "Accra", "Hanoi", "Quito", "Riga")):
+        lookup(
+            bench, f"When does {town} open?", f"{town} opens at {number}:15.", f"{number}:15", f"{number}:15"
+        )
+
+
+def test_a_label_that_was_not_given_is_doubted_where_the_answer_was() -> None:
+    bench = Bench()
+    lookups(bench)
+    wrong = lookup(bench, "When does Bonn open?", "Bonn opens at 9:45.", "11:30", "9:45")
+    lookup(bench, "When does Turin open?", "Lyon opens at 8:05.", "7:50", "8:05")  # of another town
+    lookup(bench, "When does Sofia open?", "Sofia is large.", "6:40", "I do not know")
+    (suspect,) = diagnosed(bench).suspects
+    assert suspect.nodeid == wrong
+    assert "'Bonn opens at 9:45.'" in suspect.evidence
+
+
+def test_labels_that_are_mostly_not_given_are_no_suspects() -> None:
+    """Where many cases look so, what the pipeline was given is the cause."""
+    bench = Bench()
+    lookups(bench)
+    for number, town in enumerate(("Bonn", "Turin", "Sofia", "Ghent")):
+        lookup(
+            bench, f"When does {town} open?", f"{town} opens at {number}:55.", f"2{number}:10", f"{number}:55"
+        )
+    assert diagnosed(bench).suspects == []
+
+
+PARTS = {"genes": "genetics", "lakes": "ecology", "rain": "climate", "tests": "statistics"}
+
+
+def paper(bench: Bench, parts: tuple[str, ...], label: list[str], said: list[str]) -> str:
+    text = f"A study of {' and of '.join(parts)}"
+    words = "" if said == label else unequal(said, label)
+    steps = [span("tag", said, prompt=text, answer=", ".join(said))]
+    return bench.run({"text": text}, label, steps, said, explanation=words)
+
+
+def test_a_word_that_goes_with_another_label_everywhere_else_is_a_sign() -> None:
+    bench = Bench()
+    pairs = [(one, other) for one in PARTS for other in PARTS if one < other] * 3
+    for parts in pairs:
+        tags = [PARTS[part] for part in parts]
+        paper(bench, parts, tags, tags)
+    of_answer = paper(bench, ("genes",), ["ecology"], ["genetics"])
+    of_words = paper(bench, ("lakes", "tests"), ["climate", "ecology"], ["ecology"])
+    found = {suspect.nodeid: suspect.evidence for suspect in diagnosed(bench).suspects}
+    assert found.keys() == {of_answer, of_words}
+    assert "all 9 other cases with 'genes' in their input have \"genetics\"" in found[of_answer]
+    assert "have 'rain', which is not in this one" in found[of_words]
+
+
+def test_labels_of_two_cases_that_have_changed_places_are_doubted() -> None:
+    bench = Bench()
+    for name, said in (("Ana", "Ana"), ("Bo", "Bo"), ("Chen", "Chen"), ("Dora", "Emil"), ("Emil", "Dora")):
+        words = "" if said == name else unequal(said, name)
+        text = f"{'Regards' if len(name) % 2 else 'Yours'}, {said} wrote this letter"
+        bench.run({"mail": text}, name, [span("sign", prompt=text, answer=said)], said, explanation=words)
+    for number in range(8):
+        name = f"Fay{number}"
+        bench.run({"mail": f"I am {name}"}, name, [span("sign", prompt=name, answer=name)], name)
+    found = diagnosed(bench).suspects
+    assert {suspect.expected for suspect in found} == {"Dora", "Emil"}
+
+
+def test_a_label_written_like_no_other_is_doubted() -> None:
+    bench = Bench()
+    for month in range(1, 8):
+        day = f"2031-0{month}-11"
+        bench.run({"text": f"due {day}"}, day, [span("date", prompt=day, answer=day)], day)
+    steps = [span("date", prompt="due on the day of labor", answer="2031-05-01")]
+    words = unequal("2031-05-01", "1 May 2031")
+    bench.run({"text": "due on the day of labor"}, "1 May 2031", steps, "2031-05-01", explanation=words)
+    (suspect,) = diagnosed(bench).suspects
+    assert "is written otherwise than 7 labels that pass" in suspect.evidence
+
+
+def test_a_label_that_only_doubted_cases_have_is_doubted_as_well() -> None:
+    bench = Bench()
+    lookups(bench)
+    for town in ("Bonn", "Turin"):
+        lookup(bench, f"When does {town} open?", f"{town} opens at 9:45.", "11:30", "9:45")
+    silent = lookup(bench, "When does Sofia open?", "Sofia is large.", "11:30", "I do not know")
+    for number, town in enumerate(("Perth", "Malmo", "Turku", "Ghent", "Porto")):
+        lookup(
+            bench, f"When does {town} open?", f"{town} opens at {number}:25.", f"{number}:25", f"{number}:25"
+        )
+    found = {suspect.nodeid: suspect for suspect in diagnosed(bench).suspects}
+    assert len(found) == 3
+    assert "as in 2 cases whose label is doubted" in found[silent].evidence

@@ -1,0 +1,370 @@
+"""Signs of a wrong label in the case itself, in what its pipeline was given, or in all cases together.
+
+Each sign asks for what a slip of the labeler explains and a fault of the pipeline does not, and none speaks
+where many cases show it: then the pipeline is the cause.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property
+from math import comb
+from statistics import median
+from typing import Any
+
+from pytest_fapo.core.case import Case
+from pytest_fapo.core.label_votes import BY_ANSWERS
+from pytest_fapo.core.similar_cases import InputTexts, label_text
+from pytest_fapo.core.text import count
+from pytest_fapo.diagnosis.asserted_step import asserted_values
+from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.label_values import AnyOf, unit_slip
+from pytest_fapo.diagnosis.loose_values import alike, is_blank, mentions, plain, same, to_number, whole_text
+
+MOST = 1 / 6
+"""The share of all cases that may show a sign."""
+
+_CASES = 4
+"""Other cases in which a word must stand to tell a label, and cases of a label that must share a word."""
+
+_CHANCE = 0.05
+"""The most that words may be expected to do so by chance."""
+
+_NEARLY = 0.85
+"""The share of these that is nearly all of them: labels that are wrong, too, are among the others."""
+
+_GIVEN = 0.95
+"""The share of passing cases whose label stands in what was given, where labels are taken from it."""
+
+_PASSING = 5
+"""Passing cases that must be there to learn from."""
+
+_SLIP = 0.9
+"""The likeness of a label with a misspelled letter."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Evidence against the label of a failing case."""
+
+    reason: str
+    """After "…here, ": a clause."""
+    sure: float
+    right: Any
+    """The label that the evidence speaks for."""
+    beside: Case | None = None
+    """The case to look at for comparison."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledAnswer:
+    """One case: its label in one field, and the pipeline's answer."""
+
+    failure: Failure
+    label: Any
+    answer: Any
+    """None where none can be told; of a passing case the label."""
+    passed: bool
+
+    @property
+    def case(self) -> Case:
+        return self.failure.case
+
+    @property
+    def nodeid(self) -> str:
+        return self.failure.item.nodeid
+
+    @cached_property
+    def label_text(self) -> str:
+        return label_text(self.label)
+
+    @cached_property
+    def answer_text(self) -> str:
+        return label_text(self.answer)
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        """The label, or the members of one that is a list."""
+        return _units(self.label)
+
+
+def labeled_answers(name: str, failing: Sequence[Failure], passing: Sequence[Failure]) -> list[LabeledAnswer]:
+    """The cases of a test that say what a field should be."""
+    rows = []
+    for failure, passed in (*((each, False) for each in failing), *((each, True) for each in passing)):
+        label = failure.expected_value(name)
+        if label is None or isinstance(label, (dict, AnyOf)):
+            continue
+        answers = [label] if passed else asserted_values(failure.asked_about([name]))
+        rows.append(LabeledAnswer(failure, label, answers[0] if answers else None, passed))
+    return rows
+
+
+Sign = Callable[[Sequence[LabeledAnswer]], Iterator[tuple[LabeledAnswer, Doubt]]]
+
+
+def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """A word of the input goes with another label in nearly all other cases, and the pipeline's answer or the
+    lack of any word for the case's own label says the same.
+    """
+    texts = InputTexts([row.case for row in rows])
+    words = [frozenset(word for word in each if not _has_digit(word)) for each in texts.words]
+    for number, row in enumerate(rows):
+        if row.passed:
+            continue
+        others = [other for other in range(len(rows)) if other != number]
+        told = _told(number, others, rows, words)
+        if not told or _explained(row, others, rows, words[number], words):
+            continue
+        word, unit, holders = told[0]
+        agrees = next((each for each in told if each[1] in _meant(row, rows)), None)
+        missed = _missing_words(row, others, rows, words[number], words)
+        if agrees is not None:
+            word, unit, holders = agrees
+            also = "and the pipeline's answer says so here, too"
+        elif missed is not None:
+            also = (
+                f"and the other cases labeled {missed[0]} have {shown(missed[1])}, which is not in this one"
+            )
+        else:
+            continue
+        beside = next(rows[other].case for other in holders if unit in rows[other].units)
+        hits = sum(unit in rows[other].units for other in holders)
+        of = f"{hits} of {len(holders)}" if hits < len(holders) else f"all {hits}"
+        reason = f"but {of} other cases with {shown(word)} in their input have {unit}, {also}"
+        yield row, Doubt(reason, succession(hits), beside.expected, beside)
+
+
+def _told(
+    number: int, others: Sequence[int], rows: Sequence[LabeledAnswer], words: Sequence[frozenset[str]]
+) -> list[tuple[str, str, list[int]]]:
+    """(word, label, cases) where nearly all other cases with a word of this one have a label it lacks."""
+    found = []
+    for word in sorted(words[number]):
+        holders = [other for other in others if word in words[other]]
+        if len(holders) < _CASES:
+            continue
+        counts = Counter(unit for other in holders for unit in rows[other].units)
+        for unit in counts.keys() - rows[number].units:
+            usual = sum(unit in rows[other].units for other in others) / len(others)
+            if _is_rule(counts[unit], len(holders), usual, len(words[number])):
+                found.append((word, unit, holders))
+    return sorted(found, key=lambda each: (-len(each[2]), -len(each[0]), each))
+
+
+def _is_rule(hits: int, of: int, usual: float, tries: int) -> bool:
+    """True if so many hits are nearly all, and more than chance brings in one of so many tries."""
+    return hits >= _NEARLY * of and comb(of, hits) * usual**hits * tries <= _CHANCE
+
+
+def _explained(
+    row: LabeledAnswer,
+    others: Sequence[int],
+    rows: Sequence[LabeledAnswer],
+    mine: frozenset[str],
+    words: Sequence[frozenset[str]],
+) -> bool:
+    """True if for all that the label says there is a word of the input that goes with it elsewhere."""
+    return all(
+        any(
+            len(holders) >= BY_ANSWERS.elsewhere
+            and sum(unit in rows[other].units for other in holders) >= BY_ANSWERS.goes_with * len(holders)
+            for word in mine
+            for holders in [[other for other in others if word in words[other]]]
+        )
+        for unit in row.units
+    )
+
+
+def _missing_words(
+    row: LabeledAnswer,
+    others: Sequence[int],
+    rows: Sequence[LabeledAnswer],
+    mine: frozenset[str],
+    words: Sequence[frozenset[str]],
+) -> tuple[str, str] | None:
+    """(label, word) where nearly all other cases with the label have a word that this one lacks."""
+    for unit in sorted(row.units):
+        alike = [other for other in others if unit in rows[other].units]
+        if len(alike) < _CASES:
+            continue
+        counts = Counter(word for other in alike for word in words[other])
+        for word in sorted(counts.keys() - mine, key=lambda word: (-counts[word], -len(word), word)):
+            usual = sum(word in words[other] for other in others) / len(others)
+            if _is_rule(counts[word], len(alike), usual, len(words[alike[0]])):
+                return unit, word
+    return None
+
+
+def _meant(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> frozenset[str]:
+    """The labels for which an answer stands: those of nearly all other cases with it, else itself."""
+    if row.answer is None or isinstance(row.answer, list):
+        return frozenset() if row.answer is None else _units(row.answer)
+    alike = [other for other in rows if other is not row and other.answer_text == row.answer_text]
+    counts = Counter(unit for other in alike for unit in other.units)
+    usual = {unit for unit, times in counts.items() if times >= BY_ANSWERS.goes_with * len(alike)}
+    return frozenset(usual) if len(alike) >= BY_ANSWERS.elsewhere and usual else _units(row.answer)
+
+
+def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The answer stands in what the pipeline was given, in a line about what the case is about,
+    and the label stands nowhere in it, as those of passing cases do.
+    """
+    given = _Given([row.case for row in rows], [_lines(row.failure) for row in rows])
+    passing = [n for n, row in enumerate(rows) if row.passed and not given.named(row.label)]
+    there = [n for n in passing if given.lines_with(n, rows[n].label)]
+    if len(passing) < _PASSING or len(there) < _GIVEN * len(passing):
+        return
+    usual = median(given.covered(n, rows[n].label) for n in there)
+    for number, row in enumerate(rows):
+        label, answer = row.label, row.answer
+        if row.passed or given.named(label) or not (_is_plain(label) and _is_plain(answer)):
+            continue
+        another_form = (
+            alike(label, answer) or mentions(plain(answer), label) or mentions(plain(label), answer)
+        )
+        left, right = to_number(label), to_number(answer)
+        slip = left is not None and right is not None and unit_slip(left, right)
+        if another_form or slip or given.lines_with(number, label):
+            continue
+        if given.lines_with(number, answer) and given.covered(number, answer) >= usual:
+            line = min(given.lines_with(number, answer), key=len)
+            reason = (
+                f"which stands nowhere in what the pipeline was given, as all labels of "
+                f"{count(len(there), 'passing case')} do; its answer does: {shown(line, 100)}"
+            )
+            yield row, Doubt(reason, 0.6, answer)
+
+
+class _Given:
+    """The lines that pipelines were given for one case and not for most."""
+
+    def __init__(self, cases: Sequence[Case], lines: Sequence[Sequence[str]]) -> None:
+        frequency = Counter(line for each in lines for line in set(each))
+        usual = max(len(cases) / 2, 2)
+        self._lines = [[line for line in each if frequency[line] <= usual] for each in lines]
+        self._common = "\n".join(line for line, times in frequency.items() if times > usual)
+        texts = InputTexts(cases)
+        self._about = [
+            {word for word in words if not _has_digit(word) and 2 * len(texts.holders[word]) <= len(cases)}
+            for words in texts.words
+        ]
+
+    def named(self, value: Any) -> bool:
+        """True for what the prompts themselves name: labels of a set, and what to say of nothing."""
+        return is_blank(value) or mentions(self._common, value)
+
+    def lines_with(self, number: int, value: Any) -> list[str]:
+        return [line for line in self._lines[number] if mentions(line, value)]
+
+    def covered(self, number: int, value: Any) -> float:
+        """The greatest share of the words that make the input special in one line with a value."""
+        about = self._about[number]
+        lines = self.lines_with(number, value)
+        return max((sum(mentions(line, word) for word in about) for line in lines), default=0) / (
+            len(about) or 1
+        )
+
+
+def _lines(failure: Failure) -> list[str]:
+    """The lines that were given before a model had said anything: what models say may be wrong itself."""
+    first = next(iter(failure.view.model_steps), None) if failure.view is not None else None
+    calls = first.calls if first is not None else []
+    told = [message for call in calls for message in call.messages if not _by_model(message)]
+    return whole_text([failure.case.inputs, told]).splitlines()
+
+
+def _by_model(message: Any) -> bool:
+    return isinstance(message, dict) and message.get("role") == "assistant"
+
+
+def exchanged(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The label is what the pipeline answers in another failing case, and its answer is the label of one:
+    two rows exchanged, or some shifted by one. Only where hardly a label repeats.
+    """
+    labels = Counter(row.label_text for row in rows)
+    failing = [row for row in rows if not row.passed and row.answer is not None]
+    answers = Counter(row.answer_text for row in failing)
+    if 2 * sum(times == 1 for times in labels.values()) < len(rows):
+        return
+    labeled = {row.label_text: row for row in failing if labels[row.label_text] == 1}
+    answered = {row.answer_text: row for row in failing if answers[row.answer_text] == 1}
+    for row in failing:
+        source, other = answered.get(row.label_text), labeled.get(row.answer_text)
+        if source is not None and other is not None and source is not row and labels[row.label_text] == 1:
+            reason = (
+                f"which the pipeline answers in case {source.case.id}; its answer here is the label of case "
+                f"{other.case.id}: labels may have changed places"
+            )
+            yield row, Doubt(reason, 0.75, row.answer, other.case)
+
+
+def other_form(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The label says what the answer says, but is written as none of the labels that pass."""
+    passing = Counter(_form(row.label, rows) for row in rows if row.passed)
+    if passing.total() < _PASSING:
+        return
+    for row in rows:
+        if row.passed or isinstance(row.label, list) or row.answer is None or same(row.label, row.answer):
+            continue
+        mine, its = _form(row.label, rows), _form(row.answer, rows)
+        usual = passing[its] >= _PASSING or passing[its] >= 0.8 * passing.total()
+        if mine not in passing and usual and (alike(row.label, row.answer) or _misspelled(row)):
+            beside = next(other for other in rows if other.passed and _form(other.label, rows) == its)
+            reason = (
+                f"which is written otherwise than {count(passing[its], 'label')} that pass, such as "
+                f"{shown(beside.label, 40)}; the answer is {shown(row.answer, 40)}"
+            )
+            yield row, Doubt(reason, 0.75, row.answer, beside.case)
+
+
+def _form(value: Any, rows: Sequence[LabeledAnswer]) -> str:
+    """The type of a value and its make-up; where labels repeat, the label itself."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    classes = 3 * len({row.label_text for row in rows}) <= len(rows)
+    return value if classes else re.sub(r"[^\W\d_]+", "a", re.sub(r"\d", "9", value))
+
+
+def _misspelled(row: LabeledAnswer) -> bool:
+    label, answer = plain(row.label), plain(row.answer)
+    if min(len(label), len(answer)) < 6 or _has_digit(label + answer):
+        return False
+    return SequenceMatcher(None, label.casefold(), answer.casefold()).ratio() >= _SLIP
+
+
+def like_doubted(
+    rows: Sequence[LabeledAnswer], doubts: dict[str, Doubt]
+) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The label is that of two or more cases, all of which fail and are doubted for other reasons."""
+    alike: dict[str, list[LabeledAnswer]] = defaultdict(list)
+    for row in rows:
+        alike[row.label_text].append(row)
+    for group in alike.values():
+        doubted = [row for row in group if row.nodeid in doubts]
+        left = [row for row in group if row.nodeid not in doubts]
+        if len(doubted) >= 2 and len(left) <= len(doubted) and not any(row.passed for row in group):
+            for row in left:
+                reason = f"as in {len(doubted)} cases whose label is doubted, such as {doubted[0].case.id}"
+                yield row, Doubt(reason, 0.5, row.answer, doubted[0].case)
+
+
+def succession(witnesses: int) -> float:
+    """By the rule of succession."""
+    return round((witnesses + 1) / (witnesses + 2), 2)
+
+
+def _units(value: Any) -> frozenset[str]:
+    return frozenset(map(label_text, value)) if isinstance(value, list) else frozenset([label_text(value)])
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def _has_digit(word: str) -> bool:
+    return any(sign.isdigit() for sign in word)
