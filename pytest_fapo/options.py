@@ -119,6 +119,14 @@ def _add_gate(group: pytest.OptionGroup) -> None:
         help="With --fapo-gate: a floor, such as 0.9 for every pipeline, answer=0.9 for one, val=0.9 for a "
         "split, tag:refunds=0.8 for a group, metric:brevity=0.7 for a metric. May be repeated.",
     )
+    add(
+        "--fapo-shard",
+        type=_shard,
+        default=None,
+        metavar="N/OF",
+        help="With --fapo-gate, if one CI job is too slow: run the second of four shares of the tests (2/4), "
+        "and write their results into a file. `fapo gate join` judges the files of all shares.",
+    )
 
 
 def _add_outputs(group: pytest.OptionGroup) -> None:
@@ -243,6 +251,14 @@ def _positive_int(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
     return value
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= number <= of:
+        raise argparse.ArgumentTypeError(f"expected a share such as 2/4, from 1/4 to 4/4, got {text!r}")
+    return number, of
 
 
 def _repeats(text: str) -> int:

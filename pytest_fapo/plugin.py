@@ -36,6 +36,7 @@ _COMMANDS = (
     "fapo_resume",
     "fapo_estimate",
     "fapo_gate",
+    "fapo_shard",
     "fapo_update_baseline",
     "fapo_review",
     "fapo_report",

@@ -43,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_runs(commands)
     _add_changes(commands)
     _add_cache(commands)
+    _add_gate(commands)
     _add_judge(commands)
     return parser
 
@@ -241,6 +242,27 @@ def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
     import_.add_argument("path", metavar="PATH", help="a file that `fapo cache export` has written")
 
 
+def _add_gate(commands: _Commands[argparse.ArgumentParser]) -> None:
+    gate = commands.add_parser(
+        "gate", help="the merge gate in several jobs", description="The merge gate in several jobs."
+    )
+    actions = gate.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    join = _command(
+        actions,
+        "join",
+        "join_command:join",
+        "Judge the results of all shards of `pytest --fapo-gate --fapo-shard=N/OF` together.",
+        "As the gate in one job does, with its exit codes: 0 no regressions, 1 a test without a case "
+        "fails, 10 accuracy fell, 11 that could not be judged, as if a shard is missing. No test runs.",
+    )
+    join.usage = f"{_program()} gate join [-c FILE] FILE [FILE ...] [-- OPTION ...]"
+    join.epilog = (
+        "Behind -- stand options and paths for pytest: those that the shards were given, such as\n"
+        "--fapo-policy=paired, and outputs, such as --fapo-summary=fapo-summary.md."
+    )
+    join.add_argument("files", nargs="+", metavar="FILE", help="fapo-shard-1-of-4.json.gz …, one per shard")
+
+
 def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
     judge = commands.add_parser(
         "judge", help="metrics that ask a model", description="Metrics that ask a model."
@@ -281,7 +303,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         the exit code, see `pytest_fapo.cli.console`.
     """
-    options = make_parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    further: list[str] = []
+    if words[:2] == ["gate", "join"] and "--" in words:
+        words, further = words[: words.index("--")], words[words.index("--") + 1 :]
+    options = make_parser().parse_args(words)
+    options.further = further
     console = CommandConsole(sys.stdout)
     module, _, name = options.run.partition(":")
     command: Callable[..., int] = getattr(import_module(f"pytest_fapo.cli.{module}"), name)

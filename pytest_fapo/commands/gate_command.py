@@ -14,6 +14,7 @@ from pytest_fapo.commands.gate_session import (
     missing_result_causes,
     session_snapshots,
 )
+from pytest_fapo.commands.gate_shard import ShardHooks
 from pytest_fapo.core.baseline import Baseline
 from pytest_fapo.core.errors import BaselineError, FapoError, SettingsConflict
 from pytest_fapo.core.evaluation import Evaluation
@@ -74,6 +75,8 @@ def prepare_gate(config: pytest.Config, session: FapoSession) -> None:
         prepared.artifacts = store.all()
         prepared.digests = artifact_digests(store)
     config.stash[GATE_KEY] = prepared
+    if config.option.fapo_shard is not None:
+        config.pluginmanager.register(ShardHooks(config, session, prepared), "fapo-shard")
 
 
 def finish_gate(
@@ -83,7 +86,7 @@ def finish_gate(
     ended: what could not be judged is not let through."""
     prepared: PreparedGate = pytest_session.config.stash[GATE_KEY]
     status = int(pytest_session.exitstatus)
-    causes = missing_result_causes(pytest_session, session, evaluation, prepared.hooks)
+    causes = prepared.causes or missing_result_causes(pytest_session, session, evaluation, prepared.hooks)
     pytest_session.exitstatus = UNDECIDED
     try:
         if pytest_session.config.option.fapo_update_baseline:
@@ -92,6 +95,11 @@ def finish_gate(
             written = update_baseline(pytest_session.config, session, evaluation, prepared, causes, out)
             if written:
                 pytest_session.exitstatus = status
+            return None
+        shard: ShardHooks | None = pytest_session.config.pluginmanager.get_plugin("fapo-shard")
+        if shard is not None and prepared.hooks.blocked is None:
+            shard.write(pytest_session, causes, out)
+            pytest_session.exitstatus = UNDECIDED if causes else pytest.ExitCode.OK
             return None
         result = _as_typed_here(_judged(session, evaluation, prepared, causes), session)
     except FapoError as error:
@@ -114,6 +122,8 @@ def _judged(
     if problem is not None:
         return _unreadable(problem, prepared.policy, name)
     assert prepared.baseline is not None
+    if prepared.refusals:
+        return GateResult(policy=prepared.policy.name, verdict="undecided", problems=prepared.refusals)
     result = judge_merge(
         evaluation,
         prepared.baseline,

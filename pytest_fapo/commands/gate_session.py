@@ -121,6 +121,10 @@ class PreparedGate:
     baseline: Baseline | None = None
     artifacts: list[Artifact] = field(default_factory=list)
     digests: dict[str, str] = field(default_factory=dict)
+    refusals: list[GateProblem] = field(default_factory=list)
+    """The reasons why shards cannot be joined: then nothing is judged."""
+    causes: list[GateProblem] = field(default_factory=list)
+    """The reasons why tests of the joined shards have no result."""
 
 
 def session_snapshots(

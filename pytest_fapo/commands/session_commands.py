@@ -90,6 +90,8 @@ def finish(pytest_session: pytest.Session, session: FapoSession) -> None:
         from pytest_fapo.commands.gate_command import finish_gate
 
         done.gate = finish_gate(pytest_session, session, done.baseline, out)
+        if option.fapo_shard is not None and done.gate is None:
+            return  # pages and reports are those of all shards together
     elif session.packages.problem is not None and pytest_session.exitstatus != pytest.ExitCode.USAGE_ERROR:
         out.file.write(f"\nfapo: {error_text(session.packages.problem)}\n")
         pytest_session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -183,6 +185,8 @@ def _check_together(option: Any) -> None:
         given.remove("--fapo-optimize")
     if len(given) > 1:
         raise ConfigError(f"{given[0]} and {given[1]} are two commands: give one of them")
+    if option.fapo_shard is not None and not option.fapo_gate:
+        raise ConfigError("--fapo-shard runs one share of a gate's tests: it goes with --fapo-gate")
 
 
 def _check_complete(session: pytest.Session, fapo: FapoSession, baseline: Evaluation) -> None:

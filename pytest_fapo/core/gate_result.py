@@ -26,6 +26,7 @@ GateProblemKind = Literal[
     "no-answer",  # calls got no whole answer from their model: an outage is no regression
     "lost-worker",
     "interrupted",
+    "shard",  # a shard is missing, doubled, damaged, or ran on something else
     "stale-snapshot",
     "stale-baseline",  # prompts changed, the baseline was not updated; said, and no failure by itself
     "new-cases",  # cases without a baseline; said, and no failure
@@ -43,6 +44,7 @@ _PARTIAL = {
     "no-answer",
     "lost-worker",
     "interrupted",
+    "shard",
 }
 
 

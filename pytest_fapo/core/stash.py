@@ -21,5 +21,8 @@ RESULT_KEY = pytest.StashKey[Any]()
 GATE_KEY = pytest.StashKey[Any]()
 """On the config: what `--fapo-gate` or `--fapo-update-baseline` has prepared before the tests ran."""
 
+JOIN_KEY = pytest.StashKey[Any]()
+"""On the config: takes in the results of a gate's shards, where they are joined and no test is run."""
+
 COMMAND_KEY = pytest.StashKey[Any]()
 """On the config: what `--fapo-optimize` has prepared before the tests ran."""

@@ -17,7 +17,7 @@ from pytest_fapo.capture.redaction import REDACTED, Redactor, use_redactor
 from pytest_fapo.core.errors import ConfigError, PipelineError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
-from pytest_fapo.core.stash import RESULT_KEY, STAGE_KEY, TRACER_KEY
+from pytest_fapo.core.stash import JOIN_KEY, RESULT_KEY, STAGE_KEY, TRACER_KEY
 from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
@@ -250,7 +250,7 @@ class FapoSession:
 
     def note_used_keys(self, pytest_session: pytest.Session) -> None:
         """Note for exports which recorded answers this session's cases used."""
-        if self.plan.mode != "off" and child_plan(self.config) is None:
+        if self.plan.mode != "off" and child_plan(self.config) is None and JOIN_KEY not in self.config.stash:
             note_session(pytest_session, self.folder, self._taken, self._further_keys)
 
     @property
@@ -384,7 +384,10 @@ def child_sample(config: pytest.Config) -> str:
     return "" if number is None else f"sample {number}"
 
 
-_SELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob", "maxfail")
+_SELECTING = (
+    *("keyword", "markexpr", "deselect", "lf", "stepwise", "ignore", "ignore_glob", "maxfail"),
+    "fapo_shard",
+)
 """Options (by their `dest`) with which a part of the cases may be left out."""
 
 

@@ -20,6 +20,7 @@ from support.teams import Server, serving
 
 PAGE = REPOSITORY / "docs" / "ci.md"
 GITHUB, GITLAB = ".github/workflows/accuracy.yml", ".gitlab-ci.yml"
+SHARDED_GITHUB, SHARDED_GITLAB = ".github/workflows/accuracy-shards.yml", ".gitlab-ci-shards.yml"
 INSTALL = "python -m pip install -r requirements.txt"
 """The only command of the workflows that is not run here: the package under test is installed already."""
 SETTINGS = """\
@@ -89,7 +90,7 @@ class Team:
     def record(self) -> None:
         """Do what the page has a person do on their machine, with a model that answers."""
         for command in re.findall(r"^\$ (.+)$", marked("setup").text, flags=re.M):
-            done = self._shell(command, self.project.folder, {"OPENAI_API_KEY": "sk-test-1234567890"})
+            done = self.shell(command, self.project.folder, {"OPENAI_API_KEY": "sk-test-1234567890"})
             assert done.returncode in (0, 1), done.stdout + done.stderr
 
     def branch(self, name: str, message: str) -> None:
@@ -117,7 +118,7 @@ class Team:
                     "GITHUB_BASE_REF": "main",
                     "GITHUB_WORKSPACE": str(outcome.folder),
                 }
-                done = self._shell(step["run"], outcome.folder, variables)
+                done = self.shell(step["run"], outcome.folder, variables)
                 outcome.code, outcome.text = done.returncode, outcome.text + done.stdout + done.stderr
         outcome.step_summary = summary.read_text(encoding="utf-8")
         return outcome
@@ -146,15 +147,13 @@ class Team:
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
             "CI_MERGE_REQUEST_DIFF_BASE_SHA": self.project.git("merge-base", "main", branch),
         }
-        done = self._shell(script, folder, variables)
+        done = self.shell(script, folder, variables)
         reports = job["artifacts"]["reports"].values()
         for path in [*job["artifacts"]["paths"], *reports]:
             assert (folder / path).is_file(), f"{path}: {done.stdout}{done.stderr}"
         return Outcome(done.returncode, done.stdout + done.stderr, folder)
 
-    def _shell(
-        self, script: str, folder: Path, variables: dict[str, str]
-    ) -> subprocess.CompletedProcess[str]:
+    def shell(self, script: str, folder: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
         path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-e", "-o", "pipefail", "-c", script],
@@ -251,6 +250,35 @@ def test_a_branch_that_lowers_the_baseline_shows_it(team: Team) -> None:
     assert f"file={ADDRESS},line=2" in warning
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [SHARDED_GITHUB, SHARDED_GITLAB])
+def test_shards_are_joined_and_a_lost_one_is_missed(team: Team, page: str) -> None:
+    document = yaml.safe_load(marked("file", page).text)
+    jobs = document.get("jobs", document)
+    shard, gate = (
+        next(line for line in _commands(jobs[name]) if not line.startswith(INSTALL))
+        for name in ("shards", "gate")
+    )
+    folder = team.folder / f"shards-{Path(page).stem}"
+    team.project.git("clone", "-q", "-b", "broken", team.project.root.as_uri(), str(folder))
+    for number in range(1, 5):
+        variables = {"CI": "true", "CI_NODE_INDEX": str(number), "CI_NODE_TOTAL": "4"}
+        done = team.shell(shard.replace("${{ matrix.shard }}", str(number)), folder, variables)
+        assert done.returncode == 0, done.stdout
+    done = team.shell(gate, folder, {"CI": "true"})
+    assert done.returncode == 10, done.stdout + done.stderr
+    assert "3 tests that passed no longer pass" in done.stdout
+    (folder / "fapo-shard-3-of-4.json.gz").unlink()
+    done = team.shell(gate, folder, {"CI": "true"})
+    assert done.returncode == 11, done.stdout + done.stderr
+    assert "shard 3/4 is missing" in done.stdout
+
+
+def _commands(job: dict[str, Any]) -> list[str]:
+    """The commands of a job of GitHub or of GitLab."""
+    return job.get("script") or [step["run"] for step in job["steps"] if "run" in step]
+
+
 def test_the_projects_own_workflow_covers_what_the_package_supports() -> None:
     workflow = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
     project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
@@ -268,7 +296,7 @@ def test_the_projects_own_workflow_covers_what_the_package_supports() -> None:
 
 def test_every_workflow_of_the_page_is_yaml_with_known_actions() -> None:
     documents = [yaml.safe_load(block.text) for block in blocks(PAGE) if block.language == "yaml"]
-    assert len(documents) == 3
+    assert len(documents) == 5
     actions = re.findall(r"uses: (\S+)", PAGE.read_text(encoding="utf-8"))
     assert actions
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", action) for action in actions)

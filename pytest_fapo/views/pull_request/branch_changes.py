@@ -50,6 +50,11 @@ class GitRepository:
         commit = commit or (self._forked_from(branch) if branch else "")
         return BaseCommit(branch or commit[:10], commit) if commit else None
 
+    def state(self) -> tuple[str, bytes]:
+        """The commit that is checked out (empty: none), and how tracked files differ from it."""
+        commit = self._commit("HEAD")
+        return commit, (self._git("diff", "--binary", "HEAD", "--", ".") or b"") if commit else b""
+
     def changed_paths(self, commit: str) -> list[str]:
         """Files that differ from `commit`, new and deleted ones among them; relative to the folder."""
         changed = self._paths("diff", "--name-only", "--relative", "--no-renames", commit, "--", ".")
