@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,7 +63,7 @@ class ShardHooks:
         self._config = config
         self._selected: tuple[list[str], list[int]] = ([], [])
         """All tests, and the places of those of this shard."""
-        self._lines: IO[bytes] | None = None
+        self._lines: gzip.GzipFile | None = None
         self._facts: Mapping[str, str] = {}
         if not hasattr(config, "workerinput"):
             self._facts = gate_facts(config, session, prepared)
