@@ -105,6 +105,11 @@ class Candidate(Record):
     """Id of the candidate that this one fixes: it won, but broke some train cases."""
 
     @property
+    def joint(self) -> bool:
+        """True if its technique says that its edits belong together: steps that are at fault in one case."""
+        return "joint" in self.technique.lower() and bool(self.step or self.cluster)
+
+    @property
     def digest(self) -> str:
         """Equal for equivalent edits of the same parent and for the same items, whoever proposed them."""
         return text_digest(canonical_json([self.parent, self.edits_digest, sorted(self.targets)]))
@@ -233,13 +238,19 @@ class Attempt(Record):
 
         An attempt that was dropped after its targets says nothing about the items of another cluster.
         """
-        same = candidate.edits_digest == self.candidate.edits_digest and self.covers_targets(candidate)
+        same = candidate.edits_digest == self.candidate.edits_digest and self.holds_for(candidate)
         return same or self.blocked_first(candidate)
 
     def blocked_first(self, candidate: Candidate) -> bool:
         """True if the review has blocked these very edits, before they were revised into the attempt's."""
-        return bool(self.replaced) and candidate.edits_digest == _edits_digest(self.replaced)
+        same = bool(self.replaced) and candidate.edits_digest == _edits_digest(self.replaced)
+        return same and candidate.joint <= self.candidate.joint
 
-    def covers_targets(self, candidate: Candidate) -> bool:
-        """True if this attempt's verdict says all about the items of `candidate`, were the edits the same."""
+    def holds_for(self, candidate: Candidate) -> bool:
+        """True if this attempt's verdict says all about `candidate`, were the edits the same.
+
+        What a review blocks as unrelated edits passes it where one cause needs them all.
+        """
+        if self.verdict.stage == "review":
+            return candidate.joint <= self.candidate.joint
         return self.verdict.stage != "targeted" or set(candidate.targets) <= set(self.candidate.targets)

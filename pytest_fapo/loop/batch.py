@@ -5,7 +5,7 @@ proven.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_fapo.core.candidate import Attempt, Candidate
@@ -45,9 +45,18 @@ class ProposerSource:
     _waiting: bool = False
 
     def next(
-        self, evidence: Callable[[Cluster, Level], Evidence], known: Callable[[Candidate], bool]
+        self,
+        evidence: Callable[[Cluster, Level], Evidence],
+        known: Callable[[Candidate], bool],
+        taken: Collection[tuple[str, bool]] = (),
     ) -> Proposed | None:
         """The next new candidate; None where there is none before the last ones are judged.
+
+        Args:
+            evidence: makes the proposer's evidence.
+            known: whether an equivalent candidate was judged.
+            taken: edits about to be judged, and whether as joint ones; what comes of them tells whether they
+                answer this cause too.
 
         Raises:
             ProposalFailed: the proposer could not propose.
@@ -57,7 +66,7 @@ class ProposerSource:
             if self._candidates is None:
                 self._evidence, self._given = evidence(self.cluster, self.level), 0
                 self._candidates = iter(self.proposer.propose(self._evidence))
-            candidate = self._next_new(known)
+            candidate = self._next_new(known, taken)
             if candidate is not None:
                 assert self._evidence is not None
                 return Proposed(candidate, self.cluster, self.proposer, self._evidence, self.level)
@@ -65,14 +74,17 @@ class ProposerSource:
             self.ended, self._waiting = self._given == 0, self._unjudged > 0
         return None
 
-    def _next_new(self, known: Callable[[Candidate], bool]) -> Candidate | None:
+    def _next_new(
+        self, known: Callable[[Candidate], bool], taken: Collection[tuple[str, bool]]
+    ) -> Candidate | None:
         assert self._candidates is not None
         try:
             for candidate in self._candidates:
                 if not known(candidate):
                     self._given += 1
                     self._unjudged += 1
-                    return candidate
+                    if (candidate.edits_digest, candidate.joint) not in taken:
+                        return candidate
         except CacheMiss as error:
             self.ended = True
             raise ProposalFailed(str(error), proposer=self.proposer.name, again=False) from None
@@ -138,12 +150,9 @@ class Gathering:
         cluster, name = source.cluster, source.proposer.name
         if source.ended or self.stale[name] >= STALE or self.ladder.exhausted(cluster, self.level, name):
             return
-        names = {proposed.candidate.edits_digest for proposed in taken}
+        names = {(proposed.candidate.edits_digest, proposed.candidate.joint) for proposed in taken}
         try:
-            proposed = source.next(
-                self.evidence,
-                lambda candidate: candidate.edits_digest in names or self.known(candidate),
-            )
+            proposed = source.next(self.evidence, self.known, names)
         except ProposalFailed as error:
             self.stale[name] += error.repeated
             self.failed(cluster, self.level, error)

@@ -165,7 +165,7 @@ def parts_named(parts: Sequence[Candidate]) -> list[str]:
 def _showed_nothing(attempt: Attempt, parent: str, level: Level) -> bool:
     candidate, verdict = attempt.candidate, attempt.verdict
     below = LEVELS[: LEVELS.index(level) + 1]
-    alone = not candidate.merges and not candidate.technique.startswith("joint")
+    alone = not candidate.merges and not candidate.joint
     ran = verdict.credit is not None and not (verdict.accepted or verdict.kept or verdict.inert)
     return ran and alone and candidate.parent == parent and candidate.level in below and not verdict.broken
 

@@ -130,8 +130,12 @@ class Memory:
         same = fingerprint(candidate)
         return any(
             attempt.covers(candidate)
-            or (attempt.replaced and fingerprint_of(attempt.replaced) == same)
-            or (fingerprint(attempt.candidate) == same and attempt.covers_targets(candidate))
+            or (
+                attempt.replaced
+                and fingerprint_of(attempt.replaced) == same
+                and candidate.joint <= attempt.candidate.joint
+            )
+            or (fingerprint(attempt.candidate) == same and attempt.holds_for(candidate))
             for attempt in self.attempts
         )
 

@@ -151,7 +151,7 @@ class CandidateReviewing:
 
 def _patch_name(candidate: Candidate) -> str:
     """Equal for patches of equal content on one tree, whoever proposes them and whatever they are called."""
-    return f"{candidate.parent} {candidate.level} {fingerprint(candidate)}"
+    return f"{candidate.parent} {candidate.level} {candidate.joint} {fingerprint(candidate)}"
 
 
 @dataclass(frozen=True)

@@ -143,17 +143,11 @@ def size(subject: ReviewSubject) -> Iterator[ReviewProblem]:
             yield ReviewProblem(check="size", message=message, address=change.address)
 
 
-JOINT = "joint"
-"""A technique that begins with this word declares that its edits belong together."""
-
-
 def single_concern(subject: ReviewSubject) -> Iterator[ReviewProblem]:
     """One artifact, or several of which each names another (a function with its prompt or its helper),
     unless the edits are declared to be joint, or are a merge of candidates that were reviewed one by one."""
     candidate = subject.candidate
-    if len(subject.changes) < 2 or candidate.merges:
-        return
-    if JOINT in candidate.technique.lower() and (candidate.step or candidate.cluster):
+    if len(subject.changes) < 2 or candidate.merges or candidate.joint:
         return
     groups = _groups(subject.changes)
     if len(groups) == 1:

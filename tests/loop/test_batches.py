@@ -12,14 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_fapo.core.candidate import Attempt, Candidate, Edit, Review
+from pytest_fapo.core.candidate import Attempt, Candidate, Edit, Review, Verdict
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Split
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import LLMCall, Trace
-from pytest_fapo.loop.batch import Round, RoundResult
+from pytest_fapo.loop.batch import ProposerSource, Round, RoundResult
 from pytest_fapo.loop.evaluator import time_limit
 from pytest_fapo.loop.events import CandidateJudged, IterationBegan, RunBegan, RunFinished
 from pytest_fapo.loop.optimize_request import RunHooks
@@ -310,3 +310,50 @@ def test_a_run_of_the_version_before_is_resumed_without_a_new_event(tmp_path: Pa
     assert run.journal.path.read_bytes() == old
     assert [path.name for path in run.path.iterdir() if "journal" in path.name] == ["journal.jsonl"]
     assert [event.attempt for event in run.journal.of(CandidateJudged)] == found
+
+
+EDIT = Edit(address="a.md", before="one", after="two")
+
+
+def made_for(cluster: str, technique: str = "rewrite") -> Candidate:
+    return Candidate(
+        edits=[EDIT], hypothesis="It helps.", proposer="p", technique=technique, step="s", targets=[cluster]
+    )
+
+
+def source_of(cluster: str, technique: str = "rewrite") -> ProposerSource:
+    """A proposer with one idea, for one cause."""
+    named = SimpleNamespace(name="p", propose=lambda evidence: iter([made_for(cluster, technique)]))
+    cause = Cluster(
+        id=cluster, label="", pipeline="", step="s", category="label", level="prompt", confidence=1
+    )
+    return ProposerSource(cast(Any, named), cause, "prompt")
+
+
+def judged_at(stage: str, candidate: Candidate) -> Attempt:
+    return Attempt(
+        candidate=candidate, review=Review(), verdict=Verdict(accepted=False, reason="No.", stage=stage)
+    )
+
+
+@pytest.mark.parametrize(("stage", "given"), [("targeted", True), ("train", False)])
+def test_an_edit_that_two_causes_share_is_not_lost_with_the_first(stage: str, given: bool) -> None:
+    """What was dropped after the first cause's cases says nothing about those of the second."""
+    first, memory = made_for("k1"), Memory()
+    source = source_of("k2")
+    evidence = cast(Any, lambda cluster, level: SimpleNamespace())
+    assert source.next(evidence, memory.known, {(first.edits_digest, False)}) is None
+    memory.attempts.append(judged_at(stage, first))
+    source.judged()
+    assert (source.next(evidence, memory.known) is not None) is given
+    assert source.ended is not given
+
+
+def test_what_a_review_blocks_as_unrelated_is_proposed_for_the_cause_that_needs_all_of_it() -> None:
+    memory = Memory()
+    blocked = judged_at("review", made_for("k1"))
+    memory.attempts.append(blocked)
+    assert memory.known(made_for("k2"))
+    assert not memory.known(made_for("k3", "joint-rewrite"))
+    memory.attempts.append(blocked.model_copy(update={"replaced": [EDIT], "candidate": made_for("k1")}))
+    assert not memory.known(made_for("k3", "joint-rewrite"))
