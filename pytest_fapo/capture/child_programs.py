@@ -59,6 +59,7 @@ class ChildPrograms:
         self._pid = os.getpid()
         self._folder: Path | None = None
         self._read = 0
+        self._starts = threading.local()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -88,6 +89,8 @@ class ChildPrograms:
         """Handle an event of the audit hook."""
         recorder = current_recorder()
         if recorder is not None and recorder.pipeline:
+            if event == "os.posix_spawn" and getattr(self._starts, "by_popen", False):
+                return  # the same program: since Python 3.13 `subprocess` mostly starts it this way
             name = _program(event, args)
             if name not in _HARMLESS:
                 self.started[name] += 1
@@ -153,7 +156,11 @@ class ChildPrograms:
                 args, kwargs = changed_environment(
                     args, kwargs, lambda env: with_start_folder(env, _CHILD_FOLDER, _VARIABLE, settings)
                 )
-            original(popen, *args, **kwargs)
+            self._starts.by_popen = True
+            try:
+                original(popen, *args, **kwargs)
+            finally:
+                self._starts.by_popen = False
 
         return __init__
 

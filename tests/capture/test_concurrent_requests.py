@@ -139,7 +139,7 @@ def test_when_the_leader_fails_a_follower_leads(broken: Answer, server: LLMServe
 
 
 def test_a_cancelled_leader_leaves_the_question_to_a_follower(server: LLMServer, lab: Lab) -> None:
-    server.script(Answer(body=shapes.chat("never seen"), delay=0.5))
+    server.script(Answer(body=shapes.chat("never seen"), delay=5.0))
     cases = Cases()
 
     async def scenario() -> list[Any]:

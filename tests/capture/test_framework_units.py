@@ -204,6 +204,8 @@ def load(
         path = installed / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        for folder in [parent for parent in path.parents if installed in parent.parents]:
+            (folder / "__init__.py").touch()  # else a framework that is installed comes before the stand-in
     hidden = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in tops}
     for name in hidden:
         del sys.modules[name]
