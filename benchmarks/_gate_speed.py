@@ -80,6 +80,8 @@ def test_topic(case, run):
 }
 
 
+RECORDED = ("--fapo-gate", "--fapo-cache=only", "--tb=no")
+
 _SMALL_PARENT = """\
 import json, os, sys
 output = [(os.POSIX_SPAWN_DUP2, 2, 1)]
@@ -102,6 +104,70 @@ class Gated:
     """The most that was resident at once."""
 
 
+class CachedGate:
+    """A project whose answers and baseline are recorded, and the gate run in it from the cache alone.
+
+    Args:
+        folder: where it is made.
+        server: answers while it is recorded, and sees that nobody asks later.
+        cases: how many.
+
+    Raises:
+        RuntimeError: recording did not end as it must.
+    """
+
+    def __init__(self, folder: Path, server: Server, cases: int) -> None:
+        self._server, self._cases = server, cases
+        server.models[_NAME] = _answer
+        self.project = Project(folder, server.url(_NAME))
+        self.project.write(_FILES, [_case(number) for number in range(cases)])
+        recorded = self.project.pytest("--fapo-update-baseline", timeout=600)
+        if recorded.code not in (0, 1) or server.calls[_NAME] != 3 * cases:
+            raise RuntimeError(f"recording {cases} cases failed:\n{recorded.output[-3000:]}")
+
+    def whole(self) -> Gated:
+        """Run all cases in one process."""
+        found, said = self._measured(self.project.command(*RECORDED))
+        self._check(f"0 calls, {3 * self._cases:,} from the cache" in said, said)
+        return found
+
+    def sharded(self, number: int) -> tuple[list[Gated], Gated]:
+        """Run all cases in so many shards, one after the other, and join them."""
+        shards = []
+        for one in range(1, number + 1):
+            found, said = self._measured(self.project.command(*RECORDED, f"--fapo-shard={one}/{number}"))
+            self._check("nothing is judged yet" in said, said)
+            shards.append(found)
+        files = [f"fapo-shard-{one}-of-{number}.json.gz" for one in range(1, number + 1)]
+        joined, said = self._measured([sys.executable, "-m", "pytest_fapo", "gate", "join", *files])
+        self._check("no regressions against fapo-baseline.json" in said, said)
+        return shards, joined
+
+    def _measured(self, command: list[str]) -> tuple[Gated, str]:
+        """Run a command of the project in a process of its own; give what it took and said."""
+        begin = time.perf_counter()
+        with (self.project.root / "output.txt").open("wb") as output:
+            ended = subprocess.run(
+                [sys.executable, "-c", _SMALL_PARENT, *command],
+                cwd=self.project.root,
+                env=self.project.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                check=True,
+            )
+        seconds = time.perf_counter() - begin
+        code, processor, resident = json.loads(ended.stdout)
+        said = (self.project.root / "output.txt").read_text(errors="replace")
+        self._check(code == 0, f"the gate ended with {code}:\n{said}")
+        megabytes = resident / (1024 if sys.platform == "linux" else 1024 * 1024)
+        return Gated(seconds, processor, megabytes), said
+
+    def _check(self, right: bool, said: str) -> None:
+        if not right or self._server.calls[_NAME] != 3 * self._cases:
+            raise RuntimeError(f"the gate did not end as it must:\n{said[-3000:]}")
+
+
 def gated(folder: Path, *, cases: int = CASES, rounds: int = 3) -> list[Gated]:
     """Record the answers and the baseline once, then run the gate from the cache alone.
 
@@ -109,14 +175,8 @@ def gated(folder: Path, *, cases: int = CASES, rounds: int = 3) -> list[Gated]:
         RuntimeError: a run did not end as it must.
     """
     with serving() as server:
-        server.models[_NAME] = _answer
-        project = Project(folder, server.url(_NAME)).write(_FILES, [_case(number) for number in range(cases)])
-        recorded = project.pytest("--fapo-update-baseline")
-        if recorded.code not in (0, 1) or server.calls[_NAME] != 3 * cases:
-            raise RuntimeError(f"recording {cases} cases failed:\n{recorded.output[-3000:]}")
-        found = [_run(project, cases) for _ in range(rounds)]
-        _check_hermetic(server, cases)
-    return found
+        gate = CachedGate(folder, server, cases)
+        return [gate.whole() for _ in range(rounds)]
 
 
 def _answer(ask: Ask) -> Say:
@@ -134,34 +194,3 @@ def _case(number: int) -> dict[str, object]:
         "expected": {"topic": "billing"},
         "split": ("train", "val", "train", "holdout")[number % 4],
     }
-
-
-def _run(project: Project, cases: int) -> Gated:
-    arguments = [
-        sys.executable,
-        "-c",
-        _SMALL_PARENT,
-        *project.command("--fapo-gate", "--fapo-cache=only", "--tb=no"),
-    ]
-    begin = time.perf_counter()
-    with (project.root / "output.txt").open("wb") as output:
-        ended = subprocess.run(
-            arguments,
-            cwd=project.root,
-            env=project.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            check=True,
-        )
-    seconds = time.perf_counter() - begin
-    code, processor, resident = json.loads(ended.stdout)
-    said = (project.root / "output.txt").read_text(errors="replace")
-    if code != 0 or f"0 calls, {3 * cases:,} from the cache" not in said:
-        raise RuntimeError(f"the gate ended with {code}:\n{said[-3000:]}")
-    return Gated(seconds, processor, resident / (1024 if sys.platform == "linux" else 1024 * 1024))
-
-
-def _check_hermetic(server: Server, cases: int) -> None:
-    if server.calls[_NAME] != 3 * cases:
-        raise RuntimeError("the gate asked the server, though it had all answers")

@@ -69,10 +69,7 @@ class ItemResult(Record):
     @property
     def first_nodeid(self) -> str:
         """Node id of the first repeat: equal for all repeats of one test on one case."""
-        if self.repeat == 1:
-            return self.nodeid
-        head, mark, tail = self.nodeid.rpartition(f"~r{self.repeat}")
-        return head + tail if mark else self.nodeid
+        return first_of_repeats(self.nodeid, self.repeat)
 
     @property
     def passed(self) -> bool:
@@ -223,6 +220,14 @@ class Evaluation(Record):
         if record.get("trace") and item.trace_id:
             self.traces[item.trace_id] = trace or Trace.model_validate(record["trace"])
         return item
+
+
+def first_of_repeats(nodeid: str, repeat: int) -> str:
+    """Return the node id of the first repeat of a test on a case."""
+    if repeat == 1:
+        return nodeid
+    head, mark, tail = nodeid.rpartition(f"~r{repeat}")
+    return head + tail if mark else nodeid
 
 
 def weighted_mean(items: Iterable[tuple[float, float]]) -> float | None:

@@ -8,7 +8,7 @@ from statistics import fmean
 
 import pytest_fapo
 from pytest_fapo.core.baseline import Baseline, CaseBaseline, PipelineBaseline
-from pytest_fapo.core.evaluation import Evaluation, ItemResult, weighted_mean
+from pytest_fapo.core.evaluation import Evaluation, ItemResult, first_of_repeats, weighted_mean
 from pytest_fapo.core.record import SPLITS, Split, canonical_json, text_digest
 from pytest_fapo.core.trace import Step, Trace
 from pytest_fapo.source.artifact_store import ArtifactStore
@@ -83,7 +83,7 @@ def group_name(nodeid: str, repeat: int) -> str:
     Under `--dist loadgroup` xdist writes the name of a group behind the node id.
     """
     bare = nodeid[: nodeid.rfind("]") + 1] or nodeid
-    return ItemResult(nodeid=bare, outcome="passed", repeat=repeat).first_nodeid
+    return first_of_repeats(bare, repeat)
 
 
 def first_trace(evaluation: Evaluation, groups: list[ItemGroup]) -> Trace | None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gate
-from benchmarks._gate_speed import Gated, gated
+from benchmarks._gate_speed import CachedGate, Gated, gated
 from benchmarks._simulated import ABLE, Suite, verdicts
+from benchmarks._waiting_calls import AT_ONCE, LATENCY, WaitingCalls
+from benchmarks.planted.server import serving
 from pytest_fapo.verdict.policy import GatePolicy
 
 
@@ -75,3 +77,17 @@ def test_the_memory_of_a_gate_run_is_its_own(tmp_path: Path) -> None:
     ballast = bytearray(b"x" * 600_000_000)
     (one,) = gated(tmp_path / "project", cases=20, rounds=1)
     assert one.megabytes * 1_000_000 < len(ballast)
+
+
+@pytest.mark.slow
+def test_shards_of_a_small_project_are_measured(tmp_path: Path) -> None:
+    with serving() as server:
+        shards, joined = CachedGate(tmp_path / "project", server, 12).sharded(2)
+    assert all(0 < one.processor < 60 for one in (*shards, joined))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["threads", "asyncio"])
+def test_waiting_calls_are_made_side_by_side(tmp_path: Path, kind: str) -> None:
+    found = WaitingCalls(tmp_path, 40).measured(kind)
+    assert min(found.bare, found.plain, found.session) > 40 * 2 * LATENCY / AT_ONCE
