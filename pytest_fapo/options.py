@@ -42,7 +42,7 @@ def refuse_mistyped(args: Sequence[str]) -> None:
             raise pytest.UsageError(f"no such option: {name}{hint}")
 
 
-_OURS = re.compile(r"--f[ap]{1,3}o[-_]")
+_OURS = re.compile(r"--(?:f[ap]{1,3}o[-_]|fapo)")
 
 _KNOWN: set[str] = set()
 """Names of our options."""

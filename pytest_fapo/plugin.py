@@ -338,7 +338,7 @@ def _say_scores(config: pytest.Config, session: FapoSession) -> None:
     if reporter is None:
         return
     from pytest_fapo.views.failure_groups import failure_lines, is_folded
-    from pytest_fapo.views.session_lines import session_lines
+    from pytest_fapo.views.session_lines import folded, session_lines
 
     recording: Recording | None = config.pluginmanager.get_plugin("fapo-recording")
     warnings = [*session.warnings(), *(recording.remarks if recording is not None else ())]
@@ -346,8 +346,9 @@ def _say_scores(config: pytest.Config, session: FapoSession) -> None:
     lines = session_lines(evaluation, hint=not _wanted(config), warnings=warnings)
     if not _wanted(config) and is_folded(config, evaluation):
         lines = [*failure_lines(evaluation), *lines]
-    for line in lines:
-        reporter.write_line(session.packages.advice(line))
+    for line in map(session.packages.advice, lines):
+        for piece in folded(line, reporter._tw.fullwidth) if reporter.isatty else [line]:
+            reporter.write_line(piece)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -22,6 +23,7 @@ from pytest_fapo.capture.cache_key import Question
 from pytest_fapo.capture.endpoints import messages_of
 from pytest_fapo.capture.http_answer import OFFLINE_HEADER, RecordedAnswer
 from pytest_fapo.core.errors import ConfigError
+from pytest_fapo.core.text import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ def offline_model(spec: str) -> OfflineModel:
     for name in function_name.split("."):
         function = getattr(function, name, None)
     if not callable(function):
-        raise ConfigError(f"{where}: module {module_name} has no function {function_name!r}")
+        hint = did_you_mean(function_name, vars(sys.modules[module_name]))
+        raise ConfigError(f"{where}: module {module_name} has no function {function_name!r}{hint}")
     return OfflineModel(function, name=spec, fingerprint=_fingerprint(function, module_name))
 
 

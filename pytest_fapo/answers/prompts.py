@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from pytest_fapo.core.errors import ConfigError
+from pytest_fapo.core.text import did_you_mean
 
 _MARK_PATTERN = re.compile(r"\{\{(\w+)\}\}")
 
@@ -72,10 +72,9 @@ def _overrides(folder: Path, files: Mapping[str, PromptMarks]) -> dict[str, Path
     found = {path.stem: path for path in sorted(folder.glob("*.md"))}
     for name, path in found.items():
         if name not in files and name.lower() != "readme":
-            near = get_close_matches(name, files, n=1)
-            hint = f"; did you mean {near[0]}.md?" if near else ""
-            known = ", ".join(f"{known}.md" for known in files)
-            raise ConfigError(f"{path}: the optimizer has no such prompt; it reads {known}{hint}")
+            known = [f"{known}.md" for known in files]
+            hint = did_you_mean(path.name, known)
+            raise ConfigError(f"{path}: the optimizer has no such prompt; it reads {', '.join(known)}{hint}")
     return found
 
 

@@ -257,7 +257,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _object_fields(value: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass, a pydantic or attrs object, by name; None for anything else."""
+    """The fields of a dataclass, a pydantic, attrs or DSPy object, by name; None for anything else."""
     kind = type(value)
     names: Iterable[str]
     if dataclasses.is_dataclass(kind):
@@ -266,6 +266,8 @@ def _object_fields(value: Any) -> dict[str, Any] | None:
         names = [*kind.model_fields, *(getattr(value, "__pydantic_extra__", None) or ())]
     elif hasattr(kind, "__attrs_attrs__"):
         names = [attribute.name for attribute in kind.__attrs_attrs__]
+    elif callable(getattr(kind, "toDict", None)) and callable(getattr(kind, "keys", None)):
+        return {str(name): value[name] for name in value.keys()}  # noqa: SIM118 (an Example is no mapping)
     else:
         return None
     return {name: getattr(value, name) for name in names if hasattr(value, name)}

@@ -5,11 +5,13 @@ Standard library only until the command is known. Each help text answers "when w
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from pytest_fapo import __version__
 from pytest_fapo.cli.console import INTERRUPTED, NOTHING_DONE, CommandConsole
@@ -28,7 +30,7 @@ Works in the project's folder and in every folder below it."""
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser; what it gives has the command to run in `run`, as `module:function`."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=_program(),
         description=_DESCRIPTION,
         epilog=_RUN + _EPILOG,
@@ -46,6 +48,29 @@ def make_parser() -> argparse.ArgumentParser:
     _add_gate(commands)
     _add_judge(commands)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what a mistyped command or option was likely meant to be; its subcommands have parsers like it."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '([^']*)'|unrecognized arguments: (-\S+)", message)
+        if wrong is not None and "did you mean" not in message:
+            from pytest_fapo.core.text import did_you_mean
+
+            message += did_you_mean(wrong[1] or wrong[2], self._known())
+        super().error(message)
+
+    def _known(self) -> list[str]:
+        """The names of commands and options that stand on this command line or could follow it."""
+        names = []
+        for action in self._actions:
+            names += [*action.option_strings, *map(str, action.choices or ())]
+            if isinstance(action, argparse._SubParsersAction):
+                names += [
+                    name for parser in action.choices.values() for name in parser._option_string_actions
+                ]
+        return names
 
 
 def _program() -> str:

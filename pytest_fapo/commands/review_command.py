@@ -5,6 +5,7 @@ One review goes from the first question to the written files: ask, prove what wa
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -225,7 +226,9 @@ class _ReviewSession:
         terminal.line((f"Changed in your project: {files}", "bold green"))
         terminal.line(_scores(before, after, self._request.policy))
         self._say_left(decisions)
-        terminal.verbatim(f"Next      git diff    (fapo undo {run.path.name} takes it back)")
+        file = self._request.settings_file
+        named = f"{shlex.join(['-c', file])} " if file else ""
+        terminal.verbatim(f"Next      git diff    (fapo undo {named}{run.path.name} takes it back)")
         return self._exit_code(after)
 
     def _say_conflicts(self, result: WriteResult) -> None:

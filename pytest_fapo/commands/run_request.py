@@ -176,6 +176,7 @@ def make_request(
         reader=reader,
         reviewer=reviewer,
         hooks=PluginHooks(config.hook),
+        settings_file=session.packages.named_file,
         stand_in=offline,
         choose=choose,
     )

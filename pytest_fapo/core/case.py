@@ -26,7 +26,7 @@ class Case(Record):
     weight: float = 1.0
     expected_steps: dict[str, JsonValue] = Field(default_factory=dict)
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
-    label_set: str = ""
+    label_set: str = Field(default="", repr=False)
     """Names the labels of its source: equal for tests whose sources give the same cases the same labels."""
     origin: str = ""
     """The location that the case was read from, `file:line` if a line is known; for messages only."""

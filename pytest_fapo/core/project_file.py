@@ -20,7 +20,7 @@ _INI_NAMES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 _TOML_NAMES = ("pytest.toml", ".pytest.toml", NAME)
 
-_MISNAMED = re.compile(rb"^[ \t]*\[+[ \t]*(fapo|(tool\.)?\"?pytest[-_.]fapo)\b", re.MULTILINE)
+_MISNAMED = re.compile(rb"^[ \t]*\[+[ \t]*(fapo|(?:tool\.)?\"?pytest[-_.]fapo)\b", re.MULTILINE)
 """The head of a table of TOML that is meant for us, and is none of ours."""
 
 _TOOL_TABLE = re.compile(rb"^[ \t]*\[+[ \t]*tool\.[\"']?(\w+)", re.MULTILINE)
@@ -173,14 +173,17 @@ def misplaced_table(inipath: Path | None, rootpath: Path) -> Path | None:
 
 
 def similar_table(path: Path) -> str:
-    """Return the name of a tool's table that is a slip of the pen for ours; empty where there is none."""
+    """Return the name of a table that is a slip of the pen for `tool.fapo`; empty where there is none."""
     if path.suffix != ".toml":
         return ""
     from difflib import SequenceMatcher
 
-    names = [name.decode() for name in _TOOL_TABLE.findall(path.read_bytes())]
+    content = path.read_bytes()
+    misnamed = _MISNAMED.search(content) if path.name == "pyproject.toml" else None
+    names = [name.decode() for name in _TOOL_TABLE.findall(content)]
     likely = (name for name in names if SequenceMatcher(None, name.lower(), "fapo").ratio() >= _SIMILAR)
-    return next((name for name in likely if name != "fapo"), "")
+    found = next((f"tool.{name}" for name in likely if name != "fapo"), "")
+    return misnamed[1].decode() if misnamed else found
 
 
 def argument_path(argument: str, start: Path) -> Path:

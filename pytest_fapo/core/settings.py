@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.core.project_file import SettingsHome, project_file, read_toml
 from pytest_fapo.core.scope import Scope, SettingsSection
+from pytest_fapo.core.text import did_you_mean
 
 PROVIDERS = ("openai", "anthropic", "command", "gepa")
 """The built-in proposers' names before the colon."""
@@ -323,10 +324,7 @@ def _explained(error: ValidationError, path: Path, table: Any) -> str:
 
 
 def _nearest_key(location: tuple[int | str, ...], table: Any) -> str:
-    from difflib import get_close_matches
-
     names: set[str] = set()
     for section in (Settings, Scope, ProviderSettings, OfflineSettings, CommandSettings):
         names.update(section.model_fields)
-    found = get_close_matches(str(location[-1]), sorted(names), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return did_you_mean(str(location[-1]), sorted(names))

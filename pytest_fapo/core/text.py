@@ -57,6 +57,14 @@ def listing(names: Iterable[str], *, most: int = 0) -> str:
     return f"{', '.join(items[:-1])} and {items[-1]}"
 
 
+def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """`; did you mean 'steps'?`, to be added to a message; empty where no known name is like it."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
 def one_line(text: str, *, most: int = 0) -> str:
     """All white space as single spaces, cut with `…` after `most` characters."""
     line = " ".join(text.split())

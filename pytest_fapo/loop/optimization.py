@@ -113,6 +113,7 @@ class Closing:
                 "stages": stage_spending(request.budget.spend_file),
                 "duration": round(time.time() - self._started, 1),
                 "run_directory": typed_path(request.run.path),
+                "settings_file": request.settings_file,
                 "stand_in": request.stand_in,
                 "review_off": request.settings.review == "off",
                 "next_command": "pytest --fapo-resume" if stop.open else "",

@@ -162,6 +162,8 @@ class OptimizeRequest:
     reader: LLMReader | None = None
     """Reads the failures that the rules leave unsure."""
     hooks: RunHooks = field(default_factory=RunHooks)
+    settings_file: str = ""
+    """The file that `fapo` must be given with `-c` here; empty where it finds it by itself."""
     stand_in: str = ""
     """Name of the offline model where it answers."""
     choose: ChooseChanges = nobody_chooses

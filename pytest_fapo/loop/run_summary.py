@@ -117,6 +117,8 @@ class Summary(Record):
     """Files that could not be written, with the reason: `app/x.md: changed since the run began`."""
     patch: str = ""
     """Path of the saved patch as the user would type it."""
+    settings_file: str = ""
+    """The file that `fapo` must be given with `-c` to find the run; empty where it finds it by itself."""
     candidates: list[str] = Field(default_factory=list)
     """The line of each candidate, in order."""
     accepted: int = 0

@@ -24,6 +24,7 @@ from pytest_fapo.capture.redaction import use_redactor
 from pytest_fapo.core.api_keys import key_given
 from pytest_fapo.core.errors import CacheFileError
 from pytest_fapo.core.settings import CacheMode, Settings
+from pytest_fapo.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from pytest_fapo.capture.exchange import Answers, Ledger
@@ -51,9 +52,10 @@ def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[
     named = [Path(path) for path in given] if given is not None else named_files(config)
     for path in named:
         if not path.exists():
+            beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
             raise CacheFileError(
-                f"--fapo-cache-file: {path} does not exist (looked for from {start}); "
-                f"`fapo cache export` writes such a file"
+                f"--fapo-cache-file: {path} does not exist (looked for from {start})"
+                f"{did_you_mean(path.name, beside)}; `fapo cache export` writes such a file"
             )
     configured = [root / name for name in settings.cache_files]
     found = {path.resolve(): path for path in (*named, *configured) if path.exists()}
@@ -78,9 +80,12 @@ def session_warnings(steps: Sequence[str], tracer: StepTracer, capture: Capture)
     for pattern in steps:
         module = pattern.partition(":")[0]
         if _missing(module):
-            found.append(f"steps: {pattern!r} traces nothing: there is no module {module}")
+            hint = did_you_mean(module, sys.modules, cutoff=0.8)
+            found.append(f"steps: {pattern!r} traces nothing: there is no module {module}{hint}")
         elif pattern in unmatched:
-            found.append(f"steps: {pattern!r} traces nothing: {module} has no such function")
+            names = vars(sys.modules[module]) if module in sys.modules else ()
+            hint = did_you_mean(pattern.partition(":")[2], names)
+            found.append(f"steps: {pattern!r} traces nothing: {module} has no such function{hint}")
     found += [
         f"steps: {pattern!r} does not trace {function}: it was taken from its module before pytest began to "
         f"trace, and ran as it was; import the module later, in a conftest.py or in the pipeline's fixture"

@@ -13,7 +13,6 @@ import hashlib
 import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import PurePath
 from typing import Any
 
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
-from pytest_fapo.core.text import json_or_text
+from pytest_fapo.core.text import did_you_mean, json_or_text
 from pytest_fapo.session.case_tables import PlacedRow, Repeated
 from pytest_fapo.session.cases_decorator import CaseSource, FieldMap
 from pytest_fapo.session.splits import split_called
@@ -87,9 +86,8 @@ def _native(values: dict[str, Any], row: PlacedRow, source: CaseSource) -> dict[
             )
     extra = [name for name in fields if name not in _FIELDS]
     for name in extra:
-        near = get_close_matches(name, _FIELDS, n=1, cutoff=0.8)
-        if near:
-            raise CaseError(f"{row.origin}: unknown field {name!r}; did you mean {near[0]!r}?")
+        if hint := did_you_mean(name, _FIELDS, cutoff=0.8):
+            raise CaseError(f"{row.origin}: unknown field {name!r}{hint}")
     for name in set(fields) - set(extra):
         _single(fields[name], name, row)
     if extra:
@@ -210,8 +208,7 @@ def _at(values: dict[str, Any], name: str, row: PlacedRow) -> Any:
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
             value = value[int(part)]
         else:
-            near = get_close_matches(name, list(values), n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, values)
             raise CaseError(f"{row.origin}: missing field {name!r}; the row has {_names(values)}{hint}")
     return value
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import bz2
 import codecs
 import gzip
+import itertools
 import json
 import lzma
 import zlib
@@ -69,7 +70,8 @@ def read_rows(path: Path, label: str, encoding: str | None = None) -> list[Place
         raise CaseError(f"{label}: unknown kind of case file; expected one of {known}, with .gz or without")
     data = _bytes(path, label)
     try:
-        rows = list(reader(_text(data, label, encoding), label) if reader else read_parquet(data, label))
+        read = reader(_text(data, label, encoding), label) if reader else read_parquet(data, label)
+        rows = [each for row in read for each in _expanded(row)]
     except RecursionError:
         raise CaseError(f"{label}: nested too deeply to be read; flatten the cases") from None
     if not rows:
@@ -233,12 +235,31 @@ def _with_defaults(row: Any, document: Any) -> Any:
     if not isinstance(common, dict) or not isinstance(row, dict):
         return row
     merged = {**common, **row}
-    for name in ("vars", "metadata"):
+    for name in ("vars", "metadata", "options"):
         if isinstance(common.get(name), dict) and isinstance(row.get(name), dict):
             merged[name] = {**common[name], **row[name]}
     if isinstance(common.get("assert"), list) and isinstance(row.get("assert"), list):
         merged["assert"] = [*common["assert"], *row["assert"]]
     return merged
+
+
+def _expanded(row: PlacedRow) -> Iterator[PlacedRow]:
+    """Yield a test of promptfoo's once for each combination of its `vars` that are lists of texts."""
+    value = row.value
+    given = value.get("vars") if isinstance(value, dict) and "inputs" not in value else None
+    options = value.get("options") if isinstance(value, dict) else None
+    kept = isinstance(options, dict) and options.get("disableVarExpansion")
+    if kept or not isinstance(given, dict) or not any(map(_is_texts, given.values())):
+        yield row
+        return
+    choices = [each if _is_texts(each) else [each] for each in given.values()]
+    for number, combination in enumerate(itertools.product(*choices), 1):
+        one = {**value, "vars": dict(zip(given, combination, strict=True))}
+        yield PlacedRow(row.origin, {**one, "id": f"{value['id']}-{number}"} if "id" in value else one)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str)
 
 
 def _after_key(text: str, wanted: str) -> int:

@@ -219,7 +219,7 @@ def scope_node(item: pytest.Item, scope: str) -> Any:
 
 def narrow_nodes(item: Any) -> list[Any]:
     """Collectors around the item for whose sake a fixture is set up that ends before the session does."""
-    registered = _registered(item.session)
+    registered = registered_fixtures(item.session)
     if registered is None:
         scopes = {"class", "module", "package"}
     else:
@@ -239,7 +239,7 @@ def definitions_of(item: Any, name: str) -> Any:
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 
-def _registered(session: Any) -> dict[str, list[Any]] | None:
+def registered_fixtures(session: Any) -> dict[str, list[Any]] | None:
     """Every definition that this session has met, by name; None where this pytest keeps them elsewhere."""
     manager = session._fixturemanager
     flat = getattr(manager, "_arg2fixturedefs", None)  # before pytest 9.2
@@ -283,7 +283,7 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
     if all(_module(each) == _OWN for each in definitions.get("case", ())):
         definitions.pop("case", None)
     own = reached(item, [pipeline])
-    registered = _registered(item.session) or {}
+    registered = registered_fixtures(item.session) or {}
     locations = [
         found[0].baseid
         for name, found in own.items()

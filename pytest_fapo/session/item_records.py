@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,11 @@ def outcome_of(report: pytest.TestReport) -> Outcome:
     return "xpassed" if expected_to_fail and report.when == "call" else "passed"
 
 
+_COLOR = re.compile(r"\x1b\[[\d;]*m")
+
+
 def _shorten(text: str) -> str:
+    text = _COLOR.sub("", text)  # on a terminal pytest colors the difference of two values
     lines = redacted(text).strip().splitlines()  # first of all: half a secret is not known as one
     if len(lines) > _EXPLANATION_LINES:
         lines = [*lines[:_EXPLANATION_LINES], "..."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -44,7 +45,7 @@ class Packages:
     def __init__(self, config: pytest.Config) -> None:
         misplaced = misplaced_table(config.inipath, config.rootpath)
         if misplaced is not None and (name := similar_table(misplaced)):
-            raise ConfigError(f"{misplaced}: [tool.{name}] is not read; did you mean [tool.fapo]?")
+            raise ConfigError(f"{misplaced}: [{name}] is not read; did you mean [tool.fapo]?")
         if misplaced is not None:
             raise ConfigError(
                 f"{misplaced}: settings of pytest-fapo are read from pyproject.toml only: "
@@ -158,12 +159,20 @@ class Packages:
         return str(path.relative_to(self._start) if path.is_relative_to(self._start) else path)
 
     def advice(self, text: str) -> str:
-        """Return a text whose `pytest --fapo-...` commands work where this session was started: with the
-        options and the folder without which they would go by other settings.
+        """Return a text whose `pytest --fapo-...` and `fapo ...` commands work where this session was
+        started: with the options and the folder without which they would go by other settings.
         """
-        if "pytest --fapo" not in text or not self._needed_arguments:
-            return text
-        return text.replace("pytest --fapo", f"pytest {self._needed_arguments} --fapo")
+        if "pytest --fapo" in text and self._needed_arguments:
+            text = text.replace("pytest --fapo", f"pytest {self._needed_arguments} --fapo")
+        if self.named_file:
+            named = shlex.join(["-c", self.named_file])
+            text = _ON_A_RUN.sub(lambda command: f"{command[0]} {named}", text)
+        return text
+
+    @property
+    def named_file(self) -> str:
+        """The file that `fapo` must be given with `-c` here; empty where it finds it by itself."""
+        return self.shown(self.home.file) if self.home.file is not None and self._needed_arguments else ""
 
     @cached_property
     def _needed_arguments(self) -> str:
@@ -176,6 +185,9 @@ class Packages:
         if not self._start.is_relative_to(self.home.folder):
             words.append(self.shown(self.home.folder))
         return shlex.join(words)
+
+
+_ON_A_RUN = re.compile(r"\bfapo (?:apply|diff|undo)\b")
 
 
 def settings_files(config: pytest.Config) -> SettingsFiles:

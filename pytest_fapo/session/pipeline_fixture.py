@@ -17,9 +17,10 @@ import pytest
 from pytest_fapo.capture.recorder import recording
 from pytest_fapo.core.errors import PipelineError
 from pytest_fapo.core.stash import SESSION_KEY
+from pytest_fapo.core.text import did_you_mean
 from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.executor import awaited_value
-from pytest_fapo.session.fixture_closure import Closure, definitions_of
+from pytest_fapo.session.fixture_closure import Closure, definitions_of, registered_fixtures
 from pytest_fapo.session.run_output import RUN_OUTPUT
 
 
@@ -30,8 +31,10 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
         PipelineError: there is no such fixture, or what it gives cannot be called.
     """
     if not definitions_of(request.node, name):
+        fixtures = registered_fixtures(request.session) or ()
         raise PipelineError(
-            f"no fixture named {name!r}: define it in conftest.py (it returns the pipeline, any callable), "
+            f"no fixture named {name!r}{did_you_mean(name, fixtures)}: define it in conftest.py (it returns "
+            "the pipeline, any callable), "
             f"or name another one with [tool.fapo] pipeline or cases(..., pipeline=...)"
         )
     value = request.getfixturevalue(name)

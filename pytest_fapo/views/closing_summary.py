@@ -77,8 +77,9 @@ def patch_command(summary: Summary) -> str:
         return ""
     edited = any(f"{file} changed" in summary.conflicts for file in summary.files)
     folder = PurePath(summary.patch).parent
-    if edited and folder.parts[:-1] == (".fapo", "runs"):
-        return f"fapo apply {shlex.quote(folder.name)}"
+    if edited and folder.parts[-3:-1] == (".fapo", "runs"):
+        named = ["-c", summary.settings_file] if summary.settings_file else []
+        return shlex.join(["fapo", "apply", *named, folder.name])
     return git_apply(summary.patch)
 
 

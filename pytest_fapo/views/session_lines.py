@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean, variance
 
@@ -52,6 +53,15 @@ def session_lines(
     if hint and any(not item.passed for item in judged.in_split("train")):
         lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
     return lines
+
+
+def folded(line: str, width: int) -> list[str]:
+    """Return a line in pieces that fit into a terminal, no word broken; all but the first are indented."""
+    kept = line.replace(" %", "\ue000%")  # a number and its unit stay together
+    pieces = textwrap.wrap(
+        kept, width, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False
+    )
+    return [piece.replace("\ue000%", " %") for piece in pieces]
 
 
 def _score(evaluation: Evaluation, split: Split) -> str:

@@ -47,6 +47,22 @@ class Plain:
     pass
 
 
+class Prediction:
+    """As DSPy's: no mapping, with its names and values."""
+
+    def __init__(self, **values: Any) -> None:
+        self._values = values
+
+    def keys(self) -> list[str]:
+        return list(self._values)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def toDict(self) -> dict[str, Any]:
+        return self._values
+
+
 class Hostile:
     def __repr__(self) -> str:
         raise RuntimeError("no repr")
@@ -87,6 +103,7 @@ Point = namedtuple("Point", "x y")
         (ValueError("bad"), "ValueError: bad"),
         (Ticket("t", Team.BILLING, {"x"}), {"text": "t", "team": "billing", "tags": ["x"]}),
         (Reply(text="t", more=1), {"text": "t", "key": "SecretStr('**********')", "more": 1}),  # type: ignore[call-arg]
+        (Prediction(team="billing", sure=0.5), {"team": "billing", "sure": 0.5}),
         (Ticket, "<class 'test_json_values.Ticket'>"),
         (Plain(), "<test_json_values.Plain object>"),
         (len, "<built-in function len>"),

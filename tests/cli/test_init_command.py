@@ -284,7 +284,11 @@ def test_a_broken_file_is_named_and_nothing_is_written(
 @pytest.mark.slow
 def test_an_app_that_cannot_be_imported_fails_its_cases_only(folder: Folder) -> None:
     folder.write({**FILES_PROJECT, "desk/llm.py": f"import nosuchmodule\n{ASK}"})
-    assert folder.fapo("init", "--yes").code == 0
+    folder.checked = True
+    said = folder.fapo("init", "--yes")
+    assert said.code == 0
+    assert "install pytest-fapo beside your project's packages" in said.out
+    assert f"{sys.executable} has no nosuchmodule" in said.out.replace("\n" + " " * 14, "")
     ran = folder.bare_pytest("-q")
     assert "1 passed, 3 errors" in ran.out
     assert "nosuchmodule" in ran.out

@@ -248,6 +248,22 @@ def test_promptfoos_tests(tmp_path: Path) -> None:
     assert (mapped.inputs, mapped.expected) == ({"q": "hi"}, [{"type": "equals", "value": "hello"}])
 
 
+def test_promptfoos_vars_that_are_lists_are_a_case_for_each_combination(tmp_path: Path) -> None:
+    """As in promptfoo: lists of texts only, and not where `disableVarExpansion` says so."""
+    row = "- vars: {tone: [kind, terse], q: [hi, bye], n: [1, 2], s: x}\n  id: a\n"
+    cases = load(tmp_path, "t.yaml", row, split="train")
+    assert [tuple((case.inputs or {}).values()) for case in cases] == [
+        (tone, q, [1, 2], "x") for tone in ("kind", "terse") for q in ("hi", "bye")
+    ]
+    assert [case.id for case in cases] == ["a-1", "a-2", "a-3", "a-4"]
+    for option in ("options: {disableVarExpansion: true}", "inputs: {q: hi}"):
+        assert len(load(tmp_path, "t.yaml", f"{row}  {option}\n", split="train")) == 1
+    common = "defaultTest: {options: {disableVarExpansion: true}}\ntests:\n" + row
+    assert len(load(tmp_path, "t.yaml", common, split="train")) == 1
+    line = '{"vars": {"q": ["hi", "bye"]}, "assert": [{"type": "equals", "value": "x"}]}\n'
+    assert [case.expected for case in load(tmp_path, "t.jsonl", line, split="train")] == ["x", "x"]
+
+
 @pytest.mark.parametrize(
     "content",
     [

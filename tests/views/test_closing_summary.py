@@ -252,6 +252,8 @@ def test_a_patch_is_merged_where_a_file_of_it_was_edited_meanwhile() -> None:
         conflicts=["tests/test_mail.py changed", "prompts/draft.md changed"],
     )
     assert "    fapo apply 7" in rendered(waiting)
+    named = {"patch": "config/.fapo/runs/7/changes.patch", "settings_file": "config/our settings.toml"}
+    assert "    fapo apply -c 'config/our settings.toml' 7" in rendered(waiting.model_copy(update=named))
     elsewhere = waiting.model_copy(update={"conflicts": ["tests/test_mail.py changed"]})
     assert "    git apply .fapo/runs/7/changes.patch" in rendered(elsewhere)
 

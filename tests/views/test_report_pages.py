@@ -26,6 +26,9 @@ def test_from_the_verdict_over_a_candidate_to_a_case_and_back(open_report: Open)
     assert page.locator("#spend-chart canvas").count() == 1
 
     page.get_by_role("link", name="Candidates 3").click()
+    folded = page.locator("#candidates-table details")
+    assert folded.get_attribute("open") is None
+    assert folded.locator("summary").inner_text() == "2 not accepted"
     page.get_by_role("link", name="c2", exact=True).first.click()
     page.wait_for_selector("#view-candidate h1:focus")
     candidate = report.text()

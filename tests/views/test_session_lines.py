@@ -7,7 +7,7 @@ from support.report_samples import evaluation, item
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import LLMCall, Trace
-from pytest_fapo.views.session_lines import session_lines
+from pytest_fapo.views.session_lines import folded, session_lines
 
 
 def test_scores_calls_and_the_next_command() -> None:
@@ -73,3 +73,12 @@ def test_repeats_are_set_against_each_other() -> None:
     ]
     lines = session_lines(Evaluation(items={each.nodeid: each for each in items}))
     assert lines[:2] == ["fapo: passing: train 50 % of 6", "fapo: varying between 2 runs: 1 of 3 tests"]
+
+
+def test_on_a_narrow_terminal_no_word_is_broken() -> None:
+    line = "  12  test_team: assert 'a long answer' == 'billing'  [611da2db8a] and 11 more"
+    assert folded(line, 60) == [
+        "  12  test_team: assert 'a long answer' == 'billing'",
+        "      [611da2db8a] and 11 more",
+    ]
+    assert folded("fapo: passing: train 36 % of 14", 23) == ["fapo: passing: train", "      36 % of 14"]

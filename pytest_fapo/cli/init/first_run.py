@@ -42,7 +42,8 @@ class FirstOutcome(Record):
 
     def form(self) -> OutputForm:
         """Return the form that all outputs have."""
-        if self.outputs and all(isinstance(each, str) for each in self.outputs):
+        texts = self.outputs and all(isinstance(each, str) for each in self.outputs)
+        if texts and not self.output_type:  # an object without fields is recorded as a text, and is none
             return OutputForm("text")
         tables = [each for each in self.outputs if isinstance(each, dict)]
         if tables and len(tables) == len(self.outputs):

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,6 +292,15 @@ def _show_first_run(root: Path, plan: Plan, first: FirstRun, console: CommandCon
         console.line("")
     if found.entries:
         plan_addition(root, scope_table(found.entries)).write(root)
+    lacking = _lacking_package(plan, first)
+    if lacking:
+        console.terminal.labeled(
+            "To do",
+            f"install pytest-fapo beside your project's packages ({sys.executable} has no {lacking}); then "
+            f"pytest --fapo-diagnose lists the texts that may be edited",
+            column=_COLUMN,
+        )
+        return
     corrected = []
     for test in plan.tests:
         outcome = first.tests.get(test.name)
@@ -310,6 +320,14 @@ def _show_first_run(root: Path, plan: Plan, first: FirstRun, console: CommandCon
         corrected.append(other)
     if corrected != list(plan.tests):
         write_atomically(root / plan.path, module_of(corrected).encode())
+
+
+def _lacking_package(plan: Plan, first: FirstRun) -> str:
+    """Return a package that this Python does not have and the project imports, as under pipx or uvx."""
+    said = "\n".join([first.problem, *(each.explanation for each in first.tests.values())])
+    own = {choice.target.partition(":")[0].partition(".")[0] for choice in plan.choices.values()}
+    named = re.findall(r"No module named '(\w+)", said)
+    return next((name for name in named if name not in own), "")
 
 
 def _commands(plan: Plan) -> Iterator[tuple[str, str]]:

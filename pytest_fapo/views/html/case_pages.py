@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.evaluation import ItemResult
-from pytest_fapo.core.text import one_line
+from pytest_fapo.core.text import one_line, value_difference
 from pytest_fapo.core.trace import LLMCall, Step, Trace
 from pytest_fapo.views.html.embedding import NAME, clipped, clipped_text, packed
 from pytest_fapo.views.html.report_data import CaseRow, ReportData, TestPair, traces_of, two_sided
@@ -285,19 +285,19 @@ def _passed_shares(results: list[str]) -> list[int] | None:
 
 
 def _outputs(data: ReportData, row: CaseRow) -> tuple[str, bool]:
-    """The last output as text, and whether it is another one than before."""
+    """The last output as text, or what is different in it, and whether it is another one than before."""
     pairs = list(row.tests.values())
     last = data.after if data.after is not None else data.before
     after = traces_of(last, [pair.after for pair in pairs])
     text = _error_or_output(next(iter(after.values()), None))
     if two_sided(data):
         before = traces_of(data.before, [pair.before for pair in pairs])
-        changed = any(
-            _error_or_output(before[number]) != _error_or_output(after[number])
-            for number in before
-            if number in after
-        )
-        return text, changed
+        both = [(before[number], after[number]) for number in before if number in after]
+        other = next((pair for pair in both if len(set(map(_error_or_output, pair))) > 1), None)
+        if other is None:
+            return text, False
+        old, new = (trace.error or trace.output for trace in other)
+        return value_difference(old, new, most=_SEARCHED), True
     gate = data.gate
     return text, gate is not None and not row.tests.keys().isdisjoint(gate.changed_outputs)
 

@@ -8,6 +8,8 @@ function candidateLink(id) {
 
 let stateShown = "";
 
+const KEPT = new Set(["accepted", "merged"]);
+
 function openCandidates() {
   const counts = new Map();
   for (const each of report.candidates) counts.set(each.state, (counts.get(each.state) || 0) + 1);
@@ -39,7 +41,14 @@ function openCandidates() {
     ),
   );
   const found = report.candidates.filter((each) => !stateShown || each.state === stateShown);
-  show(document.getElementById("candidates-table"), make("div", { class: "rows" }, candidatesTable(found)));
+  const rows = (some) => (some.length ? make("div", { class: "rows" }, candidatesTable(some)) : null);
+  const kept = stateShown ? [] : found.filter((each) => KEPT.has(each.state));
+  const rest = found.filter((each) => !kept.includes(each));
+  const folded =
+    kept.length && rest.length
+      ? make("details", { class: "more" }, make("summary", null, `${rest.length} not accepted`), rows(rest))
+      : rows(rest);
+  show(document.getElementById("candidates-table"), rows(kept), folded);
 }
 
 function candidatesTable(found) {

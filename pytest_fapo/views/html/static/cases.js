@@ -274,7 +274,7 @@ function listTable(shown) {
         "td",
         { class: "text" },
         make("span", { class: "said", dir: "auto" }, each.input),
-        make("span", { class: "said dim", dir: "auto" }, each.output && `→ ${each.output}`),
+        make("span", { class: "said dim", dir: "auto" }, answered(each)),
       ),
     ),
   );
@@ -289,6 +289,11 @@ function listTable(shown) {
       make("tbody", null, rows),
     ),
   );
+}
+
+/** The output; where it changed, what is different in it. */
+function answered(each) {
+  return each.output && (report.sided && each.changed ? each.output : `→ ${each.output}`);
 }
 
 function sortable(name, label) {

@@ -65,7 +65,9 @@ function percent(share) {
 function points(before, after) {
   if (before === null || after === null || before === undefined || after === undefined) return "";
   const change = (after - before) * 100;
-  return `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)}`;
+  // Of the whole percents that stand beside it; a change below that has a decimal.
+  const whole = Math.abs(Math.round(after * 100) - Math.round(before * 100));
+  return `${change < 0 ? "−" : "+"}${whole || !change ? whole : Math.abs(change).toFixed(1)}`;
 }
 
 function seconds(value) {
