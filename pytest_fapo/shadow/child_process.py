@@ -246,12 +246,15 @@ class ChildProcess:
         self._launcher.prepare(modules, self._launch)
 
     def last_output(self, count: int = 15) -> str:
-        """The last lines that the child printed."""
+        """The last lines that the child printed; of a traceback those that say what was raised."""
         try:
             text = self.output.read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
-        return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+        lines = [line for line in text.splitlines() if line.strip()]
+        begun = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+        raised = [line for line in lines[begun[-1] + 1 :] if not line[0].isspace()] if begun else []
+        return "\n".join((raised or lines)[-count:])
 
     def noted(self, kind: str) -> list[str]:
         """Return the guard's notes of this kind, each once, in order."""

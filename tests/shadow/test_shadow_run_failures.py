@@ -76,6 +76,13 @@ def test_an_internal_error(bench: Bench) -> None:
     assert "in a hook" in evaluation.stopped
 
 
+def test_of_a_crash_only_what_was_raised_is_told(bench: Bench) -> None:
+    broken = "def pytest_sessionfinish(session): raise RuntimeError('the desk is closed')\n"
+    evaluation = bench.evaluate({"conftest.py": broken, "test_a.py": "def test_a(): pass\n"})
+    assert "RuntimeError: the desk is closed" in evaluation.stopped
+    assert "File " not in evaluation.stopped
+
+
 def test_a_broken_conftest_and_unknown_options(bench: Bench) -> None:
     files = {"test_a.py": "def test_a(): pass\n"}
     evaluation = bench.evaluate(files, args=["--no-such-option"])
