@@ -309,6 +309,7 @@ def test_a_candidate_that_was_blocked_or_is_named_strangely_has_a_page(open_repo
     odd = tried(9, parent="c2")
     odd.attempt.candidate.id = "c9 <i>&#39;"
     report = open_report(replace(data, attempts=[*data.attempts, odd]), "#candidates")
+    report.page.locator("#candidates-table summary").click()
     report.page.get_by_role("link", name="c9 <i>&#39;").click()
     report.page.wait_for_selector("#view-candidate h1:focus")
     assert "c9 <i>&#39;" in report.text()
