@@ -189,11 +189,25 @@ def _add_running(group: pytest.OptionGroup) -> None:
         "It is never written. May be repeated.",
     )
     add(
+        "--fapo-cache-url",
+        default=None,
+        metavar="URL",
+        help="Share recorded answers with other machines through this Redis (redis://host:6379/0, rediss:// "
+        "for TLS), so that no two of them pay for one answer. A ${NAME} in it is an environment variable.",
+    )
+    add(
         "--fapo-concurrency",
         type=_positive_int,
         default=None,
         metavar="N",
         help="How many cases run at once (default 16). Lower it when your provider limits the rate.",
+    )
+    add(
+        "--fapo-executor",
+        default=None,
+        metavar="dask:ADDRESS",
+        help="Evaluate candidates on an existing Dask cluster (dask:tcp://scheduler:8786) instead of on this "
+        "machine. Its workers need the same Python, pytest-fapo and packages.",
     )
     add(
         "--fapo-repeats",

@@ -222,7 +222,7 @@ class CacheStats:
     offline: int = 0
     """Answers that the stand-in model gave."""
     imported: int = 0
-    """Answers that came in a file."""
+    """Answers that came in a file, or from other machines."""
     oldest: datetime | None = None
     """When the first of the answers was recorded, in UTC; None where there is none."""
     newest: datetime | None = None

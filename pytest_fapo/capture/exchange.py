@@ -21,14 +21,15 @@ from pytest_fapo.capture.descriptions import descriptions_of
 from pytest_fapo.capture.endpoints import messages_of, offered_tools, output_tools, parameters_of
 from pytest_fapo.capture.http_answer import RecordedAnswer
 from pytest_fapo.capture.recorder import Recorder, recording
-from pytest_fapo.capture.single_flight import Flight, Flights
+from pytest_fapo.capture.single_flight import Flight, Flights, RemoteFlight
 from pytest_fapo.core.errors import CacheMiss, CallStopped, FapoError
 from pytest_fapo.core.settings import CacheMode
 from pytest_fapo.core.trace import LLMCall
 
 
 class Answers(Protocol):
-    """Recorded answers by key: a cache, or several as one."""
+    """Recorded answers by key: a cache, or several as one. One that other processes share has also
+    `claim(key) -> bool`, False while another one asks for that answer, and `release(key)`."""
 
     def get(self, key: str) -> RecordedAnswer | None:
         """The answer under `key`; None where there is none that can be used."""
@@ -136,6 +137,17 @@ class AnswerSource:
         except (FapoError, OSError, sqlite3.Error) as error:
             self._complain(error)
 
+    def claim(self, key: str) -> bool:
+        """False while another process asks for this answer; else it is ours to ask for until `release`."""
+        ask = getattr(self.cache, "claim", None)
+        return ask is None or self.mode == "refresh" or bool(ask(key))
+
+    def release(self, key: str) -> None:
+        """Let other processes ask for this answer."""
+        let = getattr(self.cache, "release", None)
+        if let is not None:
+            let(key)
+
     def _complain(self, error: Exception) -> None:
         message = str(error) if isinstance(error, FapoError) else f"{type(error).__name__}: {error}"
         if message not in self.problems:
@@ -172,6 +184,7 @@ class Exchange:
         self._took: float | None = None
         """Seconds that the live call took, where the answer is a replay that has them on record."""
         self._flight: Flight | None = None
+        self._claimed = False
         self._admitted = False
         self.finished = False
         self._lock = Lock()
@@ -200,16 +213,27 @@ class Exchange:
             raise CacheMiss(self._miss_message())
         if alone or self.source.mode == "off":
             return None
-        flight, leads = self.source.flights.join(self.key)
-        if not leads:
-            return flight
-        self._flight = flight
+        if self._flight is None:
+            flight, leads = self.source.flights.join(self.key)
+            if not leads:
+                return flight
+            self._flight = flight
+        if not self._claimed and not self._claim():
+            return RemoteFlight(self._look_up, self._claim)
         # It may have been answered between the look into the cache and here.
+        return self._look_up()
+
+    def _look_up(self) -> RecordedAnswer | None:
         return self.source.look_up(self.key, own=self._own)
+
+    def _claim(self) -> bool:
+        """True if no other process is at it; what costs nothing, or only we may answer, is nobody else's."""
+        self._claimed = self._own or self.offline is not None or self.source.claim(self.key)
+        return self._claimed
 
     def _recorded(self) -> RecordedAnswer | None:
         """The recorded answer; under `only` also what the provider said before the stand-in had to answer."""
-        found = self.source.look_up(self.key, own=self._own)
+        found = self._look_up()
         if found is None and self.source.mode == "only" and self.offline is not None:
             key = self.question.key(self.occurrence, "", self._sample)
             found = self.source.look_up(key)
@@ -295,6 +319,8 @@ class Exchange:
             self.recorder.release(self.question.digest, self.occurrence)
         if self._flight is not None:
             self.source.flights.land(self.key, self._flight, answer)
+        if self._claimed:
+            self.source.release(self.key)
         ended = self.recorder.end_call(self._index, call, duration=self._took)
         if self.ledger is not None and (self._admitted or ended.cache_hit):
             self.ledger.after_call(ended)

@@ -28,7 +28,7 @@ class RecordedAnswer:
     http_version: bytes = b"HTTP/1.1"
     reason: bytes = b""
     imported: bool = False
-    """True if it came in a file of somebody's, and so may be anything."""
+    """True if it came in a file or from another machine, and so may be anything."""
     duration: float | None = None
     """Seconds that the live call took; None where that is not on record."""
 

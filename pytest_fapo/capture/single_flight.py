@@ -1,9 +1,15 @@
-"""Send identical simultaneous requests once: the first leads, the others wait for its answer."""
+"""Send identical simultaneous requests once: the first leads, the others wait for its answer.
+
+Those of one process wait for each other by `Flight`; where processes share their answers, one that finds a
+request under way in another one waits by `RemoteFlight`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError, TimeoutError
 from contextlib import suppress
 
@@ -49,6 +55,56 @@ class Flight:
         """Like `wait`, for a task."""
         done, _ = await asyncio.wait([asyncio.wrap_future(self._end)], timeout=patience)
         return bool(done)
+
+
+class RemoteFlight(Flight):
+    """The same request under way in another process, here or on another machine; looked at until it is over.
+
+    Args:
+        look: gives the answer once there is one.
+        claim: takes the request over; False while its owner is at it.
+    """
+
+    def __init__(self, look: Callable[[], RecordedAnswer | None], claim: Callable[[], bool]) -> None:
+        super().__init__()
+        self._look = look
+        self._claim = claim
+
+    def can_wait(self) -> bool:
+        return _running_loop() is None
+
+    def can_wait_async(self) -> bool:
+        return _running_loop() is not None
+
+    def wait(self, patience: float) -> bool:
+        for pause in _pauses(patience):
+            if self._is_over():
+                return True
+            time.sleep(pause)
+        return False
+
+    async def wait_async(self, patience: float) -> bool:
+        for pause in _pauses(patience):
+            if self._is_over():
+                return True
+            await asyncio.sleep(pause)
+        return False
+
+    def _is_over(self) -> bool:
+        """True if there is an answer, or its owner is no more and the request is ours."""
+        answer = self._look()
+        if answer is None and not self._claim():
+            return False
+        self.land(answer)
+        return True
+
+
+def _pauses(patience: float) -> Iterator[float]:
+    """Yield seconds between two looks, short ones first, until so many have passed."""
+    end, pause = time.monotonic() + patience, 0.01
+    while time.monotonic() < end:
+        yield pause
+        pause = min(1.5 * pause, 0.25)
 
 
 class Flights:

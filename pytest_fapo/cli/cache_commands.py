@@ -47,7 +47,7 @@ def _show(found: CacheStats, folder: Path, console: CommandConsole) -> None:
         ("models", _counted(found.models)),
         ("APIs", _counted(found.apis)),
         ("stand-in", f"{found.offline:,} were given by the offline stand-in" if found.offline else ""),
-        ("imported", f"{found.imported:,} came in a file" if found.imported else ""),
+        ("imported", f"{found.imported:,} came in a file or from other machines" if found.imported else ""),
         ("oldest", f"{found.oldest.astimezone():%Y-%m-%d %H:%M}" if found.oldest else ""),
         ("newest", f"{found.newest.astimezone():%Y-%m-%d %H:%M}" if found.newest else ""),
         ("folder", str(folder)),

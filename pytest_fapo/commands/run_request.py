@@ -166,6 +166,8 @@ def make_request(
         cache_folder=plan.cache_folder,
         cache_mode=plan.mode,
         cache_files=plan.cache_files,
+        cache_url=plan.cache_url,
+        executor=option.fapo_executor or "",
         begun=begun,
         guard=option.fapo_guard,
         write=option.fapo_write or ("patch" if under_ci else "auto"),

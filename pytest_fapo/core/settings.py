@@ -154,6 +154,9 @@ class Settings(SettingsSection):
     """Floors of `--fapo-gate`: what to score and the least it may be, such as `{"pipeline" = 0.9}`."""
     cache_files: list[str] = Field(default_factory=list)
     """Exported caches (relative to the settings' folder) that are read below the local one."""
+    cache_url: str = ""
+    """Redis through which machines share recorded answers: `redis://host:6379/0`, `rediss://` for TLS. A
+    `${NAME}` in it is an environment variable."""
     trace_limit: int = Field(default=20_000, ge=100)
     """Bytes of JSON kept of one recorded value."""
     max_prompt_chars: int = Field(default=20_000, ge=100)
@@ -189,6 +192,15 @@ class Settings(SettingsSection):
         for entry in entries:
             check_entry(entry)
         return entries
+
+    @field_validator("cache_url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        from pytest_fapo.core.cache_url import check_cache_url
+
+        if url:
+            check_cache_url(url, in_file=True)
+        return url
 
     @field_validator("optimizer")
     @classmethod

@@ -10,10 +10,14 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from pydantic import Field
 
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.record import Record
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.text import one_line
 from pytest_fapo.loop.events import Note
@@ -61,7 +65,7 @@ class BlindEvaluations:
         self._unpatched = Evaluation()
         self._copies: dict[int, ShadowTree] = {}
         self._apart: Apart | None = None
-        self._hidden: list[str] = []
+        self._labels: list[str] | None = None
         self._lock = threading.Lock()
 
     def watched(self, unpatched: Evaluation) -> None:
@@ -76,18 +80,12 @@ class BlindEvaluations:
         """True if a tree with these files runs other code than the user's."""
         return any(_is_code(path, content, tree) for path, content in files.items())
 
-    def evaluate(
-        self,
-        files: Mapping[str, bytes],
-        asked: EvaluationRequest,
-        tree: ShadowTree,
-        slot: int,
-        following: Following,
-    ) -> Evaluation | None:
-        """Evaluate a tree blind; None where none of the tests that are asked for can be judged so.
+    def plan(
+        self, asked: EvaluationRequest, tree: ShadowTree, slot: int, following: Following
+    ) -> BlindPlan | None:
+        """Return how to judge a tree blind; None where no test that is asked for can be judged so.
 
         Args:
-            files: of the tree.
             asked: the request.
             tree: the copy that tests run in.
             slot: its number.
@@ -97,39 +95,26 @@ class BlindEvaluations:
         parts = list(_divided(asked.stages, apart.folders, self._unpatched.items))
         if not any(part.blind for part in parts):
             return None
-        copy = self._copy(slot, tree)
-        copy.apply(files)
-        with self._outputs(asked, copy, tree, apart.folders, apart.classes) as outputs:
-            made = self._carry_out(parts, files, asked, tree, outputs, apart, following)
-            loaded = outputs.loaded(asked.watch)
-            notes = outputs.notes()
-        together = _put_together(made, loaded, notes)
-        return together.model_copy(update={"without_labels": len(apart.folders.keys() & together.items)})
+        return BlindPlan(
+            parts=parts,
+            folders=apart.folders,
+            wanted=self._wanted(apart.folders),
+            classes=sorted(apart.classes),
+            excluded=self._label_files(tree),
+            hidden=self._hidden_files(tree),
+        )
 
-    def _carry_out(
+    def evaluate(
         self,
-        parts: Sequence[_Part],
+        plan: BlindPlan,
         files: Mapping[str, bytes],
         asked: EvaluationRequest,
         tree: ShadowTree,
-        outputs: ProducedOutputs,
-        apart: Apart,
+        slot: int,
         following: Following,
-    ) -> list[Evaluation]:
-        own = {path: content for path, content in files.items() if not _is_code(path, content, tree)}
-        made: list[Evaluation] = []
-        for part in parts:
-            if part.blind:
-                more: dict[str, Any] = {"produced": {"socket": outputs.socket, "items": list(apart.folders)}}
-            else:
-                more = {"left_out": list(part.left_out)}
-            tree.apply(own if part.blind else files)
-            update: dict[str, Any] = {"stages": part.stages, "options": {**asked.options, **more}}
-            request = asked.model_copy(update=update)
-            made.append(evaluate(tree, request, on_item=following.on_item, cancelled=following.cancelled))
-            if made[-1].dropped_at or not made[-1].complete:
-                break
-        return made
+    ) -> Evaluation:
+        """Judge a tree with these files as planned, here."""
+        return evaluate_blind(plan, files, asked, tree, self._copy(slot, tree), following)
 
     # --- the trial ----------------------------------------------------------------------------------------
 
@@ -154,7 +139,9 @@ class BlindEvaluations:
         copy.restore()
         tree.restore()
         try:
-            with self._outputs(asked, copy, tree, folders, None) as outputs:
+            with _outputs(
+                asked, copy, tree, self._wanted(folders), None, self._hidden_files(tree)
+            ) as outputs:
                 produced = {"socket": outputs.socket, "items": list(folders)}
                 options: dict[str, Any] = {**asked.options, "produced": produced}
                 stages = [EvaluationStage(name="without labels", nodeids=list(folders))]
@@ -182,24 +169,17 @@ class BlindEvaluations:
 
     # --- copies -------------------------------------------------------------------------------------------
 
-    def _outputs(
-        self,
-        asked: EvaluationRequest,
-        copy: ShadowTree,
-        tree: ShadowTree,
-        folders: Mapping[str, str],
-        classes: Collection[str] | None,
-    ) -> ProducedOutputs:
+    def _wanted(self, folders: Mapping[str, str]) -> dict[str, list[str]]:
+        """Pipelines by the folder of the tests that ask for them."""
         wanted: dict[str, set[str]] = {}
         for nodeid, folder in folders.items():
             pipeline = (self._unpatched.items[nodeid].pipeline or "").partition(" (")[0]
             wanted.setdefault(folder, set()).add(pipeline)
-        rules = asked.cage.model_copy(update={"hidden": self._hidden}) if asked.cage is not None else None
-        return ProducedOutputs(asked.model_copy(update={"cage": rules}), copy, tree, wanted, classes)
+        return {folder: sorted(pipelines) for folder, pipelines in wanted.items()}
 
-    def _copy(self, slot: int, tree: ShadowTree) -> ShadowTree:
-        """The copy without labels."""
-        if slot not in self._copies:
+    def _label_files(self, tree: ShadowTree) -> list[str]:
+        """Absolute paths that the copy without labels lacks."""
+        if self._labels is None:
             request = self._request
             store = request.snapshot.store
             found = label_files(
@@ -212,23 +192,95 @@ class BlindEvaluations:
             records = [path for path in tree.survey.files if request.settings.is_record(path)]
             found += [request.root / path for path in records]
             found += [*map(type(request.root), request.cache_files), request.root / ".fapo"]
-            self._hidden = sorted({*map(os.fspath, found), os.path.realpath(request.cache_folder)})
-            self._copies[slot] = ShadowTree.create(request.root, exclude=found)
+            self._labels = sorted(set(map(os.fspath, found)))
+        return self._labels
+
+    def _hidden_files(self, tree: ShadowTree) -> list[str]:
+        return [*self._label_files(tree), os.path.realpath(self._request.cache_folder)]
+
+    def _copy(self, slot: int, tree: ShadowTree) -> ShadowTree:
+        """The copy without labels."""
+        if slot not in self._copies:
+            excluded = list(map(Path, self._label_files(tree)))
+            self._copies[slot] = ShadowTree.create(self._request.root, exclude=excluded)
         return self._copies[slot]
 
 
-@dataclass(frozen=True)
-class _Part:
+class BlindPart(Record):
     """A run of the judge, or of the tests that cannot be judged so."""
 
     stages: list[EvaluationStage]
     blind: bool
-    left_out: Collection[str] = ()
+    left_out: list[str] = Field(default_factory=list)
+
+
+class BlindPlan(Record):
+    """All that it takes to judge a tree blind, on whatever machine."""
+
+    parts: list[BlindPart]
+    folders: dict[str, str]
+    """See `Apart.folders`."""
+    wanted: dict[str, list[str]]
+    """Pipelines by the folder of the tests that ask for them."""
+    classes: list[str]
+    excluded: list[str]
+    """Absolute paths that the copy without labels lacks."""
+    hidden: list[str]
+    """Absolute paths that its process may not read."""
+
+
+def evaluate_blind(
+    plan: BlindPlan,
+    files: Mapping[str, bytes],
+    asked: EvaluationRequest,
+    tree: ShadowTree,
+    copy: ShadowTree,
+    following: Following,
+) -> Evaluation:
+    """Judge a tree blind.
+
+    Args:
+        plan: says how.
+        files: of the tree.
+        asked: the request.
+        tree: the copy that tests run in.
+        copy: the copy without labels.
+        following: its listeners.
+    """
+    copy.apply(files)
+    own = {path: content for path, content in files.items() if not _is_code(path, content, tree)}
+    made: list[Evaluation] = []
+    with _outputs(asked, copy, tree, plan.wanted, plan.classes, plan.hidden) as outputs:
+        for part in plan.parts:
+            if part.blind:
+                more: dict[str, Any] = {"produced": {"socket": outputs.socket, "items": list(plan.folders)}}
+            else:
+                more = {"left_out": list(part.left_out)}
+            tree.apply(own if part.blind else files)
+            update: dict[str, Any] = {"stages": part.stages, "options": {**asked.options, **more}}
+            request = asked.model_copy(update=update)
+            made.append(evaluate(tree, request, on_item=following.on_item, cancelled=following.cancelled))
+            if made[-1].dropped_at or not made[-1].complete:
+                break
+        together = _put_together(made, outputs.loaded(asked.watch), outputs.notes())
+    return together.model_copy(update={"without_labels": len(plan.folders.keys() & together.items)})
+
+
+def _outputs(
+    asked: EvaluationRequest,
+    copy: ShadowTree,
+    tree: ShadowTree,
+    wanted: Mapping[str, Collection[str]],
+    classes: Collection[str] | None,
+    hidden: list[str],
+) -> ProducedOutputs:
+    rules = asked.cage.model_copy(update={"hidden": hidden}) if asked.cage is not None else None
+    return ProducedOutputs(asked.model_copy(update={"cage": rules}), copy, tree, wanted, classes)
 
 
 def _divided(
     stages: Sequence[EvaluationStage], apart: Collection[str], known: Collection[str]
-) -> Iterator[_Part]:
+) -> Iterator[BlindPart]:
     """The stages in runs: the held-out cases after all else, in each the blind ones first."""
     named = {nodeid for stage in stages for nodeid in stage.nodeids or ()}
     for late in (False, True):
@@ -249,10 +301,11 @@ def _divided(
                 rest = None if stage.nodeids is None else left
                 others.append(stage.model_copy(update={"nodeids": rest, "min_passed": least}))
         if mine:
-            yield _Part(mine, True)
+            yield BlindPart(stages=mine, blind=True)
         if others:
             open_end = any(stage.nodeids is None for stage in others)
-            yield _Part(others, False, {*apart, *named} if open_end else ())
+            left_out = sorted({*apart, *named}) if open_end else []
+            yield BlindPart(stages=others, blind=False, left_out=left_out)
 
 
 def _is_code(path: str, content: bytes, tree: ShadowTree) -> bool:

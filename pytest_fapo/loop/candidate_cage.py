@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pytest_fapo.core.cache_url import variables_in
 from pytest_fapo.core.errors import ConfigError, EvaluationError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.text import listing
@@ -73,6 +74,7 @@ class CandidateCage:
             programs=found["program"],
             read=[*found["read"], *map(self._absolute, settings.allow_read)],
             write=list(map(self._absolute, settings.allow_write)),
+            withheld=variables_in(self._request.cache_url),
             memory=_memory(),
         )
 

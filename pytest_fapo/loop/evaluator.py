@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
@@ -26,6 +27,9 @@ from pytest_fapo.shadow.step_interventions import run_interventions
 from pytest_fapo.shadow.tree_state import TreeState
 from pytest_fapo.verdict.candidate_gate import SUITE
 from pytest_fapo.verdict.comparison import nodeids_of
+
+if TYPE_CHECKING:
+    from pytest_fapo.loop.dask_executor import DaskExecutor
 
 _PAUSES = (0.5, 2.0)
 """Seconds before what got no answer is asked again; each is waited once."""
@@ -60,14 +64,21 @@ class Evaluator:
         self._cancelled = threading.Event()
         self._cage = CandidateCage(request)
         self._blind = BlindEvaluations(request)
+        self._cluster: DaskExecutor | None = None
 
     def __enter__(self) -> Evaluator:
+        if self._request.executor:
+            from pytest_fapo.loop.dask_executor import DaskExecutor, dask_address
+
+            self._cluster = DaskExecutor(dask_address(self._request.executor), self._request)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._blind.close()
+        if self._cluster is not None:
+            self._cluster.close()
         for shadow in self._shadows.values():
             shadow.close()
 
@@ -115,6 +126,8 @@ class Evaluator:
         Returns:
             one evaluation per candidate, in order; none has looked at the held-out cases.
         """
+        if self._cluster is not None:
+            self._cluster.side_by_side = len(works)
         with ThreadPoolExecutor(max_workers=len(works), thread_name_prefix="fapo-evaluate") as pool:
             futures = []
             for slot, (candidate, files) in enumerate(works):
@@ -130,6 +143,8 @@ class Evaluator:
                 for future in futures:
                     future.exception()
                 self._cancelled.clear()
+                if self._cluster is not None:
+                    self._cluster.side_by_side = 1
 
     def proof(
         self,
@@ -279,11 +294,16 @@ class Evaluator:
         evaluation = None
         # The final proof is of the whole patch as the user will have it; by then all was decided blind.
         blind = not final and self._blind.concern(files, shadow)
+        plan = self._blind.plan(asked, shadow, slot, following) if blind else None
+        if plan is not None:
+            if self._cluster is not None:
+                evaluation = self._cluster.evaluate(shadow, files, asked, following, plan)
+            else:
+                evaluation = self._blind.evaluate(plan, files, asked, shadow, slot, following)
         if blind:
-            evaluation = self._blind.evaluate(files, asked, shadow, slot, following)
             shadow.apply(files)
         if evaluation is None:
-            evaluation = evaluate(shadow, asked, on_item=following.on_item, cancelled=following.cancelled)
+            evaluation = self._run(shadow, files, asked, following, here=final)
             evaluation = evaluation.model_copy(update={"without_labels": 0 if blind else None})
         self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
@@ -295,6 +315,20 @@ class Evaluator:
             request.run.record(key, evaluation)
         return evaluation
 
+    def _run(
+        self,
+        shadow: ShadowTree,
+        files: Mapping[str, bytes],
+        asked: EvaluationRequest,
+        following: Following,
+        *,
+        here: bool = False,
+    ) -> Evaluation:
+        """Run the tests on the cluster if there is one, and if it need not be `here`."""
+        if self._cluster is not None and not here:
+            return self._cluster.evaluate(shadow, files, asked, following)
+        return evaluate(shadow, asked, on_item=following.on_item, cancelled=following.cancelled)
+
     def _check_cage(self, asked: EvaluationRequest, shadow: ShadowTree) -> None:
         """Run the same tests on the unpatched tree locked in, once: what fails there fails for the cage.
 
@@ -303,7 +337,9 @@ class Evaluator:
         """
         shadow.restore()
         stages = [stage.model_copy(update={"min_passed": 0, "protected": []}) for stage in asked.stages]
-        self._cage.check(evaluate(shadow, asked.model_copy(update={"stages": stages, "watch": []})))
+        following = Following(lambda _: None, self._cancelled.is_set)
+        asked = asked.model_copy(update={"stages": stages, "watch": []})
+        self._cage.check(self._run(shadow, {}, asked, following))
 
     def _check_starved(self, evaluation: Evaluation) -> None:
         """Tell a tree that takes too long from a provider that keeps it waiting.
@@ -343,6 +379,7 @@ class Evaluator:
             cache_folder=str(request.cache_folder),
             cache_mode="only" if final else mode,
             cache_files=[str(path) for path in request.cache_files],
+            cache_url=request.cache_url,
             # Without a cache there is no free final proof: each evaluation is then as good as one.
             fresh=final or mode == "off",
             spend_file=str(request.budget.spend_file),

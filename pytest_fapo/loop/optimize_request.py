@@ -150,6 +150,10 @@ class OptimizeRequest:
     """The project before the session's tests began, where that was looked at."""
     cache_files: Sequence[Path] = ()
     """Exported caches below the local one."""
+    cache_url: str = ""
+    """Redis through which machines share answers."""
+    executor: str = ""
+    """`dask:<address>` of the cluster that evaluates candidates; empty for this machine."""
     guard: GuardMode = "all"
     write: WriteMode = "auto"
     target: float | None = None

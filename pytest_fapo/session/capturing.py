@@ -22,7 +22,8 @@ import pytest
 
 from pytest_fapo.capture.redaction import use_redactor
 from pytest_fapo.core.api_keys import key_given
-from pytest_fapo.core.errors import CacheFileError
+from pytest_fapo.core.cache_url import check_cache_url, network_place
+from pytest_fapo.core.errors import CacheFileError, ConfigError
 from pytest_fapo.core.settings import CacheMode, Settings
 from pytest_fapo.core.text import did_you_mean
 
@@ -60,6 +61,23 @@ def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[
     configured = [root / name for name in settings.cache_files]
     found = {path.resolve(): path for path in (*named, *configured) if path.exists()}
     return tuple(found.values()), tuple(path for path in configured if not path.exists())
+
+
+def cache_url(config: pytest.Config, settings: Settings) -> str:
+    """Return where machines share their answers; empty for nowhere.
+
+    Raises:
+        ConfigError: the option's URL cannot be used.
+    """
+    given: str | None = config.option.fapo_cache_url
+    if given is None:
+        return settings.cache_url
+    if given:
+        try:
+            check_cache_url(given)
+        except ValueError as error:
+            raise ConfigError(f"--fapo-cache-url: {error}") from None
+    return given
 
 
 def named_files(config: pytest.Config) -> list[Path]:
@@ -120,14 +138,16 @@ class CapturePlan:
     """Epoch seconds."""
     cache_files: tuple[Path, ...] = ()
     """Exported caches below the local one, the first on top."""
-    files_checked: bool = False
-    """True if somebody has looked at every answer in them."""
+    checked: bool = False
+    """True if somebody has looked at every answer in them, and at the server of `cache_url`."""
     missing_files: tuple[Path, ...] = ()
     """Those that the settings name and that do not exist."""
     stage: str = ""
     """What the calls of this process are for, where the running code does not know better."""
     channel: Path | None = None
     """Socket that serves recorded answers, where this process may not read the cache."""
+    cache_url: str = ""
+    """Of the answers that machines share, as it was given: passwords in variables are not in it."""
     own_folder: Path | None = None
     """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
@@ -165,7 +185,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         deadline=allotment.get("deadline"),
         stage=request["stages"][0]["name"],
         cache_files=tuple(map(Path, request.get("cache_files") or ())),
-        files_checked=True,
+        checked=True,
         channel=Path(request["answers"]) if request.get("answers") else None,
     )
 
@@ -221,7 +241,10 @@ class Capturing:
         if plan.mode == "only":
             from pytest_fapo.capture.network_guard import NetworkGuard
 
-            self.network = NetworkGuard(settings.allow_hosts)
+            # Recorded answers come from there.
+            own = [network_place(plan.cache_url)] if plan.cache_url else []
+            own += [os.fspath(plan.channel)] if plan.channel is not None else []
+            self.network = NetworkGuard([*settings.allow_hosts, *own])
         self.capture = Capture(
             cache=self._cache,
             mode=plan.mode,
@@ -239,6 +262,7 @@ class Capturing:
             *session_warnings(self._steps, self.tracer, self.capture),
             *self._outdated(),
             *self._problems,
+            *(shared.remarks() if (shared := getattr(self._cache, "shared", None)) is not None else ()),
         ]
         return [*found, *children]
 
@@ -262,7 +286,7 @@ class Capturing:
 
     def _program_data(self) -> dict[str, Any]:
         """Return what a Python process that a case starts sets its capture up with."""
-        plan = asdict(replace(self._plan, own_folder=None))
+        plan = asdict(replace(self._plan, own_folder=None, checked=True))
         return {
             "begin": "pytest_fapo.session.case_program:begin",
             "settings": self._settings.model_dump(mode="json"),
@@ -292,6 +316,7 @@ def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
 
     Raises:
         CacheFileError: an exported cache cannot be used.
+        ConfigError: the Redis of `cache_url` refuses us.
     """
     if plan.mode == "off":
         return None
@@ -316,9 +341,16 @@ def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
                 f"answers of models are not recorded: {plan.cache_folder} cannot be made "
                 f"({error.strerror or error})"
             )
-    if not plan.cache_files:
+    if not plan.cache_files and not plan.cache_url:
         return local
-    return layered_cache(local, plan.cache_files, check=not plan.files_checked)
+    shared = None
+    if plan.cache_url:
+        from pytest_fapo.answers.shared_answers import SharedAnswers
+
+        shared = SharedAnswers(plan.cache_url, writable=plan.mode != "only")
+        if not plan.checked:
+            shared.check()
+    return layered_cache(local, plan.cache_files, check=not plan.checked, shared=shared)
 
 
 def _remedy(plan: CapturePlan) -> str:

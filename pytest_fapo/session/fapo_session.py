@@ -22,6 +22,7 @@ from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
     cache_files,
+    cache_url,
     child_plan,
     child_request,
     ledger,
@@ -318,6 +319,7 @@ def default_plan(config: pytest.Config, session: FapoSession) -> CapturePlan:
         deadline=time.time() + limit if limit is not None else None,
         cache_files=files,
         missing_files=missing,
+        cache_url=cache_url(config, session.settings),
     )
 
 

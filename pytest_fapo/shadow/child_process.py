@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest_fapo
+from pytest_fapo.answers.answer_channel import AnswerDesk
 from pytest_fapo.capture.redaction import REDACTED, is_secret
 from pytest_fapo.shadow.cage_rules import cage_spec, readable_anyway, without_foreign_secrets
 from pytest_fapo.shadow.child_launch import Launch, end_group, launcher_of
@@ -58,11 +60,16 @@ def child_spec(shadow: ShadowTree, request: EvaluationRequest, folder: Path, res
         },
         "log": os.fspath(folder / "guard.log"),
         "results": os.fspath(results),
-        "cwd_on_path": Path(sys.argv[0]).name == "__main__.py",
+        "cwd_on_path": started_as_module() if request.cwd_on_path is None else request.cwd_on_path,
         "package_folder": package_folder(),
         "cage": _cage(shadow, request, folder, results),
         "known": readable_anyway(shadow) if request.cage is None else None,
     }
+
+
+def started_as_module() -> bool:
+    """True if this process was started by `python -m pytest`, not by `pytest`."""
+    return Path(sys.argv[0]).name == "__main__.py"
 
 
 def _cage(
@@ -180,6 +187,17 @@ class ChildProcess:
         self.results.parent.mkdir(parents=True, exist_ok=True)
         self._offset = self.results.stat().st_size if self.results.exists() else 0
         self._rest = b""
+        self.desk: AnswerDesk | None = None
+        """Serves the answers that machines share: no child knows the password, nor may it connect there."""
+        if request.cache_url and request.cache_folder and request.cache_mode != "off" and not request.answers:
+            path = Path(tempfile.mkdtemp(prefix="s", dir=shadow.base)) / "a"
+            files = list(map(Path, request.cache_files))
+            writable = request.cache_mode != "only"
+            self.desk = AnswerDesk(
+                path, Path(request.cache_folder), files, writable=writable, url=request.cache_url
+            )
+            request = request.model_copy(update={"answers": os.fspath(path)})
+        request = request.model_copy(update={"cache_url": ""})
         self._withheld: list[bytes] = []
         """Credentials, as they stand in JSON, that the child does not know and so cannot take out."""
         spec = self.folder / "spec.json"
@@ -188,6 +206,8 @@ class ChildProcess:
         environment = child_environment(shadow, cwd, spec)
         if request.cage is not None:
             everything, environment = environment, without_foreign_secrets(environment, shadow)
+            for name in request.cage.withheld:
+                environment.pop(name, None)
             withheld = [value for name, value in everything.items() if name not in environment]
             self._withheld = [json.dumps(value)[1:-1].encode() for value in withheld if is_secret(value)]
             environment |= dict.fromkeys(_OWN_FOLDERS, os.fspath(self.folder))
@@ -238,8 +258,10 @@ class ChildProcess:
         self._process.wait()
 
     def sweep(self) -> None:
-        """Kill what is left of the child's own process group."""
+        """Kill what is left of the child's own process group, and serve it no more."""
         end_group(self._process.pid)
+        if self.desk is not None:
+            self.desk.close()
 
     def prepare_next(self, modules: list[str]) -> None:
         """Let the next child find these modules loaded."""

@@ -48,6 +48,8 @@ class CageRules(Record):
     """Absolute paths of files and folders, beside the run's own."""
     hidden: list[str] = Field(default_factory=list)
     """Absolute paths of files and folders that are not granted, whatever grants what they are in."""
+    withheld: list[str] = Field(default_factory=list)
+    """Names of environment variables that the run does not get."""
     memory: int = 0
     """Bytes of data that one process may have; 0 for no limit."""
 
@@ -65,6 +67,8 @@ class EvaluationRequest(Record):
     cache_mode: CacheMode = "auto"
     cache_files: list[str] = Field(default_factory=list)
     """Exported caches that are read below the local one, absolute paths."""
+    cache_url: str = ""
+    """Of the answers that machines share: this process asks there, the child asks this process."""
     answers: str = ""
     """Socket that serves recorded answers one by one, in place of the cache's folder and files."""
     spend_file: str = ""
@@ -75,6 +79,9 @@ class EvaluationRequest(Record):
     """Relative POSIX paths of the files of which the evaluation must say whether they were read."""
     results: str = ""
     """File that takes the records as JSON lines; empty for a temporary one."""
+    cwd_on_path: bool | None = None
+    """`python -m pytest` puts the working folder on the path, `pytest` does not; None for as this process was
+    started."""
     timeout: float | None = None
     """Seconds after which the whole run is ended."""
     fresh: bool = False

@@ -130,7 +130,11 @@ class ProducedOutputs:
         if request.cache_mode != "off" and request.cache_folder:
             files = list(map(Path, request.cache_files))
             self._desk = AnswerDesk(
-                desk, Path(request.cache_folder), files, writable=request.cache_mode != "only"
+                desk,
+                Path(request.cache_folder),
+                files,
+                writable=request.cache_mode != "only",
+                url=request.cache_url,
             )
         copy.mark_unread(request.watch)
         self._producers: dict[str, Producer] = {}

@@ -288,4 +288,5 @@ def _notes(child: ChildProcess) -> list[str]:
             f"refused: connecting to {target}"
             for target in (child.connections.refused if child.connections else ())
         ),
+        *(child.desk.remarks() if child.desk is not None else ()),
     ]

@@ -12,6 +12,7 @@ from support.llm_server import LLMServer
 
 from pytest_fapo.answers.cache import AnswerCache
 from pytest_fapo.answers.cache_layers import layered_cache
+from pytest_fapo.answers.shared_answers import SharedAnswers
 from pytest_fapo.capture.exchange import Answers
 from pytest_fapo.capture.http_capture import Capture
 from pytest_fapo.capture.recorder import Recorder, recording
@@ -28,7 +29,13 @@ class Lab:
         self.recorder = Recorder(pipeline="pipeline", case_id="case")
 
     def capture(
-        self, mode: Any = "auto", *, cached: bool = True, files: Sequence[Path] = (), **settings: Any
+        self,
+        mode: Any = "auto",
+        *,
+        cached: bool = True,
+        files: Sequence[Path] = (),
+        shared: str = "",
+        **settings: Any,
     ) -> Capture:
         """Replace the installed capture by a new one, as a new session would.
 
@@ -36,13 +43,15 @@ class Lab:
             mode: the cache's.
             cached: whether there is a local cache.
             files: exported caches below it.
+            shared: URL of answers that machines share.
             settings: of `Capture`.
         """
         if self._current is not None:
             self._current.close()
         self._current = self._stack.enter_context(ExitStack())
         local = AnswerCache(self.folder) if cached else None
-        cache: Answers | None = layered_cache(local, files) if files else local
+        answers = SharedAnswers(shared, writable=mode != "only") if shared else None
+        cache: Answers | None = layered_cache(local, files, shared=answers) if files or shared else local
         if cache is not None:
             self._current.callback(cache.close)
         capture = Capture(cache=cache, mode=mode, **settings)
