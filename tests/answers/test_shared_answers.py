@@ -19,6 +19,7 @@ from support.llm_server import Answer, LLMServer, Received
 from support.redis_server import RedisServer, needs_redis, redis
 
 from pytest_fapo.answers.answer_channel import AnswerDesk, ChanneledAnswers
+from pytest_fapo.answers.cache_layers import LayeredCache
 from pytest_fapo.answers.shared_answers import SharedAnswers
 from pytest_fapo.capture.exchange import optimizer_calls
 from pytest_fapo.capture.http_answer import RecordedAnswer
@@ -161,7 +162,13 @@ def test_what_a_killed_process_was_asking_is_taken_over(
     server: LLMServer, redis: RedisServer, tmp_path: Path
 ) -> None:
     hangs = threading.Event()
-    server.respond = lambda request: (hangs.wait(60), "late")[1] if server.count == 1 else "taken over"
+
+    def respond(request: Received) -> str:
+        if server.count == 1:
+            hangs.wait(60)
+        return "taken over"
+
+    server.respond = respond
     first = _process(server, redis, tmp_path / "first")
     server.wait_for(1, 60)
     second = _process(server, redis, tmp_path / "second")
@@ -198,17 +205,16 @@ def test_what_was_asked_before_redis_was_killed_is_answered_and_the_loss_is_said
 ) -> None:
     ask = _asking(server)
     cache = lab.capture(shared=redis.url)._source.cache
+    assert isinstance(cache, LayeredCache)
+    assert cache.shared is not None
     assert lab.run(lambda: ask("before")) == "echo: before"
     redis.kill()
-    assert [lab.run(lambda text=text: ask(text)) for text in ("before", "during", "during too")] == [
-        "echo: before",
-        "echo: during",
-        "echo: during too",
-    ]
+    heard = lab.run(lambda: [ask(text) for text in ("before", "during", "during too")])
+    assert heard == ["echo: before", "echo: during", "echo: during too"]
     assert server.count == 3
     said = cache.shared.remarks()
     assert len(said) == 2
-    assert "did not answer at times (Connection refused" in said[0] or "Connection" in said[0]
+    assert "did not answer at times (Connection" in said[0]
     assert said[1].startswith("2 answers could not be shared")
 
 
@@ -220,7 +226,12 @@ def test_a_redis_that_comes_back_is_used_again(redis: RedisServer, monkeypatch: 
         assert shared.get("a") is None
         assert shared.claim("a")  # nobody to wait for
         redis.start()
-        _wait_until(lambda: (shared.put("b", ANSWER), shared.get("b"))[1] is not None)
+
+        def is_back() -> bool:
+            shared.put("b", ANSWER)
+            return shared.get("b") is not None
+
+        _wait_until(is_back)
         assert shared.get("a") is None  # it has forgotten that, and that is no answer
 
 

@@ -58,7 +58,7 @@ def clustered(server: Server, monkeypatch: pytest.MonkeyPatch, workers: int = 2,
     ) as cluster:
         cluster.finished = []
 
-        class Finished(SchedulerPlugin):
+        class Finished(SchedulerPlugin):  # type: ignore[misc]
             def transition(self, key: Any, start: str, finish: str, *args: Any, **more: Any) -> None:
                 if finish == "memory" and str(key).startswith("fapo-evaluation"):
                     cluster.finished.append(key)
@@ -164,7 +164,12 @@ def test_ctrl_c_ends_what_workers_do(server: Server, tmp_path: Path, monkeypatch
 
     project = make_project(tmp_path / "desk", server)
     with clustered(server, monkeypatch) as cluster:
-        server.status = lambda number: (time.sleep(30) if number > 32 else None, 200)[1]
+
+        def status(number: int) -> int:
+            time.sleep(30 if number > 32 else 0)
+            return 200
+
+        server.status = status
         process = subprocess.Popen(
             project.command("--fapo-optimize", _on(cluster)),
             cwd=project.root,
