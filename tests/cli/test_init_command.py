@@ -145,6 +145,10 @@ def test_with_a_model_the_first_cases_of_each_test_are_run_and_counted(folder: F
     assert said.code == 0, said.err
     assert "run the first 10 cases of each test (this asks your model)?" in said.out
     assert "4 of the first 10 pass" in said.out
+    assert (
+        "pytest --fapo-estimate                   says what the next one would cost; sends nothing"
+        in said.out
+    )
     assert "14 cases are few, to tell a change from luck; label about 30" in said.out
 
 

@@ -333,4 +333,6 @@ def _lacking_package(plan: Plan, first: FirstRun) -> str:
 def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "pytest", "the placeholder answers until a key is set" if plan.keys else "runs all cases"
     yield "pytest --fapo-diagnose", "where and why cases fail"
+    if not plan.keys:
+        yield "pytest --fapo-estimate", "says what the next one would cost; sends nothing"
     yield "pytest --fapo-optimize --fapo-write=ask", "fixes, proves, asks before each change"
