@@ -46,5 +46,5 @@ def test_every_option_is_told_under_its_command() -> None:
 def test_every_help_says_what_it_does_and_how_it_ends() -> None:
     for words, parser in commands(make_parser()):
         help = parser.format_help()
-        assert "Exit codes: 0 done" in help, words
+        assert "xit codes: 0 " in " ".join(help.split()), words
         assert ("`last`" in help) == any(action.metavar == "RUN" for action in parser._actions), words
