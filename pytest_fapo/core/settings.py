@@ -126,6 +126,9 @@ class Settings(SettingsSection):
     """Graded metric to the amount by which its mean over a split may fall; all metrics not named: 0."""
     repeats: int = Field(default=1, ge=1, le=100)
     """The number of times that each case is run in an evaluation."""
+    folds: int = Field(default=1, ge=1, le=20)
+    """Parts that `train` and `val` are cut into for the search, each `val` in its turn; 1: the splits as they
+    are."""
     demonstrations: Demonstrations = "made"
     """The permitted source of examples in prompts: made up (made), also quoted from train cases (train), none
     (off).

@@ -296,6 +296,16 @@ def read_requirement(assertion: Assertion, expected: Any) -> Requirement | None:
     return None
 
 
+def stated_requirement(assertion: Assertion, expected: Any, output: Any) -> Requirement | None:
+    """The demand of a failed assertion; of a bare one, `all(...)`, or a share, that of the case's labels."""
+    demand = read_requirement(assertion, expected)
+    if demand is not None or assertion.error or assertion.call == "any":
+        return demand
+    bound = assertion.right.value if assertion.right is not None else None
+    share = assertion.operator in (">=", ">") and isinstance(bound, (int, float)) and 0 < bound <= 1
+    return requirement_of_fields(expected, output) if share or not assertion.operator else None
+
+
 def requirement_of_fields(expected: Any, output: Any) -> Requirement | None:
     """The first demand of a case's own labels that its output misses: for bare `assert all(...)`."""
     text = whole_text(output)

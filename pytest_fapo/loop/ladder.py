@@ -106,6 +106,11 @@ class Ladder:
         self._tallies.clear()
         self.left.clear()
 
+    def start_over(self) -> None:
+        """Other cases are train now: nothing is exhausted on them."""
+        self.accepted()
+        self._marks.clear()
+
     def second_turn(self, best: str) -> bool:
         """Forget what was exhausted on earlier trees; False where nothing was."""
         earlier = [key for key, tree in self._marks.items() if tree != best]

@@ -17,6 +17,7 @@ from pytest_fapo.core.text import count, listing, one_line, percent
 from pytest_fapo.loop.batch import Round
 from pytest_fapo.loop.evaluator import Evaluator
 from pytest_fapo.loop.events import MetricsUnjudged, Note, ReferenceReproduced, RunFinished, WritingBegan
+from pytest_fapo.loop.folds import in_turn, train_of_all_turns, turned
 from pytest_fapo.loop.objective_results import cost_changes, front_of, objective_changes
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.patch_writer import PATCH, Unproven, Writer, WritingResult
@@ -232,7 +233,8 @@ def optimize(request: OptimizeRequest) -> Summary:
     """
     request.run.journal.go_over()
     closing = Closing(request, started=time.time())
-    nothing = _nothing_to_do(request.baseline, request.policy)
+    folds = request.settings.folds
+    nothing = _nothing_to_do(in_turn(request.baseline, 0, folds), request.policy)
     if nothing is not None:
         return closing.without_loop(nothing)
     with Evaluator(request) as evaluator:
@@ -247,11 +249,12 @@ def optimize(request: OptimizeRequest) -> Summary:
         except (BudgetExceeded, EvaluationError) as error:
             reason = "budget" if isinstance(error, BudgetExceeded) else "error"
             return closing.without_loop(Stop(reason, str(error)))
-        request = _without_unsteady(request, reference)
+        reference = in_turn(reference, 0, folds)
+        request = replace(_without_unsteady(request, reference), baseline=in_turn(request.baseline, 0, folds))
         unsteady = [name for name in request.policy.objectives if name in request.policy.unjudged]
         if unsteady:
             return closing.without_loop(Stop("error", _unsteady_text(unsteady)))
-        cases = every_case([request.baseline, reference])
+        cases = train_of_all_turns(every_case([request.baseline, reference]), folds)
         for proposer in request.proposers:
             begin = getattr(proposer, "begin", None)
             if begin is not None:
@@ -261,6 +264,7 @@ def optimize(request: OptimizeRequest) -> Summary:
         attribution = TreeDiagnoser(request, evaluator)
         loop = Loop(request, BestTree(reference), Memory(), round, attribution)
         stop = _run_search(loop)
+        loop.best = turned(loop.best, 0, folds)
         writer = Writer(request, evaluator, reference)
         unproven = None
         if not stop.open:
@@ -315,7 +319,7 @@ def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Eva
         RunTree(state=state, written=written, versions=versions()).save(request.run)
     request.run.save_evaluation("reference.json", evaluation)
     request.run.journal.write(ReferenceReproduced(items=len(evaluation.items)))
-    return _nothing_to_do(evaluation, request.policy) or evaluation
+    return _nothing_to_do(in_turn(evaluation, 0, request.settings.folds), request.policy) or evaluation
 
 
 def _nothing_to_do(baseline: Evaluation, policy: GatePolicy) -> Stop | None:

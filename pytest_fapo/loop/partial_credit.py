@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_fapo.core.candidate import Candidate
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.spending import RUN_COSTS
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.loose_values import leaves, mentions, normal, read_json, same, whole_text
 
@@ -51,8 +52,12 @@ def _credit(evaluation: Evaluation, nodeid: str) -> float | None:
 
 
 def _scored(item: ItemResult) -> float:
-    """Graded scores of a failing test, as far as they are shares."""
-    shares = [score for score in item.scores.values() if 0 <= score <= 1]
+    """Graded scores of a failing test that are shares; where less is better, what is left of one."""
+    shares = [
+        1 - score if name in item.lower_is_better else score
+        for name, score in item.scores.items()
+        if 0 <= score <= 1 and name not in RUN_COSTS
+    ]
     return _RIGHT * sum(shares) / len(shares) if shares else 0.0
 
 

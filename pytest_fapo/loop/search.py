@@ -20,6 +20,7 @@ from pytest_fapo.loop.events import (
     Note,
     SpendingChanged,
 )
+from pytest_fapo.loop.folds import turned
 from pytest_fapo.loop.ladder import Ladder
 from pytest_fapo.loop.optimize_request import OptimizeRequest
 from pytest_fapo.loop.search_state import BestTree, Memory
@@ -79,16 +80,20 @@ class Loop:
 
     def run(self) -> Stop:
         """Iterate until there is a reason to stop."""
-        iteration = 0
+        iteration, idle, folds = 0, 0, self._request.settings.folds
         while True:
             stop = self._stop()
             if stop is not None:
                 return stop
+            self.best = turned(self.best, iteration, folds)
             iteration += 1
             self._journal.write(self._began(iteration))
             try:
-                if not self._improve():
+                idle = 0 if self._improve() else idle + 1
+                if idle == folds or (idle and self._stop() is not None):
                     return self._stop() or self._nothing_left()
+                if idle:
+                    self.ladder.start_over()
             except BudgetExceeded as error:
                 return Stop("budget", str(error))
             except NoAnswer as error:

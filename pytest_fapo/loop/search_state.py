@@ -73,6 +73,8 @@ class BestTree:
     """The evaluation that a candidate is compared with: as `evaluation`, but tests that failed by chance as
     before.
     """
+    turn: int = 0
+    """The fold that is its `val`, where there are folds."""
 
     def __post_init__(self) -> None:
         if self.compared is None:

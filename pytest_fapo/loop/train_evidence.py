@@ -50,18 +50,19 @@ class TreeDiagnoser:
     def __init__(self, request: OptimizeRequest, evaluator: Evaluator) -> None:
         self._request = request
         self._evaluator = evaluator
-        self._of: dict[str, Diagnosis] = {}
+        self._of: dict[tuple[str, int], Diagnosis] = {}
 
     def of(self, best: BestTree) -> Diagnosis:
         """Return the diagnosis of a tree's failures on train."""
-        if best.candidate not in self._of:
-            self._of[best.candidate] = self._diagnose(best)
-        return self._of[best.candidate]
+        key = (best.candidate, best.turn)
+        if key not in self._of:
+            self._of[key] = self._diagnose(best)
+        return self._of[key]
 
     def free(self, best: BestTree) -> Diagnosis:
         """The diagnosis that was paid for, else that of the rules alone: for the summary at the end."""
-        if best.candidate in self._of:
-            return self._of[best.candidate]
+        if (best.candidate, best.turn) in self._of:
+            return self._of[best.candidate, best.turn]
         artifacts = self._request.snapshot.store.with_files(best.files).all()
         seen = with_low_scores(best.evaluation, self._request.policy)
         diagnosis = diagnose(seen, artifacts=artifacts, extra=[self._from_hooks])

@@ -50,7 +50,7 @@ def test_prefix_and_digits_of_labels_go_into_the_description_that_was_sent() -> 
     found = _described_edits(_evidence(field, other, sent=sent, labels=CODES, given=BARE))
     assert [each.edits[0].address for each in found] == [field.address]
     assert found[0].edits[0].after == (
-        "The order's code. The bare identifier: the letters ORD, a hyphen, 4 digits."
+        "The order's code. The bare identifier: the letters ORD, a hyphen, 4 digits, such as ORD-1234."
     )
     assert found[0].targets
 

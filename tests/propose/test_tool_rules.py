@@ -177,4 +177,7 @@ def test_sources_that_have_to_be_named_beside_facts() -> None:
         bench.run({"question": f"q{number}"}, expected, spans, {"reply": reply}, explanation=explanation)
     cluster = diagnose(bench.evaluation, artifacts=[NOTES]).clusters[0]
     first = _first(bench.evidence(cluster, [NOTES]))
-    assert "Name the identifier (the letters HC, a hyphen, 3 digits) of the text" in first.edits[0].after
+    assert (
+        "Name the identifier (the letters HC, a hyphen, 3 digits, such as HC-123) of the text"
+        in first.edits[0].after
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.assertions import Requirement, read_requirement, requirement_of_fields
+from pytest_fapo.diagnosis.assertions import Requirement, stated_requirement
 from pytest_fapo.diagnosis.blame import upstream
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
@@ -16,9 +16,7 @@ def requirement(failure: Failure) -> Finding | None:
     """An assertion on a text: blamed on the step that wrote the text, or on what it was given."""
     if failure.view is None:
         return None
-    demand = read_requirement(failure.assertion, failure.case.expected)
-    if demand is None and not failure.assertion.operator and failure.assertion.call != "any":
-        demand = requirement_of_fields(failure.case.expected, failure.view.trace.output)
+    demand = stated_requirement(failure.assertion, failure.case.expected, failure.view.trace.output)
     if demand is None:
         return None
     step = _writer(failure, demand)

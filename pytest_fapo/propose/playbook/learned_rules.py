@@ -13,11 +13,15 @@ from typing import Any, Literal
 
 from pytest_fapo.diagnosis.loose_values import is_blank, normal, plain, same, to_number
 from pytest_fapo.propose.playbook.answer_contract import fields_in_question
+from pytest_fapo.propose.playbook.label_terms import Lexicon, Term, terms_in
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
 
-FeatureKind = Literal["choice", "number", "presence"]
+FeatureKind = Literal["choice", "number", "presence", "mention"]
 
 MOST_CHOICES = 20
+
+MOST_WORDS = 4
+"""Words that a rule names as those of the input."""
 
 _AMOUNT = re.compile(
     r"(?:[$€£¥]|\b(?:USD|EUR|GBP|CHF)\b)\s?(\d[\d,]*(?:\.\d+)?)"
@@ -39,7 +43,7 @@ class Feature:
     name_in_rules: str
     """The name in rules: `the category`, `the amount`, `the order number`."""
     values: tuple[Any, ...]
-    """Texts for choices, floats or None for numbers, booleans (is it there?) for presence."""
+    """Texts for choices, floats or None for numbers, booleans (is it there?) for presence and mention."""
 
 
 def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> list[Feature]:
@@ -64,6 +68,23 @@ def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> l
         features.extend(_given(view, variable, rows))
     features.extend(_numbers_in_text(view, rows))
     return features
+
+
+def mention_of(view: PromptEvidence, rows: Sequence[StepCase], due: Sequence[bool]) -> list[Feature]:
+    """One feature: the input holds any of a few words that tell the cases in which something is due."""
+    texts = [view.main_texts()[seen.case.key] for seen in rows]
+    groups: dict[str, list[str]] = {"due": [], "not": []}
+    for text, is_due in zip(texts, due, strict=True):
+        groups["due" if is_due else "not"].append(text)
+    terms: list[Term] = []
+    left = [set(terms_in(text)) for text in groups["due"]]
+    for term in Lexicon(groups).cover("due", MOST_WORDS):
+        if any(term.stem in text for text in left):
+            terms.append(term)
+            left = [text for text in left if term.stem not in text]
+    found = tuple(any(term.stem in terms_in(text) for term in terms) for text in texts)
+    words = " or ".join(f'"{term.surface}"' for term in terms)
+    return [Feature("mention", f"the {view.noun} says {words}", found)] if terms else []
 
 
 def _comes_before(view: PromptEvidence, other: str, name: str) -> bool:
@@ -240,15 +261,13 @@ def _splits(feature: Feature, targets: Sequence[str], rows: list[int]) -> list[R
         for row in rows:
             split.parts.setdefault(f"{feature.name_in_rules} is {feature.values[row]}", []).append(row)
         return [split] if len(split.parts) >= 2 else []
-    if feature.kind == "presence":
+    if feature.kind in ("presence", "mention"):
         split = RuleSplit(feature)
+        there, gone = f"{feature.name_in_rules} is given", f"{feature.name_in_rules} is missing"
+        if feature.kind == "mention":
+            there, gone = feature.name_in_rules, feature.name_in_rules.replace(" says ", " does not say ")
         for row in rows:
-            condition = (
-                f"{feature.name_in_rules} is given"
-                if feature.values[row]
-                else f"{feature.name_in_rules} is missing"
-            )
-            split.parts.setdefault(condition, []).append(row)
+            split.parts.setdefault(there if feature.values[row] else gone, []).append(row)
         return [split] if len(split.parts) == 2 else []
     return _thresholds(feature, targets, rows)
 

@@ -1,17 +1,11 @@
-"""The playbook proposer: collects what the techniques would change, and orders it.
-
-Edits that are not sections of rules stand here too: several prompts at once, and misspelled tool names.
-"""
+"""The playbook proposer: collects what the techniques would change, and orders it."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterator
-from difflib import get_close_matches
 from itertools import islice
 
-from pytest_fapo.core.candidate import Candidate, Edit, Review
+from pytest_fapo.core.candidate import Candidate, Review
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.evidence import Evidence, Repair
 from pytest_fapo.propose.playbook.demonstrations import as_turns, in_text
@@ -19,6 +13,7 @@ from pytest_fapo.propose.playbook.description_forms import descriptions
 from pytest_fapo.propose.playbook.operator_choice import structure
 from pytest_fapo.propose.playbook.parameter_moves import params
 from pytest_fapo.propose.playbook.playbook_history import AttemptHistory, without_blocked_rules, without_harm
+from pytest_fapo.propose.playbook.prompt_corrections import corrections
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence
 from pytest_fapo.propose.playbook.prompt_techniques import (
     all_advice,
@@ -28,7 +23,6 @@ from pytest_fapo.propose.playbook.prompt_techniques import (
     target_artifacts,
     view_of,
 )
-from pytest_fapo.propose.playbook.tool_rules import offered_tools, uses_of
 
 VARIANTS = 4
 """Combinations that are tried: of the best edits of each step, of the second best …"""
@@ -77,48 +71,6 @@ def _together(evidence: Evidence, chosen: list[Candidate]) -> Candidate:
             "targets": evidence.cluster.nodeids,
         }
     )
-
-
-def renaming(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Call the tools by their names, where a prompt names one that is not there and the model asks for it."""
-    if evidence.cluster.category != "tool":
-        return
-    for artifact in target_artifacts(evidence):
-        view = PromptEvidence(evidence, artifact)
-        text = artifact.text
-        names = _names(view)
-        for wrong, right in names.items():
-            text = re.sub(rf"(?<!\w){re.escape(wrong)}(?!\w)", right, text)
-        if text == artifact.text or history.inert(artifact.address):
-            continue
-        pairs = ", ".join(f"{wrong} is {right}" for wrong, right in names.items())
-        yield Candidate(
-            parent=evidence.parent,
-            edits=[Edit(address=artifact.address, before=artifact.text, after=text)],
-            hypothesis=f"The prompt calls a tool by a name that it does not have: {pairs}.",
-            proposer="playbook",
-            technique="tool names corrected",
-            level="prompt",
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
-            targets=evidence.cluster.nodeids,
-        )
-
-
-def _names(view: PromptEvidence) -> dict[str, str]:
-    """Wrong name to right one: the tool that passing cases use, else the one most like it."""
-    offered = offered_tools(view)
-    uses = [(use, seen.passed) for seen in view.seen for use in uses_of(seen)]
-    wrong = {use.name for use, _ in uses if use.name not in offered and use.error is not None}
-    useful = Counter(use.name for use, passed in uses if passed and use.error is None and use.name in offered)
-    names = {}
-    for name in sorted(wrong):
-        near = get_close_matches(name, offered, n=1, cutoff=0.7)
-        most = [tool for tool, _ in useful.most_common(1)]
-        right = near or most or (offered if len(offered) == 1 else [])
-        if right:
-            names[name] = right[0]
-    return names
 
 
 MOST = 4
@@ -176,7 +128,7 @@ class Playbook:
             yield from structure(evidence, history)
         else:
             yield from joint(evidence, history)
-            yield from renaming(evidence, history)
+            yield from corrections(evidence, history)
             yield from descriptions(evidence, history)
             yield from self._prompts(evidence, history)
             yield from in_text(evidence, history)

@@ -13,6 +13,7 @@ from pytest_fapo.diagnosis.loose_values import mentions, normal, whole_text
 from pytest_fapo.diagnosis.trace_view import TraceView
 from pytest_fapo.propose.playbook.prompt_document import PromptDocument
 from pytest_fapo.propose.playbook.prompt_evidence import Advice
+from pytest_fapo.verdict.reasons import lost_to_a_winner
 
 _NODE = re.compile(r"[^\s,]+\.py::[^\s,]+")
 
@@ -104,7 +105,7 @@ class AttemptHistory:
 def _broke_something(attempt: Attempt) -> bool:
     """True if it was rejected because tests that passed before failed; which ones is not always told."""
     verdict = attempt.verdict
-    if verdict.accepted or verdict.inert:
+    if verdict.accepted or verdict.inert or lost_to_a_winner(verdict.reason):
         return False
     return bool(verdict.broken or verdict.broken_hidden) or verdict.stage in ("val", "suite")
 

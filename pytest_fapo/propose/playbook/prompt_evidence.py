@@ -16,7 +16,7 @@ from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Cluster, Finding
 from pytest_fapo.core.evidence import Evidence
-from pytest_fapo.diagnosis.assertions import Requirement, read_assertion, read_requirement
+from pytest_fapo.diagnosis.assertions import Requirement, read_assertion, stated_requirement
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.label_forms import LabelForms
 from pytest_fapo.diagnosis.loose_values import (
@@ -69,12 +69,17 @@ class StepCase:
     @cached_property
     def demands(self) -> list[Requirement]:
         """The requirements on a text in the failed assertions of all its items."""
-        return _requirements(self.explanations, self.case)
+        return self._requirements(self.explanations)
 
     @cached_property
     def blamed_demands(self) -> list[Requirement]:
         """The requirements on a text in the failed assertions of this cluster's items."""
-        return _requirements(self.blamed, self.case)
+        return self._requirements(self.blamed)
+
+    def _requirements(self, explanations: list[str]) -> list[Requirement]:
+        output = self.view.trace.output if self.view is not None else None
+        read = (stated_requirement(read_assertion(text), self.case.expected, output) for text in explanations)
+        return [requirement for requirement in read if requirement is not None]
 
 
 LONG = 12
@@ -328,11 +333,6 @@ class PromptEvidence:
         names = self.seen[0].case.inputs if self.seen else None
         keys = [str(key).lower() for key in names] if isinstance(names, dict) else []
         return next((word for word in _NOUNS if word in keys), "input")
-
-
-def _requirements(explanations: list[str], case: Case) -> list[Requirement]:
-    requirements = (read_requirement(read_assertion(text), case.expected) for text in explanations)
-    return [requirement for requirement in requirements if requirement is not None]
 
 
 def _messages(step: StepView) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pytest_fapo.core.case import Case
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.diagnosis.loose_values import normal
 from pytest_fapo.propose.playbook.answer_contract import json_contract, label_set, one_per_line
+from pytest_fapo.propose.playbook.answer_language import answer_language
 from pytest_fapo.propose.playbook.label_definitions import definitions
 from pytest_fapo.propose.playbook.learned_rules import choosing
 from pytest_fapo.propose.playbook.prompt_document import PromptDocument
@@ -68,6 +69,7 @@ TECHNIQUES: tuple[Technique, ...] = (
     label_set,
     json_contract,
     value_form,
+    answer_language,
     must_include,
     must_not,
     text_form,

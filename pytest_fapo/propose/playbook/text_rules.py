@@ -10,11 +10,12 @@ from statistics import median
 from typing import Any
 
 from pytest_fapo.diagnosis.assertions import Requirement, name_kind, phrases
-from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal
+from pytest_fapo.diagnosis.loose_values import MONTHS, is_blank, mentions, normal
 from pytest_fapo.propose.playbook.learned_rules import (
     features_for,
     find_condition,
     learn_rules,
+    mention_of,
     with_exceptions,
 )
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
@@ -122,7 +123,7 @@ def _phrase_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[list[str
             lines.append(f'Always include the words "{phrase}".')
             done.add(phrase)
             continue
-        conditions = _when(view, ids)
+        conditions = _when(view, ids, phrase)
         lines += [_conditional(condition, phrase) for condition in conditions]
         if conditions:
             done.add(phrase)
@@ -137,15 +138,18 @@ def _conditional(condition: str, phrase: str) -> str:
     return f"If {condition}, {what}{unless}{exceptions}."
 
 
-def _when(view: PromptEvidence, ids: set[str]) -> list[str]:
+def _when(view: PromptEvidence, ids: set[str], phrase: str) -> list[str]:
     """The conditions under which a phrase is due."""
     targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
     features = features_for(view, "", view.seen)
     simple = find_condition(features, targets, "due")
     if simple:
         return [simple]
-    rules = learn_rules(features, targets, depth=2)
-    return with_exceptions(rules, "due")
+    rules = with_exceptions(learn_rules(features, targets, depth=2), "due")
+    if rules or any(mentions(view.text(seen), phrase) for seen in view.seen if seen.case.key in ids):
+        return rules
+    said = find_condition(mention_of(view, view.seen, [each == "due" for each in targets]), targets, "due")
+    return [said] if said else []
 
 
 def _fact_lines(view: PromptEvidence, demands: list[Demand]) -> list[str]:
@@ -166,8 +170,12 @@ def _fact_lines(view: PromptEvidence, demands: list[Demand]) -> list[str]:
             f"Name the identifier ({made_of}) of the text that the answer rests on, as it stands there."
         )
         seen = [demand for demand in seen if demand not in named]
+    lacking = [
+        each for each in from_input if each.seen.targets and not mentions(each.seen.answer, each.phrase)
+    ]
     if len(from_input) >= 2:
-        lines.append(f"Repeat {_kind(from_input)} from the {view.noun} exactly as the {view.noun} gives it.")
+        kind = _kind(lacking if len(lacking) >= 2 else from_input)
+        lines.append(f"Repeat {kind} from the {view.noun} exactly as the {view.noun} gives it.")
     if len(seen) >= 2:
         lines.append(
             f"State {_kind(seen)} that the answer rests on, word for word as in the text that you were given."
@@ -182,8 +190,28 @@ def _identifiers(demands: list[Demand]) -> list[Demand]:
     return identifiers if mixed and identifier([demand.phrase for demand in identifiers]) else []
 
 
+_MONTH = "|".join(MONTHS)
+
+_KINDS = (
+    (
+        "the dates",
+        rf"\d{{4}}-\d\d-\d\d|\b\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}\b"
+        rf"|\b({_MONTH})[a-z]*\.?,? \d|\d\.?[a-z]* (of )?({_MONTH})",
+    ),
+    ("the times of day", r"\b\d{1,2}:\d\d\b|\b\d{1,2} ?[ap]\.?m\b"),
+    ("the amounts of money", r"[$€£¥] ?\d|\d ?([$€£¥]|(usd|eur|gbp|chf|dollars?|euros?|pounds?)\b)"),
+    ("the percentages", r"\d ?(%|percent)"),
+    ("the e-mail addresses", r"\S@\S+\.\w"),
+    ("the links", r"https?://|www\."),
+)
+"""Kinds of facts by the form that all of them have."""
+
+
 def _kind(demands: list[Demand]) -> str:
     """Return the kind of these phrases as text."""
+    for name, pattern in _KINDS:
+        if all(re.search(pattern, demand.phrase, re.I) for demand in demands):
+            return name
     with_digits = sum(any(char.isdigit() for char in demand.phrase) for demand in demands)
     if with_digits >= 0.7 * len(demands):
         spaced = sum(" " in demand.phrase for demand in demands)

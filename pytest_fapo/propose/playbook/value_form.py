@@ -5,21 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from math import factorial, prod
 from typing import Any
 
 from pytest_fapo.diagnosis.label_values import AnyOf
 from pytest_fapo.diagnosis.loose_values import alike, is_blank, mentions, plain, same, to_dates, to_number
 from pytest_fapo.propose.playbook.answer_contract import contract_labels, fields_in_question
+from pytest_fapo.propose.playbook.list_form import list_lines
 from pytest_fapo.propose.playbook.prompt_evidence import Advice, PromptEvidence, StepCase
 
 NAME = "value form"
-
-LEAST_CHANCE = 20
-"""Lists with fewer orders between them may be sorted by chance: then nothing is said of it."""
-
-MOST_ENTRIES = 40
-"""Different entries; lists that draw on more are not made of a fixed set."""
 
 _SIGNS = {
     "-": "a hyphen",
@@ -63,7 +57,7 @@ def value_lines(view: PromptEvidence, name: str, values: list[Any]) -> list[str]
     if source:
         lines.append(f"{subject} is the {view.called(source)} that you were given, copied unchanged.")
     if len(filled) >= 2 and not contract_labels(view, name):
-        lines += _shape_lines(view, subject, filled)
+        lines += _shape_lines(view, name, subject, filled)
     lines += _none_lines(view, name, subject, values)
     return lines
 
@@ -88,12 +82,12 @@ def _copied_from(view: PromptEvidence, name: str) -> str:
     return ""
 
 
-def _shape_lines(view: PromptEvidence, subject: str, values: list[Any]) -> list[str]:
+def _shape_lines(view: PromptEvidence, name: str, subject: str, values: list[Any]) -> list[str]:
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
         return [_number_line(subject, values, quoted=False, json=view.answers_json)]
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) < len(values):
-        return _list_lines(subject, values)
+        return list_lines(view, name, subject, values)
     if all(re.fullmatch(r"\d{4}-\d\d-\d\d", text) for text in texts):
         return [
             f"{subject} is a date written as YYYY-MM-DD (year, month, day, with leading zeros).",
@@ -177,12 +171,27 @@ def identifier(texts: list[str]) -> str:
     parts = [re.findall(r"[A-Z]+|[a-z]+|\d+|[^A-Za-z\d]", text) for text in texts]
     if len({len(part) for part in parts}) != 1:
         return ""
-    return ", ".join(_part(list(column)) for column in zip(*parts, strict=True))
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    example = "".join(map(_example, columns))
+    such = f", such as {example}" if example not in texts else ""
+    return ", ".join(map(_part, columns)) + such
+
+
+def _example(column: list[str]) -> str:
+    """A part like these: what all share, else made up."""
+    first = column[0]
+    if len(set(column)) == 1 and not first.isdigit():
+        return first
+    signs = "1234567890" if first.isdigit() else "ABCDEFGHIJ" if first.isupper() else "abcdefghij"
+    return "".join(signs[number % 10] for number in range(len(first)))
 
 
 def _part(column: list[str]) -> str:
     if len(set(column)) == 1 and not column[0].isdigit():
-        return _SIGNS.get(column[0], f"the letters {column[0]}" if column[0].isalpha() else column[0])
+        return _SIGNS.get(
+            column[0],
+            f"the letter{'s' * (len(column[0]) > 1)} {column[0]}" if column[0].isalpha() else column[0],
+        )
     kinds = {_sort(text) for text in column}
     kind = kinds.pop() if len(kinds) == 1 else "character"
     sizes = sorted({len(text) for text in column})
@@ -214,20 +223,6 @@ def _strings(seen: StepCase) -> list[str]:
     expected = seen.case.expected
     values = expected.values() if isinstance(expected, dict) else [expected]
     return [value for value in values if isinstance(value, str)]
-
-
-def _list_lines(subject: str, values: list[Any]) -> list[str]:
-    lists = [value for value in values if isinstance(value, list)]
-    if len(lists) < len(values):
-        return []
-    lines = [f"{subject} is a list with one entry per item, each as short as possible."]
-    counts = Counter(each for value in lists for each in value if isinstance(each, str))
-    if 2 <= len(counts) <= MOST_ENTRIES and sum(map(len, lists)) == counts.total() >= 3 * len(counts):
-        lines.append(f"It holds every one of these that applies, and no other: {', '.join(sorted(counts))}.")
-    chance = prod(factorial(len({plain(each) for each in value})) for value in lists)
-    if chance >= LEAST_CHANCE and all(value == sorted(value, key=plain) for value in lists):
-        lines.append(f"{subject} is sorted alphabetically.")
-    return lines
 
 
 def _text_lines(subject: str, texts: list[str]) -> list[str]:
