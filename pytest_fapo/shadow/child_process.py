@@ -274,7 +274,7 @@ class ChildProcess:
         except OSError:
             return ""
         lines = [line for line in text.splitlines() if line.strip()]
-        begun = [number for number, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+        begun = [number for number, line in enumerate(lines) if "Traceback (most recent call" in line]
         raised = [line for line in lines[begun[-1] + 1 :] if not line[0].isspace()] if begun else []
         return "\n".join((raised or lines)[-count:])
 
