@@ -80,6 +80,31 @@ def test_topic(case, run):
 }
 
 
+_BARE = """\
+import json
+
+from openai import OpenAI
+
+from app import pipeline
+
+try:
+    import httpx2 as http
+except ImportError:
+    import httpx as http
+
+answer = {
+    "id": "a", "object": "chat.completion", "created": 1, "model": "task",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "billing"}, "finish_reason": "stop"}
+    ],
+}
+transport = http.MockTransport(lambda request: http.Response(200, json=answer))
+pipeline.client = OpenAI(http_client=http.Client(transport=transport))
+for line in open("tests/cases.jsonl"):
+    pipeline.answer(**json.loads(line)["inputs"])
+"""
+"""The same calls by the SDK alone: no test, no plugin, no network."""
+
 RECORDED = ("--fapo-gate", "--fapo-cache=only", "--tb=no")
 
 _SMALL_PARENT = """\
@@ -125,9 +150,13 @@ class CachedGate:
         if recorded.code not in (0, 1) or server.calls[_NAME] != 3 * cases:
             raise RuntimeError(f"recording {cases} cases failed:\n{recorded.output[-3000:]}")
 
-    def whole(self) -> Gated:
-        """Run all cases in one process."""
-        found, said = self._measured(self.project.command(*RECORDED))
+    def bare(self) -> Gated:
+        """Make the calls of all cases by the SDK alone, in one process."""
+        return self._measured([sys.executable, "-c", _BARE])[0]
+
+    def whole(self, *options: str) -> Gated:
+        """Run all cases in one session."""
+        found, said = self._measured(self.project.command(*RECORDED, *options))
         self._check(f"0 calls, {3 * self._cases:,} from the cache" in said, said)
         return found
 

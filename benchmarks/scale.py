@@ -33,12 +33,15 @@ def _gate(cases: int) -> Iterator[Figure]:
         serving() as server,
     ):
         gate = CachedGate(Path(folder, "project"), server, cases)
-        whole = gate.whole()
+        bare = gate.bare()
+        whole, halves = gate.whole(), gate.whole("-n2")
         shards, joined = gate.sharded(SHARDS)
     bar = SECONDS * machine.slowness
     name = f"gate on {cases:,} cached cases of 3 calls"
-    yield _time(name, whole, bar, [str(machine)])
+    notes = [str(machine), f"the SDK alone {bare.processor:.1f} s"]
+    yield _time(name, whole, bar, notes)
     yield _memory(name, whole)
+    yield _time(f"{name}, -n 2, both workers", halves, 2 * bar)
     slowest = max(shards, key=lambda one: one.processor)
     yield _time(f"the slowest of {SHARDS} shards", slowest, bar / 2)
     yield _time(f"the join of {SHARDS} shards", joined, bar / 2)

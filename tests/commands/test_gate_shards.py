@@ -61,6 +61,7 @@ def refusal(done: Finished) -> str:
     assert done.code == 11, done.text
     assert "accuracy could not be judged, so the gate does not pass" in done.text
     assert "Traceback" not in done.text
+    assert "PytestAssertRewriteWarning" not in done.text
     return done.text
 
 
