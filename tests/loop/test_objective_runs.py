@@ -87,3 +87,43 @@ def test_what_is_shorter_but_costs_more_tokens_is_rejected_with_two_objectives(
     summary = summary_of(made.run_directory)
     assert {each.metric for each in summary.objectives} == {"brevity", "tokens"}
     assert summary.front[-1].candidate == "c1"
+
+
+POLITE_TEST = TEST.replace(
+    "    assert words",
+    '    run.score("polite", 1.0 if "Dear" in run.output["team"] else 0.5)\n    assert words',
+)
+CURT = "You sort tickets.\nTicket: {ticket}\nWhich team? Reply with one word and nothing else.\n"
+POLITE = CURT.replace("Reply", "Say Dear. Reply")
+
+
+def polite(prompt: str) -> str:
+    """Long and polite at first; short by request, and then polite by request alone."""
+    if "nothing else" not in prompt:
+        return "Dear customer, I think this is for billing."
+    return "Dear" if "Say Dear" in prompt else "billing"
+
+
+@pytest.mark.slow
+def test_a_guarded_metric_is_no_aim_and_may_not_get_worse(project: MakeProject, server: Server) -> None:
+    """What is shorter at the cost of politeness is rejected; what is shorter and as polite is taken."""
+    server.task = polite
+    server.optimizer = lambda body: proposal(CURT if len(server.optimizer_requests) == 1 else POLITE)
+    made = project({"test_teams.py": POLITE_TEST, "pyproject.toml": GRADED})
+    result = made.optimize("-q")
+    first, second = (line for line in result.text.splitlines() if line.startswith(("c1 ", "c2 ")))
+    assert "rejected" in first
+    assert "polite" in first
+    assert "accepted: brevity" in second
+    assert made.prompt == POLITE
+    assert [each.metric for each in summary_of(made.run_directory).objectives] == ["brevity"] * 3
+
+
+@pytest.mark.slow
+def test_a_guarded_metric_may_fall_by_what_is_allowed(project: MakeProject, server: Server) -> None:
+    server.task = polite
+    server.optimizer = lambda body: proposal(CURT)
+    allowing = GRADED.replace("[tool.fapo]\n", "[tool.fapo]\nguarded = { polite = 0.6 }\n", 1)
+    made = project({"test_teams.py": POLITE_TEST, "pyproject.toml": allowing})
+    result = made.optimize("-q")
+    assert (result.code, made.prompt) == (0, CURT), result.text
