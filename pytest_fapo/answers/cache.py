@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections import Counter
@@ -44,6 +45,7 @@ class AnswerCache:
         self.outdated = 0
         """Answers that a version with another form of keys left here, and that cannot be found any more;
         counted by the first process of this version that opens them."""
+        self._file = str(folder / "cache.db")
         self._store: TextStore | None = None
         self._opening = Lock()
         self._opened: tuple[int, int] | None = None
@@ -52,23 +54,19 @@ class AnswerCache:
 
     def get(self, key: str) -> RecordedAnswer | None:
         """The answer under `key`; None where there is none that can be used."""
-        from pytest_fapo.answers.text_store import BadRow
-
         if self._unreadable:
             return None
         try:
-            with self._in_use() as store:
-                text = store.get(key)
-        except BadRow:
-            return None
-        except ConfigError as error:
-            self._unreadable = self._unreadable or str(error)
-            raise
-        if text is None:
-            return None
-        try:
-            return _answer_of_row(key, text)
-        except ValueError:
+            store = self._open()
+            self._check(store)
+            text = store.read(key)
+            return None if text is None else _answer_of_row(key, text)
+        except (ConfigError, sqlite3.Error) as error:
+            found = error if isinstance(error, ConfigError) else self._damaged(error)
+            with self._opening:  # all that read just now hear the same words
+                self._unreadable = self._unreadable or str(found)
+            raise ConfigError(self._unreadable) from error
+        except ValueError:  # not as it was recorded, or none of our rows
             return None
 
     def put(self, key: str, recorded: RecordedAnswer) -> None:
@@ -92,7 +90,7 @@ class AnswerCache:
 
     def exists(self) -> bool:
         """True if there is a cache on disk; asking does not make one."""
-        return (self.folder / "cache.db").is_file()
+        return os.path.isfile(self._file)
 
     def __len__(self) -> int:
         with self._whole() as store:
@@ -129,16 +127,20 @@ class AnswerCache:
             ConfigError: it cannot be used; to all that wait for it with the same words.
         """
         with self._whole() as store:
-            store.repair_index()
-            if self._identity() != self._opened:
-                self._unreadable = f"the cache in {self.folder} was deleted or replaced while it was in use"
-            if self._unreadable:
-                raise ConfigError(self._unreadable)
+            self._check(store)
             yield store
+
+    def _check(self, store: TextStore) -> None:
+        """Raise where the file is not, or no longer, the one that was opened."""
+        store.repair_index()
+        if self._identity() != self._opened:
+            self._unreadable = f"the cache in {self.folder} was deleted or replaced while it was in use"
+        if self._unreadable:
+            raise ConfigError(self._unreadable)
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            found = (self.folder / "cache.db").stat()
+            found = os.stat(self._file)
         except OSError:
             return None
         return found.st_dev, found.st_ino

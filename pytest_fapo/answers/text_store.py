@@ -15,6 +15,9 @@ from diskcache.core import DBNAME, MODE_RAW, UNKNOWN
 
 _INHERITED: list[sqlite3.Connection | None] = []
 
+_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND expire_time IS NULL"
+"""As diskcache reads, for rows that never expire."""
+
 BAD_KEY = ""
 """The value returned for a key that is not a text; never a key of ours."""
 
@@ -49,7 +52,8 @@ class TextDisk(diskcache.Disk):  # type: ignore[misc]
 
 
 class TextStore(diskcache.Cache):  # type: ignore[misc]
-    """A diskcache with one connection for all threads, serialized by `lock`.
+    """A diskcache with one connection for all that write, serialized by `lock`, and further ones for `read`,
+    which needs no lock.
 
     diskcache itself keeps a connection per thread and leaves closing it to the garbage collector, which under
     Python 3.13+ warns about each; with `-W error` that would fail the tests of the user.
@@ -58,6 +62,9 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
     def __init__(self, directory: str, **settings: Any) -> None:
         self.lock = threading.RLock()
         self._shared: sqlite3.Connection | None = None
+        self._idle: list[sqlite3.Connection] = []
+        """Connections that read, and that no thread uses just now."""
+        self._index = os.path.join(directory, f"{DBNAME}-shm")
         self._pid = os.getpid()
         self._index_size = 0
         try:
@@ -69,24 +76,44 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
 
     @property
     def _con(self) -> sqlite3.Connection:
-        if self._pid != os.getpid():
-            # A connection must neither be used nor closed in a forked child.
-            _INHERITED.append(self._shared)
-            self._shared, self._pid = None, os.getpid()
+        self._leave_to_parent()
         if self._shared is None:
-            self._shared = sqlite3.connect(
-                os.path.join(self._directory, DBNAME),
-                timeout=self._timeout,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            self._apply_pragmas(self._shared)
+            self._shared = self._connect()
+            # journal_mode is a property of the file; these two belong to the connection
+            self._shared.execute("PRAGMA synchronous = 1")
+            self._shared.execute("PRAGMA cache_size = 8192")
         return self._shared
 
-    def _apply_pragmas(self, connection: sqlite3.Connection) -> None:
-        # journal_mode is a property of the file; these two belong to the connection
-        connection.execute("PRAGMA synchronous = 1")
-        connection.execute("PRAGMA cache_size = 8192")
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(
+            os.path.join(self._directory, DBNAME),
+            timeout=self._timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def _leave_to_parent(self) -> None:
+        """A connection must neither be used nor closed in a forked child."""
+        if self._pid != os.getpid():
+            _INHERITED.extend([self._shared, *self._idle])
+            self._shared, self._idle, self._pid = None, [], os.getpid()
+
+    def read(self, key: str) -> str | None:
+        """Return the text under a key; None where there is none. Any number of threads may read at once.
+
+        Raises:
+            BadRow: the row is none of ours.
+        """
+        self._leave_to_parent()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._connect()
+        try:
+            row = connection.execute(_READ, (key,)).fetchone()
+        finally:
+            self._idle.append(connection)
+        return None if row is None else self._disk.fetch(*row, read=False)  # type: ignore[no-any-return]
 
     def times(self) -> tuple[float, float] | None:
         """When the oldest and the newest row were stored, in epoch seconds; None without rows."""
@@ -96,11 +123,10 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
     def repair_index(self) -> None:
         """Give the memory-mapped index of the write-ahead log its size back where somebody has cut it off:
         SQLite rebuilds it from zeros, while reading past its end would end the process with SIGBUS."""
-        path = os.path.join(self._directory, f"{DBNAME}-shm")
         with suppress(OSError):
-            size = os.stat(path).st_size
+            size = os.stat(self._index).st_size
             if size < self._index_size:
-                os.truncate(path, self._index_size)
+                os.truncate(self._index, self._index_size)
             self._index_size = max(size, self._index_size)
 
     def outdated_by(self, form: int) -> int:
@@ -120,13 +146,14 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
             self._con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
-        """Close the connection; the next use opens another."""
+        """Close the connections; the next use opens others."""
         if self._pid == os.getpid():
+            idle, self._idle = self._idle, []
             connection, self._shared = self._shared, None
-            if connection is not None:
-                self.repair_index()
-                connection.close()
+            self.repair_index()
+            for each in [*idle, *([connection] if connection is not None else [])]:
+                each.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_shared", None) is not None:
+        if getattr(self, "_shared", None) is not None or getattr(self, "_idle", None):
             self.close()
