@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks._many_cases import ManyCases
+from benchmarks._many_cases import ManyCases, Used
 from benchmarks._own_cost import call_cost, step_cost
 from benchmarks.figures import report
 from benchmarks.machine import measured_machine
@@ -16,10 +16,11 @@ CASE, CALL, STEP = 600, 150, 30
 """Microseconds of own time, on the reference machine."""
 
 MEMORY = 600
-"""Megabytes in the controller of 100,000 cases with five steps each."""
+"""Megabytes of a whole pytest run of 100,000 cases with five steps each, extrapolated from fewer."""
 
-GROWTH = 1.3
-"""A case among many costs at most so many times what one among few costs."""
+
+_LONG = (1_500, 4_500)
+"""Cases of the memory's two runs: with more of them than the traces that are held in memory."""
 
 
 def run(check: bool, quick: bool) -> int:
@@ -29,6 +30,9 @@ def run(check: bool, quick: bool) -> int:
         call, bare_call = call_cost(40 if quick else 200)
         step, bare_step = step_cost(40 if quick else 200)
         rows = [_row(Path(name) / str(size), size) for size in sizes]
+        projects = [ManyCases(Path(name) / f"long-{size}", size) for size in _LONG]
+        long = [project.long() for project in projects]
+        plain = [project.plain("test_long_plain") for project in projects]
     print(machine)
     print(f"bare call {bare_call:.0f} us, bare function {bare_step:.1f} us")
     for row in rows:
@@ -39,7 +43,20 @@ def run(check: bool, quick: bool) -> int:
         report(name, figure, bar * machine.slowness, "us", higher_is_better=False, check=check)
         for name, figure, bar in figures
     ]
-    return max(codes)
+    return max(*codes, _report_memory(long, plain, check))
+
+
+def _report_memory(long: Sequence[Used], plain: Sequence[Used], check: bool) -> int:
+    bare = _extrapolated(plain)
+    print(f"plain pytest alone: {bare:,.0f} MB for 100,000 cases, extrapolated")
+    name = "100,000 cases x 5 steps, extrapolated"
+    return report(name, _extrapolated(long), MEMORY, "MB", higher_is_better=False, check=check)
+
+
+def _extrapolated(used: Sequence[Used]) -> float:
+    """Megabytes for 100,000 cases by what the two numbers of `_LONG` took."""
+    few, many = (each.megabytes for each in used)
+    return few + (many - few) * (100_000 - _LONG[0]) / (_LONG[1] - _LONG[0])
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,3 @@ def _microseconds(few: Row, many: Row) -> float:
     """Own time of a case between two sizes."""
     own = (many.cached - many.plain) - (few.cached - few.plain)
     return own * 1e6 / (many.cases - few.cases)
-
-
-__all__: Sequence[str] = ("run",)

@@ -246,8 +246,7 @@ def pytest_runtest_makereport(
 
             skip_unrecorded(report, session.state_of(item).error_type)
         if report.when == "teardown":
-            # A string: the only kind of value that crosses from an xdist worker without harm.
-            report.fapo = session.packed_record(item)  # type: ignore[attr-defined]
+            report.fapo = session.record(item)  # type: ignore[attr-defined]
     return report
 
 
@@ -261,14 +260,15 @@ class Recording:
 
     @pytest.hookimpl(tryfirst=True)  # before pytest's JUnit XML takes the properties
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        line = getattr(report, "fapo", None)
-        if line is not None:
-            record = _session(self._config).take(line)
+        given = report.__dict__.pop("fapo", None)  # pytest keeps all reports
+        if given is not None:
+            record = _session(self._config).take(given)
             if getattr(self._config.option, "xmlpath", None):
                 from pytest_fapo.views.junit import case_properties
 
-                report.user_properties += case_properties(record)
-            self._config.hook.pytest_fapo_item(record=record)
+                report.user_properties += case_properties(record.data)
+            if self._config.hook.pytest_fapo_item.get_hookimpls():
+                self._config.hook.pytest_fapo_item(record=record.data)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Our commands print no traceback of failing cases; why nothing could be collected has to be seen."""

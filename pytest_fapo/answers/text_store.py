@@ -113,7 +113,7 @@ class TextStore(diskcache.Cache):  # type: ignore[misc]
             row = connection.execute(_READ, (key,)).fetchone()
         finally:
             self._idle.append(connection)
-        return None if row is None else self._disk.fetch(*row, read=False)  # type: ignore[no-any-return]
+        return None if row is None else self._disk.fetch(*row, read=False)
 
     def times(self) -> tuple[float, float] | None:
         """When the oldest and the newest row were stored, in epoch seconds; None without rows."""

@@ -54,12 +54,9 @@ def note_used_keys(
         return
     kept = {} if whole else _keys_by_case(_read_document(folder))
     noted = {**kept, **{name: sorted(set(keys)) for name, keys in cases.items()}}
-    document = {
-        "format": _FORMAT,
-        "redacting_hook": redacting_hook,
-        "cases": dict(sorted(noted.items())),
-    }
-    text = json.dumps(document, indent=1)
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(keys)}" for name, keys in sorted(noted.items()))
+    head = f'{{"format": {_FORMAT}, "redacting_hook": {json.dumps(redacting_hook)},'
+    text = f'{head} "cases": {{\n{rows}\n}}}}'
     with suppress(OSError):
         write_atomically(folder / _FILE_NAME, f"{text}\n".encode())
 

@@ -61,7 +61,7 @@ def answer_flaw(api: str, recorded: RecordedAnswer, *, exhausted: bool, asked: A
         return CUT
     if api == "other" and ("json" not in kind or "ndjson" in kind):
         return CUT if _ends_in_error(body) else ""
-    value = json_of(recorded)
+    value = recorded.json
     if value is None:
         return CUT if body.strip()[:1] in (b"{", b"[") else "the answer is no JSON"
     if _error_of(value):
@@ -124,22 +124,11 @@ def _value_of(api: str, recorded: RecordedAnswer) -> Any:
     if is_event_stream(recorded):
         body = decoded_body(recorded) or b""
         return assemble(api, [event for event in events_of(body) if not _is_done(event)])
-    return json_of(recorded)
+    return recorded.json
 
 
 def _is_done(event: ServerSentEvent) -> bool:
     return event.data.strip() == "[DONE]"
-
-
-def json_of(recorded: RecordedAnswer) -> Any:
-    """The JSON in a body; None where it is none."""
-    body = decoded_body(recorded)
-    if body is None:
-        return None
-    try:
-        return parsed_json(body)
-    except ValueError:
-        return None
 
 
 def _error_of(value: Any) -> str:
@@ -180,7 +169,7 @@ def _answer_values(answer: RecordedAnswer) -> list[Mapping[str, Any]]:
         events = islice(events_of(decoded_body(answer) or b""), _EVENTS_LOOKED_AT)
         values = [event.value for event in events]
     else:
-        values = [json_of(answer)]
+        values = [answer.json]
     return [value for value in values if isinstance(value, Mapping)]
 
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -70,7 +71,8 @@ class Question:
 
 def read_question(api: str, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Question:
     """Take a request apart. `headers` is any mapping that ignores case."""
-    clean_url, secrets = _without_credentials(url)
+    clean_url, in_url = _without_credentials(url)
+    secrets = list(in_url)
     for name in _CREDENTIAL_HEADERS:
         value = headers.get(name)
         if value:
@@ -113,7 +115,8 @@ def _body_identity(content: bytes, body: Any, plain: bool) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _without_credentials(url: str) -> tuple[str, list[str]]:
+@lru_cache(maxsize=64)
+def _without_credentials(url: str) -> tuple[str, tuple[str, ...]]:
     parts = urlsplit(url)
     secrets = [parts.password] if parts.password else []
     host = parts.netloc.rsplit("@", 1)[-1]
@@ -121,7 +124,7 @@ def _without_credentials(url: str) -> tuple[str, list[str]]:
     kept = [(name, value) for name, value in pairs if not _is_credential(name)]
     secrets += [value for name, value in pairs if _is_credential(name)]
     query = parts.query if len(kept) == len(pairs) else urlencode(kept)
-    return urlunsplit((parts.scheme, host, parts.path, query, "")), secrets
+    return urlunsplit((parts.scheme, host, parts.path, query, "")), tuple(secrets)
 
 
 def _is_credential(parameter: str) -> bool:

@@ -328,7 +328,7 @@ class Exchange:
     def _describe_request(self) -> LLMCall:
         question = self.question
         json = self.recorder.json
-        return LLMCall(
+        return LLMCall.of_valid(
             key=self.key,
             api=question.api,
             url=self.recorder.redactor(question.url),

@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
@@ -39,12 +40,27 @@ class RecordedAnswer:
     @property
     def offline(self) -> bool:
         """True if the project's offline model gave this answer."""
-        return any(name.lower() == OFFLINE_HEADER for name, _ in self.headers)
+        return OFFLINE_HEADER.decode() in self._header_texts
 
     def header(self, name: str) -> str:
         """The first header of this name, lower case; empty where there is none."""
-        wanted = name.lower().encode()
-        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), "")
+        return self._header_texts.get(name.lower(), "")
+
+    @cached_property
+    def _header_texts(self) -> dict[str, str]:
+        pairs = reversed(self.headers)
+        return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+
+    @cached_property
+    def json(self) -> Any:
+        """The JSON in the body, to be read only; None where it is none."""
+        body = decoded_body(self)
+        if body is None:
+            return None
+        try:
+            return parsed_json(body)
+        except ValueError:
+            return None
 
     def to_text(self) -> str:
         """As JSON text."""

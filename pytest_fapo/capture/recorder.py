@@ -407,7 +407,7 @@ class Recorder:
         self._collect_processes()
         with self._lock:
             steps, calls = self._finished_steps(), self._calls_so_far()
-        return Trace(
+        return Trace.of_valid(
             pipeline=self.pipeline,
             case_id=self.case_id,
             inputs=self.json(inputs),
@@ -464,7 +464,7 @@ class Recorder:
             if opened.dropped:
                 continue
             seen[opened.name] = seen.get(opened.name, 0) + 1
-            step = Step(
+            step = Step.of_valid(
                 name=opened.name,
                 index=len(steps),
                 occurrence=seen[opened.name],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from statistics import fmean
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_serializer
 
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, ModelUnavailable, NetworkRefused, PipelineError
@@ -105,7 +105,7 @@ class Evaluation(Record):
 
     items: dict[str, ItemResult] = Field(default_factory=dict)
     """By node id."""
-    traces: dict[str, Trace] = Field(default_factory=dict)
+    traces: MutableMapping[str, Trace] = Field(default_factory=dict)
     """By `ItemResult.trace_id`."""
     cases: dict[str, Case] = Field(default_factory=dict)
     """By node id, for the items that have a case."""
@@ -129,6 +129,10 @@ class Evaluation(Record):
     without_labels: int | None = None
     """Of a tree with changed code: how many tests on cases judged outputs that were made without labels."""
     duration: float = 0.0
+
+    @field_serializer("traces", mode="wrap")
+    def _all_traces(self, traces: Mapping[str, Trace], handler: Callable[[Any], Any]) -> Any:
+        return handler(dict(traces))
 
     def in_split(self, split: Split) -> list[ItemResult]:
         return [item for item in self.items.values() if item.split == split and item.counts]
@@ -206,20 +210,21 @@ class Evaluation(Record):
     def trace_of(self, item: ItemResult) -> Trace | None:
         return self.traces.get(item.trace_id) if item.trace_id else None
 
-    def take(self, record: Mapping[str, Any], trace: Trace | None = None) -> ItemResult:
-        """Add a record of the hook `pytest_fapo_item`; a later one of its item (a rerun) replaces it.
-
-        Args:
-            record: the record.
-            trace: its trace, where it is at hand and need not be read again.
-        """
+    def take(self, record: Mapping[str, Any]) -> ItemResult:
+        """Add a record of the hook `pytest_fapo_item`."""
         item = ItemResult.model_validate(record["item"])
-        self.items[item.nodeid] = item
-        if record.get("case"):
-            self.cases[item.nodeid] = Case.model_validate(record["case"])
-        if record.get("trace") and item.trace_id:
-            self.traces[item.trace_id] = trace or Trace.model_validate(record["trace"])
+        case = Case.model_validate(record["case"]) if record.get("case") else None
+        trace = Trace.model_validate(record["trace"]) if record.get("trace") else None
+        self.add(item, case, trace)
         return item
+
+    def add(self, item: ItemResult, case: Case | None, trace: Trace | None) -> None:
+        """Add an item; a later one of its name (a rerun) replaces it."""
+        self.items[item.nodeid] = item
+        if case is not None:
+            self.cases[item.nodeid] = case
+        if trace is not None and item.trace_id:
+            self.traces[item.trace_id] = trace
 
 
 def first_of_repeats(nodeid: str, repeat: int) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Split = Literal["train", "val", "holdout"]
 
@@ -45,12 +49,36 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @classmethod
+    def of_valid(cls, **fields: Any) -> Self:
+        """Return a record of values that are valid for sure: nothing is checked, converted or copied."""
+        made, (template, factories) = cls.__new__(cls), _defaults(cls)
+        values = {**template, **fields}
+        for name, factory in factories:
+            if name not in fields:
+                values[name] = factory()
+        object.__setattr__(made, "__dict__", values)
+        object.__setattr__(made, "__pydantic_fields_set__", set(fields))
+        object.__setattr__(made, "__pydantic_extra__", None)
+        object.__setattr__(made, "__pydantic_private__", None)
+        return made
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Only what differs from the defaults: pytest prints cases above every traceback."""
         fields = type(self).model_fields
         for name, value in super().__repr_args__():
             if name not in fields or value != fields[name].get_default(call_default_factory=True):
                 yield name, value
+
+
+@cache
+def _defaults(kind: type[Record]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    """Return the defaults of a record's fields in their order, and what makes a new one for each record."""
+    fields = kind.model_fields.items()
+    factories: list[tuple[str, Any]] = [
+        (name, field.default_factory) for name, field in fields if field.default_factory is not None
+    ]
+    return {name: field.default for name, field in fields}, factories
 
 
 def text_digest(value: str | bytes) -> str:

@@ -10,6 +10,7 @@ import threading
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +122,8 @@ class Execution:
 
     def _check(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         try:
-            signature = inspect.signature(self.function)
+            known = isinstance(self.function, types.FunctionType)
+            signature = _signature(self.function) if known else inspect.signature(self.function)
         except (TypeError, ValueError):
             return  # a builtin without a signature: the call itself will tell
         try:
@@ -132,6 +134,11 @@ class Execution:
                 f"the pipeline {name}{signature} does not take the inputs of case {self.case.id!r} "
                 f"({self.case.origin}): {error}; {_passed(arguments, keywords)}"
             ) from None
+
+
+@lru_cache(maxsize=64)
+def _signature(function: types.FunctionType) -> inspect.Signature:
+    return inspect.signature(function)
 
 
 def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:

@@ -18,6 +18,7 @@ from pytest_fapo.core.errors import ConfigError, PipelineError
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.settings import PROVIDERS, Settings
 from pytest_fapo.core.stash import JOIN_KEY, RESULT_KEY, STAGE_KEY, TRACER_KEY
+from pytest_fapo.core.trace_store import TraceStore
 from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
@@ -29,14 +30,12 @@ from pytest_fapo.session.capturing import (
 )
 from pytest_fapo.session.case_items import BoundCase, CaseBinder, CaseRules, bound_case
 from pytest_fapo.session.case_progress import CaseProgress
-from pytest_fapo.session.execution import Execution
 from pytest_fapo.session.item_records import (
+    ItemRecord,
     ItemState,
     MetricRules,
     item_record,
-    pack,
     session_spending,
-    unpack,
 )
 from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.package_settings import Packages
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
 
     from pytest_fapo.capture.exchange import Ledger
     from pytest_fapo.core.case import Case
-    from pytest_fapo.core.trace import Trace
 
 
 class FapoSession:
@@ -76,7 +74,7 @@ class FapoSession:
             self._rules,
             loader=lambda path: config.hook.pytest_fapo_load_cases(path=path),
         )
-        self._taken = Evaluation()
+        self._taken = Evaluation.of_valid(traces=TraceStore())
         self._further_keys: dict[str, list[str]] = {}
         self.plan = child_plan(config) or plan or default_plan(config, self)
         self.expected_items: int | None = None
@@ -91,8 +89,6 @@ class FapoSession:
         self._metrics = MetricRules.of(self.settings, options.fapo_min_score)
         self.runs.produced = produced_runs(config)
         self._traced: set[str] = set()
-        self._made: dict[str, Trace | None] = {}
-        """Traces of this process whose records are under way to `take`."""
         self._capturing: Capturing | None = None
         self._optimizer_ledger: Ledger | None = None
         self._said: set[str] = set()
@@ -220,33 +216,34 @@ class FapoSession:
         state = ItemState()
         bound = bound_case(item)
         earlier = item.stash.get(RESULT_KEY, None)
-        if bound is not None and earlier is not None and earlier.notes.execution is not None:
-            self._run_again(earlier.notes.execution)
+        if bound is not None and earlier is not None:
+            self._run_again(earlier)
         if bound is not None:
             state.notes.case, state.notes.pipeline = bound.case, self.pipeline_name(item, bound)
             state.notes.repeat = bound.repeat
         item.stash[RESULT_KEY] = state
         return state
 
-    def _run_again(self, execution: Execution) -> None:
+    def _run_again(self, earlier: ItemState) -> None:
         """An item that begins once more (a rerun) gets a run of its own, not the one that it has judged."""
-        self.runs.forget(execution)
-        self._traced.discard(execution.trace_id)
+        if earlier.notes.execution is not None:
+            self.runs.forget(earlier.notes.execution)
+        self._traced.discard(earlier.trace_id or "")
 
-    def packed_record(self, item: pytest.Item) -> str:
-        """The finished item's record as one line of JSON."""
+    def record(self, item: pytest.Item) -> ItemRecord | str:
+        """The finished item's record; packed, where it has to cross from an xdist worker."""
         state = self.state_of(item)
         record = item_record(item, state, self._traced, self._metrics)
-        if record["trace"] is not None and not hasattr(self.config, "workerinput"):
-            self._made[record["item"]["trace_id"]] = state.notes.made_trace
-        return pack(record)
+        # Items live as long as the session: of this one only what a rerun has to know is kept.
+        state.notes = ItemNotes(execution=self.runs.done(item, state.notes.execution))
+        return record.pack() if hasattr(self.config, "workerinput") else record
 
-    def take(self, line: str) -> dict[str, Any]:
-        """Take in a record that this process or an xdist worker has packed."""
-        record = unpack(line)
-        item = self._taken.take(record, self._made.pop(record["item"]["trace_id"], None))
-        if record["further_keys"]:
-            self._further_keys[item.nodeid] = record["further_keys"]
+    def take(self, given: ItemRecord | str) -> ItemRecord:
+        """Take in a record of this process, or one that an xdist worker has packed."""
+        record = ItemRecord.unpack(given) if isinstance(given, str) else given
+        self._taken.add(record.item, record.case, record.trace)
+        if record.further_keys:
+            self._further_keys[record.item.nodeid] = record.further_keys
         return record
 
     def note_used_keys(self, pytest_session: pytest.Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,8 @@ class _Resolved:
     blocker: Blocker | None
     info: Any
     """Kept, so that its id stays its own."""
+    parameters: dict[tuple[str, ...], list[str]] = field(default_factory=dict)
+    """What `Closure.parameters` gave, by the names of all parameters of an item."""
 
 
 class Closures:
@@ -168,7 +170,13 @@ class Closure:
 
     def parameters(self) -> list[str]:
         """Names of the item's parameters that its run may depend on, but for `case`."""
-        given = self._callspec()
+        given = tuple(self._callspec())
+        known = self._resolved.parameters.get(given)
+        if known is None:
+            known = self._resolved.parameters[given] = self._relevant(given)
+        return known
+
+    def _relevant(self, given: tuple[str, ...]) -> list[str]:
         asked = {name for each in self._all() for name in each.argnames}
         may_ask = any(
             "request" in each.argnames and each.scope == "function" and not each.params

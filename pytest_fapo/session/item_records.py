@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
 import pytest
 
 from pytest_fapo.capture.redaction import redacted, redacted_value
+from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, CallStopped
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.record import Outcome
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.core.spending import RUN_COSTS, Spending
-from pytest_fapo.core.trace import LLMCall
+from pytest_fapo.core.trace import LLMCall, Trace
 from pytest_fapo.session.run_fixture import ItemNotes
-
-if TYPE_CHECKING:
-    from pytest_fapo.core.trace import Trace
 
 _KEPT = frozenset({"id", "split", "origin"})
 """The fields that identify a case."""
@@ -39,6 +39,8 @@ class ItemState:
     explanation: str = ""
     error_type: str = ""
     duration: float = 0.0
+    trace_id: str | None = None
+    """Of the run that its record names."""
 
     def add(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Take in the report of one phase; the first phase that fails decides."""
@@ -89,10 +91,44 @@ class MetricRules:
         return {**{name: found[name] for name in self.costs if name in found}, **notes.scores}
 
 
-def item_record(
-    item: pytest.Item, state: ItemState, traced: set[str], metrics: MetricRules
-) -> dict[str, Any]:
-    """The record of an item that has been torn down, as `pytest_fapo_item` gives it.
+@dataclass(frozen=True)
+class ItemRecord:
+    """What an item that has been torn down leaves."""
+
+    item: ItemResult
+    case: Case | None
+    trace: Trace | None
+    """None if the item has none, or another item of its run has already brought it."""
+    further_keys: list[str]
+
+    @cached_property
+    def data(self) -> dict[str, Any]:
+        """As `pytest_fapo_item` gives it."""
+        return {
+            "item": self.item.model_dump(mode="json"),
+            "case": self.case.model_dump(mode="json") if self.case else None,
+            "trace": self.trace.model_dump(mode="json") if self.trace else None,
+            "further_keys": self.further_keys,
+        }
+
+    def pack(self) -> str:
+        """Return one line of JSON: the only form in which a record crosses from an xdist worker."""
+        return json.dumps(self.data, ensure_ascii=True)
+
+    @classmethod
+    def unpack(cls, line: str) -> ItemRecord:
+        """Return the record that `pack` was called on."""
+        data = json.loads(line)
+        return cls(
+            ItemResult.model_validate(data["item"]),
+            Case.model_validate(data["case"]) if data["case"] else None,
+            Trace.model_validate(data["trace"]) if data["trace"] else None,
+            data["further_keys"],
+        )
+
+
+def item_record(item: pytest.Item, state: ItemState, traced: set[str], metrics: MetricRules) -> ItemRecord:
+    """Return the record of an item that has been torn down.
 
     Args:
         item: the item.
@@ -101,48 +137,43 @@ def item_record(
         metrics: what the project says of graded metrics.
     """
     notes = state.notes
-    trace_id, trace = _trace(item, notes)
-    scores = metrics.scores(notes, trace)
-    result = ItemResult(
-        nodeid=item.nodeid,
-        test=item.nodeid.split("[", 1)[0],
-        outcome=state.outcome,
-        case_id=notes.case.id if notes.case else None,
-        pipeline=notes.pipeline,
-        split=notes.case.split if notes.case else None,
-        weight=notes.case.weight if notes.case else 1.0,
-        repeat=notes.repeat,
-        explanation=state.explanation,
-        error_type=state.error_type,
-        scores=scores,
-        lower_is_better=[name for name in scores if name in metrics.lower],
-        judge_scores=notes.judge_scores,
-        feedback=[redacted(text) for text in notes.feedback],
-        duration=state.duration,
-        trace_id=trace_id,
-        producible_in=notes.producible_in,
-        test_calls=notes.further_calls,
-        unanswered=notes.unanswered,
-    )
-    new_trace = trace if trace_id is not None and trace_id not in traced else None
-    if trace_id is not None:
-        traced.add(trace_id)
-    return {
-        "item": result.model_dump(mode="json"),
-        "case": redacted_value(notes.case.model_dump(mode="json"), _KEPT) if notes.case else None,
-        "trace": new_trace.model_dump(mode="json") if new_trace else None,
-        "further_keys": notes.further_keys,
+    state.trace_id, trace = _trace(item, notes)
+    scores = dict(metrics.scores(notes, trace))
+    fields = {
+        "nodeid": item.nodeid,
+        "outcome": state.outcome,
+        "test": sys.intern(item.nodeid.split("[", 1)[0]),
+        "pipeline": notes.pipeline,
+        "explanation": state.explanation,
+        "error_type": state.error_type,
+        "scores": scores,
+        "lower_is_better": [name for name in scores if name in metrics.lower],
+        "judge_scores": notes.judge_scores,
+        "feedback": [redacted(text) for text in notes.feedback],
+        "duration": state.duration,
+        "trace_id": state.trace_id,
+        "producible_in": notes.producible_in,
+        "test_calls": notes.further_calls,
+        "unanswered": notes.unanswered,
     }
+    if notes.case is not None:
+        fields |= {"case_id": notes.case.id, "split": notes.case.split, "weight": notes.case.weight}
+        fields["repeat"] = notes.repeat
+    result = ItemResult.of_valid(
+        **{name: value for name, value in fields.items() if value or name == "weight"}
+    )
+    new_trace = trace if state.trace_id is not None and state.trace_id not in traced else None
+    if state.trace_id is not None:
+        traced.add(state.trace_id)
+    case = _recorded_case(notes.case) if notes.case is not None else None
+    return ItemRecord(result, case, new_trace, notes.further_keys)
 
 
-def pack(record: dict[str, Any]) -> str:
-    """One line of JSON: the only form in which a record crosses from an xdist worker."""
-    return json.dumps(record, ensure_ascii=True)
-
-
-def unpack(line: str) -> dict[str, Any]:
-    """The record that `pack` was given."""
-    return json.loads(line)  # type: ignore[no-any-return]
+def _recorded_case(case: Case) -> Case:
+    """Return the case without credentials: itself where it has none."""
+    data = case.model_dump(mode="json")
+    clean = redacted_value(data, _KEPT)
+    return case if clean == data else Case.model_validate(clean)
 
 
 def _trace(item: pytest.Item, notes: ItemNotes) -> tuple[str | None, Trace | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     from pytest_fapo.session.run_fixture import ItemNotes
 
 RunKey = tuple[Any, ...]
+
+CaseUnit = tuple[str, str, int]
+"""A pipeline's fixture, the identity of a case, and the repeat."""
+
+_WAVE = 2_000
+"""Runs that start together at most: until their own tests' turn all that they gave is held in memory."""
 
 _DRAWING = Blocker("a pipeline draws from the random generator that pytest-randomly seeds before each test")
 
@@ -65,6 +72,10 @@ class Runs:
         self._recorder = recorder
         self._executor = Executor(concurrency)
         self._executions: dict[RunKey, Execution] = {}
+        self._users: Counter[CaseUnit] | None = None
+        """How many items that are not done may look at the runs of a case."""
+        self._keys: dict[CaseUnit, set[RunKey]] = {}
+        self._done: set[str] = set()
         self._closures = Closures()
         self._alone: Blocker | None = None
         self._drawing: Blocker | None = None
@@ -106,12 +117,37 @@ class Runs:
             if key is None:
                 execution.case = case
                 self._explain(item, closure)
+            if key is not None:
+                self._share(key, bound, execution)
             if self._run(request, closure, key, execution):
+                assert key is not None
                 execution = self._new(item, bound, function, closure, shared=True)
+                self._share(key, bound, execution)
                 self._run(request, closure, key, execution)
         self._hand_over(execution, key, notes)
         if key is not None and not execution.on_fixture_loop and child_request(item.config) is not None:
             notes.producible_in = producible_in(item, bound, closure)
+
+    def done(self, item: Any, execution: Execution | None) -> Execution | None:
+        """The item is over: let go of runs that no further item may look at. Gives back what is kept."""
+        bound = bound_case(item)
+        if bound is None or item.nodeid in self._done:
+            return execution
+        self._done.add(item.nodeid)
+        if self._users is None:
+            bounds = map(bound_case, item.session.items)
+            self._users = Counter(_case_unit(each) for each in bounds if each is not None)
+        unit = _case_unit(bound)
+        self._users[unit] -= 1
+        if self._users[unit] > 0:
+            return execution
+        for key in self._keys.pop(unit, ()):
+            self._executions.pop(key, None)
+        return None
+
+    def _share(self, key: RunKey, bound: BoundCase, execution: Execution) -> None:
+        self._executions[key] = execution
+        self._keys.setdefault(_case_unit(bound), set()).add(key)
 
     def forget(self, execution: Execution) -> None:
         """Let the next test that would share the run have a new one."""
@@ -156,7 +192,6 @@ class Runs:
         if key is None:
             self._alone_here(execution, loop)
             return False
-        self._executions[key] = execution
         # What it returns says where the others have to run.
         concurrent = loop is None or awaited
         together = [execution, *(self._siblings(request.node, closure) if concurrent else ())]
@@ -246,8 +281,10 @@ class Runs:
             if callable(function) and is_async(function) == is_async(closure.value()):
                 execution = self._new(other, bound, function, theirs, shared=True)
                 execution.timeout = time_limit(other, bound)
-                self._executions[key] = execution
+                self._share(key, bound, execution)
                 found.append(execution)
+                if len(found) >= _WAVE:
+                    break
         return found
 
     def _may_start_others(self, item: Any) -> bool:
@@ -270,6 +307,10 @@ class Runs:
             self._uncopied = self._uncopied or execution.uncopied
         elif execution.shared and execution.error is None:
             notes.output = copied(execution.output)
+
+
+def _case_unit(bound: BoundCase) -> CaseUnit:
+    return bound.pipeline, bound.identity, bound.repeat
 
 
 def _pending(item: Any) -> Iterator[tuple[Any, BoundCase]]:

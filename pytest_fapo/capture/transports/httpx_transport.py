@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -107,7 +107,8 @@ class _HttpxLibrary:
         return handle_async_request
 
     def _exchange(self, api: str, request: Any) -> Exchange | None:
-        return self._gate.exchange(api, request.method, str(request.url), request.headers, request.content)
+        headers = _by_lower_name(request.headers.raw)
+        return self._gate.exchange(api, request.method, str(request.url), headers, request.content)
 
     def _replay(self, answer: RecordedAnswer, stream: type) -> Any:
         """A response that looks to the client as the recorded one did."""
@@ -117,6 +118,19 @@ class _HttpxLibrary:
             stream=stream(answer.chunks),
             extensions={"http_version": answer.http_version, "reason_phrase": answer.reason},
         )
+
+
+def _by_lower_name(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """What the library's own mapping gives for a name, without its search through all for each."""
+    found: dict[str, str] = {}
+    for key, value in raw:
+        name = key.decode("latin-1").lower()
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 def _read_timeout(request: Any) -> Any:
