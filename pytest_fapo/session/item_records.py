@@ -138,7 +138,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str], metrics: 
     """
     notes = state.notes
     state.trace_id, trace = _trace(item, notes)
-    scores = dict(metrics.scores(notes, trace))
+    scores = {name: float(value) for name, value in metrics.scores(notes, trace).items()}
     fields = {
         "nodeid": item.nodeid,
         "outcome": state.outcome,

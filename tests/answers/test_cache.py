@@ -93,7 +93,17 @@ def test_a_folder_that_holds_something_else_is_named(tmp_path: Path) -> None:
         AnswerCache(tmp_path).get("k")
 
 
-def test_many_threads_use_one_connection_and_leave_none_open(cache: AnswerCache) -> None:
+def test_who_reads_does_not_wait_for_who_writes(cache: AnswerCache) -> None:
+    cache.put("k", _recorded(b"1"))
+    found: list[Any] = []
+    with cache._open().lock, cache._open().transact():
+        reader = threading.Thread(target=lambda: found.append(cache.get("k")))
+        reader.start()
+        reader.join(20)
+    assert found == [_recorded(b"1")]
+
+
+def test_many_threads_use_one_cache_and_leave_no_connection_open(cache: AnswerCache) -> None:
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
