@@ -130,7 +130,7 @@ def _evaluation(records: Iterable[dict[str, Any]], *tests: str) -> Evaluation:
         if record["trace"] and record["item"]["trace_id"] not in evaluation.traces:
             whole = Evaluation()
             whole.take(record)
-            evaluation.traces |= whole.traces
+            evaluation.traces.update(whole.traces)
     return evaluation
 
 
