@@ -114,10 +114,10 @@ class ShardHooks:
         if _SELECTED in output:
             self._selected = json.loads(output[_SELECTED])
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        line = getattr(report, "fapo", None)
-        if line is not None and self._lines is not None:
-            self._lines.write(line.encode() + b"\n")
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_fapo_item(self, record: dict[str, Any]) -> None:
+        if self._lines is not None:
+            self._lines.write(json.dumps(record).encode() + b"\n")
 
     def pytest_unconfigure(self) -> None:
         """Leave no draft behind where the session did not come to its end."""
