@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,13 +194,16 @@ def read_score(value: Any, call: str) -> tuple[float, str]:
     """Return a score and its reason.
 
     Args:
-        value: a number, a number with a text, or an object that has `score` (and `reason`).
+        value: a number, a number with a text, or what a metric gives: an object that is a number or has `score`,
+            with its words in `reason` or, as autoevals has them, in `metadata["rationale"]`.
         call: what to name in an error.
 
     Raises:
         ValueError: there is no finite number in it.
     """
-    given, reason = value, getattr(value, "reason", None)
+    given, reason, metadata = value, getattr(value, "reason", None), getattr(value, "metadata", None)
+    if reason is None and isinstance(metadata, Mapping):
+        reason = metadata.get("rationale")
     if isinstance(value, tuple) and len(value) == 2:
         value, reason = value
     elif not isinstance(value, int | float) and hasattr(value, "score"):

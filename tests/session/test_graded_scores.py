@@ -84,8 +84,17 @@ def test_a_judge_is_asked_several_times_and_kept_apart(
 class Scored:
     """As the metrics of libraries give it."""
 
-    def __init__(self, score: Any, reason: Any = None) -> None:
-        self.score, self.reason = score, reason
+    def __init__(self, score: Any, reason: Any = None, metadata: Any = None) -> None:
+        self.score, self.reason, self.metadata = score, reason, metadata
+
+
+class Number:
+    """As ragas gives it: it can be converted, and has no `score`."""
+
+    reason = "half of it"
+
+    def __float__(self) -> float:
+        return 0.5
 
 
 @pytest.mark.parametrize(
@@ -96,6 +105,8 @@ class Scored:
         ((0.5, "why"), (0.5, "why")),
         (Scored(0.25, "vague"), (0.25, "vague")),
         (Scored(0.25), (0.25, "")),
+        (Scored(0.25, metadata={"choice": "D", "rationale": "they differ"}), (0.25, "they differ")),
+        (Number(), (0.5, "half of it")),
     ],
 )
 def test_scores_in_every_form(value: Any, read: tuple[float, str]) -> None:
