@@ -194,7 +194,7 @@ def read_score(value: Any, call: str) -> tuple[float, str]:
     """Return a score and its reason.
 
     Args:
-        value: a number, a number with a text, or what a metric gives: an object that is a number or has `score`,
+        value: a number, a number with a text, or what a metric gives: like a number, or with `score`,
             with its words in `reason` or, as autoevals has them, in `metadata["rationale"]`.
         call: what to name in an error.
 
