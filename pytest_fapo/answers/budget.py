@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -138,6 +139,16 @@ class SpendLedger:
                 }
             )
 
+    def put_off(self, url: str, seconds: float) -> None:
+        """The host of a URL wants no request for so long, from nobody who shares the file."""
+        until = time.time() + seconds
+        self._file.append({"event": "put off", **self._origin(), "host": _host(url), "until": until})
+
+    def put_off_until(self, url: str) -> float:
+        """Return the epoch seconds before which the host of a URL wants no request."""
+        with self._lock:
+            return self._file.read().put_off.get(_host(url), 0.0)
+
     def spending(self) -> Spending:
         """Return the spending in the file so far, of everybody who shares it."""
         with self._lock:
@@ -207,6 +218,10 @@ class SpendLedger:
             f"at list prices and another call of {model or 'this model'} may cost {_usd(highest)}",
             limit="--fapo-budget",
         )
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _running_case() -> str:

@@ -61,6 +61,8 @@ class SpendTotals:
     test_calls: int = 0
     test_cache_hits: int = 0
     test_cost: float = 0.0
+    put_off: dict[str, float] = field(default_factory=dict)
+    """Host to the epoch seconds before which it wants no request (`retry-after`)."""
 
     def add(self, line: dict[str, Any], times: int = 1) -> None:
         """Take in one line of the file; only hits look alike and may stand there several `times`."""
@@ -75,6 +77,8 @@ class SpendTotals:
             self.in_flight[line["id"]] = line["model"]
         elif line["event"] == "done":
             self._finish(line)
+        elif line["event"] == "put off":
+            self.put_off[line["host"]] = max(line["until"], self.put_off.get(line["host"], 0.0))
 
     def _finish(self, line: dict[str, Any]) -> None:
         model = self.in_flight.pop(line["id"], line["model"])

@@ -7,12 +7,14 @@ protocols: `Answers` (a cache), `Ledger` (a budget) and `StandIn` (answers witho
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from pytest_fapo.capture.answer_reading import CUT, answer_flaw, read_http_answer
 from pytest_fapo.capture.answer_writing import text_of, written_answer
@@ -46,7 +48,8 @@ class Answers(Protocol):
 
 class Ledger(Protocol):
     """Keeps the budget. Where it also has `admit(*, model, api) -> bool`, requests made on an event loop ask
-    that instead of `before_call`, and again shortly after a False."""
+    that instead of `before_call`, and again shortly after a False. Where it has `put_off(url, seconds)` and
+    `put_off_until(url)`, a provider's `retry-after` holds for all that share the budget."""
 
     def before_call(self, *, model: str, api: str) -> None:
         """A request is about to be sent.
@@ -98,6 +101,9 @@ def optimizer_calls(ledger: Ledger | None = None, stage: str = "") -> Iterator[R
         OPTIMIZER.reset(token)
 
 
+_COME_AGAIN = (429, 503, 529)
+"""Statuses of a provider that has too much to do."""
+
 _MESSAGE_CHARACTERS = 80
 
 
@@ -116,6 +122,8 @@ class AnswerSource:
     """Keys asked again in this session under `refresh`."""
     problems: list[str] = field(default_factory=list)
     """The problems with the cache, as text; calls go on without it."""
+    put_off: dict[str, float] = field(default_factory=dict)
+    """Host to the epoch seconds before which it wants no request (`retry-after`)."""
 
     def look_up(self, key: str, *, own: bool = False) -> RecordedAnswer | None:
         """The recorded answer; with `own`, only one that was recorded here and came in no file."""
@@ -252,6 +260,18 @@ class Exchange:
             self.ledger.before_call(model=self.question.model, api=self.question.api)
         self._admitted = True
 
+    def put_off(self) -> bool:
+        """True while the provider wants no request, as it told whoever asked it last.
+
+        Raises:
+            CallStopped: the run has ended meanwhile.
+        """
+        if self.recorder.stopped is not None:
+            raise self.recorder.stopped
+        until = self.source.put_off.get(urlsplit(self.question.url).netloc, 0.0)
+        shared = getattr(self.ledger, "put_off_until", None)
+        return max(until, shared(self.question.url) if shared is not None else 0.0) > time.time()
+
     def try_admit(self) -> bool:
         """As `admit`, without blocking where the ledger can do so: False asks to come again."""
         ask = getattr(self.ledger, "admit", None)
@@ -285,6 +305,8 @@ class Exchange:
             error: what broke the body off.
         """
         good = 200 <= answer.status < 300
+        if answer.status in _COME_AGAIN and answer.retry_after:
+            self._put_off(answer.retry_after)
         why = (
             answer_flaw(self.question.api, answer, exhausted=exhausted, asked=self.question.body)
             if good
@@ -297,6 +319,13 @@ class Exchange:
             words = self.recorder.describe(error) if error is not None else why
             call = call.model_copy(update={"error": words})
         self._finish(answer if whole else None, call, keep=True)
+
+    def _put_off(self, seconds: float) -> None:
+        """Let nobody ask this provider for so long."""
+        self.source.put_off[urlsplit(self.question.url).netloc] = time.time() + seconds
+        share = getattr(self.ledger, "put_off", None)
+        if share is not None:
+            share(self.question.url, seconds)
 
     def fail(self, error: BaseException) -> None:
         """No answer came."""

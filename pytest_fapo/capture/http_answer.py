@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from email.utils import mktime_tz, parsedate_tz
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from pytest_fapo.core.text import parsed_json
 
 _DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
+
+_LONGEST_WAIT = 60.0
 
 OFFLINE_HEADER = b"x-fapo-offline"
 
@@ -61,6 +65,17 @@ class RecordedAnswer:
             return parsed_json(body)
         except ValueError:
             return None
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds after which to come again, as the provider says, a minute at most; 0 where it does not."""
+        milliseconds, said = self.header("retry-after-ms"), self.header("retry-after")
+        try:
+            seconds = float(milliseconds) / 1000 if milliseconds else float(said)
+        except ValueError:
+            when = parsedate_tz(said)
+            seconds = mktime_tz(when) - time.time() if when is not None else 0.0
+        return min(seconds, _LONGEST_WAIT) if seconds > 0 else 0.0
 
     def to_text(self) -> str:
         """As JSON text."""

@@ -276,3 +276,12 @@ def test_waiting_without_an_answer_is_told_from_being_slow(tmp_path: Path) -> No
     assert not written(sent, {**done, "time": 60.0})
     assert not written({**sent, "who": "optimizer"})
     assert not written(sent, {**sent, "id": "2"}, {**done, "answered": True})
+
+
+def test_retry_after_holds_for_all_that_share_the_file(path: Path) -> None:
+    one, other = SpendLedger(path), SpendLedger(path, who="optimizer")
+    one.put_off(OPENAI, 50)
+    one.put_off(OPENAI, 20)
+    assert 40 < other.put_off_until(OPENAI.replace("/chat/completions", "/responses")) - time.time() <= 50
+    assert other.put_off_until("https://api.anthropic.com/v1/messages") == 0
+    assert read_spending(path).calls == 0

@@ -18,6 +18,8 @@ _ADMISSION_POLL = 0.01
 
 _FLIGHT_PATIENCE = 30.0
 
+_PUT_OFF_POLL, _PUT_OFF_PATIENCE = 0.05, 60.0
+
 READ_TIMEOUT = 600.0
 """Seconds that a caller without a timeout of its own waits for an identical request under way."""
 
@@ -98,6 +100,10 @@ def answer_without_sending(exchange: Exchange, patience: float = READ_TIMEOUT) -
     if move is not None:
         exchange.replayed(move)
         return move
+    if exchange.offline is None:
+        patient_until = time.monotonic() + _PUT_OFF_PATIENCE
+        while exchange.put_off() and not _on_event_loop() and time.monotonic() < patient_until:
+            time.sleep(_PUT_OFF_POLL)
     exchange.admit()
     return _offline_answer(exchange)
 
@@ -126,19 +132,29 @@ def _offline_answer(exchange: Exchange) -> RecordedAnswer | None:
 
 
 async def _admitted(exchange: Exchange) -> None:
-    """Ask the budget without ever blocking the event loop."""
+    """Wait for the provider and ask the budget, without ever blocking the event loop."""
     import asyncio
 
-    patient_until = time.monotonic() + _FLIGHT_PATIENCE
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # another kind of event loop
-        patient_until = 0.0
+    known = _on_event_loop()  # else it is another kind of event loop
+    patient_until = time.monotonic() + (_PUT_OFF_PATIENCE if known else 0.0)
+    while exchange.offline is None and exchange.put_off() and time.monotonic() < patient_until:
+        await asyncio.sleep(_PUT_OFF_POLL)
+    patient_until = time.monotonic() + (_FLIGHT_PATIENCE if known else 0.0)
     while time.monotonic() < patient_until:
         if exchange.try_admit():
             return
         await asyncio.sleep(_ADMISSION_POLL)
     exchange.admit()
+
+
+def _on_event_loop() -> bool:
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class AnswerWatch:
