@@ -9,8 +9,8 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from email.utils import mktime_tz, parsedate_tz
+from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
