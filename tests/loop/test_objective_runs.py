@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,27 @@ def test_a_guarded_metric_may_fall_by_what_is_allowed(project: MakeProject, serv
     made = project({"test_teams.py": POLITE_TEST, "pyproject.toml": allowing})
     result = made.optimize("-q")
     assert (result.code, made.prompt) == (0, CURT), result.text
+
+
+@pytest.mark.slow
+def test_an_objective_is_compared_over_repeats(project: MakeProject, server: Server) -> None:
+    """Answers vary by themselves: what leaves their mean as it is, is no gain."""
+    null = "You sort tickets for our shop.\nTicket: {ticket}\nWhich team?\n"
+    asked: Counter[str] = Counter()
+
+    def varying(prompt: str) -> str:
+        if "nothing else" in prompt:
+            return "billing"
+        asked[prompt] += 1
+        return "I think that this is for billing" if asked[prompt] % 2 else "this is for billing"
+
+    server.task = varying
+    server.optimizer = lambda body: proposal(null if len(server.optimizer_requests) == 1 else SHORTER)
+    made = project({"test_teams.py": TEST, "pyproject.toml": GRADED})
+    result = made.optimize("-q", "--fapo-repeats=3")
+    lines = [line for line in result.text.splitlines() if line.startswith(("c1 ", "c2 "))]
+    assert "rejected" in lines[0]
+    assert "accepted: brevity" in lines[1]
+    assert made.prompt == SHORTER
+    summary = summary_of(made.run_directory)
+    assert {round(each.after, 3) for each in summary.objectives} == {1.0}
