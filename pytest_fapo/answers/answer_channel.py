@@ -7,6 +7,7 @@ nothing else. What it has paid for is kept, unless there is an answer already.
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,19 @@ from pytest_fapo.core.line_sockets import LineClient, LineServer
 
 
 class AnswerDesk:
-    """Serves a process from the cache.
+    """Serves a process from the cache; a context manager.
 
     Args:
-        path: of the socket.
+        base: folder to make the socket in.
         folder: the cache's.
         files: exported caches below it.
         writable: keep new answers.
         url: of answers that machines share; empty for none. Its password stays in this process.
     """
 
-    def __init__(self, path: Path, folder: Path, files: list[Path], *, writable: bool, url: str = "") -> None:
+    def __init__(self, base: Path, folder: Path, files: list[Path], *, writable: bool, url: str = "") -> None:
+        path = Path(tempfile.mkdtemp(prefix="s", dir=base)) / "a"
+        self.socket = str(path)
         shared = SharedAnswers(url, writable=writable) if url else None
         self._cache = layered_cache(AnswerCache(folder), files, check=False, shared=shared)
         self._writable = writable
@@ -39,6 +42,14 @@ class AnswerDesk:
     def close(self) -> None:
         self._server.close()
         self._cache.close()
+        with suppress(OSError):  # it was closed before
+            Path(self.socket).parent.rmdir()
+
+    def __enter__(self) -> AnswerDesk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def remarks(self) -> list[str]:
         """See `SharedAnswers.remarks`."""

@@ -49,7 +49,8 @@ class LineServer:
                 ).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError, ValueError), connection, connection.makefile("rwb") as stream:
+        # Whoever asks nonsense, or gets an answer that is none, loses the connection and nothing more.
+        with suppress(Exception), connection, connection.makefile("rwb") as stream:
             while line := _line_of(stream):
                 stream.write(json.dumps(self._answer(json.loads(line))).encode() + b"\n")
                 stream.flush()
@@ -60,10 +61,12 @@ class LineClient:
 
     Args:
         path: of the socket.
+        timeout: seconds to wait for an answer; None for as long as it takes.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, timeout: float | None = None) -> None:
         self._path = path
+        self._timeout = timeout
         self._kept = threading.local()
 
     def ask(self, question: Any) -> Any:
@@ -90,6 +93,7 @@ class LineClient:
         kept = getattr(self._kept, "stream", None)
         if kept is None or self._kept.process != os.getpid():
             connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(self._timeout)
             connection.connect(self._path)
             kept = self._kept.stream = connection.makefile("rwb")
             self._kept.process = os.getpid()

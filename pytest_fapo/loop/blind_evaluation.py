@@ -39,8 +39,8 @@ class Apart:
 
     folders: dict[str, str] = field(default_factory=dict)
     """Node id of each test that can be judged so, and the folder that its pipeline is set up in."""
-    classes: set[str] = field(default_factory=set)
-    """Names of the classes that outputs may have."""
+    shapes: set[str] = field(default_factory=set)
+    """The classes of outputs and the kinds of their fields; see `crossing.shapes_in`."""
     differs: str = ""
     """The words of the first test that turned out otherwise."""
 
@@ -99,7 +99,7 @@ class BlindEvaluations:
             parts=parts,
             folders=apart.folders,
             wanted=self._wanted(apart.folders),
-            classes=sorted(apart.classes),
+            shapes=sorted(apart.shapes),
             excluded=self._label_files(tree),
             hidden=self._hidden_files(tree),
         )
@@ -153,7 +153,7 @@ class BlindEvaluations:
         other = [nodeid for nodeid in folders if nodeid not in same]
         said = [item.explanation for nodeid in other if (item := judged.items.get(nodeid)) is not None]
         found = {nodeid: place for nodeid, place in folders.items() if nodeid in same}
-        return Apart(found, outputs.classes, next(iter([*said, judged.stopped]), ""))
+        return Apart(found, outputs.shapes, next(iter([*said, judged.stopped]), ""))
 
     def _tell(self) -> None:
         assert self._apart is not None
@@ -222,7 +222,8 @@ class BlindPlan(Record):
     """See `Apart.folders`."""
     wanted: dict[str, list[str]]
     """Pipelines by the folder of the tests that ask for them."""
-    classes: list[str]
+    shapes: list[str]
+    """See `Apart.shapes`."""
     excluded: list[str]
     """Absolute paths that the copy without labels lacks."""
     hidden: list[str]
@@ -250,7 +251,7 @@ def evaluate_blind(
     copy.apply(files)
     own = {path: content for path, content in files.items() if not _is_code(path, content, tree)}
     made: list[Evaluation] = []
-    with _outputs(asked, copy, tree, plan.wanted, plan.classes, plan.hidden) as outputs:
+    with _outputs(asked, copy, tree, plan.wanted, plan.shapes, plan.hidden) as outputs:
         for part in plan.parts:
             if part.blind:
                 more: dict[str, Any] = {"produced": {"socket": outputs.socket, "items": list(plan.folders)}}
@@ -271,11 +272,11 @@ def _outputs(
     copy: ShadowTree,
     tree: ShadowTree,
     wanted: Mapping[str, Collection[str]],
-    classes: Collection[str] | None,
+    shapes: Collection[str] | None,
     hidden: list[str],
 ) -> ProducedOutputs:
     rules = asked.cage.model_copy(update={"hidden": hidden}) if asked.cage is not None else None
-    return ProducedOutputs(asked.model_copy(update={"cage": rules}), copy, tree, wanted, classes)
+    return ProducedOutputs(asked.model_copy(update={"cage": rules}), copy, tree, wanted, shapes)
 
 
 def _divided(

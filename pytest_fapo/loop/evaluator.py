@@ -292,11 +292,10 @@ class Evaluator:
         refused = len(request.budget.refusals())
         following = Following(lambda result: self._tell(ItemFinished(result)), self._cancelled.is_set)
         evaluation = None
-        # The final proof is of the whole patch as the user will have it; by then all was decided blind.
-        blind = not final and self._blind.concern(files, shadow)
+        blind = self._blind.concern(files, shadow)
         plan = self._blind.plan(asked, shadow, slot, following) if blind else None
         if plan is not None:
-            if self._cluster is not None:
+            if self._cluster is not None and not final:
                 evaluation = self._cluster.evaluate(shadow, files, asked, following, plan)
             else:
                 evaluation = self._blind.evaluate(plan, files, asked, shadow, slot, following)
@@ -305,6 +304,9 @@ class Evaluator:
         if evaluation is None:
             evaluation = self._run(shadow, files, asked, following, here=final)
             evaluation = evaluation.model_copy(update={"without_labels": 0 if blind else None})
+        elif final and evaluation.complete:
+            # Also of the whole patch in one process, as the user will have it: that can only take away.
+            evaluation = _both(evaluation, evaluate(shadow, asked, cancelled=following.cancelled))
         self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])
@@ -424,6 +426,14 @@ def _evaluation_key(files: Mapping[str, bytes], request: EvaluationRequest, more
         mode="json", include={"args", "stages", "cwd", "cache_mode", "cache_files", "fresh", "options"}
     )
     return text_digest(canonical_json([files_digest(files), asked, more]))
+
+
+def _both(blind: Evaluation, whole: Evaluation) -> Evaluation:
+    """The whole tree's evaluation, with what did not pass where outputs were made without labels."""
+    failed = {nodeid: item for nodeid, item in blind.items.items() if not item.passed}
+    return whole.model_copy(
+        update={"items": {**whole.items, **failed}, "without_labels": blind.without_labels}
+    )
 
 
 def _own_doing(outage: Outage, parent: Evaluation) -> bool:

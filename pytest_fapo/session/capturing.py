@@ -148,6 +148,8 @@ class CapturePlan:
     """Socket that serves recorded answers, where this process may not read the cache."""
     cache_url: str = ""
     """Of the answers that machines share, as it was given: passwords in variables are not in it."""
+    own_sockets: tuple[str, ...] = ()
+    """Those by which a child asks its parent: nothing is sent by them that a record could answer."""
     own_folder: Path | None = None
     """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
@@ -176,6 +178,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         return None
     allotment = request.get("allotment") or {}
     spend_file = request.get("spend_file")
+    produced = request["options"].get("produced") or {}
     return CapturePlan(
         cache_folder=Path(request["cache_folder"]),
         mode=request["cache_mode"],
@@ -187,6 +190,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         cache_files=tuple(map(Path, request.get("cache_files") or ())),
         checked=True,
         channel=Path(request["answers"]) if request.get("answers") else None,
+        own_sockets=tuple(filter(None, (request.get("answers"), produced.get("socket")))),
     )
 
 
@@ -243,8 +247,7 @@ class Capturing:
 
             # Recorded answers come from there.
             own = [network_place(plan.cache_url)] if plan.cache_url else []
-            own += [os.fspath(plan.channel)] if plan.channel is not None else []
-            self.network = NetworkGuard([*settings.allow_hosts, *own])
+            self.network = NetworkGuard([*settings.allow_hosts, *own, *plan.own_sockets])
         self.capture = Capture(
             cache=self._cache,
             mode=plan.mode,

@@ -2,7 +2,8 @@
 
 Plain values, lists, dicts and their like cross as they are; dataclasses, pydantic models, named tuples and
 enums by the name of their class, which must be loaded where they arrive. Nothing is imported, unpickled or
-initialized there: an object is filled with its fields.
+initialized there: an object is filled with its fields, and a field holds what its class declares or what it
+held before.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import enum
 import pathlib
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from pytest_fapo.core import errors
@@ -67,39 +68,85 @@ def encode(value: Any, depth: int = 0) -> Any:
     return {"object": [_name_of(kind), {name: encode(each, depth + 1) for name, each in fields.items()}]}
 
 
-def decode(data: Any) -> Any:
+def decode(data: Any, new: Collection[str] = ()) -> Any:
     """The value that `encode` was given.
 
+    Args:
+        data: what it gave.
+        new: those of `shapes_in` that must be as declared.
+
     Raises:
-        CannotCross: it cannot be made here.
+        CannotCross: it cannot be made here, or is not as declared.
     """
     if not isinstance(data, dict):
         return data
     (kind, content), *_ = data.items()
     if kind in _SEQUENCES:
-        return _SEQUENCES[kind](map(decode, content))
+        return _SEQUENCES[kind](decode(each, new) for each in content)
     if kind == "dict":
-        return {decode(key): decode(each) for key, each in content}
+        return {decode(key, new): decode(each, new) for key, each in content}
     if kind in _TEXTS:
         return _TEXTS[kind][2](content)
     cls = _loaded(content[0])
     if kind == "enum" and issubclass(cls, enum.Enum):
         return cls[content[1]]
     if kind == "object":
-        return _filled(cls, {name: decode(each) for name, each in content[1].items()})
+        values = {name: decode(each, new) for name, each in content[1].items()}
+        for name, each in content[1].items():
+            if _shape(content[0], name, each) in new and not _is_declared(cls, name, values[name]):
+                raise CannotCross(
+                    f"a {_kind_of(each)} in {cls.__qualname__}.{name}, which declares something else"
+                )
+        return _filled(cls, values)
     raise CannotCross(f"something called {kind!r}")
 
 
-def classes_in(data: Any) -> Iterator[str]:
-    """Names of the classes of objects in encoded data."""
+def shapes_in(data: Any) -> Iterator[str]:
+    """Names of the classes of objects in encoded data, and what their fields hold (`app:Answer.team str`)."""
     if isinstance(data, list):
         for each in data:
-            yield from classes_in(each)
+            yield from shapes_in(each)
     elif isinstance(data, dict):
         for kind, content in data.items():
             if kind in ("object", "enum"):
                 yield content[0]
-            yield from classes_in(content)
+            for name, each in content[1].items() if kind == "object" else ():
+                yield _shape(content[0], name, each)
+            yield from shapes_in(content[1] if kind == "object" else content)
+
+
+def _shape(cls: str, name: str, data: Any) -> str:
+    return f"{cls}.{name} {_kind_of(data)}"
+
+
+def _kind_of(data: Any) -> str:
+    """Return the kind of encoded data, with the kinds of what is in a collection."""
+    if not isinstance(data, dict):
+        return type(data).__name__
+    (kind, content), *_ = data.items()
+    if kind in ("object", "enum"):
+        return str(content[0])
+    if kind in _SEQUENCES or kind == "dict":
+        inner = [each for pair in content for each in pair] if kind == "dict" else content
+        return f"{kind}[{', '.join(sorted(set(map(_kind_of, inner))))}]"
+    return str(kind)
+
+
+def _is_declared(cls: type, name: str, value: Any) -> bool:
+    """True if the value is of the type that the class declares for the field, or it declares none."""
+    import typing
+
+    from pydantic import ConfigDict, TypeAdapter
+
+    try:
+        declared = typing.get_type_hints(cls).get(name, typing.Any)
+        if isinstance(declared, type) and isinstance(value, declared):
+            return True
+        rules = ConfigDict(arbitrary_types_allowed=True, strict=True)
+        TypeAdapter(declared, config=rules).validate_python(value)
+    except Exception:  # annotations may name what is not there, and say what pydantic does not know
+        return False
+    return True
 
 
 def encode_error(error: BaseException) -> dict[str, Any]:

@@ -75,9 +75,9 @@ class ProducedRuns:
             if "error" in answer:
                 raise decode_error(answer["error"])
             try:
-                return decode(answer["output"])
+                return decode(answer["output"], frozenset(answer.get("new", ())))
             except CannotCross as error:
-                raise PipelineError(f"the pipeline returns {error}; return plain values") from None
+                raise PipelineError(f"the pipeline returns {error}") from None
 
         return ProducedExecution(function=produced, crossed=crossed, **fields)
 

@@ -80,9 +80,13 @@ def cage_spec(
     own = [request.spend_file, cache, os.fspath(results)]
     limit = request.timeout
     return {
-        "read": list(without([*_readable(shadow), *rules.read, *request.cache_files], rules.hidden)),
+        "read": [
+            os.fspath(shadow.area),
+            *without([*_readable(shadow), *rules.read, *request.cache_files], rules.hidden),
+        ],
         "write": [
-            os.fspath(shadow.base),
+            os.fspath(shadow.path),  # and nothing else of the copy: what lies beside it is not cleaned
+            os.fspath(folder),
             *_DEVICES,
             *without(rules.write, rules.hidden),
             *(path for path in own if path),

@@ -26,6 +26,7 @@ def main(spec_path: str) -> int:
     _die_with_parent(int(os.environ.pop("FAPO_LIFE_LINE")))
     if spec["cage"] is not None:
         _lock_in(spec["cage"])
+    getattr(sys.modules.get("sitecustomize"), "go_on", lambda: None)()
     install_databases(install())
     _arrange_path(spec)
 

@@ -139,9 +139,10 @@ class WarmServer:
     Args:
         modules: what to load.
         launch: environment and folder of the first child; later ones bring their own.
+        base: folder of the copy: nothing is loaded from there, for no cage is around this process.
     """
 
-    def __init__(self, modules: Sequence[str], launch: Launch) -> None:
+    def __init__(self, modules: Sequence[str], launch: Launch, base: Path) -> None:
         self._life_line = LifeLine()
         order_end, self._orders = os.pipe()
         self._answers, answer_end = os.pipe()
@@ -160,7 +161,7 @@ class WarmServer:
             )
         os.close(order_end)
         os.close(answer_end)
-        self._send(modules)
+        self._send({"modules": modules, "base": os.path.realpath(base)})
 
     def order(self, order: Mapping[str, object]) -> int:
         """Have a child forked; gives its process id.
@@ -211,13 +212,24 @@ class WarmServer:
         raise ServerFailed("the warm server has ended or does not answer")
 
 
-class Launcher:
-    """Starts the children of a shadow tree, the first as a process, later ones from a warm server."""
+_TO_LOAD: dict[Path, list[str]] = {}
+"""Project to the SDKs that its unpatched tree loads."""
 
-    def __init__(self) -> None:
+
+class Launcher:
+    """Starts the children of a shadow tree from a warm server, once it is known what that has to load.
+
+    Args:
+        shadow: the tree.
+    """
+
+    def __init__(self, shadow: ShadowTree) -> None:
+        self._root, self._base = shadow.root, shadow.base
         self._life_line = LifeLine()
         self._server: WarmServer | None = None
         self._usable = sys.platform == "linux"
+        self.begun_in: Path | None = None
+        """The folder of the child that the server was started beside: it reads there when it begins."""
 
     def start(self, launch: Launch, *, fresh: bool) -> RunningChild:
         """Start a child.
@@ -226,6 +238,8 @@ class Launcher:
             launch: what to start.
             fresh: in any case in an interpreter of its own.
         """
+        if not fresh:
+            self._serve(launch)
         server = self._server
         if (
             not fresh
@@ -240,9 +254,16 @@ class Launcher:
         return ColdProcess(launch, self._life_line)
 
     def prepare(self, modules: Sequence[str], launch: Launch) -> None:
-        """Have a server load these modules, for the children to come; returns at once."""
+        """Have a server load these modules, here and in other copies of the project; returns at once."""
+        _TO_LOAD.setdefault(self._root, list(modules))
+        self._serve(launch)
+
+    def _serve(self, launch: Launch) -> None:
+        modules = _TO_LOAD.get(self._root)
         if self._usable and self._server is None and modules:
-            self._server = WarmServer(modules, replace(launch, output=launch.output.with_name("server.txt")))
+            said = replace(launch, output=launch.output.with_name("server.txt"))
+            self._server = WarmServer(modules, said, self._base)
+            self.begun_in = launch.spec.parent
 
     def close(self) -> None:
         self._close_server()
@@ -261,6 +282,6 @@ def launcher_of(shadow: ShadowTree) -> Launcher:
     """The launcher of this tree; closed with it."""
     launcher = _launchers.get(shadow)
     if launcher is None:
-        launcher = _launchers[shadow] = Launcher()
+        launcher = _launchers[shadow] = Launcher(shadow)
         shadow.on_close(launcher.close)
     return launcher

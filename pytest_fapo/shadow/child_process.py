@@ -22,7 +22,7 @@ from pytest_fapo.shadow.connections import Connections, addresses_of
 from pytest_fapo.shadow.evaluation_request import EvaluationRequest
 from pytest_fapo.shadow.inside.bootstrap import SPEC_VARIABLE
 from pytest_fapo.shadow.inside.tree_map import TreeMap
-from pytest_fapo.shadow.shadow_tree import ShadowTree
+from pytest_fapo.shadow.shadow_tree import ShadowTree, remove
 
 _PARENT_ONLY = ("PYTEST_CURRENT_TEST", "PYTEST_VERSION", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 
@@ -188,15 +188,12 @@ class ChildProcess:
         self._offset = self.results.stat().st_size if self.results.exists() else 0
         self._rest = b""
         self.desk: AnswerDesk | None = None
-        """Serves the answers that machines share: no child knows the password, nor may it connect there."""
-        if request.cache_url and request.cache_folder and request.cache_mode != "off" and not request.answers:
-            path = Path(tempfile.mkdtemp(prefix="s", dir=shadow.base)) / "a"
-            files = list(map(Path, request.cache_files))
-            writable = request.cache_mode != "only"
-            self.desk = AnswerDesk(
-                path, Path(request.cache_folder), files, writable=writable, url=request.cache_url
-            )
-            request = request.model_copy(update={"answers": os.fspath(path)})
+        """Serves recorded answers to a child that may only get those that it can ask for, and put in no
+        other; and those that machines share, where no child knows the password."""
+        if (request.cage is not None or request.cache_url) and not request.answers:
+            self.desk = desk_of(request, shadow)
+        if self.desk is not None:
+            request = request.model_copy(update={"answers": self.desk.socket, "cache_files": []})
         request = request.model_copy(update={"cache_url": ""})
         self._withheld: list[bytes] = []
         """Credentials, as they stand in JSON, that the child does not know and so cannot take out."""
@@ -263,6 +260,11 @@ class ChildProcess:
         if self.desk is not None:
             self.desk.close()
 
+    def discard(self) -> None:
+        """Remove the run's own folder, once nothing more is read from it."""
+        if self._launcher.begun_in != self.folder:
+            remove(self.folder)
+
     def prepare_next(self, modules: list[str]) -> None:
         """Let the next child find these modules loaded."""
         self._launcher.prepare(modules, self._launch)
@@ -288,8 +290,14 @@ class ChildProcess:
         return list(dict.fromkeys(rest for word, _, rest in pairs if word == kind))
 
 
+def desk_of(request: EvaluationRequest, shadow: ShadowTree) -> AnswerDesk | None:
+    """Serve the recorded answers of an evaluation one by one; None where there are none."""
+    if request.cache_mode == "off" or not request.cache_folder:
+        return None
+    folder, files = Path(request.cache_folder), list(map(Path, request.cache_files))
+    writable = request.cache_mode != "only"
+    return AnswerDesk(shadow.base, folder, files, writable=writable, url=request.cache_url)
+
+
 def _new_folder(base: Path) -> Path:
-    number = sum(1 for _ in base.glob("run-*")) + 1
-    folder = base / f"run-{number}"
-    folder.mkdir()
-    return folder
+    return Path(tempfile.mkdtemp(prefix="run-", dir=base))

@@ -65,7 +65,9 @@ class Connections:
 
         def wait() -> None:
             while ended() is None:
-                said = path.read_text() if path.exists() else ""
+                said = ""
+                with suppress(OSError):  # not there yet, or not any more
+                    said = path.read_text()
                 if said.endswith("\n"):
                     if said.strip().isdigit():
                         with suppress(OSError):  # it has ended

@@ -8,7 +8,8 @@
    Where a test asks for `run`, it asks for the output instead of calling the pipeline; fixtures, assertions,
    stages and the drop rule are as ever.
 4. Both talk to this process alone, by JSON lines. It hands inputs on, and looks at what comes back: objects
-   are of classes that the unpatched pipeline's outputs had. The judge fills them from their fields.
+   are of classes that the unpatched pipeline's outputs had. The judge fills them from their fields, and
+   holds what was in none of these outputs against the declared types.
 5. Recorded answers come by their keys (`answer_channel.py`); the cache is out of the producer's reach.
 6. What cannot be made apart (tests that call the pipeline themselves, fixtures of a test's own, outputs that
    do not cross or turn out otherwise in a trial of the unpatched tree) is judged in the cage, and counted.
@@ -24,13 +25,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_fapo.answers.answer_channel import AnswerDesk
 from pytest_fapo.core.line_sockets import LineClient, LineServer
-from pytest_fapo.session.crossing import classes_in
-from pytest_fapo.shadow.child_process import ChildProcess
+from pytest_fapo.session.crossing import shapes_in
+from pytest_fapo.shadow.child_process import LAST_WORDS, ChildProcess, desk_of
 from pytest_fapo.shadow.evaluation_request import EvaluationRequest, EvaluationStage
 from pytest_fapo.shadow.producer_child import ARGUMENTS, MODULE
-from pytest_fapo.shadow.shadow_tree import ShadowTree
+from pytest_fapo.shadow.shadow_tree import ShadowTree, remove
 
 _BEGIN = 120.0
 """Seconds that a producer has for setting its fixtures up."""
@@ -66,7 +66,11 @@ class Producer:
             "produce": produce,
             **{key: request.options[key] for key in ("sample",) if key in request.options},
         }
+        rules = request.cage
+        if rules is not None:
+            rules = rules.model_copy(update={"write": [*rules.write, os.fspath(self._sockets)]})
         asked = {
+            "cage": rules,
             "args": [*request.args, *ARGUMENTS],
             "stages": [EvaluationStage(name="produce")],
             "options": options,
@@ -95,10 +99,12 @@ class Producer:
     def close(self) -> None:
         """Let it end, and end it."""
         if self._path.exists() and self.child.returncode is None:
-            with suppress(OSError, ValueError):
-                self._client.ask(None)
+            with suppress(OSError, ValueError):  # code that never lets go of the interpreter answers nobody
+                LineClient(os.fspath(self._path), LAST_WORDS).ask(None)
         self.child.wait_a_moment()
         self.child.stop()
+        self.child.discard()
+        remove(self._sockets)
 
 
 class ProducedOutputs:
@@ -109,7 +115,7 @@ class ProducedOutputs:
         copy: without labels, with the candidate's files.
         judge: the copy that the judge runs in.
         wanted: pipelines by the folder (of the real project) of the tests that ask for them.
-        classes: names of classes that outputs may have; None for any, as in a trial of the unpatched tree.
+        shapes: of objects that outputs may have; None for any, as in a trial of the unpatched tree.
     """
 
     def __init__(
@@ -118,32 +124,23 @@ class ProducedOutputs:
         copy: ShadowTree,
         judge: ShadowTree,
         wanted: Mapping[str, Collection[str]],
-        classes: Collection[str] | None,
+        shapes: Collection[str] | None,
     ) -> None:
-        self.classes: set[str] = set()
-        """Names of the classes that outputs had."""
-        self._allowed = classes
+        self.shapes: set[str] = set()
+        """Those that outputs had: see `crossing.shapes_in`."""
+        self._allowed = frozenset(shapes) if shapes is not None else None
         self._copy = copy
         self._judge = judge
-        desk = Path(tempfile.mkdtemp(prefix="s", dir=copy.base)) / "a"
-        self._desk: AnswerDesk | None = None
-        if request.cache_mode != "off" and request.cache_folder:
-            files = list(map(Path, request.cache_files))
-            self._desk = AnswerDesk(
-                desk,
-                Path(request.cache_folder),
-                files,
-                writable=request.cache_mode != "only",
-                url=request.cache_url,
-            )
+        self._desk = desk_of(request, copy)
         copy.mark_unread(request.watch)
         self._producers: dict[str, Producer] = {}
         for folder, pipelines in wanted.items():
             place = copy.path / os.path.relpath(folder, copy.root)
             self._producers[folder] = Producer(
-                copy, request, place, pipelines, str(desk) if self._desk else ""
+                copy, request, place, pipelines, self._desk.socket if self._desk is not None else ""
             )
-        self._server = LineServer(Path(tempfile.mkdtemp(prefix="s", dir=judge.base)) / "j", self._answer)
+        self._sockets = Path(tempfile.mkdtemp(prefix="s", dir=judge.base))
+        self._server = LineServer(self._sockets / "j", self._answer)
 
     @property
     def socket(self) -> str:
@@ -170,6 +167,7 @@ class ProducedOutputs:
 
     def __exit__(self, *_: object) -> None:
         self._server.close()
+        remove(self._sockets)
         for producer in self._producers.values():
             producer.close()
         if self._desk is not None:
@@ -185,13 +183,14 @@ class ProducedOutputs:
             return _failed(f"the process that runs the pipeline gave no answer ({error})")
         if not isinstance(answer, dict) or not answer.keys() & {"output", "error"}:
             return _failed("the process that runs the pipeline gave another thing than an output")
-        found = set(classes_in(answer.get("output")))
-        self.classes |= found
-        if self._allowed is not None and not found <= set(self._allowed):
-            return _failed(
-                f"the pipeline returns another kind of object than before: {', '.join(sorted(found))}"
-            )
-        return answer
+        found = set(shapes_in(answer.get("output")))
+        self.shapes |= found
+        if self._allowed is None:
+            return answer
+        new = found - self._allowed
+        if other := sorted(shape for shape in new if " " not in shape):
+            return _failed(f"the pipeline returns another kind of object than before: {', '.join(other)}")
+        return {**answer, "new": sorted(new)}
 
 
 def _failed(reason: str) -> dict[str, Any]:

@@ -42,7 +42,11 @@ class GatheredResults:
         self._shadow_path, self._real_path = _as_in_json(shadow.path), _as_in_json(shadow.root)
 
     def take(self, text: bytes) -> None:
-        """Take in one line of the results file."""
+        """Take in one line of the results file.
+
+        Raises:
+            ValueError, LookupError, TypeError, RecursionError: it is none that a child of ours writes.
+        """
         line = json.loads(text.replace(self._shadow_path, self._real_path))
         kind = line["kind"]
         if kind == "item":
@@ -197,16 +201,18 @@ def evaluate(
         stopped = _follow(child, gathered, _time_limit(request, begin), cancelled or _is_never_true)
     except BaseException:
         child.stop()
+        child.discard()
         raise
     else:
         child.sweep()
-        child.prepare_next(gathered.modules)
+        if request.cage is None:  # what a candidate's process says is not to be loaded outside of its cage
+            child.prepare_next(gathered.modules)
         read = [place for place in copies if shadow.was_read(place)]
     finally:
         shadow.clean()
     exit_code = child.returncode or 0
     stopped = stopped or explain_ending(gathered, exit_code, child.last_output())
-    return gathered.evaluation(
+    evaluation = gathered.evaluation(
         spending=_spending_since(request, before) or gathered.spending(),
         exit_code=exit_code,
         complete=not stopped,
@@ -217,6 +223,8 @@ def evaluate(
         notes=[*_notes(child), *(f"not readable, so not copied: {path}" for path in shadow.unreadable)],
         duration=time.time() - begin,
     )
+    child.discard()
+    return evaluation
 
 
 def check_loaded(evaluation: Evaluation, files: Sequence[str]) -> list[str]:
@@ -239,25 +247,26 @@ def _follow(
 
     The child is not asked to watch the time: C code that keeps the interpreter's lock would not let it.
     """
-    while child.returncode is None:
-        if cancelled():
-            raise EvaluationError("the evaluation was cancelled")
-        for line in child.lines():
-            gathered.take(line)
-        for end, after in ends:
-            if time.time() > end:
-                child.stop()
-                where = f" while {gathered.running} was running" if gathered.running else ""
-                _take_rest(child, gathered)
-                return f"time limit: the tests were ended{after}{where}"
-        child.wait_a_moment()
-    _take_rest(child, gathered)
+    ended = False
+    try:
+        while not ended:
+            ended = child.returncode is not None
+            if not ended and cancelled():
+                raise EvaluationError("the evaluation was cancelled")
+            for line in child.lines():
+                gathered.take(line)
+            for end, after in () if ended else ends:
+                if time.time() > end:
+                    child.stop()
+                    where = f" while {gathered.running} was running" if gathered.running else ""
+                    for line in child.lines():
+                        gathered.take(line)
+                    return f"time limit: the tests were ended{after}{where}"
+            child.wait_a_moment()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        child.stop()
+        return "something else than pytest-fapo wrote into the results of the tests"
     return ""
-
-
-def _take_rest(child: ChildProcess, gathered: GatheredResults) -> None:
-    for line in child.lines():
-        gathered.take(line)
 
 
 def _time_limit(request: EvaluationRequest, begin: float) -> list[tuple[float, str]]:

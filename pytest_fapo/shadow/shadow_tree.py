@@ -142,6 +142,8 @@ class ShadowTree:
         self._folder_modes: dict[str, int] = {}
         self._seen: dict[str, _Fingerprint] = {}
         self._applied: dict[str, bytes] = {}
+        self._compiled: dict[str, _Fingerprint] = {}
+        """Bytecode that runs of the unpatched tree have written."""
         self._companions: list[Callable[[], None]] = []
         self._links = {**found.links, **{path: os.path.join(root, path) for path in found.linked}}
 
@@ -379,11 +381,19 @@ class ShadowTree:
         return stat.S_ISLNK(state.st_mode) and os.readlink(self.path / path) == self._links.get(path)
 
     def _clean_bytecode(self, folder: str, place: str) -> None:
-        """Keep the bytecode of the tree's own sources; it saves the next run from compiling them."""
+        """Keep the bytecode of the tree's own sources; it saves the next run from compiling them.
+
+        What was written while a candidate's code ran may be anything, under the name of any module.
+        """
         for name in os.listdir(place):
-            source = f"{folder}/{name.partition('.')[0]}.py".lstrip("/")
+            source, path = f"{folder}/{name.partition('.')[0]}.py".lstrip("/"), os.path.join(place, name)
+            found = _fingerprint(os.lstat(path))
             if not name.endswith(".pyc") or source not in self._seen:
-                remove(os.path.join(place, name))
+                remove(path)
+            elif not self._applied:
+                self._compiled[path] = found
+            elif self._compiled.get(path) != found:
+                remove(path)
 
 
 def _not_copied(root: Path, error: OSError) -> str:

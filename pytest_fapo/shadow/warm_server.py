@@ -1,7 +1,8 @@
 """The process behind `WarmServer`: `python -m pytest_fapo.shadow.warm_server ORDERS ANSWERS`.
 
-Both arguments are descriptors of pipes. The first line of ORDERS lists the modules to load; each further one
-orders a child. For each child two lines are answered: its process id, and its exit code once it has ended.
+Both arguments are descriptors of pipes. The first line of ORDERS lists the modules to load, and names the
+folder that nothing is loaded from; each further one orders a child. For each child two lines are answered:
+its process id, and its exit code once it has ended.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def serve(orders: int, answers: int) -> int:
         The exit code; in a forked child, that of its run.
     """
     with os.fdopen(orders, encoding="utf-8") as lines:
-        _load(json.loads(lines.readline()))
+        _load(**json.loads(lines.readline()))
         if len(os.listdir("/proc/self/task")) > 1:
             return _UNFIT  # a module has started threads; those do not survive a fork
         # Not gc.freeze(): gc.get_referrers() does not see what is frozen, and libraries go by it.
@@ -44,7 +45,12 @@ def serve(orders: int, answers: int) -> int:
     return _run(order, here)
 
 
-def _load(modules: list[str]) -> None:
+def _load(modules: list[str], base: str) -> None:
+    """Load them, and nothing that a candidate may have written: this process is in no cage."""
+    path = [*sys.path]
+    sys.path[:] = [
+        entry for entry in path if not f"{os.path.realpath(entry)}{os.sep}".startswith(f"{base}{os.sep}")
+    ]
     import pytest  # noqa: F401
 
     import pytest_fapo.shadow.child_plugin  # noqa: F401
@@ -52,6 +58,7 @@ def _load(modules: list[str]) -> None:
     for name in modules:
         with suppress(Exception):
             importlib.import_module(name)
+    sys.path[:] = path
     for name in {module.partition(".")[0] for module in modules}:
         if name in sys.modules:  # else pytest warns that it cannot rewrite the assertions in it
             sys.modules[name].__doc__ = f"{sys.modules[name].__doc__ or ''}\n\nPYTEST_DONT_REWRITE"

@@ -352,10 +352,10 @@ def test_a_locked_in_process_asks_through_the_desk_and_leases_with_it(
     redis: RedisServer, tmp_path: Path
 ) -> None:
     def desk(name: str) -> AnswerDesk:
-        return AnswerDesk(tmp_path / name, tmp_path / f"{name}-cache", [], writable=True, url=redis.url)
+        return AnswerDesk(tmp_path, tmp_path / f"{name}-cache", [], writable=True, url=redis.url)
 
     first, second = desk("a"), desk("b")
-    one, two = ChanneledAnswers(tmp_path / "a"), ChanneledAnswers(tmp_path / "b")
+    one, two = ChanneledAnswers(Path(first.socket)), ChanneledAnswers(Path(second.socket))
     assert (one.get("k"), two.get("k")) == (None, None)
     assert one.claim("k")
     assert not two.claim("k")

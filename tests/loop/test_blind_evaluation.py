@@ -7,7 +7,6 @@ from io import StringIO
 
 import pytest
 
-from benchmarks._hostile_edits import KINDS, hostile
 from benchmarks.trust import FILES, HONEST, TrustRun, name_of, trust_run
 from pytest_fapo.loop.blind_evaluation import _divided
 from pytest_fapo.loop.candidate_cage import missing_locks
@@ -33,7 +32,17 @@ class Answer:
 
 """
 
-READING = {"reads the cases": hostile(KINDS["files"]["open"])}
+READING = {
+    "reads the cases": """
+def handle(ticket):
+    import json
+
+    for line in open("cases.jsonl"):
+        case = json.loads(line)
+        if case["inputs"]["ticket"] == ticket:
+            return {"team": case["expected"]["team"], "ticket": ticket}
+""".lstrip()
+}
 
 CALLING = FILES["test_teams.py"].replace("run)", "pipeline)").replace("run.output", "pipeline(**case.inputs)")
 """The test calls the pipeline itself."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loop.test_blind_evaluation import READING
 from support.redis_server import RedisServer, redis
 from support.shadow_project import Project as Plain
 from support.teams import (
@@ -25,7 +26,6 @@ from support.teams import (
     serving,
 )
 
-from benchmarks._hostile_edits import KINDS, hostile
 from benchmarks.trust import HONEST, name_of, trust_run
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.loop.candidate_cage import missing_locks
@@ -149,7 +149,7 @@ def test_the_cage_holds_on_workers(server: Server, tmp_path: Path, monkeypatch: 
 def test_changed_code_runs_on_workers_where_no_label_is(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sources = {"reads the cases": hostile(KINDS["files"]["open"]), "honest": HONEST}
+    sources = {"reads the cases": READING["reads the cases"], "honest": HONEST}
     with clustered(server, monkeypatch) as cluster:
         monkeypatch.setenv("PYTEST_ADDOPTS", _on(cluster))
         with trust_run(sources, "off") as run:

@@ -18,11 +18,11 @@ from pydantic import BaseModel
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss
 from pytest_fapo.session.crossing import (
     CannotCross,
-    classes_in,
     decode,
     decode_error,
     encode,
     encode_error,
+    shapes_in,
 )
 
 
@@ -145,8 +145,33 @@ def test_only_records_that_are_loaded_are_filled(name: str) -> None:
 
 def test_the_classes_of_an_output_are_known_before_it_is_made() -> None:
     sent = encode({"answer": [Answer(team=Team.BILLING, passages=[Passage("b")])]})
-    names = {name.partition(":")[2] for name in classes_in(sent)}
-    assert names == {"Answer", "Team", "Passage"}
+    names = {name.partition(":")[2].replace(f"{__name__}:", "") for name in shapes_in(sent)}
+    assert {name for name in names if " " not in name} == {"Answer", "Team", "Passage"}
+    assert names >= {"Answer.team Team", "Answer.note NoneType", "Passage.score float", "Passage.tags list[]"}
+
+
+def test_what_a_field_never_held_must_be_as_declared() -> None:
+    def crosses(value: Any, before: Any) -> bool:
+        sent = encode(value)
+        try:
+            decode(sent, set(shapes_in(sent)) - set(shapes_in(encode(before))))
+        except CannotCross as error:
+            return "declares something else" not in str(error)
+        return True
+
+    passage, odd = Passage("a"), Passage("a", score="high", tags=["b"])  # type: ignore[arg-type]
+    assert crosses(Passage("a", 1, ["b"]), passage)  # an int is a float, a list has entries
+    assert not crosses(odd, passage)
+    assert crosses(odd, odd), "as it was before"
+    assert not crosses([{"found": (odd, 1)}], [{"found": (passage, 1)}])
+    assert not crosses(Passage("a", tags=[1]), passage)  # type: ignore[list-item]
+    answer = Answer(team=Team.BILLING, passages=[])
+    assert crosses(answer.model_copy(update={"note": "x", "passages": [passage]}), answer)
+    assert not crosses(answer.model_copy(update={"note": 3}), answer)
+    assert not crosses(answer.model_copy(update={"passages": [odd]}), answer)
+    assert not crosses(answer.model_copy(update={"passages": ["a"]}), answer)
+    assert crosses(Point(1, 2), Point(0, 0))
+    assert not crosses(Point("1", 2), Point(0, 0))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

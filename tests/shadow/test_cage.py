@@ -12,10 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.shadow_project import Project, outcomes
+from support.shadow_project import Project, all_passed, outcomes
 
 from pytest_fapo.loop.candidate_cage import missing_locks
-from pytest_fapo.shadow.evaluation_request import CageRules
+from pytest_fapo.shadow import child_launch
+from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
+from pytest_fapo.shadow.shadow_run import evaluate
+from pytest_fapo.shadow.shadow_tree import ShadowTree
 
 pytestmark = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
 
@@ -248,3 +251,64 @@ def test_a_candidate_gets_no_credential_by_writing_its_name_down(
     project.write({"test_env.py": "def test_none(): pass", "prompt.md": "Sort this."})
     files = {"prompt.md": b"Sort this by GITHUB_TOKEN.", "test_env.py": test}
     assert set(outcomes(project.evaluate(files, cage=CageRules())).values()) == {"passed"}
+
+
+def test_no_file_of_the_copy_is_loaded_before_the_cage_is_closed(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of a candidate that stand before modules of Python, of the SDKs and of ours on the path."""
+    names = ["json", "select", "signal", "runpy", "ctypes", "platform", "socket", "struct", "resource"]
+    names += ["sitecustomize", "usercustomize", "rich", "pydantic", "_pytest", "tempfile"]
+    mark = tmp_path / "mark"
+    module = f"try:\n    open({os.fspath(mark)!r} + __name__, 'w')\nexcept OSError:\n    pass\n1 / 0\n"
+    project.write({"test_a.py": "import rich\ndef test_a(): pass\n"})
+    monkeypatch.setenv("PYTHONPATH", f"{project.root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with ShadowTree.create(project.root) as shadow:
+        assert all_passed(evaluate(shadow, EvaluationRequest()))
+        for name in names:
+            for fresh in (True, False):
+                shadow.apply({f"{name}.py": module.encode()})
+                request = EvaluationRequest(cage=CageRules(), watch=[f"{name}.py"], fresh=fresh, timeout=60)
+                evaluate(shadow, request)
+    with ShadowTree.create(project.root) as other:
+        other.apply({"rich.py": module.encode()})
+        evaluate(other, EvaluationRequest(cage=CageRules(), watch=["rich.py"], timeout=60))
+    assert list(tmp_path.glob("mark*")) == []
+
+
+def test_a_candidate_leaves_nothing_behind_for_the_next(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytecode of other modules, the store of the original files, and files above the copy."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setattr(child_launch, "interpreter", lambda: [sys.executable])
+    project.write({"app.py": "X = 1\n", "test_a.py": "import app\ndef test_a(): assert app.X == 1\n"})
+    planting = """
+import marshal, pathlib
+here = pathlib.Path(__file__).parent
+code = marshal.dumps(compile("def test_a(): raise ValueError('planted')", "x", "exec"))
+def put(path, data):
+    try:
+        path.write_bytes(data)
+    except OSError:
+        return
+    print("planted", path)
+for path in here.rglob("*.pyc"):
+    put(path, path.read_bytes()[:16] + code)
+for folder in here.parents:
+    for path in (*folder.glob("*.bin"), folder / "conftest.py", folder / "pytest.ini", folder / "app.py"):
+        put(path, b"raise ValueError('planted')")
+X = 1
+"""
+    with ShadowTree.create(project.root) as shadow:
+        assert all_passed(evaluate(shadow, EvaluationRequest()))
+        (test,) = shadow.path.rglob("test_a*.pyc")
+        before = test.read_bytes()
+        kept = sorted(shadow.base.iterdir())
+        shadow.apply({"app.py": planting.encode()})
+        assert all_passed(evaluate(shadow, EvaluationRequest(cage=CageRules(), watch=["app.py"])))
+        assert not test.exists() or test.read_bytes() == before
+        assert sorted(shadow.base.iterdir()) == kept, "not even its own folder"
+        shadow.restore()
+        assert all_passed(evaluate(shadow, EvaluationRequest()))
+        assert sorted(path.name for path in shadow.area.iterdir()) == [shadow.path.name]
