@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from support.handmade import Bench, span
+from support.teams import GOOD_PROMPT, PYPROJECT, MakeProject, Server, obedient, proposal, right_team
 
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.loop.folds import in_turn, train_of_all_turns, turned
 from pytest_fapo.loop.search_state import BestTree
+
+SPLITS = ("train", "val", "holdout")
 
 
 def evaluation() -> Evaluation:
@@ -47,3 +52,34 @@ def test_one_fold_leaves_the_splits_as_they_are() -> None:
     cases = list(best.evaluation.cases.values())
     assert train_of_all_turns(cases, 1) == cases
     assert {case.split for case in train_of_all_turns(cases, 5)} == {"train", "holdout"}
+
+
+@pytest.mark.slow
+def test_failures_of_val_are_worked_on_in_a_later_turn(project: MakeProject, server: Server) -> None:
+    """Only what is about parcels fails, and all of that is val: without folds nobody ever looks at it."""
+    server.task = lambda prompt: obedient(prompt) if "parcel" in prompt else obedient(prompt + "nothing else")
+    server.optimizer = lambda body: proposal(GOOD_PROMPT)
+    texts = ["my money is gone", "wrong invoice", "the courier was rude", "hello"]
+    cases: list[dict[str, Any]] = [
+        {
+            "id": f"T-{number}",
+            "inputs": {
+                "ticket": f"{texts[number % 4] if split != 'val' else 'where is the parcel'} ({number})"
+            },
+            "expected": {"team": right_team(texts[number % 4] if split != "val" else "parcel")},
+            "split": split,
+        }
+        for number, split in enumerate(["train"] * 12 + ["val"] * 6 + ["holdout"] * 4)
+    ]
+    lines = "".join(json.dumps(case) + "\n" for case in cases)
+    made = project({"cases.jsonl": lines})
+    assert "no train case fails" in " ".join(made.optimize("-q").text.split())
+    made.write({"pyproject.toml": PYPROJECT.replace("[tool.fapo]\n", "[tool.fapo]\nfolds = 3\n")})
+    result = made.optimize("-q")
+    assert (result.code, made.prompt) == (0, GOOD_PROMPT), result.text
+    shown = json.dumps(server.optimizer_requests[0]["messages"])
+    texts_of = {
+        split: [case["inputs"]["ticket"] for case in cases if case["split"] == split] for split in SPLITS
+    }
+    assert any(text in shown for text in texts_of["val"])
+    assert not any(text in shown for text in texts_of["holdout"])
