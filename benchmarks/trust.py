@@ -237,6 +237,7 @@ def trust_run(
     *,
     cases: Sequence[Case] | None = None,
     limit: int = LIMIT,
+    options: Sequence[str] = (),
 ) -> Iterator[TrustRun]:
     """Run the loop on these sources of `handle`, and look at what they did to the surroundings.
 
@@ -246,6 +247,7 @@ def trust_run(
         files: in place of or beside the project's own.
         cases: the project's; many that can be learned if none are given.
         limit: seconds of an evaluation.
+        options: further ones of pytest.
     """
     folder = Path(tempfile.mkdtemp(prefix="trust-"))
     root, home = folder / "project", folder / "home"
@@ -254,18 +256,18 @@ def trust_run(
     with _listening(calls) as port:
         _write(root, sources, port, review, limit, cases or memorable(), files or {})
         before = _state(root)
-        options = [
-            "--fapo-optimize",
-            "--fapo-write=auto",
-            "-p",
-            "no:cacheprovider",
+        command = [
             "-p",
             "pytest_fapo.plugin",
+            "-p",
+            "no:cacheprovider",
+            "--fapo-optimize",
+            "--fapo-write=auto",
         ]
         own = {"HOME": os.fspath(home), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED}
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "pytest_fapo.plugin", *options],
+            [sys.executable, "-m", "pytest", *command, *options],
             cwd=root, env={**environment, **own}, capture_output=True, text=True, check=False,
             timeout=300 + 3 * limit * len(sources),
         )  # fmt: skip

@@ -150,10 +150,12 @@ def test_changed_code_runs_on_workers_where_no_label_is(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = {"reads the cases": READING["reads the cases"], "honest": HONEST}
-    with clustered(server, monkeypatch) as cluster:
-        monkeypatch.setenv("PYTEST_ADDOPTS", _on(cluster))
-        with trust_run(sources, "off") as run:
-            assert [name_of(each) for each in run.judged() if each["verdict"]["accepted"]] == ["honest"]
+    # A worker's environment is its own, and the project's pytest loads no plugin that it does not name.
+    with clustered(server, monkeypatch, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1") as cluster:
+        with trust_run(sources, "off", options=[_on(cluster)]) as run:
+            assert [name_of(each) for each in run.judged() if each["verdict"]["accepted"]] == ["honest"], (
+                run.text
+            )
             assert run.effects == []
             assert "changed code makes its outputs without labels for 60 of 60 tests on cases" in run.text
         assert len(cluster.finished) >= 3

@@ -139,7 +139,17 @@ def pipeline():
     from app.pipeline import handle
     return handle
 """
-MEASURED = ("time", "duration", "spending", "optimizer_spending", "costs", "run_directory", "patch", "args")
+MEASURED = (
+    "time",
+    "duration",
+    "spending",
+    "stages",
+    "optimizer_spending",
+    "costs",
+    "run_directory",
+    "patch",
+    "args",
+)
 """The fields that differ between runs: when it was, how long it took, what it cost, where it lies."""
 
 
