@@ -167,7 +167,8 @@ PROVIDERS: tuple[Client, ...] = (
         "google.genai",
         f"""{_GENAI}
         def answer(question):
-            asked = made().models.embed_content(model="gemini-embedding-001", contents=question)
+            client = made()
+            asked = client.models.embed_content(model="gemini-embedding-001", contents=question)
             return asked.embeddings[0].values
         """,
         _whole({"embedding": {"values": [0.5, 0.25]}, "embeddings": [{"values": [0.5, 0.25]}]}),
