@@ -33,8 +33,8 @@ class Part:
         return f"{self.kind}:{self.name}"
 
 
-_WAYS = ("joint", "renaming")
-"""Functions of `playbook.py` that give candidates beside the sections of rules.
+_WAYS = ("joint", "corrections")
+"""Functions that `playbook.py` calls for candidates beside the sections of rules.
 
 `demonstrations` is not judged: it quotes cases, which no project allows by default.
 """

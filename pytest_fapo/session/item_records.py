@@ -93,7 +93,7 @@ class MetricRules:
 
 @dataclass(frozen=True)
 class ItemRecord:
-    """What an item that has been torn down leaves."""
+    """Record of what an item that has been torn down leaves."""
 
     item: ItemResult
     case: Case | None

@@ -34,7 +34,7 @@ def test_an_override_replaces_one_file_and_leaves_the_others(tmp_path: Path) -> 
         ("propose.md", "{{artifacts}} {{task}}", "lacks {{cases}}"),
         ("propose.md", GOOD + " {{casses}}", "{{casses}} is not filled"),
         ("repeat.md", "Again!", "lacks {{problem}}"),
-        ("propos.md", GOOD, "did you mean propose.md?"),
+        ("propos.md", GOOD, "did you mean 'propose.md'?"),
     ],
 )
 def test_a_file_that_cannot_work_is_named(tmp_path: Path, name: str, text: str, words: str) -> None:

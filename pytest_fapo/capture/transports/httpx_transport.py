@@ -121,7 +121,7 @@ class _HttpxLibrary:
 
 
 def _by_lower_name(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """What the library's own mapping gives for a name, without its search through all for each."""
+    """Return what the library's own mapping gives for a name, without its search through all for each."""
     found: dict[str, str] = {}
     for key, value in raw:
         name = key.decode("latin-1").lower()
