@@ -67,16 +67,18 @@ def _requesting(original: Callable[..., None], gate: Gate) -> Callable[..., None
 
 def _responding(original: Callable[..., Any]) -> Callable[..., Any]:
     def getresponse(connection: Any, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs:  # a TypeError: urllib3 before 2 tries what Python 2 took, then asks without
+            return original(connection, *args, **kwargs)
         if _OWN_SOCKET in vars(connection):
             try:
-                return original(connection, *args, **kwargs)
+                return original(connection)
             finally:
                 connection.sock = vars(connection).pop(_OWN_SOCKET)
         sent = vars(connection).pop(_SENT, None)
         if sent is None:
-            return original(connection, *args, **kwargs)
+            return original(connection)
         with sent.exchange.guarded():
-            response = original(connection, *args, **kwargs)
+            response = original(connection)
         sent.answered(response)
         return response
 

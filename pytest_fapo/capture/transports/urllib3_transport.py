@@ -55,7 +55,8 @@ def _attempting(
             if answer is not None:
                 vars(connection).pop(_POSTPONED, None)
                 replaying = _replaying_connection(pool, answer)
-                return original(pool, replaying, method, url, *args, **options)
+                with sending():  # urllib3 before 2 asks through `http.client`, which is watched too
+                    return original(pool, replaying, method, url, *args, **options)
             expect_answer(connection, exchange)
             with sending():
                 return attempt()
