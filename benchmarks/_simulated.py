@@ -47,15 +47,27 @@ class Suite:
 
 def _item(number: int, repeat: int, passed: bool) -> ItemResult:
     name = f"S-{number}" if repeat == 1 else f"S-{number}~r{repeat}"
-    return ItemResult.model_construct(
-        nodeid=f"test_it.py::test_it[{name}]",
-        outcome="passed" if passed else "failed",
-        case_id=f"S-{number}",
-        pipeline="pipeline",
-        split=_SPLITS[number % 4],
-        test="test_it.py::test_it",
-        repeat=repeat,
+    return _ITEM.model_copy(
+        update={
+            "nodeid": f"test_it.py::test_it[{name}]",
+            "outcome": "passed" if passed else "failed",
+            "case_id": f"S-{number}",
+            "split": _SPLITS[number % 4],
+            "repeat": repeat,
+        }
     )
+
+
+_ITEM = ItemResult.model_construct(
+    nodeid="",
+    outcome="passed",
+    case_id="",
+    pipeline="pipeline",
+    split=None,
+    test="test_it.py::test_it",
+    repeat=1,
+)
+"""Copied, since pydantic looks at each default again where it constructs."""
 
 
 def verdicts(suite: Suite, policy: GatePolicy, runs: int, *, drop: float = 0.0) -> Iterator[GateResult]:
