@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import time
@@ -15,6 +14,7 @@ from pydantic import JsonValue
 from pytest_fapo.answers.prices import call_cost, has_list_price, list_price
 from pytest_fapo.answers.spend_file import ModelSpending, OnBehalfOf, SpendFile, SpendTotals
 from pytest_fapo.capture.recorder import current_recorder
+from pytest_fapo.capture.single_flight import running_loop
 from pytest_fapo.core.errors import BudgetExceeded
 from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import LLMCall
@@ -73,7 +73,7 @@ class SpendLedger:
         Raises:
             BudgetExceeded: it must not be sent; the message has the figures and the option.
         """
-        patient_until = 0.0 if _on_event_loop() else time.monotonic() + _ROOM_PATIENCE
+        patient_until = 0.0 if running_loop() is not None else time.monotonic() + _ROOM_PATIENCE
         while not self.admit(model=model, api=api, wait=time.monotonic() < patient_until):
             time.sleep(_ROOM_POLL)
 
@@ -233,14 +233,6 @@ def _reserved(totals: SpendTotals) -> float:
     """Return the estimated cost of the calls in flight, each at its model's mean."""
     models = totals.models
     return sum(models[model].mean for model in totals.in_flight.values() if model in models)
-
-
-def _on_event_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _usd(amount: float) -> str:

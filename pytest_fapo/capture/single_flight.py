@@ -37,7 +37,7 @@ class Flight:
 
     def can_wait(self) -> bool:
         """True if the calling thread may block for it: not on its own request, nor on an event loop."""
-        return self._owner[0] != threading.get_ident() and _running_loop() is None
+        return self._owner[0] != threading.get_ident() and running_loop() is None
 
     def wait(self, patience: float) -> bool:
         """Block until it is over; False when it took longer than `patience` seconds."""
@@ -49,7 +49,7 @@ class Flight:
 
     def can_wait_async(self) -> bool:
         """True if the calling task may wait for it: not for its own request; only under asyncio."""
-        return _running_loop() is not None and self._owner != _loop_or_thread()
+        return running_loop() is not None and self._owner != _loop_or_thread()
 
     async def wait_async(self, patience: float) -> bool:
         """Like `wait`, for a task."""
@@ -71,10 +71,10 @@ class RemoteFlight(Flight):
         self._claim = claim
 
     def can_wait(self) -> bool:
-        return _running_loop() is None
+        return running_loop() is None
 
     def can_wait_async(self) -> bool:
-        return _running_loop() is not None
+        return running_loop() is not None
 
     def wait(self, patience: float) -> bool:
         for pause in _pauses(patience):
@@ -131,7 +131,8 @@ class Flights:
         flight.land(answer)
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop of the calling code; None outside of asyncio."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -141,6 +142,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 def _loop_or_thread() -> tuple[int, int]:
     """The running thread and, within it, the running task."""
     task = None
-    if _running_loop() is not None:
+    if running_loop() is not None:
         task = asyncio.current_task()
     return threading.get_ident(), id(task) if task is not None else 0

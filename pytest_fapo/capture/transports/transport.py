@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pytest_fapo.capture.exchange import Exchange
 from pytest_fapo.capture.http_answer import RecordedAnswer
-from pytest_fapo.capture.single_flight import Flight
+from pytest_fapo.capture.single_flight import Flight, running_loop
 
 _ADMISSION_POLL = 0.01
 
@@ -102,7 +102,7 @@ def answer_without_sending(exchange: Exchange, patience: float = READ_TIMEOUT) -
         return move
     if exchange.offline is None:
         patient_until = time.monotonic() + _PUT_OFF_PATIENCE
-        while exchange.put_off() and not _on_event_loop() and time.monotonic() < patient_until:
+        while exchange.put_off() and running_loop() is None and time.monotonic() < patient_until:
             time.sleep(_PUT_OFF_POLL)
     exchange.admit()
     return _offline_answer(exchange)
@@ -135,7 +135,7 @@ async def _admitted(exchange: Exchange) -> None:
     """Wait for the provider and ask the budget, without ever blocking the event loop."""
     import asyncio
 
-    known = _on_event_loop()  # else it is another kind of event loop
+    known = running_loop() is not None  # else it is another kind of event loop
     patient_until = time.monotonic() + (_PUT_OFF_PATIENCE if known else 0.0)
     while exchange.offline is None and exchange.put_off() and time.monotonic() < patient_until:
         await asyncio.sleep(_PUT_OFF_POLL)
@@ -145,16 +145,6 @@ async def _admitted(exchange: Exchange) -> None:
             return
         await asyncio.sleep(_ADMISSION_POLL)
     exchange.admit()
-
-
-def _on_event_loop() -> bool:
-    import asyncio
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 class AnswerWatch:
