@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_fapo.capture.recorder import recording
+from pytest_fapo.capture.single_flight import running_loop
 from pytest_fapo.core.errors import PipelineError
 from pytest_fapo.core.stash import SESSION_KEY
 from pytest_fapo.core.text import did_you_mean
@@ -183,7 +184,7 @@ class UnreachableLoop(FixtureLoop):
 
 def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoop | None:
     """The loop on which the pipeline of this item has to run; None where any will do."""
-    if _is_running():
+    if running_loop() is not None:
         return None  # a fixture that is itself async asks for the run: no loop can run within another
     item, plugins = request.node, request.config.pluginmanager
     if plugins.hasplugin("asyncio"):
@@ -196,14 +197,6 @@ def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoo
     if plugins.hasplugin("anyio") and "anyio_backend" in request.fixturenames:
         return AnyioLoop(request.getfixturevalue("anyio_backend"))
     return None
-
-
-def _is_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _asyncio_scope(closure: Closure) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_fapo.capture.single_flight import running_loop
 from pytest_fapo.core.errors import CallStopped, PipelineError
 
 if TYPE_CHECKING:
@@ -221,9 +222,7 @@ def waited(answer: Any) -> Any:
     """Return what an async judge gives at last."""
     if not inspect.iscoroutine(answer):
         return answer
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if running_loop() is None:
         return asyncio.run(answer)
     answer.close()
     raise ValueError(
