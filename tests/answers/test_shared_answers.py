@@ -238,10 +238,9 @@ def test_a_redis_that_comes_back_is_used_again(redis: RedisServer, monkeypatch: 
 def test_a_slow_redis_is_left_alone(redis: RedisServer) -> None:
     with closing(SharedAnswers(f"{redis.url}?socket_timeout=0.2")) as shared:
         shared.put("k", ANSWER)
-        _raw(redis).execute_command("CLIENT", "PAUSE", "60000")
-        asked = time.monotonic()
+        # Asked each time, it would be waited for 10 s in all, and answer again after half of that.
+        _raw(redis).execute_command("CLIENT", "PAUSE", "5000")
         assert [shared.get("k") for _ in range(50)] == [None] * 50
-        assert time.monotonic() - asked < 50 * 0.2
         (said,) = shared.remarks()
         assert "did not answer at times" in said
 
