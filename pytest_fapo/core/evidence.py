@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from pytest_fapo.core.candidate import Artifact, Attempt, Candidate
+from pytest_fapo.core.candidate import Artifact, Attempt, Candidate, Edit
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Cluster
 from pytest_fapo.core.record import Level, Record
@@ -67,3 +68,38 @@ class Evidence(Record):
         """The cases of the cluster, in order."""
         wanted = set(self.cluster.nodeids)
         return [case for case in self.cases if case.nodeid in wanted]
+
+    def candidate(
+        self,
+        edits: Sequence[Edit],
+        *,
+        proposer: str,
+        technique: str,
+        hypothesis: str,
+        level: Level = "prompt",
+        targets: Sequence[str] | None = None,
+        demonstrations: Sequence[str] = (),
+    ) -> Candidate:
+        """Return a candidate for this cluster, on the tree that it was seen in.
+
+        Args:
+            edits: its edits.
+            proposer: who proposes it.
+            technique: a short name of what it does.
+            hypothesis: one sentence: what is wrong and why this should fix it.
+            level: the highest of its edits.
+            targets: node ids of what it should fix; default: all of the cluster.
+            demonstrations: ids of train cases that it quotes.
+        """
+        return Candidate(
+            parent=self.parent,
+            edits=list(edits),
+            hypothesis=hypothesis,
+            proposer=proposer,
+            technique=technique,
+            level=level,
+            cluster=self.cluster.id,
+            step=self.cluster.step,
+            targets=list(self.cluster.nodeids if targets is None else targets),
+            demonstrations=list(demonstrations),
+        )

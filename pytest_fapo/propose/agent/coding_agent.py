@@ -323,15 +323,12 @@ class CodingAgentProposer(ProposerDefaults):
         if not result.edits:
             message = f"{self.name} changed nothing that may be edited{dropped}"
             raise ProposalFailed(message, proposer=self.name)
-        return Candidate(
-            parent=evidence.parent,
-            edits=result.edits,
-            hypothesis=f"{result.reason or 'The coding agent gave no reason.'}{dropped}",
+        return evidence.candidate(
+            result.edits,
             proposer=self.name,
             technique=f"joint-{TECHNIQUE}" if evidence.together and len(result.edits) > 1 else TECHNIQUE,
+            hypothesis=f"{result.reason or 'The coding agent gave no reason.'}{dropped}",
             level=result.level,
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
             targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         )
 

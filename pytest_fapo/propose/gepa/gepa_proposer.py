@@ -119,15 +119,11 @@ class GepaProposer(ProposerDefaults):
         after = _like(text, artifact.text)
         if not text.strip() or after == artifact.text:
             raise ProposalFailed(f"{NAME} proposed the text that is there", proposer=NAME, repeated=True)
-        return Candidate(
-            parent=evidence.parent,
-            edits=[Edit(address=artifact.address, before=artifact.text, after=after)],
-            hypothesis=f"GEPA's reflection on {len(shown)} runs of {evidence.cluster.step}.",
+        return evidence.candidate(
+            [Edit(address=artifact.address, before=artifact.text, after=after)],
             proposer=NAME,
             technique=TECHNIQUE,
-            level="prompt",
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
+            hypothesis=f"GEPA's reflection on {len(shown)} runs of {evidence.cluster.step}.",
             targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         )
 

@@ -182,15 +182,12 @@ def build_candidate(proposal: Proposal, evidence: Evidence, proposer: str) -> Ca
         technique = DEMONSTRATIONS
     if _joint(edits, evidence):
         technique = f"joint-{technique}"
-    return Candidate(
-        parent=evidence.parent,
-        edits=edits,
-        hypothesis=first_sentence(proposal.hypothesis) or "The model gave no reason.",
+    return evidence.candidate(
+        edits,
         proposer=proposer,
         technique=technique,
+        hypothesis=first_sentence(proposal.hypothesis) or "The model gave no reason.",
         level=max((_level(edit, evidence) for edit in edits), key=LEVELS.index, default=evidence.level),
-        cluster=evidence.cluster.id,
-        step=evidence.cluster.step,
         targets=[item.nodeid for item in evidence.failing() if item.case.split == "train"],
         demonstrations=demonstrations,
     )

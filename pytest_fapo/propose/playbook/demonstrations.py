@@ -114,15 +114,12 @@ def _showing(
     """The candidate, unless all failing cases are shown: none would be left to show the gain."""
     targets = choice.targets(chosen)
     if targets:
-        yield Candidate(
-            parent=evidence.parent,
-            edits=list(edits),
-            hypothesis=f"Wording brought nothing more; {len(chosen)} worked examples show what is wanted.",
+        yield evidence.candidate(
+            edits,
             proposer="playbook",
             technique=technique,
+            hypothesis=f"Wording brought nothing more; {len(chosen)} worked examples show what is wanted.",
             level=level,
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
             targets=targets,
             demonstrations=sorted({each.id for each in chosen}),
         )

@@ -92,14 +92,9 @@ def _candidate(evidence: Evidence, artifact: Artifact, sentence: str) -> Candida
     body = artifact.text.rstrip()
     end = artifact.text[len(body) :]
     joined = f"{body}{'' if body.endswith(('.', '!', '?', ':')) else '.'} {sentence}"
-    return Candidate(
-        parent=evidence.parent,
-        edits=[Edit(address=artifact.address, before=artifact.text, after=joined + end)],
-        hypothesis="The model fills this in another form; the description of the field does not say which.",
+    return evidence.candidate(
+        [Edit(address=artifact.address, before=artifact.text, after=joined + end)],
         proposer="playbook",
         technique=TECHNIQUE,
-        level="prompt",
-        cluster=evidence.cluster.id,
-        step=evidence.cluster.step,
-        targets=evidence.cluster.nodeids,
+        hypothesis="The model fills this in another form; the description of the field does not say which.",
     )

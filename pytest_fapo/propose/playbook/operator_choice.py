@@ -46,16 +46,12 @@ def structure(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate
             edits = apply_operator(operator, evidence)
         except OperatorError:
             continue
-        yield Candidate(
-            parent=evidence.parent,
-            edits=edits,
-            hypothesis=why,
+        yield evidence.candidate(
+            edits,
             proposer="playbook",
             technique=operator.operator,
+            hypothesis=why,
             level="structure",
-            cluster=evidence.cluster.id,
-            step=evidence.cluster.step,
-            targets=evidence.cluster.nodeids,
         )
 
 

@@ -251,14 +251,10 @@ def _candidate(evidence: Evidence, move: ParameterMove, value: Any, number: int)
         technique = f"parameter {name}"
     after = json.dumps(value, ensure_ascii=False)
     sentence = why.format(before=move.artifact.text.strip(), after=after, name=name)
-    return Candidate(
-        parent=evidence.parent,
-        edits=[Edit(address=move.artifact.address, before=move.artifact.text, after=after)],
-        hypothesis=f"{sentence[:1].upper()}{sentence[1:]} ({name}).",
+    return evidence.candidate(
+        [Edit(address=move.artifact.address, before=move.artifact.text, after=after)],
         proposer="playbook",
         technique=technique if number == 0 else f"{technique} (variant {number + 1})",
+        hypothesis=f"{sentence[:1].upper()}{sentence[1:]} ({name}).",
         level="param",
-        cluster=evidence.cluster.id,
-        step=evidence.cluster.step,
-        targets=evidence.cluster.nodeids,
     )

@@ -42,16 +42,11 @@ _Correction = tuple[str, str, str]
 def _candidate(
     evidence: Evidence, artifact: Artifact, technique: str, hypothesis: str, text: str
 ) -> Candidate:
-    return Candidate(
-        parent=evidence.parent,
-        edits=[Edit(address=artifact.address, before=artifact.text, after=text)],
-        hypothesis=hypothesis,
+    return evidence.candidate(
+        [Edit(address=artifact.address, before=artifact.text, after=text)],
         proposer="playbook",
         technique=technique,
-        level="prompt",
-        cluster=evidence.cluster.id,
-        step=evidence.cluster.step,
-        targets=evidence.cluster.nodeids,
+        hypothesis=hypothesis,
     )
 
 

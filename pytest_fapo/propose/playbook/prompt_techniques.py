@@ -143,14 +143,9 @@ def candidate_of(view: PromptEvidence, plan: Sequence[Advice]) -> Candidate | No
     if text == view.artifact.text or not plan:
         return None
     lead = replace(plan[0], technique=" + ".join(each.technique for each in plan))
-    return Candidate(
-        parent=view.evidence.parent,
-        edits=[Edit(address=view.artifact.address, before=view.artifact.text, after=text)],
-        hypothesis=lead.hypothesis,
+    return view.evidence.candidate(
+        [Edit(address=view.artifact.address, before=view.artifact.text, after=text)],
         proposer="playbook",
         technique=lead.technique if lead.grade == 0 else f"{lead.technique} (variant {lead.grade + 1})",
-        level="prompt",
-        cluster=view.cluster.id,
-        step=view.cluster.step,
-        targets=view.cluster.nodeids,
+        hypothesis=lead.hypothesis,
     )
