@@ -121,7 +121,7 @@ def _source(name: str, root: Path) -> Any:
 
 
 def _leaks(cases: Sequence[Case], root: Path, settings: Settings) -> Iterator[CaseProblem]:
-    from pytest_fapo.review.leakage.standing_leaks import standing_leaks
+    from pytest_fapo.review.leakage.leak_checks import standing_leaks
     from pytest_fapo.source.artifact_store import ArtifactStore
 
     prompts = ArtifactStore(root, settings.scope).all("prompt")

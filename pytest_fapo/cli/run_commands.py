@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from pytest_fapo.source.write_back import WriteResult
 
 
+import json
+
+from pytest_fapo.core.errors import FapoError
+from pytest_fapo.views.otlp_spans import otlp_json
+
+
 class RunFacts(Record):
     """The facts about a run in the list of runs."""
 
@@ -276,4 +282,23 @@ def _carry_out(
             f"{files} had been edited since the run: it holds both changes now, which nobody has proven."
         )
     console.verbatim("Next    git diff" if not merged else "Next    pytest")
+    return OK
+
+
+def export_spans(options: argparse.Namespace, console: CommandConsole) -> int:
+    """`fapo spans RUN`."""
+    root = find_root(settings=options.settings)
+    run = find_run(root, options.name)
+    evaluation = run.load_evaluation("reference.json")
+    if evaluation is None:
+        raise FapoError(f"run {run.path.name} ended before the pipeline had run in a copy: it has no traces")
+    spans = otlp_json(evaluation, began=began(run), project=root.name)
+    text = json.dumps(spans, ensure_ascii=False)
+    if options.output is None:
+        console.file.write(text + "\n")
+        return OK
+    try:
+        options.output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FapoError(f"{options.output} cannot be written: {error.strerror}") from error
     return OK

@@ -8,14 +8,13 @@ from io import StringIO
 import pytest
 
 from benchmarks.trust import FILES, HONEST, TrustRun, name_of, trust_run
-from pytest_fapo.loop.blind_evaluation import _divided
+from pytest_fapo.loop.blind_evaluation import _divided, changes_code
 from pytest_fapo.loop.candidate_cage import missing_locks
 from pytest_fapo.loop.reviewed_change import ReviewedChange
 from pytest_fapo.loop.run_folder import RunFolder
 from pytest_fapo.loop.run_history import RunHistory
 from pytest_fapo.loop.run_result import load_result
 from pytest_fapo.shadow.evaluation_request import EvaluationStage
-from pytest_fapo.source.code_changes import changes_code
 from pytest_fapo.views.change_screen import show_change
 from pytest_fapo.views.terminal import Terminal
 

@@ -134,7 +134,7 @@ def test_what_remembers_cases(desk: DeskCode, name: str) -> None:
 
 
 def test_a_rule_is_not_taken_for_a_memory_of_the_cases_that_it_fits(desk: DeskCode) -> None:
-    """Whether it holds for other cases is measured (`pytest_fapo.verdict.overfitting`), not guessed."""
+    """Whether it holds for other cases is measured (`pytest_fapo.verdict.candidate_gate`), not guessed."""
     for word in ("invoice", "parcel", "refund", "password"):
         rule = f"if {word!r} in ticket.lower():\n    ticket = 'Mind the word: ' + ticket\n"
         assert desk.sort(rule + HONEST_END).problems == []
