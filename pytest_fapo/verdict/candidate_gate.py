@@ -1,10 +1,12 @@
 """The gate of the loop: is a candidate worth proving, and has it passed its proof?
+
 `judge_cases` asks the first on train and val, `judge_suite` the second on the full suite and the
 held-out cases.
 
-Code that fits train only is rejected: its gains there are compared with those on cases that its author has not
-seen. A table of answers or a condition on the words of failing cases is no break-in, and no reader can tell it
-for sure from a rule. But it fixes the cases that it was made from, and not their neighbors in the other splits.
+Code that fits train only is rejected: its gains there are compared with those on cases that its author has
+not seen. A table of answers or a condition on the words of failing cases is no break-in, and no reader can
+tell it for sure from a rule. But it fixes the cases that it was made from, and not their neighbors in the
+other splits.
 """
 
 from __future__ import annotations
