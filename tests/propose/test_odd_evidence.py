@@ -94,7 +94,7 @@ def test_answers_that_end_in_their_value_keep_their_reasoning() -> None:
         _reasoned(bench, f"text {number}", label, f"**{label.upper()}**" if number < 3 else label)
     rules = _rules(_proposals(bench)[0])
     assert "- The last line of the answer is exactly one of" in rules
-    assert "Write nothing else" not in rules
+    assert "nothing else" not in rules
 
 
 def test_confused_pairs_of_a_large_set_are_contrasted() -> None:

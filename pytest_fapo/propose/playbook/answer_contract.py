@@ -26,7 +26,7 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
             if not any(same(label, view.answer_of(seen, name)) for label in labels)
             for nodeid in seen.targets
         )
-        title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Allowed answers"
+        title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Answer format"
         yield Advice(
             LABEL_SET, title, contract_lines(view, name, labels), _hypothesis(view, name), fixes=fixes
         )
@@ -78,7 +78,7 @@ def contract_lines(view: PromptEvidence, name: str, labels: list[Any]) -> list[s
         ]
     return [
         f"Answer with exactly one of {listed(labels)}, spelled exactly like that{case}.",
-        "Write nothing else: no sentence, no explanation, no quotation marks, no punctuation.",
+        "Write the answer and nothing else: no sentence, no explanation, no quotation marks, no punctuation.",
     ]
 
 
