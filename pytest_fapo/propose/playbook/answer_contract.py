@@ -78,7 +78,7 @@ def contract_lines(view: PromptEvidence, name: str, labels: list[Any]) -> list[s
         ]
     return [
         f"Answer with exactly one of {listed(labels)}, spelled exactly like that{case}.",
-        "Write the answer and nothing else: no sentence, no explanation, no quotation marks, no punctuation.",
+        "Write the answer and nothing else: no sentence, no explanation, no quotes, no punctuation.",
     ]
 
 
