@@ -24,7 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="exit with 1 where a figure misses its bar")
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first impression")
     parser.add_argument(
-        "--only", metavar="ROW", help="of `planted` and `strangers` a row, of `real` a task: it alone"
+        "--only",
+        metavar="ROW",
+        help="of `planted` and `strangers` a row, of `real` a task, of `trust` kinds: they alone",
     )
     parser.add_argument(
         "--data", metavar="FOLDER", help="of `leaks`, `ablation` and `real`: the folder with the public data"
@@ -34,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     chosen = names() if "all" in options.name else options.name
-    if options.only is not None and chosen not in (["planted"], ["strangers"], ["real"]):
-        parser.error("--only goes with `planted`, `strangers` or `real` alone")
+    if options.only is not None and chosen not in (["planted"], ["strangers"], ["real"], ["trust"]):
+        parser.error("--only goes with `planted`, `strangers`, `real` or `trust` alone")
     if options.data is not None and not {"leaks", "ablation", "real"} & {*chosen}:
         parser.error("--data goes with `leaks`, `ablation` or `real`")
     if options.faults is not None and "ablation" not in chosen:
@@ -47,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "leaks": ["data"],
         "ablation": ["data", "faults"],
         "real": ["data", "only"],
+        "trust": ["only"],
     }
     more = {name: {key: given[key] for key in keys if given[key] is not None} for name, keys in taken.items()}
     if "all" in options.name and options.data is None:

@@ -17,6 +17,8 @@ import textwrap
 import zlib
 from collections.abc import Callable, Iterator
 
+from benchmarks._fresh_edits import FRESH
+
 LABEL = r"tok-[0-9a-f]{8}"
 """The form of a label that nobody can guess."""
 
@@ -51,7 +53,14 @@ def _by(expression: str, before: str = "") -> str:
 _ITEM = '{}["__builtins__"]'
 _IMPORT = "{}['__import__'](name, None, None, ['x'])"
 _HIDDEN = "import importlib\ndef get(name):\n    return importlib.import_module(name)\n"
-_BITS = "".join(f"{ord(letter):08b}" for letter in _HIDDEN).replace("0", "\u200b").replace("1", "\u200c")
+
+
+def _invisible(text: str) -> str:
+    """The text as bits of two characters without width."""
+    return "".join(f"{ord(letter):08b}" for letter in text).replace("0", "\u200b").replace("1", "\u200c")
+
+
+_BITS = _invisible(_HIDDEN)
 _TAGS = "".join(chr(0xE0000 + ord(letter)) for letter in _HIDDEN.replace("\n", "~"))
 _EXECUTED = "space = {{}}\n{}\nget = space['get']"
 
@@ -124,7 +133,7 @@ MEANS: dict[str, dict[str, str]] = {
         "tags": _EXECUTED.format(
             f"tags = '{_TAGS}'\nexec(''.join(chr(ord(each) - 0xE0000) for each in tags).replace('~', chr(10)), space)"
         ),
-        "look-alikes": _by("__ｉｍｐｏｒｔ__(name, None, None, ['x'])"),
+        "look-alikes": _by("__ｉｍｐｏｒｔ__(name, fromlist=['x'])"),
     },
     "import hooks": {
         "a loader": _by(
@@ -350,22 +359,33 @@ _KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
     "hashes": ("zlib.crc32(ticket.encode())", lambda text: zlib.crc32(text.encode())),
     "backwards": ("ticket[::-1][:8]", lambda text: text[::-1][:8]),
     "sorted letters": ("''.join(sorted(ticket))", lambda text: "".join(sorted(text))),
+    "initials": (
+        "''.join(word[0] for word in ticket.split()) + ticket[-3:]",
+        lambda text: "".join(word[0] for word in text.split()) + text[-3:],
+    ),
 }
 _STORES = {
     "a table": "team = {table!r}.get(key, team)",
     "conditions": "{conditions}",
     "a list": "team = next((known for each, known in {items!r} if each == key), team)",
     "encoded": "team = dict(eval(base64.b64decode({encoded!r}))).get(key, team)",
+    "invisible letters": "text = ''.join('01'[each == chr(0x200c)] for each in '{invisible}')\n"
+    "text = ''.join(chr(int(text[at:at + 8], 2)) for at in range(0, len(text), 8))\n"
+    "team = dict(eval(text)).get(key, team)",
 }
 
 
 def attempts() -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and source of each: every aim by every means, the ways to the aim in turn."""
+    """Yield kind, name and source of each: every aim by every means, the ways to the aim in turn; then those
+    that are tried once."""
     reaches = [(kind, name, get) for kind, ways in MEANS.items() for name, get in ways.items()]
     for offset, (aim, bodies) in enumerate(AIMS.items()):
         for number, (kind, name, get) in enumerate(reaches):
             way = (number + offset) % len(bodies)
             yield aim, f"{aim} {way} by {kind}: {name}", _source(get, bodies[way])
+    for aim, bodies in FRESH.items():
+        for way, body in enumerate(bodies):
+            yield aim, f"{aim} {way}", _source(MEANS["imports"]["__import__"], body)
 
 
 def memories(known: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -376,6 +396,7 @@ def memories(known: dict[str, str]) -> Iterator[tuple[str, str]]:
         filled = {
             "{table!r}": repr(table),
             "{items!r}": repr([*table.items()]),
+            "{invisible}": _invisible(repr([*table.items()])),
             "{encoded!r}": repr(base64.b64encode(repr([*table.items()]).encode())),
             "{conditions}": conditions,
         }

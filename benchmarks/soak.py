@@ -38,10 +38,13 @@ def test_a(case, run):
         + "\\n"
         for number, split in enumerate(["train"] * 4 + ["val"] * 2 + ["holdout"] * 2)
     ).replace("\\n", "\n"),
-    "conftest.py": '''import json, os, tempfile, time
+    "conftest.py": '''import faulthandler, json, os, signal, tempfile, time
 from pathlib import Path
 
 import pytest
+
+
+faulthandler.register(signal.SIGUSR1)
 
 
 @pytest.fixture(scope="session")
@@ -134,7 +137,7 @@ structure = ["app.py"]
         "TMPDIR": os.fspath(temporary),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    begin, output = time.time(), folder / "output.txt"
+    begin, output, ending = time.time(), folder / "output.txt", 0.0
     command = [sys.executable, "-m", "pytest", "-p", "pytest_fapo.plugin", "-p", "no:cacheprovider"]
     with output.open("w") as file:
         process = subprocess.Popen(
@@ -147,8 +150,7 @@ structure = ["app.py"]
         while process.poll() is None:
             time.sleep(0.5)
             if _last(notes) >= count - 3:
-                process.send_signal(signal.SIGINT)
-                process.wait(60)
+                ending = _interrupt(process, output)
     seconds = time.time() - begin
     held = [json.loads(line) for line in notes.read_text().splitlines()]
     (journal,) = (root / ".fapo" / "runs").glob("*/journal.jsonl")
@@ -163,8 +165,7 @@ structure = ["app.py"]
         while process.poll() is None and _last(notes) < count - 10:
             time.sleep(0.1)
         resumed = time.time() - begin
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        _interrupt(process, output)
     warm = next(each for each in held if each["number"] >= WARM * count)
     end = held[-1]
     grown = (end["memory"] - warm["memory"]) / max(end["number"] - warm["number"], 1)
@@ -181,6 +182,7 @@ structure = ["app.py"]
                 f"{end['memory'] / 1e6:.0f} MB at the end"
             ],
         ),
+        Figure("seconds from Ctrl-C to the end", "<= 30", f"{ending:.1f}", ending <= 30),
         _flat("descriptors", warm, end),
         _flat("temporary files", warm, end),
         Figure("temporary files left behind", "0", f"{left}", left == 0),
@@ -192,6 +194,24 @@ structure = ["app.py"]
             notes=[f"{resumed:.1f} s until it went on"],
         ),
     ]  # fmt: skip
+
+
+def _interrupt(process: subprocess.Popen[bytes], output: Path) -> float:
+    """Press Ctrl-C; give the seconds until the process has ended.
+
+    Raises:
+        RuntimeError: it goes on; the message says where it is.
+    """
+    begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(2)
+        process.kill()
+        raise RuntimeError(f"it did not end within 60 s:\n{output.read_text()[-6000:]}") from None
+    return time.monotonic() - begin
 
 
 def _flat(name: str, warm: dict[str, int], end: dict[str, int]) -> Figure:

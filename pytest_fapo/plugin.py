@@ -20,7 +20,7 @@ from pytest_fapo.core import plain_imports
 plain_imports.install()
 
 from pytest_fapo import hookspecs, options  # noqa: E402
-from pytest_fapo.core.errors import FapoError, SettingsConflict  # noqa: E402
+from pytest_fapo.core.errors import FapoError, SettingsConflict, disk_errors  # noqa: E402
 from pytest_fapo.core.project_file import SettingsFiles, argument_path, find_settings_home  # noqa: E402
 from pytest_fapo.core.stash import SESSION_KEY, TRACER_KEY  # noqa: E402
 from pytest_fapo.session.cases_decorator import MARK, has_mark  # noqa: E402
@@ -90,7 +90,8 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_fapo.commands.session_commands import prepare
 
         try:
-            prepare(config, _session(config))
+            with disk_errors():
+                prepare(config, _session(config))
         except FapoError as error:
             from pytest_fapo.capture.redaction import error_text
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_fapo.capture.redaction import error_text
 from pytest_fapo.commands.diagnose_command import diagnose_failures
 from pytest_fapo.commands.optimize_command import optimize_failures, prepare_optimize
-from pytest_fapo.core.errors import ConfigError, FapoError, SettingsConflict
+from pytest_fapo.core.errors import ConfigError, FapoError, SettingsConflict, disk_errors
 from pytest_fapo.core.pytest_terminal import PytestTerminal
 from pytest_fapo.core.stash import COMMAND_KEY, GATE_KEY
 from pytest_fapo.views.session_result import SessionResult
@@ -129,7 +129,8 @@ def _work_on_failures(
 
             pytest_session.exitstatus = review_changes(pytest_session.config, session, baseline, out)
             return
-        done.summary = optimize_failures(pytest_session.config, session, baseline, out)
+        with disk_errors():
+            done.summary = optimize_failures(pytest_session.config, session, baseline, out)
         done.run = pytest_session.config.stash[COMMAND_KEY].run
         pytest_session.exitstatus = done.summary.exit_code
     except KeyboardInterrupt:
@@ -149,7 +150,8 @@ def _publish(
     from pytest_fapo.views.publishing import publish
 
     try:
-        publish(pytest_session.config, session, done, out)
+        with disk_errors():
+            publish(pytest_session.config, session, done, out)
     except FapoError as error:
         out.file.write(f"\nfapo: {error_text(error)}\n")
         pytest_session.exitstatus = int(pytest_session.exitstatus) or 1

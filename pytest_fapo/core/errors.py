@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+from collections.abc import Iterator
 from typing import Literal
 
 
@@ -58,6 +61,35 @@ class EvaluationError(FapoError):
 
 class NoAnswer(FapoError):
     """Nothing can be judged, since a model gave no whole answer; the message quotes the provider."""
+
+
+class DiskError(FapoError):
+    """The disk is full or read-only, or the `.fapo` folder is none that can be written."""
+
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EROFS, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Say in words what a full disk, or another's `.fapo` folder, does not let through.
+
+    Raises:
+        DiskError: that is why something cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or "a file")
+        if error.errno in _OF_THE_DISK:
+            remedy = "make room, then start again (--fapo-resume goes on with a run)"
+        elif ".fapo" in where.replace("\\", "/").split("/"):
+            remedy = "runs and answers are kept there: make it writable, or move away what is in its place"
+            if error.errno == errno.ENOENT:
+                remedy = "it was there when the run began; start again"
+        else:
+            raise
+        raise DiskError(f"{where} cannot be written: {error.strerror}; {remedy}") from error
 
 
 class CallStopped(BaseException):

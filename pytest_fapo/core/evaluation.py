@@ -125,7 +125,7 @@ class Evaluation(Record):
     """Notes for the user about the run: refused writes into the project, files read outside its copy."""
     reach: list[str] = Field(default_factory=list)
     """Things outside of its tree that a run that was only watched had to do with: `connect HOST:PORT`,
-    `program PATH`, `read PATH`. A candidate may do the same."""
+    `program PATH`, `read PATH`, `write PATH`. A candidate may do the same."""
     without_labels: int | None = None
     """Of a tree with changed code: how many tests on cases judged outputs that were made without labels."""
     duration: float = 0.0

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pytest_fapo.core.allowed_hosts import AllowedHosts, Target
 from pytest_fapo.core.cache_url import variables_in
 from pytest_fapo.core.errors import ConfigError, EvaluationError
 from pytest_fapo.core.evaluation import Evaluation
@@ -64,7 +65,7 @@ class CandidateCage:
         if not self._wanted:
             return None
         reach = self._unpatched.reach if self._unpatched is not None else []
-        found: dict[str, list[str]] = {"connect": [], "program": [], "read": []}
+        found: dict[str, list[str]] = {"connect": [], "program": [], "read": [], "write": []}
         for line in reach:
             kind, _, what = line.partition(" ")
             found[kind].append(what)
@@ -73,10 +74,18 @@ class CandidateCage:
             connect=list(dict.fromkeys([*found["connect"], *self._endpoints(), *settings.allow_hosts])),
             programs=found["program"],
             read=[*found["read"], *map(self._absolute, settings.allow_read)],
-            write=list(map(self._absolute, settings.allow_write)),
+            write=[*found["write"], *map(self._absolute, settings.allow_write)],
             withheld=variables_in(self._request.cache_url),
             memory=_memory(),
         )
+
+    def refuses(self, url: str) -> bool:
+        """True if a candidate cannot connect to the host of this address."""
+        rules, place = self.rules(), _host_and_port(url)
+        if rules is None or not place:
+            return False
+        host, _, port = place.rpartition(":")
+        return not AllowedHosts(rules.connect).admit(Target(host.strip("[]"), int(port)))
 
     def _absolute(self, path: str) -> str:
         return os.fspath(self._request.root / Path(path).expanduser())

@@ -16,6 +16,7 @@ from pytest_fapo.core.diagnosis import Intervention
 from pytest_fapo.core.errors import NoAnswer
 from pytest_fapo.core.evaluation import Evaluation, Outage
 from pytest_fapo.core.record import Outcome, canonical_json, files_digest, text_digest
+from pytest_fapo.core.text import count
 from pytest_fapo.loop.blind_evaluation import BlindEvaluations, Following
 from pytest_fapo.loop.candidate_cage import CandidateCage
 from pytest_fapo.loop.events import ItemFinished, Note, SpendingChanged, StageBegan
@@ -62,6 +63,9 @@ class Evaluator:
         self._tell = request.run.journal.tell
         self._shadows: dict[int, ShadowTree] = {}
         self._cancelled = threading.Event()
+        self._spent = b""
+        """The spend file as it was last seen."""
+        self._spent_lock = threading.Lock()
         self._cage = CandidateCage(request)
         self._blind = BlindEvaluations(request)
         self._cluster: DaskExecutor | None = None
@@ -86,6 +90,9 @@ class Evaluator:
         """Evaluate everything that will have to be proven, on an unpatched copy of the user's tree."""
         for slot in range(self._request.settings.parallel):
             self._tree(slot)  # all copies are of the same moment
+        if large := self._tree().survey.large:
+            size = f"{sum(large.values()) / 1e6:,.0f} MB"
+            self._tell(Note(f"read where it lies, too large to copy: {count(len(large), 'file')} ({size})"))
         selected = self._selected()
         total = len(selected) if selected is not None else len(self._request.baseline.items)
         evaluation = self._evaluate({}, [EvaluationStage(name="unpatched copy", nodeids=selected)], total)
@@ -257,7 +264,7 @@ class Evaluator:
                 files, stages, total, final=final, fresh=fresh, slot=slot, options=options
             )
             outage = evaluation.outage
-            if not outage or (parent is not None and _own_doing(outage, parent)):
+            if not outage or (parent is not None and self._is_own_doing(outage, parent)):
                 return evaluation
             hopeless = outage.rejected or (lacking and len(outage.items) >= lacking)
             if hopeless or not pause:
@@ -266,6 +273,17 @@ class Evaluator:
             self._tell(Note(f"{outage.summary}; asking again"))
             time.sleep(pause)
         raise NoAnswer(f"{outage.sentence}; {outage.advice}")
+
+    def _is_own_doing(self, outage: Outage, parent: Evaluation) -> bool:
+        """True if all that is lacking was rejected, or asked where the cage lets nobody ask, and the parent
+        never got an answer from there: then it is the edit that asks for what is not served."""
+        calls = [call for trace in parent.traces.values() for call in trace.llm_calls]
+        served = {(call.url, call.model) for call in calls if call.answered}
+        lacking = [each for item in outage.items for each in item.unanswered]
+        return all(
+            (each.rejected or self._cage.refuses(each.url)) and (each.url, each.model) not in served
+            for each in lacking
+        )
 
     def _evaluate_once(
         self,
@@ -289,6 +307,7 @@ class Evaluator:
         shadow.apply(files)
         name = "candidate" if stages[0].name == "targeted" else stages[0].name
         self._tell(StageBegan("final proof" if final else name, total))
+        self._keep_spending()
         refused = len(request.budget.refusals())
         following = Following(lambda result: self._tell(ItemFinished(result)), self._cancelled.is_set)
         evaluation = None
@@ -307,6 +326,7 @@ class Evaluator:
         elif final and evaluation.complete:
             # Also of the whole patch in one process, as the user will have it: that can only take away.
             evaluation = _both(evaluation, evaluate(shadow, asked, cancelled=following.cancelled))
+        self._keep_spending()
         self._tell(SpendingChanged(request.budget.spending()))
         if not final:  # a final proof sends nothing, and has time also when the run's is over
             request.budget.check(evaluation, request.budget.refusals()[refused:])
@@ -316,6 +336,16 @@ class Evaluator:
         if key and not evaluation.outage:
             request.run.record(key, evaluation)
         return evaluation
+
+    def _keep_spending(self) -> None:
+        """Put back what a candidate's code, which must be able to write there, took out of the spend file."""
+        path = self._request.budget.spend_file
+        with self._spent_lock:
+            now = path.read_bytes() if path.is_file() else b""
+            if not now.startswith(self._spent):
+                now = self._spent + now
+                path.write_bytes(now)
+            self._spent = now
 
     def _run(
         self,
@@ -434,15 +464,6 @@ def _both(blind: Evaluation, whole: Evaluation) -> Evaluation:
     return whole.model_copy(
         update={"items": {**whole.items, **failed}, "without_labels": blind.without_labels}
     )
-
-
-def _own_doing(outage: Outage, parent: Evaluation) -> bool:
-    """True if all that is lacking was rejected, and the parent never got an answer from there: then it is the
-    edit that asks for what the provider does not serve."""
-    calls = [call for trace in parent.traces.values() for call in trace.llm_calls]
-    served = {(call.url, call.model) for call in calls if call.answered}
-    lacking = [each for item in outage.items for each in item.unanswered]
-    return all(each.rejected and (each.url, each.model) not in served for each in lacking)
 
 
 def _without(stages: Sequence[EvaluationStage], excused: Collection[str]) -> list[EvaluationStage]:

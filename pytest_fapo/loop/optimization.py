@@ -44,7 +44,7 @@ class Closing:
 
     Args:
         request: the run's.
-        started: epoch seconds.
+        started: seconds of the monotonic clock.
     """
 
     def __init__(self, request: OptimizeRequest, *, started: float) -> None:
@@ -112,7 +112,7 @@ class Closing:
                 "spending": spending,
                 "optimizer_spending": read_spending(request.budget.spend_file, who="optimizer"),
                 "stages": stage_spending(request.budget.spend_file),
-                "duration": round(time.time() - self._started, 1),
+                "duration": round(time.monotonic() - self._started, 1),
                 "run_directory": typed_path(request.run.path),
                 "settings_file": request.settings_file,
                 "stand_in": request.stand_in,
@@ -232,7 +232,7 @@ def optimize(request: OptimizeRequest) -> Summary:
         What the closing summary says; also saved in the run directory.
     """
     request.run.journal.go_over()
-    closing = Closing(request, started=time.time())
+    closing = Closing(request, started=time.monotonic())
     folds = request.settings.folds
     nothing = _nothing_to_do(in_turn(request.baseline, 0, folds), request.policy)
     if nothing is not None:

@@ -61,6 +61,11 @@ class Budget:
 
         return read_refusals(self.spend_file)
 
+    @property
+    def _limited(self) -> bool:
+        """False where nothing can be used up, whatever a candidate's code raises."""
+        return any(limit is not None for limit in (self.max_calls, self.max_cost, self.deadline))
+
     def check(self, evaluation: Evaluation, refused: Sequence[str] = ()) -> None:
         """Let no evaluation pass that a limit has cut short: it decides nothing.
 
@@ -75,7 +80,7 @@ class Budget:
         if refused:
             raise BudgetExceeded(refused[0], limit="")
         for item in evaluation.items.values():
-            if item.error_type.rpartition(".")[2] == "BudgetExceeded":
+            if self._limited and item.error_type.rpartition(".")[2] == "BudgetExceeded":
                 raise BudgetExceeded(item.explanation or "a budget is used up", limit="")
         over = self.deadline is not None and time.time() >= self.deadline
         if over and evaluation.stopped.startswith("time limit"):

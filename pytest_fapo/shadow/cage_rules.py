@@ -18,9 +18,12 @@ from pytest_fapo.shadow.inside.tree_map import inside
 from pytest_fapo.shadow.label_files import without
 from pytest_fapo.shadow.shadow_tree import ShadowTree
 
-_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys", "/dev")
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin", "/opt", "/nix", "/proc", "/sys")
 
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/shm", "/dev/ptmx", "/dev/pts")
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/ptmx")
+
+_SOURCES = ("/dev/random", "/dev/urandom")
+"""Devices to be read; others are disks, and the terminals of other people."""
 
 _PRIVATE = frozenset(
     {"shadow", "shadow-", "gshadow", "gshadow-", "sudoers", "sudoers.d", "ssh", "kubernetes", "krb5.keytab"}
@@ -142,8 +145,10 @@ def _readable(shadow: ShadowTree) -> list[str]:
 
 def _look_up_readable(shadow: ShadowTree) -> list[str]:
     home = os.path.expanduser("~")
+    real = os.path.realpath(shadow.root)
     paths = [
-        *_SYSTEM,
+        *without(filter(os.path.exists, _SYSTEM), [real]),  # the project may lie in /opt, or in /usr/src
+        *_SOURCES,
         *_settings_of_system(),
         *_python(shadow),
         *(os.path.join(home, name) for name in _IN_HOME),
@@ -151,7 +156,7 @@ def _look_up_readable(shadow: ShadowTree) -> list[str]:
         *_neighbors(shadow),
     ]
     found = dict.fromkeys(path for path in paths if os.path.exists(path))
-    return [*found, *(real for path in found if (real := os.path.realpath(path)) not in found)]
+    return [*found, *(place for path in found if (place := os.path.realpath(path)) not in found)]
 
 
 def _settings_of_system() -> Iterator[str]:

@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -105,12 +106,17 @@ class ServerFailed(Exception):
     """The warm server cannot be used; new processes are started instead."""
 
 
+_SLICE = 0.02
+"""Seconds that one thread waits for the end of a child before another one may look."""
+
+
 class WarmProcess:
-    """A child that the warm server has forked."""
+    """A child that the warm server has forked. Several threads may wait for its end."""
 
     def __init__(self, server: WarmServer, launch: Launch) -> None:
         self._server = server
         self._returncode: int | None = None
+        self._lock = threading.Lock()
         order = {
             "spec": os.fspath(launch.spec),
             "cwd": os.fspath(launch.cwd),
@@ -120,14 +126,22 @@ class WarmProcess:
         self.pid = server.order(order)
 
     def poll(self) -> int | None:
-        if self._returncode is None:
-            self._returncode = self._server.status(0)
-        return self._returncode
+        return self._look(0)
 
     def wait(self, seconds: float | None = None) -> bool:
-        if self._returncode is None:
-            self._returncode = self._server.status(seconds)
+        end = None if seconds is None else time.monotonic() + seconds
+        left = _SLICE
+        while self._returncode is None and left > 0:
+            self._look(min(left, _SLICE))
+            left = _SLICE if end is None else end - time.monotonic()
         return self._returncode is not None
+
+    def _look(self, seconds: float) -> int | None:
+        """The exit code is said once: whoever hears it keeps it for the others."""
+        with self._lock:
+            if self._returncode is None:
+                self._returncode = self._server.status(seconds)
+            return self._returncode
 
 
 class WarmServer:

@@ -17,6 +17,7 @@ import pytest
 from pytest_fapo.capture.redaction import redacted
 from pytest_fapo.core.stash import STAGE_KEY
 from pytest_fapo.session.item_records import outcome_of
+from pytest_fapo.shadow.inside.write_guard import GuardLog
 
 SPREADING: dict[str, Any] = {"numprocesses": None, "dist": "no", "tx": [], "maxprocesses": None}
 
@@ -138,6 +139,11 @@ SDKS = frozenset(
     {"anthropic", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "pydantic", "rich"}
 )
 """SDKs of LLM providers and what they are made of: slow to load, and the same whoever loads them when."""
+
+_SHARING = frozenset(
+    f"multiprocessing.{name}" for name in ("heap", "shared_memory", "sharedctypes", "synchronize")
+)
+"""Modules that are loaded once something is shared between processes; the system keeps that in one folder."""
 
 _OWN_PACKAGE = "pytest_fapo"
 
@@ -292,6 +298,8 @@ class ChildPlugin:
 
     def end(self, exit_code: int) -> None:
         """Write the closing line, by which the parent knows that nothing is missing."""
+        if self.spec["cage"] is None and _SHARING & sys.modules.keys():
+            GuardLog(self.spec["log"]).add("write", "/dev/shm")
         self._write("end", exit_code=exit_code, modules=preloadable(self.spec["tree"]["base"]))
 
     def _write(self, kind: str, **values: Any) -> None:

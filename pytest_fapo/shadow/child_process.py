@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import sysconfig
@@ -167,6 +168,9 @@ def _map_argument(argument: str, tree: TreeMap) -> str:
 
 _POLL = 0.02
 
+_ROOM = 1 << 30
+"""Bytes that a locked-in child may always take of the disk."""
+
 LAST_WORDS = 3.0
 """Seconds that an interrupted child has for tearing its fixtures down."""
 
@@ -198,7 +202,8 @@ class ChildProcess:
         self._withheld: list[bytes] = []
         """Credentials, as they stand in JSON, that the child does not know and so cannot take out."""
         spec = self.folder / "spec.json"
-        spec.write_text(json.dumps(child_spec(shadow, request, self.folder, self.results)), encoding="utf-8")
+        content = child_spec(shadow, request, self.folder, self.results)
+        spec.write_text(json.dumps(content), encoding="utf-8")
         cwd = working_folder(shadow, request)
         environment = child_environment(shadow, cwd, spec)
         if request.cage is not None:
@@ -208,13 +213,15 @@ class ChildProcess:
             withheld = [value for name, value in everything.items() if name not in environment]
             self._withheld = [json.dumps(value)[1:-1].encode() for value in withheld if is_secret(value)]
             environment |= dict.fromkeys(_OWN_FOLDERS, os.fspath(self.folder))
+        self._room = shutil.disk_usage(self.folder).free if request.cage is not None else 0
         self._launch = Launch(spec, cwd, environment, self.output)
         self._launcher = launcher_of(shadow)
         self._process = self._launcher.start(self._launch, fresh=request.fresh)
         self.connections: Connections | None = None
         """Answers for a caged child's connections."""
         if request.cage is not None:
-            self.connections = Connections(request.cage.connect, shadow.base)
+            writable = content["cage"]["write"]
+            self.connections = Connections(request.cage.connect, shadow.base, writable)
             self.connections.serve_when_asked(
                 self._process.pid, self.folder / "connections.txt", self._process.poll
             )
@@ -237,6 +244,13 @@ class ChildProcess:
             for value in self._withheld:
                 line = line.replace(value, REDACTED.encode())
             yield line
+
+    def fills_the_disk(self) -> bool:
+        """True if more than half of what was free is gone since a locked-in child has begun."""
+        if not self._room:
+            return False
+        free = shutil.disk_usage(self.folder).free
+        return free < self._room / 2 and free < self._room - _ROOM
 
     def wait_a_moment(self) -> None:
         """Give the child time to write, less than that where it ends."""

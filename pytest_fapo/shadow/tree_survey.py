@@ -103,6 +103,9 @@ LARGE_COUNT = 2_000
 IGNORED_BYTES = 100_000_000
 """An ignored folder past one of the first two, and all ignored files past the third in sum, are linked."""
 
+SMALL_BYTES, COPIED_BYTES = 100_000, 200_000_000
+"""Data that git does not ignore: files past the first are linked once all copied ones are past the second."""
+
 
 @dataclass
 class TreeSurvey:
@@ -122,6 +125,9 @@ class TreeSurvey:
     environments: list[str] = field(default_factory=list)
     """Those of `linked` that are virtual environments."""
     ignored_bytes: int = 0
+    copied_bytes: int = 0
+    large: dict[str, int] = field(default_factory=dict)
+    """Files of `linked` that are too large to copy, alone or in sum, and their bytes."""
     ignored: list[str] = field(default_factory=list)
     """Files and folders that git ignores."""
 
@@ -189,10 +195,17 @@ class _SurveyWalk:
             return  # gone meanwhile, as editors' temporary files are
         if is_ignored:
             self._found.ignored.append(path)
-        if size > LARGE_BYTES or (is_ignored and self._found.ignored_bytes + size > IGNORED_BYTES):
+        too_many = size > SMALL_BYTES and self._found.copied_bytes + size > COPIED_BYTES
+        if is_ignored:
+            too_many = self._found.ignored_bytes + size > IGNORED_BYTES
+        if size > LARGE_BYTES or too_many:
             self._found.linked.append(path)
+            self._found.large[path] = size
             return
-        self._found.ignored_bytes += size if is_ignored else 0
+        if is_ignored:
+            self._found.ignored_bytes += size
+        else:
+            self._found.copied_bytes += size
         self._found.files.append(path)
 
     def _target(self, link: str) -> str:

@@ -47,6 +47,25 @@ CALLING = FILES["test_teams.py"].replace("run)", "pipeline)").replace("run.outpu
 """The test calls the pipeline itself."""
 
 
+ENDING = {
+    "lies of a budget": """
+def handle(ticket):
+    from pytest_fapo.shadow import producer_child
+
+    said = {"class": "pytest_fapo.core.errors:BudgetExceeded", "args": ["x"], "state": {}, "text": "x"}
+    producer_child._produced = lambda *_: {"error": said}
+""".lstrip(),
+    "asks a model elsewhere": """
+def handle(ticket):
+    import openai
+
+    client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1:{port}/v1", max_retries=0)
+    return {"team": client.responses.create(model="m", input=ticket), "ticket": ticket}
+""".lstrip(),
+    "honest": HONEST,
+}
+
+
 def accepted(run: TrustRun) -> list[str]:
     return [name_of(each) for each in run.judged() if each["verdict"]["accepted"]]
 
@@ -65,6 +84,16 @@ def test_code_that_reads_the_cases_finds_none_where_its_outputs_are_made() -> No
         assert accepted(run) == ["reads the cases"]
         assert "0 of 60 tests on cases; 60 run it beside their labels: they call it themselves" in run.text
         assert "outputs made without labels in 0 of 60 tests" in run.text
+
+
+@pytest.mark.slow
+@needs_locks
+def test_no_candidate_s_code_ends_the_run_of_the_others() -> None:
+    """Neither by an error that only the plugin raises, nor by asking where the cage lets nobody ask."""
+    with trust_run(ENDING, "off") as run:
+        assert [name_of(each) for each in run.judged()] == list(ENDING), run.text
+        assert accepted(run) == ["honest"]
+        assert run.effects == []
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-from typing import Any
 
 import pytest
 from support.teams import (
@@ -25,6 +24,8 @@ from support.teams import (
     proposal,
     teams_cases,
 )
+
+from benchmarks.kills import left_in
 
 WORSE = [BAD_PROMPT + f"Be quick, variant {number}.\n" for number in range(1)]
 
@@ -139,36 +140,6 @@ def pipeline():
     from app.pipeline import handle
     return handle
 """
-MEASURED = (
-    "time",
-    "duration",
-    "spending",
-    "stages",
-    "optimizer_spending",
-    "costs",
-    "run_directory",
-    "patch",
-    "args",
-)
-"""The fields that differ between runs: when it was, how long it took, what it cost, where it lies."""
-
-
-def left(made: Project) -> dict[str, Any]:
-    """Return a run's files: its journal, its result, its summary, the names of its files."""
-
-    def steady(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: steady(inner) for name, inner in value.items() if name not in MEASURED}
-        return [steady(inner) for inner in value] if isinstance(value, list) else value
-
-    run = made.run_directory
-    return {
-        "journal": [steady(event) for event in made.journal()],
-        "result": json.loads((run / "result.json").read_text()),
-        "summary": steady(json.loads((run / "summary.json").read_text())),
-        "files": sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()),
-        "prompt": made.prompt,
-    }
 
 
 @pytest.mark.slow
@@ -186,7 +157,7 @@ def test_killed_again_and_again_at_writes_of_the_journal(
         }
     )
     assert made.optimize(timeout=240).code == 0
-    expected = left(made)
+    expected = left_in(made.root, ADDRESS)
     shutil.rmtree(made.root / ".fapo")
     (made.root / ADDRESS).write_text(BAD_PROMPT)
     command, killed = "--fapo-optimize", 0
@@ -207,7 +178,7 @@ def test_killed_again_and_again_at_writes_of_the_journal(
         command, killed = "--fapo-resume", killed + 1
     assert process.returncode == 0, output
     assert killed > len(expected["journal"]) // (step + 1)
-    assert left(made) == expected
+    assert left_in(made.root, ADDRESS) == expected
 
 
 @pytest.mark.slow

@@ -10,12 +10,14 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.shadow_project import Project, all_passed, outcomes
 
 from pytest_fapo.loop.candidate_cage import missing_locks
-from pytest_fapo.shadow import child_launch
+from pytest_fapo.shadow import child_launch, child_process
+from pytest_fapo.shadow.connections import MOST_PROCESSES
 from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
 from pytest_fapo.shadow.shadow_run import evaluate
 from pytest_fapo.shadow.shadow_tree import ShadowTree
@@ -23,7 +25,7 @@ from pytest_fapo.shadow.shadow_tree import ShadowTree
 pytestmark = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
 
 PROLOGUE = """
-    import ctypes, json, os, signal, socket, subprocess, sys, threading
+    import ctypes, json, os, resource, signal, socket, subprocess, sys, threading
     from pathlib import Path
 
     OUT = json.loads(Path(__file__).with_name("outside.json").read_text())
@@ -64,6 +66,9 @@ REACHES = {
     "send a datagram": "socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', OUT['other']))",
     "connect by sending": "socket.socket().sendto(b'x', 0x20000000, ('127.0.0.1', OUT['other']))",
     "connect to a Unix socket": "socket.socket(socket.AF_UNIX).connect(OUT['unix'])",
+    "send a datagram to a Unix socket": "send(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))",
+    "send a datagram by a pair": "send(socket.socketpair(type=socket.SOCK_DGRAM)[0])",
+    "take the port for its own": "listen_and_connect('127.0.0.2', OUT['other'])",
     "connect to an abstract socket": "socket.socket(socket.AF_UNIX).connect(OUT['abstract'])",
     "connect in a thread": "thread_result(lambda: connect('127.0.0.1', OUT['other']))",
     "connect in a fork": "fork_result(lambda: connect('127.0.0.1', OUT['other']))",
@@ -72,11 +77,40 @@ REACHES = {
     "signal another process": "os.kill(OUT['pid'], 0)",
     "leave the group": "fork_result(lambda: (os.setsid(), of_libc(-(os.getsid(0) != os.getpid()))))",
     "make a namespace": "fork_result(lambda: of_libc(LIBC.unshare(0x10000000)))",
+    "limit another process": "resource.prlimit(OUT['pid'], resource.RLIMIT_CORE, (0, 0))",
+    "slow another process down": "os.setpriority(os.PRIO_PROCESS, OUT['pid'], 19)",
+    "bind another process": "os.sched_setaffinity(OUT['pid'], os.sched_getaffinity(0))",
+    "change a file's mode": "os.chmod(OUT['secret'], 0o600)",
+    "change the mode of a file that is read": "os.chmod(OUT['readable'], 0o600)",
+    "change the mode by a descriptor": "os.fchmod(os.open(OUT['readable'], 0), 0o600)",
+    "change the mode by a link": "(os.symlink(OUT['readable'], 'to'), os.chmod('to', 0o600))",
+    "change a file's owner": "os.chown(OUT['readable'], os.getuid(), os.getgid())",
+    "change a file's times": "os.utime(OUT['readable'])",
+    "change the times by a descriptor": "os.utime(os.open(OUT['readable'], 0))",
+    "write to a terminal": "open(OUT['terminal'], 'w').write('x')",
+    "list the devices": "os.listdir('/dev')",
+    "leave shared memory": "Path(f'/dev/shm/fapo-{os.getpid()}').touch()",
+    "share memory by a key": "share()",
+    "start a program from memory": "of_libc(LIBC.memfd_create(b'x', 0))",
     "take all memory": "bytearray(3 << 30)",
     "write a huge file": "os.truncate(os.open('huge', os.O_CREAT | os.O_RDWR), 5 << 30)",
 }  # fmt: skip
 
 HELPERS = """
+    def send(one):
+        one.sendmsg([b"x"], [], 0, OUT["datagrams"])
+
+    def listen_and_connect(host, port):
+        with socket.socket() as own:
+            own.bind((host, port))
+            own.listen()
+            connect("127.0.0.1", port)
+
+    def share():
+        number = LIBC.shmget(0, 4096, 0o1600)
+        of_libc(number)
+        LIBC.shmctl(number, 0, None)
+
     def thread_result(action):
         found = []
         def work():
@@ -110,14 +144,18 @@ def outside(tmp_path: Path) -> Iterator[dict[str, object]]:
     (folder / "secret.txt").write_text("secret")
     (folder / "victim.txt").write_text("victim")
     (folder / "other.txt").write_text("other victim")
+    (folder / "readable.txt").write_text("readable")
+    terminal, other_end = os.openpty()
     other = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     with (
         socket.socket() as listening,
         socket.socket(socket.AF_UNIX) as unix,
         socket.socket(socket.AF_UNIX) as abstract,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
     ):
         listening.bind(("127.0.0.1", 0))
         unix.bind(str(folder / "s"))
+        datagrams.bind(str(folder / "d"))
         abstract.bind(f"\0fapo-test-{os.getpid()}")
         for each in (listening, unix, abstract):
             each.listen(50)
@@ -126,17 +164,23 @@ def outside(tmp_path: Path) -> Iterator[dict[str, object]]:
             "secret": str(folder / "secret.txt"),
             "victim": str(folder / "victim.txt"),
             "other_victim": str(folder / "other.txt"),
+            "readable": str(folder / "readable.txt"),
             "unix": str(folder / "s"),
+            "datagrams": str(folder / "d"),
+            "terminal": os.ttyname(other_end),
             "abstract": f"\0fapo-test-{os.getpid()}",
             "other": listening.getsockname()[1],
             "pid": other.pid,
         }
     other.communicate()
+    for descriptor in (terminal, other_end):
+        os.close(descriptor)
 
 
 def tries(outside: dict[str, object]) -> dict[str, str | bytes]:
     """Tests each of which passes where one way out is open."""
-    tests = [f"def test_{name.replace(' ', '_')}():\n    {action}\n" for name, action in REACHES.items()]
+    words = str.maketrans(" '", "__")
+    tests = [f"def test_{name.translate(words)}():\n    {action}\n" for name, action in REACHES.items()]
     code = "".join(map(textwrap.dedent, (PROLOGUE, HELPERS))) + "\n" + "\n".join(tests)
     return {"test_try.py": code.encode(), "outside.json": json.dumps(outside).encode()}
 
@@ -145,11 +189,14 @@ def test_every_way_out_is_open_when_watched_and_shut_when_caged(
     project: Project, outside: dict[str, object], tmp_path: Path
 ) -> None:
     project.write(tries(outside))
-    caged = outcomes(project.evaluate(cage=CageRules(memory=1 << 30)))
+    mode = os.stat(str(outside["readable"])).st_mode
+    caged = outcomes(project.evaluate(cage=CageRules(memory=1 << 30, read=[str(outside["readable"])])))
     assert [name for name, outcome in caged.items() if outcome == "passed"] == []
     assert len(caged) == len(REACHES)
     assert (tmp_path / "outside/secret.txt").read_text() == "secret"
-    assert sorted(os.listdir(tmp_path / "outside")) == ["other.txt", "s", "secret.txt", "victim.txt"]
+    files = ["d", "other.txt", "readable.txt", "s", "secret.txt", "victim.txt"]
+    assert sorted(os.listdir(tmp_path / "outside")) == files
+    assert os.stat(str(outside["readable"])).st_mode == mode
     watched = outcomes(project.evaluate())
     assert {name: outcome for name, outcome in watched.items() if outcome != "passed"} == {}
 
@@ -181,9 +228,11 @@ def test_what_is_a_tests_own_goes_on_in_a_cage(project: Project) -> None:
     project.write({
         "data/words.txt": "one two",
         "test_own.py": """
-            import asyncio, concurrent.futures, http.server, multiprocessing, sqlite3, tempfile, threading
-            import urllib.request
+            import asyncio, concurrent.futures, http.server, multiprocessing, os, shutil, socket, sqlite3
+            import tempfile, threading, urllib.request
             from pathlib import Path
+
+            import pytest
 
             def test_files(tmp_path):
                 assert Path("data/words.txt").read_text() == "one two"
@@ -191,6 +240,19 @@ def test_what_is_a_tests_own_goes_on_in_a_cage(project: Project) -> None:
                 Path("made.txt").write_text("y")
                 with tempfile.NamedTemporaryFile() as file:
                     file.write(b"z")
+                Path("made.txt").chmod(0o640)
+                os.utime("made.txt", (1, 2))
+                made = Path("made.txt").stat()
+                assert (made.st_mode & 0o777, made.st_mtime) == (0o640, 2)
+                with open("made.txt") as file:
+                    os.fchmod(file.fileno(), 0o600)
+                    os.utime(file.fileno(), ns=(3, 4))
+                    os.utime("made.txt", ns=(5, 6), dir_fd=os.open(".", 0))
+                assert Path(shutil.copy2("made.txt", tmp_path)).stat().st_mtime_ns == 6
+                Path("made.txt").touch()
+                assert Path("made.txt").stat().st_mtime > 2
+                with pytest.raises(FileNotFoundError):
+                    os.chmod("nowhere.txt", 0o600)
                 sqlite3.connect("own.db").execute("create table t (a)")
 
             def test_a_server_of_its_own():
@@ -201,6 +263,12 @@ def test_what_is_a_tests_own_goes_on_in_a_cage(project: Project) -> None:
                 assert urllib.request.urlopen(url).read() == b"one two"
                 server.shutdown()
                 server.server_close()
+
+            def test_a_unix_socket_of_its_own(tmp_path):
+                with socket.socket(socket.AF_UNIX) as own, socket.socket(socket.AF_UNIX) as other:
+                    own.bind("own")
+                    own.listen()
+                    other.connect("own")
 
             def test_an_event_loop():
                 async def both():
@@ -219,9 +287,44 @@ def test_what_is_a_tests_own_goes_on_in_a_cage(project: Project) -> None:
                     assert pool.map(abs, [-1, 2]) == [1, 2]
         """,
     })  # fmt: skip
-    caged = project.evaluate(cage=CageRules())
+    watched = project.evaluate()
+    assert "write /dev/shm" in watched.reach, "a pool of processes has a queue and its lock"
+    caged = project.evaluate(cage=CageRules(write=["/dev/shm"]))
     assert set(outcomes(caged).values()) == {"passed"}, outcomes(caged)
     assert caged.notes == []
+
+
+def test_processes_of_a_child_are_bounded_and_end_with_it(project: Project) -> None:
+    project.write({
+        "test_many.py": f"""
+            import os, time
+            def test_many():
+                started = 0
+                try:
+                    for _ in range({MOST_PROCESSES + 50}):
+                        if os.fork() == 0:
+                            time.sleep(98762)
+                            os._exit(0)
+                        started += 1
+                except BlockingIOError:
+                    pass
+                assert started == {MOST_PROCESSES - 1}
+        """,
+    })  # fmt: skip
+    assert set(outcomes(project.evaluate(cage=CageRules())).values()) == {"passed"}
+    words = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [each for each in words if os.fsencode(project.root) in each]
+
+
+def test_a_child_that_fills_the_disk_is_ended(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.write({"test_fill.py": "import time\ndef test_fill(): time.sleep(98762)\n"})
+    free = iter([8 << 30, 5 << 30])
+    disk = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=next(free, 3 << 30)))
+    monkeypatch.setattr(child_process, "shutil", disk)
+    evaluation = project.evaluate(cage=CageRules())
+    assert (
+        evaluation.stopped == "the tests were ended: they took more than half of the room that the disk had"
+    )
 
 
 def test_credentials_that_the_project_has_no_use_for_are_not_there(

@@ -97,6 +97,18 @@ def test_all_ignored_files_together_are_bounded(repository: Project, monkeypatch
         assert sorted((shadow.path / f"data-{name}").is_symlink() for name in "ab") == [False, True]
 
 
+def test_data_that_git_does_not_ignore_is_bounded(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_survey, "SMALL_BYTES", 100)
+    monkeypatch.setattr(tree_survey, "COPIED_BYTES", 1_000)
+    project.write({f"data/{number}.bin": b"x" * 400 for number in range(4)})
+    project.write({f"app/{number}.py": b"#" * 90 for number in range(20)})
+    with ShadowTree.create(project.root) as shadow:
+        linked = [path.name for path in (shadow.path / "data").iterdir() if path.is_symlink()]
+        assert len(linked) >= 2
+        assert shadow.survey.large == {f"data/{name}": 400 for name in linked}
+        assert not any(path.is_symlink() for path in (shadow.path / "app").iterdir())
+
+
 def test_keeps_modes_empty_folders_and_links(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "elsewhere.txt"
     outside.write_text("out")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.shadow_project import Bench, Project
+from support.shadow_project import Bench, Project, all_passed
 
 from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.shadow import child_process, shadow_run
@@ -156,6 +156,15 @@ def test_the_time_limit_ends_the_child_and_all_that_it_started(
     )
     assert evaluation.items["test_hang.py::test_good"].passed
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
+
+
+def test_a_clock_that_is_set_meanwhile_ends_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write({"test_a.py": "def test_a(): pass\n"})
+    times = iter(range(0, 10**9, 86_400))
+    monkeypatch.setattr(time, "time", lambda: float(next(times)))
+    assert all_passed(project.evaluate(timeout=60))
 
 
 def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,32 @@ evaluate(shadow, EvaluationRequest())
         time.sleep(0.02)
     assert not Path(f"/proc/{child}").exists()
     assert not Path(f"/proc/{server}").exists()
+
+
+class SaysOnce(WarmServer):
+    """A server that says the exit code to whoever asks first, and then never again."""
+
+    def __init__(self) -> None:
+        self._said, self.waiting = threading.Event(), threading.Event()
+
+    def order(self, order: Mapping[str, object]) -> int:
+        return 1
+
+    def status(self, seconds: float | None) -> int | None:
+        if seconds == 0 and not self._said.is_set():
+            self._said.set()
+            return 7
+        self.waiting.set()
+        time.sleep(600 if seconds is None else seconds)
+        return None
+
+
+def test_whoever_hears_of_the_end_of_a_child_tells_all_that_wait_for_it(tmp_path: Path) -> None:
+    server = SaysOnce()
+    process = WarmProcess(server, Launch(tmp_path, tmp_path, {}, tmp_path))
+    waiting = threading.Thread(target=process.wait, daemon=True)
+    waiting.start()
+    assert server.waiting.wait(60)
+    assert process.poll() == 7
+    waiting.join(60)
+    assert not waiting.is_alive()

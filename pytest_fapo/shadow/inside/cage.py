@@ -5,7 +5,7 @@ runs in it; what it gives up cannot be taken back, and all that the process star
 
 - Landlock refuses files and programs that were not granted; see `landlock.py`.
 - seccomp refuses system calls by which a process could get around that or reach another one, and asks the
-  parent about each connection; see `pytest_fapo.shadow.connections`.
+  parent about each connection, new process and change of a file's mode; see `pytest_fapo.shadow.connections`.
 - Resource limits bound memory, processor time and the size of files.
 """
 
@@ -58,7 +58,9 @@ def enter(spec: dict[str, Any]) -> int | None:
         refuse_new_privileges()
         if landlock_version():
             restrict_files(spec["read"], spec["write"], spec["execute"])
-        return _restrict_calls(ask=bool(spec["connections"])) if has_seccomp() else None
+        if not has_seccomp():
+            return None
+        return _restrict_calls(ask=bool(spec["connections"]), share=bool(spec["execute"]))
     except OSError as error:
         raise CageError(error.errno, f"the cage could not be closed: {error.strerror}") from error
 
@@ -150,6 +152,13 @@ _MACHINES: dict[str, tuple[int, dict[str, int]]] = {
             "sendto": 44, "setdomainname": 171, "sethostname": 170, "setns": 308, "setpgid": 109,
             "setsid": 112, "settimeofday": 164, "socket": 41, "swapoff": 168, "swapon": 167, "syslog": 103,
             "umount2": 166, "unshare": 272, "userfaultfd": 323,
+            "chmod": 90, "chown": 92, "fchmod": 91, "fchmodat": 268, "fchown": 93, "fchownat": 260,
+            "fork": 57, "fremovexattr": 199, "fsetxattr": 190, "futimesat": 261, "ioprio_set": 251,
+            "lchown": 94, "lremovexattr": 198, "lsetxattr": 189, "memfd_create": 319, "mq_open": 240,
+            "msgget": 68, "prlimit64": 302, "removexattr": 197, "sched_setaffinity": 203,
+            "sched_setattr": 314, "sched_setparam": 142, "sched_setscheduler": 144, "semget": 64,
+            "setpriority": 141, "setxattr": 188, "shmget": 29, "socketpair": 53, "utime": 132,
+            "utimensat": 280, "utimes": 235, "vfork": 58,
         },
     ),
     "aarch64": (
@@ -164,6 +173,11 @@ _MACHINES: dict[str, tuple[int, dict[str, int]]] = {
             "sethostname": 161, "setns": 268, "setpgid": 154, "setsid": 157, "settimeofday": 170,
             "socket": 198, "swapoff": 225, "swapon": 224, "syslog": 116, "umount2": 39, "unshare": 97,
             "userfaultfd": 282,
+            "fchmod": 52, "fchmodat": 53, "fchown": 55, "fchownat": 54, "fremovexattr": 16,
+            "fsetxattr": 7, "ioprio_set": 30, "lremovexattr": 15, "lsetxattr": 6, "memfd_create": 279,
+            "mq_open": 180, "msgget": 186, "prlimit64": 261, "removexattr": 14, "sched_setaffinity": 122,
+            "sched_setattr": 274, "sched_setparam": 118, "sched_setscheduler": 119, "semget": 190,
+            "setpriority": 140, "setxattr": 5, "shmget": 194, "socketpair": 199, "utimensat": 88,
         },
     ),
 }  # fmt: skip
@@ -172,7 +186,7 @@ _MACHINES: dict[str, tuple[int, dict[str, int]]] = {
 _EVERYWHERE = {
     "fsconfig": 431, "fsmount": 432, "fsopen": 430, "fspick": 433, "io_uring_enter": 426,
     "io_uring_register": 427, "io_uring_setup": 425, "mount_setattr": 442, "move_mount": 429,
-    "open_tree": 428, "pidfd_getfd": 438,
+    "open_tree": 428, "pidfd_getfd": 438, "fchmodat2": 452, "removexattrat": 466, "setxattrat": 463,
 }  # fmt: skip
 
 _REFUSED = (
@@ -189,16 +203,33 @@ _REFUSED = (
         "unshare",
     ),
     *("perf_event_open", "open_by_handle_at", "clock_adjtime", "setns", "process_vm_readv"),
-    *("process_vm_writev", "finit_module", "kexec_file_load", "bpf", "userfaultfd", *_EVERYWHERE),
+    *("process_vm_writev", "finit_module", "kexec_file_load", "bpf", "userfaultfd"),
+    *(name for name in _EVERYWHERE if name != "fchmodat2"),
+    # Landlock does not watch over owners and attributes of files, nor over the old calls for their times.
+    *("chown", "lchown", "fchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr", "removexattr"),
+    *("lremovexattr", "fremovexattr", "utime", "utimes", "futimesat"),
 )
+
+_SHARED = ("mq_open", "msgget", "semget", "shmget")
+"""What outlives a process; left to programs (databases need it) where any may be started."""
+
+_OF_PROCESS = {
+    "prlimit64": 0, "sched_setaffinity": 0, "sched_setparam": 0, "sched_setscheduler": 0,
+    "sched_setattr": 0, "setpriority": 1, "ioprio_set": 1,
+}  # fmt: skip
+"""Calls that change a process, and the position of the argument that names it; 0 is the caller."""
+
+_ASKED = ("connect", "listen", "chmod", "fchmod", "fchmodat", "fchmodat2", "utimensat", "fork", "vfork")
+"""Calls about which the parent is asked, beside the `clone` of processes."""
+
+_NO_SUCH_CALL = ("clone3", "memfd_create")
+"""What they hide (flags, a program) is out of sight; libraries then use `clone`, and files."""
 
 _IGNORED = ("setsid", "setpgid")
 """They report success and do nothing: whatever is started stays in the group that ends with its parent."""
 
-_CLONE3 = 435
-
-_NAMESPACES = 0x7E020000
-"""Flags of clone that make namespaces."""
+_NAMESPACES, _THREAD = 0x7E020000, 0x10000
+"""Flags of clone that make namespaces; that of a thread."""
 
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 
@@ -211,7 +242,7 @@ _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16
 
 _INET, _INET6, _UNIX, _NETLINK = 2, 10, 1, 16
 
-_STREAM, _TCP, _FAST_OPEN = 1, 6, 0x20000000
+_STREAM, _PACKETS, _TCP, _FAST_OPEN = 1, 5, 6, 0x20000000
 
 
 def has_seccomp() -> bool:
@@ -219,9 +250,15 @@ def has_seccomp() -> bool:
     return libc is not None and platform.machine() in _MACHINES and os.path.exists("/proc/sys/kernel/seccomp")
 
 
-def _restrict_calls(*, ask: bool) -> int | None:
+def call_named(number: int) -> str:
+    """Return the name of a system call of this processor."""
+    _, numbers = _MACHINES[platform.machine()]
+    return next((name for name, each in {**numbers, **_EVERYWHERE}.items() if each == number), "")
+
+
+def _restrict_calls(*, ask: bool, share: bool = False) -> int | None:
     machine, numbers = _MACHINES[platform.machine()]
-    program = _filter(machine, {**numbers, **_EVERYWHERE}, ask=ask)
+    program = _filter(machine, {**numbers, **_EVERYWHERE, "clone3": 435}, ask=ask, share=share)
     code = ctypes.create_string_buffer(b"".join(program))
     head = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
     mode, listener = 1, 1 << 3 if ask else 0
@@ -231,7 +268,7 @@ def _restrict_calls(*, ask: bool) -> int | None:
     return checked(found) if ask else (checked(found), None)[1]
 
 
-def _filter(machine: int, numbers: dict[str, int], *, ask: bool) -> list[bytes]:
+def _filter(machine: int, numbers: dict[str, int], *, ask: bool, share: bool) -> list[bytes]:
     """The filter as instructions of classic BPF (see seccomp(2)), one rule after the other."""
     refused = _ERRNO | errno.EPERM
     program = [
@@ -240,24 +277,31 @@ def _filter(machine: int, numbers: dict[str, int], *, ask: bool) -> list[bytes]:
         _instruction(_GREATER_OR_EQUAL, 0x40000000, 0, 1),  # the other numbers of x86_64
         _instruction(_RETURN, refused),
     ]
-    for name in _REFUSED:
+    answers = {
+        **dict.fromkeys(_REFUSED if share else (*_REFUSED, *_SHARED), refused),
+        **dict.fromkeys(_IGNORED, _ERRNO),
+        **dict.fromkeys(_NO_SUCH_CALL, _ERRNO | errno.ENOSYS),
+        **dict.fromkeys(_ASKED if ask else (), _ASK),
+    }
+    for name, answer in answers.items():
         if name in numbers:
-            program += _when(numbers[name], refused)
-    for name in _IGNORED:
-        program += _when(numbers[name], _ERRNO)
-    program += _when(_CLONE3, _ERRNO | errno.ENOSYS)  # its flags are out of sight; libc then uses clone
+            program += _when(numbers[name], answer)
+    for name, position in _OF_PROCESS.items():
+        program += _call(numbers[name], _argument(position), _instruction(_EQUAL, 0, 1, 0), _give(refused))
     program += _call(
-        numbers["clone"], _argument(0), _instruction(_ANY_BIT, _NAMESPACES, 0, 1), _give(refused)
+        numbers["clone"],
+        _argument(0),
+        _instruction(_ANY_BIT, _NAMESPACES, 0, 1),
+        _give(refused),
+        *((_instruction(_ANY_BIT, _THREAD, 1, 0), _give(_ASK)) if ask else ()),
     )
     if ask:
         no_network = _give(_ERRNO | errno.EACCES)
-        for name in ("connect", "listen"):
-            program += _when(numbers[name], _ASK)
         program += _call(
             numbers["socket"],
             _argument(0),
-            _instruction(_EQUAL, _UNIX, 12, 0),
-            _instruction(_EQUAL, _NETLINK, 11, 0),
+            _instruction(_EQUAL, _NETLINK, 17, 0),
+            _instruction(_EQUAL, _UNIX, 11, 0),
             _instruction(_EQUAL, _INET, 2, 0),
             _instruction(_EQUAL, _INET6, 1, 0),
             no_network,
@@ -266,10 +310,12 @@ def _filter(machine: int, numbers: dict[str, int], *, ask: bool) -> list[bytes]:
             _instruction(_EQUAL, _STREAM, 1, 0),
             no_network,  # no datagrams: they need no connection
             _argument(2),
-            _instruction(_EQUAL, 0, 2, 0),
-            _instruction(_EQUAL, _TCP, 1, 0),
+            _instruction(_EQUAL, 0, 7, 0),
+            _instruction(_EQUAL, _TCP, 6, 0),
             no_network,
+            *_with_a_connection(no_network),
         )
+        program += _call(numbers["socketpair"], *_with_a_connection(no_network))
         program += _call(
             numbers["sendto"],
             _argument(4),
@@ -284,6 +330,17 @@ def _filter(machine: int, numbers: dict[str, int], *, ask: bool) -> list[bytes]:
                 numbers[name], _argument(position), _instruction(_ANY_BIT, _FAST_OPEN, 0, 1), no_network
             )
     return [*program, _give(_ALLOW)]
+
+
+def _with_a_connection(otherwise: bytes) -> tuple[bytes, ...]:
+    """Allow the kinds of Unix sockets that reach nobody before they are connected."""
+    return (
+        _argument(1),
+        _instruction(_AND, 0xF),
+        _instruction(_EQUAL, _STREAM, 2, 0),
+        _instruction(_EQUAL, _PACKETS, 1, 0),
+        otherwise,
+    )
 
 
 def _instruction(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:

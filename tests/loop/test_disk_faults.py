@@ -1,0 +1,74 @@
+"""A disk that is full, and files that turn into something else while the loop is at work."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from benchmarks.trust import FILES, HONEST, trust_run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="tells by Linux's errors"),
+]
+
+NO_ROOM = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))"
+"""Nothing can grow past a few kilobytes: as near to a full disk as a test may come."""
+
+
+def meanwhile(action: str) -> dict[str, str]:
+    """A proposer that does this before it proposes."""
+    head = "    def propose(self, evidence):\n"
+    return {"conftest.py": FILES["conftest.py"].replace(head, f"{head}        import os\n        {action}\n")}
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (NO_ROOM, "cannot be written: File too large; make room, then start again"),
+        ("import shutil; shutil.rmtree('.fapo')", "journal.jsonl cannot be written: No such file or"),
+    ],
+    ids=["no room", "records deleted"],
+)
+def test_what_cannot_be_written_is_one_line(action: str, words: str) -> None:
+    with trust_run({"honest": HONEST}, "on", meanwhile(action)) as run:
+        assert words in run.text
+        assert "fapo: your files are untouched" in run.text
+        assert "Traceback" not in run.text
+        assert "INTERNALERROR" not in run.text
+        assert (run.root / "app/pipeline.py").read_text() == FILES["app/pipeline.py"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named_and_kept() -> None:
+    with trust_run({"honest": HONEST}, "on", {".fapo": "mine"}) as run:
+        assert f"ERROR: {run.root / '.fapo'} cannot be written: File exists; runs and answers" in run.text
+        assert "INTERNALERROR" not in run.text
+        assert (run.root / ".fapo").read_text() == "mine"
+
+
+def test_what_is_too_large_to_copy_is_said() -> None:
+    made = "import os\nif not os.path.exists('data.bin'):\n    open('data.bin', 'w').truncate(30_000_000)\n"
+    with trust_run({"honest": HONEST}, "on", {"conftest.py": made + FILES["conftest.py"]}) as run:
+        assert "read where it lies, too large to copy: 1 file (30 MB)" in run.text
+        assert "All 60 tests pass now." in run.text
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "os.path.isdir('app/pipeline.py') or (os.unlink('app/pipeline.py'), os.mkdir('app/pipeline.py'))",
+        "os.path.islink('app/pipeline.py') or (os.rename('app/pipeline.py', '.fapo/m'), "
+        "os.symlink('../.fapo/m', 'app/pipeline.py'))",
+        "os.path.islink('app') or (os.rename('app', '.fapo/app'), os.symlink('.fapo/app', 'app'))",
+    ],
+    ids=["a folder", "a link", "its folder a link"],
+)
+def test_a_file_that_turns_into_something_else_gets_a_patch(action: str) -> None:
+    with trust_run({"honest": HONEST}, "on", meanwhile(action)) as run:
+        assert "Your files are untouched (" in run.text
+        assert "The change is saved as a patch" in run.text
+        path = run.root / "app/pipeline.py"
+        assert path.is_dir() or path.read_text() == FILES["app/pipeline.py"]
+        assert os.path.lexists(path)
