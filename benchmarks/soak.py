@@ -146,6 +146,7 @@ structure = ["app.py"]
             env=environment,
             stdout=file,
             stderr=file,
+            preexec_fn=_heed_ctrl_c,
         )
         while process.poll() is None:
             time.sleep(0.5)
@@ -160,7 +161,12 @@ structure = ["app.py"]
     begin = time.time()
     with output.open("a") as file:
         process = subprocess.Popen(
-            [*command, "--fapo-resume"], cwd=root, env=environment, stdout=file, stderr=file
+            [*command, "--fapo-resume"],
+            cwd=root,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            preexec_fn=_heed_ctrl_c,
         )
         while process.poll() is None and _last(notes) < count - 10:
             time.sleep(0.1)
@@ -194,6 +200,11 @@ structure = ["app.py"]
             notes=[f"{resumed:.1f} s until it went on"],
         ),
     ]  # fmt: skip
+
+
+def _heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, and all that this starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _interrupt(process: subprocess.Popen[bytes], output: Path) -> float:
