@@ -78,7 +78,7 @@ class Item:
     right: Mapping[str, str]
     split: Splits
     plain: bool = False
-    """True if the model gets it right without a rule."""
+    """True if the model gets it right without one part."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -128,7 +128,7 @@ def _clean_text(body: bytes, redact: TextRedaction) -> bytes | None:
 
 
 def _clean_json(text: str, redact: TextRedaction) -> str | None:
-    """JSON without secrets in its texts: the same text where there is none; None where it is no JSON."""
+    """JSON without secrets in its texts: the same text where there is none; None where it is not JSON."""
     try:
         value = json.loads(text)
         clean = _redacted_value(value, redact)

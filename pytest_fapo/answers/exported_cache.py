@@ -177,8 +177,7 @@ class AnswerFile:
         check: look at every answer now; else at each only when it is asked for.
 
     Raises:
-        CacheFileError: it is no exported cache, or holds something that no export has written; the message
-            names file and line.
+        CacheFileError: it is not an exported cache, or holds what no export writes; names file and line.
     """
 
     def __init__(self, path: Path, *, check: bool = True) -> None:
@@ -259,7 +258,7 @@ def is_exported_cache(content: bytes) -> bool:
 def _open_file(path: Path) -> BinaryIO:
     try:
         if path.exists() and not path.is_file():
-            raise CacheFileError(f"{path} is no file")
+            raise CacheFileError(f"{path} is not a file")
         size = path.stat().st_size
         if size > FILE_BYTES:
             raise CacheFileError(f"{path} is larger than {FILE_BYTES // 2**20} MiB; it was not read")
@@ -310,7 +309,7 @@ def _check_head(path: Path, head: bytes) -> None:
             f"{path} was written by a later version of pytest-fapo; update pytest-fapo, or export it again"
         )
     raise CacheFileError(
-        f"{path} is no exported cache: its first line is not {HEAD.decode()}; "
+        f"{path} is not an exported cache: its first line is not {HEAD.decode()}; "
         f"`fapo cache export` writes such files"
     )
 
@@ -355,7 +354,7 @@ def _write_all(path: Path, file: BinaryIO, lines: Iterable[bytes]) -> int:
 def _check_target(path: Path, target: Path) -> None:
     nearest = next(folder for folder in target.parents if folder.exists())
     if not nearest.is_dir():
-        raise CacheFileError(f"{path} cannot be written: {nearest} is no folder")
+        raise CacheFileError(f"{path} cannot be written: {nearest} is not a folder")
     if target.is_dir():
         raise CacheFileError(f"{path} is a folder; give the name of a file, such as {path / 'answers.json'}")
     if target.exists():
@@ -363,5 +362,5 @@ def _check_target(path: Path, target: Path) -> None:
             begin = file.read(len(MARK))
         if begin and not is_exported_cache(begin):
             raise CacheFileError(
-                f"{path} exists and is no exported cache; it was left as it is. Give another name"
+                f"{path} exists and is not an exported cache; it was left as it is. Give another name"
             )

@@ -179,12 +179,12 @@ class SharedAnswers:
     def _failed(self, error: Exception) -> None:
         from redis.exceptions import AuthenticationError, ConnectionError, ResponseError, TimeoutError
 
-        goes_on = "the run goes on with the local cache"
+        goes_on = "the run continues with the local cache"
         if isinstance(error, AuthenticationError) or not isinstance(
             error, ConnectionError | TimeoutError | ResponseError | OSError
         ):
             self._away_until = float("inf")
-            self._say("refuses", f"{self._shown} is not used any more ({_words(error)}); {goes_on}")
+            self._say("refuses", f"{self._shown} is no longer used ({_words(error)}); {goes_on}")
         elif isinstance(error, ResponseError):
             # Full, a replica, a disk that cannot be written: it may still answer what it knows.
             self._say("full", f"{self._shown} takes no new answers ({_words(error)}); {goes_on}")

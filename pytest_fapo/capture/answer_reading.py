@@ -63,7 +63,7 @@ def answer_flaw(api: str, recorded: RecordedAnswer, *, exhausted: bool, asked: A
         return CUT if _ends_in_error(body) else ""
     value = recorded.json
     if value is None:
-        return CUT if body.strip()[:1] in (b"{", b"[") else "the answer is no JSON"
+        return CUT if body.strip()[:1] in (b"{", b"[") else "the answer is not JSON"
     if _error_of(value):
         return _ERROR
     return "" if ("json" in kind or not kind) and has_form(api, value, asked) else wrong
@@ -76,7 +76,7 @@ def _wire_flaw(wire: WireFormat, recorded: RecordedAnswer, exhausted: bool, wron
     if whole.error or _error_of(whole.value):
         return _ERROR
     if whole.value is None:
-        return "the answer is no JSON" if exhausted else CUT
+        return "the answer is not JSON" if exhausted else CUT
     return "" if wire.is_answer(whole.value) else wrong
 
 

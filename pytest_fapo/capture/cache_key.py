@@ -38,7 +38,7 @@ class Question:
     method: str
     url: str
     body: Any
-    """The parsed JSON body; None where it is no JSON."""
+    """The parsed JSON body; None where it is not JSON."""
     digest: str
     secrets: tuple[str, ...] = field(repr=False)
     """Credentials that the request carries, to be kept out of the record."""

@@ -76,13 +76,13 @@ def clear(options: argparse.Namespace, console: CommandConsole) -> int:
     if not cache.exists() or not len(cache):
         console.line(f"No answer is recorded in {cache.folder}.")
         return NOTHING_DONE
-    question = f"Forget {count(len(cache), 'answer')} in {cache.folder}? They must be paid for again."
+    question = f"Forget {count(len(cache), 'answer')} in {cache.folder}? Asking again costs money."
     try:
         if not options.yes and not console.confirm(question, default=False):
-            console.line("Nothing was forgotten.")
+            console.line("Nothing was deleted.")
             return NOTHING_DONE
     except EOFError:
-        raise ConfigError("nobody was there to answer; `fapo cache clear --yes` does not ask") from None
+        raise ConfigError("no one answered; `fapo cache clear --yes` does not ask") from None
     console.line(f"Forgot {count(clear_cache(cache), 'answer')}.")
     return OK
 

@@ -34,13 +34,13 @@ _SHOWN = 5
 _TEXT, _LABEL = 70, 30
 
 _TITLES: dict[Kind, tuple[str, str]] = {
-    "id": ("Ids that stand several times", "give each case an id of its own"),
+    "id": ("Duplicate ids", "give each case an id of its own"),
     "empty": ("Empty inputs", "fill them in or remove the cases"),
     "conflict": ("Labels that contradict each other", "one label of each pair may be wrong; look at both"),
-    "copy": ("Equal inputs", "keep one of each; copies in two splits give held-out cases away"),
+    "copy": ("Equal inputs", "keep one of each; copies in two splits leak held-out cases"),
     "near-copy": ("Nearly equal inputs", "keep one of each, or put them into one split"),
     "spelling": ("Labels in several spellings", "choose one, unless the test takes all of them"),
-    "leak": ("Cases that stand in a prompt", "their score says nothing; take them out, or the examples"),
+    "leak": ("Cases quoted in a prompt", "their score says nothing; remove them, or the examples"),
     "split": ("Splits that are too small", "add cases"),
 }
 

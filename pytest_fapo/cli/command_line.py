@@ -17,11 +17,9 @@ from pytest_fapo import __version__
 from pytest_fapo.cli.console import INTERRUPTED, NOTHING_DONE, CommandConsole
 from pytest_fapo.core.errors import FapoError
 
-_DESCRIPTION = "Look after what pytest-fapo leaves in a project. Tests are run and tuned with pytest itself."
+_DESCRIPTION = "Set up a project; inspect, apply and undo runs. Tests are run and tuned with pytest itself."
 
-_RUN = (
-    "RUN is the name of a run as `fapo runs` lists it, the beginning of one that no other has, or `last`.\n"
-)
+_RUN = "RUN is the name of a run as `fapo runs` lists it, a beginning that no other run has, or `last`.\n"
 
 _EPILOG = """\
 Exit codes: 0 done, 1 nothing was done (the message says why), 2 the command line is wrong.
@@ -96,7 +94,7 @@ def _command(
             "-c",
             dest="settings",
             metavar="FILE",
-            help="the file with [tool.fapo], where pytest was given it with -c",
+            help="the file with [tool.fapo], if pytest gets it with -c",
         )
     return parser
 
@@ -106,15 +104,15 @@ def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands,
         "init",
         "init.init_command:init",
-        "Set a project up: settings, the pipeline fixture, and a test for every case file.",
-        "Files that are there are never overwritten.",
+        "Set up a project: settings, the pipeline fixture, and a test for every case file.",
+        "Existing files are never overwritten.",
     )
-    init.add_argument("-y", "--yes", action="store_true", help="ask nothing, take what it finds")
+    init.add_argument("-y", "--yes", action="store_true", help="ask nothing, use what it finds")
     init.add_argument("-n", "--dry-run", action="store_true", help="only show what would be written")
     init.add_argument(
         "--pipeline",
         metavar="MODULE:FUNCTION",
-        help="what the cases run through, such as app.pipeline:answer; default: found in the code",
+        help="the function to test, such as app.pipeline:answer; default: found in the code",
     )
 
 
@@ -123,8 +121,8 @@ def _add_doctor(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands,
         "doctor",
         "doctor_command:examine",
-        "Look for what would stand in the way of a run: settings, scope, keys, cage, cache.",
-        "Nothing is run or sent. Exit code 1 where something is wrong.",
+        "Check settings, scope, keys, cage and cache for problems before a run.",
+        "Nothing is run or sent. Exit code 1 if something is wrong.",
     )
     doctor.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -141,7 +139,7 @@ def _add_texts(commands: _Commands[argparse.ArgumentParser]) -> None:
         "paths", nargs="+", metavar="PATH", help="files, folders, or patterns such as 'app/*.py'"
     )
     texts.add_argument(
-        "--all", action="store_true", help="single words too, such as roles and names of models"
+        "--all", action="store_true", help="include single words, such as roles and model names"
     )
     texts.add_argument("--json", action="store_true", help="print JSON, for programs")
 
@@ -155,9 +153,9 @@ def _add_cases(commands: _Commands[argparse.ArgumentParser]) -> None:
         actions,
         "check",
         "cases_command:check",
-        "Check labeled cases: copies, labels that contradict each other, answers that stand in a prompt, "
+        "Check labeled cases for copies, contradicting labels, answers quoted in a prompt, "
         "splits that are too small.",
-        "Before you trust a score. Nothing is run or sent. Exits with 1 where something was found.",
+        "Before you trust a score. Nothing is run or sent. Exits with 1 if something was found.",
     )
     check.add_argument(
         "files",
@@ -182,7 +180,7 @@ def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     runs.add_argument("--json", action="store_true", help="print JSON, for programs")
     show = _command(
-        commands, "show", "run_commands:show_run", "Show what a run tried, what came of it and what it cost."
+        commands, "show", "run_commands:show_run", "Show what a run tried, the results and the cost."
     )
     _add_run(show)
     show.add_argument("-v", "--verbose", action="store_true", help="why each candidate was judged as it was")
@@ -201,7 +199,7 @@ def _add_runs(commands: _Commands[argparse.ArgumentParser]) -> None:
     spans = _command(
         commands,
         "spans",
-        "spans_command:export_spans",
+        "run_commands:export_spans",
         "Export what a run recorded of the pipeline as OpenTelemetry spans, one JSON document of OTLP.",
         "For a collector, Jaeger, Phoenix or another viewer.",
     )
@@ -215,22 +213,28 @@ def _add_changes(commands: _Commands[argparse.ArgumentParser]) -> None:
         "apply",
         "run_commands:apply_changes",
         "Write the patch of a run into the project: all of it or nothing.",
-        "Merged with edits of other lines; refused where a file was edited in the same ones.",
+        "Merged with later edits of other lines; refused if the same lines were edited since.",
     )
     _add_run(apply)
     undo = _command(
         commands,
         "undo",
         "run_commands:undo_changes",
-        "Give the files that a run has written the exact bytes back that they had.",
-        "Later edits of other lines stay; refused where a file was edited in the same ones.",
+        "Restore the exact bytes of the files that a run has written.",
+        "Later edits of other lines stay; refused if the same lines were edited since.",
     )
     _add_run(undo)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _RUN + _EPILOG
-    parser.add_argument("name", metavar="RUN", help="which run: its name or the beginning of it, or `last`")
+    parser.add_argument(
+        "name",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="which run: its name or the beginning of it; default: `last`",
+    )
 
 
 def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -242,7 +246,7 @@ def _add_cache(commands: _Commands[argparse.ArgumentParser]) -> None:
         actions, "stats", "cache_commands:stats", "Count the recorded answers, by model and by API."
     )
     stats.add_argument("--json", action="store_true", help="print JSON, for programs")
-    clear = _command(actions, "clear", "cache_commands:clear", "Forget every recorded answer; asks first.")
+    clear = _command(actions, "clear", "cache_commands:clear", "Delete every recorded answer; asks first.")
     clear.add_argument("-y", "--yes", action="store_true", help="do not ask")
     export = _command(
         actions,
@@ -278,11 +282,11 @@ def _add_gate(commands: _Commands[argparse.ArgumentParser]) -> None:
         "join_command:join",
         "Judge the results of all shards of `pytest --fapo-gate --fapo-shard=N/OF` together.",
         "As the gate in one job does, with its exit codes: 0 no regressions, 1 a test without a case "
-        "fails, 10 accuracy fell, 11 that could not be judged, as if a shard is missing. No test runs.",
+        "fails, 10 accuracy fell, 11 accuracy could not be judged, as without a shard. No test runs.",
     )
     join.usage = f"{_program()} gate join [-c FILE] FILE [FILE ...] [-- OPTION ...]"
     join.epilog = (
-        "Behind -- stand options and paths for pytest: those that the shards were given, such as\n"
+        "After --, repeat the pytest options and paths that the shards were given, such as\n"
         "--fapo-policy=paired, and outputs, such as --fapo-summary=fapo-summary.md."
     )
     join.add_argument("files", nargs="+", metavar="FILE", help="fapo-shard-1-of-4.json.gz …, one per shard")
@@ -297,7 +301,7 @@ def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
         actions,
         "check",
         "judge_command:check",
-        "Compare a judge with labels of people: agreement, Cohen's kappa, noise, and the disagreements.",
+        "Compare a judge with human labels: agreement, Cohen's kappa, noise, and the disagreements.",
         "Before you trust a judge's scores, or after its prompt or model changed.",
     )
     check.add_argument("file", metavar="FILE", help="labeled outputs, a case file: JSONL, CSV, YAML or JSON")
@@ -305,7 +309,7 @@ def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--judge",
         metavar="MODULE:FUNCTION",
         required=True,
-        help="called with the columns that it has parameters for; gives a score or a label",
+        help="called with the columns that match its parameters; returns a score or a label",
     )
     check.add_argument("--label", metavar="COLUMN", default="human", help="default: human")
     check.add_argument(
@@ -313,7 +317,7 @@ def _add_judge(commands: _Commands[argparse.ArgumentParser]) -> None:
         metavar="SCORE",
         type=float,
         default=0.5,
-        help="where people say 0 or 1: the score from which on the judge says 1; default: 0.5",
+        help="for labels 0 and 1: a score from this on counts as 1; default: 0.5",
     )
     check.add_argument("--repeats", metavar="N", type=int, help="default: the setting judge_repeats")
     check.add_argument("--json", action="store_true", help="print JSON, for programs")

@@ -155,4 +155,4 @@ def _folder(root: Path) -> Iterator[Check]:
         found = f"one is going on: process {owner.pid} on {owner.host}, since {owner.since}"
         yield Check("note", "runs", found)
     elif (run := RunFolder.newest_unfinished(folder / "runs")) is not None:
-        yield Check("note", "runs", f"{run.path.name} was interrupted; pytest --fapo-resume goes on with it")
+        yield Check("note", "runs", f"{run.path.name} was interrupted; pytest --fapo-resume continues it")

@@ -140,7 +140,7 @@ def _function(name: str, root: Path) -> Callable[..., Any]:
     except AttributeError:
         raise ConfigError(f"--judge={name}: {module} has no {function!r}") from None
     if not callable(found):
-        raise ConfigError(f"--judge={name}: {function} is no function")
+        raise ConfigError(f"--judge={name}: {function} is not a function")
     return found  # type: ignore[no-any-return]
 
 

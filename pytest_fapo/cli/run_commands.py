@@ -113,9 +113,9 @@ _STOPS = {
 _FILES = {"patch": "patch only", "declined": "declined", "never": "patch only", "nothing": "no change"}
 
 _LATER = {
-    "applied": "Since then its patch was written into the project (`fapo apply`).",
-    "undone": "Since then its changes were taken back (`fapo undo`).",
-    "reviewed": "Since then what a review let through was written into the project (`pytest --fapo-review`).",
+    "applied": "Its patch was written later (`fapo apply`).",
+    "undone": "Its changes were undone later (`fapo undo`).",
+    "reviewed": "The changes accepted in a review were written later (`pytest --fapo-review`).",
 }
 
 
@@ -197,7 +197,7 @@ def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
         console.line("Its summary was written by another version of pytest-fapo; the files are in", indent=0)
         console.verbatim(f"    {run.path}")
     else:
-        console.line("It did not come to its end. Go on with: pytest --fapo-resume")
+        console.line("It did not finish. Continue with: pytest --fapo-resume")
     return OK
 
 
@@ -242,14 +242,14 @@ def apply_changes(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo apply RUN`."""
     from pytest_fapo.loop.apply_undo import apply_run
 
-    return _carry_out(options, console, apply_run, done="Written", idle="hold the run's changes already")
+    return _carry_out(options, console, apply_run, done="Written", idle="already hold the run's changes")
 
 
 def undo_changes(options: argparse.Namespace, console: CommandConsole) -> int:
     """`fapo undo RUN`."""
     from pytest_fapo.loop.apply_undo import undo_run
 
-    return _carry_out(options, console, undo_run, done="Taken back", idle="are as before the run already")
+    return _carry_out(options, console, undo_run, done="Undone", idle="are already as before the run")
 
 
 def _carry_out(
@@ -263,7 +263,7 @@ def _carry_out(
         result = action(run.project, run)
     complete_summary(run.path)
     if result.conflicts:
-        console.line(("Nothing was changed, because not all of it could be:", "bold"))
+        console.line(("Nothing was changed, because a part of it cannot be:", "bold"))
         for path, reason in sorted(result.conflicts.items()):
             console.line(f"    {path}: {reason}", indent=8)
         patch = run.path / "changes.patch"
@@ -279,7 +279,7 @@ def _carry_out(
     if merged:
         files = listing(merged)
         console.line(
-            f"{files} had been edited since the run: it holds both changes now, which nobody has proven."
+            f"{files} was edited since the run and now holds both changes; that combination is not proven."
         )
     console.verbatim("Next    git diff" if not merged else "Next    pytest")
     return OK

@@ -78,7 +78,7 @@ def review_changes(
 
 _PROVE = "Prove and write what you accepted? [y]es / [n]o, write nothing "
 
-_ALL_THE_SAME = "Write it all the same? [y]es / [b]ack to the changes "
+_ALL_THE_SAME = "Write it anyway? [y]es / [b]ack to the changes "
 
 _BACK = "[b]ack to the changes / [q]uit, write nothing "
 
@@ -127,7 +127,7 @@ class _ReviewSession:
                         return self._nothing_written()
         except EOFError:
             self._terminal.line("")
-            self._terminal.line(("Nobody was there to answer: nothing is written or decided.", "bold"))
+            self._terminal.line(("No one answered: nothing is written or decided.", "bold"))
             return self._exit_code(self._request.baseline)
 
     def _introduce(self) -> None:
@@ -228,7 +228,7 @@ class _ReviewSession:
         self._say_left(decisions)
         file = self._request.settings_file
         named = f"{shlex.join(['-c', file])} " if file else ""
-        terminal.verbatim(f"Next      git diff    (fapo undo {named}{run.path.name} takes it back)")
+        terminal.verbatim(f"Next      git diff    (fapo undo {named}{run.path.name} reverts it)")
         return self._exit_code(after)
 
     def _say_conflicts(self, result: WriteResult) -> None:
@@ -240,7 +240,7 @@ class _ReviewSession:
         edits = self._reviewable.result.edits
         left = [edit.address for edit in edits if edit.address not in decided]
         if left:
-            self._terminal.line(f"Left for later: {listing(left)}. Go on with:")
+            self._terminal.line(f"Left for later: {listing(left)}. Continue with:")
             self._terminal.verbatim(f"    pytest --fapo-review --fapo-run={self._reviewable.run.path.name}")
 
     def _exit_code(self, evaluation: Evaluation) -> int:

@@ -110,7 +110,7 @@ def _work_on_failures(
     option, baseline = pytest_session.config.option, done.baseline
     if pytest_session.exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         # Interrupted, nothing collected, or an internal error: pytest has said which.
-        out.file.write("\nfapo: the tests did not run to their end; nothing was tried, nothing was changed\n")
+        out.file.write("\nfapo: the tests did not finish; nothing was tried, nothing was changed\n")
         return
     try:
         if option.fapo_estimate:
@@ -135,7 +135,7 @@ def _work_on_failures(
         pytest_session.exitstatus = done.summary.exit_code
     except KeyboardInterrupt:
         again = "--fapo-review" if option.fapo_review else "--fapo-resume"
-        out.file.write(session.packages.advice(f"\nfapo: interrupted; go on with: pytest {again}\n"))
+        out.file.write(session.packages.advice(f"\nfapo: interrupted; continue with: pytest {again}\n"))
         pytest_session.exitstatus = pytest.ExitCode.INTERRUPTED
     except FapoError as error:
         said = session.packages.advice(error_text(error))

@@ -37,9 +37,9 @@ def check_cache_url(url: str, *, in_file: bool = False) -> None:
         parts = urlsplit(url)
         port, names = parts.port, parse_qs(parts.query, keep_blank_values=True)
     except ValueError as error:
-        raise ValueError(f"{shown!r} is no URL ({error}); {example}") from None
+        raise ValueError(f"{shown!r} is not a URL ({error}); {example}") from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError(f"{shown!r} is no address of a Redis; {example}")
+        raise ValueError(f"{shown!r} is not an address of a Redis; {example}")
     if not (parts.path if parts.scheme == "unix" else parts.hostname) or port == 0:
         raise ValueError(f"{shown!r} names no {'socket' if parts.scheme == 'unix' else 'host'}; {example}")
     if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):

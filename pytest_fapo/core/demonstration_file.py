@@ -43,7 +43,7 @@ def read_examples(text: str) -> list[dict[str, str]]:
     """The examples of a file; blank lines are passed over.
 
     Raises:
-        ValueError: a line is no example; the message names it.
+        ValueError: a line is not an example; the message names it.
     """
     examples = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -52,14 +52,14 @@ def read_examples(text: str) -> list[dict[str, str]]:
         try:
             value = json.loads(line)
         except ValueError:
-            raise ValueError(f"line {number} is no JSON") from None
+            raise ValueError(f"line {number} is not JSON") from None
         if (
             not isinstance(value, dict)
             or len(value) < 2
             or not all(isinstance(each, str) for each in value.values())
         ):
             raise ValueError(
-                f'line {number} is no example: {{"user": "...", "assistant": "..."}} is expected'
+                f'line {number} is not an example: {{"user": "...", "assistant": "..."}} is expected'
             )
         examples.append(value)
     return examples

@@ -74,7 +74,7 @@ class LineClient:
 
         Raises:
             OSError: nobody answers.
-            ValueError: what is answered is no JSON.
+            ValueError: what is answered is not JSON.
         """
         stream = self._stream()
         try:

@@ -38,7 +38,7 @@ def scope_entry(text: str) -> ScopeEntry:
     """Take an entry apart.
 
     Raises:
-        ValueError: what stands behind ` = ` is no domain; the message says what is expected.
+        ValueError: what stands behind ` = ` is not a domain; the message says what is expected.
     """
     path, _, rest = text.strip().partition("::")
     name, equals, allowed = _split_entry(rest)
@@ -60,7 +60,7 @@ def parse_domain(text: str) -> Domain:
         return _bounds(text, match["low"], match["high"])
     words = _choices(text)
     if len(words) < 2 or not all(words):
-        raise ValueError(f"{text!r} is no domain: {_EXPECTED}")
+        raise ValueError(f"{text!r} is not a domain: {_EXPECTED}")
     choices = [_choice(word) for word in words]
     if len({json.dumps(choice) for choice in choices}) < len(choices):
         raise ValueError(f"{text!r} names a choice twice")
@@ -72,9 +72,9 @@ def parse_domain(text: str) -> Domain:
 def _bounds(text: str, low: str, high: str) -> Domain:
     first, last = _number_or_none(low), _number_or_none(high)
     if (first is None and last is None) or (low and first is None) or (high and last is None):
-        raise ValueError(f"{text!r} is no domain: {_EXPECTED}")
+        raise ValueError(f"{text!r} is not a domain: {_EXPECTED}")
     if first is not None and last is not None and first >= last:
-        raise ValueError(f"{text!r} is no domain: the lower bound comes first and is the smaller one")
+        raise ValueError(f"{text!r} is not a domain: the lower bound comes first and is the smaller one")
     fractions = isinstance(first, float) or isinstance(last, float)
     return Domain(kind="float" if fractions else "int", low=first, high=last, given=True)
 
@@ -93,7 +93,7 @@ def _choice(word: str) -> JsonValue:
     except ValueError:
         return word[1:-1] if len(word) > 1 and word[0] == word[-1] == "'" else word
     if isinstance(value, (list, dict)):
-        raise ValueError(f"{word!r} is no choice: a number, a text, true, false or null is")
+        raise ValueError(f"{word!r} is not a choice: a number, a text, true, false or null is")
     return value
 
 

@@ -194,7 +194,7 @@ def fallback(failure: Failure) -> Finding:
     return failure.finding(
         "content" if step.calls else "unknown",
         step,
-        f"no step is known to be wrong{about}; taken to be the one that answered",
+        f"no step is known to be wrong{about}; assumed to be the one that answered",
         confidence=0.3,
     )
 

@@ -171,7 +171,7 @@ _LABELS: dict[Category, str] = {
 }
 
 _FIXES: dict[Category, str] = {
-    "infrastructure": "Repeat the run when the provider answers again.",
+    "infrastructure": "Run again when the provider answers.",
     "exception": "Fix the code, or make the step before it give what the code can use.",
     "tool": "Describe the tool's arguments in the prompt, or fix the tool.",
     "truncated": "Ask for a shorter answer, or raise the token limit.",
@@ -186,7 +186,7 @@ _FIXES: dict[Category, str] = {
     "empty": "Say that an answer is always due, and what to answer in doubt.",
     "mislabeled": "Look at the two cases, and correct the label that is wrong.",
     "content": "State the rule by which the value follows from the input.",
-    "unknown": "Label the steps (`expected_steps`), so that the culprit can be told.",
+    "unknown": "Label the steps (`expected_steps`) to find the step at fault.",
 }
 
 _EASE: dict[Category, float] = {

@@ -234,7 +234,7 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
         if given.lines_with(number, answer) and given.covered(number, answer) >= usual:
             line = min(given.lines_with(number, answer), key=len)
             reason = (
-                f"which stands nowhere in what the pipeline was given, as all labels of "
+                f"which is nowhere in what the pipeline was given, as all labels of "
                 f"{count(len(there), 'passing case')} do; its answer does: {shown(line, 100)}"
             )
             yield row, Doubt(reason, 0.6, answer)

@@ -55,7 +55,7 @@ class CandidateCage:
         if lacking and self._request.settings.cage == "require":
             raise ConfigError(
                 f'[tool.fapo] cage = "require", and this system cannot lock candidates out of '
-                f'{listing(lacking)}; run it elsewhere, or set cage = "on" to go on without'
+                f'{listing(lacking)}; run it elsewhere, or set cage = "on" to continue without'
             )
         if lacking and first:
             self._request.run.journal.tell(Note(f"candidates are not locked out of {listing(lacking)}"))

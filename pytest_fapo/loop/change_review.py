@@ -72,7 +72,7 @@ def find_reviewable(
     if not result.open:
         raise FapoError(
             f"run {run.path.name}: nothing waits for a decision, its changes are written or decided "
-            f"(`fapo undo {run.path.name}` takes back what was written)"
+            f"(`fapo undo {run.path.name}` reverts what was written)"
         )
     changed = [
         path for path, change in result.files.items() if not change.stands(current_content(root, path))
@@ -87,8 +87,8 @@ def find_reviewable(
     touched = sorted({_path(edit) for edit in result.open if edit.address not in kept})
     if not edits:
         raise FapoError(
-            f"run {run.path.name}: {listing(touched)} changed since the run, so that its changes do not fit "
-            f"any more; put the files back, or start a new run with --fapo-optimize"
+            f"run {run.path.name}: {listing(touched)} changed since the run, so its changes no longer fit; "
+            f"put the files back, or start a new run with --fapo-optimize"
         )
     for edit in edits:
         _check(edit, snapshot, run)

@@ -263,7 +263,7 @@ class DaskExecutor:
             grant.attempts.append(said["attempt"])
             self._granted(said["attempt"]).set(json.dumps(self._share(grant)))
             if len(grant.attempts) > 1:
-                self._tell("a worker was lost; its evaluation begins again on another one")
+                self._tell("a worker was lost; its evaluation restarts on another one")
 
     def _granted(self, attempt: str) -> Variable:
         from distributed import Variable
@@ -351,12 +351,12 @@ def _result(future: Future, address: str) -> dict[str, Any]:
         error = future.exception() if future.status == "error" else None
         if type(error).__name__ == "KilledWorker":
             raise EvaluationError(
-                f"one worker after the other was lost while it evaluated a candidate ({error}); "
-                f"have they enough memory?"
+                f"several workers were lost while they evaluated a candidate ({error}); "
+                f"do they have enough memory?"
             )
         if error is not None:
             raise EvaluationError(f"a worker of {address} failed: {type(error).__name__}: {error}")
-        raise EvaluationError(f"the Dask scheduler at {address} is gone; --fapo-resume goes on with this run")
+        raise EvaluationError(f"the Dask scheduler at {address} is gone; --fapo-resume continues this run")
     said: dict[str, Any] = json.loads(future.result())
     if "error" in said:
         raise EvaluationError(said["error"])

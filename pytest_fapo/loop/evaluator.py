@@ -185,9 +185,9 @@ class Evaluator:
     def must_pass(self, files: Mapping[str, bytes], nodeids: Sequence[str]) -> Evaluation:
         """Run some items on a tree, and no further once one of a few did not pass."""
         few = list(nodeids[:FEW_ITEMS])
-        stages = [EvaluationStage(name="without a rule", nodeids=few, protected=few)]
+        stages = [EvaluationStage(name="without one part", nodeids=few, protected=few)]
         if nodeids[FEW_ITEMS:]:
-            stages.append(EvaluationStage(name="without a rule, all", nodeids=list(nodeids[FEW_ITEMS:])))
+            stages.append(EvaluationStage(name="without one part, all", nodeids=list(nodeids[FEW_ITEMS:])))
         return self._evaluate(files, stages, len(nodeids))
 
     def again(self, files: Mapping[str, bytes], nodeids: Sequence[str], sample: int) -> Evaluation:
@@ -198,7 +198,7 @@ class Evaluator:
             nodeids: the items.
             sample: names the sample; equal numbers give equal answers.
         """
-        stages = [EvaluationStage(name="once more", nodeids=list(nodeids))]
+        stages = [EvaluationStage(name="fresh answers", nodeids=list(nodeids))]
         return self._evaluate(files, stages, len(nodeids), options={"sample": sample})
 
     def interventions(

@@ -120,7 +120,7 @@ class RunHooks:
 
 
 ChooseChanges = Callable[[Sequence[WriteChoice]], Sequence[WriteChoice]]
-"""Gives those changes that the user wants; raises EOFError where nobody was there to answer."""
+"""Gives those changes that the user wants; raises EOFError where no one answered."""
 
 
 def nobody_chooses(changes: Sequence[WriteChoice]) -> Sequence[WriteChoice]:

@@ -139,7 +139,7 @@ class Writer:
             try:
                 chosen = self._ask(best)
             except EOFError:
-                note = "nobody was there to answer --fapo-write=ask"
+                note = "no one answered --fapo-write=ask"
                 return WritingResult("patch", best, self._save(best), note=note)
             if chosen is None:
                 writing: Writing = "patch" if self._note else "declined"

@@ -77,7 +77,7 @@ class Pruner:
 
         Args:
             best: what was accepted.
-            looks: how often the held-out cases were asked before.
+            looks: how often the held-out cases were checked before.
         """
         setting = self._request.settings.prune_calls
         allowance = _call_count(best.evaluation) if setting is None else setting
@@ -85,7 +85,7 @@ class Pruner:
         parts = [part for edit in edits for part in parts_of(edit, self._artifact(edit.address))]
         if not allowance or not 2 <= len(parts) <= MOST_PARTS:
             return Pruned(best)
-        self._note(f"trying whether all {len(parts)} parts of the accepted edits are needed")
+        self._note(f"checking whether all {len(parts)} parts of the accepted edits are needed")
         try:
             return self._smaller(best, edits, parts, allowance, looks)
         except (BudgetExceeded, NoAnswer, EvaluationError) as error:

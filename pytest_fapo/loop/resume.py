@@ -37,8 +37,7 @@ def resumable(runs: Path) -> RunFolder:
     run = RunFolder.newest_unfinished(runs)
     if run is None:
         raise FapoError(
-            "--fapo-resume: the newest run came to its end, or there is none; start a new one "
-            "with --fapo-optimize"
+            "--fapo-resume: the newest run finished, or there is none; start a new one with --fapo-optimize"
         )
     return run
 
@@ -143,7 +142,7 @@ def check_same_cases(reference: Evaluation, baseline: Evaluation) -> None:
         verb = "has" if len(other) == 1 else "have"
         raise FapoError(
             f"--fapo-resume: {listing(sorted(other), most=3)} {verb} another case (inputs, expected, split "
-            f"or weight) than when the run began, and what it has judged does not hold any more; start a "
+            f"or weight) than when the run began, and its verdicts no longer hold; start a "
             f"new run with --fapo-optimize"
         )
 

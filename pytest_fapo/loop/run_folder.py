@@ -279,13 +279,13 @@ class RunLock:
     def _refusal(self, owner: LockOwner) -> str:
         here = owner.host == socket.gethostname()
         over = (
-            f"stop it (Ctrl-C there, or: kill -INT {owner.pid}) and go on with: pytest --fapo-resume"
+            f"stop it (Ctrl-C there, or: kill -INT {owner.pid}) and continue with: pytest --fapo-resume"
             if here
-            else f"if it is over, delete .fapo/{LOCK_NAME}"
+            else f"if it has ended, delete .fapo/{LOCK_NAME}"
         )
         return (
             f"another run is going on in this project: process {owner.pid} on {owner.host}, since "
-            f"{owner.since}; wait for its end and type this again, or {over}"
+            f"{owner.since}; wait until it ends and run this again, or {over}"
         )
 
     @contextlib.contextmanager

@@ -305,7 +305,7 @@ def _missing(root: Path, path: str) -> list[str]:
 def _reasons_of(run: RunFolder) -> str:
     finished = run.journal.last(RunFinished)
     if finished is None:
-        return ": it did not come to its end (go on with: pytest --fapo-resume)"
+        return ": it did not finish (continue with: pytest --fapo-resume)"
     if finished.stop == "unproven" or _stop_reason(run) == "unproven":
         return ": what it had accepted did not pass the final proof"
     if (run.path / "changes.patch").is_file():

@@ -41,7 +41,7 @@ class Stop:
 
     @property
     def open(self) -> bool:
-        """True if the run has not come to its end: `--fapo-resume` goes on with it."""
+        """True if the run has not come to its end: `--fapo-resume` continues it."""
         return self.reason in ("interrupted", "no-answer")
 
 
@@ -124,7 +124,7 @@ class Loop:
             return Stop("budget", f"--fapo-max-candidates={limit} is used up")
         looks = self._request.settings.holdout_looks
         if self.memory.looks >= looks:
-            return Stop("budget", f"the held-out cases were asked {count(looks, 'time')} (holdout_looks)")
+            return Stop("budget", f"the held-out cases were checked {count(looks, 'time')} (holdout_looks)")
         if self._journal.is_known:
             return None  # a resumed run has not come to where it was cut off
         exhausted = self._request.budget.exhausted()

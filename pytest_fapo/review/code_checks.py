@@ -102,7 +102,7 @@ def signature_problems(before: FunctionSource, after: FunctionSource) -> Iterato
         now, was = ("async", "plain") if isinstance(new, ast.AsyncFunctionDef) else ("plain", "async")
         yield f"becomes {now} where it was {was}; its callers would break"
     if _yields(before) != _yields(after):
-        yield "becomes a generator" if _yields(after) else "is no generator any more"
+        yield "becomes a generator" if _yields(after) else "is no longer a generator"
     kept = [_decorator(node) for node in new.decorator_list]
     for name in map(_decorator, old.decorator_list):
         if name in kept:

@@ -47,7 +47,7 @@ def front_matter_problems(path: str, before: str, after: str) -> Iterator[str]:
         elif key not in _WORDED and was[key] != now[key]:
             yield f"the front matter changes {key}; at this level only its descriptions may change."
         elif key in _WORDED and not (isinstance(now[key], str) and now[key].strip()):
-            yield f"the front matter's {key} is no text any more."
+            yield f"the front matter's {key} is no longer text."
     if added := [key for key in now if key not in was]:
         yield f"the front matter gets a new key {added[0]}; leave it out."
 
@@ -68,7 +68,7 @@ def _read(block: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(one_line(str(error), most=200)) from None
     if found is not None and not isinstance(found, dict):
-        raise ValueError("it is no list of keys with values")
+        raise ValueError("it is not a list of keys with values")
     return found or {}
 
 

@@ -55,7 +55,7 @@ def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[
         if not path.exists():
             beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
             raise CacheFileError(
-                f"--fapo-cache-file: {path} does not exist (looked for from {start})"
+                f"--fapo-cache-file: {path} does not exist (relative to {start})"
                 f"{did_you_mean(path.name, beside)}; `fapo cache export` writes such a file"
             )
     configured = [root / name for name in settings.cache_files]

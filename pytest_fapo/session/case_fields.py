@@ -392,7 +392,7 @@ def objections(value: Any, name: str) -> Iterator[str]:
             )
     elif isinstance(value, float):
         if not math.isfinite(value):
-            yield f"field {name!r}: {value} is no JSON number; give a finite one or none"
+            yield f"field {name!r}: {value} is not a JSON number; give a finite one or none"
     elif isinstance(value, Mapping):
         for key, inner in value.items():
             yield from objections(key, name)

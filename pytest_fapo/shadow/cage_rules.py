@@ -178,7 +178,7 @@ def _python(shadow: ShadowTree) -> Iterator[str]:
     yield str(Path(pytest_fapo.__file__).parent)
     for entry in sys.path:
         path = os.path.realpath(entry)
-        # The project's own modules come from the copy, and a folder above it is no folder of packages.
+        # The project's own modules come from the copy, and a folder above it is not a folder of packages.
         if entry and not inside(path, root) and not inside(root, path):
             yield path
 

@@ -260,7 +260,7 @@ def creation_problem(root: Path, path: str, files: Iterable[str]) -> str:
     pure = PurePosixPath(path)
     for part in pure.parts:
         if _AWKWARD.search(part) or _RESERVED.match(part) or part.endswith((" ", ".")):
-            return f"{part!r} is no file name that every system takes"
+            return f"{part!r} is not a file name that every system takes"
         if len(part.encode(errors="replace")) > 200:
             return "its name is longer than 200 bytes"
     laid = set(files)

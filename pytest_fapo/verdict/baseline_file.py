@@ -39,7 +39,7 @@ def read_baseline(path: Path, name: str = "") -> Baseline:
     name = name or path.name
     try:
         if path.stat().st_size > _MOST_BYTES:
-            raise BaselineError(f"{name}: larger than 256 MiB, so it is no baseline", kind="stale-format")
+            raise BaselineError(f"{name}: larger than 256 MiB, so it is not a baseline", kind="stale-format")
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise BaselineError(
@@ -81,7 +81,7 @@ def _parse(name: str, text: str) -> Baseline:
         ) from None
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT or isinstance(found, bool):
-        written = f"has format {found!r}" if isinstance(found, int) else "is no baseline of this plugin"
+        written = f"has format {found!r}" if isinstance(found, int) else "is not a baseline of this plugin"
         raise BaselineError(
             f"{name} {written}, this version of pytest-fapo reads format {FORMAT}; write it again with "
             f"`{UPDATE_BASELINE}`"
@@ -115,7 +115,7 @@ def _first_problem(error: Exception) -> str:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> bool:
-    """Write the file, unless it says the same already.
+    """Write the file, unless it is up to date.
 
     Returns:
         whether it was written.

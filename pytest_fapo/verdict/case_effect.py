@@ -249,7 +249,7 @@ def _case_effects(before: CaseBaseline, after: CaseBaseline) -> Iterator[CaseEff
 
 
 def read_output(text: str) -> JsonValue:
-    """Return what a baseline keeps of an output; what is no JSON, since it was cut, as it is."""
+    """Return what a baseline keeps of an output; what is not JSON, since it was cut, as it is."""
     try:
         return json.loads(text)  # type: ignore[no-any-return]
     except ValueError:

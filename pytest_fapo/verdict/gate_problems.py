@@ -100,7 +100,7 @@ def unknown_floor(floor: str, known: Sequence[str]) -> GateProblem:
 
 
 def session_stopped(stopped: str) -> GateProblem:
-    message = f"the tests did not run to their end: {stopped or 'not every test has a result'}"
+    message = f"the tests did not finish: {stopped or 'not every test has a result'}"
     return GateProblem(kind="interrupted", message=message)
 
 
@@ -127,14 +127,14 @@ def baseline_tests_not_run(names: Sequence[str]) -> GateProblem:
 def answers_not_recorded(names: Sequence[str]) -> GateProblem:
     return GateProblem(
         kind="cache-miss",
-        message=f"{count(len(names), 'test')} asked a model something that no recorded answer is for "
+        message=f"{count(len(names), 'test')} asked a model something without a recorded answer "
         f"({first_names(names)}); record the answers once and commit or pass on the exported cache",
         command="pytest --fapo-update-baseline && fapo cache export",
     )
 
 
 def model_did_not_answer(outage: str, advice: str) -> GateProblem:
-    message = f"{outage}; nothing is said of accuracy: {advice}"
+    message = f"{outage}; accuracy is not judged: {advice}"
     return GateProblem(kind="no-answer", message=message, command="pytest --fapo-gate")
 
 
@@ -192,7 +192,7 @@ def without_result(missing: int, expected: int, stopped: str) -> GateProblem:
         stopped: why pytest ended early; empty where it did not.
     """
     said = f"{missing:,} of {expected:,} tests left no result"
-    return GateProblem(kind="interrupted", message=f"{said}: {stopped or 'they were not run to their end'}")
+    return GateProblem(kind="interrupted", message=f"{said}: {stopped or 'they did not finish'}")
 
 
 def test_without_a_case_fails(nodeid: str) -> GateProblem:

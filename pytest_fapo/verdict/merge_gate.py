@@ -230,7 +230,7 @@ def old_failure(baseline: Baseline | None, policy: GatePolicy, repeats: int) -> 
             return "no verdict in the baseline yet"
         share = passed_share(result)
         if share is None:
-            return f"{result} in the baseline: its mark has decided until now"
+            return f"{result} in the baseline by its mark"
         if share < 1:
             return "fails in the baseline too" if not share else f"{result} passed in the baseline"
         if not policy.one_case_decides:

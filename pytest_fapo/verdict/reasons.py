@@ -16,8 +16,8 @@ Aim: TypeAlias = str | None
 
 # --- candidates: gains ----------------------------------------------------------------------------------
 
-_WINS_TOO = "wins its cases too, and "
-_FIXES_TOO = "fixes its cases too, and "
+_WINS_TOO = "wins its cases too, but "
+_FIXES_TOO = "fixes its cases too, but "
 
 
 def fixed_and_broken(fixed: int, broken: int) -> str:
@@ -40,7 +40,7 @@ def no_target_passes(targets: int, failed: int = 0, error_type: str = "", messag
         error_type: its class.
         message: the first line of what pytest said of it.
     """
-    said = "none of the cases that it targets passes now"
+    said = "none of its target cases passes now"
     if not failed:
         return said
     error = message if error_type in message else f"{error_type}: {message}"
@@ -52,21 +52,21 @@ def targets_pass_without_gain(targets: int, *, flaky: int, seldom: int, quoted: 
 
     Args:
         targets: all of them.
-        flaky: passed now and then before.
+        flaky: passed sometimes before.
         seldom: pass in half of their repeats or fewer.
         quoted: are quoted as examples by the edit.
     """
     parts = {
-        "passed now and then before": flaky,
+        "passed sometimes before": flaky,
         "in half of their repeats or fewer": seldom,
         "quoted as examples by the edit itself": quoted,
     }
     how = ", ".join(f"{number} {what}" for what, number in parts.items() if number)
-    return f"{flaky + seldom + quoted} of the {targets} tests that it targets pass now, no gain: {how}"
+    return f"{flaky + seldom + quoted} of the {targets} target tests pass now, no gain: {how}"
 
 
 def too_few_targets_pass() -> str:
-    return "too few of the cases that it targets pass now"
+    return "too few of its target cases pass now"
 
 
 def train_did_not_rise(objectives: Sequence[str] = (), *, flaky: bool = False) -> str:
@@ -84,7 +84,7 @@ def gain_may_be_chance(effect: float, chance: float, aim: Aim = None) -> str:
     return f"the gain on train ({name}{amount(effect, aim)}) may be chance (p = {chance:.2g})"
 
 
-_BUT_FLAKY = ", but for tests that passed now and then before"
+_BUT_FLAKY = ", except for tests that passed sometimes before"
 
 
 def overfitted(train: tuple[int, int], val: tuple[int, int] | None, chance: float) -> str:
@@ -170,7 +170,7 @@ def broke_tests(names: Sequence[str]) -> str:
 
 
 def suite_stopped(stopped: str) -> str:
-    return f"the full suite did not run to its end: {stopped}"
+    return f"the full suite did not finish: {stopped}"
 
 
 def dropped(stage: str) -> str:
@@ -271,7 +271,7 @@ def provider_rejects(outage: str) -> str:
 
 
 def tests_stopped(stopped: str) -> str:
-    return f"the tests could not be run to their end with this edit: {stopped}"
+    return f"the tests could not finish with this edit: {stopped}"
 
 
 def losses_were_luck() -> str:
@@ -293,7 +293,7 @@ def went_into(merge: str) -> str:
 
 def looks_used_up(looks: int) -> str:
     return (
-        f"wins its cases, and could not be proven: the held-out cases were asked {count(looks, 'time')} "
+        f"wins its cases, and could not be proven: the held-out cases were checked {count(looks, 'time')} "
         f"(holdout_looks)"
     )
 
@@ -327,7 +327,7 @@ def proof_lost(lost: int, held_out: int) -> str:
 
 
 def proof_stopped(stopped: str) -> str:
-    return f"the tests did not run to their end: {stopped}"
+    return f"the tests did not finish: {stopped}"
 
 
 # --- candidates: the part of the accepted changes that a person chose -----------------------------------

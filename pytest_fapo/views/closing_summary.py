@@ -227,21 +227,21 @@ def _cases_in_prompts(summary: Summary) -> str:
     if not summary.quoted:
         return ""
     cases = count(len(summary.quoted), "train case")
-    return f"{cases} stand in prompts as examples and count in no score: {listing(summary.quoted, most=4)}"
+    return f"{cases} are examples in prompts and count in no score: {listing(summary.quoted, most=4)}"
 
 
 def _pruned(summary: Summary) -> str:
     if not summary.pruned:
         return ""
     parts = count(len(summary.pruned), "part")
-    return f"{parts} of the accepted edits, as nothing is lost without: {listing(summary.pruned, most=6)}"
+    return f"{parts} of the accepted edits that are not needed: {listing(summary.pruned, most=6)}"
 
 
 def _looks(summary: Summary) -> str:
     has_cases = any(row.split == "holdout" and row.tests for row in summary.splits)
     if not has_cases and not summary.holdout_looks:
         return ""
-    return f"asked {count(summary.holdout_looks, 'time')}" if summary.holdout_looks else "never asked"
+    return f"checked {count(summary.holdout_looks, 'time')}" if summary.holdout_looks else "never checked"
 
 
 def _calls(summary: Summary) -> str:

@@ -50,7 +50,7 @@ def render_diagnosis(
         terminal.line((f"The offline stand-in {stand_in} answered, not a real model.", "yellow"))
     if diagnosis.interventions:
         runs = count(diagnosis.interventions, "run")
-        terminal.line((f"{runs} of cases with a step's output replaced went into this.", "dim"))
+        terminal.line((f"{runs} of cases with a step's output replaced were used for this.", "dim"))
     if diagnosis.clusters:
         terminal.line("")
         terminal.show(_table(diagnosis.clusters, terminal))

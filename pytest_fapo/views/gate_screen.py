@@ -208,18 +208,18 @@ def render_update(update: BaselineUpdate, file: TextIO, *, tty: bool = False, co
     terminal = Terminal(file, tty=tty, color=color)
     terminal.line("")
     if update.refusals or update.baseline is None:
-        terminal.line((f"fapo: {update.path} was not written, since this was no whole run", "bold yellow"))
+        terminal.line((f"fapo: {update.path} was not written, since this was not a full run", "bold yellow"))
         for refusal in update.refusals:
             terminal.line("  ", refusal, indent=4)
         return
-    done = "written" if update.written else "says the same already"
+    done = "written" if update.written else "is up to date"
     terminal.line((f"fapo: {update.path} {done}: {_totals(update.baseline)}", "bold green"))
     for line in _changed_results(update):
         terminal.line("  ", line, indent=4)
     if update.plain_failures:
         tests = count(update.plain_failures, "test")
         verb = "fails" if update.plain_failures == 1 else "fail"
-        terminal.line("  ", (f"{tests} without a case {verb}; the baseline says nothing of them", "yellow"))
+        terminal.line("  ", (f"{tests} without a case {verb}; the baseline does not cover them", "yellow"))
     if update.snapshots:
         terminal.line("  ", f"snapshots: {listing(update.snapshots, most=5)}", indent=4)
     if update.written or update.snapshots:

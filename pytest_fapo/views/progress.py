@@ -325,7 +325,7 @@ class Progress:
         self._state.seen.add(result.nodeid)
         self._splits[result.nodeid] = result.split
         if self._plain and self._clock() - self._last_line >= HEARTBEAT:
-            self._say(f"still at work: {self._state.progress()}, {self._state.spent()}")
+            self._say(f"still running: {self._state.progress()}, {self._state.spent()}")
 
     def _judged(self, attempt: Attempt) -> None:
         if attempt.verdict.accepted:

@@ -11,11 +11,11 @@ from pytest_fapo.views.terminal import Terminal
 
 _WORDS = 60
 
-_NOT_REACHED = "no address reaches it there: put it into a constant or a file of its own to let it be edited"
+_NOT_REACHED = "it has no address there: move it into a constant or a file to make it editable"
 
-_NO_FILE = "are in no file of the project, from a library or put together while it runs"
+_NO_FILE = "are in no file of the project: they come from a library or are built at run time"
 
-_PASTE = "To let the optimizer edit them, put this into pyproject.toml, without what is to stay as it is:"
+_PASTE = "To let the optimizer edit them, paste this into pyproject.toml; delete what must not change:"
 
 
 def show_sent_texts(found: SentTexts, terminal: Terminal, *, sentence: str = _PASTE) -> None:

@@ -51,7 +51,7 @@ def session_lines(
         lines.append(f"fapo: the offline stand-in{name} answered, not a real model")
     lines += told
     if hint and any(not item.passed for item in judged.in_split("train")):
-        lines.append("fapo: pytest --fapo-diagnose says where and why cases fail")
+        lines.append("fapo: pytest --fapo-diagnose shows where and why cases fail")
     return lines
 
 
@@ -108,7 +108,7 @@ def _without_verdict(evaluation: Evaluation) -> list[str]:
             "run pytest again"
         )
     if refused:
-        lines.append(f"fapo: {count(refused, 'test')} without a verdict: not let ask a model")
+        lines.append(f"fapo: {count(refused, 'test')} without a verdict: not allowed to ask a model")
     if not_run:
         lines.append(f"fapo: {count(not_run, 'test')} without a verdict: ended before the pipeline could run")
     return lines

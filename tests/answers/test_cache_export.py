@@ -222,13 +222,13 @@ def test_another_file_is_not_overwritten(cache: AnswerCache, tmp_path: Path) -> 
     cache.put(_key(1), _answer())
     path = tmp_path / "pyproject.toml"
     path.write_text("[project]\n")
-    with pytest.raises(CacheFileError, match="exists and is no exported cache; it was left as it is"):
+    with pytest.raises(CacheFileError, match="exists and is not an exported cache; it was left as it is"):
         export_cache(cache, path)
     assert path.read_text() == "[project]\n"
     with pytest.raises(CacheFileError, match="is a folder; give the name of a file, such as"):
         export_cache(cache, tmp_path)
     path.unlink()
-    with pytest.raises(CacheFileError, match="cannot be written: /dev/null is no folder"):
+    with pytest.raises(CacheFileError, match="cannot be written: /dev/null is not a folder"):
         export_cache(cache, Path("/dev/null/b.json"))
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
 

@@ -114,13 +114,13 @@ def test_a_bad_line_is_named(body: str, words: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", " is no exported cache: its first line is not "),
-        (b"\n" * 5, " is no exported cache"),
-        (b"{}", " is no exported cache"),
-        (b"\x00" * 1000, " is no exported cache"),
-        (b"\xff\xfe{", " is no exported cache"),
-        (pickle.dumps({"a": 1}), " is no exported cache"),
-        (b"SQLite format 3\0", " is no exported cache"),
+        (b"", " is not an exported cache: its first line is not "),
+        (b"\n" * 5, " is not an exported cache"),
+        (b"{}", " is not an exported cache"),
+        (b"\x00" * 1000, " is not an exported cache"),
+        (b"\xff\xfe{", " is not an exported cache"),
+        (pickle.dumps({"a": 1}), " is not an exported cache"),
+        (b"SQLite format 3\0", " is not an exported cache"),
         (b'{"format":"fapo-answers 3",\n', " was written by a later version of pytest-fapo"),
         (HEAD.encode(), " is cut off after line 1"),
         (f"{HEAD}\n{_line()}\n".encode(), " is cut off after line 2"),
@@ -166,7 +166,7 @@ def test_a_file_that_never_ends_is_not_read(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
-        assert _refusal(path) == " is no file"
+        assert _refusal(path) == " is not a file"
     assert "does not exist; `fapo cache export" in _refusal(tmp_path / "missing.json")
 
 

@@ -184,7 +184,7 @@ def test_editing_the_stand_in_asks_it_again(source: Path, offline: Lab) -> None:
     offline.capture("only", offline=offline_model("stand_in_under_test:answer"))
     assert offline.run(ASK["chat"]) == after
     with pytest.raises(CacheMiss):
-        offline.run(lambda: CHAT.responses.create(model="m", input="never asked"))
+        offline.run(lambda: CHAT.responses.create(model="m", input="never checked"))
 
 
 def test_the_optimizer_is_never_answered_by_the_stand_in(offline: Lab) -> None:

@@ -110,7 +110,13 @@ MAILS = "id,mail,team\n" + "".join(f"{n},mail {n},billing\n" for n in range(14))
 
 @pytest.mark.slow
 def test_a_test_that_no_answer_could_pass_is_corrected_after_the_first_run(folder: Folder) -> None:
-    shapes = "shaped = lambda text: dict(team=text, why='because')\n"
+    shapes = """
+        class Text(str):
+            "As LangChain gives texts: a class of its own."
+
+
+        shaped = lambda text: dict(team=Text(text), why="because")
+    """
     folder.write({"bot.py": BARE_TEXT, "shapes.py": shapes, "data/mails.csv": MAILS})
     folder.checked = True
     said = folder.fapo("init", "--yes")
@@ -146,10 +152,10 @@ def test_with_a_model_the_first_cases_of_each_test_are_run_and_counted(folder: F
     assert "run the first 10 cases of each test (this asks your model)?" in said.out
     assert "4 of the first 10 pass" in said.out
     assert (
-        "pytest --fapo-estimate                   says what the next one would cost; sends nothing"
+        "pytest --fapo-estimate                   shows what the next command would cost; sends nothing"
         in said.out
     )
-    assert "14 cases are few, to tell a change from luck; label about 30" in said.out
+    assert "14 cases are too few to tell a change from luck; label about 30" in said.out
 
 
 def test_settings_that_are_there_stay_as_they_are(folder: Folder) -> None:
@@ -252,7 +258,7 @@ def test_every_case_file_gets_a_test_and_a_right_answer_passes(folder: Folder) -
     assert "data/fields.jsonl, 8 labeled rows; data/tickets.csv, 8 labeled rows" in said.out
     assert "Not used as cases: evals/cases.csv: none of its columns (a, b, c, d) is known to be" in said.out
     assert "2 tests of 16 cases" in said.out
-    assert "16 cases are few, to tell a change from luck; label about 30" in said.out
+    assert "16 cases are too few to tell a change from luck; label about 30" in said.out
     ran = folder.pytest("-q", "tests/test_handle_cases.py")
     assert "8 failed, 8 passed" in ran.out
     assert "AssertionError: assert 'placeholder' == 'other'" in ran.out

@@ -199,11 +199,11 @@ def test_undo_and_apply_give_the_exact_bytes(mail: Folder) -> None:
     tuned = path.read_bytes()
     said = mail.fapo("undo", "last", cwd="mailroom")
     assert said.code == 0
-    assert "Taken back, run 20" in said.out
+    assert "Undone, run 20" in said.out
     assert "mailroom/prompts/sort.md." in said.out
     assert path.read_bytes() == BEFORE.encode()
     assert mail.fapo("runs").out.endswith("undone\n")
-    assert "taken back (`fapo undo`)" in mail.fapo("show", "last").out
+    assert "undone later (`fapo undo`)" in mail.fapo("show", "last").out
     assert mail.fapo("undo", "last").code == 1
     assert mail.fapo("apply", "last").code == 0
     assert path.read_bytes() == tuned

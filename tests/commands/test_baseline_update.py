@@ -31,7 +31,7 @@ def test_failing_cases_are_recorded_as_failing(project: GatedProject) -> None:
         line for line, other in zip(after.splitlines(), before.splitlines(), strict=True) if line != other
     ]
     assert len(changed) == 4, "the three cases whose output changed, and the prompt"
-    assert project.update().text.count("says the same already") == 1
+    assert project.update().text.count("is up to date") == 1
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_a_stopped_run_leaves_the_file_as_it_is(project: GatedProject) -> None:
     )
     done = project.update("-x")
     assert done.code == 11
-    assert "fapo-baseline.json was not written, since this was no whole run" in done.text
+    assert "fapo-baseline.json was not written, since this was not a full run" in done.text
     assert "1 of 14 tests left no result: stopping after 1 failures" in done.text
     assert not project.baseline.exists()
     done = project.update()
     assert done.code == 1
-    assert "1 test without a case fails; the baseline says nothing of them" in done.text
+    assert "1 test without a case fails; the baseline does not cover them" in done.text
     assert project.baseline.exists()
 
 

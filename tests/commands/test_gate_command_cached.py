@@ -83,7 +83,7 @@ def test_recorded_answers_are_enough_and_a_missing_one_is_no_pass(tmp_path: Path
     assert "1 test asked a model" in project.gate("--fapo-cache=only", "-x").text
     done = project.gate("--fapo-cache=only")
     assert done.code == 11
-    assert "12 tests asked a model something that no recorded answer is for" in done.text
+    assert "12 tests asked a model something without a recorded answer" in done.text
     assert "fapo cache export" in done.text
     assert "0 %" not in done.text.partition("fapo: accuracy")[2]
     done = project.update("--fapo-cache=only")

@@ -18,11 +18,11 @@ URL = "rediss://ci:${CACHE_PASSWORD}@cache.internal:6380/2?ssl_ca_certs=/etc/tea
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://cache:6379", "'http://cache:6379' is no address of a Redis; expected redis://host"),
-        ("cache:6379", "is no address of a Redis"),
+        ("http://cache:6379", "'http://cache:6379' is not an address of a Redis; expected redis://host"),
+        ("cache:6379", "is not an address of a Redis"),
         ("redis://", "'redis://' names no host"),
         ("unix://", "names no socket"),
-        ("redis://h:port", "is no URL"),
+        ("redis://h:port", "is not a URL"),
         ("redis://h/name", "the path is the number of a database"),
         ("redis://u:secret-password-1@h/0?pool=9", "'redis://h/0' cannot have pool=; known are db"),
     ],

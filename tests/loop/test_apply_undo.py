@@ -194,7 +194,7 @@ def test_links_are_written_through_and_kept(tmp_path: Path) -> None:
 
 def test_a_run_without_changes_says_so(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path)
-    with pytest.raises(FapoError, match="left no proven change: it did not come to its end"):
+    with pytest.raises(FapoError, match="left no proven change: it did not finish"):
         apply_run(tmp_path, run)
     run.journal.write(RunFinished(stop="unproven", writing="nothing"))
     with pytest.raises(FapoError, match="did not pass the final proof"):

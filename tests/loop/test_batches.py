@@ -169,7 +169,7 @@ def test_winners_together_are_one_candidate_more_only_where_one_more_may_be(tmp_
     result = search.round.run([proposed("a"), proposed("b")], search.best, search.memory, cast(Any, None))
     assert said(attempts_of(result)) == [
         "c1 accepted",
-        "c2 wins its cases too, and is set aside for another try on top of c1",
+        "c2 wins its cases too, but is set aside for another try on top of c1",
     ]
 
 
@@ -182,7 +182,7 @@ def test_looks_at_the_held_out_cases_are_counted_inside_a_batch(tmp_path: Path, 
     assert search.memory.looks == most
     times = "1 time" if most == 1 else f"{most} times"
     unproven = (
-        f"wins its cases, and could not be proven: the held-out cases were asked {times} (holdout_looks)"
+        f"wins its cases, and could not be proven: the held-out cases were checked {times} (holdout_looks)"
     )
     lost = "held-out cases that passed before fail now"
     expected = {1: [unproven] * 3, 2: [lost, unproven, unproven], 3: [lost, lost, unproven]}[most]
@@ -196,7 +196,7 @@ def test_a_winner_of_the_same_cause_that_stays_out_of_a_merge_is_not_called_acce
     result = search.round.run(batch, search.best, search.memory, cast(Any, None))
     assert said(attempts_of(result)) == [
         "c1 wins its cases and went into c4",
-        "c2 wins its cases too, and c4 was taken for the same cause",
+        "c2 wins its cases too, but c4 was taken for the same cause",
         "c3 wins its cases and went into c4",
         "c4 accepted",
     ]
@@ -227,7 +227,7 @@ def test_a_candidate_that_takes_too_long_is_rejected_with_that_reason(tmp_path: 
             return Evaluation(loaded_files=["a.md"], complete=False, stopped=stopped)
 
     assert said(Search(new_run(tmp_path), Slow()).batch("a")) == [
-        "c1 the tests could not be run to their end with this edit: time limit: the tests were ended after "
+        "c1 the tests could not finish with this edit: time limit: the tests were ended after "
         "60 s while ta was running"
     ]
 

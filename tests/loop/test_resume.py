@@ -202,7 +202,7 @@ def test_resume_repeats_no_paid_call(project: MakeProject, server: Server) -> No
 def test_nothing_to_resume_is_said(project: MakeProject) -> None:
     result = project().pytest("--fapo-resume")
     assert result.code == 4
-    assert "--fapo-resume: the newest run came to its end, or there is none" in result.text
+    assert "--fapo-resume: the newest run finished, or there is none" in result.text
 
 
 @pytest.mark.slow

@@ -119,7 +119,7 @@ def test_winners_for_different_steps_are_put_together_and_proven_as_one(two_step
     assert {attempt["candidate"]["id"] for attempt in kept} == set(merged[0]["candidate"]["merges"])
     assert "holdout" not in kept[0]["verdict"]["splits"]
     assert "2 merged" in result.text
-    assert "asked 1 time\n" in result.text
+    assert "checked 1 time\n" in result.text
     assert "nothing else" in two_steps.prompt
 
 
@@ -138,8 +138,8 @@ def test_the_held_out_cases_are_asked_so_often_and_no_more(two_steps: Project) -
     settings.write_text(settings.read_text().replace("[tool.fapo.scope]", limits))
     result = two_steps.optimize()
     assert result.code == 1, result.text
-    assert "a budget is used up: the held-out cases were asked 1 time (holdout_looks)" in result.text
-    assert "asked 1 time\n" in result.text
+    assert "a budget is used up: the held-out cases were checked 1 time (holdout_looks)" in result.text
+    assert "checked 1 time\n" in result.text
     assert "1 accepted" in result.text
 
 

@@ -416,7 +416,7 @@ def test_of_two_winners_that_fix_the_same_one_is_accepted_and_the_other_not_trie
     attempts = [event.attempt for event, _ in result.judged]
     assert [attempt.candidate.merges for attempt in attempts] == [[], []]
     assert [attempt.verdict.accepted for attempt in attempts] == [False, True]
-    assert attempts[0].verdict.reason == "fixes its cases too, and none that c2 does not fix"
+    assert attempts[0].verdict.reason == "fixes its cases too, but none that c2 does not fix"
     assert result.waiting == []
 
 

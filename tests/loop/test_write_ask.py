@@ -56,7 +56,7 @@ def test_a_part_is_proven_by_itself_and_written(two_edits: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "code", "words"),
-    [("\x03", 2, "--fapo-resume"), ("\x04", 1, "nobody was there to answer")],
+    [("\x03", 2, "--fapo-resume"), ("\x04", 1, "no one answered")],
 )
 def test_nothing_is_written_without_a_yes(two_edits: Project, key: str, code: int, words: str) -> None:
     before = two_edits.snapshot()

@@ -63,7 +63,7 @@ prompts = ["app/bot.py::PROMPT"]
         ("cases.jsonl", "case.jsonl", "-q", "no such case file in .; did you mean 'cases.jsonl'?"),
         ("cases.jsonl'", "cases.jsonl', inputs='inptus'", "-q", "did you mean 'inputs'?"),
         ('"expected"', '"expeced"', "-q", "unknown field 'expeced'; did you mean 'expected'?"),
-        ("", "", "--fapo-cache-file=case.jsonl", "does not exist (looked for from"),
+        ("", "", "--fapo-cache-file=case.jsonl", "does not exist (relative to"),
         ("", "", "--fapo-cache-file=case.jsonl", "; did you mean 'cases.jsonl'?"),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_redis_that_dies_in_the_middle_costs_the_sharing_alone(
     [
         (
             "http://cache:6379",
-            "--fapo-cache-url: 'http://cache:6379' is no address of a Redis; expected redis",
+            "--fapo-cache-url: 'http://cache:6379' is not an address of a Redis; expected redis",
         ),
         ("redis://:wrong-password-1@127.0.0.1:{port}", "refuses us"),
     ],

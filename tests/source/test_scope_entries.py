@@ -48,7 +48,7 @@ def test_what_is_no_domain_says_what_is(text: str) -> None:
         ("5..1", "lower bound comes first"),
         ("2..2", "lower bound"),
         ("a | a", "twice"),
-        ("1 | [2]", "no choice"),
+        ("1 | [2]", "not a choice"),
     ],
 )
 def test_domains_that_make_no_sense(text: str, words: str) -> None:
@@ -59,7 +59,7 @@ def test_domains_that_make_no_sense(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("scope", "words"),
     [
-        ('params = ["s.py::K = 5..1"]', "tool.fapo.scope.params: 's.py::K = 5..1': '5..1' is no domain"),
+        ('params = ["s.py::K = 5..1"]', "tool.fapo.scope.params: 's.py::K = 5..1': '5..1' is not a domain"),
         ('params = ["s.py::K = five"]', "expected bounds ('1..20', '0..1', '1..') or choices"),
         (
             'prompts = ["s.py::K = 1..2"]',

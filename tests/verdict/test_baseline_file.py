@@ -94,7 +94,7 @@ def test_concurrent_steps_may_begin_in_any_order() -> None:
         (None, "does not exist: there is nothing to compare with", "missing-baseline", 0),
         ("{", ":1: not valid JSON", "stale-format", 1),
         ('{\n<<<<<<< HEAD\n"format": 1\n=======\n', ":2: an unresolved merge conflict", "stale-format", 2),
-        ("[]", "is no baseline of this plugin", "stale-format", 0),
+        ("[]", "is not a baseline of this plugin", "stale-format", 0),
         ('{"format": 99}', "has format 99, this version of pytest-fapo reads format 1", "stale-format", 0),
         ('{"format": true}', "has format True", "stale-format", 0),
         ('{"format": 1}', "plugin: field required", "stale-format", 0),

@@ -26,27 +26,27 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     (lambda: because.fixed_and_broken(1, 0), "1 test fixed, nothing broken"),
     (lambda: because.fixed_and_broken(1_034, 2), "1,034 tests fixed, 2 broken"),
     (lambda: because.figures(0.25, 0.0123), "train +25.0 points, p = 0.012"),
-    (lambda: because.no_target_passes(3), "none of the cases that it targets passes now"),
+    (lambda: because.no_target_passes(3), "none of its target cases passes now"),
     (
         lambda: because.no_target_passes(3, 2, "KeyError", "'city'"),
-        "none of the cases that it targets passes now: 2 of 3 ended in KeyError: 'city'",
+        "none of its target cases passes now: 2 of 3 ended in KeyError: 'city'",
     ),
     (
         lambda: because.no_target_passes(3, 2, "KeyError", "KeyError: 'city'"),
-        "none of the cases that it targets passes now: 2 of 3 ended in KeyError: 'city'",
+        "none of its target cases passes now: 2 of 3 ended in KeyError: 'city'",
     ),
     (
         lambda: because.targets_pass_without_gain(5, flaky=1, seldom=0, quoted=2),
         (
-            "3 of the 5 tests that it targets pass now, no gain: 1 passed now and then before, 2 "
+            "3 of the 5 target tests pass now, no gain: 1 passed sometimes before, 2 "
             "quoted as examples by the edit itself"
         ),
     ),
-    (lambda: because.too_few_targets_pass(), "too few of the cases that it targets pass now"),
+    (lambda: because.too_few_targets_pass(), "too few of its target cases pass now"),
     (lambda: because.train_did_not_rise(), "the train score did not rise"),
     (
         lambda: because.train_did_not_rise(("tone",), flaky=True),
-        "the metric 'tone' did not improve on train, but for tests that passed now and then before",
+        "the metric 'tone' did not improve on train, except for tests that passed sometimes before",
     ),
     (
         lambda: because.train_did_not_rise(("tone", "length")),
@@ -70,7 +70,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     ),
     (
         lambda: because.score_fell("val", flaky=True),
-        "the val score fell, but for tests that passed now and then before",
+        "the val score fell, except for tests that passed sometimes before",
     ),
     (
         lambda: because.loss_not_excluded("val", 0.05, -0.071, 0.027),
@@ -108,7 +108,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     (lambda: because.held_out_lost("paired"), "the held-out cases do not exclude a loss"),
     (lambda: because.held_out_lost("target"), "the held-out cases fell below the target and what they were"),
     (lambda: because.broke_tests(["a", "b", "c"]), "broke what passed before: a, b and 1 more"),
-    (lambda: because.suite_stopped("Ctrl-C"), "the full suite did not run to its end: Ctrl-C"),
+    (lambda: because.suite_stopped("Ctrl-C"), "the full suite did not finish: Ctrl-C"),
     (lambda: because.dropped("val"), "the evaluation was dropped at val"),
     (
         lambda: because.gains_did_not_recur(1, 0),
@@ -174,7 +174,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     ),
     (
         lambda: because.tests_stopped("the limit"),
-        "the tests could not be run to their end with this edit: the limit",
+        "the tests could not finish with this edit: the limit",
     ),
     (
         lambda: because.losses_were_luck(),
@@ -183,20 +183,20 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
     (lambda: because.went_into("c3"), "wins its cases and went into c3"),
     (
         lambda: because.looks_used_up(1),
-        ("wins its cases, and could not be proven: the held-out cases were asked 1 time (holdout_looks)"),
+        ("wins its cases, and could not be proven: the held-out cases were checked 1 time (holdout_looks)"),
     ),
     (
         lambda: because.set_aside_for("c3"),
-        "wins its cases too, and is set aside for another try on top of c3",
+        "wins its cases too, but is set aside for another try on top of c3",
     ),
-    (lambda: because.covered_by("c3"), "fixes its cases too, and none that c3 does not fix"),
-    (lambda: because.same_cause_as("c3"), "wins its cases too, and c3 was taken for the same cause"),
+    (lambda: because.covered_by("c3"), "fixes its cases too, but none that c3 does not fix"),
+    (lambda: because.same_cause_as("c3"), "wins its cases too, but c3 was taken for the same cause"),
     (lambda: because.proof_lost(3, 0), "3 tests that passed before did not pass then"),
     (
         lambda: because.proof_lost(3, 1),
         "3 tests that passed before did not pass then, 1 of them on held-out cases",
     ),
-    (lambda: because.proof_stopped("the limit"), "the tests did not run to their end: the limit"),
+    (lambda: because.proof_stopped("the limit"), "the tests did not finish: the limit"),
     (
         lambda: because.part_does_not_fit("a and b overlap"),
         "what you chose does not fit together without the rest: a and b overlap",
@@ -285,13 +285,13 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
     (
         lambda: against.session_stopped("Ctrl-C"),
         "interrupted",
-        "the tests did not run to their end: Ctrl-C",
+        "the tests did not finish: Ctrl-C",
         "",
     ),
     (
         lambda: against.session_stopped(""),
         "interrupted",
-        "the tests did not run to their end: not every test has a result",
+        "the tests did not finish: not every test has a result",
         "",
     ),
     (lambda: against.nothing_ran(), "empty", "no test on a case was run: there is nothing to judge", ""),
@@ -323,7 +323,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
         lambda: against.answers_not_recorded(["a"]),
         "cache-miss",
         (
-            "1 test asked a model something that no recorded answer is for (a); record the "
+            "1 test asked a model something without a recorded answer (a); record the "
             "answers once and commit or pass on the exported cache"
         ),
         "pytest --fapo-update-baseline && fapo cache export",
@@ -331,7 +331,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
     (
         lambda: against.model_did_not_answer("1 case got no answer", "run again when it answers"),
         "no-answer",
-        "1 case got no answer; nothing is said of accuracy: run again when it answers",
+        "1 case got no answer; accuracy is not judged: run again when it answers",
         "pytest --fapo-gate",
     ),
     (
@@ -408,7 +408,7 @@ PROBLEMS: list[tuple[Callable[[], GateProblem], str, str, str]] = [
     (
         lambda: against.without_result(2, 1_200, ""),
         "interrupted",
-        "2 of 1,200 tests left no result: they were not run to their end",
+        "2 of 1,200 tests left no result: they did not finish",
         "",
     ),
     (

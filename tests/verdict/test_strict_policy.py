@@ -127,17 +127,17 @@ REASONS: dict[str, tuple[Rows, GatePolicy, str]] = {
     "every target fails": (
         {"t0": ("-", "-"), "t1": ("-", "-"), "v0": ("+", "+")},
         GatePolicy(),
-        "none of the cases that it targets passes now",
+        "none of its target cases passes now",
     ),
     "targets pass that passed now and then": (
         {"t0": ("+-", "++"), "t1": ("-+", "++"), "t2": ("--", "--")},
         GatePolicy(),
-        "2 of the 3 tests that it targets pass now, no gain: 2 passed now and then before",
+        "2 of the 3 target tests pass now, no gain: 2 passed sometimes before",
     ),
     "targets pass in few repeats": (
         {"t0": ("---", "+--"), "t1": ("---", "---")},
         GatePolicy(),
-        "1 of the 2 tests that it targets pass now, no gain: 1 in half of their repeats or fewer",
+        "1 of the 2 target tests pass now, no gain: 1 in half of their repeats or fewer",
     ),
     "no target passes and the metric does not rise": (
         {"t0": ("-", "-"), "t1": ("-", "-")},
@@ -211,5 +211,5 @@ def test_targets_that_the_edit_quotes_are_not_said_to_fail() -> None:
     candidate = targeting(*rows).model_copy(update={"demonstrations": ["t0", "t1"]})
     after = repeated({"t0": "+", "t1": "+", "t2": "-"})
     assert judge_cases(candidate, repeated(rows), after).reason == (
-        "2 of the 3 tests that it targets pass now, no gain: 2 quoted as examples by the edit itself"
+        "2 of the 3 target tests pass now, no gain: 2 quoted as examples by the edit itself"
     )

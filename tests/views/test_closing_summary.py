@@ -65,7 +65,7 @@ def test_the_whole_summary() -> None:
         "",
         "Stopped     nothing left to propose",
         "Tried       8 candidates: 3 accepted, 5 rejected",
-        "Held-out    asked 2 times",
+        "Held-out    checked 2 times",
         "LLM calls   212 sent, 1,034 answered from the cache",
         "Tokens      120,304 in, 20,113 out",
         "Cost        $0.42",
@@ -163,7 +163,7 @@ def test_the_meaning_of_the_exit_code(changes: dict[str, Any], sentence: str) ->
         ),
         ({"stop": "interrupted"}, "Stopped", "interrupted; what was accepted before is kept"),
         ({"stop": "error", "stop_detail": "disk full"}, "Stopped", "an error: disk full"),
-        ({"holdout_looks": 0}, "Held-out", "never asked"),
+        ({"holdout_looks": 0}, "Held-out", "never checked"),
         (
             {"stand_in": "m:f", "spending": Spending(calls=3, unpriced_models=["x"])},
             "Cost",

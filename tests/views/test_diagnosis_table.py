@@ -141,7 +141,7 @@ def test_ascii_terminals_and_the_stand_in() -> None:
 def test_steps_that_fail_together_are_both_named_and_interventions_counted() -> None:
     both = Diagnosis(clusters=[cluster(also=["place", "price"])], interventions=7)
     lines = rendered(both, evaluation(failing=3, passing=1), width=100)
-    assert lines[1] == "7 runs of cases with a step's output replaced went into this."
+    assert lines[1] == "7 runs of cases with a step's output replaced were used for this."
     assert "   together   place and price went wrong too: only edits of all show" in lines
 
 

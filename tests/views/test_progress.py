@@ -150,7 +150,7 @@ def test_a_silent_log_gets_a_sign_of_life() -> None:
     progress(ItemFinished(item("c")))
     assert output.lines == [
         "iteration 1",
-        "still at work: train 2 of 90, 1 call · 0 from the cache · 1,200 tokens",
+        "still running: train 2 of 90, 1 call · 0 from the cache · 1,200 tokens",
     ]
 
 

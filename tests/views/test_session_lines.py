@@ -16,7 +16,7 @@ def test_scores_calls_and_the_next_command() -> None:
     assert session_lines(value) == [
         "fapo: passing: train 75 % of 8",
         "fapo: 8 calls, 1,034 from the cache, $0.42",
-        "fapo: pytest --fapo-diagnose says where and why cases fail",
+        "fapo: pytest --fapo-diagnose shows where and why cases fail",
     ]
     assert session_lines(value, hint=False)[-1] == "fapo: 8 calls, 1,034 from the cache, $0.42"
 
@@ -47,7 +47,7 @@ def test_what_could_not_be_judged_is_no_failure() -> None:
     for name, fields in silent.items():
         value.items[name] = item(f"t.py::test[{name}]").model_copy(update=fields)
     said = [
-        "fapo: 2 tests without a verdict: not let ask a model",
+        "fapo: 2 tests without a verdict: not allowed to ask a model",
         "fapo: 2 tests without a verdict: ended before the pipeline could run",
     ]
     assert session_lines(value) == ["fapo: passing: train 100 % of 2", *said]

@@ -38,14 +38,14 @@ METRIC = "words_shared"
 
 _GRADED = '''\
 def words_shared(answer, label):
-    """F1 of the words, from 0 to 1: a first measure of free text; put a better one in its place."""
+    """F1 of the words, from 0 to 1: a first measure of free text; replace it with a better one."""
     found, wanted = set(str(answer).lower().split()), set(str(label).lower().split())
     return 2 * len(found & wanted) / (len(found) + len(wanted)) if found and wanted else 0.0
 
 
 '''
 
-ANSWERS_AT_ALL = "assert run.output  # it answers at all; replace this by what makes an answer right"
+ANSWERS_AT_ALL = "assert run.output  # it answers at all; replace this with what makes an answer right"
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def find_case_files(
 def _fitting(root: Path, path: str, choices: Mapping[str, PipelineChoice]) -> CaseFile:
     rows = [row.value for row in read_rows(root / path, path)]
     if not all(isinstance(row, dict) for row in rows):
-        raise CaseError("its rows are no mappings")
+        raise CaseError("its rows are not mappings")
     fits: list[tuple[bool, bool, int, str, dict[str, Any]]] = []
     errors = []
     for fixture, choice in choices.items():

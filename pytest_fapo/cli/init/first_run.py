@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from pytest_fapo.cli.init.pipeline_choice import OutputForm
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.record import Record
 from pytest_fapo.core.stash import SESSION_KEY
+from pytest_fapo.core.trace import Step
 from pytest_fapo.diagnosis.request_samples import SentRequests, sample_requests
 
 MOST_CASES = 10
@@ -133,7 +135,14 @@ def _report(evaluation: Evaluation, folder: Path | None) -> FirstRun:
         if trace is not None and trace.error is None:
             outcome.outputs.append(trace.output)
             whole = [step for step in trace.steps if step.parent is None and step.output == trace.output]
-            outcome.output_type = whole[0].output_type if whole else ""
+            outcome.output_type = whole[0].output_type if whole and not _is_mapping(whole[0]) else ""
         if not item.passed and not outcome.explanation:
             outcome.explanation = item.explanation or item.error_type
     return FirstRun(tests=tests, sent=sample_requests(evaluation, folder))
+
+
+def _is_mapping(step: Step) -> bool:
+    """True if the output of a step is read by keys, whatever its class or the class of what it holds."""
+    module, _, name = step.output_type.partition(":")
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and issubclass(kind, Mapping)

@@ -45,7 +45,7 @@ _MOST_FILES = 20_000
 
 _TOO_FEW, _ENOUGH = 12, 30
 
-_ADDED = "Added to pyproject.toml, as what may be edited; take out what is to stay as it is:"
+_ADDED = "Added to pyproject.toml: what may be edited. Delete what must not change:"
 
 _COLUMN = 14
 
@@ -165,9 +165,7 @@ def _confirmed(question: str, options: argparse.Namespace, console: CommandConso
         if options.yes or console.confirm(question, default=True):
             return True
     except EOFError:
-        raise ConfigError(
-            "nobody was there to answer, nothing was written; `fapo init --yes` asks nothing"
-        ) from None
+        raise ConfigError("no one answered, so nothing was written; `fapo init --yes` asks nothing") from None
     console.line("Nothing was written.")
     return False
 
@@ -204,9 +202,9 @@ def make_plan(project: Project, choices: Mapping[str, PipelineChoice]) -> Plan:
         total = sum(len(file.cases) for file in cases)
         new = [PlannedFile(path, module_of(tests), f"{count(len(tests), 'test')} of {count(total, 'case')}")]
         todos = [each.note for each in tests if each.note]
-        todos.append(f"see whether {path} asks for what makes an answer right")
+        todos.append(f"check that {path} asserts what makes an answer right")
         if total < _ENOUGH:
-            why = "too few to learn from" if total < _TOO_FEW else "few, to tell a change from luck"
+            why = "too few to learn from" if total < _TOO_FEW else "too few to tell a change from luck"
             todos.append(f"{count(total, 'case')} are {why}; label about {_ENOUGH}")
     else:
         new, todos = _first_cases(choice, path, project.paths)
@@ -331,8 +329,8 @@ def _lacking_package(plan: Plan, first: FirstRun) -> str:
 
 
 def _commands(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "pytest", "the placeholder answers until a key is set" if plan.keys else "runs all cases"
+    yield "pytest", "a placeholder answers until a key is set" if plan.keys else "runs all cases"
     yield "pytest --fapo-diagnose", "where and why cases fail"
     if not plan.keys:
-        yield "pytest --fapo-estimate", "says what the next one would cost; sends nothing"
+        yield "pytest --fapo-estimate", "shows what the next command would cost; sends nothing"
     yield "pytest --fapo-optimize --fapo-write=ask", "fixes, proves, asks before each change"

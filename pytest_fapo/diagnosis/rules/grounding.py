@@ -33,7 +33,7 @@ def not_given(failure: Failure) -> Finding | None:
         return None
     name, expected, asked = question
     if _withheld(failure, name, asked, expected):
-        explanation = f"{shown(expected)} stood in what {asked.key} was given and not in what it sent"
+        explanation = f"{shown(expected)} was in the input of {asked.key} and not in what it sent"
         return _grounding_finding(
             failure, asked, name, expected, asked, explanation, confidence=0.75, by_model=False
         )
@@ -44,12 +44,12 @@ def not_given(failure: Failure) -> Finding | None:
         return None
     lost = _loser(failure, asked, expected)
     if lost is not None:
-        explanation = f"{shown(expected)} stood in what {lost.key} was given and not in what it gave"
+        explanation = f"{shown(expected)} was in the input of {lost.key} and not in its output"
         return _grounding_finding(failure, lost, name, expected, asked, explanation, confidence=0.8)
     finder = None if _in_case(failure, expected) else _finder(failure, name, asked)
     if finder is None:
         return None
-    explanation = f"what {finder.key} found does not tell {shown(expected)}"
+    explanation = f"what {finder.key} found does not contain {shown(expected)}"
     return _grounding_finding(failure, finder, name, expected, asked, explanation, confidence=0.75)
 
 
@@ -69,7 +69,7 @@ def _grounding_finding(
     return failure.finding(
         "content" if by_model else "retrieval",
         step,
-        f"{explanation}, so {asked.key} could not answer right; where cases pass, it is told",
+        f"{explanation}, so {asked.key} could not answer right; in passing cases it was there",
         confidence=confidence,
         level="prompt" if by_model else "param",
         field=name,

@@ -31,7 +31,7 @@ class FunctionText:
     """The source of one function, dedented.
 
     Raises:
-        OperatorError: it is no function, or one that cannot be called a second time from inside.
+        OperatorError: it is not a function, or one that cannot be called a second time from inside.
     """
 
     def __init__(self, text: str, name: str) -> None:

@@ -105,7 +105,7 @@ def headline_of(data: ReportData) -> Headline:
     elif data.summary is not None:
         found = _of_run(data.summary)
     elif data.kind == "optimize":
-        found = Headline("unsure", "The run did not come to its end")
+        found = Headline("unsure", "The run did not finish")
     else:
         found = _of_tests(data)
     last = data.after if data.after is not None else data.before

@@ -74,7 +74,7 @@ def _of_gate(gate: GateResult) -> tuple[str, str]:
 def _of_run(data: PullRequest) -> tuple[str, str]:
     summary = data.summary
     if summary is None:
-        return UNSURE, "The run did not come to its end"
+        return UNSURE, "The run did not finish"
     if summary.writing == "nothing":
         return "", "No change was made"
     mark = BAD if summary.broken else GOOD

@@ -286,7 +286,7 @@ class SnapshotPage:
         sections = [
             f"# {plain_code(self.pipeline)}\n",
             "What this pipeline asks its models, and how well it does. Written with the baseline by "
-            "`pytest --fapo-update-baseline`; not to be edited.\n",
+            "`pytest --fapo-update-baseline`; do not edit it.\n",
             f"## Scores\n\n{self.scores}",
             _section("Steps", graph.as_list(), graph.as_diagram()),
             _section("Parameters", self._parameters()),
