@@ -1,8 +1,8 @@
 """pytest-fapo: regression-guarded tuning of LLM pipelines from pytest.
 
-`cases`, `step`, `Case` and `Run` are for tests and pipelines; the others are the records that hooks and
-proposers of your own receive and return. Importing this package loads nothing heavy: names appear on
-first use.
+`cases`, `step`, `Case` and `Run` are for tests and pipelines; the others are the records that your own
+hooks and proposers receive and return. Importing this package loads nothing heavy: names load on first
+use.
 """
 
 from __future__ import annotations

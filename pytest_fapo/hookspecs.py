@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_fapo_item(record: dict[str, Any]) -> None:
-    """An item has its verdict.
+    """Receive the result of an item.
 
     Args:
         record: JSON data: `item` (an `ItemResult`), `case` (a `Case` or None) and `trace` (a `Trace`, or None
-            where the item has none or another item of the same run has already brought it);
-            `further_keys`, the cache keys of LLM calls that the test made beside its run.
+            if the item has none, or another item of the same run has already delivered it);
+            `further_keys`, the cache keys of LLM calls that the test itself made.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_fapo_load_cases(path: Path) -> Iterable[dict[str, Any]] | None:
-    """Read a case file of a format of your own.
+    """Read a case file in a custom format.
 
     Args:
-        path: the file that `@fapo.cases` names; one whose suffix the plugin does not know.
+        path: the file that `@fapo.cases` names, with a suffix that the plugin does not know.
 
     Returns:
         one mapping per case, with the keys that a JSONL line would have; None to leave it to others.
@@ -48,16 +48,16 @@ def pytest_fapo_load_cases(path: Path) -> Iterable[dict[str, Any]] | None:
 
 @pytest.hookspec
 def pytest_fapo_redact(text: str) -> str | None:
-    """Take out of a text what no trace and no report may hold. Called in every process, for every text.
+    """Remove from a text what no trace and no report may contain. Called in every process, for every text.
 
     Returns:
-        the text without it; None to leave it as it is.
+        the redacted text; None to keep the text unchanged.
     """
 
 
 @pytest.hookspec(firstresult=True)
 def pytest_fapo_attribute(item: ItemResult, case: Case, trace: Trace | None) -> Finding | None:
-    """Say which step a failure is due to, before the plugin's own rules are asked.
+    """Attribute a failure to a step, before the plugin's own rules do.
 
     Returns:
         the finding, its `source` set to `hook`; None to leave it to the rules.
@@ -66,7 +66,7 @@ def pytest_fapo_attribute(item: ItemResult, case: Case, trace: Trace | None) -> 
 
 @pytest.hookspec(firstresult=True)
 def pytest_fapo_proposer(spec: str, settings: Settings, root: Path) -> Proposer | None:
-    """Make the proposer that an entry of the setting `optimizer` names.
+    """Return the proposer that an entry of the setting `optimizer` names.
 
     Args:
         spec: the entry, `mine` or `mine:option`; never one that the plugin knows itself.
@@ -80,7 +80,7 @@ def pytest_fapo_proposer(spec: str, settings: Settings, root: Path) -> Proposer 
 
 @pytest.hookspec(firstresult=True)
 def pytest_fapo_llm_client(spec: str, settings: Settings) -> StructuredClient | None:
-    """Make the client of a model that proposes, diagnoses or reviews: `openai:<model>` by other means, say.
+    """Return the client of a model that proposes, diagnoses or reviews, for example another `openai:<model>`.
 
     Returns:
         a `pytest_fapo.answers.model_client.StructuredClient`; None for the official SDK's.
@@ -89,14 +89,14 @@ def pytest_fapo_llm_client(spec: str, settings: Settings) -> StructuredClient | 
 
 @pytest.hookspec
 def pytest_fapo_review(candidate: Candidate) -> list[ReviewProblem] | None:
-    """Object to a candidate before anything is run. A problem blocks it unless its `blocks` is False."""
+    """Return problems of a candidate before it is run. A problem blocks it unless its `blocks` is False."""
 
 
 @pytest.hookspec
 def pytest_fapo_gate(
     candidate: Candidate, before: Evaluation, after: Evaluation, verdict: Verdict
 ) -> str | None:
-    """Reject a candidate that the gate has let through. Nothing can be let through that the gate rejects.
+    """Reject a candidate that passed the gate. A hook cannot accept what the gate rejects.
 
     Args:
         candidate: the edits.
@@ -105,18 +105,18 @@ def pytest_fapo_gate(
         verdict: the gate's.
 
     Returns:
-        why it is rejected, in one sentence; None to let it pass.
+        the reason for rejecting it, in one sentence; None to let it pass.
     """
 
 
 @pytest.hookspec
 def pytest_fapo_accepted(attempt: Attempt) -> None:
-    """A candidate was accepted: the next ones build on it. Nothing is written into the source yet."""
+    """Receive an accepted candidate: the next ones build on it. The source is not written yet."""
 
 
 @pytest.hookspec
 def pytest_fapo_rejected(attempt: Attempt) -> None:
-    """A candidate was rejected; `attempt.verdict` says at which stage and why."""
+    """Receive a rejected candidate; `attempt.verdict` has the stage and the reason."""
 
 
 @pytest.hookspec

@@ -21,7 +21,7 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, GateResult
 from pytest_fapo.core.record import text_digest
 from pytest_fapo.core.stash import GATE_KEY
-from pytest_fapo.core.text import line_diff, marked_lines
+from pytest_fapo.core.text import text_diff
 from pytest_fapo.source.artifact_store import ArtifactStore
 from pytest_fapo.verdict import gate_problems
 from pytest_fapo.verdict.baseline_contents import artifact_digests
@@ -226,14 +226,12 @@ def _changed_lines(result: GateResult, session: FapoSession, prepared: PreparedG
     store = ArtifactStore(session.root, session.settings.scope)
     known = prepared.baseline.artifacts
     return {
-        change.address: [line for line in _diff(change.before, change.after) if line[:1] in "+-"]
+        change.address: [
+            line for line in text_diff(change.before, change.after, context=0) if line[:1] in "+-"
+        ]
         for change in changes_since(base, repository, store)
         if change.address in wanted and text_digest(change.before) == known.get(change.address)
     }
-
-
-def _diff(before: str, after: str) -> list[str]:
-    return line_diff(marked_lines(before), marked_lines(after), context=0)
 
 
 def _exit_status(result: GateResult, status: int) -> int:

@@ -71,10 +71,18 @@ def one_line(text: str, *, most: int = 0) -> str:
     return f"{line[: most - 1].rstrip()}…" if most and len(line) > most else line
 
 
-def marked_lines(text: str) -> list[str]:
-    """Return the lines of a text without their newlines; a last line that lacks its newline says so."""
-    lines = text.split("\n")
-    return lines[:-1] if not lines[-1] else [*lines[:-1], f"{lines[-1]} (no newline at the end)"]
+def compared_lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    """Return the lines of two texts; where only one of them ends without a newline, its last line says so."""
+    old, new = before.split("\n"), after.split("\n")
+    for lines, other in ((old, new), (new, old)):
+        if lines[-1] and not other[-1]:
+            lines[-1] += " (no newline at the end)"
+    return old if old[-1] else old[:-1], new if new[-1] else new[:-1]
+
+
+def text_diff(before: str, after: str, *, context: int = 3) -> list[str]:
+    """Return `line_diff` of two texts."""
+    return line_diff(*compared_lines(before, after), context=context)
 
 
 def line_diff(before: Sequence[str], after: Sequence[str], *, context: int = 3) -> list[str]:

@@ -47,20 +47,20 @@ def cases(
 ) -> Callable[[TestFunction], TestFunction]:
     """Run the test once per labeled case, as one pytest item each: `test_team[case-id]`.
 
-    The test asks for the fixtures `case` (the case) and `run` (the pipeline, already executed on the
-    case's inputs), or for either one.
+    The test takes the fixtures `case` (the case) and `run` (the pipeline's run on the case's inputs), or
+    either one.
 
     Args:
         source: path of a JSONL, JSON, CSV, TSV, YAML or Parquet file, `.gz` too (relative to the test file,
             else to the folder of `[tool.fapo]`, else to the rootdir), a list of mappings or `Case` objects,
             or a function that returns one.
-        pipeline: name of the fixture that gives the pipeline, where it is not `[tool.fapo] pipeline`.
+        pipeline: name of the fixture that returns the pipeline; default: `[tool.fapo] pipeline`.
         inputs: column of a foreign file that is the one positional input; a list of columns that become
             keyword arguments; a mapping of argument name to column; or a function of the row.
         expected: likewise for the label.
-        id: column that holds the case id (default `id` or `case_id`; a file mapped by `inputs` may do
-            without: its ids are then hashes of the inputs), or a function of the row.
-        split: column that holds the split, or `"train"`, `"val"` or `"holdout"` for all rows, or a
+        id: column with the case id (default `id` or `case_id`; in a file mapped by `inputs` without one,
+            ids are hashes of the inputs), or a function of the row.
+        split: column with the split, or `"train"`, `"val"` or `"holdout"` for all rows, or a
             function of the row. Default: the field `split`, else a hash of the id.
         timeout: seconds that one case may take (default: `--fapo-timeout`).
         encoding: of a text file (default: what its byte order mark says, else UTF-8).

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_fapo.core.printable import Part
-from pytest_fapo.core.text import marked_lines
+from pytest_fapo.core.text import compared_lines
 from pytest_fapo.loop.reviewed_change import TextChange
 from pytest_fapo.views.terminal import Terminal
 
@@ -81,7 +81,8 @@ def show_text_change(change: TextChange, terminal: Terminal, view: View) -> None
 
 
 def _hunks(change: TextChange) -> Iterator[list[_Row]]:
-    old, new = _lines(change.before or ""), _lines(change.after)
+    texts = (change.before or "", change.after)
+    old, new = compared_lines(*(text.replace("\r\n", "\n") for text in texts))
     matcher = SequenceMatcher(None, old, new, autojunk=False)
     for group in matcher.get_grouped_opcodes(_CONTEXT):
         rows = []
@@ -89,10 +90,6 @@ def _hunks(change: TextChange) -> Iterator[list[_Row]]:
             for offset, (left, right) in enumerate(zip_longest(old[first:last], new[start:end])):
                 rows.append(_Row(left, right, first + offset + 1, start + offset + 1))
         yield rows
-
-
-def _lines(text: str) -> list[str]:
-    return [line.removesuffix("\r") for line in marked_lines(text)]
 
 
 # --- one column --------------------------------------------------------------------------------------------

@@ -65,6 +65,8 @@ def test_a_new_file_and_a_missing_last_newline_are_said() -> None:
     _, lines = shown(None, "first\nlast", "unified")
     assert lines[0] == "app/a.md (new file)"
     assert lines[-1] == "+last (no newline at the end)"
+    _, lines = shown("a constant", "a constant\nwith a rule", "unified")
+    assert lines[2:] == [" a constant", "+with a rule"]
     _, lines = shown("a\r\nb\r\n", "a\r\nc\r\n", "unified")
     assert lines[2:] == [" a", "-b", "+c"]
 

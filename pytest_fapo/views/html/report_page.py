@@ -14,7 +14,7 @@ from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateResult
 from pytest_fapo.core.printable import shown
 from pytest_fapo.core.spending import cost_text, for_judges, money, tokens_text
-from pytest_fapo.core.text import count, duration, line_diff, marked_lines, percent
+from pytest_fapo.core.text import count, duration, percent, text_diff
 from pytest_fapo.loop.run_result import EditMade
 from pytest_fapo.loop.run_summary import Summary
 from pytest_fapo.views.closing_summary import (
@@ -73,6 +73,10 @@ _DIFF_LINES = 60
 """Lines of one change that the first page shows; a candidate's own page has all of them."""
 
 
+_FROM_THE_TOP = ("@@ -0", "@@ -1,", "@@ -1 ")
+"""Heads of a diff's part that nothing comes before."""
+
+
 @dataclass(frozen=True)
 class ShownChange:
     """The diff of one changed artifact on the first page."""
@@ -85,7 +89,7 @@ class ShownChange:
 
     @classmethod
     def of(cls, edit: EditMade) -> ShownChange:
-        diff = line_diff(marked_lines(edit.before), marked_lines(edit.after), context=1)
+        diff = text_diff(edit.before, edit.after, context=1)
         kinds = {"+": "plus", "-": "minus", "@": "gap"}
         lines = [
             (
@@ -94,6 +98,7 @@ class ShownChange:
                 "…" if line[:1] == "@" else line[1:],
             )
             for line in diff[:_DIFF_LINES]
+            if not line.startswith(_FROM_THE_TOP)
         ]
         return cls(edit.address, lines, max(0, len(diff) - _DIFF_LINES))
 

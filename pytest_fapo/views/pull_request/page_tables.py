@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.core.gate_result import GateProblem, Regression, SplitScore
 from pytest_fapo.core.record import SPLITS
-from pytest_fapo.core.text import count, line_diff, marked_lines, one_line, percents, value_difference
+from pytest_fapo.core.text import count, one_line, percents, text_diff, value_difference
 from pytest_fapo.loop.run_summary import Summary
 from pytest_fapo.verdict.case_effect import CaseEffect
 from pytest_fapo.verdict.regression_causes import (
@@ -186,7 +186,7 @@ def _cause(cause: RegressionCause, changes: Sequence[ArtifactChange], size: Size
     lines = [f"**{prose(causes_headline([cause]), most=300)}{where}{decides}**"]
     for change in changes:
         if change.address == cause.prompt:
-            diff = line_diff(marked_lines(change.before), marked_lines(change.after), context=1)
+            diff = text_diff(change.before, change.after, context=1)
             lines += [_why(change)] if change.why else []
             lines.append(fenced("\n".join(diff), "diff", lines=size.lines, chars=size.cell * 2))
     told = cause.examples(_EXAMPLES)
@@ -301,7 +301,7 @@ def effect_parts(data: PullRequest, size: Size) -> list[str]:
 
 def _change(change: ArtifactChange, size: Size) -> str:
     """The address and why in the open; the diff folded."""
-    diff = line_diff(marked_lines(change.before), marked_lines(change.after))
+    diff = text_diff(change.before, change.after)
     added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]
     if change.why:
