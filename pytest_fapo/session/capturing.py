@@ -363,7 +363,7 @@ def _remedy(plan: CapturePlan) -> str:
     if not files:
         return f"{record}."
     missing = "".join(f" {_shown(path)} does not exist." for path in plan.missing_files)
-    return f"{record}, then renew the file that travels: fapo cache export {_shown(files[0])}.{missing}"
+    return f"{record}, then update the exported file: fapo cache export {_shown(files[0])}.{missing}"
 
 
 def _shown(path: Path) -> str:

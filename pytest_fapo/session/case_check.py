@@ -49,7 +49,7 @@ def check_cases(cases: Sequence[Case]) -> list[CaseProblem]:
 def _repeated_ids(cases: Sequence[Case]) -> Iterator[CaseProblem]:
     for group in _grouped(cases, lambda case: (_file(case), case.id)).values():
         if len(group) > 1:
-            yield CaseProblem("id", f"the id {group[0].id!r} stands {_times(len(group))}", group)
+            yield CaseProblem("id", f"the id {group[0].id!r} occurs {_times(len(group))}", group)
 
 
 def _file(case: Case) -> str:

@@ -217,7 +217,7 @@ def _single(value: Any, name: str, row: PlacedRow) -> Any:
     """A value that is used must be one: a name that stands twice in the header has two."""
     if isinstance(value, Repeated):
         raise CaseError(
-            f"{value.header}: column {name!r} stands {len(value)} times in the header; rename all but one"
+            f"{value.header}: column {name!r} occurs {len(value)} times in the header; rename all but one"
         )
     return value
 
@@ -273,8 +273,8 @@ def _weight(value: Any, row: PlacedRow) -> float | None:
         number = math.nan
     if not (math.isfinite(number) and number >= 0):
         raise CaseError(
-            f"{row.origin}: field 'weight': {value!r} is no weight; give a number of at least 0, or rename "
-            f"the column if it is not meant as the case's weight"
+            f"{row.origin}: field 'weight': {value!r} is not a weight; give a number of at least 0, or "
+            f"rename the column if it is not meant as the case's weight"
         )
     return number
 
@@ -285,8 +285,8 @@ def _expected_steps(value: Any, row: PlacedRow) -> Any:
         return {}
     if not isinstance(read, dict):
         raise CaseError(
-            f"{row.origin}: field 'expected_steps': {value!r} is no mapping of step names to outputs; in a "
-            f'table it is written as JSON, such as {{"classify": "billing"}}'
+            f"{row.origin}: field 'expected_steps': {value!r} is not a mapping of step names to outputs; in "
+            f'a table it is written as JSON, such as {{"classify": "billing"}}'
         )
     return read
 

@@ -49,7 +49,7 @@ class RepeatedKey(ValueError):
     """A key that stands several times in one mapping, where readers would silently take the last."""
 
     def __init__(self, key: object) -> None:
-        super().__init__(f"the key {str(key)!r} stands several times in one object; keep one of them")
+        super().__init__(f"the key {str(key)!r} occurs several times in one object; keep one of them")
 
 
 def read_rows(path: Path, label: str, encoding: str | None = None) -> list[PlacedRow]:
@@ -210,7 +210,7 @@ def _list_key(document: Any, label: str) -> str | None:
         raise CaseError(f"{label}: {key!r} is {one_line(str(document[key]))!r}, {_NO_LIST}")
     if key is None and len(lists) > 1:
         raise CaseError(
-            f"{label}: {expected}; lists stand under {', '.join(lists)}: rename that of the cases"
+            f"{label}: {expected}; there are lists under {', '.join(lists)}: rename that of the cases"
         )
     if key is None and not lists:
         names = ", ".join(str(key) for key in document) or "nothing"

@@ -125,6 +125,6 @@ def read_parquet(data: bytes, label: str) -> Iterator[PlacedRow]:
     try:
         rows = parquet.read_table(io.BytesIO(data)).to_pylist()
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise CaseError(f"{label}: no Parquet file: {' '.join(str(error).split())}") from None
+        raise CaseError(f"{label}: not a Parquet file: {' '.join(str(error).split())}") from None
     for number, row in enumerate(rows, start=1):
         yield PlacedRow(f"{label} #{number}", row)

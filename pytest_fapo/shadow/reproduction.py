@@ -228,7 +228,7 @@ def _requests_differ(items: list[ItemMismatch], baseline: Evaluation, reference:
                 )
             if one.answer != other.answer:
                 return (
-                    f"the model answered the same question of step {_step_of(new, other.key)!r} in another "
+                    f"the model answered the same request of step {_step_of(new, other.key)!r} in another "
                     "way; leave the cache on (--fapo-cache=auto), and the same question has one answer"
                 )
         if mismatch.step:

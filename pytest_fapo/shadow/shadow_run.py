@@ -130,7 +130,7 @@ def _ending_reason(gathered: GatheredResults, returncode: int, output: str) -> s
     if returncode == _USAGE_ERROR:
         return f"pytest refused to start:\n{output}"
     if gathered.missing:
-        return f"not collected any more: {listing(gathered.missing, most=_NAMED)}"
+        return f"no longer collected: {listing(gathered.missing, most=_NAMED)}"
     if not gathered.collected:
         return f"no test was collected:\n{output}"
     if gathered.without_verdict:

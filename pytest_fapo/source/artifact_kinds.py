@@ -65,7 +65,7 @@ class WholeFile:
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
         if path.endswith(PYTHON):
-            yield FoundPiece("", reason=f"a Python file is no prompt; name its texts: '{path}::*_PROMPT'")
+            yield FoundPiece("", reason=f"a Python file is not a prompt; name its texts: '{path}::*_PROMPT'")
             return
         try:
             yield FoundPiece("", universal_newlines(decode(data, path).text))
@@ -81,7 +81,7 @@ class WholeFile:
 
     def create(self, data: bytes, path: str, name: str, text: str) -> bytes:
         if path.endswith(PYTHON):
-            raise ArtifactError(f"{path}: a Python file is no prompt; a new prompt is a text file")
+            raise ArtifactError(f"{path}: a Python file is not a prompt; a new prompt is a text file")
         if "\0" in text:
             raise ArtifactError(f"{path}: a text file holds no NUL character")
         try:
@@ -155,7 +155,7 @@ def _is_label(value: ParameterValue, pattern: str) -> bool:
 def _text_piece(value: ParameterValue) -> FoundPiece:
     if value.reason or not isinstance(value.value, str):
         shown = json.dumps(value.value, ensure_ascii=False)
-        reason = value.reason or f"it holds {shown[:40]}, which is no text; params may name it"
+        reason = value.reason or f"it holds {shown[:40]}, which is not text; params may name it"
         return FoundPiece(value.name, reason=reason)
     try:
         value.value.encode()

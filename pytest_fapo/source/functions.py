@@ -244,7 +244,7 @@ def _end_of_class(tree: ast.Module, parent: str, address: str, lines: list[str])
     assert node is not None
     first = lines[body[0].lineno - 1]
     if body[0].lineno == node.lineno:
-        raise ArtifactError(f"{address}: cannot be created: the class stands on one line")
+        raise ArtifactError(f"{address}: cannot be created: the class is on one line")
     return node.end_lineno or node.lineno, first[: len(first) - len(first.lstrip())]
 
 

@@ -226,7 +226,7 @@ def _check_fields(expression: TextExpression, value: str) -> None:
         return
     rest = FIELD.sub("", value)
     if "{" in rest or "}" in rest:
-        raise ArtifactError("a single brace stands in the new text; write literal braces as {{ and }}")
+        raise ArtifactError("the new text has a single brace; write literal braces as {{ and }}")
     old, new = fields_of(expression.inner), fields_of(value)
     known = set(expression.fields.values())
     if invented := [field for field in new if field not in known]:
@@ -322,7 +322,7 @@ def _without_separators(expression: TextExpression, text: str, after: bool, befo
         if needed:
             shorter = text if alone else cut(text, separator)
             if shorter == text and not alone and text:
-                raise ArtifactError(f"{separator!r} must stand between the parts that are joined")
+                raise ArtifactError(f"{separator!r} must be between the parts that are joined")
             text = shorter
     return "" if alone else text
 

@@ -68,7 +68,7 @@ def _decode_as(data: bytes, encoding: str, mark: bytes, path: str) -> SourceText
             f"save the file as UTF-8 or take it out of the scope"
         ) from None
     if "\0" in text:
-        raise ArtifactError(f"{path}: holds NUL bytes and so is no text file; take it out of the scope")
+        raise ArtifactError(f"{path}: holds NUL bytes, so it is not a text file; take it out of the scope")
     if text.encode(encoding) != data:
         raise ArtifactError(f"{path}: {encoding} cannot be written back exactly; save it as UTF-8")
     return SourceText(text, encoding, mark)

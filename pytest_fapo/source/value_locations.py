@@ -23,7 +23,7 @@ def told_apart(found: Iterable[ValueLocation]) -> list[ValueLocation]:
     locations = list(found)
     counts = Counter(each.value.name for each in locations)
     unique = [each for each in locations if counts[each.value.name] == 1]
-    twice = "it stands there more than once; give each a key of its own"
+    twice = "it is there more than once; give each a key of its own"
     again = [ValueLocation(ParameterValue(name, reason=twice)) for name, count in counts.items() if count > 1]
     return unique + again
 

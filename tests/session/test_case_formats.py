@@ -130,7 +130,7 @@ def test_a_yaml_mapping_may_take_in_another_and_differ_from_it(tmp_path: Path) -
 def test_a_name_that_stands_twice_in_the_header(tmp_path: Path) -> None:
     content = "text,label,label,note,note,\na,x,y,n1,n2,\n"
     said = refusal(tmp_path, "x.csv", content, **MAPPED)
-    assert said == "x.csv:1: column 'label' stands 2 times in the header; rename all but one"
+    assert said == "x.csv:1: column 'label' occurs 2 times in the header; rename all but one"
     case = load(tmp_path, "x.csv", content, inputs=["text"], split="train")[0]
     assert case.metadata["note"] == ["n1", "n2"]
 
@@ -206,7 +206,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert _same(cases)
     assert cases[0].metadata == {"at": "2026-01-02"}
     assert cases[1].origin == "x.parquet #2"
-    assert refusal(tmp_path, "broken.parquet", b"PAR1").startswith("broken.parquet: no Parquet file: ")
+    assert refusal(tmp_path, "broken.parquet", b"PAR1").startswith("broken.parquet: not a Parquet file: ")
 
 
 def test_dotted_names_are_paths_into_a_row(tmp_path: Path) -> None:
@@ -350,7 +350,7 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
             "x.jsonl",
             '{"text": "a", "text": "b", "label": 1}',
             MAPPED,
-            "x.jsonl:1: the key 'text' stands several",
+            "x.jsonl:1: the key 'text' occurs several",
         ),
         (
             "x.json",
@@ -358,7 +358,7 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
             MAPPED,
             "x.json:2: the key 'q' st",
         ),
-        ("x.yaml", "- text: a\n  text: b\n", MAPPED, "x.yaml:2: the key 'text' stands several times"),
+        ("x.yaml", "- text: a\n  text: b\n", MAPPED, "x.yaml:2: the key 'text' occurs several times"),
         ("x.json", "[" * 100_000, MAPPED, "x.json: nested too deeply"),
         ("x.json", '{"a": [1], "b": [2]}', MAPPED, "x.json: expected a list of cases, or an object"),
         ("x.json", '{"a": {"b": 1}}', MAPPED, "x.json: expected a list of cases, or an object"),
@@ -389,7 +389,7 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
             "x.jsonl:1: broken JSON: Extra data (column 14); in JSONL each l",
         ),
         ("x.csv", "sep=;\n;;\na;b;c\n", MAPPED, "x.csv:2: no column has a name"),
-        ("x.csv", "sep=;\ntext;label;label\na;b;c\n", MAPPED, "x.csv:2: column 'label' stands 2 times"),
+        ("x.csv", "sep=;\ntext;label;label\na;b;c\n", MAPPED, "x.csv:2: column 'label' occurs 2 times"),
         ("x.csv", "text,label\n", MAPPED, "x.csv: the file holds no case; expected at least one"),
         ("x.yaml", "- text: \x07\n", MAPPED, "x.yaml: broken YAML: "),
         ("x.yaml", "- at: 2024-13-45\n", MAPPED, "x.yaml: broken YAML: "),

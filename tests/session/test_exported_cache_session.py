@@ -107,7 +107,7 @@ def test_what_is_new_is_asked_and_renewing_the_file_brings_both(recorded: Projec
     more = (recorded.root / "cases.jsonl").read_text().replace("order 1000", "order 5")
     (recorded.root / "cases.jsonl").write_text(more)
     refused = recorded.pytest("-q", "--fapo-cache=only", "-k", "T-000")
-    assert "then renew the file that travels: fapo cache export ci/answers.json." in refused.text
+    assert "then update the exported file: fapo cache export ci/answers.json." in refused.text
     result = recorded.pytest("-q")
     assert f"1 call, {CASES - 1} from the cache" in result.text
     assert len(server.task_requests) == 1

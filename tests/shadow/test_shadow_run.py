@@ -228,7 +228,7 @@ def test_a_protected_item_may_have_passed_in_an_earlier_stage(bench: Bench) -> N
 def test_ids_that_are_no_longer_collected_make_it_incomplete(bench: Bench) -> None:
     evaluation = bench.evaluate(STAGED, stages=[EvaluationStage(name="train", nodeids=[case(1), case(77)])])
     assert not evaluation.complete
-    assert evaluation.stopped == f"not collected any more: {case(77)}"
+    assert evaluation.stopped == f"no longer collected: {case(77)}"
     assert evaluation.items[case(1)].passed
 
 

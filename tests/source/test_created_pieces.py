@@ -56,7 +56,7 @@ def test_a_new_prompt_file(make_store: MakeStore, tmp_path: Path) -> None:
         ("p/.hidden.md", "not in the scope"),
         ("single.md", "not in the scope"),
         ("out/critic.md", "leads out of the project"),
-        ("any/code.py", "a Python file is no prompt"),
+        ("any/code.py", "a Python file is not a prompt"),
         ("p/a.md", "not the one that the edit was made for"),
         ("p/A.md", "a.md differs from it in nothing but case"),
         ("p/a:b.md", "no file name that every system takes"),

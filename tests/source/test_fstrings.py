@@ -57,7 +57,7 @@ def check(literal: str, shown: str) -> None:
         ("Sort.", "drops {a}, which the code fills in"),
         ("Sort {a} {b}.", "brings in {b}, which nothing fills; write literal braces as {{ and }}"),
         ('Sort {a} as {"team": 1}.', 'brings in {"team": 1}'),
-        ("Sort {a} {.", "a single brace stands in the new text"),
+        ("Sort {a} {.", "the new text has a single brace"),
     ],
 )
 def test_an_edit_that_drops_or_invents_a_field_is_refused(new: str, words: str) -> None:

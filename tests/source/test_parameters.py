@@ -310,7 +310,7 @@ def test_a_json_value_is_changed_and_nothing_else(
 
 
 def test_a_json_key_that_stands_twice_is_left_alone(make_store: MakeStore) -> None:
-    with pytest.raises(ArtifactError, match=r"c.json::k: it stands there more than once"):
+    with pytest.raises(ArtifactError, match=r"c.json::k: it is there more than once"):
         make_store({"c.json": JSON}, params=["c.json::k"]).all()
 
 
