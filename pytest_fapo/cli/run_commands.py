@@ -105,7 +105,7 @@ def written_later(run: RunFolder) -> str:
 _STOPS = {
     "target": "target reached",
     "nothing-left": "nothing left",
-    "budget": "budget used up",
+    "budget": "limit reached",
     "not-reproduced": "not reproduced",
     "no-failures": "no failures",
 }

@@ -47,12 +47,12 @@ class Budget:
     def exhausted(self) -> str:
         """Return the limit that is reached, as text; empty while there is something left."""
         if self.deadline is not None and time.time() >= self.deadline:
-            return "--fapo-time-limit is over"
+            return "--fapo-time-limit"
         spent = self.spending()
         if self.max_calls is not None and spent.calls >= self.max_calls:
-            return f"--fapo-max-calls={self.max_calls} is used up"
+            return f"--fapo-max-calls={self.max_calls}"
         if self.max_cost is not None and spent.cost >= self.max_cost:
-            return f"--fapo-budget={self.max_cost:g} is used up (${spent.cost:.4f} spent)"
+            return f"--fapo-budget={self.max_cost:g} (${spent.cost:.4f} spent)"
         return ""
 
     def refusals(self) -> list[str]:

@@ -121,7 +121,7 @@ class Loop:
             return Stop("target")
         limit = self._request.max_candidates
         if limit is not None and self.memory.evaluated >= limit:
-            return Stop("budget", f"--fapo-max-candidates={limit} is used up")
+            return Stop("budget", f"--fapo-max-candidates={limit}")
         looks = self._request.settings.holdout_looks
         if self.memory.looks >= looks:
             return Stop("budget", f"the held-out cases were checked {count(looks, 'time')} (holdout_looks)")

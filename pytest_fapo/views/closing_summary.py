@@ -42,7 +42,7 @@ _WITHOUT_PROOF = "is saved as a patch, without the final proof"
 _PENDING = (*_UNTOUCHED, "conflict")
 
 _NO_CHANGE = {
-    "budget": "no change was proven to help before a budget was used up.",
+    "budget": "no change was proven to help before a limit was reached.",
     "interrupted": "the run was interrupted before any change was proven to help.",
     "no-answer": "a model did not answer before any change was proven to help.",
     "no-failures": "nothing fails, so there is nothing to fix.",
@@ -152,7 +152,7 @@ def stopped(summary: Summary) -> str:
     sentence = {
         "target": "the target is reached" if summary.target is not None else reached,
         "nothing-left": "nothing left to propose",
-        "budget": "a budget is used up",
+        "budget": "a limit is reached",
         "interrupted": "interrupted; what was accepted before is kept" if summary.accepted else "interrupted",
         "no-answer": "no verdict without answers",
         "not-reproduced": f"{count(len(summary.unreproduced), 'test')} came out differently in a copy",
@@ -234,7 +234,7 @@ def _pruned(summary: Summary) -> str:
     if not summary.pruned:
         return ""
     parts = count(len(summary.pruned), "part")
-    return f"{parts} of the accepted edits that are not needed: {listing(summary.pruned, most=6)}"
+    return f"{parts} that the accepted edits do not need: {listing(summary.pruned, most=6)}"
 
 
 def _looks(summary: Summary) -> str:

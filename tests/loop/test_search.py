@@ -138,7 +138,7 @@ def test_the_held_out_cases_are_asked_so_often_and_no_more(two_steps: Project) -
     settings.write_text(settings.read_text().replace("[tool.fapo.scope]", limits))
     result = two_steps.optimize()
     assert result.code == 1, result.text
-    assert "a budget is used up: the held-out cases were checked 1 time (holdout_looks)" in result.text
+    assert "a limit is reached: the held-out cases were checked 1 time (holdout_looks)" in result.text
     assert "checked 1 time\n" in result.text
     assert "1 accepted" in result.text
 

@@ -356,7 +356,7 @@ def test_rows_of_pandas_and_numpy(tmp_path: Path) -> None:
             "x.json",
             '[{"text": "a", "label": 1},\n{"text": {"q": 1, "q": 2}}]',
             MAPPED,
-            "x.json:2: the key 'q' st",
+            "x.json:2: the key 'q' oc",
         ),
         ("x.yaml", "- text: a\n  text: b\n", MAPPED, "x.yaml:2: the key 'text' occurs several times"),
         ("x.json", "[" * 100_000, MAPPED, "x.json: nested too deeply"),

@@ -159,7 +159,7 @@ def test_the_meaning_of_the_exit_code(changes: dict[str, Any], sentence: str) ->
         (
             {"stop": "budget", "stop_detail": "--fapo-max-calls=20"},
             "Stopped",
-            "a budget is used up: --fapo-max-calls=20",
+            "a limit is reached: --fapo-max-calls=20",
         ),
         ({"stop": "interrupted"}, "Stopped", "interrupted; what was accepted before is kept"),
         ({"stop": "error", "stop_detail": "disk full"}, "Stopped", "an error: disk full"),
