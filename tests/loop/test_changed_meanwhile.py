@@ -201,7 +201,7 @@ def test_a_second_optimizer_says_that_one_is_at_work(project: MakeProject) -> No
     result = made.optimize()
     assert result.code == 4
     assert f"another run is going on in this project: process {os.getpid()}" in result.text
-    assert "go on with: pytest --fapo-resume" in result.text
+    assert "continue with: pytest --fapo-resume" in result.text
     assert not (made.root / ".fapo" / "runs").exists()
 
 

@@ -138,7 +138,7 @@ def test_rules_without_which_nothing_is_lost_are_not_written(
     assert ("Left out" in result.text) is not bool(setting)
     if not setting:
         flat = " ".join(result.text.split())
-        assert "2 parts of the accepted edits, as nothing is lost without" in flat
+        assert "2 parts that the accepted edits do not need" in flat
         assert f"{ADDRESS}: - Be friendly to the customer." in flat
 
 

@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_has_a_report_too(ran: Project, tmp_path: Path) ->
     assert data.before is baseline
     assert (data.after, data.summary, list(data.spending)) == (None, None, [])
     write_report(tmp_path / "report.html", data)
-    assert "did not come to its end" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "did not finish" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_report_shows_what_a_rejected_candidate_answered(ran: Project, open_report: Open) -> None:
