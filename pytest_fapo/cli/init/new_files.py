@@ -78,21 +78,21 @@ def plan_settings(
     """
     addition = f"""\
 [tool.fapo]
-# The fixture in conftest.py that returns what the cases run through.
+# The fixture in conftest.py that returns the pipeline.
 pipeline = "{fixture}"
-# Functions recorded as steps of a run: what went in, what came out, which model calls they made.
+# Functions to record as steps of a run: inputs, outputs, model calls.
 {"" if steps else "# "}steps = {toml_list(steps or ["app.pipeline:*"])}
-# Who proposes edits. The playbook is free and needs no key; a model is asked where it is named:
+# Who proposes edits. The playbook is free and needs no key; to ask a model, too:
 # optimizer = ["playbook", "anthropic:<model>"]
 optimizer = ["playbook"]
 """
     if objective:
-        addition += "# The graded metric to raise; the tests themselves fail only where no answer comes.\n"
+        addition += "# The graded metric to raise; the tests themselves fail only without an answer.\n"
         addition += f"objective = {json.dumps(objective)}\n"
     if keys:
         addition += f"""
-# Answers in the model's place while no key ({", ".join(keys)}) is set, so that the tests run at once.
-# It is no model; set a key, or write a stand-in that knows more.
+# Answers in place of the model while no key ({", ".join(keys)}) is set, so that the tests run right away.
+# It is not a model: set a key, or write a better stand-in.
 [tool.fapo.offline]
 model = "pytest_fapo.answers.placeholder:reply"
 {f"unless_env = {toml_list(keys)}{chr(10)}" if list(keys) != _KEYS else ""}"""
