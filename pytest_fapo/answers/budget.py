@@ -27,7 +27,7 @@ _ROOM_PATIENCE = 30.0  # seconds of waiting for them; a stream that nobody reads
 
 
 class SpendLedger:
-    """Enforces the limits on what stands in one spend file, and writes each call there.
+    """Enforces the limits on what is in one spend file, and writes each call there.
 
     Args:
         path: the spend file; what it holds already counts.

@@ -196,7 +196,7 @@ class AnswerCache:
                     if "locked" not in str(error) or time.monotonic() > deadline:
                         raise
                     time.sleep(0.005)
-        except Exception as error:  # diskcache takes its settings from the file, whatever stands there
+        except Exception as error:  # diskcache takes its settings from the file, whatever is there
             raise ConfigError(
                 f"the cache in {self.folder} cannot be opened ({error}); "
                 "delete that folder, or run with --fapo-cache=off"

@@ -52,7 +52,7 @@ class PortableAnswer(NamedTuple):
 
 
 def portable_answer(answer: RecordedAnswer, redact: TextRedaction) -> PortableAnswer:
-    """`answer` as it may stand in a file that others read.
+    """`answer` as it may be in a file that others read.
 
     Content encodings are taken off, so that what is in it can be seen, and no file of a stranger can hold a
     small text that unfolds into a large one.

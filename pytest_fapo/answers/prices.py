@@ -25,7 +25,7 @@ _SELLERS = {
     "bedrock.converse": "aws",
     "bedrock.invoke": "aws",
 }
-"""By API, whose list price stands in where the host is unknown; see `list_price`."""
+"""By API, whose list price is in where the host is unknown; see `list_price`."""
 
 
 def call_cost(call: LLMCall) -> float | None:

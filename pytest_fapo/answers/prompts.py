@@ -119,7 +119,7 @@ def block_quote(text: str, limit: int) -> str:
 
 
 def fence_for(texts: Sequence[str]) -> str:
-    """A mark that stands in none of the texts; the same texts give the same mark."""
+    """A mark that is in none of the texts; the same texts give the same mark."""
     number = 0
     while True:
         body = json.dumps([number, *texts]).encode()

@@ -65,7 +65,7 @@ class SpendTotals:
     """Host to the epoch seconds before which it wants no request (`retry-after`)."""
 
     def add(self, line: dict[str, Any], times: int = 1) -> None:
-        """Take in one line of the file; only hits look alike and may stand there several `times`."""
+        """Take in one line of the file; only hits look alike and may be there several `times`."""
         if line["event"] == "hit":
             self.cache_hits += times
             self.test_cache_hits += times * (line["who"] == "test")
@@ -232,7 +232,7 @@ def _add_lines(totals: SpendTotals, lines: list[bytes], who: OnBehalfOf | None =
 
 
 def _parsed(lines: list[bytes]) -> Iterator[tuple[Any, int]]:
-    """Yield each line that can be read, and how often it stands there."""
+    """Yield each line that can be read, and how often it is there."""
     for text, times in Counter(lines).items():  # hits are many and look alike: parsed once
         with suppress(ValueError, TypeError):  # empty, or torn by a kill
             yield parsed_json(text), times

@@ -108,7 +108,7 @@ def _parsed_body(content: bytes) -> tuple[Any, bool]:
 
 def _body_identity(content: bytes, body: Any, plain: bool) -> str:
     """Equal for bodies that differ in white space and escapes only. The order of keys tells them apart:
-    models answer in the order of the schema that they are given. Where a key stands twice, bytes count."""
+    models answer in the order of the schema that they are given. Where a key is twice, bytes count."""
     if body is not None and plain:
         with suppress(ValueError, RecursionError):
             return json.dumps(body, separators=(",", ":"))

@@ -145,7 +145,7 @@ def reader_of(frame: FrameType) -> Reader | None:
 
 
 def _module_of(frame: FrameType) -> str:
-    """The module that a frame's code stands in, by its file: CrewAI overwrites the names of its modules."""
+    """The module that a frame's code is in, by its file: CrewAI overwrites the names of its modules."""
     parts = PurePath(frame.f_code.co_filename).with_suffix("").parts
     for folder in ("site-packages", "dist-packages"):
         if folder in parts:

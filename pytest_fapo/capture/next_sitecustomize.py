@@ -1,4 +1,4 @@
-"""Run the `sitecustomize` that one of ours stands before. Ours read this file by its path."""
+"""Run the `sitecustomize` that one of ours is before. Ours read this file by its path."""
 
 import os
 import sys

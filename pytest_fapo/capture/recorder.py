@@ -457,7 +457,7 @@ class Recorder:
         seen: dict[str, int] = {}
         steps: list[Step] = []
         places: list[int | None] = []
-        """By index of an opened step: where it stands in the record, or the step around a dropped one."""
+        """By index of an opened step: where it is in the record, or the step around a dropped one."""
         for opened in self._steps:
             around = places[opened.parent] if opened.parent is not None else None
             places.append(around if opened.dropped else len(steps))

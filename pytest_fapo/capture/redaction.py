@@ -52,7 +52,7 @@ _NAMED = (
     r"(?P<value>\b(?:passw(?:or)?d|client[-_]secret|(?:access|refresh|auth)[-_]token)[\"']?\s*[:=]\s*[\"'])"
     r"(?=[^\s\"']*\d)[^\s\"']{8,}(?=[\"'])",
 )
-"""Credentials that are known by what stands before them, which stays."""
+"""Credentials that are known by what is before them, which stays."""
 
 _MARKS = (
     *("sk-", "k_live_", "k_test_", "Bearer", "AIza", "AKIA", "ASIA", "gho_", "ghp_", "ghu_", "ghs_", "ghr_"),

@@ -25,7 +25,7 @@ class CallSite(NamedTuple):
     """A call in the user's source, with those of its arguments that are constant texts."""
 
     caller: str
-    """Name of the function that the call stands in; empty at the top of a module."""
+    """Name of the function that the call is in; empty at the top of a module."""
     texts: dict[str, str]
     """Position or keyword to the argument's expression."""
 

@@ -36,7 +36,7 @@ _SELECTING = {
 def check_selection(config: pytest.Config) -> None:
     """Refuse a selection of tests before the first one runs.
 
-    What stands in the project's own `addopts` is how the project always runs its tests.
+    What is in the project's own `addopts` is how the project always runs its tests.
 
     Raises:
         ConfigError: names the option.

@@ -155,7 +155,7 @@ def _as_typed_here(result: GateResult, session: FapoSession) -> GateResult:
 
 
 _CONSEQUENCES = ("missing-cases", "empty", "too-few-cases")
-"""Not said where a run that did not come to its end explains them."""
+"""Not said where a run that did not finish explains them."""
 
 
 def _unreadable(error: FapoError, policy: GatePolicy, name: str) -> GateResult:

@@ -119,7 +119,7 @@ def _damage(error: Exception) -> str:
 
 
 def _not_alike(shards: Mapping[str, ShardResult], facts: Mapping[str, str]) -> Iterator[str]:
-    """The shards that are missing, doubled, or of something else than the tree that stands here."""
+    """The shards that are missing, doubled, or of something else than the tree that is here."""
     several = sorted({shard.of for shard in shards.values()})
     if len(several) > 1:
         yield f"the files are of divisions into {' and into '.join(map(str, several))}: join those of one"

@@ -120,7 +120,7 @@ class ShardHooks:
             self._lines.write(json.dumps(record).encode() + b"\n")
 
     def pytest_unconfigure(self) -> None:
-        """Leave no draft behind where the session did not come to its end."""
+        """Leave no draft behind where the session did not finish."""
         if self._lines is not None:
             self._lines.close()
             self._draft.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
     redis://cache.internal:6379/0
     rediss://ci:${CACHE_PASSWORD}@cache.internal:6379/0?ssl_ca_certs=/etc/ssl/team.pem
 
-A `${NAME}` stands for the value of an environment variable, so that no password stands in a file.
+A `${NAME}` stands for the value of an environment variable, so that no password is in a file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def check_cache_url(url: str, *, in_file: bool = False) -> None:
 
     Args:
         url: as it was given.
-        in_file: it stands in a file, where no password may be written out.
+        in_file: it is in a file, where no password may be written out.
     """
     example = "expected redis://host:6379/0 (or rediss:// for TLS, or unix:///path/to/socket)"
     shown = shown_url(url)

@@ -26,7 +26,7 @@ class ScopeEntry(NamedTuple):
     """One entry of the scope; path and name may hold `fnmatch` patterns."""
 
     text: str
-    """As it stands in the settings."""
+    """As it is in the settings."""
     path: str
     name: str = ""
     domain: Domain | None = None
@@ -38,7 +38,7 @@ def scope_entry(text: str) -> ScopeEntry:
     """Take an entry apart.
 
     Raises:
-        ValueError: what stands behind ` = ` is not a domain; the message says what is expected.
+        ValueError: what follows ` = ` is not a domain; the message says what is expected.
     """
     path, _, rest = text.strip().partition("::")
     name, equals, allowed = _split_entry(rest)

@@ -34,7 +34,7 @@ class ProviderSettings(SettingsSection):
 
     base_url: str | None = None
     api_key_env: str | None = None
-    """Name of the environment variable that holds the key; the key itself never stands in a file."""
+    """Name of the environment variable that holds the key; the key itself is never in a file."""
     max_tokens: int = Field(default=8000, gt=0)
     """Tokens that one answer of the optimizer may have."""
     timeout: float = Field(default=120.0, gt=0)

@@ -43,9 +43,9 @@ class SimilarPair:
     similarity: float
     """0 to 1; 1 if all words are the same, in the same order."""
     same_numbers: bool
-    """True if the same numbers stand in both: invoices 701 and 702 are two things."""
+    """True if the same numbers are in both: invoices 701 and 702 are two things."""
     turned: bool = False
-    """True if a negation stands in one of them alone."""
+    """True if a negation is in one of them alone."""
 
     @property
     def same_words(self) -> bool:
@@ -139,7 +139,7 @@ class InputTexts:
 
     @cached_property
     def holders(self) -> dict[str, list[int]]:
-        """Cases by the words that stand in them."""
+        """Cases by the words that are in them."""
         found: dict[str, list[int]] = defaultdict(list)
         for number, words in enumerate(self.words):
             for word in set(words):
@@ -147,7 +147,7 @@ class InputTexts:
         return found
 
     def turned(self, one: int, other: int) -> bool:
-        """True if a negation stands in one of the two alone."""
+        """True if a negation is in one of the two alone."""
         differing = set(self.words[one]) ^ set(self.words[other])
         return any(_NEGATION.fullmatch(word) for word in differing)
 
@@ -193,7 +193,7 @@ def _numbers(words: Sequence[str]) -> list[str]:
 
 
 def _features(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
-    """Words, each time that they stand there, and pairs of neighbors."""
+    """Words, each time that they are there, and pairs of neighbors."""
     seen: Counter[str] = Counter()
     found: set[tuple[str, ...]] = set(pairwise(words))
     for word in words:

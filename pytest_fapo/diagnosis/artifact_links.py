@@ -224,13 +224,13 @@ MIN_FRAGMENT = 12
 """Characters; shorter literal parts are found by chance."""
 
 MIN_COVERAGE = 0.6
-"""Share of an artifact's literal text that must stand in the messages."""
+"""Share of an artifact's literal text that must be in the messages."""
 
 PROMPT_VIEWS = 12
 
 
 def prompts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact]) -> list[str]:
-    """Addresses of the prompts whose text stands in the messages of a step's LLM calls.
+    """Addresses of the prompts whose text is in the messages of a step's LLM calls.
 
     The most specific come first: those that no other step uses, then those of which most is found. Where
     none is found, those whose name is like the step's.

@@ -82,7 +82,7 @@ def _contains(step: StepView, value: Any) -> bool:
 
 
 def _went_into(step: StepView, other: StepView) -> bool:
-    """True if something of a step's output stands in what another one was given, as far as that is known."""
+    """True if something of a step's output is in what another one was given, as far as that is known."""
     if other.step.inputs is None and not other.calls:
         return True
     given = "\n".join((whole_text(other.step.inputs), other.messages_text))

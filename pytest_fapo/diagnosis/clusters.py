@@ -91,7 +91,7 @@ def _of_truncation(finding: Finding, scene: Scene) -> Level:
     if "max_tokens" in scene.roles:
         return "param"
     if finding.level == "param" and scene.scope_has_functions:
-        return "structure"  # no room, and the limit stands in the code
+        return "structure"  # no room, and the limit is in the code
     return finding.level
 
 

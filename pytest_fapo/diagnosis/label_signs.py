@@ -38,7 +38,7 @@ _NEARLY = 0.85
 """The share of these that is nearly all of them: labels that are wrong, too, are among the others."""
 
 _GIVEN = 0.95
-"""The share of passing cases whose label stands in what was given, where labels are taken from it."""
+"""The share of passing cases whose label is in what was given, where labels are taken from it."""
 
 _PASSING = 5
 """Passing cases that must be there to learn from."""
@@ -211,8 +211,8 @@ def _meant(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> frozenset[str]:
 
 
 def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
-    """The answer stands in what the pipeline was given, in a line about what the case is about,
-    and the label stands nowhere in it, as those of passing cases do.
+    """The answer is in what the pipeline was given, in a line about what the case is about,
+    and the label is nowhere in it, as those of passing cases do.
     """
     given = _Given([row.case for row in rows], [_lines(row.failure) for row in rows])
     passing = [n for n, row in enumerate(rows) if row.passed and not given.named(row.label)]

@@ -110,7 +110,7 @@ def constant_parts(requests: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _shared(text: str, other: str) -> Iterator[str]:
-    """Yield the longest runs of words of a text that stand in another one."""
+    """Yield the longest runs of words of a text that are in another one."""
     words, start = text.split(), 0
     while start + _FEWEST_WORDS <= len(words):
         end = start + _FEWEST_WORDS

@@ -28,10 +28,10 @@ _NOT_A_PROMPT = re.compile(
 )
 
 _FEWEST_WORDS = 3
-"""What is shorter stands in a request by chance, unless it is a whole message or description."""
+"""What is shorter is in a request by chance, unless it is a whole message or description."""
 
 _COVERAGE = 0.6
-"""Share of a text's literal parts that must stand in a message: templates leave parts out."""
+"""Share of a text's literal parts that must be in a message: templates leave parts out."""
 
 _LEFT_OVER = 5
 """Words of a constant part that is worth a line, where no text of the project holds it."""
@@ -209,7 +209,7 @@ def literal_parts(text: str) -> list[str]:
 
 
 def _holds(request: Sequence[str], joined: str, parts: Sequence[str]) -> bool:
-    """True if most of a text's literal parts stand in a request."""
+    """True if most of a text's literal parts are in a request."""
     if sum(len(part.split()) for part in parts) < _FEWEST_WORDS:
         return len(parts) == 1 and parts[0] in request
     return sum(len(part) for part in parts if part in joined) >= _COVERAGE * sum(map(len, parts))

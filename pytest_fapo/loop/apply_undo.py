@@ -84,7 +84,7 @@ def apply_run(root: Path, run: RunFolder) -> AppliedFiles:
 def undo_run(root: Path, run: RunFolder) -> WriteResult:
     """Give the files that a run has written their exact bytes from before it; what it created is removed.
 
-    Where a file was edited since, only the run's own lines are taken back.
+    Where a file was edited since, only the run's own lines are undone.
 
     Args:
         root: the project's folder.

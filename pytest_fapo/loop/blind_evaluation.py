@@ -1,6 +1,6 @@
 """Evaluations of candidates that change code: outputs are made without labels, and judged without the code.
 
-How that is done stands in `pytest_fapo.shadow.producer`. Here it is decided which tests can be judged so, by
+How that is done is in `pytest_fapo.shadow.producer`. Here it is decided which tests can be judged so, by
 a trial of the unpatched tree, and the parts of an evaluation are put together.
 """
 

@@ -13,7 +13,7 @@ from pytest_fapo.core.record import LEVELS, Level
 from pytest_fapo.core.text import listing
 
 LineChange = tuple[int, int, list[str]]
-"""First and last line replaced (half open), and what stands there instead."""
+"""First and last line replaced (half open), and what is there instead."""
 
 
 def needed_parts(candidates: Sequence[Candidate], gains: Sequence[Mapping[str, float]]) -> list[int]:
@@ -103,7 +103,7 @@ def merged(candidates: Sequence[Candidate]) -> Candidate | None:
 def merged_text(base: str, one: str, other: str) -> str | None:
     """Both changes of `base` in one text; None where they touch the same or neighboring lines.
 
-    What both add in the same place stands there one after the other.
+    What both add in the same place is there one after the other.
     """
     if one == other:
         return one

@@ -192,7 +192,7 @@ class WritingBegan(Event):
 
 
 class RunFinished(Event):
-    """The run came to its end; an interrupted one has no such event."""
+    """The run finished; an interrupted one has no such event."""
 
     event: Literal["finished"] = "finished"
     stop: str = ""
@@ -209,7 +209,7 @@ class ChangesApplied(Event):
 
 
 class ChangesUndone(Event):
-    """`fapo undo` has taken back what the run had written."""
+    """`fapo undo` has reverted what the run had written."""
 
     event: Literal["undone"] = "undone"
     files: list[str]

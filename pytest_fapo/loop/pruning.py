@@ -209,7 +209,7 @@ class _Block:
     instead: list[str]
     changes: bool = True
     heading: int = -1
-    """Number of the heading that it stands under, which goes with the last of its rules."""
+    """Number of the heading that it is under, which goes with the last of its rules."""
 
 
 def _blocks(edit: Edit) -> Iterator[_Block]:

@@ -51,7 +51,7 @@ class RunFolder:
 
     @classmethod
     def newest_unfinished(cls, runs: Path) -> RunFolder | None:
-        """The newest run that began and did not come to its end, its report included."""
+        """The newest run that began and did not finish, its report included."""
         if not runs.is_dir():
             return None
         for path in sorted(runs.iterdir(), key=lambda entry: entry.name, reverse=True):

@@ -41,7 +41,7 @@ class Stop:
 
     @property
     def open(self) -> bool:
-        """True if the run has not come to its end: `--fapo-resume` continues it."""
+        """True if the run has not finished: `--fapo-resume` continues it."""
         return self.reason in ("interrupted", "no-answer")
 
 

@@ -62,7 +62,7 @@ class Proposer(Protocol):
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
         """Candidates for the evidence's cluster, best first, made lazily as they are asked for.
 
-        `id` is left empty; `parent` is the evidence's. A candidate whose digest stands in the evidence's
+        `id` is left empty; `parent` is the evidence's. A candidate whose digest is in the evidence's
         memory is left out.
 
         Raises:
@@ -97,7 +97,7 @@ class ProposerDefaults:
 
         Args:
             repair: the candidate, the train cases that it broke, and of the other splits a count and a bit.
-            evidence: as of now; the candidate stands in its memory.
+            evidence: as of now; the candidate is in its memory.
 
         Raises:
             ProposalFailed: as in `propose`.

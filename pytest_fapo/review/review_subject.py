@@ -58,7 +58,7 @@ class ReviewSubject:
 
     @cached_property
     def known_texts(self) -> list[str]:
-        """Every artifact's text as of the parent: what stands there already is no leak."""
+        """Every artifact's text as of the parent: what is there already is no leak."""
         return [artifact.text for level in self.levels_below for artifact in self.artifacts(level)]
 
     @cached_property

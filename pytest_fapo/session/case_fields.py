@@ -214,7 +214,7 @@ def _at(values: dict[str, Any], name: str, row: PlacedRow) -> Any:
 
 
 def _single(value: Any, name: str, row: PlacedRow) -> Any:
-    """A value that is used must be one: a name that stands twice in the header has two."""
+    """A value that is used must be one: a name that is twice in the header has two."""
     if isinstance(value, Repeated):
         raise CaseError(
             f"{value.header}: column {name!r} occurs {len(value)} times in the header; rename all but one"

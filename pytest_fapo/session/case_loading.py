@@ -52,7 +52,7 @@ def load_cases(
 def read_cases(source: CaseSource, *, folders: Sequence[Path]) -> tuple[list[Case], bool]:
     """Read the cases of a source as `load_cases` does, and refuse none for what the others are.
 
-    Ids may stand there twice, and a split may be empty: whoever checks a file wants to hear of all of it.
+    Ids may be there twice, and a split may be empty: whoever checks a file wants to hear of all of it.
 
     Args:
         source: what the decorator would be given.

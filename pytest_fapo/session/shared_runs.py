@@ -337,7 +337,7 @@ def _will_run(item: pytest.Item) -> bool:
 
 def _trace_id(name: str, bound: BoundCase, closure: Closure) -> str:
     """Equal for items that share a run, and in every session. No case can be called so that a first run has
-    the name of another's repeat or surroundings: these stand before the `::`."""
+    the name of another's repeat or surroundings: these are before the `::`."""
     around = closure.surroundings()
     mark = f"+{text_digest(canonical_json(around))[:8]}" if around else ""
     repeat = "" if bound.repeat == 1 else f"~r{bound.repeat}"

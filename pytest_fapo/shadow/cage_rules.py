@@ -105,7 +105,7 @@ def cage_spec(
 
 def without_foreign_secrets(environment: Mapping[str, str], shadow: ShadowTree) -> dict[str, str]:
     """The environment without credentials that the project has no use for: those of no model provider whose
-    name stands in none of its files."""
+    name is in none of its files."""
     names = {name for name in environment if is_secret_name(name) and not name.startswith(_PROVIDERS)}
     unused = names - _mentioned(names, shadow)
     return {name: value for name, value in environment.items() if name not in unused}
@@ -115,7 +115,7 @@ _MENTIONS: WeakKeyDictionary[ShadowTree, dict[str, bool]] = WeakKeyDictionary()
 
 
 def _mentioned(names: Set[str], shadow: ShadowTree) -> set[str]:
-    """Those that stand in a file of the project as it was copied, each looked for once: a candidate must not
+    """Those that are in a file of the project as it was copied, each looked for once: a candidate must not
     get a credential by writing its name down."""
     known = _MENTIONS.setdefault(shadow, {})
     left = new = names - known.keys()

@@ -200,7 +200,7 @@ class ChildProcess:
             request = request.model_copy(update={"answers": self.desk.socket, "cache_files": []})
         request = request.model_copy(update={"cache_url": ""})
         self._withheld: list[bytes] = []
-        """Credentials, as they stand in JSON, that the child does not know and so cannot take out."""
+        """Credentials, as they are in JSON, that the child does not know and so cannot take out."""
         spec = self.folder / "spec.json"
         content = child_spec(shadow, request, self.folder, self.results)
         spec.write_text(json.dumps(content), encoding="utf-8")

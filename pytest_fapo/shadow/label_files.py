@@ -49,7 +49,7 @@ def label_files(
         files: of it, relative.
         cases: all of them.
         tests: modules in which tests were collected, relative.
-        kept: tells which files belong to the pipeline whatever stands in them.
+        kept: tells which files belong to the pipeline whatever is in them.
     """
     found = {root / path for path in tests}
     for case in cases:
@@ -78,7 +78,7 @@ def without(paths: Iterable[str], hidden: Sequence[str]) -> Iterator[str]:
 
 
 def _telling_inputs(cases: Sequence[Case]) -> Iterator[tuple[bytes, ...]]:
-    """The longest input of each hidden case, as it may stand in a file."""
+    """The longest input of each hidden case, as it may be in a file."""
     for case in cases:
         if case.split == "train":
             continue

@@ -165,7 +165,7 @@ def _git(items: list[ItemMismatch]) -> str:
 
 
 def _not_found(items: list[ItemMismatch], root: Path) -> str:
-    """A file is missing in the copy: its name stands in the error."""
+    """A file is missing in the copy: its name is in the error."""
     for item in items:
         found = re.search(
             r"(?:FileNotFoundError|NotADirectoryError)\b.*?['\"]([^'\"]+)['\"]", item.explanation

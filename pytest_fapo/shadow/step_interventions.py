@@ -24,7 +24,7 @@ def run_interventions(
     *,
     cancelled: Callable[[], bool] | None = None,
 ) -> dict[int, Outcome | None]:
-    """Run each intervention's item on the tree as it stands; what stands before the replaced step comes from
+    """Run each intervention's item on the tree as it stands; what is before the replaced step comes from
     the cache, so only what follows costs calls.
 
     Args:

@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def split_pattern(text: str) -> Address:
-    """Split `path::name` as it stands in the scope, where both parts may hold patterns."""
+    """Split `path::name` as it is in the scope, where both parts may hold patterns."""
     path, _, name = text.strip().partition("::")
     return Address(path.strip(), name.strip())
 

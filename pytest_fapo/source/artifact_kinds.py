@@ -91,7 +91,7 @@ class WholeFile:
 
 
 class PythonTextKind:
-    """A text of a Python module, wherever it stands there."""
+    """A text of a Python module, wherever it is there."""
 
     kind: ArtifactKind = "constant"
     noun = "text"

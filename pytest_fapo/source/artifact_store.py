@@ -324,7 +324,7 @@ class ArtifactStore:
         return [piece.name for piece in found if piece.name]
 
     def read(self, path: str) -> bytes:
-        """A file as it is laid over the disk, else as it stands there.
+        """A file as it is laid over the disk, else as it is there.
 
         Raises:
             ArtifactError: it cannot be read.

@@ -30,7 +30,7 @@ class Surroundings(NamedTuple):
     indent: str
     """Indentation of the statement."""
     bracketed: bool
-    """True if the literal stands inside parentheses, so that it may go over several lines."""
+    """True if the literal is inside parentheses, so that it may go over several lines."""
     fields: Fields | None = None
     """Given where the literal is a part of a template."""
 

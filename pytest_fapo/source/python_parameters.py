@@ -136,7 +136,7 @@ def _default(keys: list[str], call: ast.Call) -> Iterator[_PythonLocation]:
             yield place._replace(value=place.value._replace(low=low, high=high))
     else:
         yield _PythonLocation(
-            ParameterValue(dotted(keys), reason="its field has no default that stands there as a value")
+            ParameterValue(dotted(keys), reason="its field has no default that is there as a value")
         )
 
 
@@ -155,7 +155,7 @@ def _bounds(call: ast.Call, *, whole: bool) -> tuple[float | None, float | None]
 
 
 def _entries(node: ast.Dict) -> Iterator[tuple[str, ast.expr]]:
-    """Entries under text keys that stand there once."""
+    """Entries under text keys that are there once."""
     texts = [key.value if isinstance(key, ast.Constant) else None for key in node.keys]
     for text, value in zip(texts, node.values, strict=True):
         if isinstance(text, str) and texts.count(text) == 1:

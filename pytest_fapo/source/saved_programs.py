@@ -1,7 +1,7 @@
 """Programs that DSPy has saved: JSON whose instructions and descriptions replace those of the code at `load`.
 
 A text of a signature and its copy in such a file are one text. It is read where it counts, in the copy, and
-written to both, so that they stay in step. Examples (`demos`) stand in the file alone.
+written to both, so that they stay in step. Examples (`demos`) are in the file alone.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class SavedPrograms:
         return files
 
     def _saved_files(self, read: Read) -> list[str]:
-        """The JSON files whose names stand in code that loads something."""
+        """The JSON files whose names are in code that loads something."""
         if self._paths is None:
             names: set[str] = set()
             for path in find_paths(self._root, "**/*.py"):

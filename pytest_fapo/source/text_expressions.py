@@ -74,7 +74,7 @@ def is_literal(node: ast.expr) -> bool:
 
 
 def read_text(module: PythonModule, node: ast.expr) -> TextExpression | None:
-    """Take an expression apart; None where it gives no text that stands here.
+    """Take an expression apart; None where it gives no text that is here.
 
     Raises:
         ArtifactError: it does, but cannot be taken apart.

@@ -383,7 +383,7 @@ def read_text_safely(module: PythonModule, node: ast.expr) -> TextExpression | N
 
 
 def is_text(module: PythonModule, node: ast.expr) -> bool:
-    """True if the expression gives a text that stands here."""
+    """True if the expression gives a text that is here."""
     return read_text_safely(module, node) is not None
 
 

@@ -83,7 +83,7 @@ def _cleandoc(old: str, new: str) -> str:
 
 
 def docstring(indent: str) -> Wrapper:
-    """A docstring as `inspect.getdoc` gives it; new lines stand in the indentation of its body."""
+    """A docstring as `inspect.getdoc` gives it; new lines are in the indentation of its body."""
 
     def unapply(old: str, new: str) -> str:
         if "\n" in old.strip():

@@ -154,7 +154,7 @@ def _entry(root: Path, path: str, content: bytes | None, folders: Sequence[str])
     old = write_helper.current(entry)
     entry["old"] = None if old is None else base64.b64encode(old).decode()
     entry["new"] = None if content is None else base64.b64encode(content).decode()
-    # Folders that stand there for this file alone: those made for a new one, or for one that is removed.
+    # Folders that are there for this file alone: those made for a new one, or for one that is removed.
     left = [str((root / folder).resolve()) for folder in folders]
     entry["folders"] = _missing_folders(target) if content is not None else left
     return entry

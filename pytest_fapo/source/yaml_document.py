@@ -25,7 +25,7 @@ _HEADER = re.compile(r"([|>])([-+1-9]*)([^\r\n]*)")
 
 
 class Scalar(NamedTuple):
-    """A scalar as it stands in the file, with what its spelling depends on."""
+    """A scalar as it is in the file, with what its spelling depends on."""
 
     text: str
     """Its characters; of a block the header, the lines, and no empty line that is not part of the value."""
@@ -104,7 +104,7 @@ def _blocks(text: str, old: Scalar, style: str) -> Iterator[str]:
     lines += [""] * max(0, ends - 1 - _empty_lines(old.rest))
     block = _header(core, ends, old, style) + old.newline + _indented(lines, old)
     if not old.text.endswith(("\n", "\r")):
-        yield block.removesuffix(old.newline)  # the end of the line stands behind the value already
+        yield block.removesuffix(old.newline)  # the end of the line is behind the value already
         if old.rest:
             return
     yield block

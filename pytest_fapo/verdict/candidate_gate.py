@@ -209,7 +209,7 @@ def _verdict(
 
 
 def _objectives(comparison: Comparison, splits: Sequence[Split], policy: GatePolicy) -> list[MetricChange]:
-    """The objectives on these splits; none of a split that was not run to its end."""
+    """The objectives on these splits; none of a split that was not finished."""
     ran = comparison.after.items
     whole = [split for split in splits if all(name in ran for name in nodeids_of(comparison.before, split))]
     found = [comparison.metric(name, split) for name in policy.objectives for split in whole]

@@ -1,6 +1,6 @@
 """The problems of a merge under `--fapo-gate`: the sentence, its kind, and the command to type.
 
-No other module writes one. The reasons of verdicts on candidates stand in `reasons.py`.
+No other module writes one. The reasons of verdicts on candidates are in `reasons.py`.
 """
 
 from __future__ import annotations

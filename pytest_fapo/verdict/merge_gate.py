@@ -138,7 +138,7 @@ def unjudged(evaluation: Evaluation, comparison: BaselineComparison) -> list[Gat
 
 
 def _silent(evaluation: Evaluation, comparison: BaselineComparison) -> list[str]:
-    """Cases whose run came to its end without a call, although it made some when the baseline was written."""
+    """Cases whose run finished without a call, although it made some when the baseline was written."""
     silent = set()
     for pair in comparison.pairs:
         traces = [trace for item in pair.group.items if (trace := evaluation.trace_of(item)) is not None]

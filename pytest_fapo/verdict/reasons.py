@@ -1,6 +1,6 @@
 """The sentence of every verdict on a candidate: why it is rejected, or why what was accepted is not written.
 
-No other module writes one. What speaks against a merge stands in `gate_problems.py`.
+No other module writes one. What speaks against a merge is in `gate_problems.py`.
 """
 
 from __future__ import annotations

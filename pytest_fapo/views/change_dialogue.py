@@ -31,7 +31,7 @@ def edited_by_person(text: str, address: str) -> str:
     """
     command = _editor_command()
     path, _, name = address.partition("::")
-    # A constant's value is text, whatever file it stands in; a parameter's and a function's are code.
+    # A constant's value is text, whatever file it is in; a parameter's and a function's are code.
     ending = (
         PurePosixPath(path).suffix if not name or text.lstrip().startswith(("def ", "async ", "@")) else ""
     )

@@ -151,7 +151,7 @@ class Terminal:
         Args:
             rows: cells, as many in each row.
             right: numbers of the columns that are aligned to the right, from 0.
-            indent: what stands before each row.
+            indent: what is before each row.
         """
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for number, row in enumerate(rows):

@@ -169,7 +169,7 @@ def test_a_revision_and_a_repair_start_from_the_change(project: AgentProject) ->
     import pathlib
     path = pathlib.Path("{PROMPT}")
     task = pathlib.Path("fapo-evidence/TASK.md").read_text()
-    word = "Second." if "stands in this copy" in task else "First."
+    word = "Second." if "is in this copy" in task else "First."
     path.write_text(path.read_text() + word + "\\n")
     pathlib.Path("fapo-evidence/hypothesis.txt").write_text(task[-150:])
     """

@@ -117,7 +117,7 @@ def follows_from_answer(failure: Failure, blame: Blame, asked: StepView) -> bool
     So it is where the same answer always goes with the same right value, and always passes or always fails:
     a model that reads its cases wrongly gives one answer to cases that differ. The answer has to be one that
     the code can read, which is to say made like those of passing cases; and one that can be trusted, a number
-    or a value that stands in the case itself: a wrong label is wrong in all its cases, too.
+    or a value that is in the case itself: a wrong label is wrong in all its cases, too.
     """
     answer = _answer_of(asked)
     groups = _by_answer(failure, blame.field, asked.key)

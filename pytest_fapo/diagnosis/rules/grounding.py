@@ -147,7 +147,7 @@ def _was_given(reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
 
 
 def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
-    """True if the answer is what the model says where it was not given the value: then the value stands in
+    """True if the answer is what the model says where it was not given the value: then the value is in
     what it was given by chance only (the same number in another passage)."""
     said = normal(asked.answer or "")
     memo, entry = failure.fields.memo, ("gave up", name, asked.key, said)
@@ -215,7 +215,7 @@ def _abstains(failure: Failure, name: str, value: Any) -> bool:
 
 
 def _told(reading: CaseRun, value: Any) -> bool:
-    """True if a value stands in the data that the steps had before one of them gave it; prompts are none."""
+    """True if a value is in the data that the steps had before one of them gave it; prompts are none."""
     for step in reading.view.steps:
         if _holds_value(whole_text(step.step.inputs), value):
             return True

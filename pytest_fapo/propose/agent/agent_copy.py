@@ -22,7 +22,7 @@ from pytest_fapo.diagnosis.loose_values import strings_in
 
 @contextmanager
 def agent_folder() -> Iterator[Path]:
-    """A new folder that nobody else may enter; removed at the end, whatever stands in it by then."""
+    """A new folder that nobody else may enter; removed at the end, whatever is in it by then."""
     path = Path(tempfile.mkdtemp(prefix="fapo-agent-")).resolve()
     try:
         yield path

@@ -201,14 +201,14 @@ class CodingAgentProposer(ProposerDefaults):
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
         """See `Proposer.revise`. The program finds its blocked change in the copy."""
         problems = evidence_text.render_problems(review, candidate)
-        more = f"# A review has blocked the change that stands in this copy\n\n{problems}\n\nFix that.\n"
+        more = f"# A review has blocked the change that is in this copy\n\n{problems}\n\nFix that.\n"
         return self._again(candidate, more, evidence)
 
     def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
         """See `ProposerDefaults.repair`. The program finds its winning change in the copy."""
         broken = evidence_text.render_repair(repair, evidence, _BROKEN_CHARS)
         more = (
-            "# The change that stands in this copy wins, but breaks something\n\n"
+            "# The change that is in this copy wins, but breaks something\n\n"
             f"{broken}\n\nKeep what it fixes and leave right what was right.\n"
         )
         return self._again(repair.candidate, more, evidence)

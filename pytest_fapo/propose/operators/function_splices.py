@@ -22,7 +22,7 @@ class FunctionSplices:
         self._splices: list[Splice] = []
 
     def line(self, *lines: str) -> None:
-        """Lines that stand before the body."""
+        """Lines that are before the body."""
         self._lines += lines
 
     def splice(self, splice: Splice) -> None:

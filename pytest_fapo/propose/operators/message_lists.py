@@ -61,7 +61,7 @@ class Positions:
         return self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
 
     def margin(self, position: int) -> str | None:
-        """The white space before a position where nothing else stands before it on its line, else None."""
+        """The white space before a position where nothing else is before it on its line, else None."""
         line = self._data[self._data.rfind(b"\n", 0, position) + 1 : position].decode()
         return line if not line.strip() else None
 
@@ -120,7 +120,7 @@ def is_message_list(node: ast.List) -> bool:
 
 
 def before_last_user(node: ast.List) -> int:
-    """The number of messages that stand before the turns: all where the user's comes later."""
+    """The number of messages that are before the turns: all where the user's comes later."""
     users = [index for index, each in enumerate(node.elts) if is_user(role_of(each))]
     return users[-1] if users else len(node.elts)
 
@@ -176,7 +176,7 @@ class NamedMessages:
     name: str
     form: TurnForm
     before: int
-    """The number of messages that stand before the turns."""
+    """The number of messages that are before the turns."""
     maker: str
     """Source of the call that makes the template, without its argument; empty for a list."""
 

@@ -40,7 +40,7 @@ class ModelCall:
     """An expression with `<<text>>` where the question's text stands; it gives the answer's text."""
     awaited: bool = False
     helper: tuple[str, ...] = ()
-    """Lines of a function that has to stand before, inside the one that asks."""
+    """Lines of a function that has to be before, inside the one that asks."""
     statement: str = ""
     """An import statement that is needed."""
 

@@ -181,7 +181,7 @@ def _folded(quoted: str) -> list[str]:
 
 
 def escaped(text: str) -> str:
-    """Literal text as it stands in a prompt with `{name}` placeholders."""
+    """Literal text as it is in a prompt with `{name}` placeholders."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -306,7 +306,7 @@ class FunctionDraft:
             self._statements.append(f"from {module} import {name}")
 
     def helper(self, lines: Sequence[str]) -> None:
-        """Lines that stand before everything else in the function."""
+        """Lines that are before everything else in the function."""
         self._helpers += [*lines, ""]
 
     # --- the result ------------------------------------------------------------------------------------

@@ -87,7 +87,7 @@ class FunctionText:
         }
 
     def require_repeatable(self) -> None:
-        """Raise OperatorError where the body cannot stand inside another function."""
+        """Raise OperatorError where the body cannot be inside another function."""
         for node in own_nodes(self.node):
             if isinstance(node, (ast.Yield, ast.YieldFrom)):
                 raise OperatorError(f"{self.name} is a generator, whose items cannot be taken back")

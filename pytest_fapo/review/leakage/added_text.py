@@ -241,7 +241,7 @@ class AddedText:
         return -number if most else self._squeezed_line("".join(words))
 
     def _squeezed_line(self, text: str) -> int:
-        """The line that a text stands in once everything between the words is gone."""
+        """The line that a text is in once everything between the words is gone."""
         lines = ["".join(line) for line in self._lines]
         for index in range(0, max(1, len(text) - 11), 4):
             part = text[index : index + 12]

@@ -178,7 +178,7 @@ class CaseCorpus:
         return word not in STOPWORDS and len(self.cases_with.get(word, ())) <= 2
 
     def shared(self, words: Words, *, content: bool = False) -> bool:
-        """True if this run of words stands in so many cases that it is a common phrase."""
+        """True if this run of words is in so many cases that it is a common phrase."""
         key = (words, content)
         if key not in self._shared:
             self._shared[key] = self._is_shared(words, content=content)
@@ -239,7 +239,7 @@ def corpus_of(cases: Sequence[Case]) -> CaseCorpus:
 
 
 def contains(text: Words, run: Words) -> bool:
-    """True if `run` stands in `text`, word after word."""
+    """True if `run` is in `text`, word after word."""
     size = len(run)
     return any(text[index : index + size] == run for index in range(len(text) - size + 1))
 

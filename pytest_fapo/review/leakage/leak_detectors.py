@@ -1,6 +1,6 @@
 """All detectors of leaked cases, each with its name and the advice on what would pass.
 
-Detectors of copied sentences and of lists of answers stand here; those of answers are in `leaked_answers`.
+Detectors of copied sentences and of lists of answers are here; those of answers are in `leaked_answers`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RUN = 6
 """So many words in a row, the same as in a case, are a copy."""
 
 CONTENT_RUN = 5
-"""So many meaningful words in a row, whatever small words stand between them."""
+"""So many meaningful words in a row, whatever small words are between them."""
 
 WHOLE = 4
 """A field of at least so many words that is repeated in full is a copy, however short."""
@@ -61,7 +61,7 @@ WHOLE_SQUEEZED = 20
 
 
 def copied_text(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """Runs of words that stand in a case."""
+    """Runs of words that are in a case."""
     for field in corpus.fields:
         if field.is_text and field.words and field.words not in corpus.labels:
             run = (
@@ -193,7 +193,7 @@ SHORTEST = 8
 
 
 def answer_lists(added: AddedText, corpus: CaseCorpus) -> Iterator[Leak]:
-    """Rows of labels with nothing but numbers between them, in which each stands twice on average."""
+    """Rows of labels with nothing but numbers between them, in which each is twice on average."""
     labels = {label[0] for label in corpus.labels if len(label) == 1 and not label[0].isdigit()}
     row: list[str] = []
     index = start = 0

@@ -118,7 +118,7 @@ def _by_input(left: Words, right: Words, added: AddedText, corpus: CaseCorpus) -
 
 
 def _is_answer(right: Words, answers: list[Words]) -> bool:
-    """True if an answer stands at the beginning of `right`, up to three words in."""
+    """True if an answer is at the beginning of `right`, up to three words in."""
     return any(right[index : index + len(answer)] == answer for answer in answers for index in range(4))
 
 
@@ -126,7 +126,7 @@ CLUE = 3
 """So many meaningful words, all of one case's input and hardly any others beside them, are that case."""
 
 DESCRIPTION = 4
-"""The same where each word alone stands in many cases, and all together in few."""
+"""The same where each word alone is in many cases, and all together in few."""
 
 FEW = 2
 

@@ -85,7 +85,7 @@ class ReportData:
 
 
 def load_run_report(run: RunFolder, baseline: Evaluation | None = None) -> ReportData:
-    """Return a run's data, whether or not it came to its end.
+    """Return a run's data, whether or not it finished.
 
     Args:
         run: its directory.
@@ -228,7 +228,7 @@ class TestPair:
 
 
 def _without_case(parameters: str, case_id: str) -> tuple[str, str]:
-    """Return what stands before and behind the case's id, which may hold dashes itself."""
+    """Return what is before and behind the case's id, which may hold dashes itself."""
     if parameters == case_id:
         return "", ""
     if parameters.startswith(f"{case_id}-"):

@@ -246,7 +246,7 @@ def write_report(path: Path, data: ReportData) -> None:
     """Write the report: one file that opens from disk, with no network.
 
     Args:
-        path: file to write; folders that lack are made, a report that stands there is replaced whole.
+        path: file to write; folders that lack are made, a report that is there is replaced whole.
         data: what there is to show.
 
     Raises:

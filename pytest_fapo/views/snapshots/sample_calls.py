@@ -18,7 +18,7 @@ from pytest_fapo.views.snapshots.prompt_messages import MessagePart, answer_text
 from pytest_fapo.views.snapshots.step_graph import StepPath, step_paths
 
 _LONG = 20
-"""Characters; an answer that is shorter stands in other places too by chance."""
+"""Characters; an answer that is shorter is in other places too by chance."""
 
 _VOLATILE = (
     ("id", re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b")),
@@ -46,7 +46,7 @@ class KnownAnswer:
     Args:
         step: the step's key; empty for a call outside of all steps.
         call: with its answer.
-        question: what was asked: words that stand in it are not the model's own.
+        question: what was asked: words that are in it are not the model's own.
     """
 
     def __init__(self, step: str, call: LLMCall, question: Sequence[MessagePart]) -> None:

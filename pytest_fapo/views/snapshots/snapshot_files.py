@@ -147,7 +147,7 @@ def staleness(text: str, page: SnapshotPage, elsewhere: Collection[str] = ()) ->
     Args:
         text: of the file, its lines ended by `\\n`.
         page: newly made for the same sample case.
-        elsewhere: addresses that stand in other pipelines' snapshots.
+        elsewhere: addresses that are in other pipelines' snapshots.
     """
     try:
         state = read_state(text)

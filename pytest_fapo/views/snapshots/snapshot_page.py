@@ -60,7 +60,7 @@ class TrainRuns:
             wanted: the id that the snapshot has had; kept as long as there is such a case.
 
         Returns:
-            `wanted`, else the first by id whose pipeline came to its end, else the first.
+            `wanted`, else the first by id whose pipeline finished, else the first.
         """
         if wanted in self.traces:
             return wanted
@@ -114,7 +114,7 @@ _SHOWN = 4
 def prompt_blocks(calls: Sequence[SampleCall], prompts: Sequence[Artifact]) -> list[str]:
     """One block of Markdown for each call, step by step; equal calls of a step share one.
 
-    The calls of a step stand in an order that does not depend on which of them was answered first.
+    The calls of a step are in an order that does not depend on which of them was answered first.
 
     Args:
         calls: in the order in which they were made.

@@ -43,7 +43,7 @@ def go_on() -> None:
 
 
 def _hand_on() -> None:
-    """Load the sitecustomize that this one stands before, if there is one."""
+    """Load the sitecustomize that this one is before, if there is one."""
     here = os.path.dirname(os.path.abspath(__file__))
     own = sys.modules.pop("sitecustomize", None)
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
