@@ -29,6 +29,10 @@ RETIRED = {
     r"\w+(?<![mr])(?:al|im|ogn|erial)ise[sd]?": "-ize",
     "catalogue": "catalog",
     "whilst": "while",
+    r"(?:c[ao]me|comes|run|ran|runs) to (?:its|their) end": "finish",
+    "still at work": "still running",
+    "nobody was there": "no one answered",
+    r"stands? (?:nowhere|once|twice)": "is",
 }
 """Patterns of whole words, each with the word that stands in its place."""
 _WORD = re.compile("|".join(rf"(?P<w{number}>\b{pattern}\b)" for number, pattern in enumerate(RETIRED)), re.I)
