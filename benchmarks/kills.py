@@ -84,7 +84,7 @@ def _measured(root: Path, count: int, moments: random.Random) -> list[Figure]:
             if said is None:
                 kills += 1
                 phases[_phase(root)] += 1
-            if said is not None and "the newest run came to its end, or there is none" not in said:
+            if said is not None and "the newest run finished, or there is none" not in said:
                 break
             begun = any((root / ".fapo/runs").glob("*/journal.jsonl"))
             option = "--fapo-resume" if begun and said is None else "--fapo-optimize"
