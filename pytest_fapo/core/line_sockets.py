@@ -87,7 +87,10 @@ class LineClient:
         if not line:
             self._kept.stream = None
             raise ConnectionError("the connection was closed without an answer")
-        return json.loads(line)
+        try:
+            return json.loads(line)
+        except RecursionError:
+            raise ValueError("the answer is nested too deeply") from None
 
     def _stream(self) -> Any:
         kept = getattr(self._kept, "stream", None)

@@ -55,6 +55,12 @@ def handle(ticket):
     said = {"class": "pytest_fapo.core.errors:BudgetExceeded", "args": ["x"], "state": {}, "text": "x"}
     producer_child._produced = lambda *_: {"error": said}
 """.lstrip(),
+    "answers in brackets": """
+def handle(ticket):
+    from pytest_fapo.core import line_sockets
+
+    line_sockets.json.dumps = lambda value: "[" * 100_000 + "]" * 100_000
+""".lstrip(),
     "asks a model elsewhere": """
 def handle(ticket):
     import openai
@@ -89,7 +95,7 @@ def test_code_that_reads_the_cases_finds_none_where_its_outputs_are_made() -> No
 @pytest.mark.slow
 @needs_locks
 def test_no_candidate_s_code_ends_the_run_of_the_others() -> None:
-    """Neither by an error that only the plugin raises, nor by asking where the cage lets nobody ask."""
+    """Not by an error that only the plugin raises, by what no reader reads, or by asking where nobody may."""
     with trust_run(ENDING, "off") as run:
         assert [name_of(each) for each in run.judged()] == list(ENDING), run.text
         assert accepted(run) == ["honest"]
