@@ -197,7 +197,7 @@ def case(request: pytest.FixtureRequest) -> Any:
     if bound is None:
         pytest.fail("the fixture 'case' belongs to tests marked with @fapo.cases(...)", pytrace=False)
     try:
-        return bound.case.model_copy(deep=True)  # what a test changes in it is no other test's business
+        return bound.case.own_copy()  # what a test changes in it is no other test's business
     except Exception:  # inputs of a kind that has no copies
         return bound.case
 

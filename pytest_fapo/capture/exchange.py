@@ -380,21 +380,19 @@ class Exchange:
             (call,) = reading.tool_calls
             if call.name in output_tools(self.question.body):
                 said = text_of(call.arguments)
-        return self._asked.model_copy(
-            update={
-                "answer": None if said is None else str(self.recorder.json(said)),
-                "tool_calls": [
-                    call.model_copy(update={"arguments": self.recorder.json(call.arguments)})
-                    for call in reading.tool_calls
-                ],
-                "finish_reason": reading.finish_reason,
-                "refusal": None if reading.refusal is None else redact(reading.refusal),
-                "usage": reading.usage,
-                "cache_hit": cache_hit,
-                "offline": answer.offline,
-                "status": answer.status,
-                "error": error or None,
-            }
+        return self._asked.updated(
+            answer=None if said is None else str(self.recorder.json(said)),
+            tool_calls=[
+                call.model_copy(update={"arguments": self.recorder.json(call.arguments)})
+                for call in reading.tool_calls
+            ],
+            finish_reason=reading.finish_reason,
+            refusal=None if reading.refusal is None else redact(reading.refusal),
+            usage=reading.usage,
+            cache_hit=cache_hit,
+            offline=answer.offline,
+            status=answer.status,
+            error=error or None,
         )
 
     def _miss_message(self) -> str:

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
-from functools import cached_property
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
@@ -50,21 +49,30 @@ class RecordedAnswer:
         """The first header of this name, lower case; empty where there is none."""
         return self._header_texts.get(name.lower(), "")
 
-    @cached_property
-    def _header_texts(self) -> dict[str, str]:
-        pairs = reversed(self.headers)
-        return {name.lower().decode("latin-1"): value.decode("latin-1") for name, value in pairs}
+    # Not `cached_property`: before Python 3.12 it makes all threads wait for one lock.
 
-    @cached_property
+    @property
+    def _header_texts(self) -> dict[str, str]:
+        known: dict[str, Any] = self.__dict__
+        if "_texts" not in known:
+            pairs = reversed(self.headers)
+            known["_texts"] = {
+                name.lower().decode("latin-1"): value.decode("latin-1") for name, value in pairs
+            }
+        found: dict[str, str] = known["_texts"]
+        return found
+
+    @property
     def json(self) -> Any:
         """The JSON in the body, to be read only; None where it is none."""
-        body = decoded_body(self)
-        if body is None:
-            return None
-        try:
-            return parsed_json(body)
-        except ValueError:
-            return None
+        known: dict[str, Any] = self.__dict__
+        if "_json" not in known:
+            body = decoded_body(self)
+            try:
+                known["_json"] = None if body is None else parsed_json(body)
+            except ValueError:
+                known["_json"] = None
+        return known["_json"]
 
     @property
     def retry_after(self) -> float:

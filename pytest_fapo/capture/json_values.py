@@ -54,6 +54,8 @@ def to_json_with_type(
         the JSON data; `module:Class` of the value, empty where it is made of JSON's own types alone; and
         whether anything of it was left out.
     """
+    if value is None or type(value) is bool:
+        return value, "", False
     try:
         plain = _PlainCopy(redactor)
         recorded = plain.of(value, 0)
@@ -127,7 +129,8 @@ class _PlainCopy:
         return result
 
     def check(self, text: str) -> None:
-        if self.redactor is not None and self.redactor(text) != text:
+        redactor = self.redactor
+        if redactor is not None and text not in redactor.clean and redactor(text) != text:
             raise _NotPlain
         if not text.isascii() and _SURROGATE.search(text):
             raise _NotPlain

@@ -360,7 +360,7 @@ class Recorder:
                 "duration": opened.duration,
                 "replayed_in": passed if call.cache_hit and duration is not None else None,
             }
-            opened.call = call.model_copy(update=times)
+            opened.call = call.updated(**times)
             if opened.synthetic:
                 self._close_synthetic(self._steps[opened.step], opened.call)
             return opened.call
@@ -417,6 +417,11 @@ class Recorder:
             steps=steps,
             llm_calls=calls,
         )
+
+    @property
+    def is_empty(self) -> bool:
+        """True if neither steps nor calls were recorded, as far as processes have told of theirs."""
+        return not self._steps and not self._calls
 
     def answered_keys(self) -> list[str]:
         """The cache keys of the LLM calls so far that were answered well."""

@@ -111,7 +111,7 @@ class Redactor:
         self._further = tuple(further)
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
-        self._clean: set[str] = set()
+        self.clean: set[str] = set()
         """Texts that came lately and that nothing was found in."""
         self._next_look = 0.0
         for secret in secrets:
@@ -126,7 +126,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """`text` without the secrets in it."""
-        known = self._clean  # another one as soon as a secret is learned, in whatever thread
+        known = self.clean  # another one as soon as a secret is learned, in whatever thread
         if text in known:
             return text
         clean = text
@@ -152,7 +152,7 @@ class Redactor:
         if is_secret(value) and value not in self._secrets:
             # longest first, so that a secret inside a longer one does not leave the rest of it behind
             self._secrets = tuple(sorted({*self._secrets, value}, key=len, reverse=True))
-            self._clean = set()
+            self.clean = set()
 
     def refresh(self) -> None:
         """Learn the credentials that the environment holds by now; looks at most once in a second."""
@@ -196,6 +196,20 @@ def redacted(text: str) -> str:
     assert _project_redactor is not None
     _project_redactor.refresh()
     return _project_redactor(text)
+
+
+def has_secrets(value: Any) -> bool:
+    """True if `redacted_value` may change something in a JSON value; costs less."""
+    redacted("")  # the redactor knows the environment of now
+    assert _project_redactor is not None
+    return _finds(_project_redactor, value)
+
+
+def _finds(redactor: Redactor, value: Any) -> bool:
+    if isinstance(value, str):
+        return value not in redactor.clean and redactor(value) != value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(_finds(redactor, part) for part in parts)
 
 
 def redacted_value(value: Any, kept: frozenset[str] = frozenset()) -> Any:

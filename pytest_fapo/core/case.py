@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, JsonValue
 
-from pytest_fapo.core.record import Record, Split
+from pytest_fapo.core.record import Record, Split, deep_copy
 
 if TYPE_CHECKING:
     Json = Any
@@ -30,6 +30,14 @@ class Case(Record):
     """Names the labels of its source: equal for tests whose sources give the same cases the same labels."""
     origin: str = ""
     """The location that the case was read from, `file:line` if a line is known; for messages only."""
+
+    def own_copy(self) -> Case:
+        """Return a copy that shares nothing that could be changed.
+
+        Raises:
+            Exception: there is no copy of its inputs.
+        """
+        return self.updated(**{name: deep_copy(value) for name, value in vars(self).items()})
 
     @property
     def key(self) -> str:

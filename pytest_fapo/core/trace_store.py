@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from tempfile import TemporaryFile
 from threading import RLock
-from typing import IO
+from typing import IO, NamedTuple
 
+from pytest_fapo.core.spending import Spending
 from pytest_fapo.core.trace import Trace
 
 _HELD = 1_024
@@ -19,13 +20,31 @@ _BLOCK = 64
 """Traces that are compressed together: they quote the same prompts."""
 
 
+class RunSummary(NamedTuple):
+    """What the end of a session asks of every run, so that it need not read all traces again."""
+
+    pipeline: str
+    case_id: str
+    keys: str
+    """Cache keys of the calls that were answered, with blanks between."""
+    offline: bool
+    """True if the project's stand-in answered a call."""
+    spending: Spending
+
+
 class TraceStore(MutableMapping[str, Trace]):
     """A mapping like any, in the order of insertion. What is read again may be another object of equal value.
 
     The file has no name and goes with the process.
+
+    Args:
+        summary: makes what is kept in memory of each trace.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, summary: Callable[[Trace], RunSummary] | None = None) -> None:
+        self._summary = summary
+        self.summaries: dict[str, RunSummary] = {}
+        """By id; empty without a `summary`."""
         self._held: OrderedDict[str, Trace] = OrderedDict()
         """The one that was used last stands last."""
         self._blocks: dict[str, int | None] = {}
@@ -41,9 +60,9 @@ class TraceStore(MutableMapping[str, Trace]):
                 return trace
             place = self._blocks[name]
             assert place is not None
-            for other, data in self._read(place).items():
+            for other, text in self._read(place).items():
                 if self._blocks.get(other) == place and other not in self._held:
-                    self._held[other] = Trace.model_validate(data)
+                    self._held[other] = _trace_of(text)
             self._held.move_to_end(name)
             self._shrink()
             return self._held[name]
@@ -51,6 +70,8 @@ class TraceStore(MutableMapping[str, Trace]):
     def __setitem__(self, name: str, trace: Trace) -> None:
         with self._lock:
             self._blocks[name] = None
+            if self._summary is not None:
+                self.summaries[name] = self._summary(trace)
             self._held[name] = trace
             self._held.move_to_end(name)
             self._shrink()
@@ -59,6 +80,7 @@ class TraceStore(MutableMapping[str, Trace]):
         with self._lock:
             del self._blocks[name]
             self._held.pop(name, None)
+            self.summaries.pop(name, None)
 
     def __contains__(self, name: object) -> bool:
         return name in self._blocks
@@ -79,15 +101,28 @@ class TraceStore(MutableMapping[str, Trace]):
     def _write(self, traces: dict[str, Trace]) -> None:
         if self._file is None:
             self._file = TemporaryFile(prefix="fapo-traces-")  # noqa: SIM115 - as long as the store
-        # With escapes only: a text may hold what has no form in UTF-8.
-        text = json.dumps({name: trace.model_dump(mode="json") for name, trace in traces.items()})
+        text = json.dumps({name: _text_of(trace) for name, trace in traces.items()})
         block = zlib.compress(text.encode(), 1)
         place = self._file.seek(0, 2)
         self._file.write(len(block).to_bytes(8, "big") + block)
         self._blocks.update(dict.fromkeys(traces, place))
 
-    def _read(self, place: int) -> dict[str, object]:
+    def _read(self, place: int) -> dict[str, str]:
         assert self._file is not None
         self._file.seek(place)
         size = int.from_bytes(self._file.read(8), "big")
         return json.loads(zlib.decompress(self._file.read(size)))  # type: ignore[no-any-return]
+
+
+def _text_of(trace: Trace) -> str:
+    try:
+        return trace.model_dump_json()
+    except ValueError:  # a text in it has no form in UTF-8: with escapes it has one
+        return json.dumps(trace.model_dump(mode="json"))
+
+
+def _trace_of(text: str) -> Trace:
+    try:
+        return Trace.model_validate_json(text)
+    except ValueError:
+        return Trace.model_validate(json.loads(text))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_fapo.session.case_loading import Loader
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BoundCase:
     """A case as it stands on an item: with the pipeline that it is for, and which of its repeats this is."""
 

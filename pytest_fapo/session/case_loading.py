@@ -46,7 +46,7 @@ def load_cases(
     if not meant:
         _no_empty_split(cases, label)
     label_set = _label_set(cases)
-    return [case.model_copy(update={"label_set": label_set}) for case in cases]
+    return [Case.of_valid(**{**vars(case), "label_set": label_set}) for case in cases]
 
 
 def read_cases(source: CaseSource, *, folders: Sequence[Path]) -> tuple[list[Case], bool]:

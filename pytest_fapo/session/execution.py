@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import copy
 import enum
 import inspect
 import threading
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.capture.recorder import Recorder
 from pytest_fapo.core.errors import PipelineError, RunEnded
+from pytest_fapo.core.record import deep_copy
 from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.run_output import RUN_OUTPUT, RunOutput
 
@@ -115,7 +115,7 @@ class Execution:
 
     def _arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         try:
-            inputs = copy.deepcopy(self.case.inputs)  # a pipeline may add to a list that it is given
+            inputs = deep_copy(self.case.inputs)  # a pipeline may add to a list that it is given
         except Exception:
             inputs = self.case.inputs
         return ((), dict(inputs)) if isinstance(inputs, dict) else ((inputs,), {})
@@ -160,7 +160,7 @@ def copied(output: Any) -> Any:
     Raises:
         Exception: there is no such copy.
     """
-    copy_of = copy.deepcopy(output)
+    copy_of = deep_copy(output)
     if copy_of is output and not isinstance(output, _UNCHANGING):
         raise TypeError("copy.deepcopy gives the object itself")
     return copy_of

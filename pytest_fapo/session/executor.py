@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import pytest
@@ -273,8 +274,13 @@ async def awaited_value(result: Any) -> Any:
 
 def is_async(function: Callable[..., Any]) -> bool:
     """True if calling it gives something that has to be awaited."""
+    if type(function) is FunctionType and not function.__dict__:  # in which an async mark would be
+        return bool(function.__code__.co_flags & _AWAITED)
     call = getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     return any(
         inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate)
         for candidate in (function, call)
     )
+
+
+_AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR

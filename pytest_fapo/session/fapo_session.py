@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -15,10 +15,10 @@ import pytest
 from pytest_fapo.capture.recorder import Recorder, Replacements, recording
 from pytest_fapo.capture.redaction import REDACTED, Redactor, use_redactor
 from pytest_fapo.core.errors import ConfigError, PipelineError
-from pytest_fapo.core.evaluation import Evaluation
+from pytest_fapo.core.evaluation import Evaluation, ItemResult
 from pytest_fapo.core.settings import PROVIDERS, Settings
 from pytest_fapo.core.stash import JOIN_KEY, RESULT_KEY, STAGE_KEY, TRACER_KEY
-from pytest_fapo.core.trace_store import TraceStore
+from pytest_fapo.core.trace_store import RunSummary, TraceStore
 from pytest_fapo.session.capturing import (
     CapturePlan,
     Capturing,
@@ -35,6 +35,7 @@ from pytest_fapo.session.item_records import (
     ItemState,
     MetricRules,
     item_record,
+    run_summary,
     session_spending,
 )
 from pytest_fapo.session.outage_breaker import OutageBreaker
@@ -49,6 +50,10 @@ if TYPE_CHECKING:
 
     from pytest_fapo.capture.exchange import Ledger
     from pytest_fapo.core.case import Case
+
+
+_NO_NOTES = ItemNotes()
+"""Of all items that are over."""
 
 
 class FapoSession:
@@ -74,7 +79,8 @@ class FapoSession:
             self._rules,
             loader=lambda path: config.hook.pytest_fapo_load_cases(path=path),
         )
-        self._taken = Evaluation.of_valid(traces=TraceStore())
+        self._runs = TraceStore(run_summary)
+        self._taken = Evaluation.of_valid(traces=self._runs)
         self._further_keys: dict[str, list[str]] = {}
         self.plan = child_plan(config) or plan or default_plan(config, self)
         self.expected_items: int | None = None
@@ -235,7 +241,8 @@ class FapoSession:
         state = self.state_of(item)
         record = item_record(item, state, self._traced, self._metrics)
         # Items live as long as the session: of this one only what a rerun has to know is kept.
-        state.notes = ItemNotes(execution=self.runs.done(item, state.notes.execution))
+        kept = self.runs.done(item, state.notes.execution)
+        state.notes = ItemNotes(execution=kept) if kept is not None else _NO_NOTES
         return record.pack() if hasattr(self.config, "workerinput") else record
 
     def take(self, given: ItemRecord | str) -> ItemRecord:
@@ -249,7 +256,8 @@ class FapoSession:
     def note_used_keys(self, pytest_session: pytest.Session) -> None:
         """Note for exports which recorded answers this session's cases used."""
         if self.plan.mode != "off" and child_plan(self.config) is None and JOIN_KEY not in self.config.stash:
-            note_session(pytest_session, self.folder, self._taken, self._further_keys)
+            runs = self._runs.summaries.values()
+            note_session(pytest_session, self.folder, runs, self._taken.items, self._further_keys)
 
     @property
     def taken(self) -> Evaluation:
@@ -257,7 +265,7 @@ class FapoSession:
         return self._taken
 
     def evaluation(self, exit_code: int = 0) -> Evaluation:
-        spending = session_spending(self._taken)
+        spending = session_spending(self._runs.summaries.values(), self._taken.items.values())
         return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending})
 
 
@@ -343,12 +351,14 @@ def _keep_trace(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
         from pytest_fapo.core.unanswered import unanswered_in
 
         notes.further_keys = recorder.answered_keys()
+        if recorder.is_empty:
+            return
         trace = recorder.trace()
         notes.further_calls = trace.llm_calls
         notes.further_unanswered = unanswered_in(trace)
-    else:
-        trace = recorder.trace(inputs=bound.case.inputs)
-        notes.trace = trace if trace.steps or trace.llm_calls else None
+        return
+    trace = recorder.trace(inputs=bound.case.inputs)
+    notes.trace = trace if trace.steps or trace.llm_calls else None
 
 
 def _raise_unread(notes: ItemNotes, recorder: Recorder, bound: BoundCase) -> None:
@@ -391,24 +401,28 @@ _SELECTING = (
 
 
 def note_session(
-    session: pytest.Session, folder: Path, evaluation: Evaluation, further: Mapping[str, Sequence[str]]
+    session: pytest.Session,
+    folder: Path,
+    runs: Iterable[RunSummary],
+    items: Mapping[str, ItemResult],
+    further: Mapping[str, Sequence[str]],
 ) -> None:
     """Note the keys of the calls behind each case; nothing where the project has no `.fapo` folder.
 
     Args:
         session: pytest's, ended.
         folder: that the project's `.fapo` is in.
-        evaluation: what its items have left.
+        runs: of its items.
+        items: their results.
         further: by node id, keys of calls that a test made beside its run's.
     """
     from pytest_fapo.answers.used_keys import note_used_keys
 
     cases: dict[str, set[str]] = {}
-    for trace in evaluation.traces.values():
-        used = cases.setdefault(f"{trace.pipeline}::{trace.case_id}", set())
-        used.update(call.key for call in trace.llm_calls if call.answered)
+    for run in runs:
+        cases.setdefault(f"{run.pipeline}::{run.case_id}", set()).update(run.keys.split())
     for nodeid, keys in further.items():
-        item = evaluation.items[nodeid]
+        item = items[nodeid]
         cases.setdefault(f"{item.pipeline}::{item.case_id}", set()).update(keys)
     config = session.config
     note_used_keys(

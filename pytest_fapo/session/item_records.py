@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pytest
 
-from pytest_fapo.capture.redaction import redacted, redacted_value
+from pytest_fapo.capture.redaction import has_secrets, redacted, redacted_value
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import BudgetExceeded, CacheMiss, CallStopped
-from pytest_fapo.core.evaluation import Evaluation, ItemResult
+from pytest_fapo.core.evaluation import ItemResult
 from pytest_fapo.core.record import Outcome
 from pytest_fapo.core.settings import Settings
 from pytest_fapo.core.spending import RUN_COSTS, Spending
 from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.core.trace_store import RunSummary
 from pytest_fapo.session.run_fixture import ItemNotes
 
 _KEPT = frozenset({"id", "split", "origin"})
@@ -30,7 +32,7 @@ _EXPLANATION_LINES = 12
 _EXPLANATION_CHARS = 2_000
 
 
-@dataclass
+@dataclass(slots=True)
 class ItemState:
     """Kept on the item from its set-up to its tear-down."""
 
@@ -171,6 +173,8 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str], metrics: 
 
 def _recorded_case(case: Case) -> Case:
     """Return the case without credentials: itself where it has none."""
+    if not has_secrets({name: value for name, value in vars(case).items() if name not in _KEPT}):
+        return case
     data = case.model_dump(mode="json")
     clean = redacted_value(data, _KEPT)
     return case if clean == data else Case.model_validate(clean)
@@ -209,12 +213,33 @@ _REFUSED = tuple(f"{kind.__name__}:" for kind in (CacheMiss, BudgetExceeded))
 """The beginnings of a call's recorded error if the call was never sent."""
 
 
-def session_spending(evaluation: Evaluation) -> Spending:
-    """Sum up what the runs of an evaluation and its tests have asked."""
-    runs = spending_of(call for trace in evaluation.traces.values() for call in trace.llm_calls)
-    tests = spending_of(call for item in evaluation.items.values() for call in item.test_calls)
+def run_summary(trace: Trace) -> RunSummary:
+    """Return what is kept in memory of a run."""
+    calls = trace.llm_calls
+    replayed = all(call.cache_hit for call in calls)
+    return RunSummary(
+        trace.pipeline,
+        trace.case_id,
+        " ".join(call.key for call in calls if call.answered),
+        any(call.offline for call in calls),
+        _replays(len(calls)) if replayed else spending_of(calls),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _replays(number: int) -> Spending:
+    return Spending(cache_hits=number)  # the same for all runs with so many
+
+
+def session_spending(runs: Collection[RunSummary], items: Iterable[ItemResult]) -> Spending:
+    """Sum up what runs and the tests of items have asked."""
+    replayed = Counter(run.spending.cache_hits for run in runs if not run.spending.calls)
+    hits = sum(number * times for number, times in replayed.items())
+    sent = [run.spending for run in runs if run.spending.calls]
+    total = sum(sent, Spending(cache_hits=hits))
+    tests = spending_of(call for item in items for call in item.test_calls)
     part = {"test_calls": tests.calls, "test_cache_hits": tests.cache_hits, "test_cost": tests.cost}
-    return runs + tests.model_copy(update=part)
+    return total + tests.model_copy(update=part)
 
 
 def spending_of(calls: Iterable[LLMCall]) -> Spending:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_fapo.session.execution import Execution
 
 
-@dataclass
+@dataclass(slots=True)
 class ItemNotes:
     """The notes that one pytest item leaves for its record while it runs."""
 

@@ -128,4 +128,7 @@ def _varying(evaluation: Evaluation) -> list[str]:
 
 
 def _stand_in_answered(evaluation: Evaluation) -> bool:
+    runs = getattr(evaluation.traces, "summaries", None)
+    if runs:
+        return any(run.offline for run in runs.values())
     return any(call.offline for trace in evaluation.traces.values() for call in trace.llm_calls)

@@ -100,6 +100,12 @@ def test_it_is_said_that_no_model_answered(optimized: Outcome) -> None:
     assert "stand-in" in optimized.output
 
 
+def test_once_more_it_changes_nothing(project: Path, after: Outcome, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(project, tmp_path / "again"))
+    ran = run_pytest(again, "--fapo-optimize", "--fapo-write=auto", "--fapo-target=0.9", "--tb=no")
+    assert _files(again) == _files(project), ran.output[-4000:]
+
+
 def test_the_readme_shows_this_run(optimized: Outcome) -> None:
     tours = [block for block in blocks(REPOSITORY / "README.md") if block.kind == "tour"]
     (shown,) = [tour.text for tour in tours if tour.text.startswith("$ pytest --fapo-optimize\n")]
