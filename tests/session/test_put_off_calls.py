@@ -39,6 +39,7 @@ async def answer_async(text):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["answer", "answer_async"])
 def test_one_call_is_sent_away_and_the_others_wait(tmp_path: Path, function: str) -> None:
     sent_away: list[float] = []
