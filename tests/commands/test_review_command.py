@@ -109,7 +109,7 @@ def test_everything_is_shown_accepted_and_written_on_a_terminal(left: Project) -
 
 
 @pytest.mark.parametrize(
-    ("key", "code", "words"), [("\x03", 2, "interrupted"), ("\x04", 1, "Nobody was there")]
+    ("key", "code", "words"), [("\x03", 2, "interrupted"), ("\x04", 1, "No one answered")]
 )
 def test_leaving_a_terminal_writes_and_decides_nothing(
     left: Project, key: str, code: int, words: str
@@ -221,7 +221,7 @@ def test_files_that_changed_since_are_left_out_and_named(left: Project) -> None:
     result = scripted(left, "")
     assert f"Left out, because the files changed since: {SORT}." in result.text
     assert f"Change 1 of 1: {TONE}" in result.text
-    assert "Nobody was there to answer" in result.text
+    assert "No one answered" in result.text
 
 
 def test_a_run_that_is_not_there_is_named_before_the_tests_run(left: Project) -> None:

@@ -243,7 +243,7 @@ def test_commands_are_named_as_they_are_typed_where_pytest_was_started(
     missing = compared("packages/api")
     assert "packages/api/fapo-baseline.json does not exist" in missing
     assert f"`{update}`" in missing
-    assert "fapo: pytest packages/api --fapo-diagnose says where" in said("packages/api")
+    assert "fapo: pytest packages/api --fapo-diagnose shows where" in said("packages/api")
     assert "pytest packages/api --fapo-optimize" in said("packages/api", "--fapo-diagnose")
     written = said("packages/api", "--fapo-update-baseline")
     assert "fapo: packages/api/fapo-baseline.json written" in written
@@ -251,10 +251,10 @@ def test_commands_are_named_as_they_are_typed_where_pytest_was_started(
     assert "fell against packages/api/fapo-baseline.json" in compared("packages/api")
 
     monkeypatch.chdir(package)
-    assert "fapo: pytest --fapo-diagnose says where" in said()
+    assert "fapo: pytest --fapo-diagnose shows where" in said()
     assert "fell against fapo-baseline.json" in compared()
     (package / "ci.ini").write_text("[pytest]\n")
-    assert "fapo: pytest -c ci.ini --fapo-diagnose says where" in said("-c", "ci.ini")
+    assert "fapo: pytest -c ci.ini --fapo-diagnose shows where" in said("-c", "ci.ini")
 
 
 def test_settings_found_by_the_tests_that_are_selected(monorepo: pytest.Pytester) -> None:

@@ -30,7 +30,7 @@ def test_what_is_out_of_reach_says_what_to_do(name: str, make_store: MakeStore) 
 MESSAGES = {
     "a key that is not there": ("p.yaml", "a: {system: Sort it.}\n", "a.sytem", "did you mean 'a.system'?"),
     "a key of nothing alike": ("p.json", '{"triage": "Sort it."}', "zzz", "there is triage"),
-    "a number": ("p.yaml", "a: Sort it.\nn: 3\n", "n", "p.yaml::n: it holds 3, which is no text"),
+    "a number": ("p.yaml", "a: Sort it.\nn: 3\n", "n", "p.yaml::n: it holds 3, which is not text"),
     "a mapping": ("p.toml", '[a.b]\nc = "Sort it."\n', "a", "name one of them, such as 'p.toml::a.b.c'"),
     "no value": ("p.yaml", "a:\nb: Sort it.\n", "a", "p.yaml::a: it is empty"),
     "another tag": ("p.yaml", "a: !include sort.md\n", "a", "p.yaml::a: it is empty or tagged"),
