@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 from support.teams import BAD_PROMPT, GOOD_PROMPT, LIGHT_APP, MakeProject, Server, proposal
+
+from pytest_fapo.loop.evaluator import Evaluator
+from pytest_fapo.loop.optimize_request import Budget, OptimizeRequest
 
 
 @pytest.mark.slow
@@ -80,3 +87,17 @@ def test_what_was_accepted_before_the_budget_ended_is_kept(project: MakeProject,
     assert "--fapo-max-candidates=1" in result.text
     assert sum(event["event"] == "judged" for event in made.journal()) == 1
     assert result.code == 1
+
+
+def test_what_a_candidate_takes_out_of_the_spend_file_is_put_back(tmp_path: Path) -> None:
+    path = tmp_path / "spending.jsonl"
+    request = SimpleNamespace(
+        run=SimpleNamespace(journal=SimpleNamespace(tell=print)),
+        settings=SimpleNamespace(cage="on"),
+        budget=Budget(path, max_calls=5),
+    )
+    evaluator = Evaluator(cast(OptimizeRequest, request))
+    for sent, wanted in (("one\n", "one\n"), ("", "one\n"), ("two\n", "one\ntwo\n"), ("x", "one\ntwo\nx")):
+        path.write_text(sent)
+        evaluator._keep_spending()
+        assert path.read_text() == wanted
