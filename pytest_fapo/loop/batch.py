@@ -70,7 +70,7 @@ class ProposerSource:
             if candidate is not None:
                 assert self._evidence is not None
                 return Proposed(candidate, self.cluster, self.proposer, self._evidence, self.level)
-            self._candidates = None
+            self._candidates = self._evidence = None  # it holds all that was tried before
             self.ended, self._waiting = self._given == 0, self._unjudged > 0
         return None
 
@@ -86,10 +86,10 @@ class ProposerSource:
                     if (candidate.edits_digest, candidate.joint) not in taken:
                         return candidate
         except CacheMiss as error:
-            self.ended = True
+            self.ended, self._candidates, self._evidence = True, None, None
             raise ProposalFailed(str(error), proposer=self.proposer.name, again=False) from None
         except ProposalFailed:
-            self.ended = True
+            self.ended, self._candidates, self._evidence = True, None, None
             raise
         return None
 
