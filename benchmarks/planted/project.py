@@ -84,7 +84,7 @@ class Project:
             )
         except subprocess.TimeoutExpired:
             return Ran(-1, f"pytest did not end within {timeout:.0f} s")
-        return Ran(done.returncode, done.stdout + done.stderr)
+        return Ran(done.returncode, done.stderr + done.stdout)  # the summary comes last
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command that starts pytest."""

@@ -9,7 +9,7 @@ from benchmarks.strangers.spec import Stranger
 
 
 def strangers(kind: str) -> list[Stranger]:
-    """Return the pipelines of a kind (open, sealed, sealed_second); none where there are none of it."""
+    """Return the pipelines of a kind (open, sealed, sealed_second, sealed_third), or none."""
     try:
         package = importlib.import_module(f"benchmarks.strangers.{kind}")
     except ModuleNotFoundError:

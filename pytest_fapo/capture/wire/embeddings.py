@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,16 +24,16 @@ from pytest_fapo.core.trace import Usage
 Vectors = Sequence[Sequence[float]]
 
 
-class EmbeddingFormat:
+class EmbeddingFormat(ABC):
     """The common part of the three: `texts` are sent, vectors come in one piece."""
 
+    @abstractmethod
     def texts(self, body: Mapping[str, Any]) -> list[Any]:
         """Return what is to be embedded."""
-        raise NotImplementedError
 
+    @abstractmethod
     def body(self, url: str, frame: ResponseFrame, vectors: Vectors) -> dict[str, Any]:
         """Return an answer with these vectors."""
-        raise NotImplementedError
 
     def asks(self, body: Any) -> bool:
         return bool(self.texts(mapping(body)))

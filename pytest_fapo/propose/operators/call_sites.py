@@ -13,7 +13,7 @@ from pytest_fapo.core.candidate import Artifact, Edit
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.diagnosis.trace_view import TraceView
 from pytest_fapo.propose.operators.function_splices import FunctionSplices
-from pytest_fapo.propose.operators.operator import FunctionDraft, Operator
+from pytest_fapo.propose.operators.operator import BodyOperator, FunctionDraft
 from pytest_fapo.propose.operators.operator_target import OperatorTarget
 from pytest_fapo.propose.operators.project_functions import FunctionText, OperatorError
 
@@ -47,7 +47,7 @@ def call_site(evidence: Evidence) -> StepCallSite:
     raise OperatorError(f"no function that may be edited is called {step!r} or calls it")
 
 
-def edits_at_call(operator: Operator, evidence: Evidence) -> list[Edit]:
+def edits_at_call(operator: BodyOperator, evidence: Evidence) -> list[Edit]:
     """The edits of an operator around the call of the failing step.
 
     Raises:

@@ -373,10 +373,7 @@ def _head(source: FunctionText) -> list[str]:
 
 
 class Operator(Record, ABC):
-    """A known way to build a better step, applied to one function.
-
-    The function keeps its name, signature, decorators and docstring.
-    """
+    """A known way to build a better step, applied to one function."""
 
     operator: str
     """The operator's name."""
@@ -389,12 +386,19 @@ class Operator(Record, ABC):
     paper: ClassVar[str] = ""
     """The source of the idea."""
 
+    @abstractmethod
     def edits(self, evidence: Evidence) -> list[Edit]:
-        """The function with this operator, and the prompt files that it takes.
+        """Return the function with this operator, and the files that it takes.
 
         Raises:
             OperatorError: it does not fit this function; one sentence says why.
         """
+
+
+class BodyOperator(Operator):
+    """Writes a new body; the function keeps its name, signature, decorators and docstring."""
+
+    def edits(self, evidence: Evidence) -> list[Edit]:
         target = find_target(evidence, self.function)
         if f"# {self.operator}:" in target.source.text:
             raise OperatorError(f"{target.name} has {self.operator} already")

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 from pytest_fapo.core.candidate import Edit
 from pytest_fapo.core.evidence import Evidence
 from pytest_fapo.propose.operators.call_sites import edits_at_call
-from pytest_fapo.propose.operators.operator import FunctionDraft, Operator, escaped
+from pytest_fapo.propose.operators.operator import BodyOperator, FunctionDraft, Operator, escaped
 from pytest_fapo.propose.operators.operator_target import may_be_edited
 from pytest_fapo.propose.operators.project_functions import OperatorError
 from pytest_fapo.propose.operators.turn_demonstrations import TurnDemonstrations
@@ -21,7 +21,7 @@ FAILURES = "(ValueError, KeyError, TypeError, IndexError, AttributeError)"
 """The exceptions that parsing an answer raises; a provider's errors stay errors, which the SDKs retry."""
 
 
-class RetryOnInvalid(Operator):
+class RetryOnInvalid(BodyOperator):
     """Run a step again while what it gives is empty, does not parse, or is not one of the allowed values."""
 
     operator: Literal["retry-on-invalid"] = "retry-on-invalid"
@@ -116,7 +116,7 @@ and nothing else{form}.
 """
 
 
-class VerifyAndRevise(Operator):
+class VerifyAndRevise(BodyOperator):
     """Have the model check its answer against stated points, and correct it."""
 
     operator: Literal["verify-and-revise"] = "verify-and-revise"
@@ -207,7 +207,7 @@ Reply with one short search query alone, on one line and without quotation marks
 """
 
 
-class SecondHop(Operator):
+class SecondHop(BodyOperator):
     """Search again with what the first search brought, and put the results together."""
 
     operator: Literal["second-hop"] = "second-hop"
@@ -358,7 +358,7 @@ def apply_operator(operator: Operator | Mapping[str, Any], evidence: Evidence) -
         OperatorError: it does not fit; one sentence says why.
     """
     made = operator if isinstance(operator, Operator) else read_operator(operator)
-    if not made.function and not may_be_edited(evidence) and not isinstance(made, TurnDemonstrations):
+    if isinstance(made, BodyOperator) and not made.function and not may_be_edited(evidence):
         return edits_at_call(made, evidence)
     return made.edits(evidence)
 

@@ -24,7 +24,7 @@ from pytest_fapo.propose.operators.message_lists import (
     named_messages,
     place_in,
 )
-from pytest_fapo.propose.operators.operator import FunctionDraft, Operator
+from pytest_fapo.propose.operators.operator import Operator
 from pytest_fapo.propose.operators.operator_target import OperatorTarget, find_target
 from pytest_fapo.propose.operators.project_functions import (
     FunctionText,
@@ -85,9 +85,6 @@ class TurnDemonstrations(Operator):
         path = known.address if known is not None else plan.path
         text = write_examples([plan.example(each) for each in chosen])
         return [*functions, Edit(address=path, before=known.text if known is not None else "", after=text)]
-
-    def build(self, draft: FunctionDraft) -> list[Edit]:
-        raise NotImplementedError("the body stays where it is")
 
 
 def _known_file(target: OperatorTarget, evidence: Evidence) -> Artifact | None:
