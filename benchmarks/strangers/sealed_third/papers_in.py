@@ -317,7 +317,7 @@ def _claims() -> Stranger:
         if asks(ask.system, r"fast lane"):
             return str(row.expected) if row.facts["sum"] in ask.user else "fast lane"
         kept = asks(
-            ask.system, r"\b(amounts?|sums?|money|costs?|prices?|crowns|how much|figures?|numbers?)\b"
+            ask.system, r"\b(amounts?|sums?|money|costs?|prices?|crowns|how much|figures?|numbers)\b"
         )
         if row.facts["long"] and not kept:
             return f"{row.key}: {row.facts['what']} in a storm, unseen."
