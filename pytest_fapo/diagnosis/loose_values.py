@@ -184,7 +184,7 @@ def alike(expected: Any, actual: Any) -> bool:
         return False
     left, right = normal(expected), normal(actual)
     if left == right:
-        return left != ""
+        return left != "" and _is_negative(expected) == _is_negative(actual)
     return _same_number(expected, actual) or _same_date(expected, actual)
 
 
@@ -215,6 +215,8 @@ def mentions(text: str, value: Any) -> bool:
     needle = normal(value)
     if not needle:
         return False
+    if _is_negative(value):
+        return re.search(rf"(?<!\w)[-−]\s*{re.escape(needle)}(?!\w)", text.casefold()) is not None
     return re.search(rf"(?<!\w){re.escape(needle)}(?!\w)", normal(text)) is not None
 
 
@@ -251,7 +253,21 @@ def _same_number(expected: Any, actual: Any) -> bool:
     if isinstance(expected, str) and re.search(r"[A-Za-z]{3}|\d-\d", expected):
         return False
     left, right = to_number(expected), to_number(actual)
-    return left is not None and right is not None and abs(left - right) < 1e-9
+    close = left is not None and right is not None and abs(left - right) < 1e-9
+    return close and not _differ(_LETTERS, expected, actual) and not _differ(_CURRENCY, expected, actual)
+
+
+_LETTERS, _CURRENCY = re.compile(r"[^\W\d_]+"), re.compile(r"[$€£¥₹₩₽₺₴]")
+
+
+def _differ(part: re.Pattern[str], expected: Any, actual: Any) -> bool:
+    """True if both have such a part, and not the same: 12 kg and 12 g, B2 and C2."""
+    left, right = ("".join(part.findall(plain(each).casefold())) for each in (expected, actual))
+    return bool(left and right) and left != right
+
+
+def _is_negative(value: Any) -> bool:
+    return re.match(r"\s*[-−]\s*[$€£]?\d", plain(value)) is not None
 
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

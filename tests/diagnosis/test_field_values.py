@@ -237,3 +237,35 @@ def test_the_ceiling_is_the_score_with_the_cluster_solved() -> None:
     cluster = diagnose(bench.evaluation, artifacts=[]).clusters[0]
     assert cluster.ceiling == 1.0
     assert cluster.suggested_fix.startswith("Define each label")
+
+
+def test_a_text_that_says_the_number_is_never_equal_to_it() -> None:
+    bench = Bench()
+    for number in range(6):
+        said = str(7 * number)
+        steps = [span("count", prompt=f"How many? {number}", answer=said)]
+        bench.run({"text": f"line {number}"}, 7 * number, steps, said, explanation=unequal(said, 7 * number))
+    (cluster,) = diagnose(bench.evaluation, artifacts=[]).clusters
+    assert (cluster.step, cluster.category, cluster.level) == ("count", "format", "structure")
+    assert "Convert the value in the code" in cluster.suggested_fix
+
+
+def test_a_number_in_quotes_in_json_is_left_to_the_prompt() -> None:
+    bench = Bench()
+    for number in range(6):
+        given = {"count": str(number)}
+        steps = [span("count", prompt=f"How many? {number}", answer=json.dumps(given))]
+        bench.run(f"line {number}", {"count": number}, steps, given, explanation=unequal(str(number), number))
+    assert _only(diagnose(bench.evaluation, artifacts=[]))[:3] == ("count", "format", "prompt")
+
+
+def test_right_entries_in_another_order_are_told_from_wrong_ones() -> None:
+    bench = Bench()
+    for number in range(6):
+        label, given = [f"a{number}", f"b{number}"], [f"b{number}", f"a{number}"]
+        steps = [span("tag", prompt=f"Tags? {number}", answer=json.dumps(given))]
+        bench.run(f"note {number}", label, steps, given, explanation=unequal(given, label))
+    (cluster,) = diagnose(bench.evaluation, artifacts=[]).clusters
+    assert (cluster.step, cluster.category, cluster.level) == ("tag", "format", "prompt")
+    assert "in another order" in cluster.findings[0].evidence
+    assert "compare sorted lists" in cluster.suggested_fix

@@ -41,6 +41,9 @@ def test_texts_without_json(text: str) -> None:
         (None, "N/A"),
         (["b", "a"], ["A", "B"]),
         (12, "12"),
+        ("12 kg", 12),
+        ("€5", "5 EUR"),
+        (-4, "-4"),
     ],
 )
 def test_right_but_for_the_form(expected: Any, actual: Any) -> None:
@@ -57,6 +60,11 @@ def test_right_but_for_the_form(expected: Any, actual: Any) -> None:
         ("2031-03-09", "10 March 2031"),
         ("", "x"),
         ("a", None),
+        ("B2", "C2"),
+        ("12 kg", "12 g"),
+        ("$5", "€5"),
+        (-4, "4"),
+        (-4, 4),
     ],
 )
 def test_really_different(expected: Any, actual: Any) -> None:
@@ -80,3 +88,9 @@ def test_numbers_dates_and_blanks() -> None:
     assert len(to_dates("03/04/2031")) == 2
     assert is_blank(" n/a ")
     assert not is_blank(0)
+
+
+def test_a_negative_number_is_found_with_its_sign() -> None:
+    assert mentions("it is -4 now", -4)
+    assert not mentions("it is 4 now", -4)
+    assert not mentions("from 2-4", -4)

@@ -316,9 +316,7 @@ def _claims() -> Stranger:
             return "fast lane"
         if asks(ask.system, r"fast lane"):
             return str(row.expected) if row.facts["sum"] in ask.user else "fast lane"
-        kept = asks(
-            ask.system, r"\b(amounts?|sums?|money|costs?|prices?|crowns|how much|figures?|numbers)\b"
-        )
+        kept = asks(ask.system, r"\b(amounts?|sums?|money|costs?|prices?|crowns|how much|figures?|numbers)\b")
         if row.facts["long"] and not kept:
             return f"{row.key}: {row.facts['what']} in a storm, unseen."
         return f"{row.key}: {row.facts['what']}, {row.facts['sum']}."

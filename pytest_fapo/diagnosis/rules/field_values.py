@@ -22,6 +22,7 @@ from pytest_fapo.diagnosis.loose_values import (
     texts_in,
     whole_text,
 )
+from pytest_fapo.diagnosis.rules.never_equal import never_equal
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
 
 
@@ -170,6 +171,10 @@ def _answer_of(step: StepView) -> str:
 def field_values(failure: Failure) -> Finding | None:
     """The earliest step whose own output carries the wrong value of a field that failed."""
     blame = blame_fields(failure)
+    if blame is None or not is_code(failure, blame):
+        finding = never_equal(failure)
+        if finding is not None:
+            return finding
     if blame is None:
         return _only_at_the_end(failure)
     if blame.carrier.mode == "member":

@@ -1,0 +1,84 @@
+"""Values that are right and still never equal to their label: of another type, or in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.diagnosis.asserted_step import answering_step
+from pytest_fapo.diagnosis.failure import Failure, shown
+from pytest_fapo.diagnosis.field_map import output_leaves
+from pytest_fapo.diagnosis.label_values import AnyOf
+from pytest_fapo.diagnosis.loose_values import alike, is_number, read_json, same, to_number
+
+
+def never_equal(failure: Failure) -> Finding | None:
+    """The finding that a value says the same as its label in another way, with what would help."""
+    return _of_another_type(failure) or _reordered(failure)
+
+
+def _of_another_type(failure: Failure) -> Finding | None:
+    """A number and a text that says it: of a model's plain answer no wording makes a number."""
+    step = answering_step(failure)
+    for name, expected, actual in _compared(failure):
+        if is_number(expected) == is_number(actual) or isinstance(expected, bool) or isinstance(actual, bool):
+            continue
+        text = actual if isinstance(actual, str) else expected
+        if not isinstance(text, str) or to_number(text) is None or not alike(expected, actual):
+            continue
+        if step is None or read_json(step.answer or "") is not None:
+            continue
+        kinds = ("a number", "a text") if is_number(expected) else ("a text", "a number")
+        finding = failure.finding(
+            "format",
+            step,
+            f"the label {shown(expected)} is {kinds[0]}, and the output {shown(actual)} is {kinds[1]}: "
+            "they are never equal, whatever the prompt says",
+            confidence=0.85,
+            level="structure",
+            field=name,
+            expected=expected,
+            actual=actual,
+        )
+        fix = "Convert the value in the code, such as by int(...), or compare it as a text in the test."
+        return finding.model_copy(update={"fix": fix})
+    return None
+
+
+def _reordered(failure: Failure) -> Finding | None:
+    """The right entries in another order, where the test compares the order, too."""
+    for name, expected, actual in _compared(failure):
+        lists = isinstance(expected, list) and not isinstance(expected, AnyOf) and isinstance(actual, list)
+        if (
+            lists
+            and failure.assertion.operator == "=="
+            and alike(expected, actual)
+            and not same(expected, actual)
+        ):
+            finding = failure.finding(
+                "format",
+                answering_step(failure),
+                f"{name or 'the output'} has the right entries in another order: {shown(actual)} instead of "
+                f"{shown(expected)}",
+                confidence=0.8,
+                field=name,
+                expected=expected,
+                actual=actual,
+            )
+            fix = "Say the order in the prompt; if it does not matter, compare sorted lists in the test."
+            return finding.model_copy(update={"fix": fix})
+    return None
+
+
+def _compared(failure: Failure) -> Iterator[tuple[str, Any, Any]]:
+    """(field, label, the output's value) of what a failure may be about."""
+    if failure.reading is None:
+        return
+    output = output_leaves(failure.reading.view.trace.output)
+    names = failure.failing_fields or [
+        name for name, values in failure.fields.expected.items() if failure.case.key in values
+    ]
+    for name in names:
+        if name in output:
+            yield name, failure.expected_value(name), output[name]
