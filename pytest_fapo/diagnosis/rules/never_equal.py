@@ -9,13 +9,38 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import output_leaves
-from pytest_fapo.diagnosis.label_values import AnyOf
+from pytest_fapo.diagnosis.label_values import AnyOf, Near
 from pytest_fapo.diagnosis.loose_values import alike, is_number, read_json, same, to_number
 
 
 def never_equal(failure: Failure) -> Finding | None:
     """The finding that a value says the same as its label in another way, with what would help."""
-    return _of_another_type(failure) or _reordered(failure)
+    return None if _is_forgiven(failure) else _of_another_type(failure) or _reordered(failure)
+
+
+def _is_forgiven(failure: Failure) -> bool:
+    """True if cases pass although their value is not equal to its label: the test does not ask for that."""
+    memo, entry = failure.fields.memo, ("unequal and passing", *failure.failing_fields)
+    if entry not in memo:
+        outputs = [
+            (reading.case.key, output_leaves(reading.view.trace.output))
+            for reading in failure.fields.readings
+            if reading.passed
+        ]
+        labels = failure.fields.expected
+        memo[entry] = any(
+            key in labels[name]
+            and name in output
+            and not same(_without_tolerance(labels[name][key]), output[name])
+            for name in failure.failing_fields or labels
+            for key, output in outputs
+        )
+    return bool(memo[entry])
+
+
+def _without_tolerance(label: Any) -> Any:
+    """Return a label without its tolerance."""
+    return float(label) if isinstance(label, Near) else label
 
 
 def _of_another_type(failure: Failure) -> Finding | None:
