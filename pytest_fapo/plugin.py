@@ -368,7 +368,7 @@ def _wanted(config: pytest.Config) -> bool:
 
 
 def _session(config: pytest.Config) -> FapoSession:
-    """The plugin's session, made on first use.
+    """Return the plugin's session, made on first use.
 
     Raises:
         ConfigError: `[tool.fapo]` cannot be used.

@@ -82,7 +82,7 @@ class ChanneledAnswers:
         self._shares = False
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`; None where there is none."""
+        """Return the answer under `key`; None where there is none."""
         text = self._ask({"key": key})
         return RecordedAnswer.from_text(text) if text is not None else None
 

@@ -165,7 +165,7 @@ class SpendLedger:
         }
 
     def _take(self, call: LLMCall) -> str:
-        """The id that the call was counted under; an answer may name the model more exactly."""
+        """Return the id that the call was counted under; an answer may name the model more exactly."""
         wanted = (call.model, call.api)
         names = [name for name, asked in self._own.items() if asked == wanted]
         names += [name for name, asked in self._own.items() if asked[1] == call.api]

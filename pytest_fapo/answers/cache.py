@@ -53,7 +53,7 @@ class AnswerCache:
         self._unwritable = ""
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`; None where there is none that can be used."""
+        """Return the answer under `key`; None where there is none that can be used."""
         if self._unreadable:
             return None
         try:
@@ -97,7 +97,7 @@ class AnswerCache:
             return len(store)
 
     def keys(self) -> list[str]:
-        """All keys, sorted."""
+        """Return all keys, sorted."""
         with self._whole() as store:
             return sorted(key for key in store.iterkeys() if key)
 

@@ -96,14 +96,14 @@ def _portable_headers(answer: RecordedAnswer, redact: TextRedaction) -> tuple[tu
 
 
 def _portable_chunks(answer: RecordedAnswer, body: bytes) -> tuple[bytes, ...]:
-    """The body in its pieces where they mean something: those of a stream."""
+    """Return the body in its pieces where they mean something: those of a stream."""
     if body != answer.body or not is_event_stream(answer):
         return (body,) if body else ()
     return tuple(chunk for chunk in answer.chunks if chunk)
 
 
 def _without_secrets(answer: RecordedAnswer, redact: TextRedaction) -> RecordedAnswer:
-    """The same object where nothing is secret."""
+    """Return the same object where nothing is secret."""
     body = answer.body
     if is_event_stream(answer):
         clean = _clean_events(body, redact)
@@ -113,7 +113,7 @@ def _without_secrets(answer: RecordedAnswer, redact: TextRedaction) -> RecordedA
 
 
 def _clean_text(body: bytes, redact: TextRedaction) -> bytes | None:
-    """The body without secrets; None where there is none in it."""
+    """Return the body without secrets; None where there is none in it."""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -267,7 +267,7 @@ class _ExportCount:
         self.left_out: list[str] = []
 
     def lines(self, keys: Iterable[str]) -> Iterator[bytes]:
-        """The lines of the answers that there are, in the order of the keys."""
+        """Yield the lines of the answers that there are, in the order of the keys."""
         for key in keys:
             found = self._cache.get(key)
             if found is None:

@@ -31,7 +31,7 @@ class LayeredCache:
         """The problems with the local cache when a layer had the answer anyway."""
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`; None where no layer has one that can be used."""
+        """Return the answer under `key`; None where no layer has one that can be used."""
         found, broken = None, None
         try:
             found = self.local.get(key) if self.local is not None else None
@@ -75,7 +75,7 @@ class LayeredCache:
             self.shared.release(key)
 
     def keys(self) -> list[str]:
-        """The keys of all layers, sorted."""
+        """Return the keys of all layers, sorted."""
         keys = set(self.local.keys()) if self.local is not None else set()
         return sorted(keys.union(*(layer.keys() for layer in self.layers)))
 
@@ -118,7 +118,7 @@ def layered_cache(
 
 
 def project_cache(root: Path, files: Iterable[str]) -> LayeredCache:
-    """The cache of a project as its sessions see it.
+    """Return the cache of a project as its sessions see it.
 
     Args:
         root: the project's folder.
@@ -133,5 +133,5 @@ def project_cache(root: Path, files: Iterable[str]) -> LayeredCache:
 
 
 def local_cache(root: Path) -> AnswerCache:
-    """The cache in the project's folder `root`; made when it is first used."""
+    """Return the cache in the project's folder `root`; made when it is first used."""
     return AnswerCache(root / ".fapo" / "cache")

@@ -56,7 +56,7 @@ class BadLine(ValueError):
 
 
 def to_line(key: str, answer: RecordedAnswer) -> bytes:
-    """The answer as a line, without the line's end. It must have passed `portable`."""
+    """Return the answer as a line, without the line's end. It must have passed `portable`."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
     chunks = [chunk_to_json(chunk) for chunk in answer.chunks]
     value = {
@@ -69,7 +69,7 @@ def to_line(key: str, answer: RecordedAnswer) -> bytes:
 
 
 def split_line(line: bytes) -> tuple[str, bytes]:
-    """The key and the answer's JSON in a line without its end.
+    """Return the key and the answer's JSON in a line without its end.
 
     Raises:
         BadLine: it has another form.
@@ -81,7 +81,7 @@ def split_line(line: bytes) -> tuple[str, bytes]:
 
 
 def answer_of_line(text: bytes) -> RecordedAnswer:
-    """The answer in the JSON of a line, checked in every part.
+    """Return the answer in the JSON of a line, checked in every part.
 
     Raises:
         BadLine: no answer that could have been recorded.
@@ -194,11 +194,11 @@ class AnswerFile:
         return len(self._positions)
 
     def keys(self) -> list[str]:
-        """All keys, sorted."""
+        """Return all keys, sorted."""
         return sorted(self._positions)
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`, if there is one.
+        """Return the answer under `key`, if there is one.
 
         Raises:
             CacheFileError: the file was changed since it was opened, or that answer cannot be used.
@@ -272,7 +272,7 @@ def _open_file(path: Path) -> BinaryIO:
 
 
 def _answer_lines(path: Path, file: BinaryIO) -> Iterator[tuple[_LineSpan, bytes]]:
-    """The lines between head and tail, with their places."""
+    """Yield the lines between head and tail, with their places."""
     head = file.readline(len(HEAD) + 100)
     _check_head(path, head.rstrip(b"\r\n"))
     offset, number = len(head), 1

@@ -48,7 +48,7 @@ class RawAnswer:
 
 
 def read_structured_answer(raw: RawAnswer, schema: type[Answer]) -> Answer:
-    """The validated answer.
+    """Return the validated answer.
 
     Raises:
         MalformedAnswer: refused, cut off, empty, not JSON, or not what `schema` asks for.
@@ -65,7 +65,8 @@ def read_structured_answer(raw: RawAnswer, schema: type[Answer]) -> Answer:
 
 
 def find_object(text: str) -> dict[str, Any]:
-    """The JSON object in `text`, also where prose, a code fence or the model's thinking stands around it.
+    """Return the JSON object in `text`, also where prose, a code fence or the model's thinking stands around
+    it.
 
     Raises:
         MalformedAnswer: there is none.
@@ -87,7 +88,9 @@ def find_object(text: str) -> dict[str, Any]:
 
 
 def strict_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema in the subset that providers enforce: inlined, closed objects, every field required."""
+    """Return the JSON schema in the subset that providers enforce: inlined, closed objects, every field
+    required.
+    """
     document = schema.model_json_schema()
     strict: dict[str, Any] = _strict_node(document, document.get("$defs", {}))
     return strict
@@ -173,7 +176,7 @@ class StructuredClient(ABC):
             raise ConfigError(f"{source}: {url!r} is not a URL like https://host/v1")
 
     def key(self) -> str:
-        """The key of the first environment variable that holds one.
+        """Return the key of the first environment variable that holds one.
 
         Raises:
             ConfigError: none is set, or its text cannot be sent.

@@ -106,7 +106,7 @@ def offline_model(spec: str) -> OfflineModel:
 
 
 def _fingerprint(function: Any, module_name: str) -> str:
-    """A hash of the source file that the function is in."""
+    """Return a hash of the source file that the function is in."""
     try:
         path = inspect.getsourcefile(inspect.unwrap(function)) or inspect.getsourcefile(
             import_module(module_name)

@@ -19,8 +19,9 @@ _DEEPEST = 8
 
 
 def reply(request: OfflineRequest) -> Any:
-    """A text; JSON where a schema or the prompt asks for JSON; a tool call where one is forced; a vector for
-    embeddings."""
+    """Return a text; JSON where a schema or the prompt asks for JSON; a tool call where one is forced; a
+    vector for embeddings.
+    """
     body = request.body
     if "embed" in request.api:
         return [0.5, 0.5, 0.5, 0.5]
@@ -36,7 +37,9 @@ def reply(request: OfflineRequest) -> Any:
 
 
 def _answer_schema(body: dict[str, Any]) -> Any:
-    """The JSON schema that the answer must fit, as OpenAI's two APIs spell it; None where there is none."""
+    """Return the JSON schema that the answer must fit, as OpenAI's two APIs spell it; None where there is
+    none.
+    """
     chat = body.get("response_format")
     if isinstance(chat, dict) and isinstance(chat.get("json_schema"), dict):
         return chat["json_schema"].get("schema")
@@ -66,7 +69,7 @@ def _tool_name(tool: dict[str, Any]) -> str:
 
 
 def _example_value(schema: Any, definitions: Any = None, depth: int = 0) -> Any:
-    """The plainest value that fits a JSON schema."""
+    """Return the plainest value that fits a JSON schema."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return None
     definitions = definitions or schema.get("$defs", {})

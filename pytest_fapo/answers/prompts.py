@@ -36,14 +36,16 @@ class PromptTemplates:
     texts: dict[str, str]
 
     def fill(self, name: str, **values: str) -> str:
-        """The text with its `{{marks}}` filled in one pass, so that a mark inside a value stays as it is."""
+        """Return the text with its `{{marks}}` filled in one pass, so that a mark inside a value stays as it
+        is.
+        """
         return _MARK_PATTERN.sub(lambda match: values.get(match[1], match[0]), self.texts[name]).strip()
 
 
 def load_prompts(
     packaged: Path, files: Mapping[str, PromptMarks], folder: Path | None = None
 ) -> PromptTemplates:
-    """The packaged prompts, those in `folder` first.
+    """Return the packaged prompts, those in `folder` first.
 
     Args:
         packaged: folder of the package's own files.
@@ -104,12 +106,12 @@ def shorten_middle(text: str, limit: int) -> str:
 
 
 def one_prompt_line(text: str, limit: int = 600) -> str:
-    """Words of ours that may quote recorded data, kept on one line."""
+    """Return the words of ours that may quote recorded data, kept on one line."""
     return shorten_middle(" ".join(text.split()), limit)
 
 
 def value_line(recorded: JsonValue, limit: int) -> str:
-    """A recorded value as JSON on one line."""
+    """Return a recorded value as JSON on one line."""
     return shorten_middle(json.dumps(recorded, ensure_ascii=False).translate(_LINE_BREAKS), limit)
 
 
@@ -119,7 +121,7 @@ def block_quote(text: str, limit: int) -> str:
 
 
 def fence_for(texts: Sequence[str]) -> str:
-    """A mark that is in none of the texts; the same texts give the same mark."""
+    """Return a mark that is in none of the texts; the same texts give the same mark."""
     number = 0
     while True:
         body = json.dumps([number, *texts]).encode()

@@ -41,7 +41,9 @@ class _OpenAIDialect:
     system_role: bool = True
 
     def without(self, complaint: str) -> _OpenAIDialect | None:
-        """The dialect to try after a refusal with this text; None where nothing is left to leave out."""
+        """Return the dialect to try after a refusal with this text; None where nothing is left to leave
+        out.
+        """
         said = complaint.lower()
         if "max_completion_tokens" in said and self.token_limit == "max_completion_tokens":
             return replace(self, token_limit="max_tokens")
@@ -245,7 +247,7 @@ def add_client_factory(factory: ClientFactory) -> Callable[[], None]:
 
 
 def make_client(spec: str, settings: Settings) -> StructuredClient:
-    """The client that `openai:<model>` or `anthropic:<model>` names; imports no SDK yet.
+    """Return the client that `openai:<model>` or `anthropic:<model>` names; imports no SDK yet.
 
     Raises:
         ConfigError: `spec` has another form and no factory knows it.

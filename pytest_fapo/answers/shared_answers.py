@@ -93,7 +93,7 @@ class SharedAnswers:
             self._failed(error)
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`; None where there is none, or none that this package has written."""
+        """Return the answer under `key`; None where there is none, or none that this package has written."""
         value = self._ask(lambda client: client.get(_answer_name(key)), None, of=key)
         if not isinstance(value, bytes):
             return None
@@ -158,7 +158,7 @@ class SharedAnswers:
     # --- failures -------------------------------------------------------------------------------------
 
     def _ask(self, action: Callable[[Redis], Any], default: _T, *, of: str = "") -> Any | _T:
-        """The result of an action; `default` where Redis cannot do it now."""
+        """Return the result of an action; `default` where Redis cannot do it now."""
         from redis.exceptions import LockError, RedisError
 
         if time.monotonic() < self._away_until:
@@ -274,7 +274,7 @@ def _is_tls(error: BaseException | None) -> bool:
 
 
 def _words(error: Exception) -> str:
-    """The reason in one line, without the address that the sentence has anyway."""
+    """Return the reason in one line, without the address that the sentence has anyway."""
     text = " ".join(str(error).split()) or type(error).__name__
     if text.startswith(("HELLO must be called", "Authentication required")):
         return "it asks for a password"

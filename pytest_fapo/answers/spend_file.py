@@ -131,7 +131,7 @@ class SpendFile:
             os.write(file, json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
     def read(self) -> SpendTotals:
-        """The totals with all lines that are in the file by now."""
+        """Return the totals with all lines that are in the file by now."""
         with self._opened(os.O_RDONLY) as file:
             os.lseek(file, self._offset, os.SEEK_SET)
             while chunk := os.read(file, 1 << 16):
@@ -168,7 +168,7 @@ class SpendFile:
 
 
 def read_spending(path: Path, *, who: OnBehalfOf | None = None) -> Spending:
-    """The sums of a spend file; nothing spent where there is none. A torn last line is passed over.
+    """Return the sums of a spend file; nothing spent where there is none. A torn last line is passed over.
 
     Args:
         path: the spend file.

@@ -17,7 +17,7 @@ _FORMAT = 1
 
 
 def used_keys(folder: Path) -> list[str] | None:
-    """The keys of the answers that the project's cases used when they last ran, sorted.
+    """Return the keys of the answers that the project's cases used when they last ran, sorted.
 
     Args:
         folder: the project's `.fapo`.

@@ -157,7 +157,7 @@ def _choice_says_something(choice: Mapping[str, Any]) -> bool:
 
 
 def assemble(api: str, events: Sequence[ServerSentEvent]) -> Any:
-    """The body as one JSON value, as far as the events go."""
+    """Return the body as one JSON value, as far as the events go."""
     values = [value for event in events if isinstance(value := event.value, Mapping)]
     failed = next((value for value in values if _is_error(value)), None)
     if failed is not None:
@@ -212,7 +212,7 @@ def _merge_call(call: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 def _assembled_response(values: Sequence[Mapping[str, Any]]) -> Any:
-    """The last event brings the whole response; where it is missing, the finished items so far."""
+    """Return the last event brings the whole response; where it is missing, the finished items so far."""
     for value in reversed(values):
         if value.get("type") in _RESPONSES_END:
             return value.get("response")

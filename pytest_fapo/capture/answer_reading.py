@@ -116,7 +116,7 @@ def _read_wire(wire: WireFormat, recorded: RecordedAnswer) -> AnswerReading:
 
 
 def _read_other(value: Mapping[str, Any]) -> AnswerReading:
-    """An endpoint of the user's own: whichever of the known shapes it has."""
+    """Return an endpoint of the user's own: whichever of the known shapes it has."""
     return read_by_shape(value) or AnswerReading(answer=json.dumps(value, ensure_ascii=False))
 
 
@@ -159,12 +159,12 @@ def api_of_answer(answer: RecordedAnswer) -> str:
 
 
 def model_of_answer(answer: RecordedAnswer) -> str:
-    """The model's name as the provider gives it; empty where it does not."""
+    """Return the model's name as the provider gives it; empty where it does not."""
     return next((name for name in map(_model_of_value, _answer_values(answer)) if name), "")
 
 
 def _answer_values(answer: RecordedAnswer) -> list[Mapping[str, Any]]:
-    """The JSON objects in which an answer may say what it is."""
+    """Return the JSON objects in which an answer may say what it is."""
     if is_event_stream(answer):
         events = islice(events_of(decoded_body(answer) or b""), _EVENTS_LOOKED_AT)
         values = [event.value for event in events]

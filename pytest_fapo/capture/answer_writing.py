@@ -53,7 +53,7 @@ def _chat_calls(said: ModelOutput) -> list[dict[str, Any]]:
 
 
 def chat_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
-    """A whole chat completion."""
+    """Return a whole chat completion."""
     message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": None}
     if said.tool_calls:
         message["tool_calls"] = _chat_calls(said)
@@ -66,7 +66,7 @@ def _chat_head(frame: ResponseFrame, kind: str = "chat.completion") -> dict[str,
 
 
 def chat_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
-    """A chat completion as a stream."""
+    """Yield a chat completion as a stream."""
     head = _chat_head(frame, "chat.completion.chunk")
 
     def chunk(delta: Mapping[str, Any], finish: str | None = None) -> bytes:
@@ -84,7 +84,7 @@ def chat_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOut
 
 
 def completion_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
-    """A whole text completion."""
+    """Return a whole text completion."""
     choice = {"index": 0, "text": said.text or "", "finish_reason": said.finish_reason, "logprobs": None}
     return {
         **_chat_head(frame, "text_completion"),
@@ -94,7 +94,7 @@ def completion_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
 
 
 def completion_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
-    """A text completion as a stream."""
+    """Yield a text completion as a stream."""
     head = _chat_head(frame, "text_completion")
     for piece in text_chunks(said.text):
         yield sse_bytes({**head, "choices": [{"index": 0, "text": piece, "finish_reason": None}]})
@@ -113,7 +113,7 @@ def vectors_for(answer: Any, count: int) -> list[Sequence[float]]:
 
 
 def embeddings_body(frame: ResponseFrame, request: Mapping[str, Any], answer: Any) -> dict[str, Any]:
-    """A list of embeddings, one for each input."""
+    """Return a list of embeddings, one for each input."""
     asked = request.get("input")
     several = isinstance(asked, list) and bool(asked) and not isinstance(asked[0], int)
     vectors = vectors_for(answer, len(asked) if several and asked else 1)
@@ -148,7 +148,7 @@ def _content_blocks(said: ModelOutput) -> list[dict[str, Any]]:
 
 
 def messages_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
-    """A whole message."""
+    """Return a whole message."""
     return {
         "id": f"msg_{frame.id}",
         "type": "message",
@@ -162,7 +162,7 @@ def messages_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
 
 
 def messages_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
-    """A message as a stream."""
+    """Yield a message as a stream."""
 
     def event(kind: str, **fields: Any) -> bytes:
         return sse_bytes({"type": kind, **fields}, kind)
@@ -213,7 +213,7 @@ def _response_items(frame: ResponseFrame, said: ModelOutput) -> list[dict[str, A
 
 
 def responses_body(frame: ResponseFrame, said: ModelOutput) -> dict[str, Any]:
-    """A whole response."""
+    """Return a whole response."""
     spoken = word_count(said.text)
     cut = said.finish_reason == "length"
     return {
@@ -252,7 +252,7 @@ def _response_head(frame: ResponseFrame) -> dict[str, Any]:
 
 
 def responses_events(frame: ResponseFrame, request: Mapping[str, Any], said: ModelOutput) -> Iterator[bytes]:
-    """A response as a stream."""
+    """Yield a response as a stream."""
     number = iter(range(1_000_000))
 
     def event(kind: str, **fields: Any) -> bytes:
@@ -330,8 +330,8 @@ def text_of(output: Any) -> str:
 
 
 def written_answer(api: str, body: Any, output: Any, url: str = "") -> RecordedAnswer:
-    """The HTTP answer of a model that said `output`; data other than text is told as JSON. Where the answer
-    must come by a tool, it is the tool's arguments.
+    """Return the HTTP answer of a model that said `output`; data other than text is told as JSON. Where the
+    answer must come by a tool, it is the tool's arguments.
 
     Args:
         api: as in `LLMCall.api`, none of `embeddings` and `other`.

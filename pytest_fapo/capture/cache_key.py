@@ -58,7 +58,7 @@ class Question:
         return is_streamed(self.api, self.url, self.body)
 
     def key(self, occurrence: int, fingerprint: str = "", sample: str = "") -> str:
-        """The cache key.
+        """Return the cache key.
 
         Args:
             occurrence: which time one run asks this, 1 for the first.

@@ -82,7 +82,9 @@ def _origin_in(functions: Sequence[UserFunction], messages: Sequence[Any], trace
 
 
 def _object_name(function: UserFunction, messages: Sequence[Any], prompt: str) -> str:
-    """The name of an object whose class is made several times, each with its own prompt; else empty."""
+    """Return the name of an object whose class is made several times, each with its own prompt; else
+    empty.
+    """
     subject = function.subject
     if subject is None or isinstance(subject, type):
         return ""
@@ -96,8 +98,9 @@ def _object_name(function: UserFunction, messages: Sequence[Any], prompt: str) -
 
 
 def _owners(functions: Sequence[UserFunction], prompt: str) -> list[UserFunction]:
-    """The functions whose own call it is, innermost first: helpers, and what they are called through, are
-    left out."""
+    """Return the functions whose own call it is, innermost first: helpers, and what they are called through,
+    are left out.
+    """
     owners = []
     place = 0
     while place < len(functions):
@@ -161,7 +164,7 @@ _PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{[^{}]*\}|%\(\w+\)s|%s|\$\{?\w+\}?")
 
 
 def instruction(messages: Sequence[Any]) -> str:
-    """The system prompt of a request; its first message where it has none."""
+    """Return the system prompt of a request; its first message where it has none."""
     system = [_message_text(each) for each in messages if _role(each) in ("system", "developer")]
     return "\n".join(system) if system else _message_text(messages[0]) if messages else ""
 
@@ -217,7 +220,9 @@ _TEXT_CLASSES = re.compile("Prompt|Message|Template|Content|Part")
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
-    """The texts in an argument that may be a prompt: not those of tables and settings, which hold all."""
+    """Yield the texts in an argument that may be a prompt: not those of tables and settings, which hold
+    all.
+    """
     if isinstance(value, str):
         yield value
     elif depth > 4:
@@ -237,8 +242,9 @@ _NAME_LENGTH = 40
 
 
 def prompt_name(messages: Sequence[Any]) -> str:
-    """A name made of the beginning of a request's system prompt, which is its constant part; empty where it
-    has none, as then nothing is constant for sure."""
+    """Return a name made of the beginning of a request's system prompt, which is its constant part; empty
+    where it has none, as then nothing is constant for sure.
+    """
     system = [_message_text(each) for each in messages if _role(each) in ("system", "developer")]
     text = " ".join(" ".join(system).split()).lstrip("#*-= ")
     sentences = [each.strip() for each in re.split(r"(?<=[.!?:])\s", text) if _letters(each)]

@@ -169,7 +169,7 @@ _NO_CALLBACKS = frozenset({str, int, float, bool, dict, type(None)})
 
 
 def callback_codes(arguments: Mapping[str, Any]) -> Iterator[CodeType]:
-    """The code of the functions and coroutines among the arguments of a function."""
+    """Yield the code of the functions and coroutines among the arguments of a function."""
     for value in arguments.values():
         if type(value) in _NO_CALLBACKS:
             continue

@@ -205,7 +205,7 @@ def _replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[],
 
 
 def _submitting(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The method for good: it asks whether cases are followed."""
+    """Return the method for good: it asks whether cases are followed."""
 
     def submit(executor: Any, function: Any, /, *args: Any, **kwargs: Any) -> Any:
         handoff = _followed.handoff() if _followed is not None else None

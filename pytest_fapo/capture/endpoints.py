@@ -24,7 +24,7 @@ _EVERYDAY_WORDS = ("messages", "responses")
 
 
 def api_of(method: str, path: str, extra: Sequence[str] = ()) -> str | None:
-    """The API that a request speaks, judged by method and path; None where it is no LLM request.
+    """Return the API that a request speaks, judged by method and path; None where it is no LLM request.
 
     Args:
         method: the HTTP method.
@@ -48,7 +48,9 @@ def is_own_endpoint(path: str, extra: Sequence[str]) -> bool:
 
 
 def _from_boundary(ending: str) -> str:
-    """A configured ending, such that it matches whole parts of a path: `ask` is not the end of `/task`."""
+    """Return a configured ending, such that it matches whole parts of a path: `ask` is not the end of
+    `/task`.
+    """
     ending = ending.rstrip("/")
     return ending if ending[:1] in ("/", ":") else f"/{ending}"
 
@@ -65,7 +67,7 @@ def plausible(api: str, body: Any) -> bool:
 
 
 def model_of(api: str, url: str, body: Any) -> str:
-    """The model that a request asks, as its body or its path names it; empty where neither does."""
+    """Return the model that a request asks, as its body or its path names it; empty where neither does."""
     if api in FORMATS:
         return FORMATS[api].model(url, body)
     in_path = part_of_path(url, "models").partition(":")[0] if url.endswith("awPredict") else ""
@@ -96,7 +98,7 @@ _MESSAGE_FIELDS = frozenset(
 
 
 def messages_of(api: str, body: Any) -> list[Any]:
-    """The messages that a request sends, in the provider's own shape, the system prompt first."""
+    """Return the messages that a request sends, in the provider's own shape, the system prompt first."""
     if not isinstance(body, Mapping):
         return []
     if api in FORMATS:
@@ -121,7 +123,7 @@ _SETTINGS_GROUPS = ("generationConfig", "inferenceConfig", "options")
 
 
 def parameters_of(body: Any) -> dict[str, Any]:
-    """The single-valued settings of a request: temperature, limits and the like, not what it says."""
+    """Return the single-valued settings of a request: temperature, limits and the like, not what it says."""
     if not isinstance(body, Mapping):
         return {}
     nested = [item for group in _SETTINGS_GROUPS for item in mapping(body.get(group)).items()]
@@ -135,7 +137,7 @@ def parameters_of(body: Any) -> dict[str, Any]:
 
 
 def offered_tools(body: Any) -> list[str]:
-    """Names of the tools that a request offers."""
+    """Return names of the tools that a request offers."""
     asked = mapping(body)
     tools = asked.get("tools", mapping(asked.get("toolConfig")).get("tools"))
     found = []
@@ -147,7 +149,7 @@ def offered_tools(body: Any) -> list[str]:
 
 
 def output_tools(body: Any) -> list[str]:
-    """Names of the tools by which alone the answer may come: its arguments are then the answer.
+    """Return names of the tools by which alone the answer may come: its arguments are then the answer.
 
     Libraries that give answers a structure ask so (instructor, pydantic-ai, LangChain): they force one tool,
     or any of some that end the conversation.
@@ -166,7 +168,7 @@ def output_tools(body: Any) -> list[str]:
 
 
 def _named_tools(choice: Mapping[str, Any]) -> list[str]:
-    """The tools that a choice names, in the form of any API."""
+    """Return the tools that a choice names, in the form of any API."""
     allowed = choice.get("allowedFunctionNames")
     if isinstance(allowed, list):
         return [name for name in allowed if isinstance(name, str)]
@@ -178,7 +180,7 @@ def _named_tools(choice: Mapping[str, Any]) -> list[str]:
 
 
 def _declarations(tool: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The functions that an entry of a list of tools declares: one, or with Gemini several."""
+    """Return the functions that an entry of a list of tools declares: one, or with Gemini several."""
     several = tool.get("functionDeclarations", tool.get("function_declarations"))
     if isinstance(several, list):
         return [mapping(declared) for declared in several]

@@ -34,13 +34,13 @@ class Answers(Protocol):
     `claim(key) -> bool`, False while another one asks for that answer, and `release(key)`."""
 
     def get(self, key: str) -> RecordedAnswer | None:
-        """The answer under `key`; None where there is none that can be used."""
+        """Return the answer under `key`; None where there is none that can be used."""
 
     def put(self, key: str, recorded: RecordedAnswer) -> None:
         """Keep an answer."""
 
     def keys(self) -> list[str]:
-        """All keys, sorted."""
+        """Return all keys, sorted."""
 
     def close(self) -> None:
         """Let go of all files."""
@@ -126,7 +126,7 @@ class AnswerSource:
     """Host to the epoch seconds before which it wants no request (`retry-after`)."""
 
     def look_up(self, key: str, *, own: bool = False) -> RecordedAnswer | None:
-        """The recorded answer; with `own`, only one that was recorded here and came in no file."""
+        """Return the recorded answer; with `own`, only one that was recorded here and came in no file."""
         if self.cache is None or self.mode == "off" or (self.mode == "refresh" and key not in self.refreshed):
             return None
         try:
@@ -240,7 +240,9 @@ class Exchange:
         return self._claimed
 
     def _recorded(self) -> RecordedAnswer | None:
-        """The recorded answer; under `only` also what the provider said before the stand-in had to answer."""
+        """Return the recorded answer; under `only` also what the provider said before the stand-in had to
+        answer.
+        """
         found = self._look_up()
         if found is None and self.source.mode == "only" and self.offline is not None:
             key = self.question.key(self.occurrence, "", self._sample)

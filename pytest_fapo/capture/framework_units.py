@@ -90,7 +90,9 @@ def _predictor(frame: FrameType) -> WorkUnit | None:
 
 
 def _name_inside(module: Any, predictor: Any) -> str:
-    """The path at which a DSPy module holds a predictor; a chain's inner `predict` is the chain itself."""
+    """Return the path at which a DSPy module holds a predictor; a chain's inner `predict` is the chain
+    itself.
+    """
     try:
         held = module.named_predictors()
         path = str(next((name for name, each in held if each is predictor), ""))
@@ -145,7 +147,9 @@ def reader_of(frame: FrameType) -> Reader | None:
 
 
 def _module_of(frame: FrameType) -> str:
-    """The module that a frame's code is in, by its file: CrewAI overwrites the names of its modules."""
+    """Return the module that a frame's code is in, by its file: CrewAI overwrites the names of its
+    modules.
+    """
     parts = PurePath(frame.f_code.co_filename).with_suffix("").parts
     for folder in ("site-packages", "dist-packages"):
         if folder in parts:

@@ -46,7 +46,7 @@ class RecordedAnswer:
         return OFFLINE_HEADER.decode() in self._header_texts
 
     def header(self, name: str) -> str:
-        """The first header of this name, lower case; empty where there is none."""
+        """Return the first header of this name, lower case; empty where there is none."""
         return self._header_texts.get(name.lower(), "")
 
     # Not `cached_property`: before Python 3.12 it makes all threads wait for one lock.
@@ -129,7 +129,7 @@ def keepable_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[byte
 
 
 def chunk_to_json(chunk: bytes) -> str | dict[str, str]:
-    """A piece of a body as JSON: text where it is text, else base64."""
+    """Return a piece of a body as JSON: text where it is text, else base64."""
     try:
         return chunk.decode()
     except UnicodeDecodeError:
@@ -168,7 +168,9 @@ class ServerSentEvent(NamedTuple):
 
 
 def decoded_body(recorded: RecordedAnswer) -> bytes | None:
-    """The body without its content encodings, as far as it came; None where an encoding is unknown here."""
+    """Return the body without its content encodings, as far as it came; None where an encoding is unknown
+    here.
+    """
     body = recorded.body
     for encoding in reversed(recorded.header("content-encoding").lower().split(",")):
         name = encoding.strip()
@@ -219,7 +221,7 @@ def is_event_stream(recorded: RecordedAnswer) -> bool:
 
 
 def events_of(body: bytes) -> Iterator[ServerSentEvent]:
-    """The server-sent events in `body`; by the standard, one that no blank line ends does not count."""
+    """Yield the server-sent events in `body`; by the standard, one that no blank line ends does not count."""
     name = ""
     data: list[bytes] = []
     for line in _LINE_END.split(body)[:-1]:

@@ -54,7 +54,7 @@ class AfterImport:
             return None
         self._finding.busy = True
         try:
-            spec = self._ask_the_others(fullname, path, target)
+            spec = self._find_spec_elsewhere(fullname, path, target)
         finally:
             self._finding.busy = False
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
@@ -62,7 +62,7 @@ class AfterImport:
         spec.loader = _ReportingLoader(spec.loader, self)  # type: ignore[assignment]
         return spec
 
-    def _ask_the_others(self, fullname: str, path: Any, target: Any) -> ModuleSpec | None:
+    def _find_spec_elsewhere(self, fullname: str, path: Any, target: Any) -> ModuleSpec | None:
         for finder in list(sys.meta_path):
             if finder is self or not hasattr(finder, "find_spec"):
                 continue

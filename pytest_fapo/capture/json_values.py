@@ -233,7 +233,7 @@ class _JsonConverter:
 
 
 def _plain_value(value: Any) -> Any:
-    """A simpler value that stands for this one; the value itself where there is none."""
+    """Return a simpler value that stands for this one; the value itself where there is none."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, str):
@@ -260,7 +260,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _object_fields(value: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass, a pydantic, attrs or DSPy object, by name; None for anything else."""
+    """Return the fields of a dataclass, a pydantic, attrs or DSPy object, by name; None for anything else."""
     kind = type(value)
     names: Iterable[str]
     if dataclasses.is_dataclass(kind):
@@ -284,7 +284,7 @@ class CannotRebuild(ValueError):
 
 
 def rebuilt(value: Any, function: Callable[..., Any], output_type: str) -> Any:
-    """The value that `function` would have returned, from its JSON form.
+    """Return the value that `function` would have returned, from its JSON form.
 
     What it is made into is told by the function's return annotation, else by the type that the step's
     output had elsewhere.
@@ -306,7 +306,7 @@ def rebuilt(value: Any, function: Callable[..., Any], output_type: str) -> Any:
 
 
 def _annotated(function: Callable[..., Any]) -> Any:
-    """The return annotation where it says something; None where it does not."""
+    """Return the return annotation where it says something; None where it does not."""
     target = inspect.unwrap(function)
     try:
         kind = typing.get_type_hints(target, include_extras=True).get("return", Any)

@@ -80,7 +80,7 @@ def _change(cls: type, methods: tuple[str, ...], undo: ExitStack) -> None:
 
 
 def _off_in_cases(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, which gives None while a case runs: nothing found, nothing kept."""
+    """Return the method, which gives None while a case runs: nothing found, nothing kept."""
     if inspect.iscoroutinefunction(original):
 
         @wraps(original)

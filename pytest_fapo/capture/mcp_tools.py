@@ -58,14 +58,14 @@ def _recorded(original: Any) -> Any:
         finally:
             leave_step(token)
         failed = getattr(result, "is_error", getattr(result, "isError", False))
-        said = _said(result)
+        said = _tool_result(result)
         recorder.end_step(step, output=said, error=ToolFailed(said) if failed is True else None)
         return result
 
     return call_tool
 
 
-def _said(result: Any) -> Any:
+def _tool_result(result: Any) -> Any:
     """Return what the tool gave: its structured result, else its text, else its content as it came."""
     structured = getattr(result, "structured_content", getattr(result, "structuredContent", None))
     content = getattr(result, "content", None) or []

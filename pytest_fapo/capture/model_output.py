@@ -48,24 +48,24 @@ def sse_bytes(value: Any, name: str = "") -> bytes:
 
 
 def text_chunks(text: str | None) -> list[str]:
-    """A text in a few pieces, as a stream brings it."""
+    """Return a text in a few pieces, as a stream brings it."""
     words = (text or "").split(" ")
     pieces = [" ".join(words[start : start + 8]) for start in range(0, len(words), 8)]
     return [piece if index == 0 else f" {piece}" for index, piece in enumerate(pieces)] if text else []
 
 
 def arguments_text(call: Mapping[str, Any]) -> str:
-    """A tool call's arguments as JSON text."""
+    """Return a tool call's arguments as JSON text."""
     arguments = call.get("arguments", {})
     return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
 def arguments_value(call: Mapping[str, Any]) -> Any:
-    """A tool call's arguments as data."""
+    """Return a tool call's arguments as data."""
     arguments = call.get("arguments", {})
     return json.loads(arguments) if isinstance(arguments, str) else arguments
 
 
 def call_id(call: Mapping[str, Any], index: int) -> str:
-    """A tool call's id, made up where it has none."""
+    """Return a tool call's id, made up where it has none."""
     return str(call.get("id") or f"call_{index}")

@@ -96,7 +96,9 @@ def _remembering(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def _of_channel(check: ConnectionCheck) -> _MethodWrapper:
-    """A channel's method that makes something to call: that checks at each call, whenever it was made."""
+    """Return a channel's method that makes something to call: that checks at each call, whenever it was
+    made.
+    """
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         def make(channel: Any, *args: Any, **kwargs: Any) -> Any:

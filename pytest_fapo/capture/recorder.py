@@ -28,13 +28,13 @@ _RECORDED: list[Recorder] = []
 
 
 def current_recorder() -> Recorder | None:
-    """The recorder of the run that the calling code belongs to; None outside of every run."""
+    """Return the recorder of the run that the calling code belongs to; None outside of every run."""
     current = CURRENT_STEP.get()
     return cast("Recorder", current.recorder) if current is not None else None
 
 
 def recorded_now() -> list[Recorder]:
-    """The recorders of the runs that are under way in this process, whoever asks; each once."""
+    """Return the recorders of the runs that are under way in this process, whoever asks; each once."""
     return list(dict.fromkeys(_RECORDED))
 
 
@@ -223,7 +223,7 @@ class Recorder:
     # --- replaced and repeated steps -------------------------------------------------------------------
 
     def key_of_step(self, index: int) -> str:
-        """The step's name, with `#2` for the second step of that name."""
+        """Return the step's name, with `#2` for the second step of that name."""
         with self._lock:
             name = self._steps[index].name
             occurrence = sum(opened.name == name for opened in self._steps[: index + 1])
@@ -234,7 +234,7 @@ class Recorder:
         self._steps[index].replaced = True
 
     def replaced_answer(self, index: int) -> Any:
-        """The output prepared for the step that a call makes up by itself; None for any other call."""
+        """Return the output prepared for the step that a call makes up by itself; None for any other call."""
         made_up = self._calls[index].synthetic and self._calls[index].call.api in _TEXT_APIS
         if self.replacements is None or not made_up:
             return None
@@ -245,7 +245,7 @@ class Recorder:
         return output
 
     def sample(self, place: CallPlace) -> str:
-        """Names the sample of answers that a call is to get; empty for the recorded ones."""
+        """Return the name of the sample of answers that a call is to get; empty for the recorded ones."""
         if self.replacements is None or not self.replacements.resample:
             return self._sample
         with self._lock:
@@ -327,7 +327,7 @@ class Recorder:
             return index
 
     def _same_execution(self, place: CallPlace) -> int | None:
-        """The made-up step that this call is a further turn of."""
+        """Return the made-up step that this call is a further turn of."""
         origin = place.origin
         for index in reversed(range(len(self._steps))):
             step = self._steps[index]
@@ -371,7 +371,7 @@ class Recorder:
         self.stopped = reason
 
     def refusal(self) -> BaseException | None:
-        """The first refusal that was raised inside; None where there was none."""
+        """Return the first refusal that was raised inside; None where there was none."""
         self._collect_processes()
         if self.late_violations is not None:
             self.late_violations(self)
@@ -401,7 +401,7 @@ class Recorder:
     # --- the record ------------------------------------------------------------------------------------
 
     def trace(self, *, inputs: Any = None, output: Any = None, error: BaseException | None = None) -> Trace:
-        """The record so far, with the run's own inputs, output and error."""
+        """Return the record so far, with the run's own inputs, output and error."""
         from pytest_fapo.core.trace import Trace
 
         self._collect_processes()
@@ -424,7 +424,7 @@ class Recorder:
         return not self._steps and not self._calls
 
     def answered_keys(self) -> list[str]:
-        """The cache keys of the LLM calls so far that were answered well."""
+        """Return the cache keys of the LLM calls so far that were answered well."""
         self._collect_processes()
         with self._lock:
             return [opened.call.key for opened in self._calls if opened.call.answered]
@@ -434,7 +434,7 @@ class Recorder:
         return to_json(value, limit=self.limit, redactor=self.redactor)
 
     def describe(self, error: BaseException) -> str:
-        """An exception as it is recorded."""
+        """Return an exception as it is recorded."""
         try:
             text = str(error)
         except Exception:
@@ -447,7 +447,7 @@ class Recorder:
             self.collect_processes(self)
 
     def _calls_so_far(self) -> list[LLMCall]:
-        """Every call; one that is still under way has its times up to now."""
+        """Return every call; one that is still under way has its times up to now."""
         now = self._now()
         return [
             opened.call
@@ -488,7 +488,7 @@ class Recorder:
         return steps
 
     def _failed_step(self, question: str) -> int | None:
-        """The synthetic step of the last attempt at `question`, where that attempt has failed."""
+        """Return the synthetic step of the last attempt at `question`, where that attempt has failed."""
         index = self._last_attempt.get(question) if question else None
         if index is None:
             return None

@@ -228,7 +228,7 @@ def _keep_name(found: re.Match[str]) -> str:
 
 
 def error_text(error: Exception | str) -> str:
-    """An error's message for people: without credentials, and with its control characters shown."""
+    """Return an error's message for people: without credentials, and with its control characters shown."""
     from pytest_fapo.core.printable import shown
     # moved
 

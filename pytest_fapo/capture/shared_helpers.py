@@ -68,7 +68,7 @@ def _texts_differ(sites: Sequence[CallSite]) -> bool:
 
 
 def _loaded() -> _LoadedState:
-    """The number of modules, the latest one and its file: cheap to compare."""
+    """Return the number of modules, the latest one and its file: cheap to compare."""
     name = next(reversed(sys.modules))
     return len(sys.modules), name, getattr(sys.modules.get(name), "__file__", None)
 
@@ -81,7 +81,7 @@ def _sites(helper: Helper, loaded: _LoadedState) -> tuple[CallSite, ...]:
 
 
 def _users_files() -> list[str]:
-    """The source files of the user's modules that are loaded, but for tests."""
+    """Return the source files of the user's modules that are loaded, but for tests."""
     files = set()
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None) if isinstance(module, ModuleType) else None
@@ -145,7 +145,7 @@ def _walk(node: ast.AST, caller: str, local: frozenset[str], function: str) -> I
 
 
 def _arguments_to(function: str, call: ast.Call) -> list[tuple[str, ast.expr]] | None:
-    """The arguments that a call gives to a function, itself or through `submit(function, ...)`,
+    """Return the arguments that a call gives to a function, itself or through `submit(function, ...)`,
     `partial(function, ...)`, `Thread(target=function, args=...)`; None if it is another function's call."""
     given = call.args
     keywords = [(each.arg, each.value) for each in call.keywords if each.arg is not None]
@@ -169,7 +169,7 @@ def _last_name(expression: ast.expr) -> str:
 
 
 def _local_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
-    """The parameters and variables of a function; `self` stands for what an object is made of."""
+    """Return the parameters and variables of a function; `self` stands for what an object is made of."""
     parameters = function.args
     named = [*parameters.posonlyargs, *parameters.args, *parameters.kwonlyargs]
     named += [each for each in (parameters.vararg, parameters.kwarg) if each is not None]

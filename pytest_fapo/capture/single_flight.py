@@ -115,7 +115,7 @@ class Flights:
         self._flights: dict[str, Flight] = {}
 
     def join(self, key: str) -> tuple[Flight, bool]:
-        """The flight for `key`, and whether the caller leads it."""
+        """Return the flight for `key`, and whether the caller leads it."""
         with self._lock:
             flight = self._flights.get(key)
             if flight is not None:
@@ -140,7 +140,7 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _loop_or_thread() -> tuple[int, int]:
-    """The running thread and, within it, the running task."""
+    """Return the running thread and, within it, the running task."""
     task = None
     if running_loop() is not None:
         task = asyncio.current_task()

@@ -136,7 +136,7 @@ def traced(function: F, *, name: str | None = None, is_broad: bool = False, swit
 
 
 def _wrapper_for(function: Callable[..., Any], opener: _StepOpener) -> Callable[..., Any]:
-    """A wrapper of the same kind as `function`, so that `inspect` and frameworks see no difference."""
+    """Return a wrapper of the same kind as `function`, so that `inspect` and frameworks see no difference."""
     if inspect.isasyncgenfunction(function):
         return _asyncgen(opener.open, function)
     if inspect.isgeneratorfunction(function):
@@ -306,7 +306,7 @@ async def _drive_coroutine(span: _Span, coroutine: Coroutine[Any, Any, Any]) -> 
 
 
 def _generator(open_span: OpenSpan, start: Callable[..., Any]) -> Callable[..., Any]:
-    """A generator function like `start` whose generators are inside their step only while they work:
+    """Yield a generator function like `start` whose generators are inside their step only while they work:
     between two items the code that consumes them runs outside of it."""
 
     def wrapper_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:

@@ -221,7 +221,9 @@ def _apply_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tasks_with_context(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The jobs of one `map`, each in a context of its own: one context cannot be entered twice at a time."""
+    """Return the jobs of one `map`, each in a context of its own: one context cannot be entered twice at a
+    time.
+    """
 
     @wraps(original)
     def generation(self: Any, result_job: Any, func: Callable[..., Any], iterable: Any) -> Any:

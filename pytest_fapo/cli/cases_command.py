@@ -92,7 +92,7 @@ def _columns(given: str | None) -> list[str] | None:
 
 
 def _source(name: str, root: Path) -> Any:
-    """A path, or what a Python file calls by a name: `rows.py::CASES`, a list or a function."""
+    """Return a path, or what a Python file calls by a name: `rows.py::CASES`, a list or a function."""
     path, mark, variable = name.partition("::")
     if not path.endswith(".py"):
         return name

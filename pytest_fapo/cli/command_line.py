@@ -27,7 +27,7 @@ Works in the project's folder and in every folder below it."""
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """The parser; what it gives has the command to run in `run`, as `module:function`."""
+    """Return the parser; what it gives has the command to run in `run`, as `module:function`."""
     parser: argparse.ArgumentParser = _Parser(
         prog=_program(),
         description=_DESCRIPTION,

@@ -27,7 +27,7 @@ _MARKS = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", "setup.py")
 
 
 def find_root(start: Path | None = None, settings: str | None = None) -> Path:
-    """The folder where the project keeps `.fapo`.
+    """Return the folder where the project keeps `.fapo`.
 
     As in a session of pytest the nearest `[tool.fapo]` decides, here or above, else the only one below;
     without any it is the nearest folder with `.fapo`, else the nearest that looks like the top of a project,
@@ -59,8 +59,9 @@ def _folder_of(settings: Path) -> Path:
 
 
 def find_top(start: Path | None = None) -> Path:
-    """The folder where a project would be set up: the nearest that looks like the top of one, else where we
-    are."""
+    """Return the folder where a project would be set up: the nearest that looks like the top of one, else
+    where we are.
+    """
     here = (start or Path.cwd()).resolve()
     return next((folder for folder in (here, *here.parents) if _is_top(folder)), here)
 

@@ -54,7 +54,8 @@ class OriginalTree:
         self._folder.cleanup()
 
     def files_after(self, chain: list[Candidate]) -> dict[str, bytes]:
-        """The files that differ from the original after the edits of all candidates, one after the other.
+        """Return the files that differ from the original after the edits of all candidates, one after the
+        other.
 
         Raises:
             ArtifactError: the scope of today does not allow them.
@@ -68,7 +69,8 @@ class OriginalTree:
         return {path: content for path, content in files.items() if self._original(path) != content}
 
     def patch(self, before: Mapping[str, bytes], after: Mapping[str, bytes]) -> str:
-        """The difference between two states of the files, each given as what differs from the original.
+        """Return the difference between two states of the files, each given as what differs from the
+        original.
 
         A file that only the first one creates is shown as emptied.
         """
@@ -150,7 +152,7 @@ def _whole_patch(run: RunFolder) -> str:
 
 
 def _chain(candidates: Mapping[str, Candidate], name: str, run: RunFolder) -> list[Candidate]:
-    """The candidate with those that it builds on, the first one first.
+    """Return the candidate with those that it builds on, the first one first.
 
     Raises:
         FapoError: there is no such candidate, or it holds no edit.

@@ -98,7 +98,7 @@ def _output(row: Any, number: int, label: str, path: Path) -> JudgedOutput:
 
 
 def _label(value: Any) -> Label:
-    """A number (a yes is 1), else the word."""
+    """Return a number (a yes is 1), else the word."""
     text = str(value).strip().casefold()
     if text in _TRUE | _FALSE:
         return float(text in _TRUE)
@@ -171,7 +171,7 @@ def _read(value: Any) -> tuple[Label, str]:
 
 
 def _arguments(judge: Callable[..., Any], output: JudgedOutput) -> dict[str, Any]:
-    """The columns that the judge has parameters for; also those inside `inputs`.
+    """Return the columns that the judge has parameters for; also those inside `inputs`.
 
     Raises:
         ConfigError: it needs one that the row does not have.

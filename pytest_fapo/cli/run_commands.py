@@ -133,7 +133,7 @@ def list_runs(options: argparse.Namespace, console: CommandConsole) -> int:
 
 
 def _rows(runs: list[RunFacts]) -> list[tuple[str, ...]]:
-    """The rows, the header first; a run's name says when it began."""
+    """Return the rows, the header first; a run's name says when it began."""
     splits = [split for split in ("train", "val", "holdout") if any(split in run.scores for run in runs)]
     graded = list(dict.fromkeys(name for run in runs for name in run.objectives))
     header = [*(f"{name} train" for name in graded), *splits]
@@ -202,7 +202,7 @@ def show_run(options: argparse.Namespace, console: CommandConsole) -> int:
 
 
 def attempts_of(run: RunFolder) -> list[Attempt]:
-    """The judged attempts, each once, in the order of their verdicts; failed proposals too."""
+    """Return the judged attempts, each once, in the order of their verdicts; failed proposals too."""
     events = [event for event in run.journal.read() if isinstance(event, CandidateJudged | NoProposal)]
     return list({event.attempt.candidate.id: event.attempt for event in events}.values())
 

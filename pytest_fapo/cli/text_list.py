@@ -44,7 +44,9 @@ def list_texts(arguments: argparse.Namespace, console: CommandConsole) -> int:
 
 
 def _paths(root: Path, given: str) -> list[str]:
-    """The files, relative to the root, that a path or a pattern stands for; of a folder code and data."""
+    """Return the files, relative to the root, that a path or a pattern stands for; of a folder code and
+    data.
+    """
     path = Path.cwd() / given
     if not path.resolve().is_relative_to(root.resolve()):
         raise ArtifactError(f"{given}: it is not in the project, {root}")

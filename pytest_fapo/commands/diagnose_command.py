@@ -61,7 +61,7 @@ def _sample(config: pytest.Config, session: FapoSession, evaluation: Evaluation)
 
 
 def _reader(config: pytest.Config, session: FapoSession, out: PytestTerminal) -> LLMReader | None:
-    """The model that reads what the rules leave unsure; None where it cannot be asked."""
+    """Return the model that reads what the rules leave unsure; None where it cannot be asked."""
     from pytest_fapo.commands.run_request import calls_of, use_plugins_clients
     from pytest_fapo.diagnosis.model_reader import make_reader
 

@@ -142,7 +142,9 @@ def _judged(
 
 
 def _as_typed_here(result: GateResult, session: FapoSession) -> GateResult:
-    """The result with commands and the path of the baseline as they are typed where pytest was started."""
+    """Return the result with commands and the path of the baseline as they are typed where pytest was
+    started.
+    """
     packages = session.packages
     problems = [
         each.model_copy(
@@ -189,7 +191,9 @@ def _plain_failures(evaluation: Evaluation) -> list[GateProblem]:
 
 
 def _with_prompts(result: GateResult, evaluation: Evaluation, prepared: PreparedGate) -> GateResult:
-    """The regressions with the changed artifact that the first differing step uses, where one is known."""
+    """Return the regressions with the changed artifact that the first differing step uses, where one is
+    known.
+    """
     assert prepared.baseline is not None
     before = prepared.baseline.artifacts
     changed = [

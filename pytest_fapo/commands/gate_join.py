@@ -61,7 +61,7 @@ class ShardJoin:
                 shards[str(path)] = _read(path, fapo)
             except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
                 problems.append(f"{path}: {_damage(error)}")
-        problems += _not_alike(shards, gate_facts(config, fapo, prepared))
+        problems += _mismatched_shards(shards, gate_facts(config, fapo, prepared))
         if not problems:
             problems += _incomplete(shards, [*fapo.taken.items])
         prepared.refusals = [GateProblem(kind="shard", message=problem) for problem in problems]
@@ -69,7 +69,7 @@ class ShardJoin:
             for taken in (fapo.taken.items, fapo.taken.traces, fapo.taken.cases):
                 taken.clear()
         else:
-            _put_in_order(fapo, next(iter(shards.values())).collected)
+            _in_collection_order(fapo, next(iter(shards.values())).collected)
             prepared.causes = [
                 cause.model_copy(update={"message": f"shard {shard.name}: {cause.message}"})
                 for shard in shards.values()
@@ -100,7 +100,9 @@ def _read(path: Path, session: FapoSession) -> ShardResult:
 
 
 def _lines(path: Path) -> Generator[str, None, None]:
-    """The lines of a file; its last one is given only where nothing follows and its checksum is right."""
+    """Yield the lines of a file; its last one is given only where nothing follows and its checksum is
+    right.
+    """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         last = ""
         for line in file:
@@ -118,8 +120,8 @@ def _damage(error: Exception) -> str:
     return "damaged, or not the file of a shard; run the shard again"
 
 
-def _not_alike(shards: Mapping[str, ShardResult], facts: Mapping[str, str]) -> Iterator[str]:
-    """The shards that are missing, doubled, or of something else than the tree that is here."""
+def _mismatched_shards(shards: Mapping[str, ShardResult], facts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the shards that are missing, doubled, or of something else than the tree that is here."""
     several = sorted({shard.of for shard in shards.values()})
     if len(several) > 1:
         yield f"the files are of divisions into {' and into '.join(map(str, several))}: join those of one"
@@ -142,7 +144,7 @@ def _not_alike(shards: Mapping[str, ShardResult], facts: Mapping[str, str]) -> I
 
 
 def _incomplete(shards: Mapping[str, ShardResult], results: Sequence[str]) -> Iterator[str]:
-    """The tests that no shard ran or two, and the results that are missing without a reason."""
+    """Yield the tests that no shard ran or two, and the results that are missing without a reason."""
     (first_name, first), *others = shards.items()
     for name, shard in others:
         differing = set(first.collected) ^ set(shard.collected)
@@ -162,7 +164,7 @@ def _incomplete(shards: Mapping[str, ShardResult], results: Sequence[str]) -> It
             yield f"shard {shard.name} ({name}) has no result of {count(len(lost), 'test')}, {lost[0]} first"
 
 
-def _put_in_order(session: FapoSession, collected: Sequence[str]) -> None:
+def _in_collection_order(session: FapoSession, collected: Sequence[str]) -> None:
     """The results in the order of collection, in which one session would have them."""
     places = {nodeid: place for place, nodeid in enumerate(collected)}
     items = session.taken.items

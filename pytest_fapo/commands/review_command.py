@@ -123,7 +123,7 @@ class _ReviewSession:
                     proven = self._prove(proof)
                     if proven is not None and self._worth_writing(proven):
                         return self._write(proven)
-                    if proven is None and not self._asked(_BACK, yes="b", no="q"):
+                    if proven is None and not self._ask_yes_no(_BACK, yes="b", no="q"):
                         return self._nothing_written()
         except EOFError:
             self._terminal.line("")
@@ -148,9 +148,9 @@ class _ReviewSession:
         if not self._draft.accepted():
             self._keep_decisions()
             return False
-        return came_to_the_end or self._asked(_PROVE, yes="y", no="n")
+        return came_to_the_end or self._ask_yes_no(_PROVE, yes="y", no="n")
 
-    def _asked(self, question: str, *, yes: str, no: str) -> bool:
+    def _ask_yes_no(self, question: str, *, yes: str, no: str) -> bool:
         for _ in range(5):
             answer = self._read_line(question).strip().lower()[:1]
             if answer in (yes, no):
@@ -207,7 +207,7 @@ class _ReviewSession:
             (f"Nothing breaks, but {lacking}: ", "bold yellow"),
             _scores(proven.before, proven.after, self._request.policy) + ".",
         )
-        return self._asked(_ALL_THE_SAME, yes="y", no="b")
+        return self._ask_yes_no(_ALL_THE_SAME, yes="y", no="b")
 
     # --- writing --------------------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ def _expect(answer: object, kind: type, hook: str, what: str) -> None:
 
 
 def make_proposer(spec: str, *, settings: Settings, root: Path, calls: CallContext = nullcontext) -> Proposer:
-    """The proposer that one entry of the setting `optimizer` names.
+    """Return the proposer that one entry of the setting `optimizer` names.
 
     Args:
         spec: `playbook`, `openai:<model>`, `anthropic:<model>`, `gepa` (or `gepa:<model>`), or
@@ -149,7 +149,7 @@ def make_request(
     begun: TreeState | None = None,
     choose: ChooseChanges = nobody_chooses,
 ) -> OptimizeRequest:
-    """Everything that a run (or a diagnosis, which has no proposers) works on."""
+    """Return everything that a run (or a diagnosis, which has no proposers) works on."""
     option, settings, plan = config.option, session.settings, session.plan
     under_ci = os.environ.get("CI", "").lower() not in ("", "0", "false")
     offline = settings.offline.model if settings.offline and offline_applies(settings) else ""
@@ -200,7 +200,7 @@ def passing_run(session: FapoSession, name: str) -> Iterator[RunFolder]:
 
 
 def gate_policy(config: pytest.Config, settings: Settings) -> GatePolicy:
-    """The policy that options and settings name.
+    """Return the policy that options and settings name.
 
     Raises:
         ConfigError: it lacks what it needs.
@@ -210,7 +210,7 @@ def gate_policy(config: pytest.Config, settings: Settings) -> GatePolicy:
 
 
 def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer]:
-    """The proposers of the setting `optimizer`, in its order, each found usable.
+    """Return the proposers of the setting `optimizer`, in its order, each found usable.
 
     Raises:
         ConfigError: one cannot be used.
@@ -232,7 +232,7 @@ def make_proposers(config: pytest.Config, session: FapoSession) -> list[Proposer
 
 
 def readers_of(session: FapoSession) -> tuple[LLMReader | None, LLMReviewer | None]:
-    """The readers of unsure failures and of candidates: models in fresh contexts, where any are named.
+    """Return the readers of unsure failures and of candidates: models in fresh contexts, where any are named.
 
     Raises:
         ConfigError: a model has no key.
@@ -251,7 +251,7 @@ def use_plugins_clients(config: pytest.Config) -> None:
 
 
 def calls_of(session: FapoSession, stage: str) -> CallContext:
-    """The context in which the optimizer's models are asked: cached, counted, within the budget."""
+    """Return the context in which the optimizer's models are asked: cached, counted, within the budget."""
 
     def calls() -> AbstractContextManager[object]:
         return optimizer_calls(session.optimizer_ledger(), stage)

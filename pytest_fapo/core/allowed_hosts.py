@@ -128,8 +128,9 @@ def peer_of(sock: Any) -> Target | None:
 
 
 def _name(host: Any, port: Any) -> tuple[Target, bool] | None:
-    """A name that is looked up. Addresses, and names of this machine, are answered without a question to
-    anybody: what counts there is the connection."""
+    """Return a name that is looked up. Addresses, and names of this machine, are answered without a question
+    to anybody: what counts there is the connection.
+    """
     text = host.decode("idna" if host.isascii() else "latin-1") if isinstance(host, bytes) else host
     if not isinstance(text, str) or not text or _is_address(text):
         return None
@@ -165,7 +166,7 @@ def _rule(entry: str) -> tuple[str, str]:
 
 
 def _names_of(host: str) -> tuple[str, ...]:
-    """The address in its one spelling, and the name that a person would write for it."""
+    """Return the address in its one spelling, and the name that a person would write for it."""
     try:
         address: Any = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

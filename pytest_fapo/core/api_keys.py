@@ -15,7 +15,7 @@ PLACEHOLDER_KEY = "offline-stand-in"
 
 
 def key_in(variable: str) -> str:
-    """The key that the environment variable holds; empty where it holds none of the user's."""
+    """Return the key that the environment variable holds; empty where it holds none of the user's."""
     key = os.environ.get(variable, "").strip()
     return "" if key == PLACEHOLDER_KEY else key
 

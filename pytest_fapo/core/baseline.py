@@ -58,7 +58,8 @@ class Baseline(Record):
 
 
 def passed_share(result: str) -> float | None:
-    """Share of an item's repeats that passed, 0 to 1; None for a result that takes part in no score.
+    """Return the share of an item's repeats that passed, 0 to 1; None for a result that takes part in no
+    score.
 
     Args:
         result: a value of `CaseBaseline.items`.

@@ -78,7 +78,7 @@ def shown_url(url: str) -> str:
     return f"{scheme}{slashes}{place}" if slashes else url
 
 
-def network_place(url: str) -> str:
+def network_location(url: str) -> str:
     """Return what `allow_hosts` would call it: `host:port`, or the path of a socket."""
     parts = urlsplit(url)
     if parts.scheme == "unix":

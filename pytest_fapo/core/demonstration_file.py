@@ -23,24 +23,24 @@ def is_demonstration_file(path: str) -> bool:
 
 
 def demonstration_path(module: str, step: str) -> str:
-    """The path of a step's examples, beside the file of the function that reads them."""
+    """Return the path of a step's examples, beside the file of the function that reads them."""
     name = re.sub(r"\W+", "_", step).strip("_") or "examples"
     return (PurePosixPath(module).parent / FOLDER / f"{name}{_SUFFIX}").as_posix()
 
 
 def module_folder(path: str) -> str:
-    """The folder of the modules that may read the examples at `path`; empty for the root."""
+    """Return the folder of the modules that may read the examples at `path`; empty for the root."""
     folder = PurePosixPath(path).parent.parent.as_posix()
     return "" if folder == "." else folder
 
 
 def write_examples(examples: Sequence[Mapping[str, str]]) -> str:
-    """The text of a file, one example a line."""
+    """Return the text of a file, one example a line."""
     return "".join(json.dumps(example, ensure_ascii=False) + "\n" for example in examples)
 
 
 def read_examples(text: str) -> list[dict[str, str]]:
-    """The examples of a file; blank lines are passed over.
+    """Return the examples of a file; blank lines are passed over.
 
     Raises:
         ValueError: a line is not an example; the message names it.

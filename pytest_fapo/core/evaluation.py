@@ -150,7 +150,9 @@ class Evaluation(Record):
         return math.fsum(map(fmean, found.values())) / len(found) if found else None
 
     def not_counting(self, case_ids: Collection[str]) -> Evaluation:
-        """The same with these cases' train items in no split: guarded like any test, and in no score."""
+        """Return the same with these cases' train items in no split: guarded like any test, and in no
+        score.
+        """
         if not case_ids:
             return self
         items = {
@@ -177,7 +179,8 @@ class Evaluation(Record):
     def judged_otherwise(
         self, item: ItemResult, other: Evaluation, its: ItemResult
     ) -> tuple[LLMCall, LLMCall] | None:
-        """A question that the tests of two runs asked alike, of the same output, and got other answers to.
+        """Return a question that the tests of two runs asked alike, of the same output, and got other answers
+        to.
 
         Then it is the judge that varies, not the pipeline. None where no judge was asked or outputs differ.
 
@@ -197,7 +200,7 @@ class Evaluation(Record):
         return None
 
     def with_items_of(self, other: Evaluation, nodeids: Collection[str]) -> Evaluation:
-        """The same with these items, and their traces, as they are in another evaluation."""
+        """Return the same with these items, and their traces, as they are in another evaluation."""
         items = {nodeid: other.items[nodeid] for nodeid in nodeids if nodeid in other.items}
         traces = {
             item.trace_id: other.traces[item.trace_id]

@@ -65,7 +65,7 @@ class Evidence(Record):
     """The reason why the levels below `level` were left, with figures; empty at the lowest."""
 
     def failing(self) -> list[EvidenceCase]:
-        """The cases of the cluster, in order."""
+        """Return the cases of the cluster, in order."""
         wanted = set(self.cluster.nodeids)
         return [case for case in self.cases if case.nodeid in wanted]
 

@@ -160,7 +160,9 @@ class LabelVotes:
         return LabelConflict(self.cases[number], self.cases[nearest], near[nearest], against, support)
 
     def of_pair(self, one: int, other: int) -> LabelConflict:
-        """A conflict of two; the case is the one whose label fewer of all that are near to either have."""
+        """Return a conflict of two; the case is the one whose label fewer of all that are near to either
+        have.
+        """
         votes = Counter(self.labels[each] for each in {*self.near[one], *self.near[other]} - {one, other})
         if votes[self.labels[one]] > votes[self.labels[other]]:
             one, other = other, one

@@ -70,7 +70,7 @@ class LineClient:
         self._kept = threading.local()
 
     def ask(self, question: Any) -> Any:
-        """The answer.
+        """Return the answer.
 
         Raises:
             OSError: nobody answers.

@@ -30,7 +30,7 @@ _SIMILAR = 0.85
 
 
 def project_file(inipath: Path | None, rootpath: Path) -> Path:
-    """The pyproject.toml of the project that pytest runs in; there may be none.
+    """Return the pyproject.toml of the project that pytest runs in; there may be none.
 
     Args:
         inipath: the configuration file that pytest chose, if any.
@@ -187,7 +187,7 @@ def similar_table(path: Path) -> str:
 
 
 def argument_path(argument: str, start: Path) -> Path:
-    """The path in an argument of pytest's, which may be a node id."""
+    """Return the path in an argument of pytest's, which may be a node id."""
     return Path(os.path.normpath(start / argument.split("::", 1)[0]))
 
 
@@ -218,7 +218,7 @@ def has_settings(path: Path) -> bool:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The document in a TOML file.
+    """Return the document in a TOML file.
 
     Raises:
         ValueError: it is not TOML, or not UTF-8.
@@ -227,7 +227,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The document that a text is.
+    """Return the document that a text is.
 
     Raises:
         ValueError: it is not TOML.

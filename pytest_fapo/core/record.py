@@ -117,7 +117,7 @@ def deep_copy(value: Any) -> Any:
 
 
 def text_digest(value: str | bytes) -> str:
-    """A short name for a content, for file names and comparison."""
+    """Return a short name for a content, for file names and comparison."""
     data = value.encode() if isinstance(value, str) else value
     return hashlib.sha256(data).hexdigest()[:16]
 

@@ -98,7 +98,7 @@ def _choice(word: str) -> JsonValue:
 
 
 def _choices(text: str) -> list[str]:
-    """The parts between `|`, except inside quotes."""
+    """Return the parts between `|`, except inside quotes."""
     return [part.strip() for part in re.findall(r'(?:"(?:\\.|[^"])*"|[^|])+', text)]
 
 
@@ -158,6 +158,6 @@ class Scope(SettingsSection):
         return not (self.prompts or self.params or self.structure)
 
     def entries(self, level: Level) -> list[ScopeEntry]:
-        """The entries of one level, taken apart, in the order of the settings."""
+        """Return the entries of one level, taken apart, in the order of the settings."""
         texts = {"prompt": self.prompts, "param": self.params, "structure": self.structure}[level]
         return [scope_entry(text) for text in texts]

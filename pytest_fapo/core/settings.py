@@ -225,7 +225,9 @@ class Settings(SettingsSection):
         return name
 
     def model_for(self, role: Literal["diagnoser", "reviewer"]) -> str | None:
-        """The model of a role, `openai:<model>` or `anthropic:<model>`; None where none is to be asked."""
+        """Return the model of a role, `openai:<model>` or `anthropic:<model>`; None where none is to be
+        asked.
+        """
         named: str | None = getattr(self, role)
         if named is not None:
             return None if named == "off" else named
@@ -278,7 +280,7 @@ class Settings(SettingsSection):
 
 
 def _under_folder(folder: str, path: str) -> str:
-    """A path (or an address, or a pattern) of a folder's settings as it is called from above."""
+    """Return a path (or an address, or a pattern) of a folder's settings as it is called from above."""
     text = path.strip()
     return text if PurePosixPath(text).is_absolute() else f"{folder}/{text.removeprefix('./')}"
 

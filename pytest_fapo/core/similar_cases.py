@@ -161,7 +161,9 @@ class InputTexts:
         return _is_near_copy(similarity, self.numbers[one] == self.numbers[other])
 
     def pairs(self, least: float) -> Iterator[tuple[int, int, float]]:
-        """Every pair at least so similar, as places: such sets share one of the rarest words of each."""
+        """Yield every pair at least so similar, as places: such sets share one of the rarest words of
+        each.
+        """
         features = [_features(words) for words in self.words]
         frequency = Counter(each for found in features for each in found)
         ordered = [sorted(found, key=lambda each: (frequency[each], each)) for found in features]

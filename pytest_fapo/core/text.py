@@ -25,7 +25,9 @@ def parsed_json(text: str | bytes) -> Any:
 
 
 def json_or_text(value: Any) -> Any:
-    """A text that is JSON as its data; anything else as it is. Models give tool arguments like that."""
+    """Return a text that is JSON as its data; anything else as it is. Models give tool arguments like
+    that.
+    """
     if not isinstance(value, str):
         return value
     try:
@@ -66,7 +68,7 @@ def did_you_mean(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str
 
 
 def one_line(text: str, *, most: int = 0) -> str:
-    """All white space as single spaces, cut with `…` after `most` characters."""
+    """Return all white space as single spaces, cut with `…` after `most` characters."""
     line = " ".join(text.split())
     return f"{line[: most - 1].rstrip()}…" if most and len(line) > most else line
 
@@ -99,7 +101,7 @@ def line_diff(before: Sequence[str], after: Sequence[str], *, context: int = 3) 
 
 
 def git_apply(patch: str) -> str:
-    """The line to paste that applies the saved patch."""
+    """Return the line to paste that applies the saved patch."""
     return f"git apply {shlex.quote(patch)}"
 
 

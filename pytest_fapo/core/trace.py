@@ -148,11 +148,13 @@ class Trace(Record):
     llm_calls: list[LLMCall] = Field(default_factory=list)
 
     def tools(self, step: Step | None = None) -> list[ToolUse]:
-        """The tool calls that the models asked for, with what they were told; of one step where given."""
+        """Return the tool calls that the models asked for, with what they were told; of one step where
+        given.
+        """
         return tool_uses(self.llm_calls if step is None else self.calls_of(step))
 
     def calls_of(self, step: Step) -> list[LLMCall]:
-        """The LLM calls made directly inside `step`, in order."""
+        """Return the LLM calls made directly inside `step`, in order."""
         return [self.llm_calls[index] for index in step.llm_calls]
 
 
@@ -211,7 +213,7 @@ class ToolUse(Record):
 
 
 def tool_error_of(result: Any) -> ToolError | None:
-    """The kind of failure that a tool's result reports; None for a result that reports none."""
+    """Return the kind of failure that a tool's result reports; None for a result that reports none."""
     flagged = isinstance(result, Mapping) and result.get("is_error") is True
     text = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
     if not (flagged or _ERROR_TEXT.search(text[:300]) or _PLAIN_ERROR.search(text[:300])):
@@ -220,7 +222,7 @@ def tool_error_of(result: Any) -> ToolError | None:
 
 
 def tool_error_of_exception(description: str) -> ToolError:
-    """The kind of failure of a tool that raised, from `TypeName: message`."""
+    """Return the kind of failure of a tool that raised, from `TypeName: message`."""
     return next((kind for kind, pattern in _TOOL_ERRORS if pattern.search(description[:2_000])), "error")
 
 
@@ -236,8 +238,9 @@ class _ToolMessage:
 
 
 def tool_uses(calls: Sequence[LLMCall]) -> list[ToolUse]:
-    """The tools that the models of a trace asked for, in order; each once, however often later messages
-    repeat it."""
+    """Return the tools that the models of a trace asked for, in order; each once, however often later
+    messages repeat it.
+    """
     found: dict[tuple[str, ...], ToolUse] = {}
     open_by_id: dict[str, ToolUse] = {}
     for index, call in enumerate(calls):
@@ -262,7 +265,7 @@ def tool_uses(calls: Sequence[LLMCall]) -> list[ToolUse]:
 def _noted(
     found: dict[tuple[str, ...], ToolUse], conversation: str, counts: dict[str, int], seen: _ToolMessage
 ) -> ToolUse:
-    """The n-th request of this name and these arguments in a conversation."""
+    """Return the n-th request of this name and these arguments in a conversation."""
     asked = canonical_json([seen.id, seen.name, seen.arguments])
     counts[asked] = counts.get(asked, 0) + 1
     key = (conversation, asked, str(counts[asked]))
@@ -332,7 +335,7 @@ def _in_blocks(blocks: Sequence[Any]) -> Iterator[_ToolMessage]:
 
 
 def _joined_text(content: Any) -> Any:
-    """A result in parts as one text."""
+    """Return a result in parts as one text."""
     if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
         texts = [part.get("text") for part in content]
         if all(isinstance(text, str) for text in texts):

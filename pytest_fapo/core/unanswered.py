@@ -57,7 +57,9 @@ class Unanswered(Record):
 
 
 def unanswered_in(trace: Trace) -> list[Unanswered]:
-    """The requests of a run that got no whole answer; empty for a run that says something of its prompts."""
+    """Return the requests of a run that got no whole answer; empty for a run that says something of its
+    prompts.
+    """
     timed_out = (trace.error or "").startswith("TimeoutError")
     return unanswered_of(trace.llm_calls, timed_out=timed_out, duration=trace.duration)
 
@@ -65,7 +67,7 @@ def unanswered_in(trace: Trace) -> list[Unanswered]:
 def unanswered_of(
     calls: Sequence[LLMCall], *, timed_out: bool = False, duration: float = 0.0
 ) -> list[Unanswered]:
-    """The requests among these calls that got no whole answer, each once.
+    """Return the requests among these calls that got no whole answer, each once.
 
     Args:
         calls: of one run or one test, in the order in which they began.

@@ -44,24 +44,24 @@ _ROLES: tuple[tuple[Role, re.Pattern[str]], ...] = (
 
 
 def role_of(name: str) -> Role | None:
-    """The role of a parameter's or an argument's name, in any spelling; None for an unknown one."""
+    """Return the role of a parameter's or an argument's name, in any spelling; None for an unknown one."""
     last = snake(re.split(r"[.:]", name)[-1])
     return next((role for role, pattern in _ROLES if pattern.search(last)), None)
 
 
 def snake(name: str) -> str:
-    """A name in lower case with underscores, whatever it was spelled like."""
+    """Return a name in lower case with underscores, whatever it was spelled like."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
 
 
 def roles_of(artifacts: list[Artifact]) -> set[Role]:
-    """The roles of those artifacts that are parameters."""
+    """Return the roles of those artifacts that are parameters."""
     roles = (role_of(artifact.address) for artifact in artifacts if artifact.level == "param")
     return {role for role in roles if role is not None}
 
 
 def last_name(address: str) -> str:
-    """The name or key that an address ends in."""
+    """Return the name or key that an address ends in."""
     return re.split(r"[.:]", address)[-1]
 
 
@@ -96,7 +96,9 @@ def _read_in(source: str) -> frozenset[str] | None:
 
 
 def functions_of_step(step: str, artifacts: Sequence[Artifact]) -> list[Artifact]:
-    """The step's own function first, then those from which it is called, then those that it calls itself."""
+    """Return the step's own function first, then those from which it is called, then those that it calls
+    itself.
+    """
     functions = [artifact for artifact in artifacts if artifact.kind == "function"]
     name = step.partition("#")[0]
     own = [artifact for artifact in functions if name and _is_step(artifact, name)]
@@ -145,7 +147,8 @@ PARAM_VIEWS = 12
 def params_of_step(
     step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact], functions: Sequence[Artifact]
 ) -> list[str]:
-    """Addresses of the parameters that a step uses, those seen at work before those only named in its code.
+    """Return the addresses of the parameters that a step uses, those seen at work before those only named in its
+    code.
 
     Args:
         step: the step's key.
@@ -164,7 +167,7 @@ def params_of_step(
 
 
 def _sources(step: str, functions: Sequence[Artifact]) -> list[str]:
-    """The step's own function and what it calls; its callers' code is about other steps too."""
+    """Return the step's own function and what it calls; its callers' code is about other steps too."""
     name = step.partition("#")[0].rpartition(".")[2]
     own = [artifact for artifact in functions if artifact.name.rpartition(".")[2] == name]
     called = {each for artifact in own for each in called_in(artifact.text)}
@@ -230,7 +233,7 @@ PROMPT_VIEWS = 12
 
 
 def prompts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact]) -> list[str]:
-    """Addresses of the prompts whose text is in the messages of a step's LLM calls.
+    """Return the addresses of the prompts whose text is in the messages of a step's LLM calls.
 
     The most specific come first: those that no other step uses, then those of which most is found. Where
     none is found, those whose name is like the step's.
@@ -253,7 +256,7 @@ def prompts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[A
 
 
 def _coverage(text: str, messages: list[str]) -> float:
-    """Share of the literal text found, in the message that has most of it."""
+    """Return the share of the literal text found, in the message that has most of it."""
     fragments = [piece for piece in map(_squeeze, _split(text)) if len(piece) >= MIN_FRAGMENT]
     if not fragments:
         whole = _squeeze(text)
@@ -265,7 +268,9 @@ def _coverage(text: str, messages: list[str]) -> float:
 
 
 def _split(text: str) -> list[str]:
-    """The literal parts between placeholders; paragraphs apart, so that a changed one leaves the others."""
+    """Return the literal parts between placeholders; paragraphs apart, so that a changed one leaves the
+    others.
+    """
     return [piece for part in fixed_parts(text) for piece in re.split(r"\n\s*\n", part)]
 
 
@@ -296,8 +301,8 @@ def _named(artifact: Artifact, step: str) -> bool:
 
 
 def artifacts_of_step(step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact]) -> list[str]:
-    """Addresses of the artifacts that a step was seen to use: prompts, then parameters, then functions, the
-    most specific of each kind first.
+    """Return the addresses of the artifacts that a step was seen to use: prompts, then parameters, then
+    functions, the most specific of each kind first.
 
     Args:
         step: the step's key.

@@ -12,8 +12,9 @@ from pytest_fapo.diagnosis.trace_view import StepView
 
 
 def answering_step(failure: Failure) -> StepView | None:
-    """The step whose output is the asserted value, with a model if one is; else one whose output contains it;
-    else the last step that asked a model. Of code that gives it the model asked before it has the say.
+    """Return the step whose output is the asserted value, with a model if one is; else one whose output
+    contains it; else the last step that asked a model. Of code that gives it the model asked before it has
+    the say.
     """
     steps = _origins(failure)
     asked = next((step for step in steps if step.calls), None)
@@ -38,7 +39,9 @@ def had_a_part(failure: Failure, step: StepView) -> bool:
 
 
 def _origins(failure: Failure) -> list[StepView]:
-    """The steps whose output equals the asserted value, in order; where none does, those that contain it."""
+    """Return the steps whose output equals the asserted value, in order; where none does, those that contain
+    it.
+    """
     if failure.view is None:
         return []
     values = [value for value in asserted_values(failure) if not is_blank(value)]
@@ -48,7 +51,7 @@ def _origins(failure: Failure) -> list[StepView]:
 
 
 def asserted_values(failure: Failure) -> list[Any]:
-    """The pipeline's own values that the failing assertion compared, as far as it can be told."""
+    """Return the pipeline's own values that the failing assertion compared, as far as it can be told."""
     if failure.reading is None:
         return []
     output = output_leaves(failure.reading.view.trace.output)

@@ -35,7 +35,7 @@ class Operand:
         return not self.known and "..." in self.text
 
     def pieces(self) -> list[str]:
-        """The parts of a cut string that are whole, long enough to be recognized."""
+        """Return the parts of a cut string that are whole, long enough to be recognized."""
         body = self.value if isinstance(self.value, str) else self.text.strip("'\"")
         return [piece for piece in body.split("...") if len(piece) >= 8]
 
@@ -276,7 +276,7 @@ def name_kind(name: str) -> Kind | None:
 
 
 def read_requirement(assertion: Assertion, expected: Any) -> Requirement | None:
-    """The demand that a failed assertion states; None where it states none on a text."""
+    """Return the demand that a failed assertion states; None where it states none on a text."""
     left, right = assertion.left, assertion.right
     if assertion.operator in ("in", "not in") and left is not None and right is not None:
         if not isinstance(left.value, str) or not _is_text(right):
@@ -297,7 +297,9 @@ def read_requirement(assertion: Assertion, expected: Any) -> Requirement | None:
 
 
 def stated_requirement(assertion: Assertion, expected: Any, output: Any) -> Requirement | None:
-    """The demand of a failed assertion; of a bare one, `all(...)`, or a share, that of the case's labels."""
+    """Return the demand of a failed assertion; of a bare one, `all(...)`, or a share, that of the case's
+    labels.
+    """
     demand = read_requirement(assertion, expected)
     if demand is not None or assertion.error or assertion.call == "any":
         return demand
@@ -307,7 +309,7 @@ def stated_requirement(assertion: Assertion, expected: Any, output: Any) -> Requ
 
 
 def requirement_of_fields(expected: Any, output: Any) -> Requirement | None:
-    """The first demand of a case's own labels that its output misses: for bare `assert all(...)`."""
+    """Return the first demand of a case's own labels that its output misses: for bare `assert all(...)`."""
     text = whole_text(output)
     if isinstance(expected, list) and isinstance(output, str):
         missing = [fact for fact in expected if isinstance(fact, str) and not mentions(text, fact)]
@@ -366,7 +368,7 @@ def _pieces(operand: Operand) -> tuple[str, ...]:
 
 
 def _stating(expected: Any, phrase: str, kind: Kind) -> str:
-    """The expected field that holds a phrase; one whose name fits the kind is preferred."""
+    """Return the expected field that holds a phrase; one whose name fits the kind is preferred."""
     if not isinstance(expected, dict):
         return ""
     holding = [
@@ -377,7 +379,7 @@ def _stating(expected: Any, phrase: str, kind: Kind) -> str:
 
 
 def phrases(value: Any) -> Iterator[str]:
-    """The phrases that an expected value lists."""
+    """Yield the phrases that an expected value lists."""
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, str) and item.strip():
             yield item

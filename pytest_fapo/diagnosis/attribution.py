@@ -171,7 +171,7 @@ def _weigh(attribution: FailureAttribution, opinion: Opinion) -> None:
 
 
 def _level_of(attribution: FailureAttribution, opinion: Opinion) -> str:
-    """The level that the table gives to a category and step."""
+    """Return the level that the table gives to a category and step."""
     failure = attribution.failure
     step = failure.view.by_key(opinion.step) if failure.view is not None else None
     table: Finding = failure.finding(opinion.category, step, opinion.evidence, confidence=opinion.confidence)

@@ -45,7 +45,7 @@ class Blame:
 
 
 def blame_fields(failure: Failure) -> Blame | None:
-    """The culprit of the fields that a failure is about; the earliest where there are several."""
+    """Return the culprit of the fields that a failure is about; the earliest where there are several."""
     blames = [blame for name in failure.failing_fields if (blame := blame_field(failure, name)) is not None]
     if not blames:
         return None
@@ -54,7 +54,9 @@ def blame_fields(failure: Failure) -> Blame | None:
 
 
 def blame_field(failure: Failure, name: str) -> Blame | None:
-    """The first step holding a wrong value of a field, after the last one that held the right value."""
+    """Return the first step holding a wrong value of a field, after the last one that held the right
+    value.
+    """
     reading = failure.reading
     if reading is None:
         return None
@@ -98,7 +100,7 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
 
 
 def upstream(failure: Failure, step: StepView, name: str) -> Blame | None:
-    """An earlier step whose wrong value of another field went into `step` and explains its failure."""
+    """Return an earlier step whose wrong value of another field went into `step` and explains its failure."""
     for other in failure.fields.expected:
         if other == name or failure.case.key not in failure.fields.expected[other]:
             continue
@@ -165,7 +167,7 @@ def value_category(failure: Failure, step: StepView, name: str, expected: Any, a
 
 
 def other_unit(expected: Any, actual: Any) -> str:
-    """The factor by which a number is the right one in another unit; empty where it is none."""
+    """Return the factor by which a number is the right one in another unit; empty where it is none."""
     left, right = to_number(expected), to_number(actual)
     return unit_slip(left, right) if left is not None and right is not None else ""
 

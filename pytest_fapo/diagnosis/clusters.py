@@ -57,7 +57,7 @@ class Scene:
         return any(artifact.level == "structure" for artifact in self.artifacts)
 
     def outputs(self, *, passed: bool) -> list[tuple[StepView, Any]]:
-        """The step as it was in passing or failing cases, with what the case expected."""
+        """Return the step as it was in passing or failing cases, with what the case expected."""
         readings = self.fields.readings if self.fields is not None else []
         pairs = [(reading.view.by_key(self.step), reading) for reading in readings]
         return [
@@ -68,7 +68,8 @@ class Scene:
 
 
 def level_of_finding(finding: Finding, scene: Scene) -> Level:
-    """The level of a finding: the table's, but for what the linked parameters and functions tell better.
+    """Return the level of a finding: the table's, but for what the linked parameters and functions tell
+    better.
 
     Where the scope names neither parameters nor functions, nothing can be told of them: the table's level
     then says what would have to be put into the scope.
@@ -87,7 +88,9 @@ def level_of_finding(finding: Finding, scene: Scene) -> Level:
 
 
 def _of_truncation(finding: Finding, scene: Scene) -> Level:
-    """A token limit that is a parameter is raised; else the prompt asks for less, if that leaves any room."""
+    """Return a raised token limit where that is a parameter; else the prompt asks for less, if that leaves any
+    room.
+    """
     if "max_tokens" in scene.roles:
         return "param"
     if finding.level == "param" and scene.scope_has_functions:
@@ -136,7 +139,7 @@ def _deep_enough(scene: Scene) -> bool:
 
 
 def _passage_rank(passages: list[Any], expected: Any) -> int | None:
-    """The place, from 0, of the first passage that tells an expected value."""
+    """Return the place, from 0, of the first passage that tells an expected value."""
     values = [text for text in texts_in(expected) if len(text) >= 2]
     for rank, passage in enumerate(passages):
         if any(mentions(whole_text(passage), value) for value in values):
@@ -246,8 +249,9 @@ def make_clusters(
 
 
 def ceilings(clusters: Sequence[Cluster], items: Sequence[ItemResult]) -> dict[Level, float]:
-    """The train score that cannot be passed: if every cluster up to a level were solved, for each level; none
-    of graded scores."""
+    """Return the train score that cannot be passed: if every cluster up to a level were solved, for each
+    level; none of graded scores.
+    """
     if any(item.error_type == LOW_SCORE for item in items):
         return {}
     reached: dict[Level, float] = {}
@@ -283,7 +287,7 @@ def _key(finding: Finding) -> _Key:
 
 
 def _score_with(solved: Collection[str], items: Sequence[ItemResult]) -> float | None:
-    """The weighted share of items that pass or would."""
+    """Return the weighted share of items that pass or would."""
     total = sum(item.weight for item in items)
     good = sum(item.weight for item in items if item.passed or item.nodeid in solved)
     return good / total if total else None
@@ -318,7 +322,7 @@ def _cluster(group: list[Finding], artifacts: list[str], ceiling: float | None) 
 
 
 def _graded(cluster: Cluster, low: Collection[str]) -> Cluster:
-    """The cluster in the words of scores where none of its tests fails."""
+    """Return the cluster in the words of scores where none of its tests fails."""
     if not set(cluster.nodeids) <= set(low):
         return cluster
     update: dict[str, object] = {"ceiling": None}

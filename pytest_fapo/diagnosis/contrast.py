@@ -104,7 +104,7 @@ class Contrast:
 
 
 def _some(items: Sequence[Failure]) -> list[Failure]:
-    """All items, or as many as are compared: a choice that does not depend on their order."""
+    """Return all items, or as many as are compared: a choice that does not depend on their order."""
     if len(items) <= MOST_COMPARED:
         return list(items)
     return sorted(items, key=lambda item: sha256(item.item.nodeid.encode()).digest())[:MOST_COMPARED]

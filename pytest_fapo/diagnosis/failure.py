@@ -49,7 +49,9 @@ class Failure:
         self._asked = asked
 
     def asked_about(self, names: Sequence[str]) -> Failure:
-        """The same item, looked at as if it had failed for these fields: so passing items are compared."""
+        """Return the same item, looked at as if it had failed for these fields: so passing items are
+        compared.
+        """
         return Failure(self.item, self.case, self.reading, self.fields, names)
 
     @property
@@ -153,13 +155,13 @@ class Failure:
 
 
 def shown(value: Any, limit: int = MAX_SHOWN) -> str:
-    """A value in a sentence: on one line, cut where it is long."""
+    """Return a value in a sentence: on one line, cut where it is long."""
     text = one_line(value if isinstance(value, str) else plain(value), most=limit)
     return f"'{text}'" if isinstance(value, str) else text
 
 
 def excerpt(text: Any, value: Any, limit: int = MAX_SHOWN) -> str:
-    """A text in a sentence, cut around a value that it holds."""
+    """Return a text in a sentence, cut around a value that it holds."""
     line = one_line(plain(text))
     index = line.lower().find(plain(value).strip().lower())
     start = max(0, index - limit // 2)

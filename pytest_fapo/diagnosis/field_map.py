@@ -51,7 +51,9 @@ class Carrier:
 
 
 def output_leaves(value: Any) -> dict[str, Any]:
-    """The leaves of an output: a mapping's fields, the fields of JSON or `Key: value` text, and the whole."""
+    """Return the leaves of an output: a mapping's fields, the fields of JSON or `Key: value` text, and the
+    whole.
+    """
     merged: dict[str, Any] = {}
     if isinstance(value, str):
         merged[""] = value
@@ -84,7 +86,7 @@ class FieldMap:
 
     @classmethod
     def of(cls, runs: Iterable[tuple[Case, Trace, bool]], forms: LabelForms | None = None) -> FieldMap:
-        """A map over cases, their traces, and whether each passed."""
+        """Return a map over cases, their traces, and whether each passed."""
         listed = list(runs)
         helpers = helper_names(trace for _, trace, _ in listed)
         readings = (CaseRun(case, TraceView(trace, helpers), passed) for case, trace, passed in listed)
@@ -115,7 +117,7 @@ class FieldMap:
         return views
 
     def closed_set(self, name: str) -> list[Any]:
-        """The values of a field with few different scalar ones, most frequent first; else empty."""
+        """Return the values of a field with few different scalar ones, most frequent first; else empty."""
         values = list(self.expected.get(name, {}).values())
         scalars = [value for value in values if not isinstance(value, (list, dict))]
         if len(scalars) < 4 or len(scalars) < len(values):
@@ -183,7 +185,7 @@ class FieldMap:
 
 
 def readable_output(step: StepView) -> Any:
-    """A step's output, or its model's answer where the function returned nothing readable."""
+    """Return a step's output, or its model's answer where the function returned nothing readable."""
     output = step.output
     if output is None or (isinstance(output, str) and output.startswith("<") and " object at 0x" in output):
         return step.answer

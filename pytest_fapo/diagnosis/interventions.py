@@ -60,7 +60,7 @@ class Inquiry:
         return [(replacement.step.key,) for replacement in self.replacements]
 
     def joint(self) -> list[StepKeys]:
-        """Steps to replace together if no single one sufficed."""
+        """Return the steps to replace together if no single one sufficed."""
         if any(self.green(steps) for steps in self.outcomes):
             return []
         keys = [replacement.step.key for replacement in self.replacements if replacement.source != "resample"]
@@ -71,7 +71,7 @@ class Inquiry:
         return self.outcomes.get(steps) in ("passed", "xpassed")
 
     def intervention(self, steps: StepKeys) -> Intervention:
-        """The run in which the output of these steps is replaced."""
+        """Return the run in which the output of these steps is replaced."""
         item, case = self.attribution.failure.item, self.attribution.failure.case
         chosen = [replacement for replacement in self.replacements if replacement.step.key in steps]
         given = [replacement for replacement in chosen if replacement.source != "resample"]
@@ -187,7 +187,7 @@ def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene
     """
     groups: dict[tuple[object, ...], list[Inquiry]] = defaultdict(list)
     for attribution in attributions:
-        if _worth_it(attribution):
+        if _worth_intervening(attribution):
             inquiry = Inquiry.of(attribution)
             if inquiry.replacements:
                 groups[attribution.group, inquiry.sources].append(inquiry)
@@ -201,7 +201,7 @@ def investigate(attributions: Sequence[FailureAttribution], intervene: Intervene
     return spent
 
 
-def _worth_it(attribution: FailureAttribution) -> bool:
+def _worth_intervening(attribution: FailureAttribution) -> bool:
     failure = attribution.failure
     if failure.view is None or attribution.finding.category in ("infrastructure", "mislabeled"):
         return False
@@ -215,7 +215,7 @@ def _worth_it(attribution: FailureAttribution) -> bool:
 
 
 def _blamed_steps(attribution: FailureAttribution) -> set[str]:
-    """Steps that hold wrong values of different fields, each the first to do so."""
+    """Return the steps that hold wrong values of different fields, each the first to do so."""
     failure = attribution.failure
     blames = (blame_field(failure, name) for name in failure.failing_fields)
     return {blame.step.key for blame in blames if blame is not None and blame.step.calls}

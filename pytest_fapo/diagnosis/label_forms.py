@@ -22,14 +22,14 @@ MOST_OFF = 0.05
 
 
 def expected_fields(expected: Any) -> dict[str, Any]:
-    """The labels of a case by dotted path; a bare label has the empty path."""
+    """Return the labels of a case by dotted path; a bare label has the empty path."""
     if expected is None:
         return {}
     return {path: value for path, value in leaves(_with_references(expected)) if not isinstance(value, dict)}
 
 
 def _with_references(value: Any) -> Any:
-    """The same with `{"any_of": [...]}` as references."""
+    """Return the same with `{"any_of": [...]}` as references."""
     if isinstance(value, Mapping):
         if value.keys() == {"any_of"} and isinstance(value["any_of"], list):
             return AnyOf(value["any_of"])
@@ -51,7 +51,7 @@ class LabelForms:
     def of(
         cls, failing: Iterable[tuple[Case, Assertion]], runs: Iterable[tuple[Case, Trace, bool]]
     ) -> LabelForms:
-        """The forms that failing assertions state and passing runs show."""
+        """Return the forms that failing assertions state and passing runs show."""
         forms = cls()
         for case, assertion in failing:
             forms._read(case, assertion)
@@ -65,7 +65,7 @@ class LabelForms:
         return forms
 
     def fields(self, expected: Any) -> dict[str, Any]:
-        """The labels of a case by dotted path, in the form in which they are compared."""
+        """Return the labels of a case by dotted path, in the form in which they are compared."""
         return {name: self._formed(name, value) for name, value in expected_fields(expected).items()}
 
     def _formed(self, name: str, value: Any) -> Any:
@@ -106,7 +106,7 @@ class LabelForms:
 
 
 def _compared_with(assertion: Assertion, label: Any) -> Any:
-    """The other side of an equality with a label."""
+    """Return the other side of an equality with a label."""
     left, right = assertion.left, assertion.right
     if assertion.operator != "==" or left is None or right is None or not (left.known and right.known):
         return None
@@ -123,7 +123,7 @@ def _lists(text: str, references: list[Any]) -> bool:
 
 
 def _tolerances(assertion: Assertion, labels: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """The numeric fields that an assertion compares within a tolerance."""
+    """Yield the numeric fields that an assertion compares within a tolerance."""
     numbers = {name: value for name, value in labels.items() if is_number(value)}
     for side in (assertion.left, assertion.right):
         match = re.fullmatch(r"(\S+) ± (\S+)", side.text.strip()) if side is not None else None

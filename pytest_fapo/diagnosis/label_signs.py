@@ -93,7 +93,7 @@ class LabeledAnswer:
 
 
 def labeled_answers(name: str, failing: Sequence[Failure], passing: Sequence[Failure]) -> list[LabeledAnswer]:
-    """The cases of a test that say what a field should be."""
+    """Return the cases of a test that say what a field should be."""
     rows = []
     for failure, passed in (*((each, False) for each in failing), *((each, True) for each in passing)):
         label = failure.expected_value(name)
@@ -117,7 +117,7 @@ def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer
         if row.passed:
             continue
         others = [other for other in range(len(rows)) if other != number]
-        told = _told(number, others, rows, words)
+        told = _predictive_words(number, others, rows, words)
         if not told or _explained(row, others, rows, words[number], words):
             continue
         word, unit, holders = told[0]
@@ -139,7 +139,7 @@ def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer
         yield row, Doubt(reason, succession(hits), beside.expected, beside)
 
 
-def _told(
+def _predictive_words(
     number: int, others: Sequence[int], rows: Sequence[LabeledAnswer], words: Sequence[frozenset[str]]
 ) -> list[tuple[str, str, list[int]]]:
     """(word, label, cases) where nearly all other cases with a word of this one have a label it lacks."""
@@ -201,7 +201,7 @@ def _missing_words(
 
 
 def _meant(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> frozenset[str]:
-    """The labels for which an answer stands: those of nearly all other cases with it, else itself."""
+    """Return the labels for which an answer stands: those of nearly all other cases with it, else itself."""
     if row.answer is None or isinstance(row.answer, list):
         return frozenset() if row.answer is None else _units(row.answer)
     alike = [other for other in rows if other is not row and other.answer_text == row.answer_text]
@@ -214,7 +214,7 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
     """The answer is in what the pipeline was given, in a line about what the case is about,
     and the label is nowhere in it, as those of passing cases do.
     """
-    given = _Given([row.case for row in rows], [_lines(row.failure) for row in rows])
+    given = _SeenLines([row.case for row in rows], [_lines(row.failure) for row in rows])
     passing = [n for n, row in enumerate(rows) if row.passed and not given.named(row.label)]
     there = [n for n in passing if given.lines_with(n, rows[n].label)]
     if len(passing) < _PASSING or len(there) < _GIVEN * len(passing):
@@ -240,7 +240,7 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
             yield row, Doubt(reason, 0.6, answer)
 
 
-class _Given:
+class _SeenLines:
     """The lines that pipelines were given for one case and not for most."""
 
     def __init__(self, cases: Sequence[Case], lines: Sequence[Sequence[str]]) -> None:
@@ -262,7 +262,7 @@ class _Given:
         return [line for line in self._lines[number] if mentions(line, value)]
 
     def covered(self, number: int, value: Any) -> float:
-        """The greatest share of the words that make the input special in one line with a value."""
+        """Return the greatest share of the words that make the input special in one line with a value."""
         about = self._about[number]
         lines = self.lines_with(number, value)
         return max((sum(mentions(line, word) for word in about) for line in lines), default=0) / (
@@ -271,7 +271,9 @@ class _Given:
 
 
 def _lines(failure: Failure) -> list[str]:
-    """The lines that were given before a model had said anything: what models say may be wrong itself."""
+    """Return the lines that were given before a model had said anything: what models say may be wrong
+    itself.
+    """
     first = next(iter(failure.view.model_steps), None) if failure.view is not None else None
     calls = first.calls if first is not None else []
     told = [message for call in calls for message in call.messages if not _by_model(message)]

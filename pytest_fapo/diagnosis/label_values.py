@@ -45,7 +45,7 @@ _UNITS: dict[float, str] = {
 
 
 def unit_slip(expected: float, actual: float) -> str:
-    """The factor by which a number is the right one in another unit; empty where it is not one."""
+    """Return the factor by which a number is the right one in another unit; empty where it is not one."""
     if not expected or not actual or (expected < 0) != (actual < 0):
         return ""
     for factor, words in _UNITS.items():

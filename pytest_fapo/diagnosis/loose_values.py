@@ -38,7 +38,9 @@ class JsonReading:
 
 
 def read_json(text: str) -> JsonReading | None:
-    """The JSON object or array of a text: the whole of it, a fenced block, or the first one in the prose."""
+    """Return the JSON object or array of a text: the whole of it, a fenced block, or the first one in the
+    prose.
+    """
     text = text[:MAX_TEXT].strip()
     if "{" not in text and "[" not in text:
         return None
@@ -75,7 +77,7 @@ def looks_like_json(text: str) -> bool:
 
 
 def key_values(text: str) -> dict[str, str]:
-    """The `Key: value` lines of a short text."""
+    """Return the `Key: value` lines of a short text."""
     pairs: dict[str, str] = {}
     for line in text[:4000].splitlines()[:30]:
         match = _KEY_LINE.match(line)
@@ -85,7 +87,9 @@ def key_values(text: str) -> dict[str, str]:
 
 
 def leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Every scalar or list inside a value with its dotted path; the members of lists are not entered."""
+    """Yield every scalar or list inside a value with its dotted path; the members of lists are not
+    entered.
+    """
     if isinstance(value, Mapping) and depth < 8:
         for key, inner in value.items():
             yield from leaves(inner, f"{path}.{key}" if path else str(key), depth + 1)
@@ -94,7 +98,7 @@ def leaves(value: Any, path: str = "", depth: int = 0) -> Iterator[tuple[str, An
 
 
 def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
-    """Every string (and number, as text) anywhere inside a value."""
+    """Yield every string (and number, as text) anywhere inside a value."""
     if depth > 8:
         return
     if isinstance(value, str):
@@ -110,7 +114,7 @@ def texts_in(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def strings_in(value: JsonValue) -> Iterator[str]:
-    """Every string of JSON data, keys left out; numbers are none."""
+    """Yield every string of JSON data, keys left out; numbers are none."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -122,12 +126,12 @@ def strings_in(value: JsonValue) -> Iterator[str]:
 
 
 def whole_text(value: Any) -> str:
-    """All texts inside a value, joined."""
+    """Return all texts inside a value, joined."""
     return "\n".join(texts_in(value))[:MAX_TEXT]
 
 
 def plain(value: Any) -> str:
-    """A value as a person would write it on a line."""
+    """Return a value as a person would write it on a line."""
     if isinstance(value, str):
         return value
     if isinstance(value, AnyOf):
@@ -138,7 +142,7 @@ def plain(value: Any) -> str:
 
 
 def normal(value: Any) -> str:
-    """A value without case, quotes, Markdown, outer punctuation and the kind of its separators."""
+    """Return a value without case, quotes, Markdown, outer punctuation and the kind of its separators."""
     return _normal(plain(value)[:MAX_TEXT])
 
 
@@ -226,7 +230,9 @@ def is_number(value: Any) -> bool:
 
 
 def to_number(value: Any) -> float | None:
-    """The number that a value is or spells out (`1,200.50 EUR`); None where there is none or several."""
+    """Return the number that a value is or spells out (`1,200.50 EUR`); None where there is none or
+    several.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
@@ -274,7 +280,7 @@ MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 
 
 def to_dates(value: Any) -> set[date]:
-    """The dates that a short text can mean: several where day and month could be swapped."""
+    """Return the dates that a short text can mean: several where day and month could be swapped."""
     if not isinstance(value, str) or len(value) > 60:
         return set()
     dates: set[tuple[int, int, int]] = set()

@@ -49,11 +49,11 @@ class ReaderSources:
         self._files = files
 
     def with_files(self, files: Mapping[str, bytes]) -> ReaderSources:
-        """The same project with other contents of some files."""
+        """Return the same project with other contents of some files."""
         return ReaderSources(self._root, self._settings, {**self._files, **files})
 
     def pipeline(self) -> dict[str, str]:
-        """Path to text of the modules that hold steps or editable functions."""
+        """Return the path to text of the modules that hold steps or editable functions."""
         found = {}
         for path in self._paths():
             text = self._text(path)
@@ -62,7 +62,7 @@ class ReaderSources:
         return found
 
     def test(self, nodeid: str) -> str:
-        """Source of the function that an item runs; empty where it cannot be found."""
+        """Return the source of the function that an item runs; empty where it cannot be found."""
         path, _, rest = nodeid.partition("::")
         name = rest.split("[", 1)[0].rpartition("::")[2]
         text = self._text(path)
@@ -113,7 +113,7 @@ _MOST_STEPS = 30
 
 
 def render_sources(texts: Mapping[str, str], limit: int, redact: Callable[[str], str]) -> str:
-    """The modules, each between fence lines; together about `_SOURCE_SHARE` of `limit` characters."""
+    """Return the modules, each between fence lines; together about `_SOURCE_SHARE` of `limit` characters."""
     if not texts:
         return "(not shown)"
     room = int(limit * _SOURCE_SHARE) // len(texts)
@@ -122,7 +122,7 @@ def render_sources(texts: Mapping[str, str], limit: int, redact: Callable[[str],
 
 
 def render_tests(tests: Sequence[str], redact: Callable[[str], str]) -> str:
-    """The test functions, each once."""
+    """Return the test functions, each once."""
     shown = [text for text in dict.fromkeys(tests) if text]
     if not shown:
         return "(not shown)"
@@ -131,7 +131,7 @@ def render_tests(tests: Sequence[str], redact: Callable[[str], str]) -> str:
 
 
 def render_cases(cases: Sequence[FailureAttribution], limit: int, redact: Callable[[str], str]) -> str:
-    """The cases, numbered from 1: inputs, expectation, explanation, and all steps in their order."""
+    """Return the cases, numbered from 1: inputs, expectation, explanation, and all steps in their order."""
     room = int(limit * (1 - _SOURCE_SHARE)) // max(1, len(cases))
     return redact("\n\n".join(_rendered_case(number, one, room) for number, one in enumerate(cases, start=1)))
 
@@ -246,7 +246,9 @@ class LLMReader:
         return self._client.name
 
     def with_files(self, files: Mapping[str, bytes]) -> LLMReader:
-        """A reader for a tree in which these files are other than on the disk, by relative POSIX path."""
+        """Return a reader for a tree in which these files are other than on the disk, by relative POSIX
+        path.
+        """
         changed = copy(self)
         changed._sources = self._sources.with_files(files)
         return changed
@@ -267,7 +269,7 @@ class LLMReader:
         return opinions
 
     def question(self, batch: Sequence[FailureAttribution]) -> str:
-        """The text sent for these cases; equal cases give equal text, so that the cache can answer."""
+        """Return the text sent for these cases; equal cases give equal text, so that the cache can answer."""
         return self._templates.fill(
             "read",
             sources=render_sources(self._sources.pipeline(), self._chars, self._redact),
@@ -292,7 +294,7 @@ class LLMReader:
 
 
 def make_reader(settings: Settings, calls: CallContext, root: Path) -> LLMReader | None:
-    """The reader that the settings ask for; None where they ask for none.
+    """Return the reader that the settings ask for; None where they ask for none.
 
     Args:
         settings: of the project.
@@ -319,7 +321,7 @@ def make_reader(settings: Settings, calls: CallContext, root: Path) -> LLMReader
 
 
 def _opinion(one: FailureAttribution, reading: CaseReading) -> Opinion | None:
-    """A usable opinion: of a step that ran, in a category that there is."""
+    """Return a usable opinion: of a step that ran, in a category that there is."""
     assert one.failure.view is not None
     known = {step.key.lower(): step.key for step in one.failure.view.steps}
     step = known.get(reading.step.strip().strip("`").removesuffix("()").lower())

@@ -34,7 +34,9 @@ class ReplacementOutput:
 
 
 def replacements_of(failure: Failure) -> list[ReplacementOutput]:
-    """The best replacement for each step that may be at fault, in the order in which the steps ended."""
+    """Return the best replacement for each step that may be at fault, in the order in which the steps
+    ended.
+    """
     if failure.view is None:
         return []
     replacements = [
@@ -48,7 +50,7 @@ def replacements_of(failure: Failure) -> list[ReplacementOutput]:
 
 
 def known_right(failure: Failure) -> set[str]:
-    """Keys of the steps that gave what their label says."""
+    """Return the keys of the steps that gave what their label says."""
     if failure.view is None:
         return set()
     labels = labels_by_key(failure.case.expected_steps, failure.view)
@@ -60,7 +62,7 @@ def known_right(failure: Failure) -> set[str]:
 
 
 def known_wrong(failure: Failure) -> list[str]:
-    """Keys of the steps that did not give what their label says, in order."""
+    """Return the keys of the steps that did not give what their label says, in order."""
     if failure.view is None:
         return []
     labels = labels_by_key(failure.case.expected_steps, failure.view)
@@ -116,7 +118,7 @@ def _type_elsewhere(failure: Failure, step: StepView) -> str:
 
 
 def _by_oracle(failure: Failure, step: StepView) -> ReplacementOutput | None:
-    """The step's own output with the expected values in those places that carry them."""
+    """Return the step's own output with the expected values in those places that carry them."""
     reading = failure.reading
     if reading is None or step.step.output_cut or step.output is None:
         return None
@@ -141,7 +143,7 @@ def _is_right(failure: Failure, reading: CaseRun, carrier: Any, expected: Any) -
 
 
 def _with_value(output: Any, path: str, value: Any) -> tuple[Any, bool]:
-    """An output with another value at a dotted path; False where there is no such place."""
+    """Return an output with another value at a dotted path; False where there is no such place."""
     if path == "":
         plain = not isinstance(output, (dict, list)) or isinstance(value, type(output))
         if isinstance(output, str) and not isinstance(value, str):
@@ -173,6 +175,6 @@ def _by_sibling(failure: Failure, step: StepView) -> ReplacementOutput | None:
 
 
 def _by_resample(step: StepView) -> ReplacementOutput | None:
-    """A new answer, where the model was not told to give always the same one."""
+    """Return a new answer, where the model was not told to give always the same one."""
     warm = any(call.parameters.get("temperature", 1) != 0 for call in step.calls)
     return ReplacementOutput(step, "resample") if warm else None

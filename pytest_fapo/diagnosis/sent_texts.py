@@ -108,7 +108,7 @@ def _unexplained(found: SentTexts) -> int:
 def _find(root: Path, sent: SentRequests, imported: Sequence[str]) -> SentTexts:
     requests = {step: [list(map(squeezed, each)) for each in many] for step, many in sent.steps.items()}
     known = {text for many in requests.values() for each in many for text in each}
-    files = dict(_contents(root, _files(root, imported), _Words(known)))
+    files = dict(_contents(root, _files(root, imported), _WordFilter(known)))
     texts = list(_texts(files))
     steps = [StepTexts(step) for step in requests]
     for step in steps:
@@ -142,7 +142,7 @@ def _listed(root: Path) -> list[str]:
     return sorted({path for path in done.stdout.decode(errors="replace").split("\0") if path})
 
 
-class _Words:
+class _WordFilter:
     """Tells files that hold words of a request from all others, before they are parsed."""
 
     def __init__(self, texts: Iterable[str]) -> None:
@@ -160,7 +160,7 @@ class _Words:
         return any(f" {short} " in whole for short in self._short)
 
 
-def _contents(root: Path, paths: Iterable[str], words: _Words) -> Iterator[tuple[str, bytes]]:
+def _contents(root: Path, paths: Iterable[str], words: _WordFilter) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files that share words with a request."""
     for path in paths:
         with suppress(OSError):
@@ -184,7 +184,7 @@ def _texts_of_step(requests: Sequence[Sequence[str]], texts: Iterable[LocatedTex
     sent = [(request, "\n".join(request)) for request in requests]
     found: dict[str, SentText] = {}
     for text in texts:
-        told = _told(text)
+        told = _sent_parts(text)
         hits = sum(_holds(request, joined, told) for request, joined in sent) if told else 0
         if hits and (_path(text.address).endswith(".py") or 2 * hits > len(requests)):
             parts = tuple(literal_parts(text.value))
@@ -196,7 +196,7 @@ def _path(address: str) -> str:
     return address.partition("::")[0]
 
 
-def _told(text: LocatedText) -> list[str]:
+def _sent_parts(text: LocatedText) -> list[str]:
     """Return the parts that must be sent; of a docstring those of the description that it begins with."""
     begins = text.value.partition("\n\n")[0] if text.address.endswith("__doc__") else text.value
     return literal_parts(begins)

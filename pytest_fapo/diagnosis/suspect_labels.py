@@ -111,7 +111,9 @@ def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
 
 
 def _usual_label(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> str:
-    """The label of nearly all other cases with the same answer; empty where they have none in common."""
+    """Return the label of nearly all other cases with the same answer; empty where they have none in
+    common.
+    """
     alike = [other.label_text for other in rows if other is not row and other.answer_text == row.answer_text]
     label, times = max(Counter(alike).items(), key=lambda pair: pair[1], default=("", 0))
     return label if times >= max(VOUCHED * len(alike), BY_ANSWERS.elsewhere) else ""

@@ -95,13 +95,13 @@ class TraceView:
         return [view for view in self.steps if view.calls]
 
     def last_model_step(self, before: StepView | None = None) -> StepView | None:
-        """The last step that asked a model, at or before another step."""
+        """Return the last step that asked a model, at or before another step."""
         views = [view for view in self.model_steps if before is None or view.order <= before.order]
         return views[-1] if views else None
 
 
 def helper_names(traces: Iterable[Trace]) -> frozenset[str]:
-    """Names of functions that are no culprits of their own, such as `ask` or `complete`.
+    """Return names of functions that are no culprits of their own, such as `ask` or `complete`.
 
     Either several different steps call them, or they send the prompt that they were given. A step that sends
     data which it was given (an input of the case, another step's output) with a prompt of its own is none.
@@ -128,7 +128,7 @@ _LONG_TEXT = 20
 
 
 def _data_texts(trace: Trace) -> set[str]:
-    """The longer texts that are data and no prompts, as far as the trace tells."""
+    """Return the longer texts that are data and no prompts, as far as the trace tells."""
     known = [trace.inputs, *(step.inputs for step in trace.steps if step.parent is None)]
     known += [step.output for step in trace.steps]
     return {text.strip() for value in known for text in texts_in(value) if len(text) >= _LONG_TEXT}

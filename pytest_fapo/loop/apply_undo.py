@@ -113,8 +113,9 @@ def undo_run(root: Path, run: RunFolder) -> WriteResult:
 
 
 def _without_run(change: FileChange, now: bytes) -> bytes | None:
-    """A file that was edited after the run's change was written, without that change; None where it cannot be
-    told apart from the edits."""
+    """Return a file that was edited after the run's change was written, without that change; None where it
+    cannot be told apart from the edits.
+    """
     original, put = change.original, change.new
     if sha256_hex(now) == change.written or original is None or change.old is None:
         return None
@@ -230,7 +231,7 @@ def _close(run: RunFolder, pending: _PendingWrite, *, kept: bool) -> None:
 
 
 def _expected(root: Path, path: str, change: FileChange) -> str:
-    """The hash that the file must have to be written over: as the run left it, else as it found it."""
+    """Return the hash that the file must have to be written over: as the run left it, else as it found it."""
     now = current_content(root, path)
     if now is not None and change.written and sha256_hex(now) == change.written:
         return change.written
@@ -244,7 +245,7 @@ def _own_content(root: Path, path: str, result: RunResult) -> bytes | None:
 
 
 def current_content(root: Path, path: str) -> bytes | None:
-    """A file's content now; None where there is none that can be read."""
+    """Return a file's content now; None where there is none that can be read."""
     try:
         return (root / path).read_bytes()
     except OSError:

@@ -50,7 +50,7 @@ class ProposerSource:
         known: Callable[[Candidate], bool],
         taken: Collection[tuple[str, bool]] = (),
     ) -> Proposed | None:
-        """The next new candidate; None where there is none before the last ones are judged.
+        """Return the next new candidate; None where there is none before the last ones are judged.
 
         Args:
             evidence: makes the proposer's evidence.
@@ -268,7 +268,9 @@ class Round:
         return limit is None or memory.evaluated + evaluated < limit
 
     def _parts(self, winners: Sequence[Judged], best: BestTree) -> list[Judged]:
-        """The winners that can be put together, without those that add nothing: their evaluations tell."""
+        """Return the winners that can be put together, without those that add nothing: their evaluations
+        tell.
+        """
         chosen: list[Judged] = []
         for winner in winners:
             candidates = [each.candidate for each in chosen]
@@ -357,7 +359,9 @@ def _with_credit(judged: Judged, best: BestTree) -> Judged:
 
 
 def _gains(judged: Judged, best: BestTree, objectives: Sequence[str] = ()) -> dict[str, float]:
-    """The items that pass with a candidate and did not before; of graded objectives also what they reach."""
+    """Return the items that pass with a candidate and did not before; of graded objectives also what they
+    reach.
+    """
     gained = dict.fromkeys(judged.verdict.fixed, 1.0)
     if not objectives or judged.evaluation is None:
         return gained
@@ -373,7 +377,9 @@ def _gains(judged: Judged, best: BestTree, objectives: Sequence[str] = ()) -> di
 
 
 def _placed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
-    """A winner beside the one that was accepted: part of it, tried again later, or of no further use."""
+    """Return a winner beside the one that was accepted: part of it, tried again later, or of no further
+    use.
+    """
     if judged.candidate.id in accepted.candidate.merges:
         return _kept(judged, accepted)
     return _postponed(judged, accepted, winners)
@@ -389,7 +395,7 @@ def _kept(judged: Judged, together: Judged) -> Judged:
 
 
 def _unproven(judged: Judged, looks: int) -> Judged:
-    """A winner that the limit on looks at the held-out cases has kept from its proof."""
+    """Return a winner that the limit on looks at the held-out cases has kept from its proof."""
     if judged.proven or not judged.wins:
         return judged
     update = {"accepted": False, "reason": reasons.looks_used_up(looks)}
@@ -397,7 +403,7 @@ def _unproven(judged: Judged, looks: int) -> Judged:
 
 
 def _postponed(judged: Judged, accepted: Judged, winners: Sequence[Judged]) -> Judged:
-    """A winner beside the accepted one: it is not proven."""
+    """Return a winner beside the accepted one: it is not proven."""
     if judged is accepted or judged not in winners or judged.proven:
         return judged
     winner = accepted.candidate

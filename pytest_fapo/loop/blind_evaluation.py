@@ -34,7 +34,7 @@ HELD_OUT = "held-out"
 
 
 @dataclass
-class Apart:
+class BlindTrial:
     """The result of the trial of the unpatched tree."""
 
     folders: dict[str, str] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class BlindEvaluations:
         self._request = request
         self._unpatched = Evaluation()
         self._copies: dict[int, ShadowTree] = {}
-        self._apart: Apart | None = None
+        self._apart: BlindTrial | None = None
         self._labels: list[str] | None = None
         self._lock = threading.Lock()
 
@@ -91,7 +91,7 @@ class BlindEvaluations:
             slot: its number.
             following: its listeners.
         """
-        apart = self._found_apart(asked, tree, slot, following)
+        apart = self._trial_result(asked, tree, slot, following)
         parts = list(_divided(asked.stages, apart.folders, self._unpatched.items))
         if not any(part.blind for part in parts):
             return None
@@ -118,9 +118,9 @@ class BlindEvaluations:
 
     # --- the trial ----------------------------------------------------------------------------------------
 
-    def _found_apart(
+    def _trial_result(
         self, asked: EvaluationRequest, tree: ShadowTree, slot: int, following: Following
-    ) -> Apart:
+    ) -> BlindTrial:
         with self._lock:
             if self._apart is None:
                 self._apart = self._try_unpatched(asked, tree, slot, following)
@@ -129,12 +129,12 @@ class BlindEvaluations:
 
     def _try_unpatched(
         self, asked: EvaluationRequest, tree: ShadowTree, slot: int, following: Following
-    ) -> Apart:
+    ) -> BlindTrial:
         """Judge the unpatched tree so: a test belongs to those that turn out as they did."""
         items = self._unpatched.items
         folders = {nodeid: item.producible_in for nodeid, item in items.items() if item.producible_in}
         if not folders:
-            return Apart()
+            return BlindTrial()
         copy = self._copy(slot, tree)
         copy.restore()
         tree.restore()
@@ -148,12 +148,12 @@ class BlindEvaluations:
                 update: dict[str, Any] = {"stages": stages, "options": options, "watch": [], "results": ""}
                 judged = evaluate(tree, asked.model_copy(update=update), cancelled=following.cancelled)
         except (FapoError, OSError) as error:
-            return Apart(differs=str(error))
+            return BlindTrial(differs=str(error))
         same = {nodeid for nodeid, item in judged.items.items() if _is_same(item, items[nodeid])}
         other = [nodeid for nodeid in folders if nodeid not in same]
         said = [item.explanation for nodeid in other if (item := judged.items.get(nodeid)) is not None]
         found = {nodeid: place for nodeid, place in folders.items() if nodeid in same}
-        return Apart(found, outputs.shapes, next(iter([*said, judged.stopped]), ""))
+        return BlindTrial(found, outputs.shapes, next(iter([*said, judged.stopped]), ""))
 
     def _tell(self) -> None:
         assert self._apart is not None
@@ -199,7 +199,7 @@ class BlindEvaluations:
         return [*self._label_files(tree), os.path.realpath(self._request.cache_folder)]
 
     def _copy(self, slot: int, tree: ShadowTree) -> ShadowTree:
-        """The copy without labels."""
+        """Return the copy without labels."""
         if slot not in self._copies:
             excluded = list(map(Path, self._label_files(tree)))
             self._copies[slot] = ShadowTree.create(self._request.root, exclude=excluded)
@@ -219,11 +219,11 @@ class BlindPlan(Record):
 
     parts: list[BlindPart]
     folders: dict[str, str]
-    """See `Apart.folders`."""
+    """See `BlindTrial.folders`."""
     wanted: dict[str, list[str]]
     """Pipelines by the folder of the tests that ask for them."""
     shapes: list[str]
-    """See `Apart.shapes`."""
+    """See `BlindTrial.shapes`."""
     excluded: list[str]
     """Absolute paths that the copy without labels lacks."""
     hidden: list[str]
@@ -263,7 +263,7 @@ def evaluate_blind(
             made.append(evaluate(tree, request, on_item=following.on_item, cancelled=following.cancelled))
             if made[-1].dropped_at or not made[-1].complete:
                 break
-        together = _put_together(made, outputs.loaded(asked.watch), outputs.notes())
+        together = _merged_evaluation(made, outputs.loaded(asked.watch), outputs.notes())
     return together.model_copy(update={"without_labels": len(plan.folders.keys() & together.items)})
 
 
@@ -282,7 +282,7 @@ def _outputs(
 def _divided(
     stages: Sequence[EvaluationStage], apart: Collection[str], known: Collection[str]
 ) -> Iterator[BlindPart]:
-    """The stages in runs: the held-out cases after all else, in each the blind ones first."""
+    """Yield the stages in runs: the held-out cases after all else, in each the blind ones first."""
     named = {nodeid for stage in stages for nodeid in stage.nodeids or ()}
     for late in (False, True):
         mine: list[EvaluationStage] = []
@@ -317,8 +317,10 @@ def _is_same(judged: ItemResult, before: ItemResult) -> bool:
     return judged.outcome == before.outcome and (judged.passed or judged.explanation == before.explanation)
 
 
-def _put_together(made: Sequence[Evaluation], loaded: Collection[str], notes: Sequence[str]) -> Evaluation:
-    """The parts as one evaluation."""
+def _merged_evaluation(
+    made: Sequence[Evaluation], loaded: Collection[str], notes: Sequence[str]
+) -> Evaluation:
+    """Return the parts as one evaluation."""
     spending = Spending()
     for part in made:
         spending += part.spending

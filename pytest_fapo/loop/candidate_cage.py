@@ -61,7 +61,7 @@ class CandidateCage:
             self._request.run.journal.tell(Note(f"candidates are not locked out of {listing(lacking)}"))
 
     def rules(self) -> CageRules | None:
-        """The rules for one candidate; None where it is not locked in."""
+        """Return the rules for one candidate; None where it is not locked in."""
         if not self._wanted:
             return None
         reach = self._unpatched.reach if self._unpatched is not None else []

@@ -17,7 +17,7 @@ LineChange = tuple[int, int, list[str]]
 
 
 def needed_parts(candidates: Sequence[Candidate], gains: Sequence[Mapping[str, float]]) -> list[int]:
-    """The fewest candidates that together gain all that all of them gain.
+    """Return the fewest candidates that together gain all that all of them gain.
 
     Where several sets are equally small, the one of cheaper levels and shorter edits is taken.
 
@@ -135,7 +135,7 @@ def _line_changes(base: Sequence[str], text: str) -> list[LineChange]:
 
 
 def rejected_together(attempts: Sequence[Attempt], parent: str, level: Level) -> Candidate | None:
-    """The best rejected edit of each step in one candidate; None where there are no two.
+    """Return the best rejected edit of each step in one candidate; None where there are no two.
 
     Two steps that must both be right hide each other's gain: either edit alone shows nothing. Where all edits
     were proposed for one step, they are told apart by the texts that they change.
@@ -157,7 +157,7 @@ def rejected_together(attempts: Sequence[Attempt], parent: str, level: Level) ->
 
 
 def parts_named(parts: Sequence[Candidate]) -> list[str]:
-    """The steps of candidates, or where those are one, the texts that they change."""
+    """Return the steps of candidates, or where those are one, the texts that they change."""
     steps = list(dict.fromkeys(candidate.step for candidate in parts))
     return steps if len(steps) > 1 else [candidate.edits[0].address for candidate in parts]
 

@@ -57,7 +57,7 @@ class Reviewable:
 def find_reviewable(
     root: Path, scope: Scope, name: str | None = None, *, folder: Path | None = None
 ) -> Reviewable:
-    """The run to review.
+    """Return the run to review.
 
     Args:
         root: the project's folder.
@@ -96,7 +96,9 @@ def find_reviewable(
 
 
 def _merged(edit: EditMade, result: RunResult, snapshot: ScopeSnapshot) -> EditMade | None:
-    """The same change of a text that a person has edited since; None where both changed the same lines."""
+    """Return the same change of a text that a person has edited since; None where both changed the same
+    lines.
+    """
     change = result.files[_path(edit)]
     if change.old is None or change.written or _path(edit) not in snapshot.files:
         return None
@@ -211,7 +213,7 @@ class ReviewDraft:
         return []
 
     def _level(self, edits: Sequence[Edit]) -> Level:
-        """The lowest level that all the edits fit into."""
+        """Return the lowest level that all the edits fit into."""
         levels = self._request.levels
         for number in range(1, len(levels)):
             if all(
@@ -227,7 +229,7 @@ class ReviewDraft:
     # --- what was accepted ----------------------------------------------------------------------------
 
     def accepted(self) -> list[Edit]:
-        """The edits that the person wants."""
+        """Return the edits that the person wants."""
         return [
             self._edit(made)
             for made, change in zip(self._reviewable.edits, self.changes, strict=True)
@@ -235,7 +237,9 @@ class ReviewDraft:
         ]
 
     def files(self) -> dict[str, bytes]:
-        """The files that accepting gives: the very bytes that the run has proven, where all is accepted."""
+        """Return the files that accepting gives: the very bytes that the run has proven, where all is
+        accepted.
+        """
         accepted = self.accepted()
         untouched = not any(change.edited for change in self.changes)
         if self._reviewable.whole and untouched and len(accepted) == len(self.changes):

@@ -93,7 +93,7 @@ class DaskExecutor:
         self._lock = threading.Lock()
         self._spent = SpendFile(request.budget.spend_file)
         self._archive: tuple[str, bytes] | None = None
-        self._keys = dict.fromkeys(_asked_keys([request.baseline]))
+        self._keys = dict.fromkeys(_question_keys([request.baseline]))
         self._sent: dict[str, Future] = {}
         try:
             self._check_workers()
@@ -227,7 +227,7 @@ class DaskExecutor:
             return self._sent[key]
 
     def _send_answers(self, asked: EvaluationRequest) -> Future:
-        """The recorded answers of this run, where workers cannot look for them in Redis."""
+        """Return the recorded answers of this run, where workers cannot look for them in Redis."""
         found: list[tuple[str, str]] = []
         if not asked.cache_url and asked.cache_mode != "off":
             with closing(AnswerCache(self._request.cache_folder)) as cache:
@@ -363,7 +363,7 @@ def _result(future: Future, address: str) -> dict[str, Any]:
     return said
 
 
-def _asked_keys(evaluations: Iterable[Evaluation]) -> Iterable[str]:
+def _question_keys(evaluations: Iterable[Evaluation]) -> Iterable[str]:
     for evaluation in evaluations:
         for trace in evaluation.traces.values():
             yield from (call.key for call in trace.llm_calls if call.answered)

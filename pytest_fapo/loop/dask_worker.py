@@ -265,7 +265,7 @@ def _tree(name: str, root: Path) -> Iterator[ShadowTree]:
 
 
 def _unpacked(area: Path, name: str, archive: bytes) -> Path:
-    """The project's folder on this machine; its name in the archive is the project's own."""
+    """Return the project's folder on this machine; its name in the archive is the project's own."""
     place = area / name
     with _lock:
         if not place.exists():

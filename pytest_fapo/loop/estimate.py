@@ -258,13 +258,13 @@ def _optimizer(known: Known, tries: tuple[int, int], how: list[str]) -> dict[str
     found: dict[str, CostRange] = {}
     if models:
         asked = (math.ceil(tries[0] / settings.optimizer_candidates), tries[1] * len(models))
-        found["proposing"] = _asked(
+        found["proposing"] = _optimizer_cost(
             models[0], shown, asked, [run.stages.get("proposing") for run in known.earlier]
         )
     reviewer = settings.model_for("reviewer")
     if reviewer is not None and settings.review != "off":
         texts = _OPTIMIZER_PROMPT + sum(map(len, known.texts)) // _CHARACTERS
-        found["reviewing"] = _asked(
+        found["reviewing"] = _optimizer_cost(
             reviewer, texts, tries, [run.stages.get("reviewing") for run in known.earlier]
         )
     agents = [name for name in settings.optimizer if name.startswith(("command:", "gepa"))]
@@ -285,7 +285,9 @@ def _evidence_tokens(known: Known) -> int:
     return round((sum(map(len, known.texts)) + mean * _SHOWN_CASES) / _CHARACTERS)
 
 
-def _asked(model: str, tokens: int, times: tuple[int, int], earlier: Iterable[Spending | None]) -> CostRange:
+def _optimizer_cost(
+    model: str, tokens: int, times: tuple[int, int], earlier: Iterable[Spending | None]
+) -> CostRange:
     """Return what an optimizer's model costs, by what it took in earlier runs where that is known."""
     provider, _, name = model.partition(":")
     spent = sum((each for each in earlier if each is not None), Spending())

@@ -175,7 +175,7 @@ class Evaluator:
     def final_proof(
         self, files: Mapping[str, bytes], parent: Evaluation, excused: Collection[str] = ()
     ) -> Evaluation:
-        """The proof once more in an interpreter that shares nothing, from recorded answers alone.
+        """Return the proof once more in an interpreter that shares nothing, from recorded answers alone.
 
         It costs no call, so it can be had after every budget is used up.
         """
@@ -389,7 +389,9 @@ class Evaluator:
             raise NoAnswer(f"the model kept the tests waiting without an answer ({evaluation.stopped})")
 
     def _time_limit(self, files: Mapping[str, bytes]) -> float:
-        """Seconds that one evaluation has; the setting says it of candidates, not of the unpatched copy."""
+        """Return the seconds that one evaluation has; the setting says it of candidates, not of the unpatched
+        copy.
+        """
         given = self._request.settings.candidate_time_limit
         return given if given is not None and files else time_limit(self._request.baseline)
 
@@ -459,7 +461,7 @@ def _evaluation_key(files: Mapping[str, bytes], request: EvaluationRequest, more
 
 
 def _both(blind: Evaluation, whole: Evaluation) -> Evaluation:
-    """The whole tree's evaluation, with what did not pass where outputs were made without labels."""
+    """Return the whole tree's evaluation, with what did not pass where outputs were made without labels."""
     failed = {nodeid: item for nodeid, item in blind.items.items() if not item.passed}
     return whole.model_copy(
         update={"items": {**whole.items, **failed}, "without_labels": blind.without_labels}
@@ -467,7 +469,7 @@ def _both(blind: Evaluation, whole: Evaluation) -> Evaluation:
 
 
 def _without(stages: Sequence[EvaluationStage], excused: Collection[str]) -> list[EvaluationStage]:
-    """The stages, not ended by items whose failure is known to be luck."""
+    """Return the stages, not ended by items whose failure is known to be luck."""
     return [
         stage.model_copy(
             update={"protected": [nodeid for nodeid in stage.protected if nodeid not in excused]}

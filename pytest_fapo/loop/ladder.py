@@ -27,7 +27,7 @@ def key_of(cluster: Cluster) -> ClusterKey:
 
 
 def technique_of(candidate: Candidate) -> str:
-    """The technique without the number of its variant."""
+    """Return the technique without the number of its variant."""
     return candidate.technique.partition(" (variant")[0]
 
 

@@ -15,7 +15,7 @@ from pytest_fapo.verdict.policy import GatePolicy
 
 
 def objective_changes(before: Evaluation, after: Evaluation, policy: GatePolicy) -> list[MetricChange]:
-    """The objectives on every split, before and after."""
+    """Return the objectives on every split, before and after."""
     if not policy.objectives:
         return []
     comparison = compare(before, after)
@@ -37,7 +37,8 @@ def cost_changes(before: Evaluation, after: Evaluation) -> list[CostChange]:
 
 
 def front_of(before: Evaluation, attempts: Sequence[Attempt], policy: GatePolicy) -> list[FrontPoint]:
-    """The trees that no other one beats in an objective without losing in another; none for one objective.
+    """Return the trees that no other one beats in an objective without losing in another; none for one
+    objective.
 
     Args:
         before: the user's own tree.

@@ -279,7 +279,7 @@ def optimize(request: OptimizeRequest) -> Summary:
 
 
 def _final_proof(loop: Loop, pruner: Pruner, writer: Writer) -> Unproven | None:
-    """The final proof, of as little as is needed; where that fails, of all that was accepted."""
+    """Return the final proof, of as little as is needed; where that fails, of all that was accepted."""
     pruned = pruner.prune(loop.best, loop.memory.looks)
     loop.memory.pruning_looks += pruned.looks
     unproven = writer.confirm(pruned.best)
@@ -299,7 +299,7 @@ def _run_search(loop: Loop) -> Stop:
 
 
 def _reference_evaluation(request: OptimizeRequest, evaluator: Evaluator) -> Evaluation | Stop:
-    """The unpatched shadow tree, which must give what the user's own tree gave."""
+    """Return the unpatched shadow tree, which must give what the user's own tree gave."""
     evaluation = request.run.load_evaluation("reference.json")
     fresh = evaluation is None
     if evaluation is not None:
@@ -338,7 +338,7 @@ def _nothing_to_do(baseline: Evaluation, policy: GatePolicy) -> Stop | None:
 
 
 def _unsteady_text(unsteady: Sequence[str]) -> str:
-    """A clock of one's own measures the replay, and no gain in it is one."""
+    """Return a clock of one's own measures the replay, and no gain in it is one."""
     return (
         f"objective: {listing(map(repr, unsteady))} differs between two runs on the same recorded answers, "
         f"so that a gain cannot be told from noise; the metric 'seconds' has the time of model calls"
@@ -357,7 +357,9 @@ def _unscored_text(missing: Sequence[str], baseline: Evaluation) -> str:
 
 
 def _without_unsteady(request: OptimizeRequest, reference: Evaluation) -> OptimizeRequest:
-    """The request whose policy leaves out the metrics that differ between two runs on the same answers."""
+    """Return the request whose policy leaves out the metrics that differ between two runs on the same
+    answers.
+    """
     unsteady = unsteady_metrics(request.baseline, reference)
     if not unsteady:
         return request

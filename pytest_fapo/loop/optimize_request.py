@@ -104,7 +104,9 @@ class RunHooks:
         return ()
 
     def gate(self, candidate: Candidate, before: Evaluation, after: Evaluation, verdict: Verdict) -> Verdict:
-        """The verdict on a candidate that passed; a plugin can reject it, never let a rejected one pass."""
+        """Return the verdict on a candidate that passed; a plugin can reject it, never let a rejected one
+        pass.
+        """
         return verdict
 
     def attribute(self, item: ItemResult, case: Case, trace: Trace | None) -> Finding | None:

@@ -28,7 +28,7 @@ _WORDS = 0.4
 
 
 def gained_credit(candidate: Candidate, before: Evaluation, after: Evaluation) -> float | None:
-    """The mean gain in credit of a candidate's targets, -1 to 1; None where none of them ran twice."""
+    """Return the mean gain in credit of a candidate's targets, -1 to 1; None where none of them ran twice."""
     gains = []
     for nodeid in candidate.targets:
         old, new = _credit(before, nodeid), _credit(after, nodeid)
@@ -62,7 +62,7 @@ def _scored(item: ItemResult) -> float:
 
 
 def _of_steps(expected: dict[str, Any], trace: Trace) -> float | None:
-    """Share of the labeled steps that gave what they should."""
+    """Return the share of the labeled steps that gave what they should."""
     outputs = {step.key: step.output for step in trace.steps}
     known = [name for name in expected if name in outputs]
     if not known:

@@ -192,7 +192,7 @@ class Writer:
     # --- ask ------------------------------------------------------------------------------------------
 
     def _ask(self, best: BestTree) -> BestTree | None:
-        """The part of the patch that the user wants, proven; None where nothing is left of it.
+        """Return the part of the patch that the user wants, proven; None where nothing is left of it.
 
         Raises:
             EOFError: the input ended before the user wanted anything.
@@ -263,7 +263,7 @@ class Writer:
 
 
 def _why_unproven(evaluation: Evaluation, lost: list[str], reason: str) -> Unproven:
-    """The tests that were lost with their reasons; of held-out cases only how many."""
+    """Return the tests that were lost with their reasons; of held-out cases only how many."""
     named, hidden = [], 0
     for nodeid in lost:
         item = evaluation.items.get(nodeid)
@@ -291,7 +291,7 @@ def _split_changes(attempts: list[Attempt]) -> dict[Split, SplitChange]:
 
 
 def _objective_changes(attempts: list[Attempt]) -> list[MetricChange]:
-    """The objectives over all of these candidates, as each was when the first one began."""
+    """Return the objectives over all of these candidates, as each was when the first one began."""
     first = {(each.metric, each.split): each.before for each in attempts[0].verdict.metrics}
     return [
         each.model_copy(update={"before": first[each.metric, each.split]})

@@ -73,7 +73,8 @@ class Pruner:
         self._used = 0
 
     def prune(self, best: BestTree, looks: int) -> Pruned:
-        """The best tree without parts whose absence loses nothing, proven like any other; else as it is.
+        """Return the best tree without parts whose absence loses nothing, proven like any other; else as it
+        is.
 
         Args:
             best: what was accepted.
@@ -129,7 +130,7 @@ class Pruner:
         return Pruned(best, [], asked_held_out)
 
     def _edits(self, best: BestTree) -> list[Edit]:
-        """The edits that make the tree; none where they do not make all of it."""
+        """Return the edits that make the tree; none where they do not make all of it."""
         edits = edits_between(self._request.snapshot.store, best.files)
         return edits if self._files(edits, []) == best.files else []
 
@@ -140,7 +141,7 @@ class Pruner:
             return None
 
     def _files(self, edits: Sequence[Edit], dropped: Collection[EditPart]) -> dict[str, bytes] | None:
-        """The tree without some parts; None where it cannot be written so."""
+        """Return the tree without some parts; None where it cannot be written so."""
         try:
             kept = [without(edit, self._artifact(edit.address), dropped) for edit in edits]
             return self._request.snapshot.render([edit for edit in kept if edit is not None])
@@ -171,7 +172,7 @@ class Pruner:
 
 
 def parts_of(edit: Edit, artifact: Artifact | None) -> list[EditPart]:
-    """The parts of an edit, in order: rules and paragraphs of a text, else the edit as a whole."""
+    """Return the parts of an edit, in order: rules and paragraphs of a text, else the edit as a whole."""
     if artifact is None or artifact.kind not in ("file", "constant") or not edit.before.strip():
         return [EditPart(edit.address, -1, edit.after)]
     changed = [block for block in _blocks(edit) if block.changes]
@@ -181,7 +182,7 @@ def parts_of(edit: Edit, artifact: Artifact | None) -> list[EditPart]:
 
 
 def without(edit: Edit, artifact: Artifact | None, dropped: Collection[EditPart]) -> Edit | None:
-    """An edit without some of its parts; None where nothing of it is left."""
+    """Return an edit without some of its parts; None where nothing of it is left."""
     mine = {part.number for part in dropped if part.address == edit.address}
     if not mine:
         return edit

@@ -29,7 +29,7 @@ _PACKAGES = ("pytest", "openai", "anthropic", "httpx", "httpx2", "litellm", "lan
 
 
 def resumable(runs: Path) -> RunFolder:
-    """The newest run, which must be unfinished.
+    """Return the newest run, which must be unfinished.
 
     Raises:
         FapoError: there is none.

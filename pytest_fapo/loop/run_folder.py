@@ -51,7 +51,7 @@ class RunFolder:
 
     @classmethod
     def newest_unfinished(cls, runs: Path) -> RunFolder | None:
-        """The newest run that began and did not finish, its report included."""
+        """Return the newest run that began and did not finish, its report included."""
         if not runs.is_dir():
             return None
         for path in sorted(runs.iterdir(), key=lambda entry: entry.name, reverse=True):
@@ -87,7 +87,7 @@ class RunFolder:
         self.save_text(name, evaluation.model_dump_json())
 
     def load_evaluation(self, name: str) -> Evaluation | None:
-        """A saved evaluation; None where there is none that this version can read."""
+        """Return a saved evaluation; None where there is none that this version can read."""
         path = self.path / name
         if not path.is_file():
             return None
@@ -137,7 +137,7 @@ class RunFolder:
 
 
 def typed_path(path: Path) -> str:
-    """A path as the user would type it here."""
+    """Return a path as the user would type it here."""
     try:
         return path.relative_to(Path.cwd()).as_posix()
     except ValueError:
@@ -148,7 +148,7 @@ LAST = "last"
 
 
 def runs_of(root: Path) -> list[RunFolder]:
-    """Every run of the project, oldest first."""
+    """Return every run of the project, oldest first."""
     folder = root / ".fapo" / "runs"
     if not folder.is_dir():
         return []
@@ -157,7 +157,7 @@ def runs_of(root: Path) -> list[RunFolder]:
 
 
 def find_run(root: Path, name: str) -> RunFolder:
-    """The run that `name` means: all of its id, an unambiguous beginning, or `last`.
+    """Return the run that `name` means: all of its id, an unambiguous beginning, or `last`.
 
     Raises:
         FapoError: none, or several; the message names what there is.

@@ -99,7 +99,7 @@ class RunHistory:
         return list(attempts.values())
 
     def _unmerged(self, candidate: str) -> Iterator[Attempt]:
-        """The candidate, or in place of a merge those that were put together."""
+        """Yield the candidate, or in place of a merge those that were put together."""
         attempt = self._attempts.get(candidate)
         if attempt is None:
             return
@@ -120,7 +120,7 @@ class RunHistory:
         return {event.attempt.candidate.id: event for event in events}
 
     def _tree(self, candidate: str) -> Evaluation | None:
-        """The evaluation of a candidate's tree; of the user's own where the id is empty."""
+        """Return the evaluation of a candidate's tree; of the user's own where the id is empty."""
         if not candidate:
             return self._load("reference.json")
         judged = self._judged.get(candidate)

@@ -72,7 +72,7 @@ class ScopeSnapshot:
         return {path: hashlib.sha256(content).hexdigest() for path, content in self.files.items()}
 
     def render(self, edits: Sequence[Edit], base: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-        """The files that differ from the snapshot after `edits` on top of `base`.
+        """Return the files that differ from the snapshot after `edits` on top of `base`.
 
         Raises:
             ArtifactError: an edit is out of scope, not possible, or made for another text.
@@ -132,7 +132,7 @@ class EditMade(Record):
     """Ids of the accepted candidates that changed it, in order."""
 
     def as_edit(self, text: str | None = None) -> Edit:
-        """The edit, with another text where one is given."""
+        """Return the edit, with another text where one is given."""
         return Edit(address=self.address, before=self.before, after=self.after if text is None else text)
 
 

@@ -229,12 +229,12 @@ def _gained(attempt: Attempt) -> str:
 
 
 def candidate_line(attempt: Attempt) -> str:
-    """The whole line, `c3 triage · label definitions · app/prompts/triage.md — accepted: …`."""
+    """Return the whole line, `c3 triage · label definitions · app/prompts/triage.md — accepted: …`."""
     return "".join(part if isinstance(part, str) else part[0] for part in candidate_parts(attempt))
 
 
 def candidate_parts(attempt: Attempt) -> list[Part]:
-    """The line in pieces with their styles."""
+    """Return the line in pieces with their styles."""
     verdict, _, rest = attempt_outcome(attempt).partition(":")
     style = "bold green" if attempt.verdict.accepted else "yellow"
     return [

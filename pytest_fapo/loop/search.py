@@ -113,7 +113,7 @@ class Loop:
         return self._attribution.of(self.best)
 
     def closing_diagnosis(self) -> Diagnosis:
-        """The same where it is known already; it costs nothing."""
+        """Return the same where it is known already; it costs nothing."""
         return self.ladder.less_sure(self._attribution.free(self.best))
 
     def _stop(self) -> Stop | None:
@@ -135,7 +135,7 @@ class Loop:
         return Stop("no-answer", self._silent) if self._silent else Stop("nothing-left")
 
     def _left_open(self) -> str:
-        """Names the candidates without a verdict."""
+        """Return names the candidates without a verdict."""
         names = self.memory.without_verdict
         return f"; {listing(names)} without a verdict" if names else ""
 
@@ -249,7 +249,9 @@ class Loop:
         return False
 
     def _again(self, candidate: Candidate, clusters: list[Cluster]) -> Proposed | None:
-        """A candidate of an earlier tree, for what still fails; None where it does not fit any more."""
+        """Return a candidate of an earlier tree, for what still fails; None where it does not fit any
+        more.
+        """
         failing = {nodeid: cluster for cluster in clusters for nodeid in cluster.nodeids}
         targets = [nodeid for nodeid in candidate.targets if nodeid in failing]
         proposers = {proposer.name: proposer for proposer in self._request.proposers}

@@ -23,7 +23,7 @@ def fingerprint(candidate: Candidate) -> str:
 
 
 def fingerprint_of(edits: Sequence[Edit]) -> str:
-    """The same of edits."""
+    """Return the same of edits."""
     parts = sorted(
         (edit.address, _core_text(edit.address, edit.before), _core_text(edit.address, edit.after))
         for edit in edits
@@ -47,7 +47,7 @@ def _core_text(address: str, text: str) -> str:
 
 
 def _code_form(text: str) -> str | None:
-    """The syntax tree of a function's source; None for a constant's plain text."""
+    """Return the syntax tree of a function's source; None for a constant's plain text."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
@@ -81,7 +81,7 @@ class BestTree:
             self.compared = self.evaluation
 
     def lost_by_luck(self) -> frozenset[str]:
-        """Tests that fail in the evaluation and pass when they are asked again."""
+        """Return the tests that fail in the evaluation and pass when they are asked again."""
         return frozenset(name for metric, name in self.chance if not metric)
 
     def scores(self) -> dict[Split, float | None]:
@@ -176,7 +176,7 @@ class Memory:
 
 
 def every_case(evaluations: list[Evaluation]) -> list[Case]:
-    """All known cases of all splits, each once; for the review's leakage check only."""
+    """Return all known cases of all splits, each once; for the review's leakage check only."""
     cases: dict[tuple[str, str], Case] = {}  # one file may be read with labels and without
     for evaluation in evaluations:
         for case in evaluation.cases.values():

@@ -60,7 +60,9 @@ class TreeDiagnoser:
         return self._of[key]
 
     def free(self, best: BestTree) -> Diagnosis:
-        """The diagnosis that was paid for, else that of the rules alone: for the summary at the end."""
+        """Return the diagnosis that was paid for, else that of the rules alone: for the summary at the
+        end.
+        """
         if (best.candidate, best.turn) in self._of:
             return self._of[best.candidate, best.turn]
         artifacts = self._request.snapshot.store.with_files(best.files).all()
@@ -117,7 +119,8 @@ MOST_SOURCES = 24
 
 
 def pipeline_sources(store: ArtifactStore, settings: Settings) -> dict[str, str]:
-    """Path to text of the files with editable functions or traced steps, and of what these import directly.
+    """Return the path to text of the files with editable functions or traced steps, and of what these import
+    directly.
 
     Args:
         store: the artifacts as of the best tree.
@@ -173,7 +176,7 @@ def _imported(text: str, path: str) -> Iterator[str]:
 
 
 def train_evidence(evaluation: Evaluation, pipeline: str, nodeids: Iterable[str] = ()) -> list[EvidenceCase]:
-    """The train cases of a pipeline as proposers may see them; no other split ever leaves here.
+    """Return the train cases of a pipeline as proposers may see them; no other split ever leaves here.
 
     Args:
         evaluation: where outcome and trace come from.
@@ -216,7 +219,7 @@ def make_evidence(
     policy: GatePolicy = STRICT,
     escalation: str = "",
 ) -> Evidence:
-    """Everything that a proposer may know of one cluster.
+    """Return everything that a proposer may know of one cluster.
 
     Args:
         cluster: what is to be fixed.
@@ -262,7 +265,7 @@ def cluster_cases(evaluation: Evaluation, cluster: Cluster) -> list[EvidenceCase
 
 
 def make_repair(attempt: Attempt, before: Evaluation, after: Evaluation, pipeline: str) -> Repair:
-    """The way back of a candidate that won but broke something: the broken train cases, and counts."""
+    """Return the way back of a candidate that won but broke something: the broken train cases, and counts."""
     verdict = attempt.verdict
     broken = [nodeid for nodeid in verdict.broken if _split_of(before, nodeid) == "train"]
     return Repair(
@@ -274,7 +277,7 @@ def make_repair(attempt: Attempt, before: Evaluation, after: Evaluation, pipelin
 
 
 def visible(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """The memory as proposers may see it: nothing of single val or held-out cases.
+    """Return the memory as proposers may see it: nothing of single val or held-out cases.
 
     Of val a count remains; of the held-out cases the one bit that the verdict's reason states.
     """

@@ -89,7 +89,7 @@ class CandidateReviewing:
     def prepare(
         self, candidate: Candidate, best: BestTree, proposed: Proposed | None = None
     ) -> ReviewedCandidate:
-        """The candidate that passed, or the blocked one; a block goes back to its proposer once.
+        """Return the candidate that passed, or the blocked one; a block goes back to its proposer once.
 
         Args:
             candidate: what was proposed, with its id.
@@ -293,7 +293,7 @@ class Trial:
         return judge_cases(prepared.candidate, best.compared, after, policy=policy, chance=chance)
 
     def _confirmation(self, prepared: ReviewedCandidate, best: BestTree) -> Confirmation:
-        """The fresh samples that a candidate's verdict may need: luck is no gain, and no loss."""
+        """Return the fresh samples that a candidate's verdict may need: luck is no gain, and no loss."""
         digest = prepared.candidate.digest
 
         def ask(tree: Tree, names: Sequence[str], sample: int) -> Evaluation:
@@ -313,7 +313,7 @@ class Trial:
     def _with_losses(
         self, prepared: ReviewedCandidate, best: BestTree, after: Evaluation, verdict: Verdict
     ) -> Verdict:
-        """The verdict on its cases, accepting where its losses were luck: then it has to be proven."""
+        """Return the verdict on its cases, accepting where its losses were luck: then it has to be proven."""
         graded = bool(self._request.policy.objectives)
         if verdict.accepted or not (verdict.fixed or graded) or self._request.cache_mode == "only":
             return verdict
@@ -356,7 +356,7 @@ class Trial:
 
 
 def _blocked(prepared: ReviewedCandidate) -> Judged | None:
-    """The verdict of a candidate that is not evaluated; None of one that may be."""
+    """Return the verdict of a candidate that is not evaluated; None of one that may be."""
     reason = prepared.blocked()
     if not reason and prepared.files is not None:
         return None

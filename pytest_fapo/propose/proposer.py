@@ -60,7 +60,7 @@ class Proposer(Protocol):
         ...
 
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
-        """Candidates for the evidence's cluster, best first, made lazily as they are asked for.
+        """Return the candidates for the evidence's cluster, best first, made lazily as they are asked for.
 
         `id` is left empty; `parent` is the evidence's. A candidate whose digest is in the evidence's
         memory is left out.
@@ -72,7 +72,7 @@ class Proposer(Protocol):
         ...
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
-        """A better version of a blocked candidate, or None where this proposer has none.
+        """Return a better version of a blocked candidate, or None where this proposer has none.
 
         Raises:
             ProposalFailed: as in `propose`.
@@ -91,7 +91,7 @@ class ProposerDefaults:
         """
 
     def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
-        """A better version of a candidate that won but broke something, or None where there is none.
+        """Return a better version of a candidate that won but broke something, or None where there is none.
 
         It builds on the same texts as the candidate did, those of the evidence. Asked once for a candidate.
 

@@ -73,7 +73,7 @@ def _before(change: EditedText) -> FunctionSource | None:
 
 
 def _project_file(dotted: str, subject: ReviewSubject) -> CodeFile | None:
-    """The project's own module of that name, from the root or from `src`."""
+    """Return the project's own module of that name, from the root or from `src`."""
     stem = dotted.replace(".", "/")
     for path in (f"{stem}.py", f"{stem}/__init__.py", f"src/{stem}.py", f"src/{stem}/__init__.py"):
         if path in subject.store.files or (subject.store.root / path).is_file():
@@ -82,7 +82,7 @@ def _project_file(dotted: str, subject: ReviewSubject) -> CodeFile | None:
 
 
 def _text_of(subject: ReviewSubject, path: str) -> str:
-    """A file's text as of the parent; empty where it cannot be read."""
+    """Return a file's text as of the parent; empty where it cannot be read."""
     data = subject.store.files.get(path)
     if data is None:
         try:

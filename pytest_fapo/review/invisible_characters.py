@@ -58,7 +58,7 @@ def invisible(subject: ReviewSubject) -> Iterator[ReviewProblem]:
 
 
 def _brought_in(change: EditedText) -> list[tuple[str, int]]:
-    """The characters that the text before did not have (or not so many of), each with its line."""
+    """Return the characters that the text before did not have (or not so many of), each with its line."""
     known = Counter(char for char, _ in _hidden(change.before))
     found: list[tuple[str, int]] = []
     texts = [(change.after, True), *((text, False) for text in _meant(change, change.after))]
@@ -88,7 +88,7 @@ def _char(digits: str) -> str:
 
 
 def _literals(source: str) -> Iterator[str]:
-    """The strings of a function that mix hidden characters with words, or hold many of them."""
+    """Yield the strings of a function that mix hidden characters with words, or hold many of them."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -103,7 +103,7 @@ def _literals(source: str) -> Iterator[str]:
 
 
 def _hidden(text: str) -> Iterator[tuple[str, int]]:
-    """The characters that do not show and that nothing around them calls for, with their places."""
+    """Yield the characters that do not show and that nothing around them calls for, with their places."""
     if text.isascii() and text.isprintable():
         return
     flags = {index for match in _FLAGS.finditer(text) for index in range(*match.span())}

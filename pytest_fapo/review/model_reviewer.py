@@ -84,7 +84,7 @@ _MOST_PER_TEXT = 24_000
 
 
 def render_cluster(cluster: Cluster | None) -> str:
-    """The kind of failure, without the cases: label, step, category."""
+    """Return the kind of failure, without the cases: label, step, category."""
     if cluster is None:
         return "(nothing)"
     field = f", in the field {one_prompt_line(cluster.field, 80)!r}" if cluster.field else ""
@@ -93,7 +93,7 @@ def render_cluster(cluster: Cluster | None) -> str:
 
 
 def render_hypothesis(candidate: Candidate) -> str:
-    """The author's reason, and what the settings allow them."""
+    """Return the author's reason, and what the settings allow them."""
     mark = fence_for([candidate.hypothesis])
     lines = [fenced(mark, "hypothesis", candidate.hypothesis.strip() or "(none)")]
     lines.append(f"Level: {candidate.level}; technique: {one_prompt_line(candidate.technique, 80)}.")
@@ -119,7 +119,7 @@ def render_diff(edits: Sequence[Edit], kinds: Mapping[str, Artifact]) -> str:
 
 
 def render_texts(edits: Sequence[Edit]) -> str:
-    """Each edited text before and after."""
+    """Return each edited text before and after."""
     mark = fence_for([text for edit in edits for text in (edit.before, edit.after)])
     parts = []
     for edit in edits:
@@ -182,7 +182,7 @@ class LLMReviewer:
     def review(
         self, candidate: Candidate, *, artifacts: Sequence[Artifact] = (), cluster: Cluster | None = None
     ) -> Review:
-        """The model's objections; one warning instead where it could not be asked.
+        """Return the model's objections; one warning instead where it could not be asked.
 
         Args:
             candidate: one that the static checks let through.
@@ -209,7 +209,7 @@ class LLMReviewer:
     def question(
         self, candidate: Candidate, *, artifacts: Sequence[Artifact] = (), cluster: Cluster | None = None
     ) -> str:
-        """The text sent for this candidate: always the same, so that the cache can answer."""
+        """Return the text sent for this candidate: always the same, so that the cache can answer."""
         edits = sorted(candidate.edits, key=lambda edit: edit.address)
         return self._redact(
             self._templates.fill(
@@ -225,7 +225,7 @@ class LLMReviewer:
 def make_reviewer(
     settings: Settings, calls: CallContext = nullcontext, root: Path | None = None
 ) -> LLMReviewer | None:
-    """The reviewer that the settings name; None where no model is to review.
+    """Return the reviewer that the settings name; None where no model is to review.
 
     Args:
         settings: `[tool.fapo]`.

@@ -240,7 +240,9 @@ def placeholders(subject: ReviewSubject) -> Iterator[ReviewProblem]:
 
 
 def _filled(subject: ReviewSubject) -> set[str]:
-    """Names that the candidate's functions fill in, by `.format(name=…)` and the like, or by `.replace`."""
+    """Return names that the candidate's functions fill in, by `.format(name=…)` and the like, or by
+    `.replace`.
+    """
     return {name for change in subject.changes for name in _field_names(change)}
 
 

@@ -67,19 +67,19 @@ class ReviewSubject:
         return corpus_of(self.cases)
 
     def artifacts(self, level: Level) -> list[Artifact]:
-        """The artifacts of a level; none where the scope's entries for it cannot be read."""
+        """Return the artifacts of a level; none where the scope's entries for it cannot be read."""
         try:
             return self.store.all(level)
         except ArtifactError:
             return []
 
     def level_of(self, address: str) -> Level | None:
-        """The lowest level at which the scope allows edits of `address`."""
+        """Return the lowest level at which the scope allows edits of `address`."""
         return next((level for level in LEVELS if self.store.in_scope(address, level)), None)
 
 
 def change_of(edit: Edit, subject: ReviewSubject) -> EditedText:
-    """The edit with its artifact; one that is to be created has an empty text.
+    """Return the edit with its artifact; one that is to be created has an empty text.
 
     Raises:
         ArtifactError: there is no such artifact, and it cannot be created.

@@ -53,7 +53,7 @@ def front_matter_problems(path: str, before: str, after: str) -> Iterator[str]:
 
 
 def _read(block: str) -> dict[str, Any]:
-    """The block's keys and values; by lines where no YAML library is installed.
+    """Return the block's keys and values; by lines where no YAML library is installed.
 
     Raises:
         ValueError: it is not a mapping.

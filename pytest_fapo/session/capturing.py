@@ -22,7 +22,7 @@ import pytest
 
 from pytest_fapo.capture.redaction import use_redactor
 from pytest_fapo.core.api_keys import key_given
-from pytest_fapo.core.cache_url import check_cache_url, network_place
+from pytest_fapo.core.cache_url import check_cache_url, network_location
 from pytest_fapo.core.errors import CacheFileError, ConfigError
 from pytest_fapo.core.settings import CacheMode, Settings
 from pytest_fapo.core.text import did_you_mean
@@ -37,7 +37,7 @@ Files = tuple[Path, ...]
 
 
 def cache_files(config: pytest.Config, settings: Settings, root: Path) -> tuple[Files, Files]:
-    """The exported caches, the first on top, and those of the setting that do not exist (yet).
+    """Return the exported caches, the first on top, and those of the setting that do not exist (yet).
 
     Args:
         config: pytest's; its `--fapo-cache-file` is relative to where pytest was started.
@@ -81,7 +81,7 @@ def cache_url(config: pytest.Config, settings: Settings) -> str:
 
 
 def named_files(config: pytest.Config) -> list[Path]:
-    """The paths of `--fapo-cache-file`, absolute."""
+    """Return the paths of `--fapo-cache-file`, absolute."""
     return [config.invocation_params.dir / name for name in config.option.fapo_cache_file or ()]
 
 
@@ -172,7 +172,9 @@ def child_request(config: pytest.Config) -> Mapping[str, Any] | None:
 
 
 def child_plan(config: pytest.Config) -> CapturePlan | None:
-    """The plan that the parent of an evaluation's child process has made; None in any other process."""
+    """Return the plan that the parent of an evaluation's child process has made; None in any other
+    process.
+    """
     request = child_request(config)
     if request is None:
         return None
@@ -246,7 +248,7 @@ class Capturing:
             from pytest_fapo.capture.network_guard import NetworkGuard
 
             # Recorded answers come from there.
-            own = [network_place(plan.cache_url)] if plan.cache_url else []
+            own = [network_location(plan.cache_url)] if plan.cache_url else []
             self.network = NetworkGuard([*settings.allow_hosts, *own, *plan.own_sockets])
         self.capture = Capture(
             cache=self._cache,
@@ -311,7 +313,7 @@ class Capturing:
 
 
 def opened_cache(plan: CapturePlan, problems: list[str]) -> Answers | None:
-    """The recorded answers of a plan; None where there are and will be none.
+    """Return the recorded answers of a plan; None where there are and will be none.
 
     Args:
         plan: says which.
@@ -367,7 +369,7 @@ def _remedy(plan: CapturePlan) -> str:
 
 
 def _shown(path: Path) -> str:
-    """A path as its user would type it, where he stands above it."""
+    """Return a path as its user would type it, where he stands above it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 

@@ -76,7 +76,7 @@ def _have(number: int) -> str:
 
 
 def _copies(cases: Sequence[Case]) -> list[list[Case]]:
-    """The cases in groups of equal inputs; those with empty ones are left out."""
+    """Return the cases in groups of equal inputs; those with empty ones are left out."""
     filled = [case for case in cases if input_text(case.inputs).strip()]
     return list(_grouped(filled, lambda case: input_key(case.inputs)).values())
 

@@ -116,7 +116,7 @@ def _nested(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_fapo(values: dict[str, Any]) -> dict[str, Any]:
-    """The original FAPO's row: `case_id, task_type, context, expected, metadata`."""
+    """Return the original FAPO's row: `case_id, task_type, context, expected, metadata`."""
     fields = {name: value for name, value in values.items() if name not in _FAPO_FIELDS}
     fields["id"] = values["case_id"]
     if "context" in values:
@@ -130,7 +130,7 @@ def _from_fapo(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_promptfoo(values: dict[str, Any]) -> dict[str, Any]:
-    """A test of promptfoo's: `vars, assert, description`."""
+    """Return a test of promptfoo's: `vars, assert, description`."""
     fields = {name: value for name, value in values.items() if name not in ("vars", "assert")}
     fields["inputs"] = values["vars"]
     asserted = values.get("assert")
@@ -176,7 +176,7 @@ def _identity(values: dict[str, Any], source: CaseSource, row: PlacedRow) -> str
 
 
 def _number_text(value: Any) -> str:
-    """An id as text; whole numbers that a table with gaps holds as floats are written as whole."""
+    """Return an id as text; whole numbers that a table with gaps holds as floats are written as whole."""
     return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
@@ -198,7 +198,9 @@ def _pick(values: dict[str, Any], field: FieldMap, row: PlacedRow) -> Any:
 
 
 def _at(values: dict[str, Any], name: str, row: PlacedRow) -> Any:
-    """The value of a column, or of a dotted path into nested ones (`user.text`, `messages.0.content`)."""
+    """Return the value of a column, or of a dotted path into nested ones (`user.text`,
+    `messages.0.content`).
+    """
     if name in values:
         return values[name]
     value: Any = values
@@ -214,7 +216,7 @@ def _at(values: dict[str, Any], name: str, row: PlacedRow) -> Any:
 
 
 def _single(value: Any, name: str, row: PlacedRow) -> Any:
-    """A value that is used must be one: a name that is twice in the header has two."""
+    """Return a value that is used must be one: a name that is twice in the header has two."""
     if isinstance(value, Repeated):
         raise CaseError(
             f"{value.header}: column {name!r} occurs {len(value)} times in the header; rename all but one"
@@ -260,7 +262,7 @@ def _tags(value: Any) -> list[Any]:
 
 
 def _weight(value: Any, row: PlacedRow) -> float | None:
-    """A weight as a number; None where the row gives none.
+    """Return a weight as a number; None where the row gives none.
 
     Raises:
         CaseError: it is no finite number of at least 0.

@@ -143,7 +143,7 @@ def _jsonl(text: str, label: str) -> Iterator[PlacedRow]:
 
 
 def _parsed(text: str, label: str, line: int | None = None) -> Any:
-    """The value of a JSON text, which is a line of a file or a whole one."""
+    """Return the value of a JSON text, which is a line of a file or a whole one."""
     try:
         # The lines of a whole file's objects are known only later, and so their repeated keys are found then.
         return json.loads(text) if line is None else json.loads(text, object_pairs_hook=_without_repeats)
@@ -194,7 +194,7 @@ def _is_json(text: str) -> bool:
 
 
 def _list_key(document: Any, label: str) -> str | None:
-    """The key whose list is that of the cases; None where the document is the list.
+    """Return the key whose list is that of the cases; None where the document is the list.
 
     Raises:
         CaseError: it holds none, or several of which none is called `cases` or `tests`.

@@ -115,7 +115,7 @@ class CaseBinder:
         return BoundCase(case, pipeline, timeout, self._identity(pipeline, case))
 
     def _identity(self, pipeline: str, case: Case) -> str:
-        """The id; with a number where another source of this pipeline has the id for other inputs."""
+        """Return the id; with a number where another source of this pipeline has the id for other inputs."""
         known = self._identities.setdefault(pipeline, {})
         name, number = case.id, 1
         while (other := known.setdefault(name, case)).id != case.id or other.inputs != case.inputs:
@@ -163,7 +163,7 @@ def _double(ids: Iterable[str]) -> str | None:
 
 
 def bound_case(item: pytest.Item) -> BoundCase | None:
-    """The case of an item; None for tests that are not ours."""
+    """Return the case of an item; None for tests that are not ours."""
     callspec = getattr(item, "callspec", None)
     value = callspec.params.get("case") if callspec is not None else None
     return value if isinstance(value, BoundCase) else None

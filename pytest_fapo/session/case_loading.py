@@ -71,7 +71,7 @@ def read_cases(source: CaseSource, *, folders: Sequence[Path]) -> tuple[list[Cas
 
 
 def _label_set(cases: list[Case]) -> str:
-    """A name that two sources share where they give the same cases the same labels."""
+    """Return a name that two sources share where they give the same cases the same labels."""
     labels = ([case.id, case.inputs, case.expected, dict(case.expected_steps)] for case in cases)
     digest = hashlib.sha256()
     for each in sorted(map(canonical_json, labels)):
@@ -119,7 +119,7 @@ def _find(path: Path, test_file: Path, folders: Sequence[Path]) -> Path:
 
 
 def _nearest(path: Path, folders: Sequence[Path]) -> str:
-    """A case file with much the same name, to be offered."""
+    """Return a case file with much the same name, to be offered."""
     found: dict[str, str] = {}
     for start in folders:
         for folder in dict.fromkeys([(start / path).parent, start]):

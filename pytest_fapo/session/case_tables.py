@@ -81,7 +81,7 @@ def read_tsv(text: str, label: str) -> Iterator[PlacedRow]:
 
 
 def _unquoted(value: str) -> str:
-    """A field as it was meant: quotes are characters, but spreadsheets double those within a field."""
+    """Return a field as it was meant: quotes are characters, but spreadsheets double those within a field."""
     inner = value[1:-1]
     enclosed = len(value) > 3 and value[0] == value[-1] == '"'
     if enclosed and '""' in inner and '"' not in inner.replace('""', ""):

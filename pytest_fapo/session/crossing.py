@@ -42,7 +42,7 @@ class CannotCross(Exception):
 
 
 def encode(value: Any, depth: int = 0) -> Any:
-    """The value as JSON data.
+    """Return the value as JSON data.
 
     Raises:
         CannotCross: it, or something in it, is of another kind.
@@ -69,7 +69,7 @@ def encode(value: Any, depth: int = 0) -> Any:
 
 
 def decode(data: Any, new: Collection[str] = ()) -> Any:
-    """The value that `encode` was given.
+    """Return the value that `encode` was given.
 
     Args:
         data: what it gave.
@@ -102,7 +102,9 @@ def decode(data: Any, new: Collection[str] = ()) -> Any:
 
 
 def shapes_in(data: Any) -> Iterator[str]:
-    """Names of the classes of objects in encoded data, and what their fields hold (`app:Answer.team str`)."""
+    """Yield names of the classes of objects in encoded data, and what their fields hold (`app:Answer.team
+    str`).
+    """
     if isinstance(data, list):
         for each in data:
             yield from shapes_in(each)
@@ -150,7 +152,9 @@ def _is_declared(cls: type, name: str, value: Any) -> bool:
 
 
 def encode_error(error: BaseException) -> dict[str, Any]:
-    """An exception as JSON data: its class, its arguments and fields as far as they cross, and its words."""
+    """Return an exception as JSON data: its class, its arguments and fields as far as they cross, and its
+    words.
+    """
     state = {name: data for name, each in vars(error).items() if (data := _if_it_crosses(each)) is not _NOT}
     return {
         "class": _name_of(type(error)),
@@ -161,7 +165,7 @@ def encode_error(error: BaseException) -> dict[str, Any]:
 
 
 def decode_error(data: dict[str, Any]) -> BaseException:
-    """An exception of the same class where that is loaded here, else of one with its name."""
+    """Return an exception of the same class where that is loaded here, else of one with its name."""
     name = str(data["class"])
     try:
         cls = _loaded(name)
@@ -183,7 +187,7 @@ def decode_error(data: dict[str, Any]) -> BaseException:
 
 
 def _named(name: str, base: type) -> Any:
-    """A class with the last part of that name, which says what its one argument is."""
+    """Return a class with the last part of that name, which says what its one argument is."""
     last = name.rpartition(":")[2].rpartition(".")[2]
     return type(last, (base,), {"__str__": lambda self: str(self.args[0])})
 
@@ -203,7 +207,7 @@ def _name_of(kind: type) -> str:
 
 
 def _loaded(name: str) -> Any:
-    """The class of that name, where its module is loaded; nothing is loaded for its sake."""
+    """Return the class of that name, where its module is loaded; nothing is loaded for its sake."""
     module, _, path = name.partition(":")
     found: Any = errors if module == errors.__name__ else sys.modules.get(module)
     for part in path.split("."):

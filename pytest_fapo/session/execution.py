@@ -155,7 +155,7 @@ def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
 
 
 def copied(output: Any) -> Any:
-    """A copy that shares nothing with the original that could be changed.
+    """Return a copy that shares nothing with the original that could be changed.
 
     Raises:
         Exception: there is no such copy.
@@ -173,7 +173,7 @@ _UNCHANGING = (
 
 
 def _users_part(error: BaseException | None) -> TracebackType | None:
-    """The traceback without the frames of ours that it begins with."""
+    """Return the traceback without the frames of ours that it begins with."""
     traceback = error.__traceback__ if error is not None else None
     while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
         traceback = traceback.tb_next

@@ -147,7 +147,9 @@ class Executor:
         return found[0] if found else None
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The value of a coroutine, run on the loop that all runs without a loop of their own share."""
+        """Return the value of a coroutine, run on the loop that all runs without a loop of their own
+        share.
+        """
         return asyncio.run_coroutine_threadsafe(coroutine, self._event_loop()).result()
 
     def close(self) -> None:
@@ -266,7 +268,7 @@ async def recorded(execution: Execution, result: Any) -> Any:
 
 
 async def awaited_value(result: Any) -> Any:
-    """The value of a call's result, whether or not it has to be awaited."""
+    """Return the value of a call's result, whether or not it has to be awaited."""
     if inspect.isasyncgen(result):
         return [item async for item in result]
     return await result if inspect.isawaitable(result) else result

@@ -156,7 +156,7 @@ class FapoSession:
         return [*(self._capturing.warnings() if self._capturing is not None else ()), *self.runs.remarks()]
 
     def optimizer_ledger(self) -> Ledger | None:
-        """The budget that the optimizer's own calls share with the pipelines'."""
+        """Return the budget that the optimizer's own calls share with the pipelines'."""
         if self._optimizer_ledger is None:
             self._optimizer_ledger = ledger(self.plan, who="optimizer", warn=self._say)
         return self._optimizer_ledger
@@ -164,7 +164,9 @@ class FapoSession:
     # --- runs -----------------------------------------------------------------------------------------
 
     def run_for(self, request: pytest.FixtureRequest, case: Case) -> Run:
-        """The run of this test's case: performed when all fixtures are set up, or read by one of them."""
+        """Return the run of this test's case: performed when all fixtures are set up, or read by one of
+        them.
+        """
         item = request.node
         bound = bound_case(item)
         if bound is None:
@@ -186,7 +188,7 @@ class FapoSession:
             state.notes.perform()
 
     def recorder(self, item: pytest.Item, bound: BoundCase, pipeline: str) -> Recorder:
-        """A recorder for one run of this case."""
+        """Return a recorder for one run of this case."""
         recorder = Recorder(
             replacements=self._replacements.get(item.nodeid),
             pipeline=pipeline,
@@ -208,7 +210,7 @@ class FapoSession:
         return request["stages"][item.stash.get(STAGE_KEY, 0)]["name"] if request is not None else ""
 
     def pipeline_name(self, item: pytest.Item, bound: BoundCase) -> str:
-        """The name under which the item's pipeline is recorded."""
+        """Return the name under which the item's pipeline is recorded."""
         return pipeline_name(self.runs.closure(item, bound))
 
     # --- records --------------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ class FapoSession:
         self._traced.discard(earlier.trace_id or "")
 
     def record(self, item: pytest.Item) -> ItemRecord | str:
-        """The finished item's record; packed, where it has to cross from an xdist worker."""
+        """Return the finished item's record; packed, where it has to cross from an xdist worker."""
         state = self.state_of(item)
         record = item_record(item, state, self._traced, self._metrics)
         # Items live as long as the session: of this one only what a rerun has to know is kept.
@@ -304,7 +306,7 @@ def _redaction(implementation: Any) -> Callable[[str], str | None]:
 
 
 def default_plan(config: pytest.Config, session: FapoSession) -> CapturePlan:
-    """The plan of a plain session: answers in the project's cache, limits as the options say.
+    """Return the plan of a plain session: answers in the project's cache, limits as the options say.
 
     Raises:
         CacheFileError: an exported cache that an option names does not exist.
@@ -384,7 +386,7 @@ def child_replacements(config: pytest.Config) -> dict[str, Replacements]:
 
 
 def child_sample(config: pytest.Config) -> str:
-    """Names the sample that every run of this process gets; empty for the answers that are on record.
+    """Return the name of the sample that every run of this process gets; empty for the answers that are on record.
 
     An evaluation asks for one by its option `sample`, a number: equal numbers give equal answers.
     """

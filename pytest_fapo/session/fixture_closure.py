@@ -90,7 +90,7 @@ class Closures:
         self._known: dict[tuple[int, str], _Resolved] = {}
 
     def of(self, item: Any, pipeline: str) -> Closure:
-        """The closure of an item whose pipeline comes from the fixture of this name."""
+        """Return the closure of an item whose pipeline comes from the fixture of this name."""
         key = (id(item._fixtureinfo), pipeline)
         if key not in self._known:
             self._known[key] = _resolved(item, pipeline)
@@ -165,11 +165,11 @@ class Closure:
         )
 
     def value(self) -> Any:
-        """The value of the pipeline's fixture, which is set up."""
+        """Return the value of the pipeline's fixture, which is set up."""
         return self.pipeline_definition.cached_result[0]
 
     def parameters(self) -> list[str]:
-        """Names of the item's parameters that its run may depend on, but for `case`."""
+        """Return names of the item's parameters that its run may depend on, but for `case`."""
         given = tuple(self._callspec())
         known = self._resolved.parameters.get(given)
         if known is None:
@@ -218,7 +218,7 @@ class Closure:
 
 
 def scope_node(item: pytest.Item, scope: str) -> Any:
-    """The collector whose end is the end of a fixture of this scope; None for the whole session."""
+    """Return the collector whose end is the end of a fixture of this scope; None for the whole session."""
     if scope == "class":
         return item.getparent(pytest.Class) or item.getparent(pytest.Module)
     kind = _COLLECTORS.get(scope)
@@ -242,13 +242,15 @@ def narrow_nodes(item: Any) -> list[Any]:
 
 
 def definitions_of(item: Any, name: str) -> Any:
-    """The definitions of a fixture that the item can see, the nearest one last."""
+    """Return the definitions of a fixture that the item can see, the nearest one last."""
     # The only way to ask about a fixture that the test does not list among its arguments.
     return item.session._fixturemanager.getfixturedefs(name, item) or ()
 
 
 def registered_fixtures(session: Any) -> dict[str, list[Any]] | None:
-    """Every definition that this session has met, by name; None where this pytest keeps them elsewhere."""
+    """Return every definition that this session has met, by name; None where this pytest keeps them
+    elsewhere.
+    """
     manager = session._fixturemanager
     flat = getattr(manager, "_arg2fixturedefs", None)  # before pytest 9.2
     if flat is not None:
@@ -265,7 +267,7 @@ def registered_fixtures(session: Any) -> dict[str, list[Any]] | None:
 
 
 def reached(item: Any, names: Iterable[str]) -> dict[str, list[Any]]:
-    """The definitions that these fixtures of an item are made of, by name."""
+    """Return the definitions that these fixtures of an item are made of, by name."""
     known = item._fixtureinfo.name2fixturedefs
     found: dict[str, list[Any]] = {}
     todo = list(names)

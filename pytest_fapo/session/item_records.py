@@ -71,7 +71,7 @@ class MetricRules:
 
     @classmethod
     def of(cls, settings: Settings, floors: Sequence[str] | None) -> MetricRules:
-        """The rules of a session.
+        """Return the rules of a session.
 
         Args:
             settings: `[tool.fapo]`.
@@ -84,7 +84,7 @@ class MetricRules:
         return cls(lower, tuple(name for name in RUN_COSTS if name in named))
 
     def scores(self, notes: ItemNotes, trace: Trace | None) -> dict[str, float]:
-        """The scores of an item with those that its run gives by itself."""
+        """Return the scores of an item with those that its run gives by itself."""
         if not self.costs or trace is None or notes.case is None:
             return notes.scores
         from pytest_fapo.answers.prices import run_costs

@@ -103,7 +103,7 @@ class Packages:
             raise self.problem
 
     def _conflict(self, files: Sequence[Path]) -> SettingsConflict:
-        """The error that several files would have to hold for one command."""
+        """Return the error that several files would have to hold for one command."""
         shown = [self.shown(file) for file in files]
         folders = [file.parent for file in files]
         inner = next(

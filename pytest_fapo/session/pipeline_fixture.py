@@ -26,7 +26,7 @@ from pytest_fapo.session.run_output import RUN_OUTPUT
 
 
 def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]:
-    """The callable that the fixture `name` gives to this test.
+    """Return the callable that the fixture `name` gives to this test.
 
     Raises:
         PipelineError: there is no such fixture, or what it gives cannot be called.
@@ -48,7 +48,8 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
 
 
 def pipeline_name(closure: Closure) -> str:
-    """The name under which the item's pipeline is recorded: equal in every session, one for each pipeline.
+    """Return the name under which the item's pipeline is recorded: equal in every session, one for each
+    pipeline.
 
     It is the fixture's name; `pipeline[large]` where the fixture or what it depends on is parametrized;
     `pipeline (shop)` or `pipeline (test_a.py::TestBad)` for one of several definitions, unless it is the one
@@ -80,7 +81,7 @@ def _parameter_label(closure: Closure, parameter: str) -> str:
 
 
 def _given_id(closure: Closure, parameter: str, value: Any, index: int) -> object | None:
-    """The id that the user gave to the value, if any."""
+    """Return the id that the user gave to the value, if any."""
     for definition in closure.definitions.get(parameter, ()):
         ids = definition.ids
         if definition.params is None or ids is None:
@@ -117,7 +118,7 @@ class FixtureLoop:
         self._run = run
 
     def run_coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The value of a coroutine."""
+        """Return the value of a coroutine."""
         return self._run(coroutine)
 
     def drive(self, executions: Sequence[Execution], concurrency: int) -> None:
@@ -183,7 +184,7 @@ class UnreachableLoop(FixtureLoop):
 
 
 def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoop | None:
-    """The loop on which the pipeline of this item has to run; None where any will do."""
+    """Return the loop on which the pipeline of this item has to run; None where any will do."""
     if running_loop() is not None:
         return None  # a fixture that is itself async asks for the run: no loop can run within another
     item, plugins = request.node, request.config.pluginmanager
@@ -200,7 +201,8 @@ def fixture_loop(request: pytest.FixtureRequest, closure: Closure) -> FixtureLoo
 
 
 def _asyncio_scope(closure: Closure) -> tuple[str, str]:
-    """The scope of pytest-asyncio's loop that the pipeline's fixtures were set up on, and which of them was.
+    """Return the scope of pytest-asyncio's loop that the pipeline's fixtures were set up on, and which of
+    them was.
 
     Both are empty where none was.
 

@@ -44,7 +44,7 @@ class ProducedRuns:
         self._client = LineClient(socket)
 
     def execution(self, item: pytest.Item, bound: BoundCase, **fields: Any) -> Execution:
-        """A run that asks for its output.
+        """Return a run that asks for its output.
 
         Args:
             item: it is for.
@@ -83,14 +83,14 @@ class ProducedRuns:
 
 
 def produced_runs(config: pytest.Config) -> ProducedRuns | None:
-    """Those of a child that judges outputs made elsewhere; None in any other process."""
+    """Return those of a child that judges outputs made elsewhere; None in any other process."""
     request = child_request(config)
     asked: Mapping[str, Any] | None = request["options"].get("produced") if request is not None else None
     return ProducedRuns(asked["socket"], asked["items"]) if asked else None
 
 
 def producible_in(item: Any, bound: BoundCase, closure: Closure) -> str:
-    """The folder in which the run of this item can be made apart from its test; empty where it cannot.
+    """Return the folder in which the run of this item can be made apart from its test; empty where it cannot.
 
     That is so where nothing but the pipeline's fixture and fixtures of the whole session surround the run,
     all of them from conftest files and plugins, and the test does not take the pipeline itself.

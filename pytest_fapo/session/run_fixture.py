@@ -61,11 +61,11 @@ class ItemNotes:
         """Calls of the run and of the test itself that got no whole answer."""
         from pytest_fapo.core.unanswered import unanswered_in
 
-        trace = self.made_trace
+        trace = self.resulting_trace
         return [*(unanswered_in(trace) if trace is not None else ()), *self.further_unanswered]
 
     @property
-    def made_trace(self) -> Trace | None:
+    def resulting_trace(self) -> Trace | None:
         """The trace of the item's run, or of what the test called itself."""
         if self.execution is not None and self.execution.trace is not None:
             return self.execution.trace

@@ -117,7 +117,7 @@ def _log(record: logging.LogRecord) -> None:
 
 
 def _handlers() -> list[logging.Handler]:
-    """Those of pytest; the user's own have shown the record when it was made."""
+    """Return those of pytest; the user's own have shown the record when it was made."""
     return [each for each in logging.getLogger().handlers if type(each).__module__ == "_pytest.logging"]
 
 

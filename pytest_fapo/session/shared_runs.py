@@ -101,7 +101,7 @@ class Runs:
         return found
 
     def closure(self, item: Any, bound: BoundCase) -> Closure:
-        """The fixtures around the item's run."""
+        """Return the fixtures around the item's run."""
         return self._closures.of(item, bound.pipeline)
 
     def perform(
@@ -345,7 +345,9 @@ def _trace_id(name: str, bound: BoundCase, closure: Closure) -> str:
 
 
 def time_limit(item: Any, bound: BoundCase) -> float | None:
-    """Seconds that the item's run may take: our own limit, and that of pytest-timeout for the whole test."""
+    """Return the seconds that the item's run may take: our own limit, and that of pytest-timeout for the whole
+    test.
+    """
     limits = [bound.timeout, _test_timeout(item)]
     return min((limit for limit in limits if limit is not None), default=None)
 

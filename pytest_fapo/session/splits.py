@@ -66,7 +66,7 @@ def assign_splits(cases: Sequence[Case], given: Sequence[bool]) -> list[Case]:
 
 
 def _hash_position(name: str) -> float:
-    """A number in [0, 1) that depends on the name alone."""
+    """Return a number in [0, 1) that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
 
 
@@ -76,7 +76,7 @@ def _by_hash(name: str) -> Split:
 
 
 def _kinds(cases: dict[str, Case]) -> list[list[str]]:
-    """Names by label where labels repeat; all names where they do not."""
+    """Return names by label where labels repeat; all names where they do not."""
     by_label: dict[str, list[str]] = {}
     for name, case in cases.items():
         by_label.setdefault(canonical_json(case.expected), []).append(name)

@@ -104,8 +104,9 @@ def cage_spec(
 
 
 def without_foreign_secrets(environment: Mapping[str, str], shadow: ShadowTree) -> dict[str, str]:
-    """The environment without credentials that the project has no use for: those of no model provider whose
-    name is in none of its files."""
+    """Return the environment without credentials that the project has no use for: those of no model provider
+    whose name is in none of its files.
+    """
     names = {name for name in environment if is_secret_name(name) and not name.startswith(_PROVIDERS)}
     unused = names - _mentioned(names, shadow)
     return {name: value for name, value in environment.items() if name not in unused}
@@ -115,8 +116,9 @@ _MENTIONS: WeakKeyDictionary[ShadowTree, dict[str, bool]] = WeakKeyDictionary()
 
 
 def _mentioned(names: Set[str], shadow: ShadowTree) -> set[str]:
-    """Those that are in a file of the project as it was copied, each looked for once: a candidate must not
-    get a credential by writing its name down."""
+    """Return those that are in a file of the project as it was copied, each looked for once: a candidate must
+    not get a credential by writing its name down.
+    """
     known = _MENTIONS.setdefault(shadow, {})
     left = new = names - known.keys()
     for path in shadow.survey.files:
@@ -129,7 +131,7 @@ def _mentioned(names: Set[str], shadow: ShadowTree) -> set[str]:
 
 
 def readable_anyway(shadow: ShadowTree) -> list[str]:
-    """The folders that no run has to be granted."""
+    """Return the folders that no run has to be granted."""
     return [path for path in _readable(shadow) if os.path.isdir(path)]
 
 
@@ -137,7 +139,7 @@ _READABLE: WeakKeyDictionary[ShadowTree, list[str]] = WeakKeyDictionary()
 
 
 def _readable(shadow: ShadowTree) -> list[str]:
-    """The paths that every run in a copy may read; looked up once, since no candidate changes them."""
+    """Return the paths that every run in a copy may read; looked up once, since no candidate changes them."""
     if shadow not in _READABLE:
         _READABLE[shadow] = _look_up_readable(shadow)
     return _READABLE[shadow]
@@ -166,7 +168,7 @@ def _settings_of_system() -> Iterator[str]:
 
 
 def _python(shadow: ShadowTree) -> Iterator[str]:
-    """The interpreter, the packages that it finds, and this one."""
+    """Yield the interpreter, the packages that it finds, and this one."""
     root = os.path.realpath(shadow.root)
     yield from (
         sys.prefix,
@@ -196,7 +198,9 @@ def _neighbors(shadow: ShadowTree) -> Iterator[str]:
 
 
 def _with_loaders(programs: Iterable[str]) -> list[str]:
-    """The programs, with what the kernel starts them by: a script's interpreter, the dynamic loader."""
+    """Return the programs, with what the kernel starts them by: a script's interpreter, the dynamic
+    loader.
+    """
     found: dict[str, None] = {}
     for program in programs:
         path: str | None = os.path.realpath(program)

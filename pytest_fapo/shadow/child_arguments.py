@@ -101,14 +101,14 @@ def _joined(option: str, values: Sequence[str]) -> str:
 
 
 def _actions(config: pytest.Config) -> dict[str, Action]:
-    """The options that pytest and all plugins know, by their spelling."""
+    """Return the options that pytest and all plugins know, by their spelling."""
     parser: Any = config._parser
     optparser = getattr(parser, "optparser", None) or parser._getparser()
     return dict(optparser._option_string_actions)
 
 
 def _expanded(params: pytest.Config.InvocationParams) -> Iterator[str]:
-    """The arguments of the command line, those of `@file` put in its place."""
+    """Yield the arguments of the command line, those of `@file` put in its place."""
     for argument in params.args:
         text = os.fspath(argument)
         path = Path(params.dir, text[1:])
@@ -119,7 +119,7 @@ def _expanded(params: pytest.Config.InvocationParams) -> Iterator[str]:
 
 
 def _tokens(arguments: Iterator[str], actions: dict[str, Action]) -> Iterator[tuple[str, list[str]]]:
-    """Each option with its values; what is no option comes with an empty name."""
+    """Yield each option with its values; what is no option comes with an empty name."""
     for argument in arguments:
         if argument == "--":
             yield from (("", [rest]) for rest in arguments)
@@ -140,7 +140,7 @@ def _tokens(arguments: Iterator[str], actions: dict[str, Action]) -> Iterator[tu
 
 
 def _split(argument: str, actions: dict[str, Action]) -> tuple[str, str | None]:
-    """An option as it is registered and the value glued to it, if any."""
+    """Return an option as it is registered and the value glued to it, if any."""
     if argument in actions:
         return argument, None
     if argument.startswith("--"):

@@ -43,7 +43,7 @@ class RunningChild(Protocol):
     pid: int
 
     def poll(self) -> int | None:
-        """The exit code, negative for a signal; None while it runs."""
+        """Return the exit code, negative for a signal; None while it runs."""
 
     def wait(self, seconds: float | None = None) -> bool:
         """True if it has ended, after waiting so long at most."""
@@ -187,7 +187,9 @@ class WarmServer:
         return self._read(PATIENCE) or self._fail()
 
     def status(self, seconds: float | None) -> int | None:
-        """The last child's exit code, once it has ended; None where it has not after so many seconds."""
+        """Return the last child's exit code, once it has ended; None where it has not after so many
+        seconds.
+        """
         try:
             return self._read(seconds)
         except ServerFailed:
@@ -293,7 +295,7 @@ _launchers: WeakKeyDictionary[ShadowTree, Launcher] = WeakKeyDictionary()
 
 
 def launcher_of(shadow: ShadowTree) -> Launcher:
-    """The launcher of this tree; closed with it."""
+    """Return the launcher of this tree; closed with it."""
     launcher = _launchers.get(shadow)
     if launcher is None:
         launcher = _launchers[shadow] = Launcher(shadow)

@@ -127,7 +127,7 @@ def _explanation(report: pytest.TestReport) -> str:
 
 
 def _error_type(explanation: str) -> str:
-    """The class that an explanation starts with; a bare `assert …` comes from an AssertionError."""
+    """Return the class that an explanation starts with; a bare `assert …` comes from an AssertionError."""
     head = explanation.partition(":")[0].split("\n")[0].strip()
     if head.startswith("assert ") or head == "assert":
         return "AssertionError"
@@ -151,7 +151,8 @@ _NEVER_PRELOADED = ("pytest_fapo.plugin", "pytest_fapo.hookspecs", "pytest_fapo.
 
 
 def preloadable(shadow_base: str) -> list[str]:
-    """The modules of this process that a later one may be given ready, in the order in which they came.
+    """Return the modules of this process that a later one may be given ready, in the order in which they
+    came.
 
     Args:
         shadow_base: modules from below this folder are the user's own and never taken.

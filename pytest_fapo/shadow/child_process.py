@@ -36,7 +36,7 @@ _SITE = Path(__file__).parent / "inside" / "site"
 
 
 def child_spec(shadow: ShadowTree, request: EvaluationRequest, folder: Path, results: Path) -> dict[str, Any]:
-    """The spec of one run, as JSON data.
+    """Return the spec of one run, as JSON data.
 
     Args:
         shadow: the tree.
@@ -96,7 +96,7 @@ def _rootdir(shadow: ShadowTree, request: EvaluationRequest) -> list[str]:
 
 
 def tree_map(shadow: ShadowTree) -> TreeMap:
-    """The map by which paths of the real tree are found in this shadow."""
+    """Return the map by which paths of the real tree are found in this shadow."""
     root, path, base, area = map(os.fspath, (shadow.root, shadow.path, shadow.base, shadow.area))
     return TreeMap(root, path, base, area, _kept_paths(shadow))
 
@@ -156,7 +156,9 @@ def _guard_rules(shadow: ShadowTree, request: EvaluationRequest, results: Path) 
 
 
 def _map_argument(argument: str, tree: TreeMap) -> str:
-    """The argument with an absolute path of the real tree, bare or after `=`, moved into the shadow."""
+    """Return the argument with an absolute path of the real tree, bare or after `=`, moved into the
+    shadow.
+    """
     head, equals, tail = argument.partition("=")
     is_option = bool(equals) and head.startswith("-")
     path, colons, rest = (tail if is_option else argument).partition("::")
@@ -195,7 +197,7 @@ class ChildProcess:
         """Serves recorded answers to a child that may only get those that it can ask for, and put in no
         other; and those that machines share, where no child knows the password."""
         if (request.cage is not None or request.cache_url) and not request.answers:
-            self.desk = desk_of(request, shadow)
+            self.desk = answer_server_of(request, shadow)
         if self.desk is not None:
             request = request.model_copy(update={"answers": self.desk.socket, "cache_files": []})
         request = request.model_copy(update={"cache_url": ""})
@@ -222,7 +224,7 @@ class ChildProcess:
         if request.cage is not None:
             writable = content["cage"]["write"]
             self.connections = Connections(request.cage.connect, shadow.base, writable)
-            self.connections.serve_when_asked(
+            self.connections.serve_when_ready(
                 self._process.pid, self.folder / "connections.txt", self._process.poll
             )
 
@@ -232,7 +234,7 @@ class ChildProcess:
         return self._process.poll()
 
     def lines(self) -> Iterator[bytes]:
-        """The lines of the results file that are complete by now, each once."""
+        """Yield the lines of the results file that are complete by now, each once."""
         if not self.results.exists():
             return
         with self.results.open("rb") as file:
@@ -284,7 +286,7 @@ class ChildProcess:
         self._launcher.prepare(modules, self._launch)
 
     def last_output(self, count: int = 15) -> str:
-        """The last lines that the child printed; of a traceback those that say what was raised."""
+        """Return the last lines that the child printed; of a traceback those that say what was raised."""
         try:
             text = self.output.read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -304,7 +306,7 @@ class ChildProcess:
         return list(dict.fromkeys(rest for word, _, rest in pairs if word == kind))
 
 
-def desk_of(request: EvaluationRequest, shadow: ShadowTree) -> AnswerDesk | None:
+def answer_server_of(request: EvaluationRequest, shadow: ShadowTree) -> AnswerDesk | None:
     """Serve the recorded answers of an evaluation one by one; None where there are none."""
     if request.cache_mode == "off" or not request.cache_folder:
         return None

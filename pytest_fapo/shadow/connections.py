@@ -72,7 +72,7 @@ class Connections:
         self.refused: dict[str, None] = {}
         """The destinations that were refused, in order."""
 
-    def serve_when_asked(self, pid: int, path: Path, ended: Callable[[], int | None]) -> None:
+    def serve_when_ready(self, pid: int, path: Path, ended: Callable[[], int | None]) -> None:
         """Begin to serve as soon as the child has said on which descriptor it asks.
 
         Args:
@@ -269,14 +269,14 @@ def _close(descriptor: int) -> None:
 
 
 def _unix_path(address: bytes) -> bytes:
-    """The path of a Unix socket; empty for an abstract one and for other addresses."""
+    """Return the path of a Unix socket; empty for an abstract one and for other addresses."""
     if len(address) < 3 or struct.unpack("=H", address[:2])[0] != socket.AF_UNIX:
         return b""
     return address[2:].partition(b"\0")[0]
 
 
 def _listening_at(port: int) -> Iterator[int]:
-    """The inodes of the sockets that listen on a port (see proc_pid_net(5))."""
+    """Yield the inodes of the sockets that listen on a port (see proc_pid_net(5))."""
     for name in ("tcp", "tcp6"):
         with suppress(OSError), open(f"/proc/net/{name}", encoding="ascii") as file:
             next(file)
@@ -364,7 +364,7 @@ def _process_of(thread: int) -> int:
 
 
 def _descriptor_of(pid: int, number: int) -> int:
-    """A descriptor of another process's, as one of ours."""
+    """Return a descriptor of another process's, as one of ours."""
     process = checked(libc.syscall(_PIDFD_OPEN, pid, 0))
     try:
         return checked(libc.syscall(_PIDFD_GETFD, process, number, 0))

@@ -96,5 +96,5 @@ class EvaluationRequest(Record):
 
 
 def read_request(spec: Path) -> EvaluationRequest:
-    """The request inside the spec file that `FAPO_CHILD_SPEC` names."""
+    """Return the request inside the spec file that `FAPO_CHILD_SPEC` names."""
     return EvaluationRequest.model_validate(json.loads(spec.read_text(encoding="utf-8"))["request"])

@@ -66,7 +66,7 @@ def label_files(
 
 
 def without(paths: Iterable[str], hidden: Sequence[str]) -> Iterator[str]:
-    """The paths, each folder that holds hidden files taken apart so that these are not among them."""
+    """Yield the paths, each folder that holds hidden files taken apart so that these are not among them."""
     for path in paths:
         real = os.path.realpath(path)
         if any(real == each or real.startswith(each + os.sep) for each in hidden):
@@ -78,7 +78,7 @@ def without(paths: Iterable[str], hidden: Sequence[str]) -> Iterator[str]:
 
 
 def _telling_inputs(cases: Sequence[Case]) -> Iterator[tuple[bytes, ...]]:
-    """The longest input of each hidden case, as it may be in a file."""
+    """Yield the longest input of each hidden case, as it may be in a file."""
     for case in cases:
         if case.split == "train":
             continue

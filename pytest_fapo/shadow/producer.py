@@ -27,7 +27,7 @@ from typing import Any
 
 from pytest_fapo.core.line_sockets import LineClient, LineServer
 from pytest_fapo.session.crossing import shapes_in
-from pytest_fapo.shadow.child_process import LAST_WORDS, ChildProcess, desk_of
+from pytest_fapo.shadow.child_process import LAST_WORDS, ChildProcess, answer_server_of
 from pytest_fapo.shadow.evaluation_request import EvaluationRequest, EvaluationStage
 from pytest_fapo.shadow.producer_child import ARGUMENTS, MODULE
 from pytest_fapo.shadow.shadow_tree import ShadowTree, remove
@@ -84,7 +84,7 @@ class Producer:
         self._path = path
 
     def ask(self, question: Mapping[str, Any]) -> Any:
-        """The answer to a question of the judge's.
+        """Return the answer to a question of the judge's.
 
         Raises:
             OSError: the child has ended, or does not begin.
@@ -131,7 +131,7 @@ class ProducedOutputs:
         self._allowed = frozenset(shapes) if shapes is not None else None
         self._copy = copy
         self._judge = judge
-        self._desk = desk_of(request, copy)
+        self._desk = answer_server_of(request, copy)
         copy.mark_unread(request.watch)
         self._producers: dict[str, Producer] = {}
         for folder, pipelines in wanted.items():
@@ -148,7 +148,7 @@ class ProducedOutputs:
         return os.fspath(self._server.path)
 
     def loaded(self, watched: Iterable[str]) -> set[str]:
-        """Those of the watched files that the producers have loaded."""
+        """Return those of the watched files that the producers have loaded."""
         noted = {path for producer in self._producers.values() for path in producer.child.noted("loaded")}
         return {path for path in watched if path in noted or self._copy.was_read(path)}
 

@@ -73,7 +73,7 @@ def reproduced(baseline: Evaluation, reference: Evaluation, root: Path) -> Misma
 
 
 def nodeid_outcome(evaluation: Evaluation, nodeid: str) -> str:
-    """The item's outcome; `missing` where it has none."""
+    """Return the item's outcome; `missing` where it has none."""
     item = evaluation.items.get(nodeid)
     return item.outcome if item is not None else "missing"
 
@@ -97,7 +97,9 @@ def _compare(item: ItemResult, baseline: Evaluation, reference: Evaluation) -> I
 
 
 def _first_difference(before: Trace | None, after: Trace | None) -> tuple[Step, Step] | None:
-    """The first pair of steps that ended otherwise; an enclosing step only where no inner one differs."""
+    """Return the first pair of steps that ended otherwise; an enclosing step only where no inner one
+    differs.
+    """
     if before is None or after is None:
         return None
     others = {step.key: step for step in after.steps}
@@ -202,7 +204,7 @@ def _without_answer(call: LLMCall) -> bool:
 
 
 def _traces(mismatch: ItemMismatch, baseline: Evaluation, reference: Evaluation) -> list[Trace]:
-    """The item's traces, before and after; fewer than two where a run left none."""
+    """Return the item's traces, before and after; fewer than two where a run left none."""
     before, after = baseline.items[mismatch.nodeid], reference.items.get(mismatch.nodeid)
     traces = [baseline.trace_of(before), reference.trace_of(after) if after else None]
     return [trace for trace in traces if trace is not None]

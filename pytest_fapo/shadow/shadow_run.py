@@ -75,7 +75,7 @@ class GatheredResults:
         return [nodeid for nodeid in self.collected or () if nodeid not in self.items]
 
     def evaluation(self, **fields: Any) -> Evaluation:
-        """The record of the run; `fields` are those that the lines do not tell."""
+        """Return the record of the run; `fields` are those that the lines do not tell."""
         return self._evaluation.model_copy(update={"dropped_at": self.dropped_at, **fields})
 
     def spending(self) -> Spending:
@@ -158,7 +158,7 @@ def _signal_name(number: int) -> str:
 
 
 def _first_lines(text: str) -> str:
-    """The lines that say what went wrong: those marked `E`, else the last ones."""
+    """Return the lines that say what went wrong: those marked `E`, else the last ones."""
     lines = [line.rstrip() for line in text.strip().splitlines()]
     errors = [line[1:].strip() for line in lines if line.startswith("E  ")]
     return "\n".join(errors[-6:] or lines[-3:])
@@ -230,7 +230,7 @@ def evaluate(
 
 
 def check_loaded(evaluation: Evaluation, files: Sequence[str]) -> list[str]:
-    """Those of the edited files that the evaluation never read: an edit of them is inert."""
+    """Return those of the edited files that the evaluation never read: an edit of them is inert."""
     loaded = set(evaluation.loaded_files)
     return [path for path in files if path not in loaded]
 

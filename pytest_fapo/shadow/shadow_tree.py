@@ -132,7 +132,7 @@ class ShadowTree:
         self.base = base.path
         self.survey = found
         self.unreadable: list[str] = []
-        self.state = TreeState.beside_copies(root, found)
+        self.state = TreeState.of_linked_files(root, found)
         self.area = self.base / "tree"
         self.path = self._make_surroundings()
         self._folder = base
@@ -250,7 +250,7 @@ class ShadowTree:
     # --- reading --------------------------------------------------------------------------------------
 
     def place_of(self, path: str) -> str:
-        """The file that a path in the tree leads to: links inside the tree are followed.
+        """Return the file that a path in the tree leads to: links inside the tree are followed.
 
         Raises:
             EvaluationError: it leads out of the tree.
@@ -285,7 +285,9 @@ class ShadowTree:
     # --- making the copy ------------------------------------------------------------------------------
 
     def _make_surroundings(self) -> Path:
-        """The shadow's folder; where the project is part of a repository, beside links to its neighbors."""
+        """Return the shadow's folder; where the project is part of a repository, beside links to its
+        neighbors.
+        """
         real = self.root.resolve()
         top = repository_of(real) or real
         place = self.area / (top.name or "root")

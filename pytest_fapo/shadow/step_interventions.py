@@ -49,7 +49,7 @@ def run_interventions(
 
 
 def rounds(interventions: Sequence[Intervention]) -> list[Round]:
-    """The fewest batches in which no case is run in two ways at once."""
+    """Return the fewest batches in which no case is run in two ways at once."""
     batches: list[Round] = []
     ways: list[dict[tuple[str, str], str]] = []
     for index, one in enumerate(interventions):

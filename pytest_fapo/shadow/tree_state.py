@@ -39,7 +39,7 @@ class TreeState(Record):
     def now(cls, root: Path, exclude: Iterable[Path] = ()) -> TreeState:
         """Return the state of the project at `root` as it lies on the disk."""
         found = survey_tree(root, exclude)
-        state = cls.beside_copies(root, found)
+        state = cls.of_linked_files(root, found)
         for path in found.files:
             try:
                 state.files[path] = digest((root / path).read_bytes())
@@ -48,7 +48,7 @@ class TreeState(Record):
         return state
 
     @classmethod
-    def beside_copies(cls, root: Path, found: TreeSurvey) -> TreeState:
+    def of_linked_files(cls, root: Path, found: TreeSurvey) -> TreeState:
         """Return the state of what a copy has as links; the digests of its files are the copy's to add."""
         files = {path: f"{_LINK}{target}" for path, target in found.links.items()}
         for path in found.linked:
@@ -91,7 +91,7 @@ class TreeState(Record):
 
 def _written_here(root: Path, files: Iterable[str]) -> list[str]:
     """Return those of the files that this session writes."""
-    output = own_output()
+    output = files_open_for_writing()
     found = []
     for path in files if output else ():
         try:
@@ -130,7 +130,7 @@ _DESCRIPTORS = 256
 _PRINTED = (1, 2)
 
 
-def own_output() -> set[Identity]:
+def files_open_for_writing() -> set[Identity]:
     """Return the regular files that this process has open for writing (`pytest > out.txt`, a log), and
     those that a program at the end of its output's pipe has (`pytest | tee out.txt`; on Linux)."""
     if sys.platform == "win32":

@@ -18,7 +18,7 @@ def ignored_in(folder: Path) -> Ignored:
     """Return the files that git ignores below `folder`, read from the .gitignore files if git cannot be
     asked.
     """
-    return _asked_git(folder) or _by_rules(folder)
+    return _files_known_to_git(folder) or _by_rules(folder)
 
 
 def nothing_ignored(_path: str, _is_folder: bool) -> bool:
@@ -27,14 +27,14 @@ def nothing_ignored(_path: str, _is_folder: bool) -> bool:
 
 
 def repository_of(folder: Path) -> Path | None:
-    """The top folder of the git repository that holds `folder`."""
+    """Return the top folder of the git repository that holds `folder`."""
     for place in (folder, *folder.parents):
         if (place / ".git").exists():
             return place
     return None
 
 
-def _asked_git(folder: Path) -> Ignored | None:
+def _files_known_to_git(folder: Path) -> Ignored | None:
     if repository_of(folder) is None:
         return None
     command = ["git", "ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--directory"]
@@ -52,7 +52,7 @@ def _asked_git(folder: Path) -> Ignored | None:
 
 
 def _by_rules(folder: Path) -> Ignored:
-    """The rules of the .gitignore files from the repository's top down, innermost last."""
+    """Return the rules of the .gitignore files from the repository's top down, innermost last."""
     top = repository_of(folder) or folder
     specs: dict[str, pathspec.GitIgnoreSpec | None] = {}
     prefix = folder.relative_to(top).as_posix()

@@ -89,7 +89,9 @@ _KEY = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\d+|\*)\]|(?:\{[^{}]*\}|\([^()]*\)|[^
 
 
 def dotted(keys: Sequence[str | int]) -> str:
-    """Keys as the name in an address: `a.b[0]`; those with dots, blanks or signs of patterns are quoted."""
+    """Return keys as the name in an address: `a.b[0]`; those with dots, blanks or signs of patterns are
+    quoted.
+    """
     parts = []
     for key in keys:
         if isinstance(key, int):
@@ -101,7 +103,7 @@ def dotted(keys: Sequence[str | int]) -> str:
 
 @lru_cache(maxsize=4096)
 def keys_of(name: str) -> tuple[str, ...]:
-    """The keys of a name or a pattern, places in lists as digits: `[0]` and `.0` are the same."""
+    """Return the keys of a name or a pattern, places in lists as digits: `[0]` and `.0` are the same."""
     return tuple(map(_key, _KEY.findall(name)))
 
 

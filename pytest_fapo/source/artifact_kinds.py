@@ -44,13 +44,13 @@ class ArtifactForm(Protocol):
         """True if addresses of this form belong to this kind."""
 
     def find(self, data: bytes, path: str, name: str, domain: Domain | None) -> Iterator[FoundPiece]:
-        """The pieces of a file that the pattern `name` stands for, in the order of the file."""
+        """Return the pieces of a file that the pattern `name` stands for, in the order of the file."""
 
     def replace(self, data: bytes, path: str, name: str, text: str) -> bytes:
-        """The file with one piece holding `text`."""
+        """Return the file with one piece holding `text`."""
 
     def create(self, data: bytes, path: str, name: str, text: str) -> bytes:
-        """The file (empty where it is not there yet) with one piece more."""
+        """Return the file (empty where it is not there yet) with one piece more."""
 
 
 class WholeFile:
@@ -240,7 +240,7 @@ _FORMS: dict[Level, str] = {
 
 
 def kind_for(path: str, name: str, level: Level) -> ArtifactForm:
-    """The kind that an address or a pattern of this form means at this level.
+    """Return the kind that an address or a pattern of this form means at this level.
 
     Raises:
         ArtifactError: no kind takes it.

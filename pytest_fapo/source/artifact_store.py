@@ -58,7 +58,7 @@ class ArtifactStore:
         """Files that edits of other files were carried over to."""
 
     def with_files(self, base: Mapping[str, bytes]) -> ArtifactStore:
-        """The same store reading `base` over the disk: the texts of a parent candidate."""
+        """Return the same store reading `base` over the disk: the texts of a parent candidate."""
         store = ArtifactStore(self.root, self.scope)
         store._saved = self._saved
         store.files = {**self.files, **base}
@@ -67,7 +67,7 @@ class ArtifactStore:
         return store
 
     def all(self, level: Level | None = None) -> list[Artifact]:
-        """Every editable artifact, of all levels or of one, in the order of the scope's entries.
+        """Return every editable artifact, of all levels or of one, in the order of the scope's entries.
 
         What two levels name belongs to the lower one.
 
@@ -113,8 +113,8 @@ class ArtifactStore:
         return any(_covers(entry, wanted, level) for entry in self.scope.entries(level))
 
     def paths(self) -> list[str]:
-        """Every file in which the scope lets something be edited, or that changes with it, sorted; also one
-        without functions yet.
+        """Return every file in which the scope lets something be edited, or that changes with it, sorted;
+        also one without functions yet.
 
         Raises:
             ArtifactError: an entry stands for nothing that can be edited.
@@ -143,7 +143,7 @@ class ArtifactStore:
         return not edit.before and self._creation_level(edit.address) is not None
 
     def render(self, edits: Sequence[Edit], base: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-        """The files of the project as they are after `edits`, by relative POSIX path.
+        """Return the files of the project as they are after `edits`, by relative POSIX path.
 
         Files laid over the disk (this store's own and `base`) are part of the result, so that it is the
         whole patch against the disk and not only the last step. What edits create is added after the others
@@ -199,7 +199,7 @@ class ArtifactStore:
         self.files[path] = kind_for(path, name, level).create(data, path, name, edit.after)
 
     def _creation_level(self, address: str) -> Level | None:
-        """The level at which `address` could be created; None where it cannot, or exists."""
+        """Return the level at which `address` could be created; None where it cannot, or exists."""
         try:
             path, name = parse_address(address)
         except ArtifactError:
@@ -255,7 +255,7 @@ class ArtifactStore:
         raise ArtifactError(f"{key} matches nothing{self._near_entry(entry, level)}")
 
     def _examples_of(self, entry: ScopeEntry) -> Iterator[Artifact]:
-        """The examples that the functions of an entry show their model."""
+        """Yield the examples that the functions of an entry show their model."""
         folder = entry.path.rpartition("/")[0]
         for path in find_paths(self.root, f"{_below(folder)}/*.jsonl", self.files):
             for piece in self._pieces(None, path, ScopeEntry(entry.text, path), "structure"):
@@ -276,7 +276,7 @@ class ArtifactStore:
         raise ArtifactError(f"{address}: there is no such {kind.noun}{_near(str(address), names)}")
 
     def _decisive(self, address: str) -> ScopeEntry | None:
-        """The entry that says what a parameter may be: one that gives a domain, and its name before a
+        """Return the entry that says what a parameter may be: one that gives a domain, and its name before a
         pattern."""
         wanted = parse_address(address)
         entries = [entry for entry in self.scope.entries("param") if _covers(entry, wanted, "param")]
@@ -324,7 +324,7 @@ class ArtifactStore:
         return [piece.name for piece in found if piece.name]
 
     def read(self, path: str) -> bytes:
-        """A file as it is laid over the disk, else as it is there.
+        """Return a file as it is laid over the disk, else as it is there.
 
         Raises:
             ArtifactError: it cannot be read.

@@ -34,7 +34,7 @@ def _only(several: list[Binding]) -> Binding:
 
 
 def add_constant(data: bytes, path: str, name: str, text: str) -> bytes:
-    """The module with one string constant more, behind the last one that it has at its top level.
+    """Return the module with one string constant more, behind the last one that it has at its top level.
 
     Raises:
         ArtifactError: the module binds the name already, or it is no name of a module constant.

@@ -57,7 +57,7 @@ def is_data_file(path: str) -> bool:
 
 @lru_cache(maxsize=128)
 def find_values(data: bytes, path: str) -> tuple[ParameterValue, ...]:
-    """The values that the file holds, in its order.
+    """Return the values that the file holds, in its order.
 
     Raises:
         ArtifactError: the file is not valid in its format.
@@ -77,7 +77,7 @@ def find_values(data: bytes, path: str) -> tuple[ParameterValue, ...]:
 
 
 def replace_value(data: bytes, path: str, name: str, value: JsonValue) -> bytes:
-    """The file with one value replaced; unchanged where it is that already.
+    """Return the file with one value replaced; unchanged where it is that already.
 
     Raises:
         ArtifactError: the value is not there, or no spelling of the new one is read back so that all other

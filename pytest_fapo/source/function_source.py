@@ -23,7 +23,7 @@ _CLOSING = {"FSTRING_END", "TSTRING_END"}
 
 
 def dedented(lines: list[str], first: int, last: int, indent: str, inside: set[int]) -> str:
-    """The lines `first` to `last` (from 1, both included) of a file without `indent` before them.
+    """Return the lines `first` to `last` (from 1, both included) of a file without `indent` before them.
 
     Args:
         lines: all lines of the file.
@@ -36,7 +36,7 @@ def dedented(lines: list[str], first: int, last: int, indent: str, inside: set[i
 
 
 def indented(source: str, indent: str) -> str:
-    """The opposite of `dedented`; blank lines get no indentation."""
+    """Return the opposite of `dedented`; blank lines get no indentation."""
     inside = lines_inside_strings(source)
     return "".join(
         line if number in inside or not line.strip() else indent + line
@@ -143,7 +143,7 @@ _Alias = tuple[str, int, str, str]
 
 
 def with_imports(data: bytes, path: str, imports: Sequence[Import]) -> bytes:
-    """The module with those of `imports` that it lacks, behind the last import at its head.
+    """Return the module with those of `imports` that it lacks, behind the last import at its head.
 
     Raises:
         ArtifactError: one would give a name that the module uses for something else another meaning.
@@ -222,7 +222,7 @@ def _available(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _other_names(tree: ast.Module) -> set[str]:
-    """Names that the module binds at its top level by anything but an import."""
+    """Return names that the module binds at its top level by anything but an import."""
     names: set[str] = set()
     for statement in tree.body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -43,7 +43,7 @@ class SourceFunction(NamedTuple):
 
 @lru_cache(maxsize=128)
 def functions_of(data: bytes, path: str) -> dict[str, SourceFunction]:
-    """The functions of a module by name, in its order.
+    """Return the functions of a module by name, in its order.
 
     Raises:
         ArtifactError: the file is not Python that this interpreter can parse.
@@ -101,7 +101,7 @@ def _first_line(node: FunctionNode, lines: list[str]) -> int:
 
 
 def _last_line(node: FunctionNode, lines: list[str]) -> int:
-    """The last line of the body; comments behind it that are indented like the body belong to it."""
+    """Return the last line of the body; comments behind it that are indented like the body belong to it."""
     last = node.end_lineno or node.lineno
     column = node.col_offset
     for number in range(last + 1, len(lines) + 1):
@@ -114,7 +114,7 @@ def _last_line(node: FunctionNode, lines: list[str]) -> int:
 
 
 def replace_function(data: bytes, path: str, name: str, text: str) -> bytes:
-    """The module with another source for one function, and the imports that the source begins with.
+    """Return the module with another source for one function, and the imports that the source begins with.
 
     Args:
         data: the module.
@@ -146,7 +146,7 @@ def replace_function(data: bytes, path: str, name: str, text: str) -> bytes:
 
 
 def add_function(data: bytes, path: str, name: str, text: str) -> bytes:
-    """The module with one function more: before the first statement that mentions it, else at the end.
+    """Return the module with one function more: before the first statement that mentions it, else at the end.
 
     A method goes to the end of its class.
 

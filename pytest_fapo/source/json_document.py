@@ -13,7 +13,7 @@ from pytest_fapo.core.text import parsed_json
 from pytest_fapo.source.addresses import dotted
 from pytest_fapo.source.parameter_values import ParameterValue, number
 from pytest_fapo.source.text_files import decode
-from pytest_fapo.source.value_locations import ValueLocation, location_of, spliced_files, told_apart
+from pytest_fapo.source.value_locations import ValueLocation, distinct_locations, location_of, spliced_files
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -21,13 +21,13 @@ _DECODER = json.JSONDecoder()
 
 
 def values_in_json(data: bytes, path: str) -> Iterator[ParameterValue]:
-    """The scalars of a document under their keys; items of lists under their position."""
+    """Yield the scalars of a document under their keys; items of lists under their position."""
     for location in json_locations(decode(data, path).text, path):
         yield location.value
 
 
 def rewrites_of_json(data: bytes, path: str, name: str, value: JsonValue) -> Iterator[bytes]:
-    """The document with one value changed and every other byte kept."""
+    """Yield the document with one value changed and every other byte kept."""
     source = decode(data, path)
     location = location_of(name, json_locations(source.text, path))
     if location is not None:
@@ -45,7 +45,7 @@ def _spelling(value: JsonValue, old: JsonValue, *, ascii_only: bool) -> str:
 
 
 def json_locations(text: str, path: str) -> list[ValueLocation]:
-    """The scalars of a document.
+    """Return the scalars of a document.
 
     Raises:
         ArtifactError: it is not JSON.
@@ -57,7 +57,7 @@ def json_locations(text: str, path: str) -> list[ValueLocation]:
             f"{path}: not valid JSON: {error}; correct it (JSON has no comments and no comma after the last "
             f"entry) or take it out of the scope"
         ) from None
-    return told_apart(_walk(text, _skip_space(text, 0), []))
+    return distinct_locations(_walk(text, _skip_space(text, 0), []))
 
 
 def _walk(text: str, start: int, keys: list[str | int]) -> Iterator[ValueLocation]:

@@ -68,7 +68,7 @@ def _spell(style: StringToken, value: str, around: Surroundings) -> str:
 
 
 def _prefix(style: StringToken, value: str, around: Surroundings, prefix: str) -> str:
-    """A plain string that is to hold a replacement field becomes an f-string."""
+    """Return a plain string that is to hold a replacement field becomes an f-string."""
     if style.fills or around.fields is None or not fields_of(value):
         return prefix
     return "f" + prefix.replace("u", "").replace("U", "")
@@ -84,7 +84,7 @@ def _body(style: StringToken, value: str, around: Surroundings) -> str:
 
 
 def _raw_body(style: StringToken, value: str, around: Surroundings) -> str | None:
-    """The body of a raw token; None where raw cannot express it."""
+    """Return the body of a raw token; None where raw cannot express it."""
     possible = True
 
     def raw(text: str) -> str:
@@ -97,7 +97,9 @@ def _raw_body(style: StringToken, value: str, around: Surroundings) -> str | Non
 
 
 def _written(style: StringToken, value: str, around: Surroundings, spell: Callable[[str], str]) -> str:
-    """The body for `value`: its text as `spell` gives it, its replacement fields by their own source."""
+    """Return the body for `value`: its text as `spell` gives it, its replacement fields by their own
+    source.
+    """
     if around.fields is None:
         return spell(value.replace("{", "{{").replace("}", "}}") if style.fills else value)
     if not style.fills and not fields_of(value):
@@ -128,7 +130,9 @@ def _kept_body(token: StringToken, value: str, around: Surroundings) -> str:
 
 
 def _changed(old: list[LiteralAtom], new: str, token: StringToken, around: Surroundings) -> str:
-    """Source for `new`, reusing the longest beginning and ending that `old` has in common with it."""
+    """Return the source for `new`, reusing the longest beginning and ending that `old` has in common
+    with it.
+    """
     head = 0
     rest = new
     while head < len(old) and old[head].value == rest[: len(old[head].value)]:
@@ -205,7 +209,7 @@ def _groups(source: str, tokens: list[StringToken], around: Surroundings) -> lis
 
 
 def _pieces(groups: list[_Group], lines: list[str]) -> Iterator[_Group | str]:
-    """The new lines in order, with every old group that stays whole in place of its lines."""
+    """Yield the new lines in order, with every old group that stays whole in place of its lines."""
     owner: list[tuple[int, int]] = []
     old_lines: list[str] = []
     for number, group in enumerate(groups):

@@ -26,7 +26,7 @@ class ParameterValue(NamedTuple):
 
 
 def read_value(text: str) -> JsonValue:
-    """The value that an edit's text stands for.
+    """Return the value that an edit's text stands for.
 
     Raises:
         ArtifactError: it is not one JSON scalar.
@@ -48,7 +48,7 @@ def same_value(one: object, other: object) -> bool:
 
 
 def number(value: float, *, fraction: bool) -> str:
-    """A number as Python, TOML, JSON and both YAML versions read it back.
+    """Return a number as Python, TOML, JSON and both YAML versions read it back.
 
     Args:
         value: what is to be written.
@@ -74,7 +74,7 @@ _SHARE = re.compile(
 
 
 def domain_for(found: ParameterValue, given: Domain | None) -> Domain:
-    """The domain of a parameter, by the scope or by what the file shows.
+    """Return the domain of a parameter, by the scope or by what the file shows.
 
     A present value outside the given bounds is no error: the scope says what may be written, and that the
     present value is not among it may be the very reason to tune it.
@@ -128,7 +128,7 @@ def _inferred(name: str, value: JsonValue) -> Domain:
 
 
 def _within(guess: Domain, found: ParameterValue) -> Domain:
-    """The guess, not past a bound that the file states."""
+    """Return the guess, not past a bound that the file states."""
     if guess.kind not in ("int", "float"):
         return guess
     low = max((bound for bound in (guess.low, found.low) if bound is not None), default=None)

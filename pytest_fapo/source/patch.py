@@ -68,7 +68,7 @@ def _gained(before: ArtifactStore, after: ArtifactStore, artifact: Artifact) -> 
 
 
 def _imports(store: ArtifactStore, path: str) -> Iterator[tuple[str, str]]:
-    """The imports of a module one name at a time: the statement, and the name that it binds."""
+    """Yield the imports of a module one name at a time: the statement, and the name that it binds."""
     for statement in read_module(store.read(path), path).tree.body:
         for alias in statement.names if isinstance(statement, (ast.Import, ast.ImportFrom)) else []:
             if isinstance(statement, ast.Import):
@@ -80,7 +80,7 @@ def _imports(store: ArtifactStore, path: str) -> Iterator[tuple[str, str]]:
 
 
 def unified_diff(root: Path, files: Mapping[str, bytes], before: Mapping[str, bytes] | None = None) -> str:
-    """The difference between `before` and `files`, for `git apply` in `root`.
+    """Return the difference between `before` and `files`, for `git apply` in `root`.
 
     Inside a repository the patch names the files from its top, as git's own patches do, since that is how
     `git apply` reads them in whatever folder it runs.
@@ -110,13 +110,15 @@ def _mode(file: Path) -> str:
 
 
 def _behind_links(root: Path, path: str) -> str:
-    """The path of the file itself: git takes a symbolic link for a file that holds a path."""
+    """Return the path of the file itself: git takes a symbolic link for a file that holds a path."""
     target = (root / path).resolve()
     return target.relative_to(root.resolve()).as_posix() if target.is_relative_to(root.resolve()) else path
 
 
 def _below_top(root: Path) -> str:
-    """Path from the top of the repository to `root`, with a slash at its end; empty without a repository."""
+    """Return the path from the top of the repository to `root`, with a slash at its end; empty without a
+    repository.
+    """
     here = root.resolve()
     for top in (here, *here.parents):
         if (top / ".git").exists():
@@ -153,7 +155,7 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _label(path: str) -> str:
-    """A path in a `---` or `+++` line, where a tab ends a name that holds spaces."""
+    """Return a path in a `---` or `+++` line, where a tab ends a name that holds spaces."""
     escaped = _escaped_path(path)
     return escaped + "\t" if " " in escaped and not escaped.startswith('"') else escaped
 

@@ -18,7 +18,7 @@ from pytest_fapo.source.text_files import (
     universal_newlines,
     with_newlines_of,
 )
-from pytest_fapo.source.value_locations import ValueLocation, spliced_files, told_apart
+from pytest_fapo.source.value_locations import ValueLocation, distinct_locations, spliced_files
 from pytest_fapo.source.yaml_document import YamlLocation, rewrites_at, yaml_locations
 
 _ROLE = re.compile(
@@ -30,14 +30,14 @@ _ROLE = re.compile(
 
 
 def values_in_prompt_file(data: bytes, path: str) -> Iterator[ParameterValue]:
-    """The scalars of the front matter under their keys, then the body, or the texts of its roles."""
+    """Yield the scalars of the front matter under their keys, then the body, or the texts of its roles."""
     text = decode(data, path).text
-    for location in told_apart([*(each.at for each in _head(text, path)), *_body(text, path)]):
+    for location in distinct_locations([*(each.at for each in _head(text, path)), *_body(text, path)]):
         yield location.value
 
 
 def rewrites_of_prompt_file(data: bytes, path: str, name: str, value: JsonValue) -> Iterator[bytes]:
-    """The file with one value changed and every other byte kept."""
+    """Yield the file with one value changed and every other byte kept."""
     source = decode(data, path)
     for found in _head(source.text, path):
         if found.at.value.name == name:

@@ -44,7 +44,7 @@ def read_module(data: bytes, path: str) -> PythonModule:
 
 
 def too_deep(path: str) -> ArtifactError:
-    """The error for a module whose expressions exceed the interpreter's stack."""
+    """Return the error for a module whose expressions exceed the interpreter's stack."""
     return ArtifactError(f"{path}: an expression in it is nested too deeply to be read")
 
 
@@ -61,7 +61,7 @@ def _imports(tree: ast.Module) -> dict[str, str]:
 
 
 def spliced(source: SourceText, start: int, end: int, literal: str) -> bytes | None:
-    """The file with other text between two positions; None where its encoding cannot spell it."""
+    """Return the file with other text between two positions; None where its encoding cannot spell it."""
     try:
         return source.encode(source.text[:start] + literal + source.text[end:])
     except UnicodeEncodeError:

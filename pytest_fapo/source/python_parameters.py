@@ -25,13 +25,15 @@ class _PythonLocation(NamedTuple):
 
 
 def values_in_python(data: bytes, path: str) -> Iterator[ParameterValue]:
-    """The scalars that a module binds: `NAME`, `Class.FIELD`, `NAME.key` of dict constants and calls."""
+    """Yield the scalars that a module binds: `NAME`, `Class.FIELD`, `NAME.key` of dict constants and
+    calls.
+    """
     for place in _locations(data, path):
         yield place.value
 
 
 def replace_in_python(data: bytes, path: str, name: str, value: JsonValue) -> bytes:
-    """The module with the parameter holding `value`; every byte outside its literal stays.
+    """Return the module with the parameter holding `value`; every byte outside its literal stays.
 
     Raises:
         ArtifactError: the parameter is not there or cannot hold the value.
@@ -74,7 +76,7 @@ def _holds(data: bytes, path: str, name: str, value: JsonValue) -> bool:
 
 
 def _locations(data: bytes, path: str) -> Iterator[_PythonLocation]:
-    again = set(_set_again(read_module(data, path).tree))
+    again = set(_reassigned_names(read_module(data, path).tree))
     for binding in bindings_of(data, path).values():
         if binding.expression is None:
             yield _PythonLocation(ParameterValue(binding.name, reason=binding.reason))
@@ -86,8 +88,8 @@ def _locations(data: bytes, path: str) -> Iterator[_PythonLocation]:
                 yield place
 
 
-def _set_again(tree: ast.Module) -> Iterator[str]:
-    """Names of entries and attributes that top-level statements set: `SETTINGS["k"] = 5`."""
+def _reassigned_names(tree: ast.Module) -> Iterator[str]:
+    """Yield names of entries and attributes that top-level statements set: `SETTINGS["k"] = 5`."""
     for statement in tree.body:
         if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             for node in ast.walk(statement):
@@ -127,7 +129,7 @@ def _of_expression(keys: list[str], node: ast.expr) -> Iterator[_PythonLocation]
 
 
 def _default(keys: list[str], call: ast.Call) -> Iterator[_PythonLocation]:
-    """The default in `field(default=3)` or `Field(3, ge=1)`."""
+    """Yield the default in `field(default=3)` or `Field(3, ge=1)`."""
     given = [keyword.value for keyword in call.keywords if keyword.arg == "default"]
     given += call.args[:1] if _called(call) == "Field" else []
     if given:

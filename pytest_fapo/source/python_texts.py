@@ -47,7 +47,7 @@ def texts_of(data: bytes, path: str) -> ModuleTexts:
 
 
 def replace_text(data: bytes, path: str, name: str, text: str) -> bytes:
-    """The module with the text `name` holding `text`; every byte outside its literals stays.
+    """Return the module with the text `name` holding `text`; every byte outside its literals stays.
 
     Raises:
         ArtifactError: the text is not there, not editable, or cannot be what is wanted.

@@ -55,7 +55,7 @@ class SavedPrograms:
         self._modules: list[str] = []
 
     def as_loaded(self, piece: FoundPiece, path: str, read: Read) -> FoundPiece:
-        """A text of a Python file as it is once the programs are loaded."""
+        """Return a text of a Python file as it is once the programs are loaded."""
         if piece.reason:
             return piece
         copies = self._copies(piece, path, read)
@@ -69,7 +69,7 @@ class SavedPrograms:
         return piece._replace(text=copies[0].value)
 
     def keep_in_step(self, piece: FoundPiece, path: str, text: str, read: Read) -> dict[str, bytes]:
-        """The other files that change with a text.
+        """Return the other files that change with a text.
 
         Args:
             piece: the text as it was.
@@ -86,7 +86,7 @@ class SavedPrograms:
         return files
 
     def files_beside(self, path: str, read: Read) -> list[str]:
-        """The files that may change with texts of this one."""
+        """Return the files that may change with texts of this one."""
         if path.endswith(".py"):
             return self._saved_files(read) if b"dspy" in read(path) else []
         is_saved = path.endswith(".json") and _signatures(read(path)) and path in self._saved_files(read)
@@ -119,7 +119,7 @@ class SavedPrograms:
         return files
 
     def _saved_files(self, read: Read) -> list[str]:
-        """The JSON files whose names are in code that loads something."""
+        """Return the JSON files whose names are in code that loads something."""
         if self._paths is None:
             names: set[str] = set()
             for path in find_paths(self._root, "**/*.py"):
@@ -145,7 +145,7 @@ def _read_or_nothing(read: Read, path: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _signatures(data: bytes) -> tuple[_Signature, ...]:
-    """The signatures of a saved program; none if the file is something else."""
+    """Return the signatures of a saved program; none if the file is something else."""
     if b'"signature"' not in data or b'"instructions"' not in data:
         return ()
     try:
@@ -178,7 +178,7 @@ def _names_copy(name: str, data: bytes) -> bool:
 def _copies_in(
     signature: _Signature, piece: FoundPiece, path: str, read: Read
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The keys and values of a signature's texts that a text of the code is loaded as."""
+    """Yield the keys and values of a signature's texts that a text of the code is loaded as."""
     owner, field = _place_in_class(piece.name)
     names = _field_names(read(path), path, owner) if owner else ()
     same = bool(names) and _is_of(signature, names)
@@ -193,7 +193,7 @@ def _copies_in(
 
 
 def _place_in_class(name: str) -> tuple[str, str]:
-    """The class that a docstring or a field's description belongs to, and the field."""
+    """Return the class that a docstring or a field's description belongs to, and the field."""
     if name.endswith(".__doc__"):
         return name.removesuffix(".__doc__"), ""
     owner, _, field = name.removesuffix(".desc").rpartition(".")
@@ -207,7 +207,7 @@ def _is_of(signature: _Signature, names: tuple[str, ...]) -> bool:
 
 
 def _field_names(data: bytes, path: str, owner: str) -> tuple[str, ...]:
-    """The fields of a signature's class; none if it is no such class."""
+    """Return the fields of a signature's class; none if it is no such class."""
     body: list[ast.stmt] = read_module(data, path).tree.body
     for part in owner.split("."):
         found = next((each for each in body if isinstance(each, ast.ClassDef) and each.name == part), None)

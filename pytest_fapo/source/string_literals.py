@@ -65,13 +65,13 @@ class StringToken(NamedTuple):
         return bool(set("ft") & set(self.prefix.lower()))
 
     def field_sources(self) -> list[str]:
-        """The source of each replacement field, braces included, in order."""
+        """Return the source of each replacement field, braces included, in order."""
         if not self.fills:
             return []
         return [self.body[start:end] for start, end in scan_body(self.body, 0, "", self.raw)[1]]
 
     def atoms(self, fields: Fields | None = None) -> list[LiteralAtom]:
-        """The body's pieces in order; a backslash before a newline gives an empty value.
+        """Return the body's pieces in order; a backslash before a newline gives an empty value.
 
         Args:
             fields: given where the literal is a part of a template: then braces of its text are doubled.
@@ -94,7 +94,7 @@ class StringToken(NamedTuple):
 
 
 def tokens_of(source: str) -> list[StringToken]:
-    """The string tokens of a literal (`source` begins with the first and ends with the last)."""
+    """Return the string tokens of a literal (`source` begins with the first and ends with the last)."""
     tokens = []
     position = 0
     while position < len(source):

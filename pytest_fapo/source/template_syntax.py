@@ -44,7 +44,7 @@ def format_fields(text: str) -> list[str]:
 
 
 def fixed_parts(text: str) -> tuple[str, ...]:
-    """The text between placeholders, as it reads once they are filled in; blank parts are left out."""
+    """Return the text between placeholders, as it reads once they are filled in; blank parts are left out."""
     pieces = PLACEHOLDER.split(_DOUBLED.sub(_marked, text) if is_format(text) else text)
     found = (piece.translate(_UNMARKED).replace("$$", "$").replace("%%", "%") for piece in pieces)
     return tuple(piece.replace("{{", "{").replace("}}", "}") for piece in found if piece.strip())

@@ -271,7 +271,7 @@ def _splices(source: str, expression: TextExpression, value: str) -> list[_Splic
 
 
 def _with_parentheses(source: str, part: TextPart) -> tuple[int, int]:
-    """The part's span with the parentheses that hold it and nothing else."""
+    """Return the part's span with the parentheses that hold it and nothing else."""
     start, end = part.start, part.end
     while True:
         before, after = source[:start].rstrip(), source[end:].lstrip()
@@ -284,7 +284,7 @@ _Run = tuple[list[TextPart], "TextPart | None", "TextPart | None", str]
 
 
 def _runs(expression: TextExpression, value: str) -> Iterator[_Run]:
-    """The literals between two computed parts, these two, and the new text there."""
+    """Yield the literals between two computed parts, these two, and the new text there."""
     texts = _texts_between(expression, value)
     run: list[TextPart] = []
     previous: TextPart | None = None
@@ -300,7 +300,7 @@ def _runs(expression: TextExpression, value: str) -> Iterator[_Run]:
 
 
 def _texts_between(expression: TextExpression, value: str) -> Iterator[str]:
-    """The new text split at those fields that are operands, not at those inside an f-string."""
+    """Yield the new text split at those fields that are operands, not at those inside an f-string."""
     inside = [
         part.computed
         for part in expression.parts
@@ -336,7 +336,7 @@ _WORD = re.compile(r"\{[^{}]*\}|\w+|\s|[^\w\s]")
 
 
 def _shares(run: list[TextPart], text: str, expression: TextExpression) -> Sequence[str | None]:
-    """The new text shared out so that literals whose text stays keep it; None leaves one out."""
+    """Return the new text shared out so that literals whose text stays keep it; None leaves one out."""
     if len(run) == 1:
         return [text]
     if expression.separator is None:

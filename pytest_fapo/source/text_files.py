@@ -26,7 +26,7 @@ class SourceText(NamedTuple):
     mark: bytes
 
     def encode(self, text: str) -> bytes:
-        """The bytes of a file with `text` for content, in this file's encoding and with its mark.
+        """Return the bytes of a file with `text` for content, in this file's encoding and with its mark.
 
         Raises:
             UnicodeEncodeError: the encoding has no spelling for a character.

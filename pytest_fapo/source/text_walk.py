@@ -240,7 +240,7 @@ class TextWalk:
             self._value(self.scope.prefix + name, value, self._kind(), bound=self._is_body())
 
     def _target(self, target: ast.expr) -> str:
-        """The name of what an assignment sets: a name, an attribute, an entry."""
+        """Return the name of what an assignment sets: a name, an attribute, an entry."""
         if isinstance(target, ast.Name):
             return self.scope.prefix + target.id
         if isinstance(target, ast.Attribute):
@@ -388,7 +388,9 @@ def is_text(module: PythonModule, node: ast.expr) -> bool:
 
 
 def _children(node: ast.expr) -> Iterator[ast.expr]:
-    """The parts of an expression in which texts may stand; not the keys that something is looked up by."""
+    """Yield the parts of an expression in which texts may stand; not the keys that something is looked
+    up by.
+    """
     if isinstance(node, (ast.Subscript, ast.Attribute)):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -402,14 +404,14 @@ def _children(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _positional(call: ast.Call) -> list[ast.expr]:
-    """The positional arguments; the elements of a list that is the only one."""
+    """Return the positional arguments; the elements of a list that is the only one."""
     if len(call.args) == 1 and isinstance(call.args[0], (ast.List, ast.Tuple)):
         return call.args[0].elts
     return call.args
 
 
 def _message_text(node: ast.expr) -> ast.expr:
-    """The text of a pair `("system", "Be brief.")`; any other expression itself."""
+    """Return the text of a pair `("system", "Be brief.")`; any other expression itself."""
     if isinstance(node, ast.Tuple) and len(node.elts) == 2:
         role = node.elts[0]
         if isinstance(role, ast.Constant) and role.value in _ROLES:
@@ -432,5 +434,7 @@ def _call_name(function: ast.expr) -> str:
 
 
 def key_name(key: str) -> str:
-    """A dict's key as a part of a name; quoted where it holds more than letters, digits, `_`, `$` and `-`."""
+    """Return a dict's key as a part of a name; quoted where it holds more than letters, digits, `_`, `$` and
+    `-`.
+    """
     return key if _BARE_KEY.fullmatch(key) else json.dumps(key, ensure_ascii=False)

@@ -26,7 +26,7 @@ def apply_all(wrappers: Sequence[Wrapper], value: str) -> str:
 
 
 def inner_value(wrappers: Sequence[Wrapper], old: str, text: str) -> str | None:
-    """The value that the literal needs so that the expression gives `text`.
+    """Return the value that the literal needs so that the expression gives `text`.
 
     White space that the wrappers would take away is given up. None where no value can give the text.
     """
@@ -83,7 +83,7 @@ def _cleandoc(old: str, new: str) -> str:
 
 
 def docstring(indent: str) -> Wrapper:
-    """A docstring as `inspect.getdoc` gives it; new lines are in the indentation of its body."""
+    """Return a docstring as `inspect.getdoc` gives it; new lines are in the indentation of its body."""
 
     def unapply(old: str, new: str) -> str:
         if "\n" in old.strip():

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def values_in_toml(data: bytes, path: str) -> Iterator[ParameterValue]:
-    """The scalars of a document under their keys; items of lists under their position."""
+    """Yield the scalars of a document under their keys; items of lists under their position."""
     source, _ = _parsed(data, path)
     # Not tomlkit's values: it leaves a Windows newline in a text where TOML readers make it \n.
     for keys, value in _walk(parse_toml(source.text), []):
@@ -31,7 +31,7 @@ def values_in_toml(data: bytes, path: str) -> Iterator[ParameterValue]:
 
 
 def rewrites_of_toml(data: bytes, path: str, name: str, value: JsonValue) -> Iterator[bytes]:
-    """The document with one value changed and every other byte kept.
+    """Yield the document with one value changed and every other byte kept.
 
     Raises:
         ArtifactError: TOML cannot hold the value.

@@ -18,8 +18,10 @@ class ValueLocation(NamedTuple):
     end: int = 0
 
 
-def told_apart(found: Iterable[ValueLocation]) -> list[ValueLocation]:
-    """The locations in order; those that share a name cannot be edited, since it names none of them."""
+def distinct_locations(found: Iterable[ValueLocation]) -> list[ValueLocation]:
+    """Return the locations in order; those that share a name cannot be edited, since it names none of
+    them.
+    """
     locations = list(found)
     counts = Counter(each.value.name for each in locations)
     unique = [each for each in locations if counts[each.value.name] == 1]
@@ -29,12 +31,12 @@ def told_apart(found: Iterable[ValueLocation]) -> list[ValueLocation]:
 
 
 def location_of(name: str, found: Iterable[ValueLocation]) -> ValueLocation | None:
-    """The editable location of that name; None where there is none."""
+    """Return the editable location of that name; None where there is none."""
     return next((each for each in found if each.value.name == name and not each.value.reason), None)
 
 
 def spliced_files(source: SourceText, location: ValueLocation, spellings: Iterable[str]) -> Iterator[bytes]:
-    """The file with each of the spellings in place of the value, if its encoding has the characters."""
+    """Yield the file with each of the spellings in place of the value, if its encoding has the characters."""
     for spelling in spellings:
         try:
             yield source.encode(source.text[: location.start] + spelling + source.text[location.end :])

@@ -49,7 +49,7 @@ def finish(journal: Path) -> Json | None:
 
 
 def load(journal: Path) -> Json | None:
-    """The journal's record; None where it does not exist.
+    """Return the journal's record; None where it does not exist.
 
     Raises:
         ValueError: it is not as it was saved.
@@ -106,7 +106,7 @@ def current(file: Json) -> Content:
 
 
 def unpack(text: str | None) -> Content:
-    """A content as the journal holds it."""
+    """Return a content as the journal holds it."""
     return None if text is None else base64.b64decode(text)
 
 

@@ -14,7 +14,7 @@ from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.source.addresses import dotted
 from pytest_fapo.source.parameter_values import ParameterValue, number
 from pytest_fapo.source.text_files import SourceText, decode, merged_lines, split_lines, universal_newlines
-from pytest_fapo.source.value_locations import ValueLocation, spliced_files, told_apart
+from pytest_fapo.source.value_locations import ValueLocation, distinct_locations, spliced_files
 
 _PLAIN = re.compile(r"""[^\W\d_](?:[\w .,;!?()/'"%+=@$<>–—-]*[\w.!?)'"%])?""")
 """Texts that every reader takes for the same without quotes."""
@@ -80,7 +80,9 @@ def spellings_of_text(text: str, old: Scalar) -> Iterator[str]:
 
 
 def in_one_line(spelling: str, old: Scalar) -> str:
-    """A spelling of one line where the old value may have been a block: its comment and its end stay."""
+    """Return a spelling of one line where the old value may have been a block: its comment and its end
+    stay.
+    """
     if old.header is None:
         return spelling
     return spelling + old.header[3] + (old.newline if old.text.endswith(("\n", "\r")) else "")
@@ -137,7 +139,7 @@ def _indented(lines: list[str], old: Scalar) -> str:
 
 
 def _folded(core: str, old: Scalar) -> list[str]:
-    """The lines of a folded block: a paragraph that was there keeps its line breaks."""
+    """Return the lines of a folded block: a paragraph that was there keeps its line breaks."""
     known = _paragraphs(old)
     broken = [line for lines in known.values() if len(lines) > 1 for line in lines]
     width = max(map(len, broken), default=0)
@@ -192,14 +194,14 @@ class YamlLocation(NamedTuple):
 
 
 def values_in_yaml(data: bytes, path: str) -> Iterator[ParameterValue]:
-    """The scalars of a document under their keys; items of lists, and of several documents, under their
+    """Yield the scalars of a document under their keys; items of lists, and of several documents, under their
     position."""
-    for location in told_apart(each.at for each in yaml_locations(decode(data, path).text, path)):
+    for location in distinct_locations(each.at for each in yaml_locations(decode(data, path).text, path)):
         yield location.value
 
 
 def rewrites_of_yaml(data: bytes, path: str, name: str, value: JsonValue) -> Iterator[bytes]:
-    """The document with one value changed and every other byte kept."""
+    """Yield the document with one value changed and every other byte kept."""
     source = decode(data, path)
     for location in yaml_locations(source.text, path):
         if location.at.value.name == name:
@@ -207,7 +209,7 @@ def rewrites_of_yaml(data: bytes, path: str, name: str, value: JsonValue) -> Ite
 
 
 def yaml_locations(text: str, path: str) -> list[YamlLocation]:
-    """The scalars of all documents in a text.
+    """Return the scalars of all documents in a text.
 
     Raises:
         ArtifactError: PyYAML is not installed or cannot read it.
@@ -245,7 +247,7 @@ def yaml_locations(text: str, path: str) -> list[YamlLocation]:
 
 
 def rewrites_at(source: SourceText, location: YamlLocation, value: JsonValue) -> Iterator[bytes]:
-    """The file with the spellings of a value at that place, the likeliest first."""
+    """Yield the file with the spellings of a value at that place, the likeliest first."""
     start, end = location.at.start, location.at.end
     spelled = source.text[start:end]
     newline = source._replace(text=spelled).newline if "\n" in spelled else source.newline
@@ -317,7 +319,7 @@ def _refused(name: str, reason: str) -> YamlLocation:
 
 
 def _without_gap(written: str, width: int) -> str:
-    """A block without the empty lines behind it, which only `+` makes part of the value."""
+    """Return a block without the empty lines behind it, which only `+` makes part of the value."""
     lines = split_lines(written)
     if "+" in lines[0].partition("#")[0]:
         return written
@@ -327,7 +329,7 @@ def _without_gap(written: str, width: int) -> str:
 
 
 def _unquoted_value(written: str, tag: str) -> tuple[bool, JsonValue]:
-    """The value of an unquoted scalar, where both YAML versions give the same."""
+    """Return the value of an unquoted scalar, where both YAML versions give the same."""
     if tag == "str":
         # 1e-3 is a text for YAML 1.1 and a number for 1.2; so is 0o17.
         return not re.match(r"[-+.]?[0-9][0-9a-z_.+-]*\Z", written, re.I) or _is_text(written), written

@@ -156,8 +156,8 @@ def _pair_of(group: ItemGroup, case: CaseBaseline, result: str) -> BaselinePair:
 
 
 def _with_metrics(pairs: list[BaselinePair]) -> list[BaselinePair]:
-    """The pairs with the metrics of their cases, each case's once: the baseline keeps one mean of all its
-    tests.
+    """Return the pairs with the metrics of their cases, each case's once: the baseline keeps one mean of all
+    its tests.
     """
     parts: dict[tuple[str, Split | None], list[BaselinePair]] = {}
     for pair in pairs:
@@ -200,7 +200,7 @@ def _metrics_of(pairs: Sequence[BaselinePair]) -> dict[str, Metrics]:
 
 
 def regression(pair: BaselinePair, evaluation: Evaluation, *, fails: bool) -> Regression:
-    """The record of one regression.
+    """Return the record of one regression.
 
     Args:
         pair: passed in the baseline, does not pass now.
@@ -237,7 +237,7 @@ def output_changed(pair: BaselinePair, evaluation: Evaluation) -> bool:
 
 
 def _telling(pair: BaselinePair) -> ItemResult:
-    """The repeat that shows best what is wrong: the first that does not pass."""
+    """Return the repeat that shows best what is wrong: the first that does not pass."""
     return next((item for item in pair.group.items if not item.passed), pair.group.first)
 
 

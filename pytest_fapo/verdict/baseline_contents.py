@@ -66,7 +66,7 @@ class ItemGroup:
 
 
 def item_groups(evaluation: Evaluation) -> Iterator[ItemGroup]:
-    """The tests on cases of an evaluation, in its order; tests without a case are left out."""
+    """Yield the tests on cases of an evaluation, in its order; tests without a case are left out."""
     groups: dict[str, ItemGroup] = {}
     for item in evaluation.items.values():
         if item.case_id is not None:
@@ -105,8 +105,9 @@ _CUTS = (160, 80, 40, 20)
 
 
 def short_json(value: object) -> str:
-    """A value as JSON on one line of at most `OUTPUT_CHARS`: long texts in it are cut, so that as much as
-    possible stays readable as JSON; where that is not enough, the line is."""
+    """Return a value as JSON on one line of at most `OUTPUT_CHARS`: long texts in it are cut, so that as much
+    as possible stays readable as JSON; where that is not enough, the line is.
+    """
     text = canonical_json(value)
     for most in _CUTS:
         if len(text) <= OUTPUT_CHARS:
@@ -126,7 +127,7 @@ def _with_short_texts(value: object, most: int) -> object:
 
 
 def output_of(trace: Trace) -> str:
-    """The pipeline's output, or what left it instead, for messages."""
+    """Return the pipeline's output, or what left it instead, for messages."""
     return short_json(trace.output) if trace.error is None else short_json({"error": trace.error})
 
 
@@ -167,7 +168,7 @@ def calls_digest(traces: Iterable[Trace]) -> str:
 
 
 def inner_first(steps: Sequence[Step]) -> list[Step]:
-    """The steps, each after those inside it; those side by side in the order in which they began."""
+    """Return the steps, each after those inside it; those side by side in the order in which they began."""
     inside: dict[int | None, list[Step]] = {}
     known = {step.index for step in steps}
     for step in steps:
@@ -269,7 +270,7 @@ def _split_score(groups: list[ItemGroup], split: Split) -> float | None:
 
 
 def pipeline_traces(evaluation: Evaluation, groups: Iterable[ItemGroup]) -> list[Trace]:
-    """All runs that these tests looked at."""
+    """Return all runs that these tests looked at."""
     names = {item.trace_id for group in groups for item in group.items if item.trace_id}
     return [evaluation.traces[name] for name in names if name in evaluation.traces]
 

@@ -134,7 +134,7 @@ def write_baseline(path: Path, baseline: Baseline) -> bool:
 
 
 def render_baseline(baseline: Baseline) -> str:
-    """The file's text: sorted, one case a line, so that a diff shows which cases changed."""
+    """Return the file's text: sorted, one case a line, so that a diff shows which cases changed."""
     return "\n".join(_lines(baseline)) + "\n"
 
 
@@ -173,7 +173,7 @@ def _pipeline_lines(pipeline: PipelineBaseline) -> Iterator[str]:
 
 
 def _mapping_lines(key: str, entries: list[tuple[str, str]]) -> Iterator[str]:
-    """A JSON object with one entry a line, and a comma behind it."""
+    """Yield a JSON object with one entry a line, and a comma behind it."""
     yield f"{key}: {{"
     for number, (name, text) in enumerate(entries, 1):
         yield f"  {_json(name)}: {text}" + ("," if number < len(entries) else "")

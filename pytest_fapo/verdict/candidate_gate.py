@@ -30,8 +30,8 @@ from pytest_fapo.verdict.policies import (
     broken_tests,
     held_out_loss,
     metric_loss,
+    pass_rate_rose,
     rules_of,
-    steadier,
     train_figures,
 )
 from pytest_fapo.verdict.policy import GatePolicy
@@ -122,11 +122,11 @@ def judge_suite(
 
 
 def _judge_targets(candidate: Candidate, comparison: Comparison, policy: GatePolicy) -> Verdict | None:
-    """A rejection where nothing that the candidate targets became better; None where something did."""
+    """Return a rejection where nothing that the candidate targets became better; None where something did."""
     wanted = set(candidate.targets)
     train = comparison.of_split("train")
     targets = [unit for unit in train if wanted & set(unit.nodeids)]
-    gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and steadier(train))
+    gained = any(unit.fixed for unit in targets) or (policy.one_case_decides and pass_rate_rose(train))
     # A score tells of every case whether it is better: the targets are only the worst of them.
     if gained or any(sum(aim_differences(name, train)) > 0 for name in policy.objectives):
         if comparison.after.dropped_at != "targeted":
@@ -180,7 +180,7 @@ def _verdict(
     policy: GatePolicy,
     reason: str,
 ) -> Verdict:
-    """A verdict that accepts, or with a reason one that rejects.
+    """Return a verdict that accepts, or with a reason one that rejects.
 
     Args:
         comparison: both evaluations.
@@ -209,7 +209,7 @@ def _verdict(
 
 
 def _objectives(comparison: Comparison, splits: Sequence[Split], policy: GatePolicy) -> list[MetricChange]:
-    """The objectives on these splits; none of a split that was not finished."""
+    """Return the objectives on these splits; none of a split that was not finished."""
     ran = comparison.after.items
     whole = [split for split in splits if all(name in ran for name in nodeids_of(comparison.before, split))]
     found = [comparison.metric(name, split) for name in policy.objectives for split in whole]
@@ -217,7 +217,7 @@ def _objectives(comparison: Comparison, splits: Sequence[Split], policy: GatePol
 
 
 def _with_figures(verdict: Verdict, comparison: Comparison, policy: GatePolicy) -> Verdict:
-    """The verdict with effect, interval and p-value where policy, metric or repeats speak of chance.
+    """Return the verdict with effect, interval and p-value where policy, metric or repeats speak of chance.
 
     Left out where not all of train was run.
     """

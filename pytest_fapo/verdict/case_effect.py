@@ -160,7 +160,7 @@ class _ItemPair:
 
 
 def _means(group: ItemGroup) -> dict[str, float]:
-    """Each metric's mean over the repeats."""
+    """Return each metric's mean over the repeats."""
     names = dict.fromkeys(name for item in group.items for name in item.scores)
     return {name: fmean(item.scores[name] for item in group.items if name in item.scores) for name in names}
 
@@ -183,7 +183,7 @@ def _comparable(before: ItemGroup, after: ItemGroup) -> bool:
 
 
 def _item_groups(evaluation: Evaluation) -> dict[str, ItemGroup]:
-    """Every test with its repeats, those without a case too."""
+    """Return every test with its repeats, those without a case too."""
     groups: dict[str, ItemGroup] = {}
     for item in evaluation.items.values():
         groups.setdefault(item.first_nodeid, ItemGroup(item.first_nodeid)).items.append(item)
@@ -191,7 +191,7 @@ def _item_groups(evaluation: Evaluation) -> dict[str, ItemGroup]:
 
 
 def _output(evaluation: Evaluation, item: ItemResult) -> JsonValue:
-    """The pipeline's output; where it gave none, or there is none, how the test failed."""
+    """Return the pipeline's output; where it gave none, or there is none, how the test failed."""
     trace = evaluation.trace_of(item)
     if trace is not None and not trace.error:
         return trace.output

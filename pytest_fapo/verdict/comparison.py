@@ -95,16 +95,16 @@ class Comparison:
     """Of `before`."""
 
     def of_split(self, split: Split | None) -> list[Unit]:
-        """The units of one split; None gives the tests without a case."""
+        """Return the units of one split; None gives the tests without a case."""
         return of_split(self.units, split)
 
     def score(self, split: Split) -> SplitChange:
-        """The split's score on the items of `before`, in both; a missing item counts as failing."""
+        """Return the split's score on the items of `before`, in both; a missing item counts as failing."""
         items = self.before.in_split(split)
         return SplitChange(before=_share(items, self.before), after=_share(items, self.after))
 
     def metric(self, name: str, split: Split) -> MetricChange | None:
-        """A metric's means over the cases of a split that had it before; None where none had it."""
+        """Return a metric's means over the cases of a split that had it before; None where none had it."""
         mine = [each for each in _by_case(self.of_split(split)) if any(name in unit.metrics for unit in each)]
         if not mine:
             return None
@@ -184,7 +184,7 @@ def _worst_scores(evaluation: Evaluation) -> dict[str, float]:
 
 
 def merits_of(item: ItemResult) -> dict[str, float]:
-    """All scores of an item, so signed that higher is better."""
+    """Return all scores of an item, so signed that higher is better."""
     less = item.lower_is_better
     return {name: -score if name in less else score for name, score in item.scores.items()}
 
@@ -202,7 +202,7 @@ def _metrics_of(items: Sequence[ItemResult], after: Evaluation, worst: Mapping[s
 
 
 def of_split(units: Iterable[Unit], split: Split | None) -> list[Unit]:
-    """The units of one split; None gives the tests without a case."""
+    """Return the units of one split; None gives the tests without a case."""
     return [unit for unit in units if unit.split == split]
 
 
@@ -322,7 +322,7 @@ def _by_case(units: Iterable[Unit]) -> list[list[Unit]]:
 
 
 def graded_metrics(units: Iterable[Unit]) -> set[str]:
-    """The metrics that these units had before."""
+    """Return the metrics that these units had before."""
     return {name for unit in units for name in unit.metrics}
 
 
@@ -340,7 +340,7 @@ class FallenMetric(NamedTuple):
 def fallen_metrics(
     units: Sequence[Unit], names: Iterable[str], policy: GatePolicy, *, rounding: float
 ) -> Iterator[FallenMetric]:
-    """The metrics whose means fell by more than the policy allows.
+    """Yield the metrics whose means fell by more than the policy allows.
 
     Args:
         units: of one split.
@@ -358,7 +358,7 @@ def fallen_metrics(
 
 
 def unsteady_metrics(one: Evaluation, other: Evaluation) -> list[str]:
-    """The metrics that differ between two evaluations of one tree on the same answers.
+    """Return the metrics that differ between two evaluations of one tree on the same answers.
 
     They measure a clock (a replayed answer comes at once), or draw lots: they tell nothing of an edit.
 

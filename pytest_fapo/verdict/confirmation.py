@@ -78,7 +78,7 @@ class Confirmation:
         self._runs = FreshRuns(self.before, self.ask)
 
     def review(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
-        """The verdict in view of fresh samples; None where some changes were chance: then judge again.
+        """Return the verdict in view of fresh samples; None where some changes were chance: then judge again.
 
         Args:
             after: the candidate's evaluation.
@@ -110,13 +110,15 @@ class Confirmation:
     # --- gains ----------------------------------------------------------------------------------------
 
     def _with_gains(self, after: Evaluation, verdict: Verdict) -> Verdict | None:
-        """The verdict, rejecting where no gain comes again; None where some did not: then judge again."""
+        """Return the verdict, rejecting where no gain comes again; None where some did not: then judge
+        again.
+        """
         self.gains_rerun = True
         claims = self._gained(after)
         if not claims:
             return self._with_higher_rates(after, verdict)
         pairs = {claim: FreshPairs() for claim in claims}
-        if self._same_again(claims, after):
+        if self._gains_repeat(claims, after):
             return verdict
         evidence = GainEvidence(self.error())
         while not evidence.decided:
@@ -132,7 +134,7 @@ class Confirmation:
         return None
 
     def _with_higher_rates(self, after: Evaluation, verdict: Verdict) -> Verdict:
-        """The verdict where no case is fixed and some pass more often: fresh runs must say the same.
+        """Return the verdict where no case is fixed and some pass more often: fresh runs must say the same.
 
         Without an effect a case passes as often on the one tree alone as on the other: an exact sign test,
         whose error is the candidate's share of the run's.
@@ -156,11 +158,11 @@ class Confirmation:
             update={
                 "accepted": False,
                 "stage": "confirm",
-                "reason": reasons.nothing_became_steadier(number, more, less),
+                "reason": reasons.no_pass_rate_rose(number, more, less),
             }
         )
 
-    def _same_again(self, claims: Sequence[Claim], after: Evaluation) -> bool:
+    def _gains_repeat(self, claims: Sequence[Claim], after: Evaluation) -> bool:
         """True where gains whose answers come from this machine alone come again as they were.
 
         A stand-in, or a pipeline that asks nobody, is a function: what it gives twice it gives again.
@@ -206,7 +208,7 @@ class Confirmation:
     # --- whole splits ---------------------------------------------------------------------------------
 
     def _with_fresh_samples(self, after: Evaluation, verdict: Verdict) -> Verdict:
-        """The verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
+        """Return the verdict on what `paired` rejected, by fresh samples where one evaluation is too few."""
         comparison = self._compare(after)
         claims = self._gained(after)
         if self.policy.name != "paired" or not self._open(comparison, verdict):
@@ -267,7 +269,9 @@ class Confirmation:
         return compare(self.before, after, chance=self.chance)
 
     def _fallen(self, metric: str, units: list[Unit]) -> list[Claim]:
-        """The cases in which a metric fell most, as many as its fall rests on; none where it may fall."""
+        """Return the cases in which a metric fell most, as many as its fall rests on; none where it may
+        fall.
+        """
         differences = metric_differences(metric, units)
         allowed = self.policy.guarded.get(metric, 0.0)
         excess = -sum(differences) - allowed * len(differences)
@@ -304,7 +308,7 @@ def confirmed_verdict(
     evaluate: Callable[[Chance], Evaluation],
     judge: Callable[[Evaluation, Chance], Verdict],
 ) -> tuple[Evaluation, Verdict]:
-    """A candidate's evaluation and the verdict that fresh samples leave standing.
+    """Return a candidate's evaluation and the verdict that fresh samples leave standing.
 
     Args:
         confirmation: of this candidate.
@@ -326,7 +330,7 @@ def _calls_of(evaluation: Evaluation, item: ItemResult) -> Sequence[LLMCall]:
 
 
 def _next_claims(pairs: dict[Claim, FreshPairs], missing: int) -> list[Claim]:
-    """The claims to ask next: those not asked yet, then those that came again most often."""
+    """Return the claims to ask next: those not asked yet, then those that came again most often."""
     new = [claim for claim, seen in pairs.items() if not seen.confirmed + seen.others]
     if new:
         return new[:missing]

@@ -143,7 +143,7 @@ class FreshSamples:
 
 
 def _merged(samples: Sequence[tuple[Evaluation, Evaluation]]) -> tuple[Evaluation, Evaluation]:
-    """All samples of each tree as repeats of one evaluation."""
+    """Return all samples of each tree as repeats of one evaluation."""
     before = {name: item for one, _ in samples for name, item in one.items.items()}
     after = {name: item for _, one in samples for name, item in one.items.items()}
     return Evaluation.model_construct(items=before), Evaluation.model_construct(items=after)

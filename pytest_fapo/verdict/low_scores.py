@@ -15,7 +15,7 @@ LOW_SCORE = "LowScore"
 
 
 def with_low_scores(evaluation: Evaluation, policy: GatePolicy) -> Evaluation:
-    """The evaluation as diagnosis and proposers see it: train items with a low score count as failing.
+    """Return the evaluation as diagnosis and proposers see it: train items with a low score count as failing.
 
     A score is low in the worse half of the way from the worst of train to the best that its scale allows;
     the words of `run.feedback` stand in for what pytest would say of a failure.
@@ -28,18 +28,18 @@ def with_low_scores(evaluation: Evaluation, policy: GatePolicy) -> Evaluation:
 
 
 def lowest_items(evaluation: Evaluation, policy: GatePolicy) -> list[ItemResult]:
-    """The train items that a run works on: those that fail and those whose score is low."""
+    """Return the train items that a run works on: those that fail and those whose score is low."""
     return [item for item in with_low_scores(evaluation, policy).in_split("train") if not item.passed]
 
 
 def unscored(evaluation: Evaluation, policy: GatePolicy) -> list[str]:
-    """The objectives that no train item records."""
+    """Return the objectives that no train item records."""
     known = {name for item in evaluation.in_split("train") for name in item.scores}
     return [name for name in policy.objectives if name not in known]
 
 
 def scored(evaluation: Evaluation) -> list[str]:
-    """The metrics that train items record."""
+    """Return the metrics that train items record."""
     return sorted({name for item in evaluation.in_split("train") for name in item.scores})
 
 

@@ -90,7 +90,7 @@ def _losses(
 
 
 def with_problems(result: GateResult, problems: Iterable[GateProblem]) -> GateResult:
-    """The result with further problems, and the verdict that follows from all of them."""
+    """Return the result with further problems, and the verdict that follows from all of them."""
     made = result.model_copy(update={"problems": [*result.problems, *problems]})
     kinds = {problem.kind for problem in made.failures}
     certain = any(each.fails for each in made.regressions)
@@ -138,7 +138,9 @@ def unjudged(evaluation: Evaluation, comparison: BaselineComparison) -> list[Gat
 
 
 def _silent(evaluation: Evaluation, comparison: BaselineComparison) -> list[str]:
-    """Cases whose run finished without a call, although it made some when the baseline was written."""
+    """Return the cases whose run finished without a call, although it made some when the baseline was
+    written.
+    """
     silent = set()
     for pair in comparison.pairs:
         traces = [trace for item in pair.group.items if (trace := evaluation.trace_of(item)) is not None]
@@ -149,7 +151,7 @@ def _silent(evaluation: Evaluation, comparison: BaselineComparison) -> list[str]
 
 
 def _refused(comparison: BaselineComparison, kind: str) -> list[str]:
-    """Names of the tests that this refusal ended."""
+    """Return names of the tests that this refusal ended."""
     names = [pair.group.name for pair in comparison.pairs if pair.refused == kind]
     return names + [group.name for group in comparison.new if group.refused == kind]
 
@@ -179,7 +181,7 @@ def remarks(
 
 
 def changed_artifacts(baseline: Baseline, artifacts: Mapping[str, str]) -> list[str]:
-    """Addresses whose text differs from the evaluated one, is new, or is gone."""
+    """Return the addresses whose text differs from the evaluated one, is new, or is gone."""
     both = {*baseline.artifacts, *artifacts}
     return sorted(name for name in both if baseline.artifacts.get(name) != artifacts.get(name))
 

@@ -96,7 +96,7 @@ class PolicyRules(ABC):
 
 
 def rules_of(policy: GatePolicy) -> PolicyRules:
-    """The rules of a policy, by its name."""
+    """Return the rules of a policy, by its name."""
     return _RULES[policy.name](policy)
 
 
@@ -119,7 +119,7 @@ class StrictRules(PolicyRules):
         if broken:
             return _lost(broken)
         better = [name for name in objectives if sum(metric_differences(name, _not_flaky(train))) > EQUAL]
-        if not better and not any(unit.fixed for unit in train) and not steadier(train):
+        if not better and not any(unit.fixed for unit in train) and not pass_rate_rose(train):
             flaky = any(sum(aim_differences(aim, train)) > EQUAL for aim in objectives or (None,))
             return reasons.train_did_not_rise(objectives, flaky=flaky)
         return reasons.score_fell("train") if _sinks(train) else self._worse(train, "train")
@@ -143,7 +143,7 @@ class StrictRules(PolicyRules):
         return ""
 
 
-def steadier(units: Sequence[Unit]) -> bool:
+def pass_rate_rose(units: Sequence[Unit]) -> bool:
     """True if tests that passed only sometimes before pass more often now, by more than chance explains.
 
     All train cases are weighed, not those alone that varied: what was picked for its bad luck looks better
@@ -249,7 +249,9 @@ def possible_gains(policy: GatePolicy) -> Sequence[reasons.Aim]:
 
 
 def train_figures(policy: GatePolicy, units: Sequence[Unit]) -> Figures | None:
-    """The paired difference on train, of the aim that chance explains least; None where nothing compares."""
+    """Return the paired difference on train, of the aim that chance explains least; None where nothing
+    compares.
+    """
     train = of_split(units, "train")
     found = [(aim, case_differences(aim, train)) for aim in possible_gains(policy)]
     return surest([(aim, differences) for aim, differences in found if differences])
@@ -271,7 +273,7 @@ def surest(found: Sequence[tuple[reasons.Aim, Sequence[float]]]) -> Figures | No
 
 
 def fall(units: Sequence[Unit], policy: GatePolicy) -> Fall:
-    """The paired figures of these units and the baseline."""
+    """Return the paired figures of these units and the baseline."""
     tables = _tables(units)
     differences = pass_differences(units)
     worst = pass_differences([unit._replace(passes=(unit.passes[0], 0)) for unit in units])
@@ -404,7 +406,7 @@ def _explained_by_chance(differences: Sequence[float], policy: GatePolicy) -> bo
 
 
 def broken_tests(units: Sequence[Unit], splits: Sequence[Split | None]) -> list[str]:
-    """Names of the units of these splits that broke."""
+    """Return names of the units of these splits that broke."""
     return [unit.name for unit in units if unit.split in splits and unit.broken]
 
 

@@ -50,7 +50,7 @@ class GatePolicy:
 
 
 def policy_of(settings: Settings, *, name: Policy | None = None, target: float | None = None) -> GatePolicy:
-    """The policy that settings and options name.
+    """Return the policy that settings and options name.
 
     Args:
         settings: `[tool.fapo]`.
@@ -102,8 +102,8 @@ class Floor:
 
 
 def floors_of(settings: Mapping[str, float], options: Sequence[str] | None = None) -> list[Floor]:
-    """The floors of `[tool.fapo] min_score` and of `--fapo-min-score`; an option replaces the setting of its
-    name.
+    """Return the floors of `[tool.fapo] min_score` and of `--fapo-min-score`; an option replaces the setting
+    of its name.
 
     Args:
         settings: name to floor.

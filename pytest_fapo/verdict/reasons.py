@@ -202,7 +202,7 @@ def gains_did_not_recur(asked: int, held: int, *, varying_judges: int = 0, grade
     return said
 
 
-def nothing_became_steadier(runs: int, more: int, less: int) -> str:
+def no_pass_rate_rose(runs: int, more: int, less: int) -> str:
     """No case is fixed, and fresh runs do not confirm that cases pass more often.
 
     Args:

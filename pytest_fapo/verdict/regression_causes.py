@@ -108,7 +108,7 @@ def difference(regression: Regression, *, most: int = 100) -> str:
 
 
 def short_names(nodeids: list[str]) -> list[str]:
-    """The node ids without their file where all are of one file."""
+    """Return the node ids without their file where all are of one file."""
     files = {nodeid.partition("::")[0] for nodeid in nodeids}
     if len(files) == 1 and all("::" in nodeid for nodeid in nodeids):
         return [nodeid.partition("::")[2] for nodeid in nodeids]
@@ -162,7 +162,9 @@ def _kind(value: JsonValue) -> str:
 def _telling(
     before: JsonValue, after: JsonValue, regression: Regression
 ) -> list[tuple[str, JsonValue, JsonValue]]:
-    """The differing values, those that are the differing step's answer or that pytest speaks of first."""
+    """Return the differing values, those that are the differing step's answer or that pytest speaks of
+    first.
+    """
     step = read_output(regression.step_output) if regression.step_output else None
 
     def rank(found: tuple[str, JsonValue, JsonValue]) -> tuple[bool, bool]:

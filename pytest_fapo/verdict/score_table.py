@@ -127,7 +127,7 @@ def _share_after(groups: list[_ScoredAfter]) -> float | None:
 
 
 def _metric_after(metric: str, groups: list[_ScoredAfter]) -> tuple[list[float], list[_ScoredAfter]]:
-    """The metric's mean per case, and where it was scored."""
+    """Return the metric's mean per case, and where it was scored."""
     values: dict[str, list[float]] = {}
     scored = []
     for each in groups:

@@ -214,14 +214,14 @@ def fall_test(cases: Iterable[Sequence[Table]]) -> float:
 
 
 def least_possible(cases: Iterable[Sequence[Table]]) -> float:
-    """The p-value if every run of now failed: what the test could show at all."""
+    """Return the p-value if every run of now failed: what the test could show at all."""
     return fall_test(
         [Table((table.passes[0], 0), table.runs, table.weight) for table in each] for each in cases
     )
 
 
 def _passes_of(table: Table) -> list[tuple[Fraction, float]]:
-    """Share of the runs of now that pass, and its probability given how many pass in all."""
+    """Return the share of the runs of now that pass, and its probability given how many pass in all."""
     passes, (before, now) = sum(table.passes), table.runs
     ways = comb(before + now, now)
     return [
@@ -231,7 +231,7 @@ def _passes_of(table: Table) -> list[tuple[Fraction, float]]:
 
 
 def _together(tests: list[list[tuple[Fraction, float]]], weight: float) -> Distribution:
-    """The mean over the tests, were all at the same place of their distributions."""
+    """Return the mean over the tests, were all at the same place of their distributions."""
     if len(tests) == 1:
         return tuple((_scaled(share, weight), chance) for share, chance in tests[0])
     indices = [0] * len(tests)
@@ -304,7 +304,7 @@ BY_CHANCE = 1 / 4
 
 
 def allowed_error(number: int) -> float:
-    """The part of `RUN_ERROR` that the `number`-th candidate (from 1) may use up."""
+    """Return the part of `RUN_ERROR` that the `number`-th candidate (from 1) may use up."""
     return RUN_ERROR / (number * (number + 1))
 
 

@@ -90,7 +90,7 @@ def _github_command(annotation: Annotation, more: str) -> str:
 
 
 def _escaped_message(text: str) -> str:
-    """The escapes of a workflow command's message; control characters are shown, line breaks kept."""
+    """Return the escapes of a workflow command's message; control characters are shown, line breaks kept."""
     plain = shown(text.replace("\r\n", "\n"))
     return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -105,7 +105,7 @@ _DESCRIPTION_CHARS = 1_000
 
 
 def code_quality_json(annotations: Iterable[Annotation], *, whole: str) -> str:
-    """The report as JSON.
+    """Return the report as JSON.
 
     Args:
         annotations: the remarks.
@@ -139,7 +139,7 @@ _ORIGIN = re.compile(r"(?P<path>.+?)(?::(?P<line>\d+)| #\d+)?")
 
 
 def repository_top(root: Path, environment: Mapping[str, str]) -> Path:
-    """The folder that a code host's paths are relative to.
+    """Return the folder that a code host's paths are relative to.
 
     Args:
         root: pytest's rootdir.
@@ -167,7 +167,9 @@ class RepositoryLocations:
         self._top = repository_top(root, environment)
 
     def path(self, path: str) -> str:
-        """A path (relative to the rootdir) from the top of the repository; empty where it is not inside."""
+        """Return a path (relative to the rootdir) from the top of the repository; empty where it is not
+        inside.
+        """
         if not path:
             return ""
         full = Path(os.path.abspath(self._root / path))
@@ -177,7 +179,7 @@ class RepositoryLocations:
         return ""
 
     def of_case(self, origin: str, nodeid: str) -> tuple[str, int]:
-        """Path and line of a case; the test's file where its origin is not known.
+        """Return path and line of a case; the test's file where its origin is not known.
 
         Args:
             origin: `file:line`, `file #3`, or nothing.
@@ -190,7 +192,7 @@ class RepositoryLocations:
         return self.path(nodeid.partition("::")[0]), 0
 
     def of_artifact(self, address: str) -> tuple[str, int]:
-        """Path and line at which an artifact begins; line 0 where that cannot be told."""
+        """Return path and line at which an artifact begins; line 0 where that cannot be told."""
         try:
             artifact = self._store.get(address)
         except ArtifactError:
@@ -249,7 +251,7 @@ def lowering_remarks(
 
 
 def failing_remarks(evaluation: Evaluation, locations: RepositoryLocations) -> list[Annotation]:
-    """The tests that fail, of a session that is compared with nothing."""
+    """Return the tests that fail, of a session that is compared with nothing."""
     return [
         _on_case(
             evaluation, nodeid, locations, level="error", check="failing", title="Fails", message=message

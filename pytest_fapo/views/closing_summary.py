@@ -71,8 +71,9 @@ def headline(summary: Summary) -> str:
 
 
 def patch_command(summary: Summary) -> str:
-    """The line that applies a patch that waits for it, else empty: `git apply`, and where a file of the patch
-    was edited meanwhile, so that git would refuse it, what merges the two."""
+    """Return the line that applies a patch that waits for it, else empty: `git apply`, and where a file of
+    the patch was edited meanwhile, so that git would refuse it, what merges the two.
+    """
     if not summary.patch or summary.writing not in _PENDING:
         return ""
     edited = any(f"{file} changed" in summary.conflicts for file in summary.files)
@@ -195,7 +196,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
 
 
 def _front(summary: Summary) -> list[tuple[str, str]]:
-    """The trees that no other one beats in an objective without losing in another."""
+    """Return the trees that no other one beats in an objective without losing in another."""
     if not summary.front:
         return []
     return [("Front", "on train"), *(("", str(point)) for point in summary.front)]
@@ -389,7 +390,7 @@ def complete_summary(run: Path) -> None:
 
 
 def summary_markdown(summary: Summary) -> str:
-    """The same summary as Markdown, for `summary.md` in the run directory or a pull request."""
+    """Return the same summary as Markdown, for `summary.md` in the run directory or a pull request."""
     lines = ["# pytest-fapo", "", f"**{escaped(headline(summary))}**", ""]
     command = patch_command(summary)
     if command:

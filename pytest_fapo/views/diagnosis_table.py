@@ -86,7 +86,7 @@ def _headline(diagnosis: Diagnosis, evaluation: Evaluation) -> str:
 
 
 def _low_scores(diagnosis: Diagnosis, evaluation: Evaluation) -> int:
-    """The number of tests that pass and have a finding: their score is low."""
+    """Return the number of tests that pass and have a finding: their score is low."""
     items = [evaluation.items.get(finding.nodeid) for finding in diagnosis.findings]
     return sum(item is not None and item.passed for item in items)
 

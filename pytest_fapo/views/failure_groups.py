@@ -62,7 +62,7 @@ def failure_lines(evaluation: Evaluation) -> list[str]:
     for (function, _), items in kinds[:_MOST]:
         first = items[0]
         more = f" and {len(items) - 1:,} more" if len(items) > 1 else ""
-        said = one_line(shown(_said(first)), most=60)
+        said = one_line(shown(_message_line(first)), most=60)
         lines.append(f"  {len(items):>{width},}  {function}: {said}  [{first.case_id}]{more}")
     if len(kinds) > _MOST:
         lines.append(f"  … and {count(len(kinds) - _MOST, 'more kind')}")
@@ -78,10 +78,12 @@ def _kinds(failing: list[ItemResult]) -> list[tuple[tuple[str, str], list[ItemRe
 
 
 def _groups(failing: list[ItemResult], *, exact: bool) -> dict[tuple[str, str], list[ItemResult]]:
-    """Tests by their function and pytest's words; where these are too many, without the values in them."""
+    """Return tests by their function and pytest's words; where these are too many, without the values in
+    them.
+    """
     groups: dict[tuple[str, str], list[ItemResult]] = {}
     for item in failing:
-        said = _said(item) if exact else _VALUES.sub("…", _said(item))
+        said = _message_line(item) if exact else _VALUES.sub("…", _message_line(item))
         groups.setdefault((_function(item), said), []).append(item)
     return groups
 
@@ -99,7 +101,7 @@ def _function(item: ItemResult) -> str:
     return item.nodeid.rpartition("::")[2].partition("[")[0]
 
 
-def _said(item: ItemResult) -> str:
+def _message_line(item: ItemResult) -> str:
     """Return the line of pytest's words that says what is wrong."""
     line = next((line for line in item.explanation.splitlines() if line.strip()), "")
     return line.removeprefix("AssertionError: ").strip() or "failed"

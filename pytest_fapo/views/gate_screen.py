@@ -78,7 +78,7 @@ def _style(result: GateResult) -> str:
 
 
 def gate_headline(result: GateResult) -> str:
-    """The verdict in words, for the terminal and for a pull request."""
+    """Return the verdict in words, for the terminal and for a pull request."""
     against = f" against {result.baseline}" if result.baseline else ""
     if result.verdict == "fell":
         lost = sum(each.fails for each in result.regressions)

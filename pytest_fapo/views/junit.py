@@ -80,7 +80,9 @@ def _of_calls(calls: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _failing_step(record: dict[str, Any]) -> str:
-    """The first step that raised, else the first whose output is not the one that the case gives for it."""
+    """Return the first step that raised, else the first whose output is not the one that the case gives for
+    it.
+    """
     trace = Trace.model_validate(record["trace"])
     raised = next((step.key for step in trace.steps if step.error), "")
     case = Case.model_validate(record["case"]) if record.get("case") else None
@@ -113,7 +115,7 @@ def _scores(evaluation: Evaluation) -> dict[str, dict[str, float]]:
 
 
 def _baseline(session: FapoSession) -> list[tuple[str, str]]:
-    """The committed baseline's own scores, to be compared with; nothing where it cannot be read."""
+    """Return the committed baseline's own scores, to be compared with; nothing where it cannot be read."""
     path = session.root / session.settings.baseline
     if not path.is_file():
         return []

@@ -60,7 +60,7 @@ def escaped(text: str) -> str:
 
 
 def fenced(text: str, language: str = "text", *, lines: int = 0, chars: int = _LINE_CHARS) -> str:
-    """A block of code that nothing in `text` can end.
+    """Return a block of code that nothing in `text` can end.
 
     Args:
         text: whatever it holds.
@@ -82,7 +82,7 @@ def fenced(text: str, language: str = "text", *, lines: int = 0, chars: int = _L
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterable[int] = ()) -> str:
-    """A table.
+    """Return a table.
 
     Args:
         header: names of the columns.
@@ -95,7 +95,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Iterab
 
 
 def details(title: str, body: str) -> str:
-    """A part that is folded until it is asked for.
+    """Return a part that is folded until it is asked for.
 
     Args:
         title: text as it is, without Markdown.

@@ -114,7 +114,7 @@ class RunState:
 
 
 def live_display(state: RunState, terminal: Terminal, elapsed: float, now: float = 0.0) -> Group:
-    """The live display: what is tried, a bar for the stage, what was spent and what the limits leave.
+    """Return the live display: what is tried, a bar for the stage, what was spent and what the limits leave.
 
     Args:
         state: of the run.
@@ -148,7 +148,7 @@ _NAMED = ("train", None)
 
 
 def attempt_details(attempt: Attempt, splits: Mapping[str, Split | None]) -> list[str]:
-    """The hypothesis, the findings aimed at, the review's other remarks, what was fixed and broken.
+    """Return the hypothesis, the findings aimed at, the review's other remarks, what was fixed and broken.
 
     Args:
         attempt: the candidate with its review and verdict.

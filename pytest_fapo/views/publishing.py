@@ -173,7 +173,7 @@ class Destinations:
 
 
 def _placed(config: pytest.Config, path: str | None) -> Path | None:
-    """A path as the user typed it, where they typed it."""
+    """Return a path as the user typed it, where they typed it."""
     return config.invocation_params.dir / Path(path).expanduser() if path else None
 
 
@@ -233,7 +233,9 @@ def write_reports(
 
 
 def own_report(done: SessionResult) -> str:
-    """Path of the report in the run directory as the user would type it; empty where there was no run."""
+    """Return the path of the report in the run directory as the user would type it; empty where there was
+    no run.
+    """
     if done.run is None:
         return ""
     from pytest_fapo.loop.run_folder import typed_path

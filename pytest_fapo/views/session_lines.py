@@ -18,7 +18,7 @@ from pytest_fapo.views.progress import RunState
 def session_lines(
     evaluation: Evaluation, *, stand_in: str = "", hint: bool = True, warnings: Sequence[str] = ()
 ) -> list[str]:
-    """The scores per split, the calls, and what to type next; empty where no item has a case.
+    """Return the scores per split, the calls, and what to type next; empty where no item has a case.
 
     Args:
         evaluation: the session's items with their traces and spending.
@@ -72,7 +72,7 @@ def _score(evaluation: Evaluation, split: Split) -> str:
 
 
 def metric_means(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Each graded metric with its mean per split, and how much its judge varies."""
+    """Return each graded metric with its mean per split, and how much its judge varies."""
     metrics = sorted({name for item in evaluation.items.values() for name in item.scores})
     found = []
     for name in metrics:

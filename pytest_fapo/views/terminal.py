@@ -111,7 +111,7 @@ class Terminal:
         return self._size()[0]
 
     def text(self, *parts: Part) -> Text:
-        """A styled line that this terminal can show; parts are text or (text, style)."""
+        """Return a styled line that this terminal can show; parts are text or (text, style)."""
         from rich.text import Text
 
         line = Text()

@@ -145,7 +145,9 @@ def _side(row: _Row, sign: str, terminal: Terminal, digits: int, room: int) -> l
 
 
 def _parts(row: _Row, sign: str) -> list[Part] | None:
-    """A changed line in pieces, those that its counterpart lacks marked; None where it is not there."""
+    """Return a changed line in pieces, those that its counterpart lacks marked; None where it is not
+    there.
+    """
     mine, other = (row.old, row.new) if sign == "-" else (row.new, row.old)
     if mine is None:
         return None

@@ -7,7 +7,7 @@ import pytest
 from pytest_fapo.core.cache_url import (
     check_cache_url,
     expanded_url,
-    network_place,
+    network_location,
     shown_url,
     variables_in,
 )
@@ -53,7 +53,7 @@ def test_a_variable_is_put_in_whatever_it_holds(monkeypatch: pytest.MonkeyPatch)
 def test_people_and_the_network_guard_see_the_place_alone() -> None:
     assert shown_url(URL) == "rediss://cache.internal:6380/2"
     places = [URL, "redis://h", "redis://[::1]:7000/0", "unix:///run/r.sock"]
-    assert [network_place(url) for url in places] == [
+    assert [network_location(url) for url in places] == [
         "cache.internal:6380",
         "h:6379",
         "[::1]:7000",

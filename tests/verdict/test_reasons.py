@@ -129,7 +129,7 @@ SENTENCES: list[tuple[Callable[[], str], str]] = [
         ),
     ),
     (
-        lambda: because.nothing_became_steadier(6, 4, 2),
+        lambda: because.no_pass_rate_rose(6, 4, 2),
         (
             "noise: nothing is fixed, and in 6 fresh runs on both trees what passes more often "
             "passed 4 times only with the edit and 2 times only without"

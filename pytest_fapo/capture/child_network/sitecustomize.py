@@ -65,10 +65,10 @@ def _start() -> None:
             sys.stderr.write(f"pytest-fapo: the refusal of connections could not be set up: {error!r}\n")
             os._exit(70)
     if __name__ == "sitecustomize":
-        _run_the_users_own()
+        _run_user_sitecustomize()
 
 
-def _run_the_users_own() -> None:
+def _run_user_sitecustomize() -> None:
     helper = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "next_sitecustomize.py")
     names: dict[str, Any] = {}
     with open(helper, encoding="utf-8") as file:

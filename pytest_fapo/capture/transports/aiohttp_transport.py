@@ -76,7 +76,7 @@ def _exchange(gate: Gate, request: Any) -> Exchange | None:
 
 
 def _content_of(body: Any) -> bytes | None:
-    """A request's body as bytes; None for one that comes in pieces, as no request to a model does."""
+    """Return a request's body as bytes; None for one that comes in pieces, as no request to a model does."""
     value = getattr(body, "_value", body)
     if isinstance(value, io.BytesIO):
         return value.getvalue()

@@ -63,7 +63,7 @@ class _HttpxLibrary:
         self._replaying, self._replaying_async = _replaying_streams(module)
 
     def handler(self, original: Any) -> Any:
-        """The replacement of `handle_request`."""
+        """Return the replacement of `handle_request`."""
 
         def handle_request(transport: Any, request: Any) -> Any:
             api = self._gate.api(request.method, request.url.path)
@@ -85,7 +85,7 @@ class _HttpxLibrary:
         return handle_request
 
     def handler_async(self, original: Any) -> Any:
-        """The replacement of `handle_async_request`."""
+        """Return the replacement of `handle_async_request`."""
 
         async def handle_async_request(transport: Any, request: Any) -> Any:
             api = self._gate.api(request.method, request.url.path)
@@ -111,7 +111,7 @@ class _HttpxLibrary:
         return self._gate.exchange(api, request.method, str(request.url), headers, request.content)
 
     def _replay(self, answer: RecordedAnswer, stream: type) -> Any:
-        """A response that looks to the client as the recorded one did."""
+        """Return a response that looks to the client as the recorded one did."""
         return self._module.Response(
             status_code=answer.status,
             headers=list(answer.headers),

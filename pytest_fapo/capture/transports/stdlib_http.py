@@ -109,7 +109,9 @@ def readable_body(body: Any) -> tuple[bytes | None, Any]:
 
 
 def _whole_url(connection: Any, url: str) -> str:
-    """The URL of a request, which a connection is given from the path on; through a proxy the whole of it."""
+    """Return the URL of a request, which a connection is given from the path on; through a proxy the whole of
+    it.
+    """
     if "://" in url.partition("?")[0]:
         return url
     scheme = "https" if connection.default_port == 443 else "http"

@@ -95,7 +95,7 @@ def _connect_to_proxy(pool: Any, connection: Any, prepare_proxy: Callable[..., N
 
 
 def _replaying_connection(pool: Any, answer: RecordedAnswer) -> Any:
-    """A connection of urllib3's own that has a socket already."""
+    """Return a connection of urllib3's own that has a socket already."""
     connection: Any = import_module("urllib3.connection").HTTPConnection(pool.host, pool.port)
     connection.sock = ReplayingSocket(answer)
     connection.is_verified = True

@@ -35,7 +35,7 @@ class AwsEvent(NamedTuple):
 
 
 def aws_events(body: bytes) -> Iterator[AwsEvent]:
-    """The messages of a body, as far as they are whole and their checksums right."""
+    """Yield the messages of a body, as far as they are whole and their checksums right."""
     at = 0
     while len(body) - at >= 16:
         size, headers_size, checksum = struct.unpack_from(">III", body, at)

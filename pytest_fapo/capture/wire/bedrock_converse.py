@@ -97,7 +97,7 @@ def stream_error(events: Sequence[AwsEvent]) -> str:
 
 
 def joined_events(events: Sequence[AwsEvent]) -> dict[str, Any]:
-    """The events of a stream as one answer."""
+    """Return the events of a stream as one answer."""
     return joined_pieces([(event.name, mapping(event.value)) for event in events])
 
 
@@ -133,7 +133,7 @@ def _grow(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 def _finished(block: dict[str, Any]) -> dict[str, Any]:
-    """A block with a tool's arguments, which a stream brings as text, as data."""
+    """Return a block with a tool's arguments, which a stream brings as text, as data."""
     if isinstance(block.get("toolUse"), dict):
         block["toolUse"]["input"] = json_or_text(block["toolUse"].get("input") or "{}")
     return block
@@ -146,7 +146,7 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _block(block: Mapping[str, Any]) -> dict[str, Any]:
-    """A block in the form of Anthropic's; pictures and the like as they are."""
+    """Return a block in the form of Anthropic's; pictures and the like as they are."""
     call, result = block.get("toolUse"), block.get("toolResult")
     if isinstance(call, Mapping):
         asked = _call(call)

@@ -123,7 +123,7 @@ def _piece(event: AwsEvent) -> Mapping[str, Any] | None:
 
 
 def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The pieces of a stream as one answer, by the form of the first."""
+    """Return the pieces of a stream as one answer, by the form of the first."""
     metrics: dict[str, Any] = {}
     for piece in pieces:
         metrics.update({_METRICS: piece[_METRICS]} if _METRICS in piece else {})

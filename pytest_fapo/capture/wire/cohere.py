@@ -101,7 +101,7 @@ def _call(call: Mapping[str, Any]) -> ToolCall:
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
-    """The tokens; where they are not reported, those that are billed."""
+    """Return the tokens; where they are not reported, those that are billed."""
     counted = mapping(usage.get("tokens")) or mapping(usage.get("billed_units"))
     return Usage(
         input_tokens=tokens(counted, "input_tokens"),
@@ -111,7 +111,7 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
 
 
 def _joined(events: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The events of a stream as one answer."""
+    """Return the events of a stream as one answer."""
     whole: dict[str, Any] = {}
     parts: dict[int, dict[str, Any]] = {}
     calls: dict[int, dict[str, Any]] = {}

@@ -123,7 +123,7 @@ def _message(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _block(part: Mapping[str, Any]) -> dict[str, Any]:
-    """A part in the form of Anthropic's content blocks; pictures and the like as they are."""
+    """Return a part in the form of Anthropic's content blocks; pictures and the like as they are."""
     call = part.get("functionCall", part.get("function_call"))
     result = part.get("functionResponse", part.get("function_response"))
     if isinstance(call, Mapping):
@@ -136,13 +136,15 @@ def _block(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:
-    """A tool call; those without an id are told apart by the tool's name, which results repeat."""
+    """Return a tool call; those without an id are told apart by the tool's name, which results repeat."""
     name = str(call.get("name") or "")
     return ToolCall(id=str(call.get("id") or name), name=name, arguments=call.get("args"))
 
 
 def _joined(pieces: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The pieces of a stream as one response: the parts of each candidate in a row, the rest as last."""
+    """Return the pieces of a stream as one response: the parts of each candidate in a row, the rest as
+    last.
+    """
     whole: dict[str, Any] = {}
     candidates: dict[int, dict[str, Any]] = {}
     for piece in pieces:

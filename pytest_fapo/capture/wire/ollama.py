@@ -125,7 +125,7 @@ class OllamaFormat:
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """A message as OpenAI has it; a tool call without an id is known by the tool's name."""
+    """Return a message as OpenAI has it; a tool call without an id is known by the tool's name."""
     found = dict(message)
     if found.get("role") == "tool" and "tool_call_id" not in found:
         found["tool_call_id"] = found.get("tool_name") or found.get("name") or ""
@@ -141,7 +141,7 @@ def _call(call: Mapping[str, Any]) -> ToolCall:
 
 
 def _joined(pieces: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The lines of a stream as one answer."""
+    """Return the lines of a stream as one answer."""
     whole: dict[str, Any] = {}
     message: dict[str, Any] = {}
     response = ""

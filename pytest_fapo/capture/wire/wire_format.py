@@ -104,7 +104,7 @@ def named_model(body: Any) -> str:
 
 
 def json_body(answer: RecordedAnswer) -> Any:
-    """The JSON in a body; None where it is none."""
+    """Return the JSON in a body; None where it is none."""
     try:
         return parsed_json(decoded_body(answer) or b"")
     except ValueError:

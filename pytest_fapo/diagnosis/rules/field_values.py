@@ -241,7 +241,7 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
         if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
             return wrong_value(failure, blame, asked)
         if _only_handed_on(failure, blame, asked) and not follows_from_answer(failure, blame, asked):
-            return _of_what_it_was_given(failure, blame, asked)
+            return _content_finding(failure, blame, asked)
     return failure.finding(
         "content",
         blame.step,
@@ -275,7 +275,7 @@ def _only_handed_on(failure: Failure, blame: Blame, asked: StepView) -> bool:
     return len(others) >= 4 and len({said for said, _ in others}) > 0.6 * len(others)
 
 
-def _of_what_it_was_given(failure: Failure, blame: Blame, asked: StepView) -> Finding:
+def _content_finding(failure: Failure, blame: Blame, asked: StepView) -> Finding:
     return failure.finding(
         "content",
         asked,

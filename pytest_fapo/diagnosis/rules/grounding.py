@@ -205,7 +205,7 @@ def _abstains(failure: Failure, name: str, value: Any) -> bool:
         for reading in failure.fields.readings:
             label = failure.fields.expected.get(name, {}).get(reading.case.key)
             if reading.passed and _values(label):
-                told[plain(label)].append(_told(reading, label))
+                told[plain(label)].append(_was_in_data(reading, label))
         never = [label for label, group in told.items() if len(group) >= 2 and not any(group)]
         others = [any(group) for label, group in told.items() if label not in never]
         only = len(never) == 1 and len(others) >= 2 and sum(others) >= MOSTLY_GIVEN * len(others)
@@ -214,7 +214,7 @@ def _abstains(failure: Failure, name: str, value: Any) -> bool:
     return ("abstains", name, plain(value)) in memo
 
 
-def _told(reading: CaseRun, value: Any) -> bool:
+def _was_in_data(reading: CaseRun, value: Any) -> bool:
     """True if a value is in the data that the steps had before one of them gave it; prompts are none."""
     for step in reading.view.steps:
         if _holds_value(whole_text(step.step.inputs), value):

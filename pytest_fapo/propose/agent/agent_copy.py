@@ -96,7 +96,7 @@ class HiddenCases:
         return None if self._holds_hidden(content) else content
 
     def _train_lines(self, path: str, content: bytes) -> bytes | None:
-        """A case file's lines up to the first case, and those of train cases."""
+        """Return a case file's lines up to the first case, and those of train cases."""
         if PurePosixPath(path).suffix.lower() not in _BY_LINE:
             return None
         is_train = self._lines[path]
@@ -228,7 +228,7 @@ def _walked(root: Path) -> Iterator[str]:
 
 
 def _read(path: Path) -> bytes | None:
-    """A plain file's content; None for what is no part of the copy."""
+    """Return a plain file's content; None for what is no part of the copy."""
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_BYTES:
             return None

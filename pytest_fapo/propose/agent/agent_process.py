@@ -81,7 +81,9 @@ def make_access(root: Path, own: Path, program: str, arguments: Sequence[str], *
 
 
 def make_environment(program: str, names: Iterable[str], own: Path) -> dict[str, str]:
-    """The variables that the program gets: few, its provider's key, and those that the settings name."""
+    """Return the variables that the program gets: few, its provider's key, and those that the settings
+    name.
+    """
     provider = next((keys for name, keys in _KEYS_OF.items() if name in Path(program).name.lower()), ())
     names = list(names)
     wanted = [*_ALWAYS, *_NETWORK, *names]
@@ -95,7 +97,7 @@ def make_environment(program: str, names: Iterable[str], own: Path) -> dict[str,
 
 
 def find_program(name: str, root: Path) -> str | None:
-    """The program's path; one given relative to the project stays as it is: the copy has it too."""
+    """Return the program's path; one given relative to the project stays as it is: the copy has it too."""
     if os.sep in name and not os.path.isabs(name):
         return name if (root / name).is_file() else None
     return shutil.which(name)
@@ -124,7 +126,7 @@ def _is_above(path: Path, others: Iterable[Path]) -> bool:
 
 
 def _open_paths(top: Path, hidden: Sequence[Path]) -> list[str]:
-    """The paths below `top` that together hold everything but what is hidden."""
+    """Return the paths below `top` that together hold everything but what is hidden."""
     paths: list[str] = []
     try:
         entries = sorted(top.iterdir())

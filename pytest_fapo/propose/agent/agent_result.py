@@ -52,7 +52,7 @@ class AgentMemo:
         self._folder = folder
 
     def get(self, digest: str) -> AgentResult | None:
-        """The result that was kept, if any."""
+        """Return the result that was kept, if any."""
         try:
             return AgentResult.model_validate_json(self._path(digest).read_bytes())
         except (OSError, ValidationError):
@@ -154,7 +154,7 @@ def _read(folder: Path, path: str) -> bytes | None:
 
 
 def read_plain(folder: Path, path: str, most: int) -> bytes | None:
-    """The content of a file that a stranger made; None unless it is a plain file of this folder.
+    """Return the content of a file that a stranger made; None unless it is a plain file of this folder.
 
     No link is followed, so that nothing from elsewhere is read; a pipe does not hold us up.
     """

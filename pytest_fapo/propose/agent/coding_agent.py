@@ -249,7 +249,7 @@ class CodingAgentProposer(ProposerDefaults):
         return result
 
     def _parent(self, evidence: Evidence) -> ArtifactStore:
-        """The artifacts as of the parent: the project with the texts that the evidence shows."""
+        """Return the artifacts as of the parent: the project with the texts that the evidence shows."""
         store = ArtifactStore(self._root, self._settings.scope)
         sources = {
             path: text.encode()
@@ -340,7 +340,7 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _text_at(store: ArtifactStore, address: str) -> str:
-    """An artifact's text; empty where it does not exist."""
+    """Return an artifact's text; empty where it does not exist."""
     try:
         return store.get(address).text
     except ArtifactError:

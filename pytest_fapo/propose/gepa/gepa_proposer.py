@@ -71,7 +71,7 @@ class GepaProposer(ProposerDefaults):
     def from_settings(
         cls, spec: str, *, settings: Settings, calls: CallContext = nullcontext
     ) -> GepaProposer:
-        """The proposer of `gepa:<model>`; `gepa` alone takes the first model of `optimizer`.
+        """Return the proposer of `gepa:<model>`; `gepa` alone takes the first model of `optimizer`.
 
         Raises:
             ConfigError: there is no such model.
@@ -98,7 +98,7 @@ class GepaProposer(ProposerDefaults):
         yield self._reflected(artifacts[0], evidence)
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
-        """The same reflection, told what the review objects to."""
+        """Return the same reflection, told what the review objects to."""
         artifact = next(
             (each for each in evidence.artifacts if each.address == candidate.edits[0].address), None
         )
@@ -200,7 +200,7 @@ def _feedback(group: CaseGroup) -> str:
 
 
 def _like(text: str, before: str) -> str:
-    """The text with the white space that stood around the old one."""
+    """Return the text with the white space that stood around the old one."""
     start, end = before[: len(before) - len(before.lstrip())], before[len(before.rstrip()) :]
     body = text.strip()
     return f"{start}{body.replace(chr(10), chr(13) + chr(10)) if chr(13) in before else body}{end}"

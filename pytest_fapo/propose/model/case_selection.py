@@ -29,7 +29,7 @@ class CaseGroup:
 
 
 def failing_groups(evidence: Evidence) -> list[CaseGroup]:
-    """The cluster's cases, one of each confusion in turn, the most frequent confusion first."""
+    """Return the cluster's cases, one of each confusion in turn, the most frequent confusion first."""
     wanted = {finding.nodeid for finding in evidence.cluster.findings}
     groups = _by_case(evidence, lambda item: item.nodeid in wanted)
     kinds: dict[str, list[CaseGroup]] = {}
@@ -40,8 +40,9 @@ def failing_groups(evidence: Evidence) -> list[CaseGroup]:
 
 
 def passing_groups(evidence: Evidence) -> list[CaseGroup]:
-    """Cases that pass, for contrast: first those that an earlier attempt broke, then those whose expected
-    answer takes part in a confusion of the cluster, one of each answer in turn."""
+    """Return the cases that pass, for contrast: first those that an earlier attempt broke, then those whose
+    expected answer takes part in a confusion of the cluster, one of each answer in turn.
+    """
     failing = {item.case.key for item in _train(evidence) if not item.passed}
     groups = _by_case(evidence, lambda item: item.passed and item.case.key not in failing)
     broken = {nodeid for attempt in evidence.memory for nodeid in attempt.verdict.broken}
@@ -102,7 +103,7 @@ def _confused_values(evidence: Evidence) -> set[str]:
 
 
 def _scalars(value: JsonValue) -> set[str]:
-    """The single values in a JSON value, as text."""
+    """Return the single values in a JSON value, as text."""
     if isinstance(value, dict):
         return set().union(*(_scalars(part) for part in value.values()))
     if isinstance(value, list):

@@ -49,7 +49,7 @@ def render_artifacts(evidence: Evidence, limit: int) -> str:
 
 
 def linked(evidence: Evidence) -> list[str]:
-    """Addresses that the failing steps were seen to use, most specific first."""
+    """Return the addresses that the failing steps were seen to use, most specific first."""
     clusters = [evidence.cluster, *evidence.together]
     return list(dict.fromkeys(address for cluster in clusters for address in cluster.artifacts))
 
@@ -71,7 +71,9 @@ def _texts(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, mark: 
 def _shown_texts(
     artifacts: Iterable[tuple[Artifact, bool]], limit: int, mark: str
 ) -> tuple[list[str], list[str], int]:
-    """The texts that fit or are used, the addresses of the others, and the characters that are left."""
+    """Return the texts that fit or are used, the addresses of the others, and the characters that are
+    left.
+    """
     parts, rest = [], []
     for artifact, used in artifacts:
         if used or len(artifact.text) <= limit:
@@ -95,7 +97,7 @@ def _params(artifacts: Sequence[Artifact], evidence: Evidence) -> str:
 
 
 def _functions(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, mark: str) -> list[str]:
-    """Each file once, where it fits; else its functions as far as they do."""
+    """Return each file once, where it fits; else its functions as far as they do."""
     ranked = _ranked(artifacts, evidence)
     parts, rest = [], []
     for path in dict.fromkeys(artifact.path for artifact, _ in ranked):
@@ -120,7 +122,7 @@ def _functions(artifacts: Sequence[Artifact], evidence: Evidence, limit: int, ma
 
 
 def render_together(evidence: Evidence) -> str:
-    """The other steps that fail in the same cases, and what each should have given."""
+    """Return the other steps that fail in the same cases, and what each should have given."""
     parts = []
     for cluster in evidence.together:
         lines = [
@@ -216,14 +218,16 @@ def render_memory(memory: Sequence[Attempt], limit: int) -> str:
 
 
 def render_candidate(candidate: Candidate) -> str:
-    """A blocked proposal, as its author gave it."""
+    """Return a blocked proposal, as its author gave it."""
     mark = fence_for([edit.after for edit in candidate.edits])
     edits = [fenced(mark, one_prompt_line(edit.address), edit.after) for edit in candidate.edits]
     return "\n\n".join([f"Hypothesis: {one_prompt_line(candidate.hypothesis)}", *edits])
 
 
 def render_problems(review: Review, candidate: Candidate) -> str:
-    """The objections, the blocking ones marked, each with the lines of the proposal that it is about."""
+    """Return the objections, the blocking ones marked, each with the lines of the proposal that it is
+    about.
+    """
     texts = {edit.address: edit.after.split("\n") for edit in candidate.edits}
     lines = []
     for problem in review.problems:
@@ -270,7 +274,7 @@ def render_repair(repair: Repair, evidence: Evidence, limit: int) -> str:
 
 
 def _steps_shown(evidence: Evidence) -> list[str]:
-    """Names of the steps whose inputs and outputs are shown; all where functions may be rewired."""
+    """Return names of the steps whose inputs and outputs are shown; all where functions may be rewired."""
     own = [evidence.cluster.step, *(cluster.step for cluster in evidence.together), *evidence.cluster.also]
     if evidence.level == "structure":
         traces = [item.trace for item in evidence.cases if item.trace is not None]
@@ -326,7 +330,7 @@ def _step(trace: Trace, group: CaseGroup, name: str, size: int) -> list[str]:
 
 
 def _tools(trace: Trace, step: Step, size: int) -> list[str]:
-    """The tools that the model called there, and what it was told."""
+    """Return the tools that the model called there, and what it was told."""
     lines = []
     for use in trace.tools(step)[:MOST_TOOLS]:
         failed = f" (failed: {use.error})" if use.error else ""

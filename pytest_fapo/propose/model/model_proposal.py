@@ -117,7 +117,7 @@ class StructureProposals(BaseModel):
 
 
 def form(*, structure: bool, candidates: int) -> str:
-    """The answer's form in words: some servers take a schema without a word and do not enforce it."""
+    """Return the answer's form in words: some servers take a schema without a word and do not enforce it."""
     operators = f', "operators": [{_OPERATOR_FORM}]' if structure else ""
     one = f'{{"hypothesis": "…", "technique": "…", "edits": [{_EDIT_FORM}]{operators}}}'
     return one if candidates == 1 else f'{{"proposals": [{one}, …]}}'
@@ -168,7 +168,7 @@ _EXAMPLES = re.compile(r"demonstration|few-?shot|\bexamples?\b", re.IGNORECASE)
 
 
 def build_candidate(proposal: Proposal, evidence: Evidence, proposer: str) -> Candidate:
-    """The candidate that a proposal describes, on the texts that the evidence shows.
+    """Return the candidate that a proposal describes, on the texts that the evidence shows.
 
     What only the review can judge (an address outside the scope, a value outside its domain) is left to it.
 
@@ -216,7 +216,7 @@ def _edits(proposal: Proposal, evidence: Evidence) -> list[Edit]:
 
 
 def _with(evidence: Evidence, new: dict[str, str]) -> Evidence:
-    """The evidence as if the texts of `new` stood in the files already."""
+    """Return the evidence as if the texts of `new` stood in the files already."""
     if not new:
         return evidence
     artifacts = [
@@ -281,7 +281,7 @@ def _code(text: str) -> str:
 
 
 def _value(text: str, artifact: Artifact) -> str:
-    """A parameter's value as JSON, also where a model gave a string without its quotation marks."""
+    """Return a parameter's value as JSON, also where a model gave a string without its quotation marks."""
     bare = _bare(text).strip().strip("`").strip()
     domain = artifact.domain
     try:

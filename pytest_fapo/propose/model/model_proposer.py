@@ -60,7 +60,7 @@ _PROMPT_FILES = {
 
 
 def load_templates(folder: Path | None = None) -> PromptTemplates:
-    """The packaged prompts, those in `folder` first.
+    """Return the packaged prompts, those in `folder` first.
 
     Raises:
         ConfigError: `folder` is missing, holds an unknown `.md` file, or a file lacks or misspells a mark.
@@ -73,7 +73,7 @@ _WORDINGS = 2
 
 
 def make_task(evidence: Evidence, templates: PromptTemplates, candidates: int) -> str:
-    """The task in words.
+    """Return the task in words.
 
     Args:
         evidence: its level says what may be edited, its memory what brought nothing.
@@ -173,7 +173,7 @@ class LLMProposer(ProposerDefaults):
     def from_settings(
         cls, spec: str, *, settings: Settings, root: Path, calls: CallContext = nullcontext
     ) -> LLMProposer:
-        """The proposer that `openai:<model>` or `anthropic:<model>` names.
+        """Return the proposer that `openai:<model>` or `anthropic:<model>` names.
 
         Raises:
             ConfigError: a file of `optimizer_prompts` cannot be used.
@@ -230,7 +230,9 @@ class LLMProposer(ProposerDefaults):
         return self._better(repair.candidate, objection, evidence)
 
     def question(self, evidence: Evidence, *, candidates: int = 1) -> str:
-        """The text sent for this evidence; equal evidence gives equal text, so that the cache can answer."""
+        """Return the text sent for this evidence; equal evidence gives equal text, so that the cache can
+        answer.
+        """
         memory = self._redact(evidence_text.render_memory(evidence.memory, self._evidence_chars // 4))
         cases = self._redact(evidence_text.render_cases(evidence, self._evidence_chars - len(memory)))
         return self._templates.fill(
@@ -252,7 +254,7 @@ class LLMProposer(ProposerDefaults):
         return None if better.edits_digest == candidate.edits_digest else better
 
     def _candidates_for(self, question: str, evidence: Evidence, most: int | None = None) -> list[Candidate]:
-        """The candidates of one request; of a second one where no operator of the first fits."""
+        """Return the candidates of one request; of a second one where no operator of the first fits."""
         made, problem = self._answered(question, evidence, most)
         if not made and problem:
             again = self._templates.fill("repeat", problem=problem)

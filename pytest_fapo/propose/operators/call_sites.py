@@ -29,7 +29,7 @@ class StepCallSite:
 
 
 def call_site(evidence: Evidence) -> StepCallSite:
-    """The place where the failing step is called.
+    """Return the place where the failing step is called.
 
     Raises:
         OperatorError: no function that may be edited calls it.
@@ -48,7 +48,7 @@ def call_site(evidence: Evidence) -> StepCallSite:
 
 
 def edits_at_call(operator: BodyOperator, evidence: Evidence) -> list[Edit]:
-    """The edits of an operator around the call of the failing step.
+    """Return the edits of an operator around the call of the failing step.
 
     Raises:
         OperatorError: there is no such call, or the operator does not fit.
@@ -79,7 +79,9 @@ def _functions(evidence: Evidence) -> Iterator[OperatorTarget]:
 
 
 def _wrapper(call: ast.Call, step: str, evidence: Evidence, *, awaited: bool) -> str | None:
-    """Source of a function with the call's arguments as parameters; None where they are starred."""
+    """Return the source of a function with the call's arguments as parameters; None where they are
+    starred.
+    """
     if any(isinstance(each, ast.Starred) for each in call.args) or any(
         each.arg is None for each in call.keywords
     ):
@@ -96,7 +98,7 @@ def _wrapper(call: ast.Call, step: str, evidence: Evidence, *, awaited: bool) ->
 
 
 def _parameters(step: str, evidence: Evidence) -> list[str]:
-    """Names of the step's parameters, as the traces have them."""
+    """Return names of the step's parameters, as the traces have them."""
     for case in evidence.cases:
         for view in TraceView(case.trace).steps if case.trace is not None else ():
             if _last(view.name) == step and isinstance(view.step.inputs, dict):
@@ -115,7 +117,7 @@ def _last(name: str) -> str:
 
 
 def artifact_of(step: str, evidence: Evidence) -> Artifact | None:
-    """The function of a step, where it may be edited and its name is no other's."""
+    """Return the function of a step, where it may be edited and its name is no other's."""
     found = [
         each
         for each in evidence.artifacts

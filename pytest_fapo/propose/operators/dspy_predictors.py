@@ -24,7 +24,7 @@ class PredictorCall:
 
 
 def predictor_calls(function: FunctionNode, module: ProjectModule, owner: str) -> Iterator[PredictorCall]:
-    """The calls of predictors in a function.
+    """Yield the calls of predictors in a function.
 
     Args:
         function: the function.

@@ -61,7 +61,7 @@ class FunctionSplices:
         self.splice(Splice(end, end, f", {text}"))
 
     def edits(self) -> list[Edit]:
-        """The function's edit.
+        """Return the function's edit.
 
         Raises:
             OperatorError: the result does not parse.

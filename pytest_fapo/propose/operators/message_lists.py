@@ -38,7 +38,7 @@ class Splice:
 
 
 def spliced(source: str, splices: Iterable[Splice]) -> str:
-    """The source with all splices carried out."""
+    """Return the source with all splices carried out."""
     data = source.encode()
     for each in sorted(splices, key=lambda splice: splice.start, reverse=True):
         data = data[: each.start] + each.text.encode() + data[each.end :]
@@ -61,7 +61,7 @@ class Positions:
         return self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
 
     def margin(self, position: int) -> str | None:
-        """The white space before a position where nothing else is before it on its line, else None."""
+        """Return the white space before a position where nothing else is before it on its line, else None."""
         line = self._data[self._data.rfind(b"\n", 0, position) + 1 : position].decode()
         return line if not line.strip() else None
 
@@ -76,7 +76,7 @@ class MessagePlace:
 
 
 def role_of(node: ast.expr) -> str:
-    """The role of an expression that is a message; empty for anything else."""
+    """Return the role of an expression that is a message; empty for anything else."""
     if isinstance(node, ast.Dict):
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and key.value == "role" and isinstance(value, ast.Constant):
@@ -98,7 +98,7 @@ def is_user(role: str) -> bool:
 
 
 def place_in(function: FunctionNode, source: str) -> MessagePlace | None:
-    """The place for turns in a function's own code; None where it puts no messages together."""
+    """Return the place for turns in a function's own code; None where it puts no messages together."""
     positions = Positions(source)
     parents = {child: node for node in ast.walk(function) for child in ast.iter_child_nodes(node)}
     lists = [node for node in ast.walk(function) if isinstance(node, ast.List) and is_message_list(node)]
@@ -120,7 +120,7 @@ def is_message_list(node: ast.List) -> bool:
 
 
 def before_last_user(node: ast.List) -> int:
-    """The number of messages that are before the turns: all where the user's comes later."""
+    """Return the number of messages that are before the turns: all where the user's comes later."""
     users = [index for index, each in enumerate(node.elts) if is_user(role_of(each))]
     return users[-1] if users else len(node.elts)
 
@@ -154,7 +154,7 @@ def _form_of_message(message: ast.expr) -> TurnForm:
 
 
 def _appended(function: FunctionNode) -> list[tuple[ast.stmt, str, ast.expr]]:
-    """The statements by which a user's message is appended to a list: statement, list, message."""
+    """Return the statements by which a user's message is appended to a list: statement, list, message."""
     found: list[tuple[ast.stmt, str, ast.expr]] = []
     for node in ast.walk(function):
         if (
@@ -181,7 +181,7 @@ class NamedMessages:
     """Source of the call that makes the template, without its argument; empty for a list."""
 
     def with_turns(self, turns: str) -> str:
-        """An expression of the same messages with turns."""
+        """Return an expression of the same messages with turns."""
         held = f"{self.name}.messages" if self.maker else self.name
         parts = [f"*{held}[:{self.before}]", f"*{turns}", f"*{held}[{self.before}:]"]
         made = f"[{', '.join(parts)}]"
@@ -189,7 +189,7 @@ class NamedMessages:
 
 
 def named_messages(module: ProjectModule) -> dict[str, NamedMessages]:
-    """The messages that a module's names stand for."""
+    """Return the messages that a module's names stand for."""
     found = {}
     for name, value in module_values(module):
         maker = ""

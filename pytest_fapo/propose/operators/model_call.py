@@ -45,7 +45,7 @@ class ModelCall:
     """An import statement that is needed."""
 
     def ask(self, question: str) -> str:
-        """The expression for one question."""
+        """Return the expression for one question."""
         expression = self.code.replace(_TEXT, question)
         return f"(await {expression})" if self.awaited else expression
 
@@ -61,7 +61,7 @@ class ModelCallReader:
         self._askable = ModelFunctions(sources)
 
     def asker(self) -> ModelCall | None:
-        """The best way to ask one more question from inside the function; None where none is known."""
+        """Return the best way to ask one more question from inside the function; None where none is known."""
         call = (
             next((asker for _, asker in self._calls_in(self._target.source.node)), None)
             or self._own_request()
@@ -73,7 +73,7 @@ class ModelCallReader:
         return call
 
     def _calls_in(self, function: FunctionNode) -> Iterator[tuple[ast.Call, ModelCall]]:
-        """The calls of a function that ask, in the order in which they stand."""
+        """Yield the calls of a function that ask, in the order in which they stand."""
         for node in sorted(
             (node for node in own_nodes(function) if isinstance(node, ast.Call)),
             key=lambda call: (call.lineno, call.col_offset),
@@ -105,7 +105,7 @@ class ModelCallReader:
         return None
 
     def _made(self, call: ast.Call, taken: ModelFunction) -> ModelCall | None:
-        """The call with another text; None where it would need values that only this place has."""
+        """Return the call with another text; None where it would need values that only this place has."""
         arguments: list[str] = []
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         for number, name in enumerate(taken.required):
@@ -132,7 +132,7 @@ class ModelCallReader:
         )
 
     def _own_request(self) -> ModelCall | None:
-        """A copy of the request that the function itself sends, as a function inside it."""
+        """Return a copy of the request that the function itself sends, as a function inside it."""
         for node in own_nodes(self._target.source.node):
             request = read_request(node)
             if request is not None:
@@ -181,7 +181,9 @@ class ModelCallReader:
         return lines
 
     def _elsewhere_in(self, module: ProjectModule) -> ModelCall | None:
-        """A function that other functions of the module ask with, or that the module defines or imports."""
+        """Return a function that other functions of the module ask with, or that the module defines or
+        imports.
+        """
         for node, owner in self._neighbors_calls(module):
             taken = self._resolved(node.func, module, owner)
             if taken is not None and not taken.required:
@@ -241,7 +243,9 @@ class ModelCallReader:
         return root.id in ("self", "cls") or (self._module is not None and root.id in self._module.names)
 
     def _in_other_modules(self, here: ProjectModule) -> ModelCall | None:
-        """A function of another file, with the import that it takes; never one that imports this file."""
+        """Return a function of another file, with the import that it takes; never one that imports this
+        file.
+        """
         for module in self._sources.modules():
             if module is here or self._imports(module, here, 0):
                 continue

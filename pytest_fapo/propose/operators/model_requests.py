@@ -77,7 +77,9 @@ class ModelRequest:
         return _entries(self.call, self.http).get(_TEXT_KEY[self.api])
 
     def request_source(self, text: str) -> str:
-        """Source of the same request with one user message, that which the expression `text` gives."""
+        """Return the source of the same request with one user message, that which the expression `text`
+        gives.
+        """
         messages = f"[{{'role': 'user', 'content': {text}}}]"
         given = messages if _TEXT_KEY[self.api] == "messages" else text
         if self.http:
@@ -91,7 +93,7 @@ class ModelRequest:
         return f"{ast.unparse(self.call.func)}({', '.join(arguments)})"
 
     def answer(self, variable: str) -> str:
-        """Source of the answer's text, the request's result being in a variable."""
+        """Return the source of the answer's text, the request's result being in a variable."""
         return (_HTTP_TEXT if self.http else _SDK_TEXT)[self.api].format(variable)
 
     def _http(self, given: str) -> str:
@@ -110,7 +112,7 @@ class ModelRequest:
 
 
 def read_request(node: ast.AST) -> ModelRequest | None:
-    """The request that a node is, if it is one that can be made again with another text."""
+    """Return the request that a node is, if it is one that can be made again with another text."""
     if not isinstance(node, ast.Call):
         return None
     chain = _chain(node.func)
@@ -218,7 +220,7 @@ class ModelFunctions:
         return _parameters(function, self._sent(function, depth) or set())
 
     def _sent(self, function: ProjectFunction, depth: int) -> set[str] | None:
-        """Names that reach the request; None where the function sends none."""
+        """Return names that reach the request; None where the function sends none."""
         for node in ast.walk(function.node):
             request = read_request(node)
             if request is not None and request.texts is not None:
@@ -234,7 +236,7 @@ class ModelFunctions:
 
 
 def traced_model_functions(evidence: Evidence) -> dict[str, ModelFunction]:
-    """Steps that gave back the very answer to a text that they were given, by name."""
+    """Return the steps that gave back the very answer to a text that they were given, by name."""
     functions: dict[str, ModelFunction] = {}
     for case in evidence.cases:
         for step in case.trace.steps if case.trace is not None else []:

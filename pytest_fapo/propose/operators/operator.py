@@ -151,7 +151,7 @@ def _loaded(loader: _PromptLoader, name: str, prompt: NewPrompt) -> str:
 
 
 def _inline(prompt: NewPrompt) -> str:
-    """A parenthesized string, one literal for each line."""
+    """Return a parenthesized string, one literal for each line."""
     literals = []
     for line in re.findall(r"[^\n]*\n*", prompt.text)[:-1]:
         literals += _literals(line, prompt.values)
@@ -223,7 +223,7 @@ class FunctionDraft:
         return names | (module.names if module is not None else set()) | set(dir(builtins))
 
     def name(self, *wanted: str) -> str:
-        """A name for a local variable that hides no other; the first of these that is free."""
+        """Return a name for a local variable that hides no other; the first of these that is free."""
         for each in [*wanted, *(f"{wanted[0]}_{number}" for number in range(2, _MOST_NAMES))]:
             if each not in self._taken:
                 self._taken.add(each)
@@ -233,7 +233,7 @@ class FunctionDraft:
     # --- pieces of code --------------------------------------------------------------------------------
 
     def once(self, **changed: str) -> str:
-        """An expression that runs the old body once.
+        """Return an expression that runs the old body once.
 
         Args:
             changed: parameter to the expression given for it instead of its own value.
@@ -248,7 +248,7 @@ class FunctionDraft:
         return f"{awaited}{self.once_name}({', '.join(given)})"
 
     def ask(self, question: str) -> str:
-        """An expression that asks the model; `question` is the expression of the text.
+        """Return an expression that asks the model; `question` is the expression of the text.
 
         Raises:
             OperatorError: it cannot be told how this pipeline asks its model.
@@ -265,7 +265,8 @@ class FunctionDraft:
         return self._asker.ask(question)
 
     def prompt(self, purpose: str, text: str, values: Mapping[str, str]) -> str:
-        """An expression that gives a filled prompt; its text is kept where the project keeps its prompts.
+        """Return an expression that gives a filled prompt; its text is kept where the project keeps its
+        prompts.
 
         Args:
             purpose: one word for the prompt's name.
@@ -312,7 +313,7 @@ class FunctionDraft:
     # --- the result ------------------------------------------------------------------------------------
 
     def around(self, template: str, **parts: str) -> list[Edit]:
-        """The edits that put code around the old body.
+        """Return the edits that put code around the old body.
 
         Args:
             template: the code after the old body's function, with `<<marks>>`.
@@ -353,7 +354,7 @@ class FunctionDraft:
         return found
 
     def rewritten(self, lines: Sequence[str]) -> list[Edit]:
-        """The edits by which the function consists of these lines, with the imports that it needs."""
+        """Return the edits by which the function consists of these lines, with the imports that it needs."""
         head = [*dict.fromkeys(self._statements)]
         text = "\n".join([*head, *(["", ""] if head else []), *lines]) + "\n"
         if not self.target.artifact.text.endswith("\n"):

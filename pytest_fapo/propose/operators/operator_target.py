@@ -73,7 +73,7 @@ class OperatorTarget:
         return _form_of(ast.unparse(returns)) if returns is not None and not outputs else "unknown"
 
     def recorded(self, parameter: str) -> list[Any]:
-        """The values that a parameter had."""
+        """Return the values that a parameter had."""
         return [
             view.step.inputs[parameter]
             for view in self.views
@@ -96,7 +96,7 @@ class OperatorTarget:
         ]
 
     def text(self) -> str:
-        """The parameter that holds the text that the case is about.
+        """Return the parameter that holds the text that the case is about.
 
         Raises:
             OperatorError: it has none.

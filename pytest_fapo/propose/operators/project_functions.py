@@ -38,7 +38,7 @@ class FunctionText:
         self.name = name
         self.newline = "\r\n" if "\r\n" in text else "\n"
         self.text, self.node = _parsed(text.replace("\r\n", "\n"), name)
-        if self._starts_beside_the_header:
+        if self._is_one_liner:
             self.text, self.node = _parsed(ast.unparse(self.node) + "\n", name)
         if not self.statements:
             raise OperatorError(f"{name} has no body to work on")
@@ -65,7 +65,7 @@ class FunctionText:
         return self.lines[: self._body_row]
 
     def nested_body(self) -> list[str]:
-        """The body one level deeper; lines that begin inside a string stay as they are."""
+        """Return the body one level deeper; lines that begin inside a string stay as they are."""
         inside = _rows_inside_strings(self.text)
         lines = []
         for row, line in enumerate(self.lines[self._body_row :], start=self._body_row + 1):
@@ -73,7 +73,7 @@ class FunctionText:
         return _without_blank_ends(lines)
 
     def assigned(self) -> set[str]:
-        """Names that the body binds, its own parameters aside."""
+        """Return names that the body binds, its own parameters aside."""
         stored = {
             node.id
             for node in ast.walk(self.node)
@@ -102,7 +102,7 @@ class FunctionText:
             raise OperatorError(f"{self.name} calls itself")
 
     @property
-    def _starts_beside_the_header(self) -> bool:
+    def _is_one_liner(self) -> bool:
         first = self.node.body[0]
         line = self.text.split("\n")[first.lineno - 1].encode()[: first.col_offset]
         return bool(line.strip())
@@ -123,7 +123,7 @@ class FunctionText:
 
 
 def own_nodes(function: FunctionNode) -> list[ast.AST]:
-    """Every node of a function's body but those of functions and classes inside it."""
+    """Return every node of a function's body but those of functions and classes inside it."""
     nodes: list[ast.AST] = []
     waiting: list[ast.AST] = list(function.body)
     while waiting:
@@ -144,7 +144,9 @@ def _is_call_of(node: ast.AST, name: str) -> bool:
 
 
 def fill(template: str, **parts: str) -> list[str]:
-    """A template's lines with its `<<marks>>` replaced; a part of several lines keeps the indentation."""
+    """Return a template's lines with its `<<marks>>` replaced; a part of several lines keeps the
+    indentation.
+    """
     lines: list[str] = []
     for line in textwrap.dedent(template).strip("\n").split("\n"):
         margin = line[: len(line) - len(line.lstrip())]
@@ -267,7 +269,7 @@ class ProjectSources:
 
     @classmethod
     def of(cls, evidence: Evidence) -> ProjectSources:
-        """The files of the evidence; a file known by its functions alone is made up of them."""
+        """Return the files of the evidence; a file known by its functions alone is made up of them."""
         texts: dict[str, str] = {}
         for artifact in evidence.artifacts:
             if (
@@ -279,7 +281,7 @@ class ProjectSources:
         return cls({**texts, **evidence.sources})
 
     def module(self, path: str) -> ProjectModule | None:
-        """The file at a path."""
+        """Return the file at a path."""
         if path not in self._modules:
             try:
                 text = self.texts[path].replace("\r\n", "\n")
@@ -289,18 +291,19 @@ class ProjectSources:
         return self._modules[path]
 
     def modules(self) -> Iterator[ProjectModule]:
-        """All files, in the order of their paths."""
+        """Yield all files, in the order of their paths."""
         for path in sorted(self.texts):
             module = self.module(path)
             if module is not None:
                 yield module
 
     def imported(self, dotted: str) -> ProjectModule | None:
-        """The file that a module's name stands for, if it is of this project."""
+        """Return the file that a module's name stands for, if it is of this project."""
         return next((module for module in self.modules() if _is_named(module, dotted)), None)
 
     def resolve(self, called: ast.expr, module: ProjectModule, owner: str = "") -> ProjectFunction | None:
-        """The function of this project that an expression such as `ask`, `llm.ask` or `self.ask` names.
+        """Return the function of this project that an expression such as `ask`, `llm.ask` or `self.ask`
+        names.
 
         Args:
             called: what is called.

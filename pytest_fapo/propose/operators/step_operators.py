@@ -96,7 +96,7 @@ class RetryOnInvalid(BodyOperator):
 
 
 def _in_f_string(text: str) -> str:
-    """A text inside an f-string in double quotes."""
+    """Return a text inside an f-string in double quotes."""
     plain = " ".join(text.split()).replace("\\", "\\\\").replace('"', "'")
     return plain.replace("{", "{{").replace("}", "}}")
 
@@ -269,7 +269,7 @@ return <<found>>
 
 
 def _searched(draft: FunctionDraft) -> str:
-    """The parameter that holds the query."""
+    """Return the parameter that holds the query."""
     if draft.target.form not in ("list", "unknown"):
         raise OperatorError(f"{draft.target.name} gives no list of what it found")
     for name in ("query", "question", "search", "search_query"):
@@ -330,7 +330,7 @@ def operator_schema() -> dict[str, Any]:
 
 
 def read_operator(value: Mapping[str, Any]) -> Operator:
-    """The operator that a mapping describes, such as a model gave it.
+    """Return the operator that a mapping describes, such as a model gave it.
 
     Raises:
         OperatorError: there is no such operator, or an argument does not fit; the message names it.
@@ -348,7 +348,7 @@ def read_operator(value: Mapping[str, Any]) -> Operator:
 
 
 def apply_operator(operator: Operator | Mapping[str, Any], evidence: Evidence) -> list[Edit]:
-    """The edits of an operator: the rewritten function first, then the prompt files that it takes.
+    """Return the edits of an operator: the rewritten function first, then the prompt files that it takes.
 
     Args:
         operator: an operator, or its fields.

@@ -60,12 +60,14 @@ class TurnDemonstrations(Operator):
     paper: ClassVar[str] = "Language Models are Few-Shot Learners, Brown et al. 2020, arXiv:2005.14165"
 
     def edits(self, evidence: Evidence) -> list[Edit]:
-        """The function that reads the examples, and their file; the file alone where it is read already."""
+        """Return the function that reads the examples, and their file; the file alone where it is read
+        already.
+        """
         most = min(self.examples, evidence.max_demonstrations)
         return self.edits_with(ExampleChoice.of_turns(evidence).choose(most), evidence)
 
     def edits_with(self, chosen: Sequence[Example], evidence: Evidence) -> list[Edit]:
-        """The same with these examples.
+        """Return the same with these examples.
 
         Raises:
             OperatorError: they may not be shown, or there is no place for them.
@@ -88,7 +90,7 @@ class TurnDemonstrations(Operator):
 
 
 def _known_file(target: OperatorTarget, evidence: Evidence) -> Artifact | None:
-    """The examples that the step is shown already."""
+    """Return the examples that the step is shown already."""
     name = demonstration_path("", evidence.cluster.step)
     files = [
         each for each in evidence.artifacts if each.kind == "file" and f"/{each.path}".endswith(f"/{name}")
@@ -110,7 +112,7 @@ class _TurnPlan:
         """The file of the examples."""
 
     def function_edits(self) -> list[Edit]:
-        """The edits of functions, by the first way that fits.
+        """Return the edits of functions, by the first way that fits.
 
         Raises:
             OperatorError: none fits.
@@ -132,7 +134,7 @@ class _TurnPlan:
             self._predictor = next(calls, None)
 
     def example(self, example: Example) -> dict[str, str]:
-        """An example as the file holds it.
+        """Return an example as the file holds it.
 
         Raises:
             OperatorError: the inputs of the predictor are not on record.
@@ -194,7 +196,7 @@ class _TurnPlan:
         return changes.edits()
 
     def _by_helper(self) -> list[Edit]:
-        """A function that the step calls puts the messages together: it is given the turns."""
+        """Return a function that the step calls puts the messages together: it is given the turns."""
         module = self._module
         calls = [node for node in ast.walk(self._target.source.node) if isinstance(node, ast.Call)]
         for call in calls if module is not None else ():
@@ -270,7 +272,7 @@ class _TurnPlan:
             return None
 
     def _outer_names(self, module: ProjectModule) -> list[ast.Name]:
-        """Names of the module that the function reads."""
+        """Return names of the module that the function reads."""
         own = self._target.source.assigned() | {each.arg for each in self._target.parameters}
         return [
             node

@@ -33,7 +33,9 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def fields_in_question(view: PromptEvidence) -> list[str]:
-    """The cluster's field, or where it names none those of the step; none where a whole text is at fault."""
+    """Return the cluster's field, or where it names none those of the step; none where a whole text is at
+    fault.
+    """
     if view.cluster.category == "requirement":
         return []
     if view.cluster.field in view.fields.expected:
@@ -44,7 +46,9 @@ def fields_in_question(view: PromptEvidence) -> list[str]:
 
 
 def contract_labels(view: PromptEvidence, name: str) -> list[Any]:
-    """The labels to list, most frequent first; empty where there are too many, or surely more than seen."""
+    """Return the labels to list, most frequent first; empty where there are too many, or surely more than
+    seen.
+    """
     labels = [label for label in view.fields.closed_set(name) if label is not None and label != ""]
     if not 2 <= len(labels) <= MOST_LABELS:
         return []
@@ -64,7 +68,7 @@ def _as_in_prompt(view: PromptEvidence, labels: list[Any]) -> list[Any]:
 
 
 def contract_lines(view: PromptEvidence, name: str, labels: list[Any]) -> list[str]:
-    """The contract in words."""
+    """Return the contract in words."""
     case = spelling(labels)
     if view.answers_json:
         kind = "" if all(isinstance(label, str) for label in labels) else " (as JSON values)"
@@ -83,7 +87,7 @@ def contract_lines(view: PromptEvidence, name: str, labels: list[Any]) -> list[s
 
 
 def spelling(labels: list[Any]) -> str:
-    """The letter case that labels share, in words."""
+    """Return the letter case that labels share, in words."""
     texts = [label for label in labels if isinstance(label, str) and any(char.isalpha() for char in label)]
     if texts and all(text == text.lower() for text in texts):
         return ", in lower case"
@@ -130,7 +134,9 @@ def json_contract(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def contract_keys(view: PromptEvidence) -> list[str]:
-    """The keys that the answers of passing cases agree on; else the labels' own and the most common ones."""
+    """Return the keys that the answers of passing cases agree on; else the labels' own and the most common
+    ones.
+    """
     passing = [seen for seen in view.seen if seen.passed and _object(seen) is not None]
     trusted = passing or [seen for seen in view.seen if _object(seen) is not None]
     counts = Counter(key for seen in trusted for key in (_object(seen) or {}))

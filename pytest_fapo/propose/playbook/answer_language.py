@@ -35,7 +35,7 @@ _SCRIPTS = {
 
 
 def language_of(text: str) -> str:
-    """The language of a text; empty where its words do not tell one."""
+    """Return the language of a text; empty where its words do not tell one."""
     for name, letters in _SCRIPTS.items():
         if re.search(letters, text):
             return name

@@ -27,7 +27,7 @@ _BY_EXAMPLE: frozenset[Category] = frozenset(
 
 
 def in_text(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that quote train cases in a prompt: as many as allowed, then half of them."""
+    """Yield candidates that quote train cases in a prompt: as many as allowed, then half of them."""
     if evidence.demonstrations != "train":
         return
     for artifact in target_artifacts(evidence)[:1]:
@@ -46,7 +46,7 @@ def in_text(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
 
 
 def as_turns(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that show train cases as turns.
+    """Yield candidates that show train cases as turns.
 
     As many as allowed; the same with the wording that came nearest; others where those missed; half of them.
     """
@@ -73,7 +73,7 @@ def as_turns(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]
 
 
 def _nearest_wording(evidence: Evidence) -> Candidate | None:
-    """The rejected edit of the step's prompt with which its cases came nearest to passing."""
+    """Return the rejected edit of the step's prompt with which its cases came nearest to passing."""
     texts = {artifact.address: artifact.text for artifact in evidence.artifacts}
     best: Attempt | None = None
     for attempt in evidence.memory:
@@ -88,7 +88,7 @@ def _nearest_wording(evidence: Evidence) -> Candidate | None:
 
 
 def _last_attempt(evidence: Evidence) -> Attempt | None:
-    """The last one with turns on this step that ran."""
+    """Return the last one with turns on this step that ran."""
     tried = [
         attempt
         for attempt in evidence.memory
@@ -111,7 +111,7 @@ def _showing(
     technique: str,
     level: Level,
 ) -> Iterator[Candidate]:
-    """The candidate, unless all failing cases are shown: none would be left to show the gain."""
+    """Yield the candidate, unless all failing cases are shown: none would be left to show the gain."""
     targets = choice.targets(chosen)
     if targets:
         yield evidence.candidate(

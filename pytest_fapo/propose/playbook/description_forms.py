@@ -25,7 +25,7 @@ _KEYS = ("description", "desc", "__doc__", "annotation")
 
 
 def descriptions(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that add the form of a value to the description of its field or argument."""
+    """Yield candidates that add the form of a value to the description of its field or argument."""
     sent = _sent_descriptions(evidence)
     for artifact in evidence.artifacts:
         if artifact.level != "prompt" or not artifact.name or history.inert(artifact.address):
@@ -38,7 +38,7 @@ def descriptions(evidence: Evidence, history: AttemptHistory) -> Iterator[Candid
 
 
 def _sent_descriptions(evidence: Evidence) -> set[str]:
-    """The descriptions that the failing step's calls carried."""
+    """Return the descriptions that the failing step's calls carried."""
     step = evidence.cluster.step
     return {
         text
@@ -58,7 +58,7 @@ def _field_of(artifact: Artifact) -> str:
 
 
 def _form_of(view: PromptEvidence, field: str) -> str:
-    """The form that the right values of a field or argument share, as a sentence; empty for none."""
+    """Return the form that the right values of a field or argument share, as a sentence; empty for none."""
     name = next(
         (each for each in view.fields.expected if normal(each.rpartition(".")[2]) == normal(field)), None
     )

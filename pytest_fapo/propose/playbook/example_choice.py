@@ -79,7 +79,7 @@ class ExampleChoice:
 
     @classmethod
     def of_turns(cls, evidence: Evidence) -> ExampleChoice:
-        """The examples that can be shown as turns, whether or not the step's prompt may be edited."""
+        """Return the examples that can be shown as turns, whether or not the step's prompt may be edited."""
         prompts = target_artifacts(evidence)
         empty = Artifact(address="", kind="file", level="prompt", path="", text="")
         return cls(view_of(evidence, prompts[0] if prompts else empty), turns=True)
@@ -90,7 +90,7 @@ class ExampleChoice:
         return choose(self._examples, most, allowed=int(_SHARE * failing), last=last)
 
     def targets(self, chosen: Sequence[Example]) -> list[str]:
-        """The failing items that are left to show the gain: of the cluster, and of the like cases."""
+        """Return the failing items that are left to show the gain: of the cluster, and of the like cases."""
         shown = {each.id for each in chosen}
         left = [each for each in self._examples if each.id not in shown]
         quoted = {nodeid for each in chosen for nodeid in each.seen.nodeids}
@@ -98,7 +98,9 @@ class ExampleChoice:
 
 
 def examples_of(view: PromptEvidence) -> list[Example]:
-    """Every case that is short enough and says what the step should have answered, short ones first."""
+    """Return every case that is short enough and says what the step should have answered, short ones
+    first.
+    """
     found = []
     for seen in view.seen:
         text = view.main_texts()[seen.case.key]
@@ -141,7 +143,7 @@ def choose(
 
 
 def _unfixed(examples: Sequence[Example], last: Attempt | None) -> Counter[str]:
-    """The number of failing cases of each label, less those that an attempt has fixed."""
+    """Return the number of failing cases of each label, less those that an attempt has fixed."""
     fixed = set(last.verdict.fixed) if last is not None else set()
     return Counter(each.label for each in examples if set(each.seen.failing) - fixed)
 
@@ -170,7 +172,7 @@ def _round_robin(groups: Sequence[Sequence[Example]]) -> Iterator[Example]:
 
 
 def _right_answer(view: PromptEvidence, seen: StepCase) -> tuple[str, str] | None:
-    """The step's right value, and as its model would write it; None where the labels do not tell."""
+    """Return the step's right value, and as its model would write it; None where the labels do not tell."""
     labeled = seen.case.expected_steps.get(view.step)
     if labeled is not None and not (isinstance(labeled, dict) and set(labeled) <= {"contains", "any_of"}):
         return plain(labeled), plain(labeled)

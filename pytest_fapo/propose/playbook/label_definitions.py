@@ -63,7 +63,7 @@ class LabeledTexts:
         return biggest if len(sizes) <= 3 and sizes[biggest] >= 0.6 * sum(sizes.values()) else ""
 
     def terms(self, size: int, *, least: int = 2) -> dict[str, list[Term]]:
-        """The words for each label but the default: those that stand there already, then new ones.
+        """Return the words for each label but the default: those that stand there already, then new ones.
 
         Args:
             size: how many new words a label gets at most.
@@ -83,7 +83,9 @@ class LabeledTexts:
         return chosen
 
     def _single(self, label: str, chosen: list[Term], most: int = 6) -> list[Term]:
-        """Words of the failing texts that no chosen word occurs in, though each occurs in one text only."""
+        """Return the words of the failing texts that no chosen word occurs in, though each occurs in one text
+        only.
+        """
         singles: list[Term] = []
         for seen, document in zip(self.cases[label], self.lexicon.documents[label], strict=True):
             if not seen.targets or any(term.stem in document for term in [*chosen, *singles]):
@@ -106,7 +108,7 @@ def _sampled(cases: list[StepCase]) -> list[StepCase]:
 
 
 def known_words(lines: Sequence[str]) -> dict[str, list[str]]:
-    """The words that definitions written earlier give."""
+    """Return the words that definitions written earlier give."""
     known = {}
     for line in lines:
         match = _LINE.match(line)
@@ -225,7 +227,7 @@ def _frequent(view: PromptEvidence, name: str) -> list[Any]:
 
 
 def _contrasts(view: PromptEvidence, name: str, labels: list[Any], confused: Sequence[StepCase]) -> list[str]:
-    """Lines for the pairs that are confused more than once."""
+    """Return the lines for the pairs that are confused more than once."""
     counts = Counter(_pair(view, name, seen) for seen in confused)
     pairs = [pair for pair in _pairs(view, name, confused) if counts[pair] >= 2]
     return contrast_lines(LabeledTexts(view, name, labels), pairs, limit=MOST_PAIRS)

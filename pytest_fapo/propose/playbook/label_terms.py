@@ -82,7 +82,7 @@ class Term:
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    """A rough stem, the same for `refund`, `refunds` and `refunded`."""
+    """Return a rough stem, the same for `refund`, `refunds` and `refunded`."""
     word = word.lower().replace("’", "'").removesuffix("'s").replace("'", "")
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
@@ -94,7 +94,7 @@ def stem(word: str) -> str:
 
 
 def terms_in(text: str) -> dict[str, str]:
-    """The terms of a text: stem (or two stems) -> surface. Words with digits never take part."""
+    """Return the terms of a text: stem (or two stems) -> surface. Words with digits never take part."""
     return dict(_terms(text[:MOST_CHARS]))
 
 
@@ -159,7 +159,7 @@ class Lexicon:
             self.everywhere.update(counted)
 
     def speaking(self, label: str, *, least: int = 2) -> list[Term]:
-        """The terms that speak for a label, most telling first.
+        """Return the terms that speak for a label, most telling first.
 
         The rarer a term is, the more of the texts that hold it must have this label.
         """
@@ -193,7 +193,7 @@ class Lexicon:
         start: Sequence[Term] = (),
         least: int = 2,
     ) -> list[Term]:
-        """A few terms that together occur in as many texts of a label as they can.
+        """Return a few terms that together occur in as many texts of a label as they can.
 
         Args:
             label: the label.
@@ -223,7 +223,7 @@ class Lexicon:
         return chosen
 
     def term(self, label: str, words: str) -> Term:
-        """A term in its writer's words, with its statistics."""
+        """Return a term in its writer's words, with its statistics."""
         key = " ".join(stem(word) for word in words.split())
         hits = self.counts[label][key]
         return Term(key, words, hits, self.everywhere[key] - hits)

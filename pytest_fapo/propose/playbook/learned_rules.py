@@ -47,7 +47,7 @@ class Feature:
 
 
 def features_for(view: PromptEvidence, name: str, rows: Sequence[StepCase]) -> list[Feature]:
-    """All features of some cases, but for the field `name` itself."""
+    """Return all features of some cases, but for the field `name` itself."""
     features: list[Feature] = []
     taken = {normal(name.rpartition(".")[2])}
     for other in view.fields.expected:
@@ -156,7 +156,7 @@ class RuleSplit:
 
 
 def learn_rules(features: Sequence[Feature], targets: Sequence[str], *, depth: int = 2) -> list[LearnedRule]:
-    """A small decision tree as rules; branches that do not agree on a value are left out.
+    """Return a small decision tree as rules; branches that do not agree on a value are left out.
 
     Args:
         features: one value per case each.
@@ -186,7 +186,9 @@ def find_condition(features: Sequence[Feature], targets: Sequence[str], value: s
 
 
 def with_exceptions(rules: Sequence[LearnedRule], value: str) -> list[str]:
-    """The conditions for a value; many branches of one condition are said as that one and its exceptions."""
+    """Return the conditions for a value; many branches of one condition are said as that one and its
+    exceptions.
+    """
     due = [rule for rule in rules if rule.value == value]
     said: list[str] = []
     for first in dict.fromkeys(rule.conditions[0] for rule in due):
@@ -204,7 +206,7 @@ def with_exceptions(rules: Sequence[LearnedRule], value: str) -> list[str]:
 
 
 def explained(rules: Sequence[LearnedRule], total: int) -> float:
-    """Share of the cases that some rule decides."""
+    """Return the share of the cases that some rule decides."""
     return sum(rule.support for rule in rules) / total if total else 0.0
 
 
@@ -297,7 +299,7 @@ def _thresholds(feature: Feature, targets: Sequence[str], rows: list[int]) -> li
 
 
 def round_between(low: float, high: float) -> str:
-    """The roundest number of [low, high): what a person would have set as the limit."""
+    """Return the roundest number of [low, high): what a person would have set as the limit."""
     whole = float(low).is_integer() and float(high).is_integer()
     for power in range(9, -5, -1):
         for factor in (1, 0.5, 0.25, 0.2):

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 def list_lines(view: PromptEvidence, name: str, subject: str, values: Sequence[Any]) -> list[str]:
-    """The rules that all expected lists of a field keep; none where some values are no lists."""
+    """Return the rules that all expected lists of a field keep; none where some values are no lists."""
     lists = [value for value in values if isinstance(value, list)]
     if len(lists) < len(values):
         return []
@@ -48,7 +48,7 @@ def _too_few(view: PromptEvidence, name: str) -> bool:
 
 
 def _answered(view: PromptEvidence, seen: StepCase, name: str) -> list[Any]:
-    """The entries that the step gave: of its JSON, of its output, else parts of its text."""
+    """Return the entries that the step gave: of its JSON, of its output, else parts of its text."""
     for value in (view.answer_of(seen, name), seen.json and seen.json.value, seen.step and seen.step.output):
         if isinstance(value, (list, tuple)):
             return list(value)
@@ -60,7 +60,7 @@ def _is_array(view: PromptEvidence) -> bool:
 
 
 def _order_lines(view: PromptEvidence, name: str, subject: str, lists: Sequence[list[Any]]) -> list[str]:
-    """The order of the entries, if all labels keep one and it is more than chance."""
+    """Return the order of the entries, if all labels keep one and it is more than chance."""
     chance = prod(factorial(len({plain(each) for each in value})) for value in lists)
     if chance < LEAST_CHANCE:
         return []
@@ -92,13 +92,13 @@ def _itself(text: str, entry: str) -> Any:
 
 
 def _place(text: str, entry: str) -> Any:
-    """The place of an entry in the input."""
+    """Return the place of an entry in the input."""
     found = normal(text).find(normal(entry))
     return found if found >= 0 else None
 
 
 def _number(text: str, entry: str) -> Any:
-    """The number that stands in the sentence with an entry, if there is one alone."""
+    """Return the number that stands in the sentence with an entry, if there is one alone."""
     for sentence in re.split(r"(?<=[.!?;])\s+|\n", text):
         if normal(entry) in normal(sentence):
             numbers = _NUMBER.findall(re.sub(re.escape(entry), " ", sentence, flags=re.I))
@@ -107,7 +107,7 @@ def _number(text: str, entry: str) -> Any:
 
 
 def _date(text: str, entry: str) -> Any:
-    """A number of four digits that stands there: a year."""
+    """Return a number of four digits that stands there: a year."""
     found = _number(text, entry)
     return found if found is not None and 1000 <= found <= 2999 else None
 

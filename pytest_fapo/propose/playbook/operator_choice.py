@@ -34,7 +34,7 @@ Plan = tuple[Operator, str]
 
 
 def structure(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that give the failing step another structure, the likeliest first."""
+    """Yield candidates that give the failing step another structure, the likeliest first."""
     try:
         target = _target(evidence)
     except OperatorError:
@@ -56,7 +56,7 @@ def structure(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate
 
 
 def _target(evidence: Evidence) -> OperatorTarget:
-    """The failing step's function, else its call in a function that may be edited."""
+    """Return the failing step's function, else its call in a function that may be edited."""
     return find_target(evidence) if may_be_edited(evidence) else call_site(evidence).target
 
 
@@ -128,7 +128,7 @@ class _OperatorChooser:
         return sorted(word for word in openings if _FAILURE.fullmatch(word))
 
     def _labels(self) -> list[str]:
-        """The closed set of answers, where the step gives nothing else."""
+        """Return the closed set of answers, where the step gives nothing else."""
         for name in fields_in_question(self._view)[:1]:
             labels = self._view.fields.closed_set(name)
             if 2 <= len(labels) <= MOST_LABELS and all(isinstance(label, str) and label for label in labels):
@@ -144,7 +144,7 @@ class _OperatorChooser:
             )
 
     def look_up(self) -> Iterator[Plan]:
-        """A further hop for what searches: the step itself, else an earlier one."""
+        """Yield a further hop for what searches: the step itself, else an earlier one."""
         why = "What is needed is named only in what the first search finds."
         searching = [""] if self._target.form == "list" else self._searching_before()
         for function in searching:
@@ -152,7 +152,7 @@ class _OperatorChooser:
                 yield SecondHop(function=function, by_model=by_model), why
 
     def _searching_before(self) -> list[str]:
-        """Addresses of the functions of earlier steps that gave lists without asking a model."""
+        """Return the addresses of the functions of earlier steps that gave lists without asking a model."""
         giving: dict[str, bool] = {}
         for seen in self._view.targets:
             for view in seen.view.steps if seen.view is not None and seen.step is not None else ():

@@ -100,7 +100,7 @@ class ParameterMove:
 
 
 def params(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that set one parameter to another value; all values of one before the next parameter.
+    """Yield candidates that set one parameter to another value; all values of one before the next parameter.
 
     Values double (limits of length: quadruple) or halve within the parameter's domain, so that few tries
     reach far.
@@ -206,7 +206,7 @@ def _is_new(value: Any, before: Any, domain: Domain | None) -> bool:
 
 
 def _typed(value: Any, before: Any) -> Any:
-    """A value in the type that the parameter has: 0 for a float is 0.0."""
+    """Return a value in the type that the parameter has: 0 for a float is 0.0."""
     if isinstance(before, bool) or isinstance(value, (bool, str)) or not isinstance(before, (int, float)):
         return value
     return round(float(value), 6) if isinstance(before, float) else int(value)

@@ -42,7 +42,9 @@ def joint(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
 
 
 def _best(evidence: Evidence, cluster: Cluster, history: AttemptHistory) -> list[Candidate]:
-    """The candidates for one step alone, the richest first: a case that needs all steps needs them whole."""
+    """Return the candidates for one step alone, the richest first: a case that needs all steps needs them
+    whole.
+    """
     about = evidence.model_copy(update={"cluster": cluster})
     for artifact in target_artifacts(about):
         if history.inert(artifact.address):
@@ -89,7 +91,7 @@ class Playbook:
         """Always usable: it needs no key, no network and no setting."""
 
     def propose(self, evidence: Evidence) -> Iterator[Candidate]:
-        """Candidates of exactly the evidence's level.
+        """Yield candidates of exactly the evidence's level.
 
         Prompts: small edits of one concern first, by how many failing cases they should fix; then richer
         ones, then examples where the project allows to quote train cases. Where several steps are at fault
@@ -109,12 +111,16 @@ class Playbook:
                 return
 
     def revise(self, candidate: Candidate, review: Review, evidence: Evidence) -> Candidate | None:
-        """The candidate without the rules that the review objects to; None where nothing would be left."""
+        """Return the candidate without the rules that the review objects to; None where nothing would be
+        left.
+        """
         revised = without_blocked_rules(candidate, review)
         return None if revised is None or revised.digest == candidate.digest else revised
 
     def repair(self, repair: Repair, evidence: Evidence) -> Candidate | None:
-        """The candidate without (or with less of) what broke the cases, where that can be told; else None."""
+        """Return the candidate without (or with less of) what broke the cases, where that can be told; else
+        None.
+        """
         candidate = without_harm(repair, evidence)
         if candidate is None or candidate.edits_digest == repair.candidate.edits_digest:
             return None
@@ -134,7 +140,7 @@ class Playbook:
             yield from in_text(evidence, history)
 
     def _prompts(self, evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-        """The first variants for each prompt, then all others of the one that is most specific."""
+        """Yield the first variants for each prompt, then all others of the one that is most specific."""
         later: list[tuple[PromptEvidence, list[Advice]]] = []
         artifacts = target_artifacts(evidence)
         for artifact in artifacts[:ADDRESSES]:

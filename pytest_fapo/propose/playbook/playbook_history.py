@@ -111,7 +111,7 @@ def _broke_something(attempt: Attempt) -> bool:
 
 
 def _unit_tests(attempt: Attempt) -> list[str]:
-    """The broken tests without parameters, so without a case: those of the prompts themselves, say."""
+    """Return the broken tests without parameters, so without a case: those of the prompts themselves, say."""
     named = [*attempt.verdict.broken, *_NODE.findall(attempt.verdict.reason)]
     return [nodeid for nodeid in named if "[" not in nodeid]
 
@@ -176,7 +176,7 @@ def added_lines(edit: Edit) -> set[int]:
 
 
 def without_harm(repair: Repair, evidence: Evidence) -> Candidate | None:
-    """A more careful version of a candidate; None where it cannot be told what broke the cases."""
+    """Return a more careful version of a candidate; None where it cannot be told what broke the cases."""
     candidate = repair.candidate
     if candidate.level == "param":
         edits = [_halfway(edit, evidence) for edit in candidate.edits]
@@ -199,7 +199,7 @@ def without_harm(repair: Repair, evidence: Evidence) -> Candidate | None:
 
 
 def _halfway(edit: Edit, evidence: Evidence) -> Edit | None:
-    """A number between the old value and the new one."""
+    """Return a number between the old value and the new one."""
     try:
         before, after = json.loads(edit.before), json.loads(edit.after)
     except ValueError:
@@ -217,7 +217,7 @@ def _halfway(edit: Edit, evidence: Evidence) -> Edit | None:
 
 
 def _without_harmful_rules(edit: Edit, broken: list[EvidenceCase], step: str) -> Edit | None:
-    """The new text without the added rules, or the parts of rules, that the broken cases followed."""
+    """Return the new text without the added rules, or the parts of rules, that the broken cases followed."""
     lines = edit.after.splitlines(keepends=True)
     added = sorted(number for number in added_lines(edit) if re.match(r"\s*[-*•] ", lines[number]))
     changed = False
@@ -238,14 +238,16 @@ def _answer(case: EvidenceCase, step: str) -> str:
 
 
 def _guilty(rules: list[tuple[int, str]], said: str, given: str) -> list[int]:
-    """The rules that speak for the wrong answer in words of the case; else the only one in its words."""
+    """Return the rules that speak for the wrong answer in words of the case; else the only one in its
+    words.
+    """
     spoken = [(number, rule) for number, rule in rules if _terms_in(rule, given)]
     led = [number for number, rule in spoken if _subject(rule) and normal(_subject(rule)) in normal(said)]
     return led or ([spoken[0][0]] if len(spoken) == 1 else [])
 
 
 def _subject(rule: str) -> str:
-    """The label that a rule is about: the words before its colon."""
+    """Return the label that a rule is about: the words before its colon."""
     return re.sub(r"^\s*[-*•] ", "", rule).partition(":")[0] if ":" in rule else ""
 
 
@@ -259,7 +261,7 @@ def _terms_in(rule: str, given: str) -> list[str]:
 
 
 def _narrowed(rule: str, given: str) -> str:
-    """The rule without the terms that the case has; nothing where that leaves none."""
+    """Return the rule without the terms that the case has; nothing where that leaves none."""
     bad = {term.rstrip(".\n") for term in _terms_in(rule, given)}
     left = [term for term in _terms(rule) if term.rstrip(".\n") not in bad]
     if not left or not bad:

@@ -24,7 +24,7 @@ MISLEADING = "misleading example"
 
 
 def corrections(evidence: Evidence, history: AttemptHistory) -> Iterator[Candidate]:
-    """Candidates that change what a prompt says, and add nothing."""
+    """Yield candidates that change what a prompt says, and add nothing."""
     for artifact in target_artifacts(evidence):
         if history.inert(artifact.address):
             continue
@@ -105,7 +105,7 @@ def _exchanged(view: PromptEvidence) -> Iterator[_Correction]:
 
 
 def _with_heads(text: str, one: str, other: str) -> str:
-    """The text with two labels exchanged where they begin a line; as it is unless each begins one."""
+    """Return the text with two labels exchanged where they begin a line; as it is unless each begins one."""
     bullet, after = r"\s*(?:[-*•]|\d+[.)])?\s*[\"'`*]*", r"[\"'`*]*\s*(?::|=|[-–—] |means\b|is\b)"
     pattern = re.compile(rf"(?mi)^({bullet})({re.escape(one)}|{re.escape(other)})(?={after})")
     heads = [match.group(2).casefold() for match in pattern.finditer(text)]
@@ -116,8 +116,8 @@ def _with_heads(text: str, one: str, other: str) -> str:
 
 
 def _relabeled(view: PromptEvidence) -> Iterator[_Correction]:
-    """The example of the prompt that is most like cases that get its label and not theirs: with their label,
-    or without it.
+    """Yield the example of the prompt that is most like cases that get its label and not theirs: with their
+    label, or without it.
     """
     text = view.artifact.text
     for name in fields_in_question(view):
@@ -141,7 +141,9 @@ def _relabeled(view: PromptEvidence) -> Iterator[_Correction]:
 def _misleading(
     text: str, label: str, misled: list[set[str]], rightly: list[set[str]]
 ) -> re.Match[str] | None:
-    """The line `text -> label` that shares words with the most misled cases, and fewer of the others."""
+    """Return the line `text -> label` that shares words with the most misled cases, and fewer of the
+    others.
+    """
     sign = r"\s*(?:->|=>|→|\||:|=)\s*[\"'`]?"
     pattern = rf"(?mi)^(.{{8,}}?){sign}({re.escape(label)})[\"'`]?[.]?[ \t]*(?:\n|\Z)"
     best, most = None, 1

@@ -85,7 +85,7 @@ class PromptTemplate:
         return literal
 
     def unescape(self, text: str) -> str:
-        """The literal text that a piece of this template stands for."""
+        """Return the literal text that a piece of this template stands for."""
         if self.style == "format":
             return text.replace("{{", "{").replace("}}", "}")
         if self.style == "dollar":
@@ -118,7 +118,7 @@ class PromptTemplate:
         return values
 
     def caption(self, name: str) -> str:
-        """The words that introduce a placeholder on its line (`Order number: {order}`), else empty."""
+        """Return the words that introduce a placeholder on its line (`Order number: {order}`), else empty."""
         for hole in self.holes:
             if hole.name == name:
                 line = self.text[: hole.start].rpartition("\n")[2]
@@ -156,7 +156,9 @@ class PromptDocument:
         self.template = PromptTemplate(text)
 
     def with_section(self, title: str, lines: Sequence[str]) -> str:
-        """The text with a section of this title and these lines; one that is there already is replaced."""
+        """Return the text with a section of this title and these lines; one that is there already is
+        replaced.
+        """
         newline = "\r\n" if "\r\n" in self.text else "\n"
         body = self._written(title, lines)
         present = self._section(title)
@@ -166,7 +168,7 @@ class PromptDocument:
         return self._inserted(body).replace("\r\n", "\n").replace("\n", newline)
 
     def section_lines(self, title: str) -> list[str]:
-        """The rules of a section of ours that is there already."""
+        """Return the rules of a section of ours that is there already."""
         present = self._section(title)
         if present is None:
             return []
@@ -248,7 +250,7 @@ class PromptDocument:
 
 
 def _blocks(text: str) -> list[tuple[int, int]]:
-    """The paragraphs with their places."""
+    """Return the paragraphs with their places."""
     return [(match.start(), match.end()) for match in re.finditer(r"\S(?:.|\n(?![ \t\r]*\n))*", text)]
 
 

@@ -189,7 +189,7 @@ class PromptEvidence:
         )
 
     def decided_at(self, name: str) -> float:
-        """The place in the pipeline where a model first gives a field."""
+        """Return the place in the pipeline where a model first gives a field."""
         model_steps = {step.key for reading in self.fields.readings for step in reading.view.model_steps}
         orders = [
             carrier.order for carrier in self.fields.carriers.get(name, []) if carrier.step in model_steps
@@ -236,7 +236,7 @@ class PromptEvidence:
         return self.fields.expected.get(name, {}).get(seen.case.key)
 
     def labeled(self, name: str) -> list[StepCase]:
-        """The cases that say what a field should be."""
+        """Return the cases that say what a field should be."""
         values = self.fields.expected.get(name, {})
         return [seen for seen in self.seen if seen.case.key in values]
 
@@ -288,7 +288,7 @@ class PromptEvidence:
         return unseen if unseen < filled.keys() else frozenset()
 
     def text(self, seen: StepCase) -> str:
-        """All that a case gives as input and that the step's model is shown."""
+        """Return all that a case gives as input and that the step's model is shown."""
         inputs = seen.case.inputs
         if not isinstance(inputs, dict) or not self.unseen:
             return seen.text
@@ -311,7 +311,7 @@ class PromptEvidence:
         return {seen.case.key: self._prose(seen) or self.text(seen) for seen in self.seen}
 
     def _prose(self, seen: StepCase) -> str:
-        """The texts of three words and more."""
+        """Return the texts of three words and more."""
         inputs = seen.case.inputs
         if isinstance(inputs, str):
             return inputs
@@ -342,7 +342,7 @@ def _messages(step: StepView) -> Iterator[str]:
 
 
 def _offered(seen: StepCase) -> dict[str, Any]:
-    """The case's inputs and the step's own arguments, by name."""
+    """Return the case's inputs and the step's own arguments, by name."""
     values: dict[str, Any] = {}
     if isinstance(seen.case.inputs, dict):
         values.update(leaves(seen.case.inputs))

@@ -31,7 +31,9 @@ _EXPLAINED_SHARE = 0.5
 
 
 def view_of(evidence: Evidence, artifact: Artifact) -> PromptEvidence:
-    """The evidence around one artifact; the step's own labels stand for the answers' where only they help."""
+    """Return the evidence around one artifact; the step's own labels stand for the answers' where only they
+    help.
+    """
     view = PromptEvidence(evidence, artifact)
     step = evidence.cluster.step
     failing = [item.case for item in evidence.failing()]
@@ -81,7 +83,7 @@ TECHNIQUES: tuple[Technique, ...] = (
 
 
 def target_artifacts(evidence: Evidence) -> list[Artifact]:
-    """The prompts to edit: those that the step was seen to use, else or those named like it."""
+    """Return the prompts to edit: those that the step was seen to use, else or those named like it."""
     by_address = {artifact.address: artifact for artifact in evidence.artifacts if artifact.level == "prompt"}
     linked = [by_address[address] for address in evidence.cluster.artifacts if address in by_address]
     if linked:
@@ -128,7 +130,7 @@ def distinct(advice: Sequence[Advice]) -> list[Advice]:
 
 
 def made(view: PromptEvidence, tried: Sequence[Sequence[Advice]]) -> Iterator[Candidate]:
-    """A candidate for each plan that changes something."""
+    """Yield a candidate for each plan that changes something."""
     for plan in tried:
         candidate = candidate_of(view, plan)
         if candidate is not None:
@@ -136,7 +138,7 @@ def made(view: PromptEvidence, tried: Sequence[Sequence[Advice]]) -> Iterator[Ca
 
 
 def candidate_of(view: PromptEvidence, plan: Sequence[Advice]) -> Candidate | None:
-    """The view's prompt with the sections of a plan; None where it has them already."""
+    """Return the view's prompt with the sections of a plan; None where it has them already."""
     text = view.artifact.text
     for advice in plan:
         text = PromptDocument(text).with_section(advice.title, advice.lines)

@@ -59,7 +59,7 @@ def must_include(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def demanded(view: PromptEvidence) -> list[Demand]:
-    """The phrases that the cases' labels and the failed assertions demand."""
+    """Return the phrases that the cases' labels and the failed assertions demand."""
     demands: dict[tuple[str, str], Demand] = {}
     names = _include_fields(view)
     for seen in view.seen:
@@ -73,7 +73,9 @@ def demanded(view: PromptEvidence) -> list[Demand]:
 
 
 def _include_fields(view: PromptEvidence) -> list[str]:
-    """The expected fields that list what a text must contain: by name, or because explanations say so."""
+    """Return the expected fields that list what a text must contain: by name, or because explanations
+    say so.
+    """
     names = [name for name in view.fields.expected if name and name_kind(name) == "include"]
     for seen in view.targets:
         names += [demand.field for demand in seen.blamed_demands if demand.kind == "include"]
@@ -101,7 +103,7 @@ def _given_value_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[lis
 
 
 def _source(view: PromptEvidence, demand: Demand) -> str:
-    """The name of the given value that a phrase is: the value itself, else the text that holds it."""
+    """Return the name of the given value that a phrase is: the value itself, else the text that holds it."""
     given = view.given(demand.seen)
     for variable, value in given.items():
         if not is_blank(value) and normal(value) == normal(demand.phrase):
@@ -131,7 +133,7 @@ def _phrase_lines(view: PromptEvidence, demands: list[Demand]) -> tuple[list[str
 
 
 def _conditional(condition: str, phrase: str) -> str:
-    """A rule in words: asking for what is missing is more than saying a phrase."""
+    """Return a rule in words: asking for what is missing is more than saying a phrase."""
     condition, unless, exceptions = condition.partition(", unless ")
     asked = condition.endswith("is missing") and mentions(condition, phrase)
     what = f'ask for it, in the words "{phrase}"' if asked else f'include the words "{phrase}"'
@@ -139,7 +141,7 @@ def _conditional(condition: str, phrase: str) -> str:
 
 
 def _when(view: PromptEvidence, ids: set[str], phrase: str) -> list[str]:
-    """The conditions under which a phrase is due."""
+    """Return the conditions under which a phrase is due."""
     targets = ["due" if seen.case.key in ids else "not" for seen in view.seen]
     features = features_for(view, "", view.seen)
     simple = find_condition(features, targets, "due")
@@ -344,7 +346,7 @@ def like_references(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def _references(view: PromptEvidence, seen: StepCase) -> Iterator[str]:
-    """The label of a case that is a text to be compared with; the longest one."""
+    """Yield the label of a case that is a text to be compared with; the longest one."""
     texts = [
         values[seen.case.key]
         for values in view.fields.expected.values()

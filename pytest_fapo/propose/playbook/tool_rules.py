@@ -61,12 +61,12 @@ def use_tools(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def uses_of(seen: StepCase) -> list[ToolUse]:
-    """The tool calls of the step in one case."""
+    """Return the tool calls of the step in one case."""
     return tool_uses(seen.step.calls) if seen.step is not None else []
 
 
 def offered_tools(view: PromptEvidence) -> list[str]:
-    """Names of the tools that the step offers its model."""
+    """Return names of the tools that the step offers its model."""
     names = [
         name
         for seen in view.seen

@@ -48,7 +48,7 @@ def value_form(view: PromptEvidence) -> Iterator[Advice]:
 
 
 def value_lines(view: PromptEvidence, name: str, values: list[Any]) -> list[str]:
-    """The rules of form that all expected values of a field keep."""
+    """Return the rules of form that all expected values of a field keep."""
     subject = _subject(view, name)
     references = [each for value in values for each in (value if isinstance(value, AnyOf) else [value])]
     filled = [value for value in references if not is_blank(value)]
@@ -71,7 +71,9 @@ def _subject(view: PromptEvidence, name: str) -> str:
 
 
 def _copied_from(view: PromptEvidence, name: str) -> str:
-    """The given value that the field repeats in (nearly) all train cases; empty where there is none."""
+    """Return the given value that the field repeats in (nearly) all train cases; empty where there is
+    none.
+    """
     rows = [seen for seen in view.labeled(name) if not is_blank(view.expected(seen, name))]
     if not view.answers_json or len({plain(view.expected(seen, name)) for seen in rows}) < 2:
         return ""
@@ -178,7 +180,7 @@ def identifier(texts: list[str]) -> str:
 
 
 def _example(column: list[str]) -> str:
-    """A part like these: what all share, else made up."""
+    """Return a part like these: what all share, else made up."""
     first = column[0]
     if len(set(column)) == 1 and not first.isdigit():
         return first

@@ -130,7 +130,7 @@ class AllowList:
         )
 
     def problems(self) -> Iterator[Problem]:
-        """Everything that is not on the list."""
+        """Yield everything that is not on the list."""
         waiting: list[ast.AST] = [self._change.after.tree]
         while waiting:
             node = waiting.pop()
@@ -211,7 +211,7 @@ class AllowList:
             yield "access", _OUTSIDE.format(ast.unparse(node)[-80:] if module else f".{node.attr}")
 
     def _module_of(self, node: ast.Attribute) -> str | None:
-        """The dotted name, where the expression begins with an imported module of somebody else's."""
+        """Return the dotted name, where the expression begins with an imported module of somebody else's."""
         said = ast.unparse(node)
         first, _, rest = said.partition(".")
         dotted = self._imports.get(first, "")
@@ -292,7 +292,7 @@ class AllowList:
 
 
 def _absolute(node: ast.ImportFrom, path: str) -> str:
-    """The module of a `from` import, a relative one resolved against the file's folder."""
+    """Return the module of a `from` import, a relative one resolved against the file's folder."""
     folders = path.split("/")[: -node.level] if node.level else []
     return ".".join([*folders, *([node.module] if node.module else [])]).removeprefix("src.")
 
@@ -319,7 +319,7 @@ def _bound(node: ast.AST) -> Iterator[str]:
 
 
 def _fields(tree: ast.AST) -> Iterator[str]:
-    """Names that the classes of a file define."""
+    """Yield names that the classes of a file define."""
     for node in ast.walk(tree):
         for part in node.body if isinstance(node, ast.ClassDef) else ():
             yield from (name for each in ast.walk(part) for name in _bound(each))

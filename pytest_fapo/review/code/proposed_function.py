@@ -30,7 +30,7 @@ class FunctionSource:
     function: Function
 
     def own_nodes(self) -> Iterator[ast.AST]:
-        """Every node of the function's body but those of functions and classes inside it."""
+        """Yield every node of the function's body but those of functions and classes inside it."""
         waiting: list[ast.AST] = list(self.function.body)
         while waiting:
             node = waiting.pop()

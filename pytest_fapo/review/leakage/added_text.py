@@ -26,7 +26,7 @@ _INDIC = 0x0900
 
 
 def _marks() -> str:
-    """The marks from `_INDIC` on, for a character class."""
+    """Return the marks from `_INDIC` on, for a character class."""
     places = [*range(_INDIC, 0x2000), *range(0x3000, 0x3100), *range(0xA800, 0xAC00)]
     return "".join(chr(code) for code in places if unicodedata.category(chr(code)).startswith("M"))
 
@@ -79,7 +79,9 @@ TRIGGERS = frozenset(_TRIGGERS.split())
 
 @lru_cache(maxsize=131072)
 def words_of(text: str) -> Words:
-    """The words of `text` in order; a character of a script without spaces, with its marks, is a word."""
+    """Return the words of `text` in order; a character of a script without spaces, with its marks, is a
+    word.
+    """
     if text.isascii():
         plain = text
     else:
@@ -93,12 +95,12 @@ def words_of(text: str) -> Words:
 
 
 def content_of(words: Words) -> Words:
-    """The words that carry meaning; Japanese writes endings and particles in hiragana."""
+    """Return the words that carry meaning; Japanese writes endings and particles in hiragana."""
     return tuple(word for word in words if word not in STOPWORDS and not _HIRAGANA.match(word))
 
 
 def grams_of(words: Words, size: int) -> dict[Words, int]:
-    """Every run of `size` words, with the place where it first begins."""
+    """Return every run of `size` words, with the place where it first begins."""
     found: dict[Words, int] = {}
     for index in range(len(words) - size + 1):
         found.setdefault(words[index : index + size], index)
@@ -129,7 +131,7 @@ def size_in(words: Words, size: int) -> int:
 
 
 def joined(words: Words) -> str:
-    """Words as one would write them: without spaces where the script has none."""
+    """Return words as one would write them: without spaces where the script has none."""
     text = ""
     for word in words:
         text += word if text and is_spaceless(word) and is_spaceless(text[-1]) else f" {word}"
@@ -231,7 +233,9 @@ class AddedText:
         ]
 
     def line_of(self, words: Words) -> int:
-        """The number of the line in which `words` begin, 1 for the first; 0 where it cannot be told."""
+        """Return the number of the line in which `words` begin, 1 for the first; 0 where it cannot be
+        told.
+        """
         index = self.grams(len(words)).get(words) if words else None
         if index is not None and index < len(self._line_numbers):
             return self._line_numbers[index]
@@ -241,7 +245,7 @@ class AddedText:
         return -number if most else self._squeezed_line("".join(words))
 
     def _squeezed_line(self, text: str) -> int:
-        """The line that a text is in once everything between the words is gone."""
+        """Return the line that a text is in once everything between the words is gone."""
         lines = ["".join(line) for line in self._lines]
         for index in range(0, max(1, len(text) - 11), 4):
             part = text[index : index + 12]

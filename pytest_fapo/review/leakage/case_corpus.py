@@ -63,7 +63,7 @@ def sentences(hits: Iterable[LeakHit], action: str, remedy: str) -> Iterator[str
 
 
 def quote(words: tuple[str, ...], limit: int = 12) -> str:
-    """Words for a message, shortened."""
+    """Return the words for a message, shortened."""
     if words and is_spaceless(words[0]):
         limit *= 3
     return "“" + joined(words[:limit]) + (" …" if len(words) > limit else "") + "”"
@@ -231,7 +231,9 @@ _LAST: list[tuple[list[int], CaseCorpus]] = []
 
 
 def corpus_of(cases: Sequence[Case]) -> CaseCorpus:
-    """The corpus of the cases; the last one is kept, as every candidate of a run is held against the same."""
+    """Return the corpus of the cases; the last one is kept, as every candidate of a run is held against the
+    same.
+    """
     key = [id(case) for case in cases]
     if not _LAST or _LAST[0][0] != key:
         _LAST[:] = [(key, CaseCorpus(cases))]
@@ -274,7 +276,7 @@ def _inputs(case: Case, number: int) -> Iterator[CaseField]:
 
 
 def _expected(case: Case, first: Case, number: int) -> Iterator[CaseField]:
-    """The labels of a case, as those of the case of the same id and inputs that came first."""
+    """Yield the labels of a case, as those of the case of the same id and inputs that came first."""
     for value, key in (*_leaves(case.expected, ""), *_leaves(dict(case.expected_steps), "step")):
         yield CaseField(first, number, "expected answer", key, value, words_of(str(value)), case.label_set)
 

@@ -210,7 +210,7 @@ def _keys(value: object) -> list[str]:
 
 
 def _beginnings(names: Set[str], text: str) -> int:
-    """Lines that begin with one of the names, a number maybe, and a colon or dash."""
+    """Return the lines that begin with one of the names, a number maybe, and a colon or dash."""
     words = "|".join(re.escape(name) for name in sorted(names))
     return len(re.findall(rf"(?im)^[^A-Za-z\n]{{0,12}}(?:{words})[ \t]*\d*[^\w\n]{{0,4}}[:\-–—>]", text))
 
@@ -219,10 +219,10 @@ def _quoted_count(text: str, subject: ReviewSubject) -> int:
     """Return the number of declared cases whose text is in the prompt."""
     named = set(subject.candidate.demonstrations)
     added = AddedText(text, [])
-    return sum(_stands_in(added, case) for case in subject.cases if case.id in named)
+    return sum(_input_occurs_in(added, case) for case in subject.cases if case.id in named)
 
 
-def _stands_in(added: AddedText, case: Case) -> bool:
+def _input_occurs_in(added: AddedText, case: Case) -> bool:
     return any(added.has(field.words) for field in CaseCorpus([case]).inputs)
 
 
@@ -330,7 +330,7 @@ def code_as_text(source: str) -> str:
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
-    """Every string; the largest of those that are put together from written-out parts."""
+    """Yield every string; the largest of those that are put together from written-out parts."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -359,7 +359,7 @@ def _value(node: ast.expr) -> str | None:
 
 
 def _tables(tree: ast.AST) -> Iterator[tuple[str, str]]:
-    """Keys and values: entries of dicts, pairs, keywords, branches with their results."""
+    """Yield keys and values: entries of dicts, pairs, keywords, branches with their results."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):

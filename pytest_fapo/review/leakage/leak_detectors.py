@@ -77,7 +77,7 @@ def copied_text(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
 
 
 def _run(added: AddedText, corpus: CaseCorpus, words: Words, size: int, *, content: bool) -> Words:
-    """The longest run of at least `size` words that is in both; empty where there is none."""
+    """Return the longest run of at least `size` words that is in both; empty where there is none."""
     size = size_in(words, size)
     grams = added.grams(size, content=content)
     best: Words = ()
@@ -99,7 +99,7 @@ def _is_telling(run: Words) -> bool:
 
 
 def _whole(added: AddedText, corpus: CaseCorpus, words: Words) -> Words:
-    """All of a short field."""
+    """Return all of a short field."""
     weight = weight_of(words)
     if not ALONE <= weight < LONG or not added.has(words) or corpus.shared(words):
         return ()
@@ -121,7 +121,7 @@ def _squeezed(added: AddedText, corpus: CaseCorpus, field: CaseField) -> Words:
 
 
 def scattered_copies(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """A sentence of pieces of one input's words: other endings or particles, compounds taken apart."""
+    """Yield a sentence of pieces of one input's words: other endings or particles, compounds taken apart."""
     for segment, parts in added.parts:
         total = sum(parts.values())
         if total < PIECES:

@@ -104,7 +104,7 @@ def _pairs(segment: str) -> Iterator[tuple[Words, Words]]:
 
 
 def _by_input(left: Words, right: Words, added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """Cases whose input holds all of `left`, something rare in it, and whose answer `right` gives."""
+    """Yield cases whose input holds all of `left`, something rare in it, and whose answer `right` gives."""
     clue = [word for word in content_of(left) if word not in TRIGGERS]
     rare = [word for word in clue if corpus.is_rare(word)]
     if len(clue) < 2 or not rare:
@@ -145,7 +145,7 @@ _ALL_NOUNS = 0.15
 
 
 def single_entries(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
-    """Cases of which a new line gives particulars together with their answer."""
+    """Yield cases of which a new line gives particulars together with their answer."""
     names = _names(corpus)
     for segment in added.segments:
         words = words_of(segment)
@@ -158,7 +158,9 @@ def single_entries(added: AddedText, corpus: CaseCorpus) -> Iterator[LeakHit]:
 
 
 def _known_by_particulars(clue: set[str], names: set[str], added: AddedText, corpus: CaseCorpus) -> set[int]:
-    """Cases that all particulars of the line belong to, numbers read from the left or from the right."""
+    """Return the cases that all particulars of the line belong to, numbers read from the left or from the
+    right.
+    """
     known: set[int] = set()
     for read in (lambda word: word, _backwards):
         readings = {read(word) for word in clue if word not in added.known_words}
@@ -177,7 +179,7 @@ def _backwards(word: str) -> str:
 
 
 def _described(clue: set[str], corpus: CaseCorpus) -> set[int]:
-    """The few cases that all of these words together describe, though none of them does alone."""
+    """Return the few cases that all of these words together describe, though none of them does alone."""
     known = [word for word in clue if word in corpus.cases_with and not corpus.is_label(word)]
     if len(known) < DESCRIPTION or len(known) < 0.5 * len(clue):
         return set()
@@ -197,7 +199,7 @@ def _is_of(number: int, clue: set[str], rare: set[str], names: set[str], corpus:
 
 
 def _names(corpus: CaseCorpus) -> set[str]:
-    """Words that the inputs write with a capital within sentences, and never without."""
+    """Return the words that the inputs write with a capital within sentences, and never without."""
     text = "\n".join(str(field.value) for field in corpus.inputs if field.is_text)
     return _names_in(text)
 

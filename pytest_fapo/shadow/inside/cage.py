@@ -269,7 +269,7 @@ def _restrict_calls(*, ask: bool, share: bool = False) -> int | None:
 
 
 def _filter(machine: int, numbers: dict[str, int], *, ask: bool, share: bool) -> list[bytes]:
-    """The filter as instructions of classic BPF (see seccomp(2)), one rule after the other."""
+    """Return the filter as instructions of classic BPF (see seccomp(2)), one rule after the other."""
     refused = _ERRNO | errno.EPERM
     program = [
         *_unless(_MACHINE, machine, refused),
@@ -365,7 +365,7 @@ def _when(number: int, answer: int) -> list[bytes]:
 
 
 def _call(number: int, *rule: bytes) -> list[bytes]:
-    """A rule for one system call; what it leaves undecided is allowed."""
+    """Return a rule for one system call; what it leaves undecided is allowed."""
     return [_instruction(_EQUAL, number, 0, len(rule) + 1), *rule, _give(_ALLOW)]
 
 

@@ -174,20 +174,20 @@ class ShadowFinder:
     ) -> ModuleSpec | None:
         if fullname.partition(".")[0] == OWN_PACKAGE:
             return None
-        for finder in self._others():
+        for finder in self._other_finders():
             spec = finder(fullname, path, target)
             if spec is not None:
                 return moved(spec, self._tree)
         return None
 
-    def _others(self) -> list[Callable[..., ModuleSpec | None]]:
+    def _other_finders(self) -> list[Callable[..., ModuleSpec | None]]:
         finders: list[Any] = list(sys.meta_path)
         own = finders.index(self) if self in finders else -1
         return [finder.find_spec for finder in finders[own + 1 :] if hasattr(finder, "find_spec")]
 
 
 def moved(spec: ModuleSpec, tree: TreeMap) -> ModuleSpec:
-    """The spec of the same module in the shadow; the spec itself where it has no copy there."""
+    """Return the spec of the same module in the shadow; the spec itself where it has no copy there."""
     locations = spec.submodule_search_locations
     mapped = [tree.to_shadow(place) for place in locations] if locations is not None else None
     origin = spec.origin if spec.has_location else None

@@ -31,7 +31,7 @@ class TreeMap:
         self._folders: dict[str, str] = {}
 
     def relative(self, path: str) -> str | None:
-        """The path inside the real tree, "" for its root; None for every other path.
+        """Return the path inside the real tree, "" for its root; None for every other path.
 
         Args:
             path: absolute, or relative to the current folder.
@@ -48,7 +48,7 @@ class TreeMap:
         return None
 
     def to_shadow(self, path: str) -> str:
-        """The shadow's counterpart of a path of the real tree; any other path as it is."""
+        """Return the shadow's counterpart of a path of the real tree; any other path as it is."""
         relative = self.relative(path)
         if relative is None or self.is_kept(relative):
             return path

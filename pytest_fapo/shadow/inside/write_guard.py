@@ -217,7 +217,7 @@ class WriteGuard:
 
 
 def absolute(path: Any, folder: int | None = None) -> str | None:
-    """The absolute path that a system call names; None for what is no path.
+    """Return the absolute path that a system call names; None for what is no path.
 
     Args:
         path: str, bytes, a path object or an open file's descriptor.
@@ -247,7 +247,7 @@ def _text(path: Any) -> str | None:
 
 
 def _source_of(path: str) -> str:
-    """The source of a bytecode file, also of the ones that pytest writes; any other path as it is."""
+    """Return the source of a bytecode file, also of the ones that pytest writes; any other path as it is."""
     if not path.endswith(".pyc"):
         return path
     folder, _, name = path.rpartition("/")

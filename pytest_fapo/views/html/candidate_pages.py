@@ -209,7 +209,7 @@ class TrunkRing:
 
 
 def candidate_tree(attempts: Sequence[TriedCandidate]) -> list[TrunkRing]:
-    """The trunk from the user's files to the last accepted candidate."""
+    """Return the trunk from the user's files to the last accepted candidate."""
     rings = {"": TrunkRing()}
     last = ""
     for tried in attempts:

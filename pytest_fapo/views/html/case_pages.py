@@ -24,7 +24,7 @@ _EXPLANATION = 4_000
 
 
 def case_packs(data: ReportData, rows: Sequence[CaseRow], *, budget: int) -> list[str]:
-    """The details of all cases, `PER_PACK` in each pack.
+    """Return the details of all cases, `PER_PACK` in each pack.
 
     Args:
         data: the report's.
@@ -229,7 +229,7 @@ _SEARCHED = 300
 
 
 def case_index(data: ReportData, rows: Sequence[CaseRow]) -> dict[str, Any]:
-    """The table's columns; names that many cases share are listed once and referred to by number."""
+    """Return the table's columns; names that many cases share are listed once and referred to by number."""
     splits, tags, pipelines, steps = _Names(), _Names(), _Names(), _Names()
     failing_step = _failing_steps(data)
     cases = []
@@ -285,7 +285,9 @@ def _passed_shares(results: list[str]) -> list[int] | None:
 
 
 def _outputs(data: ReportData, row: CaseRow) -> tuple[str, bool]:
-    """The last output as text, or what is different in it, and whether it is another one than before."""
+    """Return the last output as text, or what is different in it, and whether it is another one than
+    before.
+    """
     pairs = list(row.tests.values())
     last = data.after if data.after is not None else data.before
     after = traces_of(last, [pair.after for pair in pairs])
@@ -309,7 +311,7 @@ def _error_or_output(trace: Trace | None) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A value on one line; a mapping's only value without its name."""
+    """Return a value on one line; a mapping's only value without its name."""
     if isinstance(value, dict) and len(value) == 1:
         value = next(iter(value.values()))
     if isinstance(value, str):

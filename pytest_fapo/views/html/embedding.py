@@ -29,7 +29,7 @@ def packed(value: Any) -> str:
 
 
 def content_hash(text: str) -> str:
-    """The name by which a Content-Security-Policy allows exactly this script or style and no other."""
+    """Return the name by which a Content-Security-Policy allows exactly this script or style and no other."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 

@@ -159,7 +159,7 @@ def _number(candidate: str) -> int:
 
 
 def _spending(path: Path, began: float, ended: float) -> list[SpendPoint]:
-    """The spend file summed up, one point a second at most; answers from the cache carry no time."""
+    """Return the spend file summed up, one point a second at most; answers from the cache carry no time."""
     points: list[SpendPoint] = []
     at, calls, hits, cost = 0.0, 0, 0, 0.0
     try:
@@ -287,7 +287,7 @@ def result_of(items: list[ItemResult]) -> str:
 
 
 def case_rows(data: ReportData) -> list[CaseRow]:
-    """All cases, in the order in which they ran."""
+    """Return all cases, in the order in which they ran."""
     rows: dict[tuple[str, str, str], CaseRow] = {}
     for evaluation, is_after in _sides(data):
         for nodeid, item in evaluation.items.items():
@@ -305,7 +305,7 @@ def case_rows(data: ReportData) -> list[CaseRow]:
 
 
 def other_tests(data: ReportData) -> list[TestPair]:
-    """The suite's tests without a case that fail, before or after."""
+    """Return the suite's tests without a case that fail, before or after."""
     pairs: dict[str, TestPair] = {}
     for evaluation, is_after in _sides(data):
         for nodeid, item in evaluation.items.items():
@@ -333,7 +333,7 @@ def traces_of(evaluation: Evaluation | None, items: list[list[ItemResult]]) -> d
 
 
 def _sides(data: ReportData) -> Iterator[tuple[Evaluation, bool]]:
-    """The evaluations; one alone is what there is now."""
+    """Yield the evaluations; one alone is what there is now."""
     if data.before is not None:
         yield data.before, data.after is None
     if data.after is not None:

@@ -51,7 +51,7 @@ class ScoreRow:
 
 
 def score_rows(data: ReportData, rows: Sequence[CaseRow]) -> list[ScoreRow]:
-    """Scores per split, for a gate as it judged them."""
+    """Return scores per split, for a gate as it judged them."""
     if data.gate is not None and data.gate.scores:
         return [
             ScoreRow(
@@ -97,7 +97,7 @@ def score_rows(data: ReportData, rows: Sequence[CaseRow]) -> list[ScoreRow]:
 
 
 def tag_rows(data: ReportData, rows: Sequence[CaseRow]) -> list[ScoreRow]:
-    """Scores per tag, each test with its case's weight; the gate's own table has them where it ran."""
+    """Return scores per tag, each test with its case's weight; the gate's own table has them where it ran."""
     if data.gate is not None and data.gate.scores:
         return []
     tagged: dict[str, list[CaseRow]] = {}
@@ -180,7 +180,7 @@ def failure_table(data: ReportData) -> FailureTable:
 
 
 def _cause(label: str, step: str) -> str:
-    """A cluster's label without the step's name, which stands above it."""
+    """Return a cluster's label without the step's name, which stands above it."""
     return label.removeprefix(f"{step}: ") if step else label
 
 

@@ -104,7 +104,7 @@ class ShownChange:
 
 
 def headline_of(data: ReportData) -> Headline:
-    """The verdict in a few words, the sentences below it, and the figures of the session."""
+    """Return the verdict in a few words, the sentences below it, and the figures of the session."""
     if data.gate is not None:
         found = _of_gate(data.gate)
     elif data.summary is not None:
@@ -260,7 +260,7 @@ def write_report(path: Path, data: ReportData) -> None:
 
 
 def render_page(data: ReportData) -> str:
-    """The page as text."""
+    """Return the page as text."""
     rows = case_rows(data)
     style, script = _joined(_STYLES), _joined(_SCRIPTS, between=";\n")
     index: dict[str, Any] = {

@@ -36,7 +36,8 @@ class GitRepository:
         self._folder = folder
 
     def base(self, environment: Mapping[str, str]) -> BaseCommit | None:
-        """The base as the CI's variables name it; elsewhere the last commit. None where it is not here.
+        """Return the base as the CI's variables name it; elsewhere the last commit. None where it is not
+        here.
 
         Args:
             environment: of this process.
@@ -51,7 +52,7 @@ class GitRepository:
         return BaseCommit(branch or commit[:10], commit) if commit else None
 
     def state(self) -> tuple[str, bytes]:
-        """The commit that is checked out (empty: none), and how tracked files differ from it."""
+        """Return the commit that is checked out (empty: none), and how tracked files differ from it."""
         commit = self._commit("HEAD")
         return commit, (self._git("diff", "--binary", "HEAD", "--", ".") or b"") if commit else b""
 
@@ -61,7 +62,7 @@ class GitRepository:
         return sorted({*changed, *self._paths("ls-files", "--others", "--exclude-standard", "--", ".")})
 
     def content(self, commit: str, path: str) -> bytes | None:
-        """A file as it is in `commit`; None where it is not there."""
+        """Return a file as it is in `commit`; None where it is not there."""
         return self._git("show", "--no-textconv", f"{commit}:./{path}")
 
     def subjects(self, commit: str, path: str) -> list[str]:
@@ -108,7 +109,9 @@ class GitRepository:
 
 
 def first_changed_line(store: ArtifactStore, edit: Edit, path: str, *, unknown: int) -> int:
-    """The line, from 1, at which an edit first changes its file; `unknown` where it cannot be carried out."""
+    """Return the line, from 1, at which an edit first changes its file; `unknown` where it cannot be carried
+    out.
+    """
     try:
         changed = store.render([edit])[path].split(b"\n")
         lines = store.read(path).split(b"\n")
@@ -197,7 +200,7 @@ def _edited(store: ArtifactStore, old: dict[str, bytes], now: dict[str, bytes]) 
 
 
 def _artifacts(store: ArtifactStore) -> list[Artifact]:
-    """Those of the scope; none where an entry of it stands for nothing, which others say."""
+    """Return those of the scope; none where an entry of it stands for nothing, which others say."""
     try:
         return store.all()
     except ArtifactError:

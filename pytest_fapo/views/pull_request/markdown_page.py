@@ -34,7 +34,7 @@ GOOD, BAD, UNSURE = "✅", "❌", "⚠️"
 
 
 def heading(data: PullRequest) -> str:
-    """The page's first line."""
+    """Return the page's first line."""
     mark, headline = _verdict(data)
     return f"## {mark} {headline}" if mark else f"## {headline}"
 
@@ -62,7 +62,7 @@ def _verdict(data: PullRequest) -> tuple[str, str]:
 
 
 def _of_gate(gate: GateResult) -> tuple[str, str]:
-    """The terminal's own words, and a mark that is told from afar."""
+    """Return the terminal's own words, and a mark that is told from afar."""
     headline = prose(gate_headline(gate))
     if gate.verdict == "passed":
         mark = UNSURE if gate.failures else GOOD
@@ -135,7 +135,7 @@ def _effect_sentence(gate: GateResult) -> str:
 
 
 def run_facts(data: PullRequest) -> list[str]:
-    """The rest of a run's closing summary, as a list."""
+    """Return the rest of a run's closing summary, as a list."""
     if data.summary is None:
         return []
     return [f"- **{label or '…'}** {prose(text, most=1_000)}" for label, text in facts(data.summary)]
@@ -154,7 +154,8 @@ def spent(evaluation: Evaluation) -> str:
 
 
 def pull_request_markdown(data: PullRequest, *, limit: int) -> str:
-    """The page as Markdown: the verdict first, what is long folded, what does not fit cut where it is said.
+    """Return the page as Markdown: the verdict first, what is long folded, what does not fit cut where it is
+    said.
 
     Args:
         data: what to say; texts in it may be hostile.
@@ -197,16 +198,18 @@ def _to_accept(gate: GateResult | None) -> str:
 
 
 def _branch(branch: GateResult, data: PullRequest, size: Size) -> list[str]:
-    """Scores compared with an earlier baseline; where the branch brings its own, what that gives up."""
+    """Return scores compared with an earlier baseline; where the branch brings its own, what that gives
+    up.
+    """
     before = f"Before: {prose(data.compared)}."
     told = cause_parts(branch.regressions, data.changes, size)
     if data.gate is not None:
         title = f"### The baseline changes with this branch: compared with {prose(data.compared)}"
-        return [title, *told, score_table(branch.scores, size), _gone(data, size)]
-    return [*told, score_table(branch.scores, size), before, _gone(data, size)]
+        return [title, *told, score_table(branch.scores, size), _removed_tests(data, size)]
+    return [*told, score_table(branch.scores, size), before, _removed_tests(data, size)]
 
 
-def _gone(data: PullRequest, size: Size) -> str:
+def _removed_tests(data: PullRequest, size: Size) -> str:
     if not data.gone:
         return ""
     names = "\n".join(data.gone)

@@ -67,7 +67,7 @@ class PageGatherer:
         self.store = ArtifactStore(session.root, session.settings.scope)
 
     def page(self, kind: PageKind) -> PullRequest:
-        """The data of this session's page."""
+        """Return the data of this session's page."""
         done = self._done
         data = PullRequest(
             kind=kind,
@@ -188,7 +188,7 @@ class PageGatherer:
 
 
 def _in_order(gate: GateResult | None) -> GateResult | None:
-    """The result with its regressions in one order, whatever order the tests ran in."""
+    """Return the result with its regressions in one order, whatever order the tests ran in."""
     if gate is None:
         return None
     ordered = sorted(gate.regressions, key=lambda each: (not each.fails, each.nodeid))
@@ -253,7 +253,7 @@ _VIEWS = 20
 def with_causes(
     gate: GateResult, evaluation: Evaluation, store: ArtifactStore, changed: Collection[str]
 ) -> GateResult:
-    """The result with `Regression.prompt` where a changed artifact is known to matter.
+    """Return the result with `Regression.prompt` where a changed artifact is known to matter.
 
     Args:
         gate: the gate's answer.

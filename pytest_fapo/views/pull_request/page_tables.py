@@ -50,7 +50,8 @@ SIZES = (Size(10, 100, 20, 3), Size(5, 60, 10, 1))
 
 
 def fitted(blocks: Callable[[Size], Sequence[str]], limit: int) -> str:
-    """The page in the first size that fits; where none does, whole blocks are left out, and it is said.
+    """Return the page in the first size that fits; where none does, whole blocks are left out, and it is
+    said.
 
     Args:
         blocks: makes the page's parts; the first is always kept.
@@ -81,8 +82,9 @@ def _joined(blocks: Sequence[str]) -> str:
 
 
 def score_table(scores: Sequence[SplitScore], size: Size) -> str:
-    """Scores before and after per split and metric, and of tag groups that changed; empty where there are
-    none."""
+    """Return scores before and after per split and metric, and of tag groups that changed; empty where there
+    are none.
+    """
     scores = telling_rows(scores)
     if not scores:
         return ""
@@ -139,14 +141,14 @@ def _group(group: str) -> str:
 
 
 def run_table(summary: Summary) -> str:
-    """Scores of an optimization."""
+    """Return the scores of an optimization."""
     return "\n\n".join(
         table(["split", *head[1:]], rows, right=range(1, len(head))) for head, *rows in score_tables(summary)
     )
 
 
 def plain_scores(evaluation: Evaluation) -> str:
-    """Scores of a session that is compared with nothing."""
+    """Return the scores of a session that is compared with nothing."""
     metrics = sorted({name for item in evaluation.items.values() for name in item.scores})
     graded = [
         [split, f"metric {code(name, most=60)}", _number(mean)]
@@ -167,7 +169,9 @@ def plain_scores(evaluation: Evaluation) -> str:
 def cause_parts(
     regressions: Sequence[Regression], changes: Sequence[ArtifactChange], size: Size
 ) -> list[str]:
-    """A part for each cause: what differs, the changed lines of the prompt, examples; the rest folded."""
+    """Return a part for each cause: what differs, the changed lines of the prompt, examples; the rest
+    folded.
+    """
     causes = regression_causes(regressions)
     if not causes:
         return []
@@ -275,7 +279,7 @@ def _rest(total: int, shown: int, noun: str) -> str:
 
 
 def change_parts(data: PullRequest, size: Size) -> list[str]:
-    """A part for each change whose diff does not stand above."""
+    """Return a part for each change whose diff does not stand above."""
     result = data.branch or data.gate
     told = {each.prompt for each in result.regressions} if result is not None else set()
     changes = [change for change in data.changes if change.address not in told]
@@ -300,7 +304,7 @@ def effect_parts(data: PullRequest, size: Size) -> list[str]:
 
 
 def _change(change: ArtifactChange, size: Size) -> str:
-    """The address and why in the open; the diff folded."""
+    """Return the address and why in the open; the diff folded."""
     diff = text_diff(change.before, change.after)
     added, removed = (sum(line.startswith(sign) for line in diff) for sign in "+-")
     lines = [f"**{code(change.address, most=200)}** (+{added} −{removed})"]

@@ -91,7 +91,9 @@ def _parts(message: Any) -> Iterator[MessagePart]:
 
 
 def _of_content(role: str, content: Any) -> Iterator[MessagePart]:
-    """A message's content; what a tool said stands apart from what the user said in the same message."""
+    """Yield a message's content; what a tool said stands apart from what the user said in the same
+    message.
+    """
     if not _is_list(content):
         yield MessagePart(role, _text(content))
         return
@@ -197,7 +199,7 @@ def is_in(template: str, message: str) -> bool:
 
 
 def shortened(message: str, templates: Sequence[str]) -> str:
-    """The message without the middle of long values; the words of a prompt are never left out."""
+    """Return the message without the middle of long values; the words of a prompt are never left out."""
     known = [spans for template in templates if (spans := placeholder_values(template, message)) is not None]
     if not known:
         return _cut_value(message, _MESSAGE)
@@ -212,7 +214,7 @@ def _cut_value(text: str, limit: int) -> str:
 
 
 def _literals(template: str) -> list[str]:
-    """The parts between the placeholders: one more than there are of these."""
+    """Return the parts between the placeholders: one more than there are of these."""
     body = front_matter(template).body.strip()
     parts = PLACEHOLDER.split(body)
     return [part.replace("{{", "{").replace("}}", "}").replace("$$", "$") for part in parts]

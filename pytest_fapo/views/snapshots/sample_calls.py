@@ -114,7 +114,7 @@ class PromptMask:
 
 
 def _texts(answer: str) -> list[str]:
-    """The texts in an answer that is JSON."""
+    """Return the texts in an answer that is JSON."""
     if not answer.startswith(("{", "[")):
         return []
     try:
@@ -175,8 +175,9 @@ def may_know(call: LLMCall, other: LLMCall) -> bool:
 
 
 def sample_calls(trace: Trace, mask: PromptMask) -> list[SampleCall]:
-    """The calls of a trace in the order in which they were made; without those that failed and were made
-    again."""
+    """Return the calls of a trace in the order in which they were made; without those that failed and were
+    made again.
+    """
     made: list[SampleCall] = []
     answers: list[tuple[LLMCall, KnownAnswer]] = []
     paths = step_paths(trace)
@@ -192,7 +193,8 @@ def sample_calls(trace: Trace, mask: PromptMask) -> list[SampleCall]:
 
 
 def judged_in(trace: Trace, tests: Mapping[str, Sequence[LLMCall]], mask: PromptMask) -> list[SampleCall]:
-    """The calls that tests made themselves about a run, test by test; each knows all answers of the run.
+    """Return the calls that tests made themselves about a run, test by test; each knows all answers of the
+    run.
 
     Args:
         trace: of the run.

@@ -166,7 +166,7 @@ def staleness(text: str, page: SnapshotPage, elsewhere: Collection[str] = ()) ->
 
 
 def _changed(state: SnapshotState, now: SnapshotState, elsewhere: Collection[str]) -> list[str]:
-    """Addresses whose content differs, is new or is gone.
+    """Return the addresses whose content differs, is new or is gone.
 
     Which prompts belong to which pipeline is known from what its cases asked, and may vary with the answers.
     """
@@ -228,7 +228,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|readme|index)(\..*)?", re.
 
 
 def snapshot_names(pipelines: Iterable[str]) -> dict[str, str]:
-    """A file name for each pipeline: its own name where that is safe and unlike all others."""
+    """Return a file name for each pipeline: its own name where that is safe and unlike all others."""
     names = sorted(pipelines)
     folded = [name.casefold() for name in names]
     return {
@@ -238,7 +238,7 @@ def snapshot_names(pipelines: Iterable[str]) -> dict[str, str]:
 
 
 def read_snapshot(path: Path) -> str | None:
-    """A snapshot's text; None where there is none.
+    """Return a snapshot's text; None where there is none.
 
     Raises:
         ConfigError: it is there and cannot be read.

@@ -74,7 +74,7 @@ def _natural(case_id: str) -> list[tuple[int, str]]:
 
 
 def scores_table(pipeline: PipelineBaseline) -> str:
-    """The table: weighted share of passing items per split and tag, mean of each graded metric."""
+    """Return the table: weighted share of passing items per split and tag, mean of each graded metric."""
     rows: list[list[str]] = []
     for split in SPLITS:
         cases = pipeline.cases.get(split, {})
@@ -341,7 +341,7 @@ def _used(runs: TrainRuns, prompts: Sequence[Artifact]) -> set[str]:
 
 
 def _section(title: str, *bodies: str) -> str:
-    """A section without the bodies that are empty; empty where all are."""
+    """Return a section without the bodies that are empty; empty where all are."""
     full = [body for body in bodies if body]
     return "\n".join([f"## {title}\n", *full]) if full else ""
 

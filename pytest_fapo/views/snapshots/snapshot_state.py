@@ -47,7 +47,7 @@ class UnreadableState(ValueError):
 
 
 def state_comment(state: SnapshotState) -> str:
-    """The comment, one thing a line, so that two branches that changed two prompts merge."""
+    """Return the comment, one thing a line, so that two branches that changed two prompts merge."""
     lines = [f"{_HEAD}{FORMAT}", f"pipeline {_as_json(state.pipeline)}"]
     if state.sample:
         lines.append(f"sample {_as_json(state.sample)} {state.steps}")
@@ -103,7 +103,7 @@ def _comment(text: str) -> re.Match[str] | None:
 
 
 def _line(line: str) -> list[str]:
-    """The kind of a line, the name in it and its digests; empty for none of ours."""
+    """Return the kind of a line, the name in it and its digests; empty for none of ours."""
     if line.startswith(_CONFLICT):
         raise UnreadableState("it holds the marks of a merge conflict")
     kind, _, rest = line.partition(" ")

@@ -69,7 +69,7 @@ class StepGraph:
         self._nodes = _ordered(nodes)
 
     def as_list(self) -> str:
-        """A nested list: each step with the models that it asks and the steps whose output it gets."""
+        """Return a nested list: each step with the models that it asks and the steps whose output it gets."""
         return "".join(f"{_line(node, self._sources(node))}\n" for node in self._nodes)
 
     def as_diagram(self) -> str:
@@ -83,8 +83,9 @@ class StepGraph:
         return plain_block("\n".join(["flowchart LR", *edges]), "mermaid") if edges else ""
 
     def _sources(self, node: _Node) -> list[StepPath]:
-        """Steps whose output it usually gets, in the order of the list; without those from which a step
-        around it got it already."""
+        """Return the steps whose output it usually gets, in the order of the list; without those from which a
+        step around it got it already.
+        """
         around = [
             other for other in self._nodes if other is not node and node.path[: len(other.path)] == other.path
         ]
@@ -144,7 +145,7 @@ def _source(path: StepPath, givers: Sequence[StepPath]) -> list[StepPath]:
 
 
 def _informative(inputs: Any) -> Iterator[str]:
-    """The values of a step's inputs that cannot be equal to another by chance."""
+    """Yield the values of a step's inputs that cannot be equal to another by chance."""
     values = inputs.values() if isinstance(inputs, dict) else inputs if isinstance(inputs, list) else ()
     for value in values:
         if isinstance(value, (str, list, dict)) and len(value) >= (3 if isinstance(value, str) else 1):
@@ -152,7 +153,7 @@ def _informative(inputs: Any) -> Iterator[str]:
 
 
 def _parts(output: Any, depth: int = 3) -> Iterator[str]:
-    """The telling values within an output, also where it is a text that holds JSON."""
+    """Yield the telling values within an output, also where it is a text that holds JSON."""
     if isinstance(output, str) and output.lstrip()[:1] in ("{", "["):
         try:
             output = parsed_json(output)
@@ -193,7 +194,7 @@ def _line(node: _Node, sources: Sequence[StepPath]) -> str:
 
 
 def _box(path: StepPath, names: Sequence[str]) -> str:
-    """A node of the flowchart: its plain name where Mermaid takes it and no other step has it."""
+    """Return a node of the flowchart: its plain name where Mermaid takes it and no other step has it."""
     name = path[-1]
     plain = re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in _RESERVED
     if plain and names.count(name) == 1:
