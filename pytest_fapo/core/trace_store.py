@@ -21,7 +21,7 @@ _BLOCK = 64
 
 
 class RunSummary(NamedTuple):
-    """What the end of a session asks of every run, so that it need not read all traces again."""
+    """Summary of a run for the end of a session, which then need not read all traces again."""
 
     pipeline: str
     case_id: str

@@ -147,8 +147,8 @@ PARAM_VIEWS = 12
 def params_of_step(
     step: str, views: Sequence[TraceView], artifacts: Sequence[Artifact], functions: Sequence[Artifact]
 ) -> list[str]:
-    """Return the addresses of the parameters that a step uses, those seen at work before those only named in its
-    code.
+    """Return the addresses of the parameters that a step uses, those seen at work before those only named
+    in its code.
 
     Args:
         step: the step's key.

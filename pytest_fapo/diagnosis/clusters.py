@@ -88,8 +88,8 @@ def level_of_finding(finding: Finding, scene: Scene) -> Level:
 
 
 def _of_truncation(finding: Finding, scene: Scene) -> Level:
-    """Return a raised token limit where that is a parameter; else the prompt asks for less, if that leaves any
-    room.
+    """Return a raised token limit where that is a parameter; else the prompt asks for less, if that leaves
+    any room.
     """
     if "max_tokens" in scene.roles:
         return "param"

@@ -386,7 +386,8 @@ def child_replacements(config: pytest.Config) -> dict[str, Replacements]:
 
 
 def child_sample(config: pytest.Config) -> str:
-    """Return the name of the sample that every run of this process gets; empty for the answers that are on record.
+    """Return the name of the sample that every run of this process gets; empty for the answers that are on
+    record.
 
     An evaluation asks for one by its option `sample`, a number: equal numbers give equal answers.
     """

@@ -345,8 +345,8 @@ def _trace_id(name: str, bound: BoundCase, closure: Closure) -> str:
 
 
 def time_limit(item: Any, bound: BoundCase) -> float | None:
-    """Return the seconds that the item's run may take: our own limit, and that of pytest-timeout for the whole
-    test.
+    """Return the seconds that the item's run may take: our own limit, and that of pytest-timeout for the
+    whole test.
     """
     limits = [bound.timeout, _test_timeout(item)]
     return min((limit for limit in limits if limit is not None), default=None)
