@@ -70,7 +70,7 @@ class ProposerSource:
             if candidate is not None:
                 assert self._evidence is not None
                 return Proposed(candidate, self.cluster, self.proposer, self._evidence, self.level)
-            self._candidates = self._evidence = None  # it holds all that was tried before
+            self.release()
             self.ended, self._waiting = self._given == 0, self._unjudged > 0
         return None
 
@@ -86,12 +86,18 @@ class ProposerSource:
                     if (candidate.edits_digest, candidate.joint) not in taken:
                         return candidate
         except CacheMiss as error:
-            self.ended, self._candidates, self._evidence = True, None, None
+            self.ended = True
+            self.release()
             raise ProposalFailed(str(error), proposer=self.proposer.name, again=False) from None
         except ProposalFailed:
-            self.ended, self._candidates, self._evidence = True, None, None
+            self.ended = True
+            self.release()
             raise
         return None
+
+    def release(self) -> None:
+        """Forget the evidence, which holds all that was tried before; a later turn starts over."""
+        self._candidates = self._evidence = None
 
     def judged(self) -> None:
         """The verdicts on what it gave are in the memory: it may be asked again."""
@@ -149,6 +155,7 @@ class Gathering:
     def _take(self, source: ProposerSource, taken: list[Proposed]) -> None:
         cluster, name = source.cluster, source.proposer.name
         if source.ended or self.stale[name] >= STALE or self.ladder.exhausted(cluster, self.level, name):
+            source.release()
             return
         names = {(proposed.candidate.edits_digest, proposed.candidate.joint) for proposed in taken}
         try:
