@@ -33,6 +33,7 @@ from pytest_fapo.diagnosis.rules.failed_calls import (
 )
 from pytest_fapo.diagnosis.rules.field_values import field_values, labeled_steps
 from pytest_fapo.diagnosis.rules.grounding import not_given
+from pytest_fapo.diagnosis.rules.lost_facts import lost_facts
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
 from pytest_fapo.diagnosis.suspect_labels import doubt
@@ -211,6 +212,7 @@ RULES: tuple[Rule, ...] = (
     cut_short,
     cascade,
     not_given,
+    lost_facts,
     too_few,
     field_values,
     requirement,

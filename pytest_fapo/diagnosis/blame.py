@@ -5,6 +5,7 @@ wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,9 +75,36 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
             is_alike(expected, actual) and _form_is_taken(failure, name, carrier)
         ):
             wrong = None
-        elif wrong is None:
+        elif wrong is None and _is_kept(failure, name, carrier):
             wrong = Blame(name, step, carrier, expected, actual)
     return wrong
+
+
+def _is_kept(failure: Failure, name: str, carrier: Carrier) -> bool:
+    """True unless most cases pass although this place holds another value: then the value is made after it,
+    and what stands there is no mistake."""
+    memo, key = failure.fields.memo, ("kept", name, carrier.step, carrier.path)
+    if key not in memo:
+        held = [
+            failure.fields.right(reading, carrier, expected)
+            or is_alike(expected, failure.fields.value_at(reading, carrier))
+            for reading, expected in _passing_at(failure, name, carrier)
+        ]
+        memo[key] = sum(held) / len(held) if len(held) >= 2 else 1.0
+    return memo[key] > 0.5
+
+
+def _passing_at(failure: Failure, name: str, carrier: Carrier) -> Iterator[tuple[CaseRun, Any]]:
+    """Yield the passing runs that got to a place, with the value that is right for them."""
+    for reading in failure.fields.readings:
+        expected = failure.fields.expected.get(name, {}).get(reading.case.key)
+        if not reading.passed or expected is None:
+            continue
+        try:
+            failure.fields.value_at(reading, carrier)
+        except KeyError:
+            continue
+        yield reading, expected
 
 
 def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
@@ -84,18 +112,11 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
     read the form, and it is not what went wrong."""
     memo, key = failure.fields.memo, ("form taken", name, carrier.step, carrier.path)
     if key not in memo:
-        other = counted = 0
-        for reading in failure.fields.readings:
-            expected = failure.fields.expected.get(name, {}).get(reading.case.key)
-            if not reading.passed or expected is None:
-                continue
-            try:
-                value = failure.fields.value_at(reading, carrier)
-            except KeyError:
-                continue
-            counted += 1
-            other += is_alike(expected, value)
-        memo[key] = other / counted if counted >= 2 else 0.0
+        other = [
+            is_alike(expected, failure.fields.value_at(reading, carrier))
+            for reading, expected in _passing_at(failure, name, carrier)
+        ]
+        memo[key] = sum(other) / len(other) if len(other) >= 2 else 0.0
     return memo[key] >= 0.5
 
 

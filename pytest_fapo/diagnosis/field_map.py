@@ -25,7 +25,7 @@ from pytest_fapo.diagnosis.loose_values import (
 )
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView, helper_names
 
-Mode = Literal["value", "member"]
+Mode = Literal["value", "member", "count"]
 
 OUTPUT = "<output>"
 """Stands for the pipeline's own output where a step's key is asked for."""
@@ -139,7 +139,10 @@ class FieldMap:
             raise KeyError(carrier.step)
         if carrier.mode == "member":
             return step.output
-        return output_leaves(readable_output(step))[carrier.path]
+        value = output_leaves(readable_output(step))[carrier.path]
+        if carrier.mode == "count":
+            return len(value) if isinstance(value, list) else value
+        return value
 
     def right(self, reading: CaseRun, carrier: Carrier, expected: Any) -> bool:
         """True if a run holds the expected value at a carrier."""
@@ -152,6 +155,7 @@ class FieldMap:
         seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)
         asserted = self.forms.asserted.get(name, {})
         members: dict[str, list[bool]] = defaultdict(list)
+        counts: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
         orders: dict[str, list[int]] = defaultdict(list)
         wanted = self.expected[name]
         for reading in self.readings:
@@ -163,6 +167,8 @@ class FieldMap:
                 orders[step.key].append(step.order)
                 for path, leaf in output_leaves(readable_output(step)).items():
                     seen[step.key, path].append((shown if same(shown, leaf) else value, leaf))
+                    if reading.passed and isinstance(leaf, list) and type(value) is int:
+                        counts[step.key, path].append((value, len(leaf)))
                 if isinstance(step.output, (list, dict)) and _has_list(step.output):
                     members[step.key].append(holds_all(step.output, value))
             for path, leaf in output_leaves(reading.view.trace.output).items():
@@ -173,6 +179,11 @@ class FieldMap:
             Carrier(step, path, "value", _mean(orders[step]))
             for (step, path), pairs in seen.items()
             if _carries(name, path, pairs, closed)
+        ]
+        carriers += [
+            Carrier(step, path, "count", _mean(orders[step]))
+            for (step, path), pairs in counts.items()
+            if _counts_it(pairs)
         ]
         if not any(carrier.path == "" and carrier.step != OUTPUT for carrier in carriers):
             varied = len({_key(value) for value in wanted.values()}) >= 2
@@ -205,6 +216,12 @@ def _carries(name: str, path: str, pairs: list[tuple[Any, Any]], closed: list[An
     named = [leaf for _, leaf in short if sum(mentions(leaf, label) for label in closed) == 1]
     right = [leaf for value, leaf in short if mentions(leaf, value)]
     return len(named) >= 0.6 * len(pairs) and len(right) >= max(2, 0.2 * len(pairs))
+
+
+def _counts_it(pairs: list[tuple[int, int]]) -> bool:
+    """True if a label is how many entries a list has, in nearly all of several cases that pass."""
+    hits = [wanted for wanted, entries in pairs if wanted == entries]
+    return len(hits) >= 4 and len(set(hits)) >= 2 and len(hits) >= 0.9 * len(pairs)
 
 
 def _lists_it(name: str, hits: list[bool]) -> bool:

@@ -224,6 +224,8 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
         label, answer = row.label, row.answer
         if row.passed or given.named(label) or not (_is_plain(label) and _is_plain(answer)):
             continue
+        if is_blank(answer):
+            continue
         another_form = (
             alike(label, answer) or mentions(plain(answer), label) or mentions(plain(label), answer)
         )

@@ -153,6 +153,11 @@ def _normal(text: str) -> str:
     return text.strip(_EDGES)
 
 
+def shape_of(text: str) -> str:
+    """Return the shape of a text: numbers and words stand for any of their kind."""
+    return re.sub(r"[^\W\d]+", "w", re.sub(r"\d+", "9", text))
+
+
 def same(expected: Any, actual: Any) -> bool:
     """Equality as JSON, after trimming strings; 1 equals 1.0, but True does not equal 1. A label that more
     than one answer fits is the same as each of them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.record import Level
@@ -16,7 +17,7 @@ from pytest_fapo.core.trace import (
 )
 from pytest_fapo.diagnosis.blame import blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
-from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, texts_in, whole_text
+from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, shape_of, texts_in, whole_text
 from pytest_fapo.diagnosis.rules.malformed_output import PARSE_ERRORS
 from pytest_fapo.diagnosis.trace_view import StepView
 
@@ -222,7 +223,8 @@ def failed_tools(failure: Failure) -> Finding | None:
     for step in failure.view.steps:
         for use in not_retried(tool_uses(step.calls)):
             assert use.error is not None
-            kind = "invalid arguments" if use.error == "error" and _names_argument(use) else use.error
+            misused = use.error == "error" and (_names_argument(use) or _asked_otherwise(failure, use))
+            kind = "invalid arguments" if misused else use.error
             return _tool_finding(failure, step, use, kind)
     return _raised(failure)
 
@@ -231,6 +233,28 @@ def _names_argument(use: ToolUse) -> bool:
     """True if what the tool reported names what it was asked with: it could not use that."""
     said = whole_text(use.result)
     return any(len(text) >= 2 and mentions(said, text) for text in texts_in(use.arguments))
+
+
+def _asked_otherwise(failure: Failure, use: ToolUse) -> bool:
+    """True if a number or date is written otherwise than in all calls that passing cases make: the form that
+    a tool can use is for its description to tell."""
+    asked = use.arguments if isinstance(use.arguments, dict) else {}
+    made: dict[str, list[str]] = defaultdict(list)
+    for reading in failure.fields.readings if asked else ():
+        for step in reading.view.model_steps if reading.passed else ():
+            for other in tool_uses(step.calls):
+                if other.name == use.name and other.error is None and isinstance(other.arguments, dict):
+                    for name, value in other.arguments.items():
+                        made[name].append(shape_of(plain(value)))
+    forms = {name: set(shapes) for name, shapes in made.items() if len(shapes) >= _USUAL}
+    return any(
+        len(forms.get(name, ())) == 1 and {shape_of(plain(value))} != forms[name] and "9" in max(forms[name])
+        for name, value in asked.items()
+    )
+
+
+_USUAL = 4
+"""Calls in passing cases that tell how an argument is written."""
 
 
 def unfinished(failure: Failure) -> Finding | None:

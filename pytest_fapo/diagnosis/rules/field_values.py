@@ -19,9 +19,11 @@ from pytest_fapo.diagnosis.loose_values import (
     plain,
     read_json,
     same,
+    shape_of,
     texts_in,
     whole_text,
 )
+from pytest_fapo.diagnosis.rules.lost_facts import only_source
 from pytest_fapo.diagnosis.rules.never_equal import never_equal
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView
 
@@ -125,7 +127,9 @@ def follows_from_answer(failure: Failure, blame: Blame, asked: StepView) -> bool
     own = groups.get(answer, [])
     if len(own) < 2 or any(passed for passed, _ in own) or not _is_trusted(failure, answer):
         return False
-    if _shape(answer) not in {_shape(said) for said, group in groups.items() if any(ok for ok, _ in group)}:
+    if shape_of(answer) not in {
+        shape_of(said) for said, group in groups.items() if any(ok for ok, _ in group)
+    }:
         return False
     return _agreeing(failure, blame.field, asked.key, groups)
 
@@ -159,11 +163,6 @@ def _is_trusted(failure: Failure, answer: str) -> bool:
     return number or mentions(whole_text(failure.case.inputs), answer)
 
 
-def _shape(text: str) -> str:
-    """Return the shape of a text: numbers and words stand for any of their kind."""
-    return re.sub(r"[^\W\d]+", "w", re.sub(r"\d+", "9", text))
-
-
 def _answer_of(step: StepView) -> str:
     return (step.answer or "").strip().casefold()
 
@@ -181,7 +180,21 @@ def field_values(failure: Failure) -> Finding | None:
         return _missed(failure, blame)
     if is_code(failure, blame):
         return _through_code(failure, blame)
-    return wrong_value(failure, blame, blame.step)
+    finding = wrong_value(failure, blame, blame.step)
+    if finding.category != "format" and _may_be_misled(failure, blame.step):
+        return finding.model_copy(update={"confidence": min(finding.confidence, MISLED)})
+    return finding
+
+
+MISLED = 0.75
+"""The most sureness of a step that knows its case from another model alone, of which nothing is known."""
+
+
+def _may_be_misled(failure: Failure, step: StepView) -> bool:
+    """True if a step is given another model's text in place of what that one was given."""
+    assert failure.view is not None
+    before = [other for other in failure.view.model_steps if other.order < step.order]
+    return any(only_source(other, step) for other in before)
 
 
 def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
@@ -226,7 +239,7 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     misled = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
     if asked is not None and asked.answer and misled and not _misread(blame, asked.answer):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
-        if category == "format":
+        if category == "format" and not _is_converted(failure, blame, asked):
             wrote = excerpt(asked.answer, blame.expected)
             return failure.finding(
                 "format",
@@ -258,6 +271,19 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
 def _misread(blame: Blame, answer: str) -> bool:
     """True if the answer is the right value and nothing else, and the code made another value of it."""
     return alike(blame.expected, answer) and not is_blank(blame.actual)
+
+
+def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """True if the answer is the right number in another unit, as those of most passing cases are no right
+    numbers either: then it is for the code to make these of them."""
+    if not other_unit(blame.expected, asked.answer):
+        return False
+    told = [
+        mentions(step.answer or "", failure.fields.expected.get(blame.field, {}).get(reading.case.key))
+        for reading in failure.fields.readings
+        if reading.passed and (step := reading.view.by_key(asked.key)) is not None
+    ]
+    return len(told) >= AGREEING and 2 * sum(told) < len(told)
 
 
 def _only_handed_on(failure: Failure, blame: Blame, asked: StepView) -> bool:
