@@ -28,19 +28,22 @@ from pytest_fapo.diagnosis.loose_values import alike, is_blank, mentions, plain,
 MOST = 1 / 6
 """The share of all cases that may show a sign."""
 
-_CASES = 4
+CASES = 4
 """Other cases in which a word must stand to tell a label, and cases of a label that must share a word."""
 
 _CHANCE = 0.05
 """The most that words may be expected to do so by chance."""
 
-_NEARLY = 0.85
+_HARDLY = 0.01
+"""The same where nothing but the word speaks against a label."""
+
+NEARLY = 0.85
 """The share of these that is nearly all of them: labels that are wrong, too, are among the others."""
 
 _GIVEN = 0.95
 """The share of passing cases whose label is in what was given, where labels are taken from it."""
 
-_PASSING = 5
+PASSING = 5
 """Passing cases that must be there to learn from."""
 
 _SLIP = 0.9
@@ -111,14 +114,31 @@ def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer
     """A word of the input goes with another label in nearly all other cases, and the pipeline's answer or the
     lack of any word for the case's own label says the same.
     """
-    texts = InputTexts([row.case for row in rows])
-    words = [frozenset(word for word in each if not _has_digit(word)) for each in texts.words]
+    yield from _told_by(rows, [row.case for row in rows], "their input")
+
+
+def words_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The same of the words that the first model was given beside the input: passages, files, records."""
+    lines = _special([_lines(row.failure) for row in rows])
+    if sum(map(bool, lines)) < NEARLY * len(rows):
+        return
+    cases = [
+        row.case.model_copy(update={"inputs": "\n".join(each)}) for row, each in zip(rows, lines, strict=True)
+    ]
+    yield from _told_by(rows, cases, "what their model was given")
+
+
+def _told_by(
+    rows: Sequence[LabeledAnswer], cases: Sequence[Case], where: str
+) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    texts = InputTexts(cases)
+    words = [frozenset(word for word in each if not has_digit(word)) for each in texts.words]
     for number, row in enumerate(rows):
         if row.passed:
             continue
         others = [other for other in range(len(rows)) if other != number]
         told = _predictive_words(number, others, rows, words)
-        if not told or _explained(row, others, rows, words[number], words):
+        if not told or explained(row, others, rows, words[number], words):
             continue
         word, unit, holders = told[0]
         agrees = next((each for each in told if each[1] in _meant(row, rows)), None)
@@ -130,12 +150,17 @@ def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer
             also = (
                 f"and the other cases labeled {missed[0]} have {shown(missed[1])}, which is not in this one"
             )
+        elif len(holders) >= PASSING and all(unit in rows[other].units for other in holders):
+            usual = sum(unit in rows[other].units for other in others) / len(others)
+            if usual ** len(holders) * len(words[number]) > _HARDLY:
+                continue
+            also = "which no chance explains"
         else:
             continue
         beside = next(rows[other].case for other in holders if unit in rows[other].units)
         hits = sum(unit in rows[other].units for other in holders)
         of = f"{hits} of {len(holders)}" if hits < len(holders) else f"all {hits}"
-        reason = f"but {of} other cases with {shown(word)} in their input have {unit}, {also}"
+        reason = f"but {of} other cases with {shown(word)} in {where} have {unit}, {also}"
         yield row, Doubt(reason, succession(hits), beside.expected, beside)
 
 
@@ -146,7 +171,7 @@ def _predictive_words(
     found = []
     for word in sorted(words[number]):
         holders = [other for other in others if word in words[other]]
-        if len(holders) < _CASES:
+        if len(holders) < CASES:
             continue
         counts = Counter(unit for other in holders for unit in rows[other].units)
         for unit in counts.keys() - rows[number].units:
@@ -158,10 +183,10 @@ def _predictive_words(
 
 def _is_rule(hits: int, of: int, usual: float, tries: int) -> bool:
     """True if so many hits are nearly all, and more than chance brings in one of so many tries."""
-    return hits >= _NEARLY * of and comb(of, hits) * usual**hits * tries <= _CHANCE
+    return hits >= NEARLY * of and comb(of, hits) * usual**hits * tries <= _CHANCE
 
 
-def _explained(
+def explained(
     row: LabeledAnswer,
     others: Sequence[int],
     rows: Sequence[LabeledAnswer],
@@ -190,7 +215,7 @@ def _missing_words(
     """(label, word) where nearly all other cases with the label have a word that this one lacks."""
     for unit in sorted(row.units):
         alike = [other for other in others if unit in rows[other].units]
-        if len(alike) < _CASES:
+        if len(alike) < CASES:
             continue
         counts = Counter(word for other in alike for word in words[other])
         for word in sorted(counts.keys() - mine, key=lambda word: (-counts[word], -len(word), word)):
@@ -217,7 +242,7 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
     given = _SeenLines([row.case for row in rows], [_lines(row.failure) for row in rows])
     passing = [n for n, row in enumerate(rows) if row.passed and not given.named(row.label)]
     there = [n for n in passing if given.lines_with(n, rows[n].label)]
-    if len(passing) < _PASSING or len(there) < _GIVEN * len(passing):
+    if len(passing) < PASSING or len(there) < _GIVEN * len(passing):
         return
     usual = median(given.covered(n, rows[n].label) for n in there)
     for number, row in enumerate(rows):
@@ -242,17 +267,24 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
             yield row, Doubt(reason, 0.6, answer)
 
 
+def _special(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Leave out the lines that most cases have."""
+    frequency = Counter(line for each in lines for line in set(each))
+    usual = max(len(lines) / 2, 2)
+    return [[line for line in each if frequency[line] <= usual] for each in lines]
+
+
 class _SeenLines:
     """The lines that pipelines were given for one case and not for most."""
 
     def __init__(self, cases: Sequence[Case], lines: Sequence[Sequence[str]]) -> None:
         frequency = Counter(line for each in lines for line in set(each))
         usual = max(len(cases) / 2, 2)
-        self._lines = [[line for line in each if frequency[line] <= usual] for each in lines]
+        self._lines = _special(lines)
         self._common = "\n".join(line for line, times in frequency.items() if times > usual)
         texts = InputTexts(cases)
         self._about = [
-            {word for word in words if not _has_digit(word) and 2 * len(texts.holders[word]) <= len(cases)}
+            {word for word in words if not has_digit(word) and 2 * len(texts.holders[word]) <= len(cases)}
             for words in texts.words
         ]
 
@@ -310,13 +342,13 @@ def exchanged(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
 def other_form(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
     """The label says what the answer says, but is written as none of the labels that pass."""
     passing = Counter(_form(row.label, rows) for row in rows if row.passed)
-    if passing.total() < _PASSING:
+    if passing.total() < PASSING:
         return
     for row in rows:
         if row.passed or isinstance(row.label, list) or row.answer is None or same(row.label, row.answer):
             continue
         mine, its = _form(row.label, rows), _form(row.answer, rows)
-        usual = passing[its] >= _PASSING or passing[its] >= 0.8 * passing.total()
+        usual = passing[its] >= PASSING or passing[its] >= 0.8 * passing.total()
         if mine not in passing and usual and (alike(row.label, row.answer) or _misspelled(row)):
             beside = next(other for other in rows if other.passed and _form(other.label, rows) == its)
             reason = (
@@ -336,7 +368,7 @@ def _form(value: Any, rows: Sequence[LabeledAnswer]) -> str:
 
 def _misspelled(row: LabeledAnswer) -> bool:
     label, answer = plain(row.label), plain(row.answer)
-    if min(len(label), len(answer)) < 6 or _has_digit(label + answer):
+    if min(len(label), len(answer)) < 6 or has_digit(label + answer):
         return False
     return SequenceMatcher(None, label.casefold(), answer.casefold()).ratio() >= _SLIP
 
@@ -370,5 +402,5 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
 
 
-def _has_digit(word: str) -> bool:
+def has_digit(word: str) -> bool:
     return any(sign.isdigit() for sign in word)

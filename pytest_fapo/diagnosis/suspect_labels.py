@@ -10,6 +10,7 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.label_votes import BY_ANSWERS, LabelConflict, LabelVotes
 from pytest_fapo.core.similar_cases import InputTexts, label_text, similar_cases
 from pytest_fapo.diagnosis.failure import Failure, FailureAttribution, shown
+from pytest_fapo.diagnosis.label_rules import by_number, counted, proportional, same_text
 from pytest_fapo.diagnosis.label_signs import (
     MOST,
     Doubt,
@@ -22,6 +23,7 @@ from pytest_fapo.diagnosis.label_signs import (
     other_form,
     succession,
     telling_words,
+    words_given,
 )
 from pytest_fapo.diagnosis.loose_values import is_blank
 
@@ -31,7 +33,17 @@ SAME = 0.9
 VOUCHED = 0.8
 """Where so many of the other cases with an answer have one label, the answer speaks for it."""
 
-_SIGNS: tuple[Sign, ...] = (exchanged, other_form, telling_words, not_given)
+_SIGNS: tuple[Sign, ...] = (
+    exchanged,
+    other_form,
+    by_number,
+    proportional,
+    counted,
+    words_given,
+    same_text,
+    telling_words,
+    not_given,
+)
 """The surest last."""
 
 
@@ -95,6 +107,8 @@ def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
         )
 
     votes = LabelVotes([row.case for row in rows], [row.label_text for row in rows], BY_ANSWERS, comparable)
+    if not _near_agree(votes, rows):
+        return
     for number, row in enumerate(rows):
         if row.passed:
             continue
@@ -108,6 +122,16 @@ def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
         )
         if own < conflict.similarity or usual == label_text(conflict.other.expected):
             yield row.nodeid, _of_conflict(conflict)
+
+
+def _near_agree(votes: LabelVotes, rows: Sequence[LabeledAnswer]) -> bool:
+    """True if the neighbors of most cases have their label: elsewhere likeness tells nothing of labels."""
+    agreed = []
+    for number, near in votes.near.items():
+        others = Counter(rows[other].label_text for other in near)
+        if others:
+            agreed.append(others[rows[number].label_text] == max(others.values()))
+    return 2 * sum(agreed) > len(agreed)
 
 
 def _usual_label(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> str:

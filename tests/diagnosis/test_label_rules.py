@@ -1,0 +1,117 @@
+"""Labels that break a rule which nearly all others keep are doubted, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.handmade import Bench, span, unequal
+
+from pytest_fapo.core.diagnosis import Finding
+from pytest_fapo.diagnosis.attribution import diagnose
+
+
+def _case(bench: Bench, text: str, label: Any, said: Any, *steps: dict[str, Any], given: str = "") -> str:
+    words = "" if said == label else unequal(said, label)
+    asked = span("answer", prompt=f"{given or text}\nAnswer:", answer=str(said))
+    spans = [*steps, asked, span("value", {"value": said}, inputs={"said": str(said)})]
+    return bench.run({"text": text}, {"value": label}, spans, {"value": said}, explanation=words)
+
+
+def _suspects(bench: Bench) -> list[Finding]:
+    return diagnose(bench.evaluation, artifacts=[]).suspects
+
+
+SHELVES = {"a saw": "tools", "a cake tin": "baking", "a kite": "toys", "a hose": "yard"}
+
+
+def test_a_label_of_a_text_that_differs_from_others_in_numbers_alone() -> None:
+    bench = Bench()
+    for number in range(3):
+        for text, shelf in SHELVES.items():
+            _case(bench, f"Item {number + 10}: {text}", shelf, shelf)
+    nodeid = _case(bench, "Item 77: a kite", "baking", "toys")
+    (suspect,) = _suspects(bench)
+    assert suspect.nodeid == nodeid
+    assert "differs in numbers alone" in suspect.evidence
+
+
+def test_numbers_that_decide_let_texts_of_the_same_words_have_several_labels() -> None:
+    bench = Bench()
+    for number in range(4):
+        for weight, shelf in ((number + 1, "top"), (number + 50, "bottom")):
+            _case(bench, f"A box of {weight} kilos", shelf, shelf)
+    _case(bench, "A box of 30 kilos", "middle", "bottom")
+    assert _suspects(bench) == []
+
+
+@pytest.mark.parametrize("said", ["slow", "fast"])
+def test_a_label_on_the_wrong_side_of_a_number(said: str) -> None:
+    bench = Bench()
+    for number in range(8):
+        for speed, pace in ((number + 3, "slow"), (number + 60, "fast")):
+            _case(bench, f"A runner of {speed} points from town {number * 7}", pace, pace)
+    nodeid = _case(bench, "A runner of 63 points from town 5", "slow" if said == "fast" else "none", said)
+    assert [each.nodeid for each in _suspects(bench)] == [nodeid]
+
+
+def test_a_label_that_a_word_of_the_input_explains_is_no_suspect_of_its_number() -> None:
+    bench = Bench()
+    for number in range(9):
+        for speed, pace in ((number + 3, "slow"), (number + 60, "fast")):
+            _case(bench, f"A runner of {speed} points", pace, pace)
+    for speed in (60.5, 63.5, 66.5, 68.5):
+        _case(bench, f"A runner of {speed} points, injured", "slow", "fast")
+    assert _suspects(bench) == []
+
+
+def test_a_number_that_is_another_multiple_than_in_all_cases_of_its_unit() -> None:
+    bench = Bench()
+    for number in range(1, 7):
+        _case(bench, f"{number} dozen eggs", number * 12, number * 12)
+        _case(bench, f"{number + 9} score sheep", (number + 9) * 20, (number + 9) * 20)
+    nodeid = _case(bench, "8 dozen eggs", 80, 90)
+    (suspect,) = _suspects(bench)
+    assert suspect.nodeid == nodeid
+    assert suspect.actual == 96
+
+
+def _guests(bench: Bench, names: list[str], label: int, said: int) -> str:
+    text = ", ".join(names)
+    listed = span("names", names, prompt=f"Names? {text}", answer="\n".join(names), inputs={"text": text})
+    return _case(bench, text, label, said, listed)
+
+
+def test_a_count_that_is_not_how_many_different_entries_a_list_has() -> None:
+    bench = Bench()
+    names = ["Ann", "Bo", "Cy", "Di", "Ed", "Fay"]
+    for most in range(1, 7):
+        _guests(bench, [*names[:most], names[0]], most, most)
+        _guests(bench, names[:most], most, most - 1)
+    nodeid = _guests(bench, [*names[1:4], "Bo"], 6, 3)
+    (suspect,) = _suspects(bench)
+    assert (suspect.nodeid, suspect.actual) == (nodeid, 3)
+
+
+def test_a_count_that_only_the_passing_cases_keep_accuses_nobody() -> None:
+    bench = Bench()
+    names = ["Ann", "Bo", "Cy", "Di", "Ed", "Fay"]
+    for most in range(1, 7):
+        _guests(bench, names[:most], most, most)
+        _guests(bench, names[-most:], most, most)
+    _guests(bench, ["Bo", "Ed"], 3, 2)
+    assert _suspects(bench) == []
+
+
+def test_a_word_of_what_the_model_was_given_goes_with_another_label_throughout() -> None:
+    bench = Bench()
+    notes = {"on Sundays": "weekly", "each January": "yearly", "at noon": "daily"}
+    for number in range(7):
+        for note, often in notes.items():
+            said = often if number < 5 else "unknown"
+            club = f"club {often[0]}{number}"
+            _case(bench, f"How often does {club} meet?", often, said, given=f"The {club} meets {note}.")
+    nodeid = _case(
+        bench, "How often does club 90 meet?", "daily", "unknown", given="Club 90 meets on Sundays."
+    )
+    assert [each.nodeid for each in _suspects(bench)] == [nodeid]
