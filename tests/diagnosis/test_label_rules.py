@@ -60,8 +60,8 @@ def test_a_label_that_a_word_of_the_input_explains_is_no_suspect_of_its_number()
     for number in range(9):
         for speed, pace in ((number + 3, "slow"), (number + 60, "fast")):
             _case(bench, f"A runner of {speed} points", pace, pace)
-    for speed in (60.5, 63.5, 66.5, 68.5):
-        _case(bench, f"A runner of {speed} points, injured", "slow", "fast")
+    for odd in (60.5, 63.5, 66.5, 68.5):
+        _case(bench, f"A runner of {odd} points, injured", "slow", "fast")
     assert _suspects(bench) == []
 
 
