@@ -10,6 +10,7 @@ import pytest
 from support.teams import GOOD_PROMPT, PYPROJECT, MakeProject, Server, proposal
 
 from pytest_fapo.loop.candidate_cage import missing_locks
+from pytest_fapo.shadow.connections import Connections
 
 needs_locks = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
 
@@ -92,8 +93,14 @@ def test_inside_of_another_cage_connections_are_told_to_be_open(tmp_path: Path) 
         "from pytest_fapo.shadow.inside import cage\n"
         "from pytest_fapo.loop.candidate_cage import missing_locks\n"
         "cage.refuse_new_privileges()\n"
-        "assert cage._restrict_calls(ask=True) is not None\n"
+        "print(cage._restrict_calls(ask=True), flush=True)\n"
+        "input()\n"
         "print(missing_locks())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "['connections (refused by the container that this runs in)']", done.stderr
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as caged:
+        assert caged.stdout is not None
+        Connections([], tmp_path).serve(caged.pid, int(caged.stdout.readline()))
+        said, _ = caged.communicate("go on\n", timeout=60)
+    assert said.strip() == "['connections (refused by the container that this runs in)']"
