@@ -83,6 +83,7 @@ class FieldMap:
         self.forms = forms or LabelForms()
         self.memo: dict[tuple[str, ...], float] = {}
         """Results of rules about all runs together, by rule and field."""
+        self._prompt_lines: dict[str, frozenset[str]] = {}
 
     @classmethod
     def of(cls, runs: Iterable[tuple[Case, Trace, bool]], forms: LabelForms | None = None) -> FieldMap:
@@ -115,6 +116,25 @@ class FieldMap:
                 for step in reading.view.steps:
                     views[step.key, step.question].append(step)
         return views
+
+    def prompt_lines(self, name: str) -> frozenset[str]:
+        """Return the lines that a step sends in nearly all cases, whatever they are about."""
+        if name not in self._prompt_lines:
+            sent = [
+                {
+                    line
+                    for step in reading.view.steps
+                    if step.name == name
+                    for line in step.messages_text.splitlines()
+                }
+                for reading in self.readings
+            ]
+            counts = Counter(line for lines in sent for line in lines)
+            asked = sum(map(bool, sent))
+            self._prompt_lines[name] = frozenset(
+                line for line, times in counts.items() if asked >= 4 and times >= 0.9 * asked
+            )
+        return self._prompt_lines[name]
 
     def closed_set(self, name: str) -> list[Any]:
         """Return the values of a field with few different scalar ones, most frequent first; else empty."""

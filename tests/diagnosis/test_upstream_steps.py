@@ -292,3 +292,16 @@ def test_an_answer_made_up_where_none_was_due_is_not_a_matter_of_what_was_found(
     answered(bench, "not stated", "Riga", span("find", [{"text": "it is old"}]), given="it is old")
     found = only(bench)
     assert (found.step, found.category) == ("answer", "missing-input")
+
+
+def test_a_value_that_the_prompt_names_in_all_cases_was_not_given_by_it() -> None:
+    bench = Bench()
+    kinds = ("oak", "elm", "ash")
+    for number in range(6):
+        told, kind = [f"tree {number} is an {kinds[number % 3]}", "it rains"], kinds[number % 3]
+        known = told if number < 5 else told[1:]
+        given = "\n".join(["Say oak, elm or ash.", *known])
+        steps = [span("recall", known, inputs={"told": told})]
+        answered(bench, kind, kind if number < 5 else "none told", *steps, given=given)
+    found = only(bench)
+    assert (found.step, found.category) == ("recall", "retrieval")

@@ -11,7 +11,7 @@ from typing import Any
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.blame import Blame, blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
-from pytest_fapo.diagnosis.field_map import CaseRun
+from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.label_values import AnyOf
 from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, plain, same, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
@@ -37,7 +37,9 @@ def not_given(failure: Failure) -> Finding | None:
         return _grounding_finding(
             failure, asked, name, expected, asked, explanation, confidence=0.75, by_model=False
         )
-    given = _was_given(failure.reading, asked, expected) and not _gave_up(failure, name, asked)
+    given = _was_given(failure.fields, failure.reading, asked, expected) and not _gave_up(
+        failure, name, asked
+    )
     if not _values(expected) or given or _abstains(failure, name, expected):
         return None
     if _share_given(failure, name, asked) < MOSTLY_GIVEN:
@@ -137,13 +139,14 @@ def _holds_value(text: str, expected: Any) -> bool:
     return bool(values) and enough(mentions(text, value) for value in values)
 
 
-def _was_given(reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
-    """True if the step (any call of it) was told a value by what went into it."""
+def _was_given(fields: FieldMap, reading: CaseRun | None, asked: StepView, expected: Any) -> bool:
+    """True if the step (any call of it) was told a value by what went into it; by its prompt it is not."""
     if reading is None:
         return False
     steps = [step for step in reading.view.steps if step.name == asked.name]
     given = "\n".join(f"{whole_text(step.step.inputs)}\n{step.messages_text}" for step in steps)
-    return _holds_value(given, expected)
+    prompt = fields.prompt_lines(asked.name)
+    return _holds_value("\n".join(line for line in given.splitlines() if line not in prompt), expected)
 
 
 def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
@@ -165,13 +168,15 @@ def _says_so_elsewhere(failure: Failure, name: str, asked: StepView, said: str) 
         if reading.passed:
             return False
         value = failure.fields.expected.get(name, {}).get(reading.case.key)
-        like.append(not _was_given(reading, asked, value))
+        like.append(not _was_given(failure.fields, reading, asked, value))
     return len(like) >= 4 and sum(like) >= 0.6 * len(like)
 
 
 def _share_given(failure: Failure, name: str, asked: StepView) -> float:
     entry = ("given", name, asked.name)
-    return _share_of_passing(failure, name, entry, lambda reading, value: _was_given(reading, asked, value))
+    return _share_of_passing(
+        failure, name, entry, lambda reading, value: _was_given(failure.fields, reading, asked, value)
+    )
 
 
 def _share_gave(failure: Failure, name: str, key: str) -> float:
