@@ -93,6 +93,25 @@ def test_json_that_the_code_swallowed() -> None:
     assert _finding(bench).category == "schema"
 
 
+@pytest.mark.parametrize("kept", [{}, {"raw": '```json\n{"product": "Atlas"}\n```'}])
+def test_wrapped_json_is_at_fault_for_its_own_fields_alone(kept: dict[str, str]) -> None:
+    """Code that keeps the answer beside the fields that it could not read has still not read it."""
+    answer = '```json\n{"product": "Atlas"}\n```'
+    for asserted, step, category in (("product", "extract", "schema"), ("kind", "sort", "label")):
+        bench = Bench()
+        for number in range(4):
+            right = {"product": "Atlas", "kind": ("bug", "idea")[number % 2]}
+            output = {"product": None, "kind": ("idea", "bug")[number % 2]}
+            spans = [
+                span("sort", output["kind"], prompt="bug or idea?", answer=output["kind"]),
+                span("extract", {"product": None, **kept}, prompt="which product?", answer=answer),
+            ]
+            explanation = unequal(output[asserted], right[asserted])
+            bench.run(f"text {number}", right[asserted], spans, output, explanation=explanation)
+        found = diagnose(bench.evaluation, artifacts=[]).findings
+        assert {(each.step, each.category) for each in found} == {(step, category)}, asserted
+
+
 def test_a_value_error_that_quotes_the_answer() -> None:
     bench = Bench()
     error = "ValueError: could not convert string to float: '12 euros'"

@@ -9,7 +9,15 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.blame import blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import FieldMap
-from pytest_fapo.diagnosis.loose_values import leaves, looks_like_json, normal, plain, read_json, texts_in
+from pytest_fapo.diagnosis.loose_values import (
+    alike,
+    leaves,
+    looks_like_json,
+    normal,
+    plain,
+    read_json,
+    texts_in,
+)
 from pytest_fapo.diagnosis.trace_view import StepView
 
 PARSE_ERRORS = {"JSONDecodeError", "ValidationError", "YAMLError", "ParserError", "ScannerError"}
@@ -89,7 +97,12 @@ def _from_siblings(failure: Failure) -> Finding | None:
         reading = read_json(answer)
         if not answer.strip() or (reading is not None and reading.clean):
             continue
-        if reading is not None and isinstance(reading.value, dict) and _ignored(step, reading.value):
+        if (
+            reading is not None
+            and isinstance(reading.value, dict)
+            and _ignored(step, reading.value)
+            and _is_asked_for(failure, reading.value)
+        ):
             return failure.finding(
                 "schema", step, f"{step.key} wrapped its JSON in other text and the code did not read it: "
                 f"{shown(answer, 90)}", confidence=0.8, actual=answer,
@@ -103,12 +116,28 @@ def _from_siblings(failure: Failure) -> Finding | None:
 
 
 def _ignored(step: StepView, answered: dict[str, object]) -> bool:
-    """True if nothing of an answer's JSON reached the step's own output."""
-    if step.output is None or step.output == step.answer:
+    """True if nothing of an answer's JSON reached the step's own output, but for the answer as it came."""
+    raw = (step.answer or "").strip()
+    if step.output is None or (isinstance(step.output, str) and raw in step.output):
         return False
     values = [plain(value) for _, value in leaves(answered) if value not in (None, "", [])]
-    text = plain(step.output)
+    text = plain([value for value in texts_in(step.output) if raw not in value])
     return bool(values) and not any(value in text for value in values)
+
+
+def _is_asked_for(failure: Failure, answered: dict[str, object]) -> bool:
+    """True if the failure may be about an answer's JSON: its keys, its values, or no other model asked."""
+    assert failure.view is not None
+    names = failure.failing_fields
+    if not names or len(failure.view.model_steps) == 1:
+        return True
+    found = list(leaves(answered))
+    keys = {path.rpartition(".")[2] for path, _ in found}
+    return any(
+        name.rpartition(".")[2] in keys
+        or any(alike(failure.expected_value(name), value) for _, value in found)
+        for name in names
+    )
 
 
 def _json_elsewhere(fields: FieldMap, key: str) -> bool:
