@@ -7,6 +7,7 @@ which connect without Python's sockets, are guarded where Python code calls them
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import sys
@@ -150,6 +151,12 @@ _hooked = False
 
 _thread = threading.local()
 
+_WITHOUT_DOWNLOADS = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+"""Variables by which libraries that load a table of their own when imported use the one they came with.
+
+LiteLLM, and DSPy with it, is often first imported inside a case.
+"""
+
 
 class NetworkGuard:
     """While it is installed, a case's pipeline and its test reach nothing but the hosts that are allowed.
@@ -174,6 +181,10 @@ class NetworkGuard:
             _hooked = True
             sys.addaudithook(_audit_hook)
         _installed = self
+        for name, value in _WITHOUT_DOWNLOADS.items():
+            if name not in os.environ:
+                os.environ[name] = value
+                self._undo.callback(os.environ.pop, name, None)
         self._guard_open_connections()
         self._undo.enter_context(guarded_clients(self.check))
         self._undo.enter_context(self.children.watched())

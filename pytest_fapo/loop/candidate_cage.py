@@ -79,6 +79,13 @@ class CandidateCage:
             memory=_memory(),
         )
 
+    def hosts_beside_models(self) -> list[str]:
+        """Return where the unpatched tree connected to, but for the models that it asked."""
+        reach = self._unpatched.reach if self._unpatched is not None else []
+        found = [line.removeprefix("connect ") for line in reach if line.startswith("connect ")]
+        models = set(self._endpoints())
+        return [each for each in found if each not in models]
+
     def refuses(self, url: str) -> bool:
         """True if a candidate cannot connect to the host of this address."""
         rules, place = self.rules(), _host_and_port(url)

@@ -413,6 +413,8 @@ class Evaluator:
             cache_folder=str(request.cache_folder),
             cache_mode="only" if final else mode,
             cache_files=[str(path) for path in request.cache_files],
+            # Models answer from the record; a database that the pipeline asks has none.
+            allow_hosts=self._cage.hosts_beside_models() if final and mode != "only" else [],
             cache_url=request.cache_url,
             # Without a cache there is no free final proof: each evaluation is then as good as one.
             fresh=final or mode == "off",

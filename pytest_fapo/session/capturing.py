@@ -150,6 +150,8 @@ class CapturePlan:
     """Of the answers that machines share, as it was given: passwords in variables are not in it."""
     own_sockets: tuple[str, ...] = ()
     """Those by which a child asks its parent: nothing is sent by them that a record could answer."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that cases may connect to under `only`, beside the setting of this name."""
     own_folder: Path | None = None
     """Holds the spend file of limits without a run of their own; goes with the session that made it."""
 
@@ -193,6 +195,7 @@ def child_plan(config: pytest.Config) -> CapturePlan | None:
         checked=True,
         channel=Path(request["answers"]) if request.get("answers") else None,
         own_sockets=tuple(filter(None, (request.get("answers"), produced.get("socket")))),
+        allow_hosts=tuple(request.get("allow_hosts") or ()),
     )
 
 
@@ -249,7 +252,7 @@ class Capturing:
 
             # Recorded answers come from there.
             own = [network_location(plan.cache_url)] if plan.cache_url else []
-            self.network = NetworkGuard([*settings.allow_hosts, *own, *plan.own_sockets])
+            self.network = NetworkGuard([*settings.allow_hosts, *own, *plan.own_sockets, *plan.allow_hosts])
         self.capture = Capture(
             cache=self._cache,
             mode=plan.mode,

@@ -67,6 +67,8 @@ class EvaluationRequest(Record):
     cache_mode: CacheMode = "auto"
     cache_files: list[str] = Field(default_factory=list)
     """Exported caches that are read below the local one, absolute paths."""
+    allow_hosts: list[str] = Field(default_factory=list)
+    """Under the cache mode `only`: hosts that cases may connect to, beside the setting of this name."""
     cache_url: str = ""
     """Of the answers that machines share: this process asks there, the child asks this process."""
     answers: str = ""

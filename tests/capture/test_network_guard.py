@@ -47,6 +47,21 @@ def guarded() -> Iterator[Callable[..., NetworkGuard]]:
             guard.uninstall()
 
 
+def test_libraries_that_load_tables_when_imported_use_their_own_meanwhile(
+    guarded: Callable[..., NetworkGuard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM is often first imported inside a case, which would be refused and count as not answered."""
+    name = "LITELLM_LOCAL_MODEL_COST_MAP"
+    monkeypatch.delenv(name, raising=False)
+    guard = guarded()
+    assert os.environ[name] == "True"
+    guard.uninstall()
+    assert name not in os.environ
+    monkeypatch.setenv(name, "False")
+    guarded()
+    assert os.environ[name] == "False"
+
+
 def _case(name: str = "K-1") -> Recorder:
     return Recorder(pipeline="pipeline", case_id=name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,27 @@ def test_a_candidate_may_read_what_the_project_reads_and_nothing_else(
     result = made.optimize()
     assert "test_reads.py::test_reads" in result.text
     assert made.prompt != GOOD_PROMPT
+
+
+@pytest.mark.slow
+@needs_locks
+def test_the_final_proof_may_ask_the_database_that_cases_ask(project: MakeProject, server: Server) -> None:
+    """It has recorded answers of models; of other servers there is no record."""
+    database = socket.create_server(("127.0.0.1", 0), backlog=512)
+    test = f"""
+        import socket
+        import pytest_fapo as fapo
+
+        @fapo.cases("cases.jsonl")
+        def test_database(case, run):
+            with socket.create_connection(("127.0.0.1", {database.getsockname()[1]})):
+                assert run.output["team"] == case.expected["team"]
+    """
+    with database:
+        made = project({"test_database.py": test})
+        result = made.optimize()
+    assert result.code == 0, result.text
+    assert made.prompt == GOOD_PROMPT
 
 
 def test_locks_that_are_asked_for_and_missing_are_an_error(
