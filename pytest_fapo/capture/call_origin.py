@@ -91,7 +91,11 @@ def _object_name(function: UserFunction, messages: Sequence[Any], prompt: str) -
     home = getattr(sys.modules.get(type(subject).__module__), "__file__", None) or function.code.co_filename
     if not shared_helpers.is_shared(shared_helpers.Helper(type(subject).__name__, home)):
         return ""
-    held = {name: value for name, value in getattr(subject, "__dict__", {}).items() if isinstance(value, str)}
+    held = {
+        name: value
+        for name, value in list(getattr(subject, "__dict__", {}).items())
+        if isinstance(value, str)
+    }
     if not _holds_prompt(held, prompt):
         return ""
     return held.get("name") or prompt_name(messages)

@@ -69,7 +69,12 @@ def _texts_differ(sites: Sequence[CallSite]) -> bool:
 
 def _loaded() -> _LoadedState:
     """Return the number of modules, the latest one and its file: cheap to compare."""
-    name = next(reversed(sys.modules))
+    while True:
+        try:
+            name = next(reversed(sys.modules))
+            break
+        except RuntimeError:  # another thread has just imported something
+            continue
     return len(sys.modules), name, getattr(sys.modules.get(name), "__file__", None)
 
 

@@ -37,7 +37,7 @@ class Case(Record):
         Raises:
             Exception: there is no copy of its inputs.
         """
-        return self.updated(**{name: deep_copy(value) for name, value in vars(self).items()})
+        return self.updated(**{name: deep_copy(value) for name, value in list(vars(self).items())})
 
     @property
     def key(self) -> str:

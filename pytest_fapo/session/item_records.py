@@ -173,7 +173,7 @@ def item_record(item: pytest.Item, state: ItemState, traced: set[str], metrics: 
 
 def _recorded_case(case: Case) -> Case:
     """Return the case without credentials: itself where it has none."""
-    if not has_secrets({name: value for name, value in vars(case).items() if name not in _KEPT}):
+    if not has_secrets({name: value for name, value in list(vars(case).items()) if name not in _KEPT}):
         return case
     data = case.model_dump(mode="json")
     clean = redacted_value(data, _KEPT)
