@@ -33,7 +33,8 @@ def test_the_picture_tells_each_figure() -> None:
 def test_plain_and_cached_runs_of_one_project(tmp_path: Path) -> None:
     project = ManyCases(tmp_path / "project", 12)
     (point,) = measured([project], rounds=1)
-    for seconds, megabytes in ((point.plain, point.plain_megabytes), (point.own, point.megabytes)):
-        assert 0 < seconds < 60
+    for megabytes in (point.plain_megabytes, point.megabytes):
         assert 20 < megabytes < 500
+    assert point.plain > 0
+    assert point.own != 0  # a difference: of few cases on a busy machine it may be below 0
     assert project.long().seconds > 0

@@ -94,9 +94,9 @@ def test_a_label_in_a_sentence_leads_to_a_label_contract(tmp_path: Path) -> None
     first = proposals[0]
     assert first.technique == "label set"
     assert _added(first) == [
-        "Answer format:",
+        "Allowed answers:",
         "- Answer with exactly one of refund, delivery or other, spelled exactly like that, in lower case.",
-        "- Write the answer and nothing else: no sentence, no explanation, no quotes, no punctuation.",
+        "- Write nothing else: no sentence, no explanation, no quotation marks, no punctuation.",
     ]
     assert first.edits[0].after.endswith("\n\nMail: {text}")
     assert set(first.targets) == set(evidence.cluster.nodeids)

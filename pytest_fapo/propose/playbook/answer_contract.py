@@ -26,7 +26,7 @@ def label_set(view: PromptEvidence) -> Iterator[Advice]:
             if not any(same(label, view.answer_of(seen, name)) for label in labels)
             for nodeid in seen.targets
         )
-        title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Answer format"
+        title = f"Allowed values of {view.caption(name)}" if name and view.answers_json else "Allowed answers"
         yield Advice(
             LABEL_SET, title, contract_lines(view, name, labels), _hypothesis(view, name), fixes=fixes
         )
@@ -82,7 +82,7 @@ def contract_lines(view: PromptEvidence, name: str, labels: list[Any]) -> list[s
         ]
     return [
         f"Answer with exactly one of {listed(labels)}, spelled exactly like that{case}.",
-        "Write the answer and nothing else: no sentence, no explanation, no quotes, no punctuation.",
+        "Write nothing else: no sentence, no explanation, no quotation marks, no punctuation.",
     ]
 
 
