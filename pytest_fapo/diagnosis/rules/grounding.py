@@ -144,9 +144,11 @@ def _was_given(fields: FieldMap, reading: CaseRun | None, asked: StepView, expec
     if reading is None:
         return False
     steps = [step for step in reading.view.steps if step.name == asked.name]
-    given = "\n".join(f"{whole_text(step.step.inputs)}\n{step.messages_text}" for step in steps)
     prompt = fields.prompt_lines(asked.name)
-    return _holds_value("\n".join(line for line in given.splitlines() if line not in prompt), expected)
+    sent = [line for step in steps for line in step.messages_text.splitlines() if line not in prompt]
+    # What the step was called with is no part of the prompt, though it may be the same in all cases.
+    given = [whole_text(step.step.inputs) for step in steps]
+    return _holds_value("\n".join([*given, *sent]), expected)
 
 
 def _gave_up(failure: Failure, name: str, asked: StepView) -> bool:
