@@ -23,6 +23,7 @@ from pytest_fapo.diagnosis.label_signs import (
     LabeledAnswer,
     explained,
     has_digit,
+    plain_words,
     succession,
 )
 from pytest_fapo.diagnosis.loose_values import normal
@@ -84,7 +85,7 @@ def by_number(rows: Sequence[LabeledAnswer]) -> Found:
     """A number of the input parts the labels, and the cases on both sides have another one."""
     if 4 * len({row.label_text for row in rows}) > len(rows):
         return
-    words = _words(rows)
+    words = plain_words([row.case for row in rows])
     for numbers in _slots(rows):
         order = sorted(numbers, key=lambda each: (numbers[each], each))
         said: dict[int, int] = {}
@@ -115,7 +116,7 @@ def by_number(rows: Sequence[LabeledAnswer]) -> Found:
 
 def proportional(rows: Sequence[LabeledAnswer]) -> Found:
     """The label is a number of the input times what it is in all other cases with a word, such as a unit."""
-    words = _words(rows)
+    words = plain_words([row.case for row in rows])
     for numbers in _slots(rows):
         ratios = {
             number: float(rows[number].label) / value
@@ -214,12 +215,6 @@ def _slots(rows: Sequence[LabeledAnswer]) -> Iterator[dict[int, float]]:
         }
         if len(numbers) >= NEARLY * len(rows) and len(set(numbers.values())) >= _RULED:
             yield numbers
-
-
-def _words(rows: Sequence[LabeledAnswer]) -> list[frozenset[str]]:
-    """The words of the inputs that are no numbers."""
-    texts = InputTexts([row.case for row in rows])
-    return [frozenset(word for word in words if not has_digit(word)) for words in texts.words]
 
 
 def _close(one: float, other: float) -> bool:

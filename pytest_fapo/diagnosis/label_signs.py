@@ -131,8 +131,7 @@ def words_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, 
 def _told_by(
     rows: Sequence[LabeledAnswer], cases: Sequence[Case], where: str
 ) -> Iterator[tuple[LabeledAnswer, Doubt]]:
-    texts = InputTexts(cases)
-    words = [frozenset(word for word in each if not has_digit(word)) for each in texts.words]
+    words = plain_words(cases)
     for number, row in enumerate(rows):
         if row.passed:
             continue
@@ -269,19 +268,22 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
 
 def _special(lines: Sequence[Sequence[str]]) -> list[list[str]]:
     """Leave out the lines that most cases have."""
-    frequency = Counter(line for each in lines for line in set(each))
-    usual = max(len(lines) / 2, 2)
-    return [[line for line in each if frequency[line] <= usual] for each in lines]
+    usual = _usual_lines(lines)
+    return [[line for line in each if line not in usual] for each in lines]
+
+
+def _usual_lines(lines: Sequence[Sequence[str]]) -> dict[str, int]:
+    """Return the lines that most cases have, in the order in which they come, and how often they do."""
+    frequency = Counter(line for each in lines for line in dict.fromkeys(each))
+    return {line: times for line, times in frequency.items() if times > max(len(lines) / 2, 2)}
 
 
 class _SeenLines:
     """The lines that pipelines were given for one case and not for most."""
 
     def __init__(self, cases: Sequence[Case], lines: Sequence[Sequence[str]]) -> None:
-        frequency = Counter(line for each in lines for line in set(each))
-        usual = max(len(cases) / 2, 2)
         self._lines = _special(lines)
-        self._common = "\n".join(line for line, times in frequency.items() if times > usual)
+        self._common = "\n".join(_usual_lines(lines))
         texts = InputTexts(cases)
         self._about = [
             {word for word in words if not has_digit(word) and 2 * len(texts.holders[word]) <= len(cases)}
@@ -400,6 +402,11 @@ def _units(value: Any) -> frozenset[str]:
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+
+
+def plain_words(cases: Sequence[Case]) -> list[frozenset[str]]:
+    """Return the words of the inputs that are no numbers."""
+    return [frozenset(word for word in words if not has_digit(word)) for words in InputTexts(cases).words]
 
 
 def has_digit(word: str) -> bool:

@@ -64,27 +64,27 @@ class CandidateCage:
         """Return the rules for one candidate; None where it is not locked in."""
         if not self._wanted:
             return None
-        reach = self._unpatched.reach if self._unpatched is not None else []
-        found: dict[str, list[str]] = {"connect": [], "program": [], "read": [], "write": []}
-        for line in reach:
-            kind, _, what = line.partition(" ")
-            found[kind].append(what)
         settings = self._request.settings
         return CageRules(
-            connect=list(dict.fromkeys([*found["connect"], *self._endpoints(), *settings.allow_hosts])),
-            programs=found["program"],
-            read=[*found["read"], *map(self._absolute, settings.allow_read)],
-            write=[*found["write"], *map(self._absolute, settings.allow_write)],
+            connect=list(
+                dict.fromkeys([*self._reached("connect"), *self._endpoints(), *settings.allow_hosts])
+            ),
+            programs=self._reached("program"),
+            read=[*self._reached("read"), *map(self._absolute, settings.allow_read)],
+            write=[*self._reached("write"), *map(self._absolute, settings.allow_write)],
             withheld=variables_in(self._request.cache_url),
             memory=_memory(),
         )
 
     def hosts_beside_models(self) -> list[str]:
         """Return where the unpatched tree connected to, but for the models that it asked."""
-        reach = self._unpatched.reach if self._unpatched is not None else []
-        found = [line.removeprefix("connect ") for line in reach if line.startswith("connect ")]
         models = set(self._endpoints())
-        return [each for each in found if each not in models]
+        return [each for each in self._reached("connect") if each not in models]
+
+    def _reached(self, kind: str) -> list[str]:
+        """Return what the unpatched tree did outside of itself: `connect`, `program`, `read` or `write`."""
+        lines = self._unpatched.reach if self._unpatched is not None else []
+        return [line.removeprefix(f"{kind} ") for line in lines if line.startswith(f"{kind} ")]
 
     def refuses(self, url: str) -> bool:
         """True if a candidate cannot connect to the host of this address."""
