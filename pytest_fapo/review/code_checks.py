@@ -1,14 +1,24 @@
-"""The checks of rewritten and new functions: readable source, signature, and what it is written with."""
+"""The checks of rewritten and new functions: readable source, what it is written with, and its signature."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Iterator
 
 from pytest_fapo.core.candidate import ReviewProblem
-from pytest_fapo.review.code.allow_list import AllowList, CodeChange, CodeFile
-from pytest_fapo.review.code.proposed_function import Function, FunctionSource, NotAFunction, parse_source
+from pytest_fapo.review.code.allow_list import AllowList
+from pytest_fapo.review.code.proposed_function import FunctionSource, NotAFunction, parse_source
 from pytest_fapo.review.review_subject import EditedText, ReviewSubject
+
+_KINDS = {
+    0: "plain",
+    inspect.CO_COROUTINE: "async",
+    inspect.CO_GENERATOR: "a generator",
+    inspect.CO_ASYNC_GENERATOR: "an async generator",
+}
+
+_REBINDING = frozenset(("staticmethod", "classmethod", "property", "contextmanager", "overload"))
 
 
 def readable(subject: ReviewSubject) -> Iterator[ReviewProblem]:
@@ -16,7 +26,7 @@ def readable(subject: ReviewSubject) -> Iterator[ReviewProblem]:
     for change in subject.changes:
         if change.artifact.kind == "function" and change.after.strip():
             try:
-                parse_source(change.after, _own_name(change))
+                _parse(change, change.after)
             except NotAFunction as reason:
                 message = f"The new source of {change.address} {reason}."
                 yield ReviewProblem(check="syntax", message=message, address=change.address)
@@ -24,143 +34,70 @@ def readable(subject: ReviewSubject) -> Iterator[ReviewProblem]:
 
 def rewriting(subject: ReviewSubject) -> Iterator[ReviewProblem]:
     """Everything that is checked about code before it runs."""
-    changes = [change for change in subject.changes if change.artifact.kind == "function"]
-    for change in changes:
-        after = parse_source(change.after, _own_name(change))
-        reading = AllowList(_code(change, changes, subject, after))
-        found = [(check, message, True) for check, message in dict.fromkeys(reading.problems())]
-        before = None if change.created else _before(change)
-        if before is not None:
-            found += [("signature", message, True) for message in signature_problems(before, after)]
-            found += [("signature", message, False) for message in default_changes(before, after)]
-        for check, message, blocks in found:
+    for change in subject.changes:
+        if change.artifact.kind != "function":
+            continue
+        found = [(check, message, True) for check, message in AllowList(change, subject).problems()]
+        found += [("signature", message, blocks) for message, blocks in _signature_problems(change)]
+        for check, message, blocks in dict.fromkeys(found):
             message = f"{change.address}: {message}."
             yield ReviewProblem(check=check, message=message, address=change.address, blocks=blocks)
 
 
-def _code(
-    change: EditedText, changes: Sequence[EditedText], subject: ReviewSubject, after: FunctionSource
-) -> CodeChange:
-    path = change.artifact.path
-    here = [other for other in changes if other.artifact.path == path]
-    prompts = [artifact.path for artifact in subject.artifacts("prompt") if not artifact.name]
-    prompts += [artifact.path for artifact in subject.artifacts("structure") if not artifact.name]
-    prompts += [other.artifact.path for other in subject.changes if other.created and not other.artifact.name]
-    return CodeChange(
-        after=after,
-        file=CodeFile(path, _text_of(subject, path)),
-        earlier=[source for other in here if not other.created and (source := _before(other)) is not None],
-        created=frozenset(_own_name(other) for other in here if other.created),
-        imports=tuple(subject.settings.imports),
-        prompts=tuple(prompts),
-        project=lambda dotted: _project_file(dotted, subject),
-        editable=lambda file: (
-            subject.store.in_scope(file, "structure")
-            or any(artifact.path == file for artifact in subject.artifacts("structure"))
-        ),
-    )
+def _parse(change: EditedText, text: str) -> FunctionSource:
+    return parse_source(text, change.artifact.name.rpartition(".")[2])
 
 
-def _own_name(change: EditedText) -> str:
-    return change.artifact.name.rpartition(".")[2]
-
-
-def _before(change: EditedText) -> FunctionSource | None:
+def _signature_problems(change: EditedText) -> Iterator[tuple[str, bool]]:
+    """Yield the changes of a function that break its callers, and whether they do so for sure."""
     try:
-        return parse_source(change.before, _own_name(change))
+        before, after = _parse(change, change.before), _parse(change, change.after)
     except NotAFunction:
-        return None
-
-
-def _project_file(dotted: str, subject: ReviewSubject) -> CodeFile | None:
-    """Return the project's own module of that name, from the root or from `src`."""
-    stem = dotted.replace(".", "/")
-    for path in (f"{stem}.py", f"{stem}/__init__.py", f"src/{stem}.py", f"src/{stem}/__init__.py"):
-        if path in subject.store.files or (subject.store.root / path).is_file():
-            return CodeFile(path, _text_of(subject, path))
-    return None
-
-
-def _text_of(subject: ReviewSubject, path: str) -> str:
-    """Return a file's text as of the parent; empty where it cannot be read."""
-    data = subject.store.files.get(path)
-    if data is None:
-        try:
-            data = (subject.store.root / path).read_bytes()
-        except OSError:
-            return ""
-    return data.decode("utf-8", errors="replace")
-
-
-_REBINDING = ("staticmethod", "classmethod", "property", "contextmanager", "overload")
-
-
-def signature_problems(before: FunctionSource, after: FunctionSource) -> Iterator[str]:
-    """Yield the changes of a function that break its callers."""
+        return  # it is new
     old, new = before.function, after.function
-    if isinstance(old, ast.AsyncFunctionDef) != isinstance(new, ast.AsyncFunctionDef):
-        now, was = ("async", "plain") if isinstance(new, ast.AsyncFunctionDef) else ("plain", "async")
-        yield f"becomes {now} where it was {was}; its callers would break"
-    if _yields(before) != _yields(after):
-        yield "becomes a generator" if _yields(after) else "is no longer a generator"
-    kept = [_decorator(node) for node in new.decorator_list]
-    for name in map(_decorator, old.decorator_list):
-        if name in kept:
-            kept.remove(name)
-        else:
-            yield f"drops the decorator @{name}; keep it"
-    for name in kept:
+    was, now = (_KINDS[each.code.co_flags & sum(_KINDS)] for each in (before, after))
+    if was != now:
+        yield f"becomes {now} where it was {was}; its callers would break", True
+    had, has = ({ast.unparse(each).partition("(")[0] for each in one.decorator_list} for one in (old, new))
+    for name in sorted(had - has):
+        yield f"drops the decorator @{name}; keep it", True
+    for name in sorted(has - had):
         if name.rpartition(".")[2] in _REBINDING:
-            yield f"adds the decorator @{name}, which changes how the function is called"
-    if not _takes_the_same(old, new):
-        now, was = ast.unparse(new.args), ast.unparse(old.args)
-        yield f"takes ({now}) where it took ({was}); keep its parameters, and give further ones a default"
-    if not _yields(before) and _returns_value(before) and not _returns_value(after):
-        yield "no longer returns anything"
+            yield f"adds the decorator @{name}, which changes how the function is called", True
+    if not _takes_the_same(before, after):
+        arguments = f"takes ({ast.unparse(new.args)}) where it took ({ast.unparse(old.args)})"
+        yield f"{arguments}; keep its parameters, and give further ones a default", True
+    if _returns_value(old) and not _returns_value(new) and "generator" not in was:
+        yield "no longer returns anything", True
+    defaults = _defaults(new.args)
+    for name, default in _defaults(old.args).items():
+        if defaults.get(name, default) != default:
+            yield f"changes the default of {name} from {default} to {defaults[name]}", False
 
 
-def default_changes(before: FunctionSource, after: FunctionSource) -> Iterator[str]:
-    """Parameters whose default differs: callers that leave them out get another value."""
-    new = _parameters(after.function)
-    for name, (_, was) in _parameters(before.function).items():
-        becomes = new.get(name, ("", ""))[1]
-        if was and becomes and was != becomes:
-            yield f"changes the default of {name} from {was} to {becomes}"
+def _returns_value(function: ast.AST) -> bool:
+    return any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(function))
 
 
-def _yields(source: FunctionSource) -> bool:
-    return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in source.own_nodes())
-
-
-def _returns_value(source: FunctionSource) -> bool:
-    return any(isinstance(node, ast.Return) and node.value is not None for node in source.own_nodes())
-
-
-def _decorator(node: ast.expr) -> str:
-    return ast.unparse(node.func if isinstance(node, ast.Call) else node)
-
-
-def _takes_the_same(old: Function, new: Function) -> bool:
+def _takes_the_same(before: FunctionSource, after: FunctionSource) -> bool:
     """True if whatever the old function could be called with fits the new one."""
-    was, now = _parameters(old), _parameters(new)
-    same = all(
-        name in now and now[name][0] == kind and bool(default) <= bool(now[name][1])
-        for name, (kind, default) in was.items()
+    old, new = before.function.args, after.function.args
+    first, then = ([each.arg for each in (*args.posonlyargs, *args.args)] for args in (old, new))
+    keys, more = ({each.arg for each in args.kwonlyargs} for args in (old, new))
+    needed = {*first, *keys} - _defaults(old).keys()
+    return (
+        then[: len(first)] == first
+        and len(new.posonlyargs) <= len(old.posonlyargs)
+        and keys <= more
+        and {*then, *more} - _defaults(new).keys() <= needed
+        and bool(old.vararg) <= bool(new.vararg)
+        and bool(old.kwarg) <= bool(new.kwarg)
     )
-    further = all(name in was or default or kind in "**" for name, (kind, default) in now.items())
-    before, after = ([name for name in found if found[name][0][:3] == "pos"] for found in (was, now))
-    return same and further and after[: len(before)] == before
 
 
-def _parameters(function: Function) -> dict[str, tuple[str, str]]:
-    """Kind and default of each parameter by its name."""
-    given = function.args
-    lists = [("pos", each) for each in given.posonlyargs] + [("pos or key", each) for each in given.args]
-    defaults = [*[None] * (len(lists) - len(given.defaults)), *given.defaults, *given.kw_defaults]
-    lists += [("key", each) for each in given.kwonlyargs]
-    found = {
-        each.arg: (kind, ast.unparse(default) if default is not None else "")
-        for (kind, each), default in zip(lists, defaults, strict=True)
-    }
-    rest = (("*", given.vararg), ("**", given.kwarg))
-    return found | {each.arg: (kind, "") for kind, each in rest if each is not None}
+def _defaults(given: ast.arguments) -> dict[str, str]:
+    """Parameters that may be left out, with what they are then."""
+    places = [*given.posonlyargs, *given.args]
+    positional = zip(reversed(places), reversed(given.defaults), strict=False)
+    named = zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    return {each.arg: ast.unparse(value) for each, value in (*positional, *named) if value is not None}

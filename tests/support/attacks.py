@@ -29,6 +29,7 @@ IMPORTS = [
     "from json import *",
     "import tests.test_x",
     "from app import other",
+    "from app.retrieval import gc",
     "import conftest",
     "import requests",
     "import ctypes",
@@ -298,6 +299,32 @@ async def sort(ticket: str, k: int = 3) -> dict[str, str]:
 """,
     "required": """
 def sort(ticket: str, k: int, more: str) -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "other order": """
+def sort(k: int = 3, ticket: str = "") -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "by name only": """
+def sort(ticket: str, *, k: int = 3) -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "by place only": """
+def sort(ticket: str, k: int = 3, /) -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "required by name": """
+def sort(ticket: str, k: int = 3, *, more: str) -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "a property": """
+@property
+def sort(ticket: str, k: int = 3) -> dict[str, str]:
+    return {"team": ask(ticket)}
+""",
+    "what Python cannot compile": """
+def sort(ticket: str, k: int = 3) -> dict[str, str]:
+    nonlocal team
     return {"team": ask(ticket)}
 """,
     "noreturn": """

@@ -11,27 +11,15 @@ import ast
 import builtins
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 
+from pytest_fapo.core.errors import ArtifactError
 from pytest_fapo.review.code import allowed_names as allowed
-from pytest_fapo.review.code.allowed_names import safe_name
-from pytest_fapo.review.code.proposed_function import FunctionSource
+from pytest_fapo.review.code.code_file import CodeFile
+from pytest_fapo.review.review_subject import EditedText, ReviewSubject
 
-Problem = tuple[str, str]
-"""The check, and what it says."""
-
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-_BAD_TEXTS = (
-    (re.compile(r"__\w+__"), "names {} in a string; no step needs it"),
-    (re.compile(r"^(?:https?|ftp|file|wss?)://\S+$"), "holds the address {}; use the client that is there"),
-    (
-        re.compile(r"PYTEST_|\.fapo\b|conftest|/proc/|\.pytest_cache"),
-        "names {}, which belongs to the test run",
-    ),
-    (re.compile(r"(?:^|/)\.\.(?:/|$)"), "holds a path that leaves its folder ({})"),
+_BAD_TEXT = re.compile(
+    r"__\w+__|^(?:https?|ftp|file|wss?)://\S+$|PYTEST_|\.fapo\b|conftest|/proc/|\.pytest_cache|(?:^|/)\.\.(?:/|$)"
 )
 
 _OUTLIVES = (
@@ -40,320 +28,207 @@ _OUTLIVES = (
 
 _OUTSIDE = "uses {}, which is not on the list of plain names and which its file does not use; do without it"
 
-
-@dataclass(frozen=True)
-class CodeFile:
-    """One Python file of the project as it was before."""
-
-    path: str
-    text: str
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        try:
-            return ast.parse(self.text)
-        except (SyntaxError, ValueError, RecursionError):
-            return ast.Module([], [])
-
-    @cached_property
-    def imports(self) -> dict[str, str]:
-        """Local name to the dotted name that an import of the file binds to it."""
-        return dict(_imported(self.tree, self.path))
-
-    @cached_property
-    def modules(self) -> set[str]:
-        """The modules that it imports, or takes names from."""
-        found: set[str] = set()
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                found.update(alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                found.add(_absolute(node, self.path))
-        return found
-
-    @cached_property
-    def names(self) -> set[str]:
-        """Return what it binds at its top level."""
-        found, waiting = set(self.imports), list[ast.AST](self.tree.body)
-        while waiting:
-            node = waiting.pop()
-            found.update(_bound(node))
-            waiting.extend(() if isinstance(node, _DEFINITIONS) else ast.iter_child_nodes(node))
-        return found
-
-    @cached_property
-    def attributes(self) -> set[str]:
-        """Attributes that it uses or defines."""
-        used = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        return used | set(_fields(self.tree))
-
-
-@dataclass(frozen=True)
-class CodeChange:
-    """A function's new source, with what was there before."""
-
-    after: FunctionSource
-    file: CodeFile
-    earlier: Sequence[FunctionSource] = ()
-    """Its old source, and those of the file's other functions that the candidate rewrites."""
-    created: frozenset[str] = frozenset()
-    """Functions that the candidate adds to the file."""
-    imports: tuple[str, ...] = ()
-    """Modules that the settings allow."""
-    prompts: tuple[str, ...] = ()
-    """Prompt files that code may read by their written-out names."""
-    project: Callable[[str], CodeFile | None] = field(default=lambda dotted: None)
-    """The project's own module of a dotted name."""
-    editable: Callable[[str], bool] = field(default=lambda path: False)
-    """True if a file is in the scope."""
+_IMPORTED = (
+    "imports {}; code may import what its file imports, plain names of the standard library, "
+    "modules of the scope, and what [tool.fapo] imports names"
+)
 
 
 class AllowList:
     """The reading of one new source.
 
     Args:
-        change: the source, and its surroundings.
+        change: the source.
+        subject: the candidate that it is a part of.
     """
 
-    def __init__(self, change: CodeChange) -> None:
-        self._change, self._file = change, change.file
-        tree = change.after.tree
-        self._own = {name for node in ast.walk(tree) for name in _bound(node)}
-        self._imports = {**self._file.imports, **dict(_imported(tree, self._file.path))}
-        known = [self._file, *filter(None, map(change.project, self._file.modules))]
+    def __init__(self, change: EditedText, subject: ReviewSubject) -> None:
+        path, self._subject = change.artifact.path, subject
+        self._new = CodeFile(path, change.after)
+        self._file = self._read(path)
+        here = [each for each in subject.changes if each.artifact.path == path]
+        earlier = [CodeFile(path, each.before) for each in here]
+        self._created = {each.artifact.name.rpartition(".")[2] for each in here if each.created}
+        self._imports = {**self._file.imports, **self._new.imports}
+        known = [self._file, *map(self._project, self._file.modules.union(self._file.imports.values()))]
         used = {name for file in known for name in file.attributes} - allowed.RISKY_ATTRIBUTES
-        self._attributes = used | set(_fields(tree)) | allowed.PLAIN_ATTRIBUTES
-        self._said = {ast.unparse(node) for source in change.earlier for node in _uses(source.tree)}
+        self._attributes = used | self._new.fields | allowed.PLAIN_ATTRIBUTES
+        self._said = {ast.unparse(node) for source in earlier for node in _uses(source.tree)}
         self._said |= {ast.unparse(node) for node in _uses(self._file.tree) if self._is_constant(node)}
-        self._globals = any(
-            isinstance(node, ast.Global) for each in change.earlier for node in ast.walk(each.tree)
-        )
 
-    def problems(self) -> Iterator[Problem]:
-        """Yield everything that is not on the list."""
-        waiting: list[ast.AST] = [self._change.after.tree]
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield everything that is not on the list: the check, and what it says."""
+        waiting: list[ast.AST] = [self._new.tree]
         while waiting:
             node = waiting.pop()
-            if (_is_use(node) and ast.unparse(node) in self._said) or self._reads_prompt(node):
+            if _is_use(node) and ast.unparse(node) in self._said:
                 continue
             for check, message in self._look(node):
                 yield check, f"line {getattr(node, 'lineno', 0)}: {message}"
-            # A module's dotted name was judged as a whole.
-            whole = isinstance(node, ast.Attribute) and self._module_of(node) is not None
-            waiting.extend(() if whole else ast.iter_child_nodes(node))
+            if not (isinstance(node, ast.Attribute) and self._module(node.value)):
+                waiting.extend(ast.iter_child_nodes(node))
 
     def _is_constant(self, node: ast.AST) -> bool:
         """True if an expression of the file means the same in all of its functions."""
         names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
-        return names <= self._file.names and not names & self._own
+        return names <= self._file.names and not names & self._new.variables
 
-    def _look(self, node: ast.AST) -> Iterator[Problem]:
-        if isinstance(node, ast.Name):
-            yield from self._name(node)
-        elif isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-            root = _root(node)
-            if root in self._file.names - self._own or (
-                isinstance(node, ast.Attribute) and _is_special(node.attr)
-            ):
-                yield "isolation", _OUTLIVES.format(ast.unparse(node))
-        elif isinstance(node, ast.Attribute):
-            yield from self._attribute(node)
-        elif isinstance(node, ast.Call):
-            yield from self._call(node)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            yield from self._import(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            for pattern, message in _BAD_TEXTS:
-                if found := pattern.search(node.value):
-                    yield "access", message.format(found[0])
-        elif isinstance(node, ast.Global) and not self._globals:
-            yield "isolation", _OUTLIVES.format(f"the global {node.names[0]}")
-        elif isinstance(node, ast.MatchClass):
-            yield from (("access", _OUTSIDE.format(name)) for name in set(node.kwd_attrs) - self._attributes)
-        elif isinstance(node, ast.ExceptHandler) and node.type is None:
-            yield "access", "catches also Ctrl-C and a used-up budget; catch Exception or a narrower class"
-        elif isinstance(node, ast.While) and isinstance(node.test, ast.Constant):
-            if not any(isinstance(each, (ast.Break, ast.Return, ast.Raise)) for each in ast.walk(node)):
-                yield "endless", "the loop has no break, return or raise; use a bounded for"
-        elif isinstance(node, _DEFINITIONS) and node is not self._change.after.function:
-            if _is_special(node.name) and node.name not in allowed.SAFE_METHODS:
-                yield "comparison", f"defines {node.name}; return plain values, the tests compare them"
-            if isinstance(node, ast.ClassDef) and node.keywords:
-                yield "comparison", f"gives class {node.name} a metaclass or arguments; use a plain class"
+    def _look(self, node: ast.AST) -> Iterator[tuple[str, str]]:
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                yield from self._name(name)
+            case ast.Name(id=name):
+                if _is_special(name) or (hasattr(builtins, name) and not allowed.is_safe_builtin(name)):
+                    yield "access", f"takes the name {name}, which is Python's own; use another name"
+            case ast.Import() | ast.ImportFrom():
+                for module, name in self._new.imported(node):
+                    if not self._may_import(module, name):
+                        yield "imports", _IMPORTED.format(f"{module}.{name}" if name else module)
+            case ast.Attribute(value=value, attr="read_text") if self._is_prompt(value):
+                return
+            case ast.Attribute(value=value, attr=name, ctx=ast.Load()):
+                module = self._module(value)
+                if not (self._may_import(module, name) if module else self._may_use(name)):
+                    yield "access", _OUTSIDE.format(f"{module}.{name}")
+            case ast.Attribute() | ast.Subscript() if not isinstance(node.ctx, ast.Load):
+                if self._is_elsewhere(node) or _is_special(getattr(node, "attr", "")):
+                    yield "isolation", _OUTLIVES.format(ast.unparse(node))
+            case ast.Call(func=ast.Attribute(value=ast.Name() as value, attr=name)):
+                if name in allowed.CHANGING and self._is_elsewhere(value):
+                    yield "isolation", _OUTLIVES.format(value.id)
+            case ast.Call(func=ast.Name(id="getattr" | "hasattr" as name), args=args):
+                written = args[1].value if len(args) > 1 and isinstance(args[1], ast.Constant) else None
+                if not isinstance(written, str) or not self._may_use(written):
+                    yield "access", f"uses {name} with another name than its file uses; write x.name"
+            case ast.Call(func=ast.Name(id="type"), args=args):
+                if len(args) != 1 or isinstance(args[0], ast.Starred):
+                    yield "access", "makes a class by type(...); write a class statement"
+            case ast.Constant(value=str(text)):
+                if found := _BAD_TEXT.search(text):
+                    said = "names of Python's own, addresses and paths out of its folder are not for a step"
+                    yield "access", f"holds {found[0]} in a string; {said}"
+            case ast.Global(names=names):
+                yield "isolation", _OUTLIVES.format(f"the global {names[0]}")
+            case ast.MatchClass(kwd_attrs=names):
+                yield from (("access", _OUTSIDE.format(f".{n}")) for n in names if not self._may_use(n))
+            case ast.ExceptHandler(type=None):
+                yield (
+                    "access",
+                    "catches also Ctrl-C and a used-up budget; catch Exception or a narrower class",
+                )
+            case ast.While(test=ast.Constant()):
+                if not any(isinstance(each, (ast.Break, ast.Return, ast.Raise)) for each in ast.walk(node)):
+                    yield "endless", "the loop has no break, return or raise; use a bounded for"
+            case ast.ClassDef(name=name, keywords=[_, *_]):
+                yield "comparison", f"gives class {name} a metaclass or arguments; use a plain class"
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                is_inner = node not in self._new.tree.body
+                if is_inner and _is_special(name) and name not in allowed.SAFE_METHODS:
+                    yield "comparison", f"defines {name}; return plain values, the tests compare them"
 
-    def _name(self, node: ast.Name) -> Iterator[Problem]:
-        name, module = node.id, self._imports.get(node.id, "")
-        if not isinstance(node.ctx, ast.Load):
-            if _is_special(name) or (hasattr(builtins, name) and not _is_safe_builtin(name)):
-                yield "access", f"takes the name {name}, which is Python's own; use another name"
-        elif module in self._file.modules and safe_name(module) is None and not self._change.project(module):
+    def _name(self, name: str) -> Iterator[tuple[str, str]]:
+        dotted = self._imports.get(name, "")
+        known = self._file.names | self._new.variables | self._imports.keys() | self._created
+        if self._is_module(dotted) and name not in self._new.variables and not self._allows(dotted):
             yield "access", f"passes the module {name} around; use what is needed of it by name"
-        elif name in self._own | self._file.names | self._change.created or module or _is_safe_builtin(name):
+        elif name in known or allowed.is_safe_builtin(name):
             return
         elif hasattr(builtins, name) or _is_special(name):
             yield "access", _OUTSIDE.format(name)
         else:
             yield "syntax", f"{name} is not defined; define it, import it or pass it in"
 
-    def _attribute(self, node: ast.Attribute) -> Iterator[Problem]:
-        module = self._module_of(node)
-        if module is None:
-            fine = node.attr in self._attributes and (
-                not _is_special(node.attr) or node.attr in allowed.DUNDERS
-            )
-        elif safe_name(module) is None:
-            foreign = module.partition(".")[0] not in sys.stdlib_module_names
-            known = foreign and node.attr in self._file.attributes - allowed.RISKY_ATTRIBUTES
-            fine = known or (self._allows(module) and not _is_special(node.attr))
-        else:
-            fine = safe_name(module) is True
-        if not fine:
-            yield "access", _OUTSIDE.format(ast.unparse(node)[-80:] if module else f".{node.attr}")
+    def _is_elsewhere(self, node: ast.expr) -> bool:
+        """True if what is changed belongs to the file or to an import, not to the function."""
+        while isinstance(node, (ast.Attribute, ast.Subscript)):
+            node = node.value
+        others = (self._file.names | self._imports.keys()) - self._new.variables
+        return isinstance(node, ast.Name) and node.id in others
 
-    def _module_of(self, node: ast.Attribute) -> str | None:
-        """Return the dotted name, where the expression begins with an imported module of somebody else's."""
-        said = ast.unparse(node)
-        first, _, rest = said.partition(".")
-        dotted = self._imports.get(first, "")
-        if not dotted or not rest.replace(".", "").isidentifier() or self._change.project(dotted):
-            return None
-        is_module = dotted in self._file.modules or self._allows(dotted)
-        is_safe_module = safe_name(dotted) is not None and not dotted.rpartition(".")[2][:1].isupper()
-        return f"{dotted}.{rest}" if is_module or is_safe_module else None
+    def _may_use(self, attribute: str) -> bool:
+        return attribute in self._attributes and (not _is_special(attribute) or attribute in allowed.DUNDERS)
 
-    def _call(self, node: ast.Call) -> Iterator[Problem]:
-        func = node.func
-        if (
-            isinstance(func, ast.Attribute)
-            and func.attr in allowed.CHANGING
-            and isinstance(func.value, ast.Name)
-        ):
-            if func.value.id in self._file.names - self._own:
-                yield "isolation", _OUTLIVES.format(func.value.id)
-        elif isinstance(func, ast.Name) and func.id in ("getattr", "hasattr"):
-            named = node.args[1] if len(node.args) > 1 else None
-            if not isinstance(named, ast.Constant) or named.value not in self._attributes:
-                yield "access", f"uses {func.id} with another name than one that its file uses; write x.name"
-        elif (
-            isinstance(func, ast.Name)
-            and func.id == "type"
-            and (len(node.args) != 1 or _is_starred(node.args[0]))
-        ):
-            yield "access", "makes a class by type(...); write a class statement"
+    # --- modules ---------------------------------------------------------------------------------------
 
-    def _allows(self, module: str) -> bool:
-        """True if the setting `imports` names the module or one that holds it."""
-        return any(module == name or module.startswith(f"{name}.") for name in self._change.imports)
+    def _module(self, node: ast.expr) -> str:
+        """Return the dotted name of the module that an expression is; empty where it is none."""
+        dotted = ""
+        if isinstance(node, ast.Name):
+            dotted = self._imports.get(node.id, "")
+        elif isinstance(node, ast.Attribute) and (holder := self._module(node.value)):
+            dotted = f"{holder}.{node.attr}"
+        return dotted if self._is_module(dotted) else ""
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> Iterator[Problem]:
-        module = "" if isinstance(node, ast.Import) else _absolute(node, self._file.path)
-        for alias in node.names:
-            whole = f"{module}.{alias.name}" if module else alias.name
-            if alias.name == "*" or not self._may_import(module or whole, whole):
-                rest = "what its file imports, plain names of the standard library, modules of the scope"
-                yield (
-                    "imports",
-                    f"imports {whole}; code may import {rest}, and what [tool.fapo] imports names",
-                )
+    def _is_module(self, dotted: str) -> bool:
+        known = (*allowed.SAFE_MODULES, *self._file.modules, *self._new.modules)
+        return bool(dotted) and (_holds(dotted, known) or self._allows(dotted))
 
-    def _may_import(self, module: str, whole: str) -> bool:
-        root = module.partition(".")[0]
-        if root in allowed.NEVER_IMPORTED or module.rpartition(".")[2].startswith("test_"):
-            return False
-        if (
-            self._allows(module)
-            or whole in self._file.imports.values()
-            or whole in ("pathlib", "pathlib.Path")
-        ):
+    def _allows(self, dotted: str) -> bool:
+        """True if the setting `imports` names a module, or one that holds it."""
+        return any(_holds(name, [dotted]) for name in self._subject.settings.imports)
+
+    def _may_import(self, module: str, name: str = "") -> bool:
+        """True if new code may load a module, or take a name out of it where one is given."""
+        dotted = f"{module}.{name}" if name else module
+        if dotted in self._file.modules.union(self._file.imports.values()):
             return True
-        if safe_name(whole) is not None:
-            return safe_name(whole) is True
-        for name in (whole, module):
-            if found := self._change.project(name):
-                return name in self._file.modules or self._change.editable(found.path)
-        return module in self._file.modules and root not in sys.stdlib_module_names
-
-    def _reads_prompt(self, node: ast.AST) -> bool:
-        """True for `(PROMPTS / "critic.md").read_text(...)`: a prompt of the scope, written out."""
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and not node.args):
+        if name.startswith("__") or name == "*":
             return False
-        inside = list(ast.walk(node.func.value))
-        names = {each.id for each in inside if isinstance(each, ast.Name)}
-        texts = [each for each in inside if isinstance(each, ast.Constant)]
-        texts.sort(key=lambda each: (each.lineno, each.col_offset))
-        ending = "/" + "/".join(str(each.value) for each in texts)
-        kinds = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Div, ast.Call, ast.Load)
-        return (
-            node.func.attr == "read_text"
-            and names <= {*self._file.names, *self._imports, "__file__"}
-            and all(isinstance(each, kinds) for each in inside)
-            and any(f"/{path}".endswith(ending) for path in self._change.prompts)
-        )
+        if self._allows(dotted):
+            return True
+        if _is_safe(module):
+            return _holds(dotted, allowed.SAFE_MODULES) or allowed.offers(module, name)
+        if name in sys.stdlib_module_names or name in allowed.RISKY_ATTRIBUTES:
+            return False
+        return self._is_open(module) or self._is_open(dotted)
+
+    def _is_open(self, module: str) -> bool:
+        """True for a module of the scope, and for one that the file imports; none of Python's, no tests."""
+        if module.partition(".")[0] in sys.stdlib_module_names | allowed.NEVER_IMPORTED:
+            return False
+        editable = [artifact.path for artifact in self._subject.artifacts("structure")]
+        return module in self._file.modules or self._project(module).path in editable
+
+    def _project(self, module: str) -> CodeFile:
+        """Return the project's own module of that name, from the root or from `src`; else an empty one."""
+        stem = module.replace(".", "/")
+        paths = (f"{stem}.py", f"{stem}/__init__.py", f"src/{stem}.py", f"src/{stem}/__init__.py")
+        return next((file for file in map(self._read, paths) if file.text), CodeFile("", ""))
+
+    def _read(self, path: str) -> CodeFile:
+        """Return a file as of the parent; an empty one where it cannot be read."""
+        try:
+            return CodeFile(path, self._subject.store.read(path).decode("utf-8", errors="replace"))
+        except ArtifactError:
+            return CodeFile("", "")
+
+    def _is_prompt(self, place: ast.expr) -> bool:
+        """True for `PROMPTS / "critic.md"`: the path of a prompt of the scope, written out."""
+        subject, ending = self._subject, "/" + "/".join(re.findall("'([^']*)'", ast.unparse(place)))
+        files = [*subject.artifacts("prompt"), *subject.artifacts("structure")]
+        files += [change.artifact for change in subject.changes if change.created]
+        return any(f"/{file.path}".endswith(ending) for file in files if not file.name)
 
 
-def _absolute(node: ast.ImportFrom, path: str) -> str:
-    """Return the module of a `from` import, a relative one resolved against the file's folder."""
-    folders = path.split("/")[: -node.level] if node.level else []
-    return ".".join([*folders, *([node.module] if node.module else [])]).removeprefix("src.")
+def _holds(module: str, known: Iterable[str]) -> bool:
+    """True if a module is one of these, or a package that holds one."""
+    return any(f"{each}.".startswith(f"{module}.") for each in known)
 
 
-def _imported(tree: ast.AST, path: str) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(tree):
-        for alias in node.names if isinstance(node, (ast.Import, ast.ImportFrom)) else ():
-            if isinstance(node, ast.ImportFrom):
-                yield alias.asname or alias.name, f"{_absolute(node, path)}.{alias.name}"
-            else:
-                first = alias.name.partition(".")[0]
-                yield (alias.asname, alias.name) if alias.asname else (first, first)
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, ast.arg):
-        yield node.arg
-    elif isinstance(node, (*_DEFINITIONS, ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and node.name:
-        yield node.name
-    elif isinstance(node, ast.MatchMapping) and node.rest:
-        yield node.rest
-
-
-def _fields(tree: ast.AST) -> Iterator[str]:
-    """Yield names that the classes of a file define."""
-    for node in ast.walk(tree):
-        for part in node.body if isinstance(node, ast.ClassDef) else ():
-            yield from (name for each in ast.walk(part) for name in _bound(each))
+def _is_safe(dotted: str) -> bool:
+    return _holds(dotted.partition(".")[0], allowed.SAFE_MODULES)
 
 
 def _is_use(node: ast.AST) -> bool:
-    return isinstance(node, (ast.Call, ast.Attribute, ast.Subscript))
+    return isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.Global))
 
 
 def _uses(tree: ast.AST) -> Iterator[ast.AST]:
     """Whole uses of something: `os.environ["MODEL"]`, and not the `os.environ` in it."""
-    inner = {
-        id(getattr(node, "func", None) or getattr(node, "value", None))
-        for node in ast.walk(tree)
-        if _is_use(node)
-    }
-    yield from (node for node in ast.walk(tree) if _is_use(node) and id(node) not in inner)
-
-
-def _root(node: ast.expr) -> str:
-    while isinstance(node, (ast.Attribute, ast.Subscript)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
+    found = [node for node in ast.walk(tree) if _is_use(node)]
+    inner = {id(getattr(node, "func", None) or getattr(node, "value", None)) for node in found}
+    yield from (node for node in found if id(node) not in inner)
 
 
 def _is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def _is_starred(node: ast.expr) -> bool:
-    return isinstance(node, ast.Starred)
-
-
-def _is_safe_builtin(name: str) -> bool:
-    value = getattr(builtins, name, None)
-    error = isinstance(value, type) and issubclass(value, Exception)
-    return error or name in allowed.SAFE_BUILTINS

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import collections
-import concurrent.futures
-import datetime
-import decimal
-import difflib
-import enum
+import builtins
 import importlib
-import io
-import json
-import logging
-import pathlib
-import random
-import re
-import string
+from pkgutil import resolve_name
 from types import ModuleType
 
 
@@ -36,7 +24,9 @@ SAFE_MODULES: dict[str, str] = {
     "copy": "copy deepcopy",
     "csv": "reader DictReader Error",
     "dataclasses": "dataclass field asdict astuple replace fields is_dataclass KW_ONLY InitVar MISSING",
-    **dict.fromkeys(("difflib", "enum", "fractions", "heapq", "itertools", "math", "numbers", "re"), "*"),
+    **dict.fromkeys(
+        ("difflib", "enum", "fractions", "heapq", "itertools", "math", "numbers", "re", "typing"), "*"
+    ),
     "functools": "partial partialmethod reduce wraps cmp_to_key cached_property lru_cache cache",
     "html": "escape unescape",
     "io": "StringIO",
@@ -44,6 +34,7 @@ SAFE_MODULES: dict[str, str] = {
     "json.decoder": "JSONDecodeError",
     "logging": "getLogger Logger LoggerAdapter DEBUG INFO WARNING ERROR CRITICAL",
     "operator": "add sub mul truediv floordiv mod neg and_ or_ not_ eq ne lt le gt ge contains itemgetter",
+    "pathlib": "Path PurePath",
     "pprint": "pformat",
     "random": "random randint randrange choice choices sample shuffle uniform",
     "statistics": "*",
@@ -52,10 +43,6 @@ SAFE_MODULES: dict[str, str] = {
     "textwrap": "*",
     "time": "monotonic perf_counter time sleep",
     "types": "SimpleNamespace MappingProxyType",
-    "typing": "TYPE_CHECKING Annotated Any AsyncIterable AsyncIterator Awaitable Callable ClassVar "
-    "Collection Coroutine Deque Dict Final Generator Generic Hashable Iterable Iterator List Literal Mapping "
-    "MutableMapping NamedTuple NewType NoReturn NotRequired Optional ParamSpec Protocol Required Self "
-    "Sequence Set Sized Tuple Type TypeAlias TypeGuard TypeVar TypedDict Union cast overload final",
     "unicodedata": "normalize category combining name east_asian_width",
     "urllib.parse": "quote quote_plus urlencode urlsplit urlparse parse_qs parse_qsl urljoin",
     "warnings": "warn",
@@ -69,10 +56,9 @@ SAFE_BUILTINS = _words(
     filter float format frozenset getattr hasattr int isinstance issubclass iter len list map max min next oct
     ord pow print property range repr reversed round set slice sorted staticmethod str sum super tuple type
     zip True False None Ellipsis NotImplemented __debug__ __name__
+    __file__
     """
 )
-"""Beside these, all classes of exceptions that do not end the process."""
-
 DUNDERS = frozenset(("__name__", "__init__"))
 
 SAFE_METHODS = DUNDERS | _words("__post_init__ __len__ __iter__ __next__ __call__ __enter__ __exit__ __str__")
@@ -82,53 +68,46 @@ CHANGING = _words("append extend insert add update setdefault pop popitem remove
 
 NEVER_IMPORTED = frozenset(("pytest", "_pytest", "unittest", "conftest", "tests", "pytest_fapo"))
 
-_PLAIN_KINDS: tuple[type, ...] = (
-    *(str, bytes, bytearray, list, dict, set, frozenset, tuple, int, float, complex, range, slice, Exception),
-    *(StopIteration, UnicodeError, json.JSONDecodeError, re.Pattern, re.Match, enum.Enum, random.Random),
-    *(collections.Counter, collections.deque, collections.OrderedDict, collections.defaultdict),
-    *(datetime.datetime, datetime.timedelta, decimal.Decimal, difflib.SequenceMatcher, string.Template),
-    *(logging.Logger, io.StringIO, concurrent.futures.Future, concurrent.futures.ThreadPoolExecutor),
-    *(asyncio.Task, pathlib.PurePath, *([asyncio.TaskGroup] if hasattr(asyncio, "TaskGroup") else [])),
+_PLAIN_KINDS = _words(
+    """
+    builtins.str builtins.bytes builtins.bytearray builtins.list builtins.dict builtins.set builtins.frozenset
+    builtins.tuple builtins.int builtins.float builtins.complex builtins.range builtins.slice
+    builtins.Exception builtins.StopIteration builtins.UnicodeError asyncio.Task collections.Counter
+    collections.OrderedDict collections.defaultdict collections.deque concurrent.futures.Future
+    concurrent.futures.ThreadPoolExecutor datetime.datetime datetime.timedelta decimal.Decimal
+    difflib.SequenceMatcher enum.Enum io.StringIO json.JSONDecodeError logging.Logger pathlib.PurePath
+    random.Random re.Match re.Pattern string.Template
+    """
 )
 
 RISKY_ATTRIBUTES = _words(
     """
     open read_text read_bytes write_text write_bytes unlink rmdir mkdir touch rename iterdir rglob glob
-    symlink_to hardlink_to readlink tofile fromfile memmap urlopen popen Popen check_output check_call system
-    fork read_csv read_json read_parquet read_pickle read_excel to_csv to_json to_pickle to_parquet loadtxt
-    savetxt create_connection create_subprocess_exec create_subprocess_shell getenv putenv environ attrgetter
-    methodcaller get_type_hints make_dataclass fromhex from_bytes to_bytes hex with_traceback get_stack
-    print_stack addHandler handlers manager root parent mro
-    f_back f_locals f_globals f_builtins f_code tb_frame tb_next gi_frame gi_code cr_frame cr_code ag_frame
-    ag_code co_consts co_code
+    symlink_to hardlink_to readlink tofile fromfile memmap urlopen popen Popen check_output check_call
+    system fork read_csv read_json read_parquet read_pickle read_excel to_csv to_json to_pickle to_parquet
+    loadtxt savetxt create_connection create_subprocess_exec create_subprocess_shell getenv putenv environ
+    attrgetter methodcaller get_type_hints evaluate_forward_ref make_dataclass fromhex from_bytes to_bytes
+    hex with_traceback get_stack print_stack addHandler handlers manager root mro
     """
 )
 """Attributes that are never among the plain ones: what they reach lies outside of the function."""
 
 PLAIN_ATTRIBUTES = (
-    frozenset(name for kind in _PLAIN_KINDS for name in dir(kind) if not name.startswith("_"))
-    | {"_asdict", "_replace", "value", "name", *DUNDERS}
+    frozenset(name for kind in _PLAIN_KINDS for name in dir(resolve_name(kind)) if not name.startswith("_"))
+    | {"_asdict", "_replace", "value", "name", "create_task", "resolve", *DUNDERS}
 ) - RISKY_ATTRIBUTES
 
 
-def safe_name(dotted: str) -> bool | None:
-    """True if `module.name.name` stays inside a safe module; None where its root is no safe module.
+def offers(module: str, name: str) -> bool:
+    """True if a safe module has that name, it may be used, and it is no other module in disguise."""
+    names = SAFE_MODULES.get(module, "")
+    if names != "*" or name in RISKY_ATTRIBUTES:
+        return name in names.split()
+    found = importlib.import_module(module)
+    return not name.startswith("_") and not isinstance(getattr(found, name, found), ModuleType)
 
-    The real modules tell: `dataclasses.sys` and `json.codecs` are modules in disguise.
-    """
-    parts = dotted.split(".")
-    if not any(name.split(".")[0] == parts[0] for name in SAFE_MODULES):
-        return None
-    heads = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    module = next((head for head in heads if head in SAFE_MODULES), None)
-    if module is None:
-        return any(name.startswith(f"{dotted}.") for name in SAFE_MODULES)
-    rest = parts[module.count(".") + 1 :]
-    if rest and SAFE_MODULES[module] != "*" and rest[0] not in SAFE_MODULES[module].split():
-        return False
-    value: object = importlib.import_module(module)
-    for name in rest:
-        value = getattr(value, name, None)
-        if name.startswith("_") or isinstance(value, ModuleType):
-            return False
-    return True
+
+def is_safe_builtin(name: str) -> bool:
+    """True for those of the list, and for errors that do not end the process."""
+    value = getattr(builtins, name, None)
+    return name in SAFE_BUILTINS or (isinstance(value, type) and issubclass(value, Exception))

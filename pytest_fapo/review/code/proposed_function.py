@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-_HIDDEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+from types import CodeType
 
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=]", re.M)
 
@@ -23,20 +19,10 @@ class NotAFunction(Exception):
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """Imports and one function."""
+    """The function, as it was written and compiled; nothing of it was run."""
 
-    text: str
-    tree: ast.Module
-    function: Function
-
-    def own_nodes(self) -> Iterator[ast.AST]:
-        """Yield every node of the function's body but those of functions and classes inside it."""
-        waiting: list[ast.AST] = list(self.function.body)
-        while waiting:
-            node = waiting.pop()
-            yield node
-            if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
-                waiting.extend(ast.iter_child_nodes(node))
+    function: ast.FunctionDef | ast.AsyncFunctionDef
+    code: CodeType
 
 
 def parse_source(text: str, name: str) -> FunctionSource:
@@ -45,12 +31,11 @@ def parse_source(text: str, name: str) -> FunctionSource:
     Raises:
         NotAFunction: it is something else, or hides something from its readers.
     """
-    if hidden := _HIDDEN.search(text):
-        raise NotAFunction(f"holds the invisible character U+{ord(hidden[0]):04X}")
     if _COOKIE.search(text):
         raise NotAFunction("holds an encoding declaration")
     try:
         tree = ast.parse(text)
+        whole = compile(tree, "candidate", "exec")
     except SyntaxError as error:
         raise NotAFunction(f"does not parse (line {error.lineno}: {error.msg})") from None
     except (ValueError, RecursionError, MemoryError) as error:
@@ -65,10 +50,7 @@ def parse_source(text: str, name: str) -> FunctionSource:
         raise NotAFunction(f"does not end with the function {name}")
     if last.name != name:
         raise NotAFunction(f"defines {last.name} where {name} is expected")
-    for node in before:
-        if not isinstance(node, (ast.Import, ast.ImportFrom)):
-            raise NotAFunction(
-                f"holds a statement beside the function (line {node.lineno}); "
-                f"only import statements may come before it"
-            )
-    return FunctionSource(text, tree, last)
+    if beside := [node.lineno for node in before if not isinstance(node, (ast.Import, ast.ImportFrom))]:
+        raise NotAFunction(f"holds a statement beside the function and its imports (line {beside[0]})")
+    codes = (each for each in whole.co_consts if isinstance(each, CodeType))
+    return FunctionSource(last, next(code for code in codes if code.co_name == name))
