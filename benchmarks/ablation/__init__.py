@@ -19,7 +19,12 @@ from typing import Any
 from benchmarks.ablation.judging import Reference, loss_without, tune_with_all
 from benchmarks.ablation.memorized import loss_of_detector
 from benchmarks.ablation.parts import KINDS, Kind, Part, all_parts
-from benchmarks.ablation.subjects import further_subjects, handmade_subjects, planted_subject
+from benchmarks.ablation.subjects import (
+    further_subjects,
+    handmade_subjects,
+    planted_subject,
+    stranger_subjects,
+)
 from benchmarks.planted.pipelines import chosen
 from benchmarks.planted.server import Server, serving
 from benchmarks.planted.table import Figure, share, show
@@ -87,6 +92,7 @@ def _references(
     subjects = [planted_subject(planted, server, projects) for planted in chosen(quick)]
     if not quick:
         subjects += further_subjects(server, projects)
+        subjects += stranger_subjects(server, projects)
     if faults and not quick:
         subjects += handmade_subjects(Path(faults), server, projects)
     return list(pool.map(tune_with_all, subjects, [evaluations] * len(subjects)))
@@ -125,14 +131,15 @@ def _judged(
 
 def _repaired(references: Sequence[Reference]) -> Figure:
     """The condition of all that follows."""
-    suited = [each for each in references if each.subject.fault and each.subject.fault.level != "structure"]
+    suited = [each for each in references if each.subject.fault and not each.subject.stranger]
+    suited = [each for each in suited if each.subject.fault and each.subject.fault.level != "structure"]
     whole = [each for each in suited if each.repaired]
     notes = [
         f"{each.subject.name}: {len(each.tuned.passing)} of {each.tuned.total} items pass at the end"
         if each.tuned.total
         else f"{each.subject.name}: nothing fails there, or it does not run here"
         for each in references
-        if not each.repaired
+        if not (each.repaired or each.subject.stranger)
     ]
     return Figure(
         "repaired with all parts (text, parameter)",

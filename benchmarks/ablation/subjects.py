@@ -15,8 +15,12 @@ from benchmarks.planted.project import Project
 from benchmarks.planted.server import Answerer, Server
 from benchmarks.planted.spec import Fault, Planted
 from benchmarks.planted.talk import Ask, Say
+from benchmarks.strangers.pipelines import strangers
 from pytest_fapo.core.errors import FapoError
 from pytest_fapo.core.settings import load_settings
+
+_STRANGERS = ("open", "sealed", "sealed_second", "sealed_third")
+"""Sets of strangers' pipelines that have been worked on since they were run."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Subject:
     apart: bool = False
     """True if its output has each step's output under the step's name, and no step reads another's: then the
     diagnosis may ask what a right output of some steps would have changed."""
+    stranger: bool = False
+    """True for those of the benchmark `strangers`, whose repairs are its figures."""
 
 
 def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
@@ -62,6 +68,16 @@ def further_subjects(server: Server, folder: Path) -> Sequence[Subject]:
     """The faults that no row of `planted` has."""
     both = planted_subject(complaints(), server, folder)
     return [replace(both, apart=True), planted_subject(notices(), server, folder)]
+
+
+def stranger_subjects(server: Server, folder: Path) -> Sequence[Subject]:
+    """The pipelines of strangers; those of two sets can have one name."""
+    pipelines = [
+        replace(each, name=f"{kind}-{each.name}".replace("_", "-"))
+        for kind in _STRANGERS
+        for each in strangers(kind)
+    ]
+    return [replace(planted_subject(each, server, folder), stranger=True) for each in pipelines]
 
 
 def handmade_subjects(source: Path, server: Server, folder: Path) -> Sequence[Subject]:

@@ -98,6 +98,15 @@ def _reports_tokens(usage: Usage) -> bool:
     return usage.input_tokens > 0 or usage.output_tokens > 0
 
 
+def load_tables() -> None:
+    """Load the tables of prices, as the first call that has a price would do.
+
+    They come with an HTTP client of their own. SDKs look for that client among the loaded modules, and fail
+    where it is only half loaded by another thread: so this is for a moment in which no case runs.
+    """
+    import genai_prices  # noqa: F401
+
+
 def _price(model: str, usage: Usage, *, url: str | None = None, seller: str | None = None) -> float | None:
     import genai_prices  # loads an HTTP client that it uses only for updates, which are never asked for here
 

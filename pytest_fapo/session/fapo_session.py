@@ -91,6 +91,8 @@ class FapoSession:
             self.recorder,
             progress=CaseProgress(config, self.plan.max_cost) if alone else None,
             breaker=OutageBreaker() if alone else None,
+            first_alone=alone,
+            prepare=_load_prices if self.plan.mode != "only" else None,
         )
         self._metrics = MetricRules.of(self.settings, options.fapo_min_score)
         self.runs.produced = produced_runs(config)
@@ -269,6 +271,12 @@ class FapoSession:
     def evaluation(self, exit_code: int = 0) -> Evaluation:
         spending = session_spending(self._runs.summaries.values(), self._taken.items.values())
         return self._taken.model_copy(update={"exit_code": exit_code, "spending": spending})
+
+
+def _load_prices() -> None:
+    from pytest_fapo.answers.prices import load_tables
+
+    load_tables()
 
 
 def _check_proposers(settings: Settings, config: pytest.Config) -> None:

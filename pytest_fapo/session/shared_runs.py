@@ -42,6 +42,10 @@ CaseUnit = tuple[str, str, int]
 _WAVE = 2_000
 """Runs that start together at most: until their own tests' turn all that they gave is held in memory."""
 
+_HEAD_START = 5.0
+"""Seconds that the first of the runs that start together has at most for itself: what a pipeline imports,
+connects to and makes once is there for all others then, and is not made by many threads at once."""
+
 _DRAWING = Blocker("a pipeline draws from the random generator that pytest-randomly seeds before each test")
 
 
@@ -57,6 +61,9 @@ class Runs:
         recorder: makes the recorder of an item's run.
         progress: waits for runs that start together, and says how far they are.
         breaker: keeps further runs from beginning where the first ones got no answer.
+        first_alone: whether one run of each pipeline begins before the others; not in a process in which
+            all is loaded.
+        prepare: is called once before runs start together.
     """
 
     def __init__(
@@ -65,7 +72,14 @@ class Runs:
         recorder: Callable[[pytest.Item, BoundCase, str], Recorder],
         progress: CaseProgress | None = None,
         breaker: OutageBreaker | None = None,
+        *,
+        first_alone: bool = False,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
+        self._first_alone = first_alone
+        self._prepare = prepare
+        self._begun: set[str] = set()
+        """Names of the pipelines of which a run has been made."""
         self._progress = progress
         self._breaker = breaker
         self._concurrency = concurrency
@@ -240,8 +254,16 @@ class Runs:
     def _together(self, executions: Sequence[Execution], loop: FixtureLoop | None) -> None:
         if loop is not None:
             return self._drive(loop, executions)
+        if self._prepare is not None and len(executions) > 1:
+            self._prepare()
+            self._prepare = None
+        first = executions[0]
         try:
-            for each in executions:
+            self._executor.submit(first)
+            if self._first_alone and len(executions) > 1 and first.pipeline not in self._begun:
+                first.done.wait(_HEAD_START)
+            self._begun.add(first.pipeline)
+            for each in executions[1:]:
                 self._executor.submit(each)
             if self._progress is not None:
                 self._progress.wait(executions)

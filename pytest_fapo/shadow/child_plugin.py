@@ -136,9 +136,13 @@ def _error_type(explanation: str) -> str:
 
 
 SDKS = frozenset(
-    {"anthropic", "anyio", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "pydantic", "rich"}
+    {
+        *("anthropic", "anyio", "genai_prices", "httpcore", "httpcore2", "httpx", "httpx2", "openai"),
+        *("pydantic", "rich"),
+    }
 )
-"""SDKs of LLM providers and what they are made of: slow to load, and the same whoever loads them when."""
+"""SDKs of LLM providers, what they are made of, and tables of prices: slow to load, and the same whoever
+loads them when."""
 
 _SHARING = frozenset(
     f"multiprocessing.{name}" for name in ("heap", "shared_memory", "sharedctypes", "synchronize")

@@ -89,6 +89,37 @@ def test_code_that_asks_nobody(tmp_path: Path, code: str) -> None:
     assert project(tmp_path, {"app.py": code}).candidates == []
 
 
+UNKNOWN = {
+    "an agent made in place": """
+        from strange_agents import Agent
+        def clean(ticket): return ticket.strip()
+        def answer(ticket): return str(Agent("You sort tickets.")(clean(ticket)))
+    """,
+    "an agent of the module": """
+        import strange
+        agent = strange.Agent(instructions="You sort tickets.")
+        async def answer(ticket): return (await agent.get_response(ticket)).content
+    """,
+    "a decorated prompt": """
+        from strange import llm
+        @llm.call("openai/gpt-4o-mini")
+        def _sort(ticket): return f"Sort this ticket: {ticket}"
+        def answer(ticket): return _sort(ticket).text()
+    """,
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_with_a_library_that_nobody_knows_case_files_tell_the_pipeline(tmp_path: Path, name: str) -> None:
+    files = {
+        "app.py": UNKNOWN[name],
+        "report.py": "import pandas\ndef load(path): return pandas.read_csv(path)\n",
+        "data/tickets.csv": "id,ticket,team\n" + "".join(f"{n},ticket {n},billing\n" for n in range(14)),
+    }
+    found = project(tmp_path, files).choose(None)
+    assert {fixture: choice.target for fixture, choice in found.items()} == {"pipeline": "app:answer"}
+
+
 def test_the_work_comes_before_its_parts_and_before_its_entries(tmp_path: Path) -> None:
     files = {
         "app/llm.py": """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import string
 
 import pytest
@@ -112,3 +114,31 @@ def test_what_a_call_filled_in() -> None:
     assert template.filled(message) == {"order": "(none)", "mail": "hello\nthere"}
     assert template.filled("something else") == {}
     assert template.caption("order") == "Order number"
+
+
+INDENTED = [
+    "Sort the ticket.\n\n    Ticket: {ticket}",
+    "\n    Sort the ticket.\n\n    Ticket: {ticket}\n    ",
+    "\n    Sort the ticket.\n      - by team\n   \n    Ticket: {ticket}\n",
+    "Sort the ticket.\r\n\r\n\tTicket: {ticket}\r\n\t",
+    "\n        You sort tickets.\n\n        Be polite.\n        ",
+]
+
+
+@pytest.mark.parametrize("text", INDENTED)
+def test_a_text_that_is_indented_with_its_code_stays_so(text: str) -> None:
+    changed = _with(text)
+    flush = inspect.cleandoc(text.replace("\r\n", "\n"))
+    assert inspect.cleandoc(changed.replace("\r\n", "\n")) == _with(flush)
+    compared = difflib.ndiff(text.splitlines(keepends=True), changed.splitlines(keepends=True))
+    lost = [line for line in compared if line.startswith("- ")]
+    assert not [line for line in lost if line[2:].strip()], "a line of the author was changed"
+    assert PromptDocument(changed).section_lines("Allowed answers") == RULES
+
+
+def test_a_list_that_is_indented_is_not_the_text() -> None:
+    assert (
+        PromptDocument("Do this:\n  - read\n  - sort")
+        .with_section("Form", ["One word."])
+        .endswith("\n\nForm:\n- One word.")
+    )

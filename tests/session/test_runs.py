@@ -107,6 +107,59 @@ def leave():
     pytester.runpytest_subprocess("--fapo-concurrency=5").assert_outcomes(passed=21)
 
 
+def test_what_the_first_case_sets_up_is_there_for_the_others(pytester: pytest.Pytester) -> None:
+    """Many libraries load and make things at the first call, and not all of them with threads in mind."""
+    pytester.makepyfile(
+        lazily="""
+        import time
+        time.sleep(0.2)
+        VALUE = 2
+        """
+    )
+    project(
+        pytester,
+        """
+        import sys
+
+        def answer(n):
+            half_loaded = "lazily" in sys.modules and not hasattr(sys.modules["lazily"], "VALUE")
+            import lazily
+            return -1 if half_loaded else n * lazily.VALUE
+        """,
+        """
+        @fapo.cases(CASES)
+        def test_double(case, run):
+            assert run.output == case.expected
+        """,
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=6)
+
+
+def test_the_others_do_not_wait_for_a_first_case_that_takes_long(
+    pytester: pytest.Pytester,
+) -> None:
+    project(
+        pytester,
+        """
+        import threading
+        second = threading.Event()
+
+        def answer(n):
+            if n == 0:
+                assert second.wait(60)
+            second.set()
+            return n * 2
+        """,
+        """
+        @fapo.cases(CASES)
+        def test_double(case, run):
+            assert run.output == case.expected
+        """,
+        count=3,
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
 @pytest.mark.slow
 def test_tests_of_one_case_share_its_run(pytester: pytest.Pytester) -> None:
     project(

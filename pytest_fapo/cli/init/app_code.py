@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -167,6 +168,11 @@ class AppCode:
         near = {each.name.rpartition(".")[2] for each in self.modules if each.imports_library}
         self.asking = {each.target for each in functions if _asks(each, near)}
         """Targets of the functions that ask a model themselves."""
+        self.is_guess = not self.asking
+        """True if no library of models is known by name: then any use of a foreign package counts."""
+        if self.is_guess:
+            own = {part for each in self.modules for part in each.name.split(".")}
+            self.asking = {each.target for each in functions if _uses_package(each, own)}
         self.named: dict[str, list[AppFunction]] = {}
         """Functions by the name that calls them: their own, or that of the class."""
         for each in functions:
@@ -225,6 +231,18 @@ def _asks(function: AppFunction, near: set[str]) -> bool:
         made = [name for name, called in module.objects.items() if called.startswith("dspy.")]
         asked += [r"\bself\.\w+\(", *(rf"\b{name}\(" for name in made)]
     return any(re.search(each, source) for each in asked)
+
+
+def _uses_package(function: AppFunction, own: set[str]) -> bool:
+    """Return True if a function uses what its module imports of neither the project nor Python itself."""
+    foreign = {
+        name
+        for name, meant in function.module.imports.items()
+        if (top := meant.strip(".").partition(".")[0]) not in own and top not in sys.stdlib_module_names
+    }
+    made = {name for name, called in function.module.objects.items() if called.partition(".")[0] in foreign}
+    names = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
+    return not names.isdisjoint(foreign | made)
 
 
 def _knows(module: AppModule, function: AppFunction) -> bool:

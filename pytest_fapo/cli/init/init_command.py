@@ -64,6 +64,15 @@ class Project:
         self.paths = all_paths(root, limit=_MOST_FILES)
         self.code = AppCode(root, self.paths)
         self.candidates = candidates(self.code)
+        if self.code.is_guess:
+            self.candidates = self._taking_cases()
+
+    def _taking_cases(self) -> list[PipelineChoice]:
+        """Return the candidates that take what a case file gives, by its names for it where any does."""
+        found = {each: find_case_files(self.root, self.paths, {"": each})[0] for each in self.candidates}
+        fitting = [each for each, files in found.items() if files]
+        alike = [each for each in fitting if not any(isinstance(f.source.inputs, dict) for f in found[each])]
+        return alike or fitting
 
     def has_fixture(self, name: str) -> bool:
         """True if one of the project's conftest files has a fixture of this name."""

@@ -159,6 +159,10 @@ class PromptDocument:
         """Return the text with a section of this title and these lines; one that is there already is
         replaced.
         """
+        margin = _margin(self.text)
+        if margin:  # of a text that is indented with the code around it
+            flush = PromptDocument(_without_margin(self.text, margin)).with_section(title, lines)
+            return _with_margin(flush, margin)
         newline = "\r\n" if "\r\n" in self.text else "\n"
         body = self._written(title, lines)
         present = self._section(title)
@@ -169,6 +173,9 @@ class PromptDocument:
 
     def section_lines(self, title: str) -> list[str]:
         """Return the rules of a section of ours that is there already."""
+        margin = _margin(self.text)
+        if margin:
+            return PromptDocument(_without_margin(self.text, margin)).section_lines(title)
         present = self._section(title)
         if present is None:
             return []
@@ -212,13 +219,10 @@ class PromptDocument:
         position = self._insert_position()
         before, after = self.text[:position], self.text[position:]
         if not after.strip():
-            return f"{before.rstrip()}\n\n{body}{self._ending(after, before)}"
+            end = self.text[len(self.text.rstrip()) :]
+            return f"{before.rstrip()}\n\n{body}{end if chr(10) in end else ''}"
         gap = "" if not before.strip() else f"{before.rstrip()}\n\n"
         return f"{gap}{body}\n\n{after.lstrip(chr(10)).lstrip(chr(13) + chr(10))}"
-
-    @staticmethod
-    def _ending(after: str, before: str) -> str:
-        return "\n" if (before + after).endswith("\n") else ""
 
     def _insert_position(self) -> int:
         """Before the data (and the cue for the answer) that the prompt ends in; else its end."""
@@ -247,6 +251,25 @@ class PromptDocument:
         holes = [hole for hole in self.template.holes if block[0] <= hole.start < block[1]]
         literal = len(text) - sum(hole.end - hole.start for hole in holes)
         return literal <= 60 * len(holes) or text.rstrip().endswith(("}", "%", ">", "`"))
+
+
+def _margin(text: str) -> str:
+    """Return the white space that begins all paragraphs after the first line; empty where they differ."""
+    first, _, rest = text.partition("\n")
+    lines = [line for line in rest.splitlines() if line.strip()]
+    if not lines or (first.strip() and len(_blocks(text)) < 2):
+        return ""
+    margins = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines]
+    least = min(margins, key=len)
+    return least if all(margin.startswith(least) for margin in margins) else ""
+
+
+def _without_margin(text: str, margin: str) -> str:
+    return re.sub(rf"(?<=\n){margin}(?=[ \t]*\S)", "", text)
+
+
+def _with_margin(text: str, margin: str) -> str:
+    return re.sub(r"(?<=\n)(?=[ \t]*\S)", margin, text)
 
 
 def _blocks(text: str) -> list[tuple[int, int]]:
