@@ -9,7 +9,7 @@ from benchmarks.strangers.spec import Stranger
 
 
 def strangers(kind: str) -> list[Stranger]:
-    """Return the pipelines of a kind (open, sealed, sealed_second, sealed_third), or none."""
+    """Return the pipelines of a kind (open, sealed, sealed_second, sealed_third, sealed_fourth), or none."""
     try:
         package = importlib.import_module(f"benchmarks.strangers.{kind}")
     except ModuleNotFoundError:
