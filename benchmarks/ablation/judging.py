@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.ablation.evaluating import TreeRunner, preload
 from benchmarks.ablation.parts import Listening, Part, leave_out, took_part
-from benchmarks.ablation.short_loop import MOST_TRIED, ShortLoop, Tuned
+from benchmarks.ablation.short_loop import MOST_TRIED, Named, ShortLoop, Tuned, named
 from benchmarks.ablation.subjects import Subject
 from benchmarks.planted.project import Project
 from pytest_fapo.core.diagnosis import Finding
@@ -92,19 +92,20 @@ def _lost(reference: Reference, folder: Path) -> str:
 def _worse_named(reference: Reference, findings: Sequence[Finding]) -> str:
     """In what the causes are named worse than with all parts; without a planted fault any change counts."""
     fault, before = reference.subject.fault, reference.tuned.findings
-    now = [(each.nodeid, each.step, each.level) for each in findings]
+    now = [named(each) for each in findings]
     if fault is None:
-        other = len(set(before) - set(now))
+        other = len({each[:3] for each in before} - {each[:3] for each in now})
         return f"another step or level is named in {other} of {len(before)} failing items" if other else ""
-    for number, what, right in ((1, "step", (fault.step, *fault.also)), (2, "level", (fault.level,))):
+    told = {"step": (fault.step, *fault.also), "level": (fault.level,), "category": (fault.category,)}
+    for number, (what, right) in enumerate(told.items(), start=1):
         was, is_now = _share(before, number, right), _share(now, number, right)
         if is_now < was:
             return f"the {what} is named in {is_now:.0%} of its failing cases instead of {was:.0%}"
     return ""
 
 
-def _share(named: Sequence[tuple[str, str, str]], number: int, right: Collection[str]) -> float:
-    return sum(each[number] in right for each in named) / len(named) if named else 0.0
+def _share(causes: Sequence[Named], number: int, right: Collection[str]) -> float:
+    return sum(each[number] in right for each in causes) / len(causes) if causes else 0.0
 
 
 @contextmanager

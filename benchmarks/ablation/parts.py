@@ -41,6 +41,8 @@ _WAYS = ("joint", "corrections")
 _ELSEWHERE = {("technique", "choosing"), ("parameter", "seconds")}
 """Not judged either: rules of values lift the example project from 89 to 93 %, and a time limit that is too
 short is a fault that needs a slow server."""
+_TURNS = "demonstrations-as-turns"
+"""An operator that the playbook has a way of its own to."""
 _LISTS = "answer_lists"
 _DECODED = "decoded"
 _FALLBACK = "fallback"
@@ -82,6 +84,8 @@ def leave_out(left: Part) -> Callable[[], None]:
 
     if left.kind == "parameter":
         replace(parameter_moves, "_WANTED", {**parameter_moves._WANTED, left.name: ()})
+    elif left.name == _TURNS:
+        replace(playbook, "as_turns", _nothing)
     elif left.kind == "operator":
         replace(operator_choice, "apply_operator", _applying_all_but(left.name))
     elif left.kind == "rule":

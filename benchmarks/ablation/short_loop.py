@@ -26,11 +26,21 @@ from pytest_fapo.loop.train_evidence import make_evidence, make_repair
 from pytest_fapo.propose.playbook.playbook import Playbook
 from pytest_fapo.review.static_review import review
 from pytest_fapo.source.artifact_store import ArtifactStore
+from pytest_fapo.verdict.policy import policy_of
 
 MOST_TRIED = 40
 """Candidates of one project that are evaluated."""
 INTERVENTIONS = 200
 """Replaced outputs of one diagnosis."""
+
+
+Named = tuple[str, str, str, str]
+"""Node id, step, level and category of a cause."""
+
+
+def named(finding: Finding) -> Named:
+    """What a finding says of its cause."""
+    return finding.nodeid, finding.step, str(finding.level), str(finding.category)
 
 
 @dataclass
@@ -43,8 +53,8 @@ class Tuned:
     tried: int
     techniques: list[str] = field(default_factory=list)
     """Of the accepted candidates, in order."""
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
-    """Node id, step and level of each cause named at first."""
+    findings: list[Named] = field(default_factory=list)
+    """The causes named at first."""
 
 
 class ShortLoop:
@@ -67,6 +77,7 @@ class ShortLoop:
         self._left = most
         self._most = most
         self._settings = load_settings(None, root)
+        self._policy = policy_of(self._settings)
         self._store = ArtifactStore(root, self._settings.scope)
         self._ladder = Ladder(LEVELS)
         self._playbook = Playbook()
@@ -79,7 +90,7 @@ class ShortLoop:
     def run(self) -> Tuned:
         """Accept candidates until all train cases pass or nothing is left to try."""
         best = self._first()
-        findings = [(each.nodeid, each.step, str(each.level)) for each in self._diagnose(best).findings]
+        findings = [named(each) for each in self._diagnose(best).findings]
         accepted: list[str] = []
         while self._left > 0 and (found := self._improved(best)) is not None:
             best, technique = found
@@ -132,6 +143,7 @@ class ShortLoop:
                 attempts=self._attempts,
                 store=self._store.with_files(best.files),
                 settings=self._settings,
+                policy=self._policy,
             )
             before = len(self._attempts)
             for candidate in self._playbook.propose(evidence):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ablation.further_faults import complaints, notices
+from benchmarks.ablation.further_faults import complaints, notices, receipts, shelves, town_news
 from benchmarks.planted.pipelines.common import HTTPX, OPENAI
 from benchmarks.planted.project import Project
 from benchmarks.planted.server import Answerer, Server
@@ -67,7 +67,8 @@ def planted_subject(planted: Planted, server: Server, folder: Path) -> Subject:
 def further_subjects(server: Server, folder: Path) -> Sequence[Subject]:
     """The faults that no row of `planted` has."""
     both = planted_subject(complaints(), server, folder)
-    return [replace(both, apart=True), planted_subject(notices(), server, folder)]
+    others = [planted_subject(fault(), server, folder) for fault in (notices, shelves, town_news, receipts)]
+    return [replace(both, apart=True), *others]
 
 
 def stranger_subjects(server: Server, folder: Path) -> Sequence[Subject]:

@@ -14,7 +14,7 @@ from benchmarks.ablation.subjects import handmade_subjects, planted_subject
 from benchmarks.planted.pipelines import named
 from benchmarks.planted.server import Server, serving
 from pytest_fapo.diagnosis import attribution
-from pytest_fapo.propose.playbook import prompt_techniques
+from pytest_fapo.propose.playbook import playbook, prompt_techniques
 from pytest_fapo.review.leakage import leak_detectors
 
 
@@ -55,6 +55,16 @@ def test_a_part_is_gone_from_its_list_and_comes_back(key: str) -> None:
     finally:
         put_back()
     assert names() == before
+
+
+def test_the_playbooks_own_way_to_an_operator_goes_with_it() -> None:
+    before = vars(playbook)["as_turns"]
+    put_back = leave_out(part("operator:demonstrations-as-turns"))
+    try:
+        assert vars(playbook)["as_turns"] is not before
+    finally:
+        put_back()
+    assert vars(playbook)["as_turns"] is before
 
 
 def test_a_name_that_no_part_has_is_refused() -> None:

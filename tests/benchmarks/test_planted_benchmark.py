@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.__main__ import names
-from benchmarks.ablation.further_faults import complaints, notices
+from benchmarks.ablation.further_faults import complaints, notices, receipts, shelves, town_news
 from benchmarks.planted import cues, optimizers, run, talk
 from benchmarks.planted.lab import laboratory
 from benchmarks.planted.leaking import STYLES, arbitrary, labels_in, leaking
@@ -27,7 +27,7 @@ from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation
 from pytest_fapo.views.diagnosis_table import render_diagnosis
 
-EVERY = (*PLANTED, complaints(), notices())
+EVERY = (*PLANTED, complaints(), notices(), shelves(), town_news(), receipts())
 """With the faults that only the ablation looks at."""
 SHAPES = {"classify", "extract", "RAG", "multi-hop", "agent", "router", "summarise", "code"}
 
