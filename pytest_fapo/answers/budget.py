@@ -35,7 +35,7 @@ class SpendLedger:
         max_cost: USD (`--fapo-budget`). As a call's price is known only after it, one may be sent while
             the sum, the mean price for each call in flight and the highest price so far for the new one
             stay within; a model's first call goes alone, and is the only one that can go past the limit.
-        deadline: seconds since the epoch (`--fapo-time-limit`).
+        deadline: by `time.monotonic` (`--fapo-time-limit`).
         who: on whose behalf the calls are made.
         stage: what they are for, where the recorder of the running code does not say.
         case_id: gives the id of the case that is running, as the recorder of the running code knows it.
@@ -185,7 +185,7 @@ class SpendLedger:
             )
 
     def _check_time(self) -> None:
-        if self.deadline is not None and time.time() >= self.deadline:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
             raise BudgetExceeded(
                 "LLM call not sent: the time allowed by --fapo-time-limit is over", limit="--fapo-time-limit"
             )

@@ -21,7 +21,7 @@ from pytest_fapo.capture.answer_writing import text_of, written_answer
 from pytest_fapo.capture.cache_key import Question
 from pytest_fapo.capture.descriptions import descriptions_of
 from pytest_fapo.capture.endpoints import messages_of, offered_tools, output_tools, parameters_of
-from pytest_fapo.capture.http_answer import RecordedAnswer
+from pytest_fapo.capture.http_answer import LONGEST_WAIT, RecordedAnswer
 from pytest_fapo.capture.recorder import Recorder, recording
 from pytest_fapo.capture.single_flight import Flight, Flights, RemoteFlight
 from pytest_fapo.core.errors import CacheMiss, CallStopped, FapoError
@@ -272,7 +272,8 @@ class Exchange:
             raise self.recorder.stopped
         until = self.source.put_off.get(urlsplit(self.question.url).netloc, 0.0)
         shared = getattr(self.ledger, "put_off_until", None)
-        return max(until, shared(self.question.url) if shared is not None else 0.0) > time.time()
+        until = max(until, shared(self.question.url) if shared is not None else 0.0)
+        return 0 < until - time.time() <= LONGEST_WAIT  # longer only where the clock was set back
 
     def try_admit(self) -> bool:
         """As `admit`, without blocking where the ledger can do so: False asks to come again."""

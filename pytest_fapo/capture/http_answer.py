@@ -17,7 +17,7 @@ from pytest_fapo.core.text import parsed_json
 
 _DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-key", b"api-key"})
 
-_LONGEST_WAIT = 60.0
+LONGEST_WAIT = 60.0
 
 OFFLINE_HEADER = b"x-fapo-offline"
 
@@ -83,7 +83,7 @@ class RecordedAnswer:
         except ValueError:
             when = parsedate_tz(said)
             seconds = mktime_tz(when) - time.time() if when is not None else 0.0
-        return min(seconds, _LONGEST_WAIT) if seconds > 0 else 0.0
+        return min(seconds, LONGEST_WAIT) if seconds > 0 else 0.0
 
     def to_text(self) -> str:
         """As JSON text."""

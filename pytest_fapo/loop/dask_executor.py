@@ -299,7 +299,7 @@ class DaskExecutor:
                 rest = budget.max_cost - spent.budgeted - sum(other.open_cost() for other in others)
                 share["max_cost"] = grant.cost = max(0.0, rest / parts)
             if budget.deadline is not None:
-                share["seconds"] = max(0.0, budget.deadline - time.time())
+                share["seconds"] = max(0.0, budget.deadline - time.monotonic())
             return share
 
     def _keep(self, answers: Iterable[tuple[str, str]]) -> None:

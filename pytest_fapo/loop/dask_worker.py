@@ -148,7 +148,7 @@ def _request(
         }
         cage = cage.model_copy(update=kept)
     left = allotment.pop("seconds", None)
-    limits = {**allotment, "deadline": None if left is None else time.time() + left}
+    limits = {**allotment, "deadline": None if left is None else time.monotonic() + left}
     return request.model_copy(
         update={
             "cage": cage,

@@ -36,7 +36,7 @@ class Budget:
     max_cost: float | None = None
     """USD."""
     deadline: float | None = None
-    """Epoch seconds."""
+    """By the clock that nobody sets (`time.monotonic`), which all processes of a machine share."""
 
     def spending(self) -> Spending:
         """Return the spending so far, by every process of the run."""
@@ -46,7 +46,7 @@ class Budget:
 
     def exhausted(self) -> str:
         """Return the limit that is reached, as text; empty while there is something left."""
-        if self.deadline is not None and time.time() >= self.deadline:
+        if self.deadline is not None and time.monotonic() >= self.deadline:
             return "--fapo-time-limit"
         spent = self.spending()
         if self.max_calls is not None and spent.calls >= self.max_calls:
@@ -82,7 +82,7 @@ class Budget:
         for item in evaluation.items.values():
             if self._limited and item.error_type.rpartition(".")[2] == "BudgetExceeded":
                 raise BudgetExceeded(item.explanation or "a budget is used up", limit="")
-        over = self.deadline is not None and time.time() >= self.deadline
+        over = self.deadline is not None and time.monotonic() >= self.deadline
         if over and evaluation.stopped.startswith("time limit"):
             raise BudgetExceeded("--fapo-time-limit is over", limit="--fapo-time-limit")
 

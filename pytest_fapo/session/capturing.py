@@ -135,7 +135,7 @@ class CapturePlan:
     max_calls: int | None = None
     max_cost: float | None = None
     deadline: float | None = None
-    """Epoch seconds."""
+    """By `time.monotonic`."""
     cache_files: tuple[Path, ...] = ()
     """Exported caches below the local one, the first on top."""
     checked: bool = False

@@ -331,7 +331,7 @@ def default_plan(config: pytest.Config, session: FapoSession) -> CapturePlan:
         spend_file=Path(spend_file) if spend_file else None,
         max_calls=options.fapo_max_calls,
         max_cost=options.fapo_budget,
-        deadline=time.time() + limit if limit is not None else None,
+        deadline=time.monotonic() + limit if limit is not None else None,
         cache_files=files,
         missing_files=missing,
         cache_url=cache_url(config, session.settings),

@@ -32,7 +32,7 @@ class Allotment(Record):
     max_cost: float | None = None
     """USD."""
     deadline: float | None = None
-    """Epoch seconds. Past it no call is sent, and a little later the process is ended."""
+    """By `time.monotonic`. Past it no call is sent, and a little later the process is ended."""
 
 
 class CageRules(Record):

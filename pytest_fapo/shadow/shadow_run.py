@@ -280,7 +280,7 @@ def _time_limit(request: EvaluationRequest) -> list[tuple[float, str]]:
     By a clock that nobody sets: a candidate must not fail because the system's clock was put right meanwhile.
     """
     deadline, timeout, now = request.allotment.deadline, request.timeout, time.monotonic()
-    ends = [(now + deadline - time.time() + GRACE, "")] if deadline is not None else []
+    ends = [(deadline + GRACE, "")] if deadline is not None else []
     return ends + ([(now + timeout, f" after {timeout:,.3g} s")] if timeout is not None else [])
 
 

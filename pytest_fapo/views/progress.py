@@ -243,7 +243,7 @@ class Progress:
         self._started = self._last_line = clock()
         self._state = RunState()
         if budget is not None:
-            left = None if budget.deadline is None else clock() + budget.deadline - time.time()
+            left = None if budget.deadline is None else clock() + budget.deadline - time.monotonic()
             self._state.max_calls, self._state.max_cost = budget.max_calls, budget.max_cost
             self._state.deadline = left
         self._splits: dict[str, Split | None] = {}

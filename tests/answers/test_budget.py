@@ -128,7 +128,7 @@ def test_the_message_names_option_and_figures(path: Path) -> None:
 
 
 def test_a_deadline_in_the_past_stops_the_next_call(path: Path) -> None:
-    ledger = SpendLedger(path, deadline=time.time() - 1)
+    ledger = SpendLedger(path, deadline=time.monotonic() - 1)
     with pytest.raises(BudgetExceeded, match="--fapo-time-limit") as stop:
         ledger.before_call(model="m", api="messages")
     assert stop.value.limit == "--fapo-time-limit"

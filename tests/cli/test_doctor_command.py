@@ -95,3 +95,20 @@ def test_people_read_lines(checks: Checks, tmp_path: Path, capsys: pytest.Captur
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["ok", "versions", "Python"]
     assert any(line.startswith("note   settings") and "no [tool.fapo] in" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("setting", "state", "more"),
+    [("on", "note", ""), ("require", "wrong", '; cage = "require" refuses to try candidates here')],
+)
+def test_locks_that_the_system_lacks(
+    setting: str, state: str, more: str, checks: Checks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking = ["files and programs (the kernel has no Landlock)", "signals"]
+    monkeypatch.setattr("pytest_fapo.cli.doctor_command.missing_locks", lambda: lacking)
+    (tmp_path / "pyproject.toml").write_text(
+        GOOD.replace("[tool.fapo]", f"[tool.fapo]\ncage = '{setting}'", 1)
+    )
+    code, found = checks()
+    said = f"this system offers no lock for {lacking[0]} and signals{more}"
+    assert (code, found["cage"]) == (int(state == "wrong"), [(state, said)])

@@ -1,4 +1,4 @@
-"""A disk that is full, and files that turn into something else while the loop is at work."""
+"""A full disk, a clock that is set, and files that turn into something else while the loop is at work."""
 
 from __future__ import annotations
 
@@ -72,3 +72,20 @@ def test_a_file_that_turns_into_something_else_gets_a_patch(action: str) -> None
         path = run.root / "app/pipeline.py"
         assert path.is_dir() or path.read_text() == FILES["app/pipeline.py"]
         assert os.path.lexists(path)
+
+
+CLOCK = """import itertools, time
+
+_days, _clock = itertools.count(), time.time
+time.time = lambda: _clock() + 86_400 * (-1) ** next(_days)
+
+
+"""
+"""One that is set a day ahead and a day back at each look at it, in all processes."""
+
+
+def test_a_clock_that_is_set_again_and_again_changes_nothing() -> None:
+    files = {"conftest.py": CLOCK + FILES["conftest.py"]}
+    with trust_run({"honest": HONEST}, "on", files, options=["--fapo-time-limit=30m"]) as run:
+        assert "All 60 tests pass now." in run.text
+        assert "Traceback" not in run.text

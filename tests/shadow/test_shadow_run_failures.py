@@ -170,7 +170,7 @@ def test_a_clock_that_is_set_meanwhile_ends_nothing(
 def test_the_deadline_has_a_grace(project: Project, hanging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child_process, "LAST_WORDS", 0.2)
     monkeypatch.setattr(shadow_run, "GRACE", 6.0)
-    evaluation = project.evaluate(allotment=Allotment(deadline=time.time()))
+    evaluation = project.evaluate(allotment=Allotment(deadline=time.monotonic()))
     assert evaluation.stopped.startswith("time limit")
     assert hanging.read_text()  # the tests began although the deadline had passed
     assert all(gone(int(pid)) for pid in hanging.read_text().split())
