@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 from collections.abc import Iterator
 from typing import Literal
+
+_THREAD_BOUND = re.compile(
+    r"(bound|attached) to a different (event )?loop|no current event loop in thread"
+    r"|event loop is already running|run the event loop while another loop is running"
+    r"|can only be used in that same thread|signal only works in main thread"
+)
+
+
+def is_bound_to_thread(message: str) -> bool:
+    """True if something was used in another thread, or on another event loop, than it belongs to."""
+    return _THREAD_BOUND.search(message) is not None
 
 
 class FapoError(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping
 from statistics import fmean
@@ -255,12 +254,6 @@ def weighted_mean(items: Iterable[tuple[float, float]]) -> float | None:
     return round(math.fsum(weight / largest * value for weight, value in pairs) / total, 12)
 
 
-_OTHER_LOOP = (
-    "cases run side by side, each in a thread with an event loop of its own, and the client keeps one; "
-    "concurrency = 1 in [tool.fapo] runs them one at a time"
-)
-
-
 class Outage:
     """Items that have no verdict because calls of theirs got no whole answer.
 
@@ -306,8 +299,7 @@ class Outage:
         if not said:
             return ""
         # A rejected key explains more than anything else.
-        most = min(said.items(), key=lambda pair: (pair[0][0], -pair[1]))[0][1]
-        return f"{most} ({_OTHER_LOOP})" if re.search("different (event )?loop", most) else most
+        return min(said.items(), key=lambda pair: (pair[0][0], -pair[1]))[0][1]
 
     @property
     def advice(self) -> str:

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_fapo.capture.recorder import Recorder
-from pytest_fapo.core.errors import PipelineError, RunEnded
+from pytest_fapo.core.errors import PipelineError, RunEnded, is_bound_to_thread
 from pytest_fapo.core.record import deep_copy
+from pytest_fapo.core.text import one_line
+from pytest_fapo.core.unanswered import unanswered_in
 from pytest_fapo.session.outage_breaker import OutageBreaker
 from pytest_fapo.session.run_output import RUN_OUTPUT, RunOutput
 
@@ -170,6 +172,19 @@ _UNCHANGING = (
     *(str, bytes, int, float, complex, bool, type(None), tuple, frozenset, range, enum.Enum, type),
     *(types.FunctionType, types.BuiltinFunctionType, type(Ellipsis), type(NotImplemented)),
 )
+
+
+def bound_to_thread(execution: Execution) -> str:
+    """Return the error of a run that failed as it, or something it uses, belongs to another thread or event
+    loop; empty for others.
+    """
+    said = [each.message for each in unanswered_in(execution.trace)] if execution.trace is not None else []
+    error, seen = execution.error, set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        said.append(f"{type(error).__name__}: {error}")
+        error = error.__cause__ or error.__context__
+    return next((one_line(each, most=90) for each in said if is_bound_to_thread(each)), "")
 
 
 def _users_part(error: BaseException | None) -> TracebackType | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pytest_fapo.core.errors import ModelUnavailable
+from pytest_fapo.core.errors import ModelUnavailable, is_bound_to_thread
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.core.unanswered import unanswered_in
 
@@ -35,6 +35,8 @@ class OutageBreaker:
         if self._answered or not trace.llm_calls:
             return
         missing = unanswered_in(trace)
+        if any(is_bound_to_thread(each.message) for each in missing):
+            return  # the run happens once more, alone
         with self._lock:
             if not missing:
                 self._answered = True

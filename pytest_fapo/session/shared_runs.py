@@ -18,7 +18,7 @@ from pytest_fapo.core.record import canonical_json, text_digest
 from pytest_fapo.core.stash import STAGE_KEY
 from pytest_fapo.session.capturing import child_request
 from pytest_fapo.session.case_items import BoundCase, bound_case
-from pytest_fapo.session.execution import Execution, copied
+from pytest_fapo.session.execution import Execution, bound_to_thread, copied
 from pytest_fapo.session.executor import Executor, is_async
 from pytest_fapo.session.fixture_closure import Blocker, Closure, Closures, narrow_nodes
 from pytest_fapo.session.pipeline_fixture import FixtureLoop, fixture_loop, pipeline_name
@@ -92,7 +92,8 @@ class Runs:
         self._done: set[str] = set()
         self._closures = Closures()
         self._alone: Blocker | None = None
-        self._drawing: Blocker | None = None
+        self._in_turn = False
+        """True once runs of this session have turned out not to work together."""
         self._uncopied = ""
         self.produced: ProducedRuns | None = None
         """Gives the outputs of runs that another process makes."""
@@ -221,14 +222,19 @@ class Runs:
         before = random.getstate()
         with _timer_stopped(request.node), diverted():
             self._together(together, loop)
-        if not seeded or random.getstate() == before:
-            return False
-        # Each test begins with the same seed: together, runs take each other's numbers.
-        random.setstate(before)
-        self._alone = self._drawing = _DRAWING
-        for each in together:
+        if seeded and random.getstate() != before:
+            # Each test begins with the same seed: together, runs take each other's numbers.
+            random.setstate(before)
+            return self._take_turns(_DRAWING, together, execution)
+        bound = {each: why for each in together if not awaited and (why := bound_to_thread(each))}
+        return bool(bound) and self._take_turns(_bound(next(iter(bound.values()))), list(bound), execution)
+
+    def _take_turns(self, why: Blocker, failed: Sequence[Execution], execution: Execution) -> bool:
+        """Let these runs happen once more, and all from now on alone; True if `execution` is one of them."""
+        self._alone, self._in_turn = why, True
+        for each in failed:
             self.forget(each)
-        return True
+        return execution in failed
 
     def _alone_here(self, execution: Execution, loop: FixtureLoop | None) -> None:
         if is_async(execution.function) and loop is not None:
@@ -311,7 +317,7 @@ class Runs:
 
     def _may_start_others(self, item: Any) -> bool:
         # Under xdist nobody knows which cases this worker will be given.
-        return self._concurrency > 1 and self._drawing is None and not hasattr(item.config, "workerinput")
+        return self._concurrency > 1 and not self._in_turn and not hasattr(item.config, "workerinput")
 
     def _explain(self, item: Any, closure: Closure) -> None:
         """Note why the runs of pending items do not start together, once."""
@@ -329,6 +335,12 @@ class Runs:
             self._uncopied = self._uncopied or execution.uncopied
         elif execution.shared and execution.error is None:
             notes.output = copied(execution.output)
+
+
+def _bound(error: str) -> Blocker:
+    return Blocker(
+        f"in threads, side by side, they fail ({error})", "with concurrency = 1 in [tool.fapo] they begin so"
+    )
 
 
 def _case_unit(bound: BoundCase) -> CaseUnit:

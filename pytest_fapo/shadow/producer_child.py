@@ -6,9 +6,9 @@ sends, as many at once as are sent.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ from pytest_fapo.core.line_sockets import LineServer
 from pytest_fapo.core.stash import SESSION_KEY
 from pytest_fapo.session.case_items import BoundCase
 from pytest_fapo.session.crossing import CannotCross, encode, encode_error
-from pytest_fapo.session.execution import Execution
+from pytest_fapo.session.execution import Execution, bound_to_thread
 from pytest_fapo.session.executor import Executor
 from pytest_fapo.session.fapo_session import FapoSession
 from pytest_fapo.session.pipeline_fixture import pipeline_of
@@ -59,18 +59,24 @@ class ProducerPlugin(ChildPlugin):
         pipelines = {name: pipeline_of(request, name) for name in self._asked["pipelines"]}
         session = config.stash.setdefault(SESSION_KEY, FapoSession(config))
         session.activate()
-        executor, enough = Executor(_AT_ONCE), threading.Event()
+        executor, in_turn = Executor(_AT_ONCE), SimpleQueue[Execution | None]()
 
         def answer(question: Any) -> Any:
             if question is None:
-                enough.set()
-                return None
-            return _produced(
-                _execution(question, pipelines[question["pipeline"]], session, request.node), executor
-            )
+                return in_turn.put(None)
+            asked = (question, pipelines[question["pipeline"]], session, request.node)
+            execution = _execution(*asked)
+            executor.submit(execution)
+            execution.done.wait()
+            if bound_to_thread(execution):
+                execution = _execution(*asked)
+                in_turn.put(execution)
+                execution.done.wait()
+            return _produced(execution)
 
         server = LineServer(Path(self._asked["socket"]), answer)
-        enough.wait()
+        while (execution := in_turn.get()) is not None:
+            executor.call_here(execution)
         server.close()
         executor.close()
 
@@ -92,9 +98,7 @@ def _execution(
     )
 
 
-def _produced(execution: Execution, executor: Executor) -> dict[str, Any]:
-    executor.submit(execution)
-    execution.done.wait()
+def _produced(execution: Execution) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if execution.trace is not None:
         answer["trace"] = execution.trace.model_dump(mode="json")

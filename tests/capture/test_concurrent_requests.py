@@ -254,3 +254,24 @@ def test_the_pipelines_own_threads_belong_to_its_run(server: LLMServer, lab: Lab
     shared.shutdown()
     assert server.count == 9
     assert len(AnswerCache(lab.folder)) == 8
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("threads", [1, 8])
+def test_one_async_client_serves_many_event_loops(
+    library: Any, threads: int, server: LLMServer, lab: Lab
+) -> None:
+    """As with `asyncio.run` in each case, also where the cases run one after another."""
+    lab.capture(cached=False)
+    client, cases = library.AsyncClient(), Cases()
+
+    async def ask(number: int) -> int:
+        body = {**BODY, "user": str(number)}
+        several = [client.post(server.base_url + CHAT, json=body) for _ in range(2)]
+        elsewhere = client.post(server.base_url + "/no-model", json=body)
+        return len(await asyncio.gather(*several, elsewhere))
+
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(cases.run, partial(lambda n: asyncio.run(ask(n)), n)) for n in range(24)]
+        assert [job.result(timeout=20) for job in jobs] == [3] * 24
+    assert len(cases.hits) == 48

@@ -281,13 +281,3 @@ def test_the_summary_names_every_reason_and_a_rejected_key_first() -> None:
     assert Outage([_item(1)]).summary == "0 cases got no answer from the model ()"
     assert not Outage([_item(1)])
     assert not items[0].counts
-
-
-@pytest.mark.parametrize("said", ["is bound to a different event loop", "attached to a different loop"])
-def test_a_client_of_another_loop_is_told_with_its_remedy(said: str) -> None:
-    """As with synchronous methods of pydantic-ai's agents, which share one client over all threads."""
-    item = _item(1, "RuntimeError").model_copy(
-        update={"unanswered": [Unanswered(reason="RuntimeError", message=f"RuntimeError: a lock {said}")]}
-    )
-    assert "concurrency = 1 in [tool.fapo]" in Outage([item]).message
-    assert "concurrency" not in Outage([_item(1, "RuntimeError")]).message

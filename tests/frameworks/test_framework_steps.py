@@ -229,3 +229,24 @@ def test_steps_have_the_names_that_the_framework_gives(name: str, lab: Lab) -> N
     project.env |= {**QUIET, "OPENAI_API_BASE": f"{project.url}/v1"}
     ran = project.pytest()
     assert ran.counts == {"passed": 4}, ran.output
+
+
+@pytest.mark.slow
+def test_synchronous_runs_of_an_agent_run_side_by_side(lab: Lab) -> None:
+    """All agents of pydantic-ai share one async client, and each thread has an event loop of its own."""
+    if not installed("pydantic_ai"):
+        pytest.skip("pydantic_ai is not installed: pip install '.[frameworks]'")
+    code = """
+from pydantic_ai import Agent
+agent = Agent("openai-chat:m", system_prompt="Sort the ticket.")
+def answer(message): return agent.run_sync(message).output
+"""
+    tests = "import pytest_fapo as fapo\n\n@fapo.cases('cases.jsonl')\ndef test_it(run): assert run.output\n"
+    settings = '[tool.pytest.ini_options]\npythonpath = ["."]\ntestpaths = ["tests"]\n[tool.fapo]\n'
+    files = {**TESTS, "app/pipeline.py": code, "pyproject.toml": settings, "tests/test_steps.py": tests}
+    cases = [{"id": f"t{n}", "inputs": {"message": f"ticket {n}"}, "split": "train"} for n in range(48)]
+    project = lab.place("loops", files, cases, model=model)
+    project.env |= QUIET
+    ran = project.pytest()
+    assert ran.counts == {"passed": 48}, ran.output
+    assert "one at a time" not in ran.output

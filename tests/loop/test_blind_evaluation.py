@@ -20,13 +20,19 @@ from pytest_fapo.views.terminal import Terminal
 
 needs_locks = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")
 
-RECORD = """from dataclasses import dataclass
+RECORD = """import sqlite3
+from dataclasses import dataclass
+
+TABLE = sqlite3.connect(":memory:")
 
 
 @dataclass
 class Answer:
     team: str
     ticket: str
+
+    def __post_init__(self):
+        TABLE.execute("select 1")  # fails in another thread than the first
 
 
 """

@@ -206,3 +206,43 @@ def test_no_command_judges_runs_that_had_no_loop(pytester: pytest.Pytester, comm
 def test_a_setting_that_an_older_version_does_not_have_counts_as_empty(pytestconfig: pytest.Config) -> None:
     assert setting(pytestconfig, "asyncio_mode")
     assert setting(pytestconfig, "asyncio_setting_of_a_later_version") == ""
+
+
+BOUND = {
+    "loop of the thread": "asyncio.get_event_loop().run_until_complete(work(n))",
+    "loop of the module": "LOOP.run_until_complete(work(n))",
+    "connection of the module": "TABLE.execute('select ?', [n]).fetchone()[0]",
+    "signal": "signal.signal(signal.SIGTERM, signal.SIG_DFL) and n or n",
+}
+
+
+@pytest.mark.parametrize("uses", BOUND)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_is_bound_to_one_thread_makes_cases_run_in_turn(uses: str, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        app=f"""
+        import asyncio, signal, sqlite3, time
+        LOOP, TABLE = asyncio.new_event_loop(), sqlite3.connect(":memory:")
+        asyncio.set_event_loop(LOOP)
+        async def work(n):
+            await asyncio.sleep(0.05)
+            return n
+        def answer(n):
+            return {BOUND[uses]}
+        """,
+        conftest="""
+        import app, pytest
+        @pytest.fixture(scope="session")
+        def pipeline(): return app.answer
+        """,
+        test_it="""
+        import app, pytest_fapo as fapo
+        @fapo.cases([{"id": f"c{n}", "inputs": {"n": n}, "expected": n} for n in range(12)])
+        def test_same(case, run): assert run.output == case.expected
+        """,
+    )
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    result.assert_outcomes(passed=12)
+    result.stdout.fnmatch_lines(
+        ["*cases run one at a time, each in its own test: in threads, side by side, they fail (*"]
+    )

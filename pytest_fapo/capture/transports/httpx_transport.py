@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_fapo.capture.exchange import Exchange
 from pytest_fapo.capture.http_answer import RecordedAnswer, keepable_headers
+from pytest_fapo.capture.transports.loop_pools import sent_by_loop
 from pytest_fapo.capture.transports.transport import (
     AnswerWatch,
     Gate,
@@ -39,7 +40,7 @@ def patches(module: ModuleType, gate: Gate) -> Iterator[Patch]:
         library = _HttpxLibrary(found, gate)
         original = found.HTTPTransport.handle_request
         yield Patch(found.HTTPTransport, "handle_request", library.handler(original))
-        original = found.AsyncHTTPTransport.handle_async_request
+        original = sent_by_loop(found.AsyncHTTPTransport.handle_async_request)
         yield Patch(found.AsyncHTTPTransport, "handle_async_request", library.handler_async(original))
         return
     for name, value in list(vars(module).items()):
