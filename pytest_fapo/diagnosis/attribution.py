@@ -12,13 +12,13 @@ from pytest_fapo.core.candidate import Artifact
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Diagnosis, Finding
 from pytest_fapo.core.evaluation import Evaluation, ItemResult
-from pytest_fapo.core.record import Split, canonical_json
-from pytest_fapo.core.trace import LLMCall, Trace
+from pytest_fapo.core.record import Split
+from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.assertions import Assertion, read_assertion
 from pytest_fapo.diagnosis.clusters import FieldMaps, ceilings, make_clusters
 from pytest_fapo.diagnosis.contrast import Contrast, Rule
-from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribution, Opinion, shown
+from pytest_fapo.diagnosis.failure import AttributeHook, Failure, FailureAttribution, Opinion
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.interventions import Intervene, investigate
 from pytest_fapo.diagnosis.label_forms import LabelForms
@@ -36,77 +36,9 @@ from pytest_fapo.diagnosis.rules.grounding import not_given
 from pytest_fapo.diagnosis.rules.lost_facts import lost_facts
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
 from pytest_fapo.diagnosis.rules.text_requirements import requirement
+from pytest_fapo.diagnosis.sibling_runs import find_noise, learn_from_labels
 from pytest_fapo.diagnosis.suspect_labels import doubt
-from pytest_fapo.diagnosis.trace_view import StepView, TraceView
-
-_CONFIDENT = 0.8
-
-
-def find_noise(attributions: Sequence[FailureAttribution], evaluation: Evaluation) -> None:
-    """Correct the findings of items of which another repeat passes: what differs first is the cause."""
-    repeats: dict[str, list[ItemResult]] = defaultdict(list)
-    for item in evaluation.items.values():
-        if item.counts:
-            repeats[item.first_nodeid].append(item)
-    for attribution in attributions:
-        item = attribution.failure.item
-        runs = repeats[item.first_nodeid]
-        good = [other for other in runs if other.passed]
-        for other in good:
-            judged = evaluation.judged_otherwise(item, evaluation, other)
-            if judged is not None:
-                _blame_judge(attribution, *judged)
-                break
-        trace = evaluation.trace_of(good[0]) if good else None
-        view = attribution.failure.view
-        if trace is None or view is None or attribution.finding.category == "infrastructure":
-            continue
-        difference = _first_difference(view, TraceView(trace, attribution.failure.fields.helpers))
-        if difference is not None:
-            _correct(attribution, *difference, passed=len(good), runs=len(runs))
-
-
-def _blame_judge(attribution: FailureAttribution, bad: LLMCall, good: LLMCall) -> None:
-    """The pipeline gave the same output both times: it has no part in the failure."""
-    evidence = (
-        f"the judge varies over the same output: asked the same, {bad.model or 'it'} said "
-        f"{shown(bad.answer, 60)} here and {shown(good.answer, 60)} there"
-    )
-    attribution.change(step="", category="infrastructure", confidence=1.0, evidence=evidence, also=[])
-
-
-def _first_difference(bad: TraceView, good: TraceView) -> tuple[StepView, StepView] | None:
-    for step in bad.steps:
-        other = good.by_key(step.key)
-        if other is None:
-            return None
-        asked_alike = canonical_json(step.step.inputs) == canonical_json(other.step.inputs)
-        if step.calls and asked_alike and canonical_json(step.output) != canonical_json(other.output):
-            return step, other
-    return None
-
-
-def _correct(
-    attribution: FailureAttribution, bad: StepView, good: StepView, *, passed: int, runs: int
-) -> None:
-    finding = attribution.finding
-    warm = any(call.parameters.get("temperature", 1) != 0 for call in bad.calls)
-    same = finding.step == bad.key
-    evidence = (
-        f"{passed} of {runs} runs of this case pass: asked the same, {bad.key} gave {shown(bad.output, 80)} "
-        f"here and {shown(good.output, 80)} there"
-    )
-    attribution.change(
-        step=bad.key,
-        category=finding.category if same else "content",
-        level="param" if warm else "prompt",
-        confidence=max(finding.confidence if same else 0.0, _CONFIDENT),
-        evidence=evidence,
-        expected=finding.expected if same else good.output,
-        actual=bad.output,
-        field=finding.field if same else "",
-    )
-
+from pytest_fapo.diagnosis.trace_view import TraceView
 
 READ_OF_A_GROUP = 6
 """Items that look alike are read up to this number; where these agree, it holds for the others too."""
@@ -251,31 +183,16 @@ def diagnose(
     ]
     items = [item for item in chosen if item.counts]
     maps = _field_maps(evaluation, items)
-    contrasts = _contrasts(evaluation, items, maps)
-    attributions = [
-        _attribution(failure, evaluation, contrasts[_test_of(failure)], extra)
-        for item in items
-        if not item.passed
-        for failure in [_failure(evaluation, item, maps)]
-    ]
-    # Without a whole answer nothing can be learned of a step, whatever the test made of it.
-    silent = [_failure(evaluation, item, {}) for item in chosen if item.unanswered]
-    outages = [finding for finding in map(no_answer, silent) if finding is not None]
-    find_noise(attributions, evaluation)
-    for attribution in attributions:
-        found = contrasts[_test_of(attribution.failure)].doubts.get(attribution.finding.nodeid)
-        if found is not None:
-            doubt(attribution, found)
+    attributions = _attributions(evaluation, items, maps, extra)
     if reader is not None:
         consult_reader(attributions, reader)
     spent = investigate(attributions, intervene, limit) if intervene is not None and limit > 0 else 0
+    # Without a whole answer nothing can be learned of a step, whatever the test made of it.
+    silent = [_failure(evaluation, item, {}) for item in chosen if item.unanswered]
+    outages = [finding for finding in map(no_answer, silent) if finding is not None]
     findings = [*outages, *(attribution.finding for attribution in attributions)]
-    clusters = make_clusters(
-        [finding for finding in findings if finding.category not in _APART],
-        items=items,
-        maps=maps,
-        artifacts=artifacts,
-    )
+    causes = [finding for finding in findings if finding.category not in _APART]
+    clusters = make_clusters(causes, items=items, maps=maps, artifacts=artifacts)
     return Diagnosis(
         findings=findings,
         clusters=clusters,
@@ -284,6 +201,26 @@ def diagnose(
         ceilings=ceilings(clusters, items),
         interventions=spent,
     )
+
+
+def _attributions(
+    evaluation: Evaluation, items: Sequence[ItemResult], maps: FieldMaps, extra: Sequence[AttributeHook]
+) -> list[FailureAttribution]:
+    """Return what rules, repeats, labeled steps and the signs of wrong labels say of the failing items."""
+    contrasts = _contrasts(evaluation, items, maps)
+    attributions = [
+        _attribution(failure, evaluation, contrasts[_test_of(failure)], extra)
+        for item in items
+        if not item.passed
+        for failure in [_failure(evaluation, item, maps)]
+    ]
+    learn_from_labels(attributions)
+    find_noise(attributions, evaluation)
+    for attribution in attributions:
+        found = contrasts[_test_of(attribution.failure)].doubts.get(attribution.finding.nodeid)
+        if found is not None:
+            doubt(attribution, found)
+    return attributions
 
 
 def _field_maps(evaluation: Evaluation, items: list[ItemResult]) -> FieldMaps:
@@ -335,7 +272,10 @@ def _attribution(
         if finding is not None:
             own = {"source": "hook", "label_set": failure.case.label_set}
             return FailureAttribution(failure, finding.model_copy(update=own))
-    return FailureAttribution(failure, _by_rules(failure, contrast))
+    without_labels = None
+    if failure.case.expected_steps:
+        without_labels = _by_rules(failure, contrast, [rule for rule in RULES if rule is not labeled_steps])
+    return FailureAttribution(failure, _by_rules(failure, contrast, RULES), without_labels=without_labels)
 
 
 def _failure(evaluation: Evaluation, item: ItemResult, maps: FieldMaps) -> Failure:
@@ -356,19 +296,19 @@ EXPLAINS = 0.5
 """The part of the failures that a symptom must explain to be taken before those of later rules."""
 
 
-def _by_rules(failure: Failure, contrast: Contrast) -> Finding:
+def _by_rules(failure: Failure, contrast: Contrast, rules: Sequence[Rule]) -> Finding:
     """The first finding that explains the difference to passing cases; the surest where none does."""
     apart = no_answer(failure)
     if apart is not None:
         return apart
     weak: list[Finding] = []
-    for rule in RULES:
+    for rule in rules:
         finding = rule(failure)
         if finding is None:
             continue
         if rule in _DIRECT:
             return finding
-        if rule is RULES[-1]:
+        if rule is rules[-1]:
             weak.append(finding)
             break
         weighed, explained = contrast.weighed(rule, failure, finding)

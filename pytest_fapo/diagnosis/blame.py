@@ -16,12 +16,14 @@ from pytest_fapo.diagnosis.label_values import AnyOf, unit_slip
 from pytest_fapo.diagnosis.loose_values import (
     alike,
     is_blank,
+    is_swapped_date,
     mentions,
     normal,
     plain,
     same,
     texts_in,
     to_number,
+    truth_of,
     whole_text,
 )
 from pytest_fapo.diagnosis.trace_view import StepView
@@ -174,7 +176,7 @@ def value_category(failure: Failure, step: StepView, name: str, expected: Any, a
     answer = step.answer or ""
     if is_blank(expected) and (not is_blank(actual) or actual):
         return "missing-input"
-    if is_alike(expected, actual) or other_unit(expected, actual):
+    if is_alike(expected, actual) or slip_of(expected, actual):
         return "format"
     closed = failure.fields.closed_set(name) if name in failure.fields.expected else []
     for text in _haystacks(actual, answer):
@@ -187,10 +189,15 @@ def value_category(failure: Failure, step: StepView, name: str, expected: Any, a
     return "content"
 
 
-def other_unit(expected: Any, actual: Any) -> str:
-    """Return the factor by which a number is the right one in another unit; empty where it is none."""
+def slip_of(expected: Any, actual: Any) -> str:
+    """Return how a value is the right one but for a slip of form: the factor of another unit, or day and
+    month in each other's place; empty where it is not.
+    """
+    if is_swapped_date(expected, actual):
+        return "day and month have changed places"
     left, right = to_number(expected), to_number(actual)
-    return unit_slip(left, right) if left is not None and right is not None else ""
+    unit = unit_slip(left, right) if left is not None and right is not None else ""
+    return f"another unit, by a factor of {unit}" if unit else ""
 
 
 def _haystacks(actual: Any, answer: str) -> list[str]:
@@ -204,7 +211,9 @@ def _haystacks(actual: Any, answer: str) -> list[str]:
 def _holds_right(text: str, expected: Any, closed: list[Any]) -> bool:
     if isinstance(expected, AnyOf):
         return any(_holds_right(text, reference, closed) for reference in expected)
-    if isinstance(expected, (list, dict, bool)) or is_blank(expected):
+    if isinstance(expected, bool):
+        return truth_of(text.replace(",", " ").partition(" ")[0]) is expected
+    if isinstance(expected, (list, dict)) or is_blank(expected):
         return False
     if len(plain(expected).strip()) < 2 and len(text) > 40:
         return False

@@ -93,6 +93,8 @@ class Failure:
             return last in assertion.differing
         if assertion.error == "KeyError":
             return bool(last) and last == assertion.message.strip("'\"")
+        if assertion.call == "any":
+            return name in self.fields.forms.references
         if assertion.operator not in ("==", "is", "in") or assertion.left is None or assertion.right is None:
             return False
         expected = self.expected_value(name)
@@ -217,6 +219,8 @@ class FailureAttribution:
     finding: Finding
     other: Opinion | None = None
     """A reader's opinion where it names another step."""
+    without_labels: Finding | None = None
+    """What the rules would say without the labels of the case's steps; None where it has none."""
 
     @property
     def unsure(self) -> bool:

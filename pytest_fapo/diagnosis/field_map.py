@@ -98,7 +98,7 @@ class FieldMap:
         """Field -> key of the case -> expected value."""
         values: dict[str, dict[str, Any]] = {}
         for reading in self.readings:
-            for path, value in self.forms.fields(reading.case.expected).items():
+            for path, value in self.forms.fields(reading.case).items():
                 values.setdefault(path, {})[reading.case.key] = value
         return values
 

@@ -46,6 +46,8 @@ class LabelForms:
     tolerances: dict[str, float] = field(default_factory=dict)
     asserted: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The value that a failing test compared with the label, by key of the case."""
+    nothing: set[str] = field(default_factory=set)
+    """Keys of the cases whose label is None: what their test compared with None."""
 
     @classmethod
     def of(
@@ -64,9 +66,11 @@ class LabelForms:
             forms._learn(name, pairs)
         return forms
 
-    def fields(self, expected: Any) -> dict[str, Any]:
+    def fields(self, case: Case) -> dict[str, Any]:
         """Return the labels of a case by dotted path, in the form in which they are compared."""
-        return {name: self._formed(name, value) for name, value in expected_fields(expected).items()}
+        if case.key in self.nothing:
+            return {"": None}
+        return {name: self._formed(name, value) for name, value in expected_fields(case.expected).items()}
 
     def _formed(self, name: str, value: Any) -> Any:
         if name in self.references and isinstance(value, list):
@@ -77,7 +81,11 @@ class LabelForms:
 
     def _read(self, case: Case, assertion: Assertion) -> None:
         labels = expected_fields(case.expected)
-        right = assertion.right
+        left, right = assertion.left, assertion.right
+        with_none = right is not None and right.text == "None" and assertion.operator in ("==", "is")
+        if case.expected is None and with_none and left is not None and left.known:
+            self.nothing.add(case.key)
+            labels = {"": None}
         if assertion.operator == "in" and right is not None and right.text[:1] in ("[", "(", "{"):
             self.references |= {
                 name
@@ -97,7 +105,8 @@ class LabelForms:
     def _learn(self, name: str, pairs: list[tuple[Any, Any]]) -> None:
         lists = [(value, given) for value, given in pairs if isinstance(value, list)]
         single = [any(alike(one, given) for one in value) for value, given in lists if _is_scalar(given)]
-        if lists and len(single) == len(lists) and 2 * sum(single) > len(single):
+        several = any(len(value) > 1 for value, _ in lists)
+        if several and len(single) == len(lists) and 2 * sum(single) > len(single):
             self.references.add(name)
         numbers = [(value, number) for value, given in pairs if (number := to_number(given)) is not None]
         off = [(abs(value - number), abs(value)) for value, number in numbers if is_number(value)]
@@ -106,11 +115,15 @@ class LabelForms:
 
 
 def _compared_with(assertion: Assertion, label: Any) -> Any:
-    """Return the other side of an equality with a label."""
+    """Return the other side of an equality with a label, or what is none of its references."""
     left, right = assertion.left, assertion.right
-    if assertion.operator != "==" or left is None or right is None or not (left.known and right.known):
+    if left is None or right is None or not (left.known and right.known):
         return None
-    if same(label, right.value):
+    if assertion.operator == "in" and isinstance(label, list) and alike(label, right.value):
+        return left.value
+    if assertion.operator not in ("==", "is"):
+        return None
+    if same(label, right.value) or (isinstance(label, list) and alike(label, right.value)):
         return left.value
     return right.value if same(label, left.value) else None
 

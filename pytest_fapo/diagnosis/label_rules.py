@@ -21,12 +21,12 @@ from pytest_fapo.diagnosis.label_signs import (
     PASSING,
     Doubt,
     LabeledAnswer,
-    explained,
     has_digit,
     plain_words,
     succession,
 )
 from pytest_fapo.diagnosis.loose_values import normal
+from pytest_fapo.diagnosis.word_signs import Found, LabelWords
 
 _RULED = 8
 """Cases of which a rule must say what their label is."""
@@ -50,8 +50,6 @@ _CLOSE = 0.02
 """The relative difference of two numbers that are one, rounded."""
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?(?![\w]|[.,]\d)")
-
-Found = Iterator[tuple[LabeledAnswer, Doubt]]
 
 
 def same_text(rows: Sequence[LabeledAnswer]) -> Found:
@@ -85,7 +83,7 @@ def by_number(rows: Sequence[LabeledAnswer]) -> Found:
     """A number of the input parts the labels, and the cases on both sides have another one."""
     if 4 * len({row.label_text for row in rows}) > len(rows):
         return
-    words = plain_words([row.case for row in rows])
+    words = LabelWords(rows, [row.case for row in rows])
     for numbers in _slots(rows):
         order = sorted(numbers, key=lambda each: (numbers[each], each))
         said: dict[int, int] = {}
@@ -102,10 +100,9 @@ def by_number(rows: Sequence[LabeledAnswer]) -> Found:
             continue
         for number, other in said.items():
             row, beside = rows[number], rows[other]
-            others = [each for each in numbers if each != number]
             if row.passed or row.label_text == beside.label_text or number not in sure:
                 continue
-            if not explained(row, others, rows, words[number], words):
+            if not words.explained(number, list(numbers)):
                 reason = (
                     f"and {shown(beside.label, 80)} in the cases whose number is next to its "
                     f"{numbers[number]:g}, such as {beside.case.id}"

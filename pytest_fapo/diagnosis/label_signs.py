@@ -12,12 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
-from math import comb
 from statistics import median
 from typing import Any
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.label_votes import BY_ANSWERS
 from pytest_fapo.core.similar_cases import InputTexts, label_text
 from pytest_fapo.core.text import count
 from pytest_fapo.diagnosis.asserted_step import asserted_values
@@ -30,12 +28,6 @@ MOST = 1 / 6
 
 CASES = 4
 """Other cases in which a word must stand to tell a label, and cases of a label that must share a word."""
-
-_CHANCE = 0.05
-"""The most that words may be expected to do so by chance."""
-
-_HARDLY = 0.01
-"""The same where nothing but the word speaks against a label."""
 
 NEARLY = 0.85
 """The share of these that is nearly all of them: labels that are wrong, too, are among the others."""
@@ -92,7 +84,7 @@ class LabeledAnswer:
     @cached_property
     def units(self) -> frozenset[str]:
         """The label, or the members of one that is a list."""
-        return _units(self.label)
+        return units_of(self.label)
 
 
 def labeled_answers(name: str, failing: Sequence[Failure], passing: Sequence[Failure]) -> list[LabeledAnswer]:
@@ -110,135 +102,11 @@ def labeled_answers(name: str, failing: Sequence[Failure], passing: Sequence[Fai
 Sign = Callable[[Sequence[LabeledAnswer]], Iterator[tuple[LabeledAnswer, Doubt]]]
 
 
-def telling_words(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
-    """A word of the input goes with another label in nearly all other cases, and the pipeline's answer or the
-    lack of any word for the case's own label says the same.
-    """
-    yield from _told_by(rows, [row.case for row in rows], "their input")
-
-
-def words_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
-    """The same of the words that the first model was given beside the input: passages, files, records."""
-    lines = _special([_lines(row.failure) for row in rows])
-    if sum(map(bool, lines)) < NEARLY * len(rows):
-        return
-    cases = [
-        row.case.model_copy(update={"inputs": "\n".join(each)}) for row, each in zip(rows, lines, strict=True)
-    ]
-    yield from _told_by(rows, cases, "what their model was given")
-
-
-def _told_by(
-    rows: Sequence[LabeledAnswer], cases: Sequence[Case], where: str
-) -> Iterator[tuple[LabeledAnswer, Doubt]]:
-    words = plain_words(cases)
-    for number, row in enumerate(rows):
-        if row.passed:
-            continue
-        others = [other for other in range(len(rows)) if other != number]
-        told = _predictive_words(number, others, rows, words)
-        if not told or explained(row, others, rows, words[number], words):
-            continue
-        word, unit, holders = told[0]
-        agrees = next((each for each in told if each[1] in _meant(row, rows)), None)
-        missed = _missing_words(row, others, rows, words[number], words)
-        if agrees is not None:
-            word, unit, holders = agrees
-            also = "and the pipeline's answer says so here, too"
-        elif missed is not None:
-            also = (
-                f"and the other cases labeled {missed[0]} have {shown(missed[1])}, which is not in this one"
-            )
-        elif len(holders) >= PASSING and all(unit in rows[other].units for other in holders):
-            usual = sum(unit in rows[other].units for other in others) / len(others)
-            if usual ** len(holders) * len(words[number]) > _HARDLY:
-                continue
-            also = "which no chance explains"
-        else:
-            continue
-        beside = next(rows[other].case for other in holders if unit in rows[other].units)
-        hits = sum(unit in rows[other].units for other in holders)
-        of = f"{hits} of {len(holders)}" if hits < len(holders) else f"all {hits}"
-        reason = f"but {of} other cases with {shown(word)} in {where} have {unit}, {also}"
-        yield row, Doubt(reason, succession(hits), beside.expected, beside)
-
-
-def _predictive_words(
-    number: int, others: Sequence[int], rows: Sequence[LabeledAnswer], words: Sequence[frozenset[str]]
-) -> list[tuple[str, str, list[int]]]:
-    """(word, label, cases) where nearly all other cases with a word of this one have a label it lacks."""
-    found = []
-    for word in sorted(words[number]):
-        holders = [other for other in others if word in words[other]]
-        if len(holders) < CASES:
-            continue
-        counts = Counter(unit for other in holders for unit in rows[other].units)
-        for unit in counts.keys() - rows[number].units:
-            usual = sum(unit in rows[other].units for other in others) / len(others)
-            if _is_rule(counts[unit], len(holders), usual, len(words[number])):
-                found.append((word, unit, holders))
-    return sorted(found, key=lambda each: (-len(each[2]), -len(each[0]), each))
-
-
-def _is_rule(hits: int, of: int, usual: float, tries: int) -> bool:
-    """True if so many hits are nearly all, and more than chance brings in one of so many tries."""
-    return hits >= NEARLY * of and comb(of, hits) * usual**hits * tries <= _CHANCE
-
-
-def explained(
-    row: LabeledAnswer,
-    others: Sequence[int],
-    rows: Sequence[LabeledAnswer],
-    mine: frozenset[str],
-    words: Sequence[frozenset[str]],
-) -> bool:
-    """True if for all that the label says there is a word of the input that goes with it elsewhere."""
-    return all(
-        any(
-            len(holders) >= BY_ANSWERS.elsewhere
-            and sum(unit in rows[other].units for other in holders) >= BY_ANSWERS.goes_with * len(holders)
-            for word in mine
-            for holders in [[other for other in others if word in words[other]]]
-        )
-        for unit in row.units
-    )
-
-
-def _missing_words(
-    row: LabeledAnswer,
-    others: Sequence[int],
-    rows: Sequence[LabeledAnswer],
-    mine: frozenset[str],
-    words: Sequence[frozenset[str]],
-) -> tuple[str, str] | None:
-    """(label, word) where nearly all other cases with the label have a word that this one lacks."""
-    for unit in sorted(row.units):
-        alike = [other for other in others if unit in rows[other].units]
-        if len(alike) < CASES:
-            continue
-        counts = Counter(word for other in alike for word in words[other])
-        for word in sorted(counts.keys() - mine, key=lambda word: (-counts[word], -len(word), word)):
-            usual = sum(word in words[other] for other in others) / len(others)
-            if _is_rule(counts[word], len(alike), usual, len(words[alike[0]])):
-                return unit, word
-    return None
-
-
-def _meant(row: LabeledAnswer, rows: Sequence[LabeledAnswer]) -> frozenset[str]:
-    """Return the labels for which an answer stands: those of nearly all other cases with it, else itself."""
-    if row.answer is None or isinstance(row.answer, list):
-        return frozenset() if row.answer is None else _units(row.answer)
-    alike = [other for other in rows if other is not row and other.answer_text == row.answer_text]
-    counts = Counter(unit for other in alike for unit in other.units)
-    usual = {unit for unit, times in counts.items() if times >= BY_ANSWERS.goes_with * len(alike)}
-    return frozenset(usual) if len(alike) >= BY_ANSWERS.elsewhere and usual else _units(row.answer)
-
-
 def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
     """The answer is in what the pipeline was given, in a line about what the case is about,
     and the label is nowhere in it, as those of passing cases do.
     """
-    given = _SeenLines([row.case for row in rows], [_lines(row.failure) for row in rows])
+    given = _SeenLines([row.case for row in rows], [given_lines(row.failure) for row in rows])
     passing = [n for n, row in enumerate(rows) if row.passed and not given.named(row.label)]
     there = [n for n in passing if given.lines_with(n, rows[n].label)]
     if len(passing) < PASSING or len(there) < _GIVEN * len(passing):
@@ -266,7 +134,7 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
             yield row, Doubt(reason, 0.6, answer)
 
 
-def _special(lines: Sequence[Sequence[str]]) -> list[list[str]]:
+def special_lines(lines: Sequence[Sequence[str]]) -> list[list[str]]:
     """Leave out the lines that most cases have."""
     usual = _usual_lines(lines)
     return [[line for line in each if line not in usual] for each in lines]
@@ -282,7 +150,7 @@ class _SeenLines:
     """The lines that pipelines were given for one case and not for most."""
 
     def __init__(self, cases: Sequence[Case], lines: Sequence[Sequence[str]]) -> None:
-        self._lines = _special(lines)
+        self._lines = special_lines(lines)
         self._common = "\n".join(_usual_lines(lines))
         texts = InputTexts(cases)
         self._about = [
@@ -306,7 +174,7 @@ class _SeenLines:
         )
 
 
-def _lines(failure: Failure) -> list[str]:
+def given_lines(failure: Failure) -> list[str]:
     """Return the lines that were given before a model had said anything: what models say may be wrong
     itself.
     """
@@ -396,7 +264,7 @@ def succession(witnesses: int) -> float:
     return round((witnesses + 1) / (witnesses + 2), 2)
 
 
-def _units(value: Any) -> frozenset[str]:
+def units_of(value: Any) -> frozenset[str]:
     return frozenset(map(label_text, value)) if isinstance(value, list) else frozenset([label_text(value)])
 
 

@@ -194,7 +194,17 @@ def alike(expected: Any, actual: Any) -> bool:
     left, right = normal(expected), normal(actual)
     if left == right:
         return left != "" and _is_negative(expected) == _is_negative(actual)
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return truth_of(expected) is truth_of(actual) is not None
     return _same_number(expected, actual) or _same_date(expected, actual)
+
+
+def truth_of(value: Any) -> bool | None:
+    """Return the truth value that a value is, or says in a word; None where it says none."""
+    if isinstance(value, bool):
+        return value
+    word = normal(value) if isinstance(value, str) else ""
+    return {"yes": True, "y": True, "true": True, "no": False, "n": False, "false": False}.get(word)
 
 
 _BLANK = re.compile(
@@ -244,7 +254,7 @@ def to_number(value: Any) -> float | None:
         return float(value)
     if not isinstance(value, str) or len(value) > 40:
         return None
-    numbers = _NUMBER.findall(value)
+    numbers = _NUMBER.findall(unicodedata.normalize("NFKC", value))
     if len(numbers) != 1:
         return None
     text = numbers[0].replace(" ", "")
@@ -315,4 +325,18 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def _same_date(expected: Any, actual: Any) -> bool:
-    return bool(to_dates(expected) & to_dates(actual))
+    left, right = to_dates(expected), to_dates(actual)
+    if len(left) > 1 and shape_of(expected) == shape_of(actual):
+        return _integers(expected) == _integers(actual)  # two dates in one spelling
+    return bool(left & right)
+
+
+def _integers(text: str) -> list[int]:
+    return list(map(int, re.findall(r"\d+", text)))
+
+
+def is_swapped_date(expected: Any, actual: Any) -> bool:
+    """True if day and month of a date have changed places."""
+    swapped = {(each.year, each.day, each.month) for each in to_dates(expected)}
+    dates = {(each.year, each.month, each.day) for each in to_dates(actual)}
+    return bool(swapped & dates) and not alike(expected, actual)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.core.label_votes import BY_ANSWERS, LabelConflict, LabelVotes
-from pytest_fapo.core.similar_cases import InputTexts, label_text, similar_cases
+from pytest_fapo.core.label_votes import BY_ANSWERS, BY_LABELS, LabelConflict, LabelVotes
+from pytest_fapo.core.similar_cases import InputTexts, label_text
 from pytest_fapo.diagnosis.failure import Failure, FailureAttribution, shown
 from pytest_fapo.diagnosis.label_rules import by_number, counted, proportional, same_text
 from pytest_fapo.diagnosis.label_signs import (
@@ -22,10 +23,9 @@ from pytest_fapo.diagnosis.label_signs import (
     not_given,
     other_form,
     succession,
-    telling_words,
-    words_given,
 )
 from pytest_fapo.diagnosis.loose_values import is_blank
+from pytest_fapo.diagnosis.word_signs import telling_words, words_given
 
 SAME = 0.9
 """Inputs this similar are one input, whatever their labels are made of."""
@@ -79,17 +79,25 @@ def doubt(attribution: FailureAttribution, doubt: Doubt) -> None:
 
 
 def _same_inputs(failing: Sequence[Failure], passing: Sequence[Failure]) -> Iterator[tuple[str, Doubt]]:
-    """Failing cases with an input that another case has with another label."""
-    cases = {each.case.key: each.case for each in (*failing, *passing) if each.case.expected is not None}
+    """Failing cases with an input that another case has with another label; where cases near the two tell
+    which one is odd, that one alone.
+    """
+    cases = list(
+        {each.case.key: each.case for each in (*failing, *passing) if each.case.expected is not None}.values()
+    )
+    votes = LabelVotes(cases, [label_text(case.expected) for case in cases], BY_LABELS)
     beside: dict[str, LabelConflict] = {}
-    for pair in similar_cases(list(cases.values()), SAME):
-        one, other = pair.first, pair.second
-        if pair.near_copy and not pair.turned and label_text(one.expected) != label_text(other.expected):
-            beside.setdefault(one.key, LabelConflict(one, other, pair.similarity, 1, 0))
-            beside.setdefault(other.key, LabelConflict(other, one, pair.similarity, 1, 0))
+    for one, other, similarity in sorted(votes.texts.pairs(SAME), key=lambda pair: -pair[2]):
+        copies = votes.texts.near_copy(one, other, similarity) and not votes.texts.turned(one, other)
+        if not copies or votes.labels[one] == votes.labels[other]:
+            continue
+        odd = votes.of_pair(one, other)
+        beside.setdefault(odd.case.key, odd)
+        if odd.against == odd.support + 1:
+            beside.setdefault(odd.other.key, replace(odd, case=odd.other, other=odd.case))
     for failure in failing:
         if failure.case.key in beside:
-            yield failure.item.nodeid, _of_conflict(beside[failure.case.key])
+            yield failure.item.nodeid, _of_conflict(replace(beside[failure.case.key], against=1))
 
 
 def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
@@ -114,7 +122,7 @@ def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
             continue
         usual = _usual_label(row, rows)
         conflict = votes.against(number, exception=2 if usual else 0)
-        if conflict is None:
+        if conflict is None or usual == row.label_text:
             continue
         own = max(
             (near for other, near in votes.near[number].items() if rows[other].label_text == row.label_text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_references_compare_as_one_of_them() -> None:
 def test_a_tolerance_is_read_from_the_assertion(said: str, expected: float) -> None:
     case = Case(id="c", inputs="x", expected=7.1428571)
     forms = LabelForms.of([(case, read_assertion(said, "AssertionError"))], [])
-    value = forms.fields(case.expected)[""]
+    value = forms.fields(case)[""]
     assert isinstance(value, Near)
     assert value.tolerance == expected
     assert same(value, "7.15") is (expected > 0.007)
@@ -186,3 +187,136 @@ def test_a_free_text_that_lacks_a_required_fact(expected: Any) -> None:
         )
     (found,) = findings(bench)
     assert (found.step, found.category, found.expected) == ("write", "requirement", "Monday")
+
+
+CITIES = ("Kyiv", "Rome", "Oslo", "Riga")
+
+
+def found_of(rows: list[tuple[Any, Any, str]]) -> Finding:
+    """The finding on cases of one step, each with its label, its output, and the words of its test."""
+    bench = Bench()
+    for number, (label, output, words) in enumerate(rows):
+        answer = output if isinstance(output, str) else json.dumps(output)
+        step = span("read", None if isinstance(output, str) else output, prompt=f"q{number}", answer=answer)
+        kind = words.partition(":")[0]
+        bench.run({"q": number}, label, [step], output, explanation=words, error_type=kind)
+    found = findings(bench)
+    assert len({(each.step, each.category, each.level) for each in found}) == 1
+    return found[0]
+
+
+def compared(*pairs: tuple[Any, Any]) -> list[tuple[Any, Any, str]]:
+    return [(label, output, "" if label == output else unequal(output, label)) for label, output in pairs]
+
+
+def of_tests(label: Any, output: Any, words: str) -> list[tuple[Any, Any, str]]:
+    """Six cases, with another city and number in each."""
+    rows = []
+    for number in range(6):
+        names = {"CITY": CITIES[number % 4], "city": CITIES[number % 4].lower(), "17": str(number + 17)}
+        texts = [json.dumps(label), json.dumps(output), words]
+        for old, new in names.items():
+            texts = [text.replace(old, new) for text in texts]
+        rows.append((json.loads(texts[0]), json.loads(texts[1]), texts[2]))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "category", "said"),
+    [
+        (
+            compared(*((f"2031-05-0{n}", f"2031-0{n}-05") for n in (1, 2, 3, 4))),
+            "format",
+            "day and month have changed places",
+        ),
+        (
+            compared(*((f"0{n}/05/2031", f"05/0{n}/2031") for n in (1, 2, 3, 4))),
+            "format",
+            "day and month have changed places",
+        ),
+        (compared((True, "Yes."), (False, "No."), (True, "Yes."), (False, "No.")), "format", "a truth value"),
+        (
+            [
+                ({"ok": ok}, {"ok": said}, unequal(said, ok))
+                for ok, said in ((True, "yes"), (False, "no")) * 2
+            ],
+            "format",
+            "right, but wrote",
+        ),
+        (
+            of_tests(
+                ["red", "CITY"], ["RED", "CITY"], "AssertionError: assert {'RED', 'CITY'} == {'red', 'CITY'}"
+            ),
+            "format",
+            "right, but wrote",
+        ),
+        (
+            of_tests(["red", "CITY"], ["red"], "AssertionError: assert {'red'} == {'red', 'CITY'}"),
+            "content",
+            'is not ["red", "Kyiv"]',
+        ),
+        (
+            of_tests(
+                ["CITY", "CITY town"],
+                "It is CITY.",
+                "AssertionError: assert 'it is city.' in ['city', 'city town']",
+            ),
+            "format",
+            "Kyiv or Kyiv town",
+        ),
+        (
+            of_tests(
+                {"at": {"any_of": ["CITY", "CITY town"]}},
+                {"at": "Bern"},
+                "AssertionError: assert 'Bern' in ['CITY', 'CITY town']",
+            ),
+            "content",
+            "at",
+        ),
+        (
+            of_tests(
+                17.14,
+                "About 17.14 or so.",
+                "ValueError: could not convert string to float: 'About 17.14 or so.'",
+            ),
+            "format",
+            "could not read",
+        ),
+        (
+            of_tests(None, "tel. 17", "AssertionError: assert 'tel. 17' is None"),
+            "missing-input",
+            "instead of null",
+        ),
+    ],
+)
+def test_how_an_output_misses_its_label_is_said(
+    rows: list[tuple[Any, Any, str]], category: str, said: str
+) -> None:
+    found = found_of(rows)
+    assert (found.step, found.category) == ("read", category)
+    assert said in found.evidence
+    assert found.confidence >= 0.5
+
+
+def test_a_list_of_one_that_a_text_equals_is_no_list_of_references() -> None:
+    """Where the test compares sets, one entry of two is not enough."""
+    rows = [(["green"], "green", "")] * 3
+    rows += [(["red", "blue"], "red", "AssertionError: assert {'red'} == {'blue', 'red'}")] * 3
+    found = found_of(rows)
+    assert found.category == "content"
+    assert '["red", "blue"]' in found.evidence
+
+
+@pytest.mark.parametrize(
+    ("label", "output", "fix"),
+    [
+        ({"a": {"b": {"x": 17}}}, {"a": {"b": {"x": 17, "y": 1}}}, "run.output['a']['b'].get(key)"),
+        ([{"x": 17}], [{"x": 17, "y": 1}], "zip(run.output, case.expected)"),
+        ({"x": 17}, '{"x": 17, "y": 1}', "run.output.get(key)"),
+    ],
+)
+def test_keys_that_no_label_has_are_found_at_any_depth(label: Any, output: Any, fix: str) -> None:
+    shown = json.loads(output) if isinstance(output, str) else output
+    found = found_of(of_tests(label, output, unequal(shown, label)))
+    assert found.category == "schema"
+    assert fix in found.fix

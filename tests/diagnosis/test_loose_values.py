@@ -44,6 +44,10 @@ def test_texts_without_json(text: str) -> None:
         ("12 kg", 12),
         ("€5", "5 EUR"),
         (-4, "-4"),
+        (True, "Yes."),
+        ("no", False),
+        (1200, "1\u202f200 €"),
+        ("3/5/2031", "03/05/2031"),
     ],
 )
 def test_right_but_for_the_form(expected: Any, actual: Any) -> None:
@@ -65,6 +69,9 @@ def test_right_but_for_the_form(expected: Any, actual: Any) -> None:
         ("$5", "€5"),
         (-4, "4"),
         (-4, 4),
+        (True, "no"),
+        (False, "nothing"),
+        ("03/05/2031", "05/03/2031"),
     ],
 )
 def test_really_different(expected: Any, actual: Any) -> None:

@@ -9,11 +9,16 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.text import listing
 from pytest_fapo.diagnosis.failure import Failure
 from pytest_fapo.diagnosis.field_map import CaseRun, output_leaves, readable_output
-from pytest_fapo.diagnosis.loose_values import same
+from pytest_fapo.diagnosis.loose_values import read_json, same
 from pytest_fapo.diagnosis.trace_view import StepView
 
 ENOUGH = 3
 """Cases that it takes to say that an output always has a key."""
+
+_ENTRIES = "[]"
+"""Ends the path of the objects of a list."""
+
+_DEEPEST = 4
 
 
 def extra_keys(failure: Failure) -> Finding | None:
@@ -21,60 +26,76 @@ def extra_keys(failure: Failure) -> Finding | None:
     work."""
     if failure.reading is None or not _compares_objects(failure):
         return None
-    for path, label, output in _objects(failure.case.expected, failure.reading.view.trace.output):
+    for path, label, output in _objects(*_sides(failure.reading)):
         extra = _always_there(failure, path)
         if not extra or not all(key in output and same(label[key], output[key]) for key in label):
             continue
         step = _giver(failure, extra[0])
-        where = f"[{path!r}]" if path else ""
-        keys = f"{{key: run.output{where}.get(key) for key in case.expected{where}}}"
         finding = failure.finding(
             "schema",
             step,
             f"the output always has {listing(map(repr, extra), most=4)}, which no label has, and all that is "
             "labeled is right: compared whole, no output passes",
             confidence=0.95,
-            field=path,
+            field=path.removesuffix(_ENTRIES),
             expected=dict(label),
             actual=dict(output),
         )
-        fix = f"Compare what is labeled: assert {keys} == case.expected{where}"
-        return finding.model_copy(update={"fix": fix})
+        return finding.model_copy(update={"fix": f"Compare what is labeled: assert {_working(path)}"})
     return None
+
+
+def _working(path: str) -> str:
+    """Return the assertion that would work for the objects at a path."""
+    where = "".join(f"[{key!r}]" for key in path.removesuffix(_ENTRIES).split(".") if key)
+    given, wanted = f"run.output{where}", f"case.expected{where}"
+    if path.endswith(_ENTRIES):
+        entry = "{key: given.get(key) for key in label}"
+        return f"[{entry} for given, label in zip({given}, {wanted})] == {wanted}"
+    return f"{{key: {given}.get(key) for key in {wanted}}} == {wanted}"
 
 
 def _compares_objects(failure: Failure) -> bool:
     sides = (failure.assertion.left, failure.assertion.right)
-    return failure.assertion.operator == "==" and all(side and side.text[:1] == "{" for side in sides)
+    return failure.assertion.operator == "==" and all(side and side.text[:1] in "{[" for side in sides)
 
 
 def _objects(
     expected: Any, output: Any, path: str = ""
 ) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """The objects of a label, beside what the output has there: the whole, and those in its keys."""
+    """The objects of a label, beside what the output has there: the whole, those in its keys, and those of a
+    list.
+    """
     if isinstance(expected, Mapping) and isinstance(output, Mapping):
         yield path, expected, output
-        if not path:
-            for key, inner in expected.items():
-                yield from _objects(inner, output.get(key), str(key))
+        for key, inner in expected.items() if path.count(".") < _DEEPEST else ():
+            yield from _objects(inner, output.get(key), f"{path}.{key}" if path else str(key))
+    elif isinstance(expected, list) and isinstance(output, list) and len(expected) == len(output):
+        for one, other in zip(expected, output, strict=True):
+            if isinstance(one, Mapping) and isinstance(other, Mapping):
+                yield path + _ENTRIES, one, other
 
 
 def _always_there(failure: Failure, path: str) -> list[str]:
     """Keys that every output has at a path and no label has."""
     outputs: list[set[str]] = []
     labels: set[str] = set()
+    cases = 0
     for reading in failure.fields.readings:
-        found = next((found for found in _objects(*_sides(reading)) if found[0] == path), None)
-        if found is not None:
-            labels |= set(found[1])
-            outputs.append(set(found[2]))
-    if len(outputs) < ENOUGH:
+        found = [(label, output) for at, label, output in _objects(*_sides(reading)) if at == path]
+        cases += bool(found)
+        labels |= {key for label, _ in found for key in label}
+        outputs += [set(output) for _, output in found]
+    if cases < ENOUGH:
         return []
     return sorted(set.intersection(*outputs) - labels)
 
 
 def _sides(reading: CaseRun) -> tuple[Any, Any]:
-    return reading.case.expected, reading.view.trace.output
+    """What a case expects, and what it got: of a text, the JSON that it is."""
+    output = reading.view.trace.output
+    found = read_json(output) if isinstance(output, str) else None
+    return reading.case.expected, found.value if found is not None and found.clean else output
 
 
 def _giver(failure: Failure, key: str) -> StepView | None:

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.record import Level
+from pytest_fapo.core.text import one_line
 from pytest_fapo.core.trace import (
     LLMCall,
     ToolError,
@@ -15,6 +16,7 @@ from pytest_fapo.core.trace import (
     tool_error_of_exception,
     tool_uses,
 )
+from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.blame import blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, shape_of, texts_in, whole_text
@@ -139,8 +141,10 @@ _OF_FORM = {"SyntaxError", "ValueError", "JSONDecodeError", "ParseError", "Index
 def exception(failure: Failure) -> Finding | None:
     """An exception that left a step; the answer is to blame where the message quotes it, or where the same
     code takes what the model says in passing cases."""
-    if failure.view is None or failure.view.trace.error is None:
+    if failure.view is None:
         return None
+    if failure.view.trace.error is None:
+        return _unread_by_test(failure)
     erring = next((step for step in failure.view.steps if step.step.error), None)
     error = (erring.step.error if erring is not None else None) or failure.view.trace.error
     asked = failure.view.last_model_step(erring)
@@ -156,6 +160,26 @@ def exception(failure: Failure) -> Finding | None:
         f"the code could not use the answer {shown(asked.answer, 90)} of {asked.key}: {error[:120]}",
         confidence=0.75 if shows_answer else 0.7,
         actual=asked.answer,
+    )
+
+
+def _unread_by_test(failure: Failure) -> Finding | None:
+    """A text of the output that the test itself could not convert: `float('about 3')`."""
+    error = f"{failure.assertion.error}: {failure.assertion.message}"
+    step = answering_step(failure)
+    if failure.view is None or failure.assertion.error not in _OF_FORM or step is None:
+        return None
+    text = next((text for text in texts_in(failure.view.trace.output) if repr(text)[:60] in error), "")
+    if not text:
+        return None
+    labels = list(failure.fields.forms.fields(failure.case).values())
+    return failure.finding(
+        "format",
+        step,
+        f"the test could not read what {step.key} answered: {one_line(error, most=160)}",
+        confidence=0.85,
+        expected=labels[0] if len(labels) == 1 else None,
+        actual=text,
     )
 
 

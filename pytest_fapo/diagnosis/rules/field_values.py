@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.asserted_step import answering_step
-from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, other_unit, value_category
+from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, slip_of, value_category
 from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
 from pytest_fapo.diagnosis.field_map import output_leaves
 from pytest_fapo.diagnosis.loose_values import (
@@ -205,9 +205,8 @@ def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
     if category == "format":
         wrote = excerpt(_form(blame, step), blame.expected)
         evidence = f"{about}{step.key} had {shown(blame.expected)} right, but wrote {wrote}"
-        if slip := other_unit(blame.expected, blame.actual):
-            given, right = shown(blame.actual), shown(blame.expected)
-            evidence = f"{about}{step.key} gave {given} for {right}: another unit, by a factor of {slip}"
+        if slip := slip_of(blame.expected, blame.actual):
+            evidence = f"{about}{step.key} gave {shown(blame.actual)} for {shown(blame.expected)}: {slip}"
     if blame.downstream:
         evidence += f", and {blame.downstream} went wrong after it"
     return failure.finding(
@@ -276,7 +275,7 @@ def _misread(blame: Blame, answer: str) -> bool:
 def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
     """True if the answer is the right number in another unit, as those of most passing cases are no right
     numbers either: then it is for the code to make these of them."""
-    if not other_unit(blame.expected, asked.answer):
+    if not slip_of(blame.expected, asked.answer):
         return False
     told = [
         mentions(step.answer or "", failure.fields.expected.get(blame.field, {}).get(reading.case.key))
@@ -327,6 +326,10 @@ def _right_before(failure: Failure, blame: Blame, asked: StepView) -> bool:
 
 
 def _missed(failure: Failure, blame: Blame) -> Finding:
+    """A list that lacks what is expected: of passages that code found, or of what a model itself listed."""
+    listed = list(texts_in(blame.actual))
+    if listed and all(mentions(blame.step.answer or "", text) for text in listed):
+        return wrong_value(failure, blame, blame.step)
     return failure.finding(
         "retrieval",
         blame.step,
@@ -339,18 +342,21 @@ def _missed(failure: Failure, blame: Blame) -> Finding:
 
 
 def _only_at_the_end(failure: Failure) -> Finding | None:
-    """Fields that only the pipeline's own output shows: the last step that asked a model answers for them."""
-    if failure.view is None:
-        return None
-    wrong = [name for name in failure.failing_fields if failure.wrong_at_end(name)]
+    """Fields that only the pipeline's own output or the assertion shows: the step that answered the value
+    which was compared, else the last one that asked a model, answers for them.
+    """
     step = answering_step(failure)
+    compared = {name: _compared_value(failure, name) for name in failure.failing_fields}
+    wrong = [name for name, value in compared.items() if value is not None or failure.wrong_at_end(name)]
     if not wrong or step is None:
         return None
     name = wrong[0]
-    expected = failure.expected_value(name)
-    category = value_category(failure, step, name, expected, step.answer)
+    expected, actual = failure.expected_value(name), compared[name] or step.answer
+    category = value_category(failure, step, name, expected, actual)
     evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the one that answered"
-    if category == "format":
+    if slip := slip_of(expected, actual):
+        evidence = f"{step.key} gave {shown(actual)} for {shown(expected)}: {slip}"
+    elif category == "format":
         evidence = f"{step.key} had {shown(expected)} right, but wrote {excerpt(step.answer, expected)}"
     return failure.finding(
         category,
@@ -361,3 +367,13 @@ def _only_at_the_end(failure: Failure) -> Finding | None:
         expected=expected,
         actual=step.answer,
     )
+
+
+def _compared_value(failure: Failure, name: str) -> Any:
+    """Return what the assertion compared with a label; of one with references, what the output has."""
+    forms = failure.fields.forms
+    value = forms.asserted.get(name, {}).get(failure.case.key)
+    if value is None and name in forms.references and failure.view is not None:
+        value = output_leaves(failure.view.trace.output).get(name)
+        return None if alike(failure.expected_value(name), value) else value
+    return value

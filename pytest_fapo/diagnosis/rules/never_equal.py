@@ -10,7 +10,7 @@ from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import output_leaves
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
-from pytest_fapo.diagnosis.loose_values import alike, is_number, read_json, same, to_number
+from pytest_fapo.diagnosis.loose_values import alike, is_number, plain, read_json, same
 
 
 def never_equal(failure: Failure) -> Finding | None:
@@ -44,17 +44,14 @@ def _without_tolerance(label: Any) -> Any:
 
 
 def _of_another_type(failure: Failure) -> Finding | None:
-    """A number and a text that says it: of a model's plain answer no wording makes a number."""
+    """A number or truth value and a text that says it: no wording makes one of a model's plain answer."""
     step = answering_step(failure)
     for name, expected, actual in _compared(failure):
-        if is_number(expected) == is_number(actual) or isinstance(expected, bool) or isinstance(actual, bool):
-            continue
-        text = actual if isinstance(actual, str) else expected
-        if not isinstance(text, str) or to_number(text) is None or not alike(expected, actual):
+        kinds = (_kind(expected), _kind(actual))
+        if "a text" not in kinds or len(set(kinds)) < 2 or "" in kinds or not alike(expected, actual):
             continue
         if step is None or read_json(step.answer or "") is not None:
             continue
-        kinds = ("a number", "a text") if is_number(expected) else ("a text", "a number")
         finding = failure.finding(
             "format",
             step,
@@ -66,21 +63,23 @@ def _of_another_type(failure: Failure) -> Finding | None:
             expected=expected,
             actual=actual,
         )
-        fix = "Convert the value in the code, such as by int(...), or compare it as a text in the test."
+        how = "answer == 'yes'" if "a truth value" in kinds else "int(...)"
+        fix = f"Convert the value in the code, such as by {how}, or compare it as a text in the test."
         return finding.model_copy(update={"fix": fix})
     return None
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "a truth value"
+    return "a number" if is_number(value) else "a text" if isinstance(value, str) else ""
 
 
 def _reordered(failure: Failure) -> Finding | None:
     """The right entries in another order, where the test compares the order, too."""
     for name, expected, actual in _compared(failure):
         lists = isinstance(expected, list) and not isinstance(expected, AnyOf) and isinstance(actual, list)
-        if (
-            lists
-            and failure.assertion.operator == "=="
-            and alike(expected, actual)
-            and not same(expected, actual)
-        ):
+        if lists and failure.assertion.operator == "==" and _are_reordered(expected, actual):
             finding = failure.finding(
                 "format",
                 answering_step(failure),
@@ -94,6 +93,12 @@ def _reordered(failure: Failure) -> Finding | None:
             fix = "Say the order in the prompt; if it does not matter, compare sorted lists in the test."
             return finding.model_copy(update={"fix": fix})
     return None
+
+
+def _are_reordered(expected: list[Any], actual: list[Any]) -> bool:
+    """True if two lists have the same entries, spelled alike, and not in the same order."""
+    one, other = (sorted(plain(entry).strip() for entry in entries) for entries in (expected, actual))
+    return one == other and not same(expected, actual)
 
 
 def _compared(failure: Failure) -> Iterator[tuple[str, Any, Any]]:
