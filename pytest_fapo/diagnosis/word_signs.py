@@ -31,9 +31,6 @@ from pytest_fapo.diagnosis.label_signs import (
 _CHANCE = 0.05
 """The most that words may be expected to go with a label by chance."""
 
-_HARDLY = 0.01
-"""The same where nothing but the word speaks against a label."""
-
 _ALIKE = 0.5
 """The share of their words that texts have in common which are one text with other names in it."""
 
@@ -104,8 +101,8 @@ class LabelWords:
                     found.append(_Told(word, unit, holders, differing, alone))
         return sorted(found, key=lambda each: (-len(each.holders), -len(each.word), each.word, each.unit))
 
-    def lacks(self, number: int) -> tuple[str, str] | None:
-        """(label, word) where a word that this case lacks stands for its label in all others."""
+    def lacks(self, number: int) -> tuple[str, str, float] | None:
+        """(label, word, chance) where a word that this case lacks stands for its label in all others."""
         for unit in sorted(self.rows[number].units):
             alike = [other for other in self._others(number) if unit in self.rows[other].units]
             if len(alike) < CASES:
@@ -118,7 +115,7 @@ class LabelWords:
                 chance = _by_chance(counts[word], len(alike), usual, len(counts))
                 stands = self._share(unit, self._holders[word]) >= BY_ANSWERS.goes_with
                 if counts[word] >= NEARLY * len(alike) and chance <= _CHANCE and stands:
-                    return unit, word
+                    return unit, word, chance
         return None
 
     def explained(
@@ -207,9 +204,11 @@ def _told_by(words: LabelWords, where: str) -> Found:
         hits = sum(best.unit in rows[other].units for other in best.holders)
         if agrees is not None:
             also = "and the pipeline's answer says so here, too"
-        elif lacks is not None and best.chance * failing <= _CHANCE:
+        elif best.chance * (lacks[2] if lacks is not None else 1) * failing > _CHANCE:
+            continue
+        elif lacks is not None:
             also = f"and the other cases labeled {lacks[0]} have {shown(lacks[1])}, which is not in this one"
-        elif PASSING <= len(best.holders) == hits and best.chance * failing <= _HARDLY:
+        elif PASSING <= len(best.holders) == hits:
             also = "which no chance explains"
         else:
             continue
