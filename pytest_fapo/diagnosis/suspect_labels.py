@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil
+from typing import Any
 
+from pytest_fapo.core.case import Case
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.label_votes import BY_ANSWERS, BY_LABELS, LabelConflict, LabelVotes
 from pytest_fapo.core.similar_cases import InputTexts, label_text
@@ -24,7 +26,7 @@ from pytest_fapo.diagnosis.label_signs import (
     other_form,
     succession,
 )
-from pytest_fapo.diagnosis.loose_values import is_blank
+from pytest_fapo.diagnosis.loose_values import is_blank, mentions, whole_text
 from pytest_fapo.diagnosis.word_signs import telling_words, words_given
 
 SAME = 0.9
@@ -122,14 +124,20 @@ def _contradicted(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[str, Doubt]]:
             continue
         usual = _usual_label(row, rows)
         conflict = votes.against(number, exception=2 if usual else 0)
-        if conflict is None or usual == row.label_text:
+        if conflict is None or usual == row.label_text or _says(row.case, row.label, conflict.other):
             continue
         own = max(
             (near for other, near in votes.near[number].items() if rows[other].label_text == row.label_text),
             default=0.0,
         )
-        if own < conflict.similarity or usual == label_text(conflict.other.expected):
+        if own <= conflict.similarity or usual == label_text(conflict.other.expected):
             yield row.nodeid, _of_conflict(conflict)
+
+
+def _says(case: Case, label: Any, other: Case) -> bool:
+    """True if the input of a case says its label, and that of the other one does not."""
+    own, its = whole_text(case.inputs), whole_text(other.inputs)
+    return mentions(own, label) and not mentions(its, label)
 
 
 def _near_agree(votes: LabelVotes, rows: Sequence[LabeledAnswer]) -> bool:

@@ -31,6 +31,9 @@ from pytest_fapo.diagnosis.label_signs import (
 _CHANCE = 0.05
 """The most that words may be expected to go with a label by chance."""
 
+_MOST_OF_THEM = 0.75
+"""The share of the other cases with a word that must have one label: some of their labels are wrong, too."""
+
 _ALIKE = 0.5
 """The share of their words that texts have in common which are one text with other names in it."""
 
@@ -95,7 +98,7 @@ class LabelWords:
             for unit in counts.keys() - self.rows[number].units:
                 hits, tries = counts[unit], len(self.words[number])
                 chance = _by_chance(hits, len(holders), self.usual(number, unit), tries)
-                if hits >= NEARLY * len(holders) and chance <= _CHANCE:
+                if hits >= _MOST_OF_THEM * len(holders) and chance <= _CHANCE:
                     differing = self._chance(number, unit, holders, hits, tries)
                     alone = not self._told_by_another(number, unit, holders)
                     found.append(_Told(word, unit, holders, differing, alone))
