@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import permutations
+from math import nan
 from statistics import median
 from typing import Any
 
@@ -25,7 +27,7 @@ from pytest_fapo.diagnosis.label_signs import (
     plain_words,
     succession,
 )
-from pytest_fapo.diagnosis.loose_values import normal
+from pytest_fapo.diagnosis.loose_values import is_number, normal
 from pytest_fapo.diagnosis.word_signs import Found, LabelWords
 
 _RULED = 8
@@ -48,6 +50,9 @@ _PASSING_KEPT = 0.9
 
 _CLOSE = 0.02
 """The relative difference of two numbers that are one, rounded."""
+
+_FIRST = 4
+"""Of so many numbers of an input any two may be what the label is computed of."""
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?(?![\w]|[.,]\d)")
 
@@ -156,6 +161,50 @@ def _factor(rows: Sequence[LabeledAnswer], ratios: Sequence[tuple[int, float]]) 
     return factor if factor and hits >= min(NEARLY * len(ratios), len(ratios) - 1) else None
 
 
+_OF_TWO: dict[str, Callable[[float, float], float]] = {
+    "{0:g} times {1:g}": lambda one, other: one * other,
+    "{0:g} and {1:g} together": lambda one, other: one + other,
+    "{0:g} less {1:g}": lambda one, other: one - other,
+    "{0:g} by {1:g}": lambda one, other: one / other if other else nan,
+    "{0:g} less {1:g} %": lambda one, other: one * (1 - other / 100),
+    "{1:g} % of {0:g}": lambda one, other: one * other / 100,
+}
+
+_OF_ALL: dict[str, Callable[[Sequence[float]], float]] = {
+    "the sum of its numbers": sum,
+    "its largest number": max,
+    "its smallest number": min,
+}
+
+
+def computed(rows: Sequence[LabeledAnswer]) -> Found:
+    """The label is not what nearly all others are: computed of two numbers of the input, or of all."""
+    numbers = {
+        number: found
+        for number, row in enumerate(rows)
+        if is_number(row.label) and len(found := _numbers(row)) >= 2
+    }
+    for said in _computations(numbers):
+        if not _is_kept(rows, said, lambda row, told: _close(float(row.label), told[1])):
+            continue
+        for number, (words, value) in said.items():
+            if not rows[number].passed and not _close(float(rows[number].label), value):
+                reason = f"and {words} is {value:g}, as the labels of nearly all other cases are computed"
+                yield rows[number], Doubt(reason, 0.8, round(value, 6))
+        return
+
+
+def _computations(numbers: Mapping[int, Sequence[float]]) -> Iterator[dict[int, tuple[str, float]]]:
+    """Yield by case what a label would be, and how it is computed, if it were computed in one way."""
+    places = range(min(map(len, numbers.values()), default=0))
+    for one, other in permutations(places[:_FIRST], 2):
+        for words, of_two in _OF_TWO.items():
+            pairs = {number: (found[one], found[other]) for number, found in numbers.items()}
+            yield {number: (words.format(*pair), of_two(*pair)) for number, pair in pairs.items()}
+    for words, of_all in _OF_ALL.items():
+        yield {number: (words, of_all(found)) for number, found in numbers.items()}
+
+
 def counted(rows: Sequence[LabeledAnswer]) -> Found:
     """The label is not how many entries a list has, or different ones, as it is in the other cases.
 
@@ -203,7 +252,7 @@ def _is_kept(
 
 def _slots(rows: Sequence[LabeledAnswer]) -> Iterator[dict[int, float]]:
     """Yield the numbers of the inputs by their place in the text, from the front and from the back."""
-    listed = [[float(each) for each in _NUMBER.findall(input_text(row.case.inputs))] for row in rows]
+    listed = list(map(_numbers, rows))
     for place in (0, 1, 2, -1):
         numbers = {
             number: values[place]
@@ -212,6 +261,10 @@ def _slots(rows: Sequence[LabeledAnswer]) -> Iterator[dict[int, float]]:
         }
         if len(numbers) >= NEARLY * len(rows) and len(set(numbers.values())) >= _RULED:
             yield numbers
+
+
+def _numbers(row: LabeledAnswer) -> list[float]:
+    return [float(each) for each in _NUMBER.findall(input_text(row.case.inputs))]
 
 
 def _close(one: float, other: float) -> bool:

@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from pytest_fapo.core.case import Case
-from pytest_fapo.core.similar_cases import InputTexts, label_text
+from pytest_fapo.core.similar_cases import InputTexts, input_text, label_text
 from pytest_fapo.core.text import count
 from pytest_fapo.diagnosis.asserted_step import asserted_values
 from pytest_fapo.diagnosis.failure import Failure, shown
@@ -132,6 +132,41 @@ def not_given(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Do
                 f"{count(len(there), 'passing case')} do; its answer does: {shown(line, 100)}"
             )
             yield row, Doubt(reason, 0.6, answer)
+
+
+def in_place(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The answer stands beside a word of the input, as nearly all labels do, and the label does elsewhere."""
+    beside = [_beside(row.case, row.label) for row in rows]
+    passing = [beside[number] for number, row in enumerate(rows) if row.passed]
+    if sum(map(bool, passing)) < max(PASSING, NEARLY * len(passing)):
+        return
+    counts = Counter(word for words in passing for word in words)
+    usual = {word for word, times in counts.items() if times >= _GIVEN * len(passing)}
+    usual = {word for word in usual if 4 * sum(word in words for words in beside) >= 3 * len(rows)}
+    for number, row in enumerate(rows):
+        its = _beside(row.case, row.answer) & usual
+        if not row.passed and beside[number] and its and not beside[number] & usual:
+            place, word = min(its)
+            reason = (
+                f"which does not stand {place} {shown(word)} in the input, as the labels of "
+                f"{count(counts[place, word], 'passing case')} do; the answer {shown(row.answer, 40)} does"
+            )
+            yield row, Doubt(reason, 0.75, row.answer)
+
+
+def _beside(case: Case, value: Any) -> frozenset[tuple[str, str]]:
+    """Return the words of an input that stand before or after a value in it."""
+    if not _is_plain(value):
+        return frozenset()
+    words = re.findall(r"[^\W_]+", input_text(case.inputs).casefold())
+    wanted = re.findall(r"[^\W_]+", plain(value).casefold())
+    found = set()
+    for start in range(len(words) - len(wanted) + 1 if wanted else 0):
+        end = start + len(wanted)
+        if words[start:end] == wanted:
+            found |= {("after", words[start - 1])} if start else set()
+            found |= {("before", words[end])} if end < len(words) else set()
+    return frozenset(found)
 
 
 def special_lines(lines: Sequence[Sequence[str]]) -> list[list[str]]:

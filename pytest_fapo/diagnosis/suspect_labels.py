@@ -13,13 +13,14 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.label_votes import BY_ANSWERS, BY_LABELS, LabelConflict, LabelVotes
 from pytest_fapo.core.similar_cases import InputTexts, label_text
 from pytest_fapo.diagnosis.failure import Failure, FailureAttribution, shown
-from pytest_fapo.diagnosis.label_rules import by_number, counted, proportional, same_text
+from pytest_fapo.diagnosis.label_rules import by_number, computed, counted, proportional, same_text
 from pytest_fapo.diagnosis.label_signs import (
     MOST,
     Doubt,
     LabeledAnswer,
     Sign,
     exchanged,
+    in_place,
     labeled_answers,
     like_doubted,
     not_given,
@@ -40,7 +41,9 @@ _SIGNS: tuple[Sign, ...] = (
     other_form,
     by_number,
     proportional,
+    computed,
     counted,
+    in_place,
     words_given,
     same_text,
     telling_words,

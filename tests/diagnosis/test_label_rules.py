@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -74,6 +76,41 @@ def test_a_number_that_is_another_multiple_than_in_all_cases_of_its_unit() -> No
     (suspect,) = _suspects(bench)
     assert suspect.nodeid == nodeid
     assert suspect.actual == 96
+
+
+FORMULAS: dict[str, Callable[[int, int], float]] = {
+    "{} boxes at {} each": lambda one, other: one * other,
+    "{} men and {} women": lambda one, other: one + other,
+    "from page {1} to page {0}": lambda one, other: one - other,
+    "{} less {} %": lambda one, other: one * (100 - other) / 100,
+}
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+@pytest.mark.parametrize("wrong", [True, False])
+def test_a_number_that_is_not_computed_as_nearly_all_others_are(text: str, wrong: bool) -> None:
+    """Where the pipeline is wrong there, its answer is, and no label."""
+    bench = Bench()
+    for number in range(12):
+        one, other = 20 + number * 7, 3 + number * 5 % 11
+        right = FORMULAS[text](one, other)
+        said = right if number % 3 else right + 1
+        _case(bench, text.format(one, other), right, said)
+    right = FORMULAS[text](95, 4)
+    nodeid = _case(bench, text.format(95, 4), right + 13 if wrong else right, right if wrong else right + 13)
+    assert [each.nodeid for each in _suspects(bench)] == [nodeid] * wrong
+
+
+@pytest.mark.parametrize(("label", "said", "doubted"), [("Rome", "Riga", True), ("Riga", "Rome", False)])
+def test_a_label_that_stands_elsewhere_in_the_input_than_nearly_all_others(
+    label: str, said: str, doubted: bool
+) -> None:
+    bench = Bench()
+    towns = ["Oslo", "Lima", "Accra", "Hanoi", "Quito", "Kyiv", "Bern", "Cairo", "Paris"]
+    for start, end in pairwise(towns):
+        _case(bench, f"We leave {start} on Monday to {end} by train", end, end)
+    nodeid = _case(bench, "We leave Rome on Friday to Riga by train", label, said)
+    assert [each.nodeid for each in _suspects(bench)] == [nodeid] * doubted
 
 
 def _guests(bench: Bench, names: list[str], label: int, said: int) -> str:

@@ -233,3 +233,13 @@ def test_a_label_that_only_doubted_cases_have_is_doubted_as_well() -> None:
     found = {suspect.nodeid: suspect for suspect in diagnosed(bench).suspects}
     assert len(found) == 3
     assert "as in 2 cases whose label is doubted" in found[silent].evidence
+
+
+def test_a_label_that_its_own_input_says_is_no_suspect_of_its_neighbors() -> None:
+    bench = Bench()
+    races = ["10 km", "10 km", "10 km", "half marathon", "10 km", "10 km", "10 km", "10 km"]
+    for number, race in enumerate(races):
+        text = f"I am runner {700 + number} and I train for the {race}; my shoes are new and it rains"
+        said = race if number % 4 == 0 else "not told"
+        mail(bench, text, race, said)
+    assert diagnosed(bench).suspects == []

@@ -7,10 +7,10 @@ from collections import defaultdict
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.asserted_step import answering_step
+from pytest_fapo.diagnosis.asserted_step import answering_step, asserted_values
 from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, slip_of, value_category
 from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
-from pytest_fapo.diagnosis.field_map import output_leaves
+from pytest_fapo.diagnosis.field_map import output_leaves, readable_output
 from pytest_fapo.diagnosis.loose_values import (
     alike,
     is_blank,
@@ -181,20 +181,29 @@ def field_values(failure: Failure) -> Finding | None:
     if is_code(failure, blame):
         return _through_code(failure, blame)
     finding = wrong_value(failure, blame, blame.step)
-    if finding.category != "format" and _may_be_misled(failure, blame.step):
-        return finding.model_copy(update={"confidence": min(finding.confidence, MISLED)})
+    misled = finding.category != "format" and _may_be_misled(failure, blame.step)
+    if misled or _is_made_over(failure, blame.step):
+        return finding.model_copy(update={"confidence": min(finding.confidence, UNSETTLED)})
     return finding
 
 
-MISLED = 0.75
-"""The most sureness of a step that knows its case from another model alone, of which nothing is known."""
+UNSETTLED = 0.7
+"""The most sureness of a step that knows its case from another one alone, or of whose value code makes
+another one: either may be what is wrong."""
 
 
 def _may_be_misled(failure: Failure, step: StepView) -> bool:
-    """True if a step is given another model's text in place of what that one was given."""
+    """True if a step is given what another one gave in place of what that one was given."""
     assert failure.view is not None
-    before = [other for other in failure.view.model_steps if other.order < step.order]
-    return any(only_source(other, step) for other in before)
+    before = [other for other in failure.view.steps if other.order < step.order]
+    return any(only_source(other, step) for other in before if not other.ran_within(step))
+
+
+def _is_made_over(failure: Failure, step: StepView) -> bool:
+    """True if what the test looked at is nothing that the step gave."""
+    given = whole_text([readable_output(step), step.answer])
+    values = [value for value in asserted_values(failure) if not is_blank(value)]
+    return bool(values) and not any(mentions(given, value) for value in values)
 
 
 def wrong_value(failure: Failure, blame: Blame, step: StepView) -> Finding:
