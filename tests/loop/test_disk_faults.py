@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from support.plain_user import USER, as_plain_user, needs_root
 
-from benchmarks.trust import FILES, HONEST, trust_run
+from benchmarks.trust import FILES, HONEST, memorable, trust_run, write_project
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,3 +93,42 @@ def test_a_clock_that_is_set_again_and_again_changes_nothing() -> None:
     with trust_run({"honest": HONEST}, "on", files, options=["--fapo-time-limit=30m"]) as run:
         assert "All 60 tests pass now." in run.text
         assert "Traceback" not in run.text
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("foreign", "words"),
+    [
+        (
+            "app/pipeline.py",
+            "Your files are untouched (app/pipeline.py: read-only). The change is saved as a",
+        ),
+        (".fapo", "cannot be written: Permission denied; runs and answers are kept there: make it writable"),
+        ("cases.jsonl", "cases.jsonl: cannot be read: Permission denied"),
+    ],
+)
+def test_files_of_another_user_are_named(foreign: str, words: str) -> None:
+    folder = Path(tempfile.mkdtemp())  # pytest's own folders are root's alone
+    root = folder / "project"
+    files = {".fapo/cache/made-by-root": ""} if foreign == ".fapo" else {}
+    write_project(root, {"honest": HONEST}, "on", cases=memorable(), files=files)
+    for path in (folder, root, *root.rglob("*")):
+        mine = foreign not in path.relative_to(folder).as_posix()
+        os.chown(path, *([USER, USER] if mine else [0, 0]))
+    if foreign == "cases.jsonl":
+        (root / foreign).chmod(0o600)
+    command = ["-p", "pytest_fapo.plugin", "-p", "no:cacheprovider", "--fapo-optimize", "--fapo-write=auto"]
+    said = as_plain_user(["-m", "pytest", *command], root, folder)
+    content = (root / "app/pipeline.py").read_text()
+    shutil.rmtree(folder)
+    assert words in said, said
+    assert "Traceback" not in said
+    assert content == FILES["app/pipeline.py"]
+
+
+@needs_root
+def test_root_keeps_the_owner_of_a_file() -> None:
+    given = "os.chown('app/pipeline.py', 12345, 12345)"
+    with trust_run({"honest": HONEST}, "on", meanwhile(given)) as run:
+        assert "All 60 tests pass now." in run.text
+        assert (run.root / "app/pipeline.py").stat().st_uid == USER

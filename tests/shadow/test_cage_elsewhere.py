@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.plain_user import ROOT, as_plain_user, needs_root
 
 from benchmarks.trust import FILES, HONEST, trust_run
 from pytest_fapo.loop.candidate_cage import missing_locks
@@ -93,46 +91,16 @@ def test_a_run_that_requires_the_cage_tries_nothing_without_it() -> None:
         assert (run.root / "app/pipeline.py").read_text() == FILES["app/pipeline.py"]
 
 
-AS_USER: dict[str, Any] = {"user": 12345, "group": 12345, "extra_groups": []}
-
-
-def python_of_a_user() -> Path:
-    """Return this Python, or one of the same version, that another user may start too."""
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    for python in (Path(sys.executable).resolve(), Path("/usr/bin", version)):
-        try:
-            subprocess.run([python, "-c", ""], check=True, **AS_USER)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return python
-    pytest.skip("a plain user cannot start this Python")
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user"
-)
+@needs_root
 def test_for_a_plain_user_everything_is_as_shut() -> None:
     """The other tests of the cage, once more."""
-    root, python = Path(__file__).parents[2], python_of_a_user()
-    home = Path(tempfile.mkdtemp())
-    os.chown(home, AS_USER["user"], AS_USER["group"])
-    tests = [
-        f"{Path(__file__).with_name('test_cage.py')}::{name}"
-        for name in (
-            "test_every_way_out_is_open_when_watched_and_shut_when_caged",
-            "test_what_the_unpatched_tree_did_a_candidate_may_do",
-        )
-    ]
-    paths = os.pathsep.join([str(root), str(root / "tests"), sysconfig.get_path("purelib")])
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": paths, "HOME": str(home), "TMPDIR": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        **AS_USER,
+    names = (
+        "test_every_way_out_is_open_when_watched_and_shut_when_caged",
+        "test_what_the_unpatched_tree_did_a_candidate_may_do",
     )
+    tests = [f"tests/shadow/test_cage.py::{name}" for name in names]
+    home = Path(tempfile.mkdtemp())  # pytest's own folders are root's alone
+    said = as_plain_user(["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests], ROOT, home)
     shutil.rmtree(home)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 passed" in said, said
