@@ -349,6 +349,21 @@ def test_a_rejected_key_or_model_stops_at_once(status: int, words: str, make: Ma
 
 
 @pytest.mark.slow
+def test_a_prompt_that_is_too_long_for_the_model_is_the_candidate_s_own_fault(make: Make) -> None:
+    project, provider = make(BAD_PROMPT)
+    words = "This model's maximum context length is 8192 tokens"
+    provider.planted = lambda text, split: _candidate(text)
+    provider.fault = lambda name: Fault("", failed(400, message=words))  # type: ignore[method-assign]
+    done = project.optimize()
+    assert done.code == 1, done.text
+    assert "no verdict without answers" not in done.text
+    assert "got no answer" not in done.text
+    (judged,) = [event["attempt"] for event in project.journal() if event["event"] == "judged"]
+    assert not judged["verdict"]["accepted"]
+    assert "12 of 12 ended in httpx.HTTPStatusError: Client error '400 Bad Request'" in done.text, done.text
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [500, 401])
 def test_an_optimizer_without_an_answer_is_said_to_be_that(status: int, make: Make) -> None:
     project, provider = make(BAD_PROMPT)
