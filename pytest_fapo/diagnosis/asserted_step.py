@@ -33,7 +33,7 @@ def had_a_part(failure: Failure, step: StepView) -> bool:
         return True
     reached = [step]
     for other in failure.view.steps:
-        if other.order > step.order and any(_went_into(each, other) for each in reached):
+        if other.order > step.order and any(went_into(each, other) for each in reached):
             reached.append(other)
     return any(step is origin or step.ran_within(origin) for step in reached for origin in origins)
 
@@ -84,7 +84,7 @@ def _contains(step: StepView, value: Any) -> bool:
     return isinstance(value, (str, int, float)) and mentions(whole_text(readable_output(step)), value)
 
 
-def _went_into(step: StepView, other: StepView) -> bool:
+def went_into(step: StepView, other: StepView) -> bool:
     """True if something of a step's output is in what another one was given, as far as that is known."""
     if other.step.inputs is None and not other.calls:
         return True

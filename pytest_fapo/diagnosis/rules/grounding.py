@@ -14,6 +14,7 @@ from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.label_values import AnyOf
 from pytest_fapo.diagnosis.loose_values import is_blank, mentions, normal, plain, same, texts_in, whole_text
+from pytest_fapo.diagnosis.rules.lost_words import word_loser
 from pytest_fapo.diagnosis.trace_view import StepView
 
 MOSTLY_GIVEN = 0.7
@@ -51,6 +52,11 @@ def not_given(failure: Failure) -> Finding | None:
     finder = None if _in_case(failure, expected) else _finder(failure, name, asked)
     if finder is None:
         return None
+    dropped = word_loser(failure, asked)
+    if dropped is not None:
+        step, word = dropped
+        explanation = f"{shown(word)} was in the input of {step.key} and in nothing that it gave"
+        return _grounding_finding(failure, step, name, expected, asked, explanation, confidence=0.75)
     explanation = f"what {finder.key} found does not contain {shown(expected)}"
     return _grounding_finding(failure, finder, name, expected, asked, explanation, confidence=0.75)
 
