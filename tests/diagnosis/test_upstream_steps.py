@@ -305,3 +305,33 @@ def test_a_value_that_the_prompt_names_in_all_cases_was_not_given_by_it() -> Non
         answered(bench, kind, kind if number < 5 else "none told", *steps, given=given)
     found = only(bench)
     assert (found.step, found.category) == ("recall", "retrieval")
+
+
+def seasons(drop: str) -> list[Finding]:
+    """When may a fish be taken in a river? `drop` names the step that loses the river where cases fail."""
+    bench = Bench()
+    for number, (fish, river) in enumerate(
+        (f, r) for f in ("pike", "perch") for r in ("Bode", "Aue", "Leine")
+    ):
+        month = ("May", "June", "July")[number % 3]
+        found = [f"{fish} in the {river} from {month}", f"{fish} in the Oker from March"]
+        kept = found if number % 4 else ([f"{fish} in the Oker from March"] if drop else found)
+        asked = f"When does the season of {fish} begin in the {river}?"
+        query = fish if drop == "query" else f"{fish} {river}"
+        spans = [
+            span("query", prompt=f"Query for: {asked}", answer=query, inputs={"question": asked}),
+            span("find", kept if drop == "query" else found, inputs={"query": query}),
+            span("keep", kept, inputs={"question": asked, "found": kept if drop == "query" else found}),
+            span("answer", prompt=f"{kept}\n{asked}", answer=month if number % 4 else "no season"),
+        ]
+        words = "" if number % 4 else unequal("no season", month)
+        bench.run({"question": asked}, month, spans, spans[-1]["output"], explanation=words)
+    return diagnose(bench.evaluation, artifacts=[]).findings
+
+
+@pytest.mark.parametrize(("drop", "category"), [("query", "content"), ("keep", "retrieval")])
+def test_the_step_that_dropped_a_word_of_the_question_is_to_blame_for_what_was_not_found(
+    drop: str, category: str
+) -> None:
+    found = seasons(drop)
+    assert {(each.step, each.category) for each in found} == {(drop, category)}
