@@ -84,10 +84,11 @@ class Moment:
 
 
 def run(check: bool, quick: bool) -> int:
-    """Kill 1,000 sessions, 20 with `quick`."""
+    """Kill 1,000 sessions, 20 with `quick`; Ctrl-C ends it with the figures so far."""
     if not hasattr(os, "fork"):
         print("kills: not measured, sessions are forks")
         return 2 if check else 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     count, seed = SHORT if quick else WHOLE, int(os.environ.get("KILLS_SEED", "0"))
     for module in pkgutil.walk_packages(pytest_fapo.__path__, "pytest_fapo."):
         if ".inside" not in module.name:  # made for other processes
@@ -114,30 +115,31 @@ def _measured(folder: Path, count: int, chance: random.Random) -> list[Figure]:
     kills, ends, other, torn = 0, 0, list[str](), list[str]()
     where: Counter[str] = Counter()
     begin = time.monotonic()
-    while kills < count:
-        _make(root)
-        before, option = (root / FILE).read_bytes(), "--fapo-optimize"
-        for left in range(min(chance.randint(1, KILLS), count - kills), -1, -1):
-            phase = chance.randrange(len(phases))
-            moment = Moment(phase, chance.randint(1, phases[phase] + 1)) if left else None
-            said = _session(root, option, moment)
-            if (root / FILE).read_bytes() not in (before, expected["project"].encode()):
-                torn.append(f"after {kills} kills")
-            if said is not None:
-                break
-            kills += 1
-            where[_phase(root)] += 1
-            if any((root / ".fapo/runs").glob("*/summary.json")):
-                break  # it was killed after its end
-            begun = any((root / ".fapo/runs").glob("*/journal.jsonl"))
-            option = "--fapo-resume" if begun else "--fapo-optimize"
-        ends += 1
-        found = left_in(root)
-        if found != expected:
-            names = [name for name in expected if found[name] != expected[name]]
-            other.append(f"after {kills} kills: {', '.join(names)} differ\n{(said or '')[-1500:]}")
-        took = time.monotonic() - begin
-        print(f"{kills} kills, {ends} ends, {len(other)} of them other, {took:.0f} s", flush=True)
+    with suppress(KeyboardInterrupt):
+        while kills < count:
+            _make(root)
+            before, option = (root / FILE).read_bytes(), "--fapo-optimize"
+            for left in range(min(chance.randint(1, KILLS), count - kills), -1, -1):
+                phase = chance.randrange(len(phases))
+                moment = Moment(phase, chance.randint(1, phases[phase] + 1)) if left else None
+                said = _session(root, option, moment)
+                if (root / FILE).read_bytes() not in (before, expected["project"].encode()):
+                    torn.append(f"after {kills} kills")
+                if said is not None:
+                    break
+                kills += 1
+                where[_phase(root)] += 1
+                if any((root / ".fapo/runs").glob("*/summary.json")):
+                    break  # it was killed after its end
+                begun = any((root / ".fapo/runs").glob("*/journal.jsonl"))
+                option = "--fapo-resume" if begun else "--fapo-optimize"
+            ends += 1
+            found = left_in(root)
+            if found != expected:
+                names = [name for name in expected if found[name] != expected[name]]
+                other.append(f"after {kills} kills: {', '.join(names)} differ\n{(said or '')[-1500:]}")
+            took = time.monotonic() - begin
+            print(f"{kills} kills, {ends} ends, {len(other)} of them other, {took:.0f} s", flush=True)
     last = ", ".join(f"{number} {phase}" for phase, number in where.most_common())
     return [
         Figure("sessions killed", f"{count}", f"{kills}", kills >= count, notes=[f"last event: {last}"]),
@@ -162,13 +164,16 @@ def _session(root: Path, option: str, moment: Moment | None) -> str | None:
             traceback.print_exc()
             os._exit(70)
     patient_until, ended = time.monotonic() + PATIENCE, (0, 0)
-    while ended == (0, 0) and time.monotonic() < patient_until:
-        time.sleep(0.005)
-        ended = os.waitpid(pid, os.WNOHANG)
+    try:
+        while ended == (0, 0) and time.monotonic() < patient_until:
+            time.sleep(0.005)
+            ended = os.waitpid(pid, os.WNOHANG)
+    finally:
+        if ended == (0, 0):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
     said = (folder / "said.txt").read_text(errors="replace")
     if ended == (0, 0):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
         raise RuntimeError(f"it did not end within {PATIENCE} s:\n{said[-3000:]}")
     return None if os.WIFSIGNALED(ended[1]) else said
 
