@@ -31,8 +31,8 @@ from typing import Any, NoReturn
 import pytest
 
 import pytest_fapo
+from benchmarks._trust_run import HONEST, memorable, write_project
 from benchmarks.planted.table import Figure, share, show
-from benchmarks.trust import HONEST, memorable, write_project
 from pytest_fapo.loop.journal import Journal
 from pytest_fapo.loop.run_folder import RunFolder
 
@@ -119,25 +119,30 @@ def _measured(folder: Path, count: int, chance: random.Random) -> list[Figure]:
         while kills < count:
             _make(root)
             before, option = (root / FILE).read_bytes(), "--fapo-optimize"
-            for left in range(min(chance.randint(1, KILLS), count - kills), -1, -1):
+            left = min(chance.randint(1, KILLS), count - kills)
+            while True:
                 phase = chance.randrange(len(phases))
                 moment = Moment(phase, chance.randint(1, phases[phase] + 1)) if left else None
                 said = _session(root, option, moment)
                 if (root / FILE).read_bytes() not in (before, expected["project"].encode()):
                     torn.append(f"after {kills} kills")
-                if said is not None:
+                if said is None:
+                    kills, left = kills + 1, left - 1
+                    where[_phase(root)] += 1
+                    begun = any((root / ".fapo/runs").glob("*/journal.jsonl"))
+                    option = "--fapo-resume" if begun else "--fapo-optimize"
+                elif "the newest run finished, or there is none" not in said:
                     break
-                kills += 1
-                where[_phase(root)] += 1
-                if any((root / ".fapo/runs").glob("*/summary.json")):
+                elif any((root / ".fapo/runs").glob("*/summary.json")):
                     break  # it was killed after its end
-                begun = any((root / ".fapo/runs").glob("*/journal.jsonl"))
-                option = "--fapo-resume" if begun else "--fapo-optimize"
+                else:
+                    option = "--fapo-optimize"
             ends += 1
             found = left_in(root)
             if found != expected:
                 names = [name for name in expected if found[name] != expected[name]]
-                other.append(f"after {kills} kills: {', '.join(names)} differ\n{(said or '')[-1500:]}")
+                other.append(f"after {kills} kills: {', '.join(names)} differ\n{said[-1500:]}")
+                print(other[-1], found["files"], flush=True)
             took = time.monotonic() - begin
             print(f"{kills} kills, {ends} ends, {len(other)} of them other, {took:.0f} s", flush=True)
     last = ", ".join(f"{number} {phase}" for phase, number in where.most_common())

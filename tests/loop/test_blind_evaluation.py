@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from benchmarks.trust import FILES, HONEST, TrustRun, name_of, trust_run
+from benchmarks._trust_run import FILES, HONEST, TrustRun, name_of, trust_run
 from pytest_fapo.loop.blind_evaluation import _divided, changes_code
 from pytest_fapo.loop.candidate_cage import missing_locks
 from pytest_fapo.loop.reviewed_change import ReviewedChange

@@ -26,7 +26,7 @@ from support.teams import (
     serving,
 )
 
-from benchmarks.trust import HONEST, name_of, trust_run
+from benchmarks._trust_run import HONEST, name_of, trust_run
 from pytest_fapo.core.errors import ConfigError
 from pytest_fapo.loop.candidate_cage import missing_locks
 from pytest_fapo.loop.dask_executor import dask_address, tree_archive

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.plain_user import USER, as_plain_user, needs_root
 
-from benchmarks.trust import FILES, HONEST, memorable, trust_run, write_project
+from benchmarks._trust_run import FILES, HONEST, memorable, trust_run, write_project
 
 pytestmark = [
     pytest.mark.slow,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.plain_user import ROOT, as_plain_user, needs_root
 
-from benchmarks.trust import FILES, HONEST, trust_run
+from benchmarks._trust_run import FILES, HONEST, trust_run
 from pytest_fapo.loop.candidate_cage import missing_locks
 
 pytestmark = pytest.mark.skipif(bool(missing_locks()), reason=f"no {', '.join(missing_locks())} here")

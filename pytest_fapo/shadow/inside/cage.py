@@ -192,17 +192,8 @@ _EVERYWHERE = {
 _REFUSED = (
     *("ptrace", "syslog", "pivot_root", "adjtimex", "chroot", "acct", "settimeofday", "mount", "umount2"),
     *("swapon", "swapoff", "reboot", "sethostname", "setdomainname", "iopl", "ioperm", "init_module"),
-    *(
-        "delete_module",
-        "quotactl",
-        "clock_settime",
-        "kexec_load",
-        "add_key",
-        "request_key",
-        "keyctl",
-        "unshare",
-    ),
-    *("perf_event_open", "open_by_handle_at", "clock_adjtime", "setns", "process_vm_readv"),
+    *("delete_module", "quotactl", "clock_settime", "kexec_load", "add_key", "request_key", "keyctl"),
+    *("perf_event_open", "open_by_handle_at", "clock_adjtime", "setns", "process_vm_readv", "unshare"),
     *("process_vm_writev", "finit_module", "kexec_file_load", "bpf", "userfaultfd"),
     *(name for name in _EVERYWHERE if name != "fchmodat2"),
     # Landlock does not watch over owners and attributes of files, nor over the old calls for their times.
@@ -296,40 +287,46 @@ def _filter(machine: int, numbers: dict[str, int], *, ask: bool, share: bool) ->
         *((_instruction(_ANY_BIT, _THREAD, 1, 0), _give(_ASK)) if ask else ()),
     )
     if ask:
-        no_network = _give(_ERRNO | errno.EACCES)
-        program += _call(
-            numbers["socket"],
-            _argument(0),
-            _instruction(_EQUAL, _NETLINK, 17, 0),
-            _instruction(_EQUAL, _UNIX, 11, 0),
-            _instruction(_EQUAL, _INET, 2, 0),
-            _instruction(_EQUAL, _INET6, 1, 0),
-            no_network,
-            _argument(1),
-            _instruction(_AND, 0xF),
-            _instruction(_EQUAL, _STREAM, 1, 0),
-            no_network,  # no datagrams: they need no connection
-            _argument(2),
-            _instruction(_EQUAL, 0, 7, 0),
-            _instruction(_EQUAL, _TCP, 6, 0),
-            no_network,
-            *_with_a_connection(no_network),
-        )
-        program += _call(numbers["socketpair"], *_with_a_connection(no_network))
-        program += _call(
-            numbers["sendto"],
-            _argument(4),
-            _instruction(_EQUAL, 0, 1, 0),
-            no_network,
-            _instruction(_LOAD, _ARGUMENTS + 4 * 8 + 4),
-            _instruction(_EQUAL, 0, 1, 0),
-            no_network,
-        )
-        for name, position in (("sendmsg", 2), ("sendmmsg", 3)):
-            program += _call(
-                numbers[name], _argument(position), _instruction(_ANY_BIT, _FAST_OPEN, 0, 1), no_network
-            )
+        program += _asked_connections(numbers)
     return [*program, _give(_ALLOW)]
+
+
+def _asked_connections(numbers: dict[str, int]) -> list[bytes]:
+    """Return the rules that leave one way to others: TCP connections, about which the parent is asked."""
+    no_network = _give(_ERRNO | errno.EACCES)
+    program = _call(
+        numbers["socket"],
+        _argument(0),
+        _instruction(_EQUAL, _NETLINK, 17, 0),
+        _instruction(_EQUAL, _UNIX, 11, 0),
+        _instruction(_EQUAL, _INET, 2, 0),
+        _instruction(_EQUAL, _INET6, 1, 0),
+        no_network,
+        _argument(1),
+        _instruction(_AND, 0xF),
+        _instruction(_EQUAL, _STREAM, 1, 0),
+        no_network,  # no datagrams: they need no connection
+        _argument(2),
+        _instruction(_EQUAL, 0, 7, 0),
+        _instruction(_EQUAL, _TCP, 6, 0),
+        no_network,
+        *_with_a_connection(no_network),
+    )
+    program += _call(numbers["socketpair"], *_with_a_connection(no_network))
+    program += _call(
+        numbers["sendto"],
+        _argument(4),
+        _instruction(_EQUAL, 0, 1, 0),
+        no_network,
+        _instruction(_LOAD, _ARGUMENTS + 4 * 8 + 4),
+        _instruction(_EQUAL, 0, 1, 0),
+        no_network,
+    )
+    for name, position in (("sendmsg", 2), ("sendmmsg", 3)):
+        program += _call(
+            numbers[name], _argument(position), _instruction(_ANY_BIT, _FAST_OPEN, 0, 1), no_network
+        )
+    return program
 
 
 def _with_a_connection(otherwise: bytes) -> tuple[bytes, ...]:
