@@ -122,15 +122,22 @@ _SETTINGS_GROUPS = ("generationConfig", "inferenceConfig", "options")
 """Keys under which Gemini, Bedrock and Ollama keep a request's settings."""
 
 
+def _is_stop(name: Any, value: Any) -> bool:
+    stops = name in ("stop", "stop_sequences", "stopSequences") and isinstance(value, list)
+    return stops and all(isinstance(each, str) for each in value)
+
+
 def parameters_of(body: Any) -> dict[str, Any]:
-    """Return the single-valued settings of a request: temperature, limits and the like, not what it says."""
+    """Return the single-valued settings of a request (temperature, limits and the like, not what it says) and
+    the texts that end an answer.
+    """
     if not isinstance(body, Mapping):
         return {}
     nested = [item for group in _SETTINGS_GROUPS for item in mapping(body.get(group)).items()]
     return {
         str(name): value
         for name, value in (*body.items(), *nested)
-        if isinstance(value, (bool, int, float, str))
+        if (isinstance(value, (bool, int, float, str)) or _is_stop(name, value))
         and name not in _MESSAGE_FIELDS
         and len(str(value)) <= 200
     }

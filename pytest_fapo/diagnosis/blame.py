@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_fapo.core.record import Category
-from pytest_fapo.diagnosis.failure import Failure
+from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import OUTPUT, Carrier, CaseRun
 from pytest_fapo.diagnosis.label_values import AnyOf, unit_slip
 from pytest_fapo.diagnosis.loose_values import (
@@ -21,6 +21,7 @@ from pytest_fapo.diagnosis.loose_values import (
     normal,
     plain,
     same,
+    shape_of,
     texts_in,
     to_number,
     truth_of,
@@ -77,9 +78,23 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
             is_alike(expected, actual) and _form_is_taken(failure, name, carrier)
         ):
             wrong = None
-        elif wrong is None and _is_kept(failure, name, carrier):
+        elif (wrong is None and _is_kept(failure, name, carrier)) or (
+            wrong is not None and not step.calls and _is_material(failure, wrong, actual)
+        ):
             wrong = Blame(name, step, carrier, expected, actual)
     return wrong
+
+
+def _is_material(failure: Failure, earlier: Blame, later: Any) -> bool:
+    """True if code made another number of one that a model took from the case: it is the only one of its
+    form there, so that no other could have been meant."""
+    number = to_number(earlier.actual)
+    if not earlier.step.calls or number is None or to_number(later) is None or alike(later, earlier.actual):
+        return False
+    given = re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])", whole_text(failure.case.inputs))
+    taken = {text for text in given if to_number(text) == number}
+    forms = {shape_of(text) for text in taken}
+    return bool(taken) and not any(shape_of(text) in forms for text in given if text not in taken)
 
 
 def _is_kept(failure: Failure, name: str, carrier: Carrier) -> bool:
@@ -169,6 +184,29 @@ def _field_right(failure: Failure, reading: CaseRun, name: str) -> bool | None:
         enough = any if isinstance(expected, AnyOf) else all
         return enough(mentions(text, item) for item in expected)
     return None
+
+
+def chooser_of(failure: Failure, step: StepView) -> StepView | None:
+    """Return the model whose answer is what code was asked for, if the code was asked just that in a passing
+    case, too, and gave the same there: then it does what it should, and what it was asked is wrong."""
+    assert failure.view is not None
+    others = failure.fields.passing_by_question.get((step.key, step.question), [])
+    if step.calls or not any(same(step.output, other.output) for other in others):
+        return None
+    asked = {text for text in map(normal, texts_in(step.step.inputs)) if text}
+    before = [other for other in failure.view.model_steps if other.order < step.order]
+    for other in reversed(before):
+        if any(normal(text) in asked for text in texts_in([other.output, other.answer])):
+            return other
+    return None
+
+
+def went_by(step: StepView, chooser: StepView, expected: Any) -> str:
+    """The evidence against the model that chose what code was asked for."""
+    return (
+        f"{step.key} gave what it gives in passing cases that ask it the same; it went by {chooser.key}, "
+        f"which said {shown(chooser.answer, 80)}, and so did not come to {shown(expected)}"
+    )
 
 
 def value_category(failure: Failure, step: StepView, name: str, expected: Any, actual: Any) -> Category:

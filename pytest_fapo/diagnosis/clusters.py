@@ -91,7 +91,7 @@ def _of_truncation(finding: Finding, scene: Scene) -> Level:
     """Return a raised token limit where that is a parameter; else the prompt asks for less, if that leaves
     any room.
     """
-    if "max_tokens" in scene.roles:
+    if "max_tokens" in scene.roles or (finding.level == "param" and scene.has_own_param):
         return "param"
     if finding.level == "param" and scene.scope_has_functions:
         return "structure"  # no room, and the limit is in the code
@@ -123,8 +123,8 @@ def _found_fewer(scene: Scene) -> bool:
 def _deep_enough(scene: Scene) -> bool:
     """True if depth is not what the failing cases lack.
 
-    Either they got fewer passages than they asked for, or in the passing cases what was needed always came
-    among the first of many.
+    Either they got fewer passages than they asked for, or what was needed came late in the list in far fewer
+    passing cases than there are failing ones, in which it would have come later still.
     """
     depth = _depth(scene)
     lists = [step.output for step, _ in scene.outputs(passed=False) if isinstance(step.output, list)]
@@ -135,7 +135,8 @@ def _deep_enough(scene: Scene) -> bool:
         if isinstance(step.output, list):
             longest = max(longest, len(step.output))
             ranks += [rank for rank in [_passage_rank(step.output, expected)] if rank is not None]
-    return len(ranks) >= 4 and longest >= 3 and max(ranks) * 2 < longest
+    late = sum(rank * 2 >= longest for rank in ranks)
+    return len(ranks) >= 4 and longest >= 3 and late * 4 < max(1, len(lists))
 
 
 def _passage_rank(passages: list[Any], expected: Any) -> int | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.trace import Trace
 from pytest_fapo.diagnosis.label_forms import LabelForms
+from pytest_fapo.diagnosis.label_values import AnyOf
 from pytest_fapo.diagnosis.loose_values import (
     alike,
     is_blank,
@@ -21,6 +22,7 @@ from pytest_fapo.diagnosis.loose_values import (
     plain,
     read_json,
     same,
+    same_entries,
     texts_in,
 )
 from pytest_fapo.diagnosis.trace_view import StepView, TraceView, helper_names
@@ -169,7 +171,9 @@ class FieldMap:
         value = self.value_at(reading, carrier)
         if carrier.mode == "member":
             return holds_all(value, expected)
-        return same(expected, value) or (isinstance(expected, list) and alike(expected, value))
+        if isinstance(expected, AnyOf):
+            return alike(expected, value)
+        return same(expected, value) or same_entries(expected, value)
 
     def _carriers(self, name: str) -> list[Carrier]:
         seen: dict[tuple[str, str], list[tuple[Any, Any]]] = defaultdict(list)

@@ -179,6 +179,14 @@ def same(expected: Any, actual: Any) -> bool:
     return bool(expected == actual)
 
 
+def same_entries(expected: Any, actual: Any) -> bool:
+    """True of two lists with the same entries, in whatever order."""
+    if not isinstance(expected, list) or not isinstance(actual, (list, tuple)):
+        return False
+    left, right = (sorted(plain(each).strip() for each in value) for value in (expected, actual))
+    return left == right
+
+
 def alike(expected: Any, actual: Any) -> bool:
     """Equality that forgives the form: case, quotes, punctuation, spelling of numbers and dates, order."""
     if same(expected, actual):

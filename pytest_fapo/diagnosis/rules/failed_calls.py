@@ -19,7 +19,7 @@ from pytest_fapo.core.trace import (
 from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.blame import blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
-from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, shape_of, texts_in, whole_text
+from pytest_fapo.diagnosis.loose_values import mentions, normal, plain, same, shape_of, texts_in, whole_text
 from pytest_fapo.diagnosis.rules.malformed_output import PARSE_ERRORS
 from pytest_fapo.diagnosis.trace_view import StepView
 
@@ -117,7 +117,39 @@ def truncated(failure: Failure) -> Finding | None:
             by_param = 0 < call.usage.output_tokens < SHORT_ANSWER
             level: Level = "param" if by_param else "prompt"
             return failure.finding("truncated", step, _cut_text(call), confidence=0.9, level=level)
+    return _stopped(failure)
+
+
+def _stopped(failure: Failure) -> Finding | None:
+    """A step whose answer is the beginning of the right one, and was to end at a text of the request."""
+    blame = blame_fields(failure)
+    if blame is None or not blame.step.calls or not _is_beginning(blame.actual, blame.expected):
+        return None
+    for call in blame.step.calls:
+        for name in ("stop", "stop_sequences", "stopSequences"):
+            stops = call.parameters.get(name)
+            texts = stops if isinstance(stops, list) else [stops]
+            if stops and not any(isinstance(text, str) and text in (call.answer or "") for text in texts):
+                return failure.finding(
+                    "truncated",
+                    blame.step,
+                    f"the answer {shown(call.answer, 60)} is the beginning of the right one, and the request "
+                    f"has answers end at {shown(stops)} ({name})",
+                    confidence=0.7,
+                    level="param",
+                    field=blame.field,
+                    expected=blame.expected,
+                    actual=blame.actual,
+                )
     return None
+
+
+def _is_beginning(actual: object, expected: object) -> bool:
+    if isinstance(actual, list) and isinstance(expected, list):
+        return 0 < len(actual) < len(expected) and same(expected[: len(actual)], actual)
+    if isinstance(actual, str) and isinstance(expected, str):
+        return 0 < len(actual.strip()) < len(expected) and expected.startswith(actual.strip())
+    return False
 
 
 def _cut_text(call: LLMCall) -> str:

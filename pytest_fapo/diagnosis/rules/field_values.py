@@ -19,6 +19,7 @@ from pytest_fapo.diagnosis.loose_values import (
     plain,
     read_json,
     same,
+    same_entries,
     shape_of,
     texts_in,
     whole_text,
@@ -263,6 +264,18 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
             return wrong_value(failure, blame, asked)
         if _only_handed_on(failure, blame, asked) and not follows_from_answer(failure, blame, asked):
             return _content_finding(failure, blame, asked)
+    if _was_chosen(failure, blame):
+        return failure.finding(
+            "content",
+            blame.step,
+            f"{blame.field or 'output'}: a model chose the tool {blame.step.key}, which gave "
+            f"{shown(blame.actual)} instead of {shown(blame.expected)}; where cases pass it is right",
+            confidence=0.6,
+            level="prompt",
+            field=blame.field,
+            expected=blame.expected,
+            actual=blame.actual,
+        )
     return failure.finding(
         "content",
         blame.step,
@@ -276,9 +289,31 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     )
 
 
+def _was_chosen(failure: Failure, blame: Blame) -> bool:
+    """True if the step is one of several tools that a model was offered, and it works where cases pass: which
+    one to ask, and how, is told by prompt and descriptions."""
+    assert failure.view is not None
+    name = blame.step.name.rpartition(".")[2]
+    calls = [call for call in failure.view.trace.llm_calls if any(t.name == name for t in call.tool_calls)]
+    if not any(len(call.offered) > 1 for call in calls):
+        return False
+    values = failure.fields.expected.get(blame.field, {})
+    right = [
+        failure.fields.right(reading, blame.carrier, values[reading.case.key])
+        for reading in failure.fields.readings
+        if reading.passed and reading.case.key in values and reading.view.by_key(blame.carrier.step)
+    ]
+    return sum(right) >= 2
+
+
 def _misread(blame: Blame, answer: str) -> bool:
-    """True if the answer is the right value and nothing else, and the code made another value of it."""
-    return alike(blame.expected, answer) and not is_blank(blame.actual)
+    """True if the answer is the right value and nothing else, and the code made another value of it; or if it
+    has the right value letter by letter, and the code another spelling."""
+    if alike(blame.expected, answer) and not is_blank(blame.actual):
+        return True
+    right, made = list(texts_in(blame.expected)), list(texts_in(blame.actual))
+    respelled = sorted(map(normal, right)) == sorted(map(normal, made)) and not same_entries(right, made)
+    return respelled and all(text in answer for text in right) and not all(text in answer for text in made)
 
 
 def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
@@ -350,6 +385,31 @@ def _missed(failure: Failure, blame: Blame) -> Finding:
     )
 
 
+def _was_told(step: StepView, value: Any) -> bool:
+    """True if a model was told a value and did not say it: what it answered has no part in it."""
+    if not step.calls or is_blank(value) or len(plain(value)) < 2 or isinstance(value, (list, dict)):
+        return False
+    return mentions(step.messages_text, value) and not mentions(whole_text([step.output, step.answer]), value)
+
+
+def _maker_before(failure: Failure, step: StepView) -> StepView | None:
+    """Return the last code that ran between a model and the one before it, if that one gave nothing but what
+    is in the case; a step that ran several times as it ran first."""
+    assert failure.view is not None
+    before = [other for other in failure.view.steps if other.order < step.order and other.name != step.name]
+    asked = next((other for other in reversed(before) if other.calls), None)
+    code = [other for other in before if asked is None or other.order > asked.order]
+    if asked is not None and not _is_grounded(failure, asked):
+        return None
+    return failure.view.by_key(code[-1].name) if code else None
+
+
+def _is_grounded(failure: Failure, step: StepView) -> bool:
+    """True if all that a step gave is in the case's inputs."""
+    given, said = whole_text(failure.case.inputs), list(texts_in(step.output))
+    return bool(said) and all(mentions(given, text) for text in said)
+
+
 def _only_at_the_end(failure: Failure) -> Finding | None:
     """Fields that only the pipeline's own output or the assertion shows: the step that answered the value
     which was compared, else the last one that asked a model, answers for them.
@@ -360,7 +420,22 @@ def _only_at_the_end(failure: Failure) -> Finding | None:
     if not wrong or step is None:
         return None
     name = wrong[0]
-    expected, actual = failure.expected_value(name), compared[name] or step.answer
+    expected = failure.expected_value(name)
+    given = next((value for value in asserted_values(failure) if _was_told(step, value)), None)
+    maker = _maker_before(failure, step) if given is not None else None
+    if maker is not None:
+        return failure.finding(
+            "content",
+            maker,
+            f"{name or 'the output'} is {shown(given)} instead of {shown(expected)}, and so it was told to "
+            f"{step.key}: code before it made that, and {maker.key} was the last to run",
+            confidence=0.55,
+            level="structure",
+            field=name,
+            expected=expected,
+            actual=given,
+        )
+    actual = compared[name] or step.answer
     category = value_category(failure, step, name, expected, actual)
     evidence = f"{name or 'the output'} is not {shown(expected)}, and {step.key} is the one that answered"
     if slip := slip_of(expected, actual):

@@ -10,7 +10,7 @@ from pytest_fapo.diagnosis.asserted_step import answering_step
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import output_leaves
 from pytest_fapo.diagnosis.label_values import AnyOf, Near
-from pytest_fapo.diagnosis.loose_values import alike, is_number, plain, read_json, same
+from pytest_fapo.diagnosis.loose_values import alike, is_number, read_json, same, same_entries
 
 
 def never_equal(failure: Failure) -> Finding | None:
@@ -79,7 +79,8 @@ def _reordered(failure: Failure) -> Finding | None:
     """The right entries in another order, where the test compares the order, too."""
     for name, expected, actual in _compared(failure):
         lists = isinstance(expected, list) and not isinstance(expected, AnyOf) and isinstance(actual, list)
-        if lists and failure.assertion.operator == "==" and _are_reordered(expected, actual):
+        differ = lists and same_entries(expected, actual) and not same(expected, actual)
+        if differ and failure.assertion.operator == "==":
             finding = failure.finding(
                 "format",
                 answering_step(failure),
@@ -93,12 +94,6 @@ def _reordered(failure: Failure) -> Finding | None:
             fix = "Say the order in the prompt; if it does not matter, compare sorted lists in the test."
             return finding.model_copy(update={"fix": fix})
     return None
-
-
-def _are_reordered(expected: list[Any], actual: list[Any]) -> bool:
-    """True if two lists have the same entries, spelled alike, and not in the same order."""
-    one, other = (sorted(plain(entry).strip() for entry in entries) for entries in (expected, actual))
-    return one == other and not same(expected, actual)
 
 
 def _compared(failure: Failure) -> Iterator[tuple[str, Any, Any]]:
