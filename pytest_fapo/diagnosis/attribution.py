@@ -31,8 +31,9 @@ from pytest_fapo.diagnosis.rules.failed_calls import (
     truncated,
     unfinished,
 )
-from pytest_fapo.diagnosis.rules.field_values import field_values, labeled_steps
+from pytest_fapo.diagnosis.rules.field_values import field_values
 from pytest_fapo.diagnosis.rules.grounding import not_given
+from pytest_fapo.diagnosis.rules.labeled_outputs import labeled_steps
 from pytest_fapo.diagnosis.rules.lost_facts import lost_facts
 from pytest_fapo.diagnosis.rules.malformed_output import cascade, cut_short, schema, too_few
 from pytest_fapo.diagnosis.rules.text_requirements import requirement

@@ -21,7 +21,8 @@ from pytest_fapo.diagnosis.replacement_outputs import (
     known_wrong,
     replacements_of,
 )
-from pytest_fapo.diagnosis.rules.field_values import given_output, wrong_by_label, wrong_value
+from pytest_fapo.diagnosis.rules.field_values import wrong_value
+from pytest_fapo.diagnosis.rules.labeled_outputs import given_output, wrong_by_label
 from pytest_fapo.diagnosis.trace_view import StepView
 
 MOST_PAIRS = 3

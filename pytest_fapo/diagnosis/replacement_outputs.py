@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pytest_fapo.diagnosis.failure import Failure
 from pytest_fapo.diagnosis.field_map import CaseRun
 from pytest_fapo.diagnosis.loose_values import read_json, same
-from pytest_fapo.diagnosis.rules.field_values import given_output, labels_by_key, matches
+from pytest_fapo.diagnosis.rules.labeled_outputs import given_output, labels_by_key, matches
 from pytest_fapo.diagnosis.trace_view import StepView
 
 ReplacementSource = Literal["label", "oracle", "sibling", "resample"]

@@ -88,7 +88,7 @@ def _failing_step(record: dict[str, Any]) -> str:
     case = Case.model_validate(record["case"]) if record.get("case") else None
     if raised or case is None or not case.expected_steps:
         return raised
-    from pytest_fapo.diagnosis.rules.field_values import given_output, labels_by_key, matches
+    from pytest_fapo.diagnosis.rules.labeled_outputs import given_output, labels_by_key, matches
     from pytest_fapo.diagnosis.trace_view import TraceView
 
     view = TraceView(trace)

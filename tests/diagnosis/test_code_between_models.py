@@ -14,7 +14,7 @@ def _findings(bench: Bench) -> list[Finding]:
     return diagnose(bench.evaluation, artifacts=[]).findings
 
 
-# --- a number that a model took from the case, and code made another of -----------------------------------
+# --- a number that a model took from the case, and code made another of --------------------------------
 
 
 def _amount(bench: Bench, text: str, read: float, euro: float, right: float) -> None:
@@ -48,7 +48,7 @@ def test_of_two_such_numbers_the_model_may_have_read_the_wrong_one() -> None:
     assert finding.step == "read"
 
 
-# --- a list that code spells in another way ---------------------------------------------------------------
+# --- a list that code spells in another way ------------------------------------------------------------
 
 
 def _units(bench: Bench, units: list[str], made: list[str]) -> None:
@@ -72,7 +72,7 @@ def test_entries_that_a_model_spelled_right_and_code_otherwise_are_no_matter_of_
     assert not any("order" in each.evidence for each in found)
 
 
-# --- a value that the last model was told ------------------------------------------------------------------
+# --- a value that the last model was told --------------------------------------------------------------
 
 
 def _order(bench: Bench, lines: list[int], total: int, right: int, *, read: str = "") -> None:
@@ -106,7 +106,7 @@ def test_where_the_model_before_gave_what_the_case_does_not_say_the_code_is_not_
     assert finding.step != "price"
 
 
-# --- code that does what it is asked ------------------------------------------------------------------------
+# --- code that does what it is asked -------------------------------------------------------------------
 
 
 _PAPERS = {"visitor": ["a return ticket"], "student": ["a letter of admission"], "minor": ["a consent"]}
@@ -133,17 +133,16 @@ def test_code_that_is_asked_the_same_where_cases_pass_is_not_to_blame_but_who_ch
     assert {(each.step, each.level) for each in _findings(bench)} == {("sort", "prompt")}
 
 
-# --- tools that a model chooses ---------------------------------------------------------------------------------
+# --- tools that a model chooses ------------------------------------------------------------------------
 
 
 def _height(bench: Bench, place: str, tool: str, height: int, right: int, offered: list[str]) -> None:
     asked = call(f"How high at {place}?", None, offered=offered)
-    asked = asked.model_copy(
-        update={"tool_calls": [ToolCall(name=tool, arguments={"place": place})], "finish_reason": "tool_calls"}
-    )
+    use = ToolCall(name=tool, arguments={"place": place})
+    asked = asked.model_copy(update={"tool_calls": [use], "finish_reason": "tool_calls"})
     steps = [
         span(tool, {"cm": height}, inputs={"place": place}),
-        span("talk", str(height), prompt="", answer=str(height), inputs={"question": place}) | {"call": asked},
+        span("talk", str(height), prompt="", answer=str(height)) | {"call": asked},
     ]
     words = "" if height == right else unequal(height, right)
     bench.run({"question": place}, {"cm": right}, steps, {"cm": height}, explanation=words)
@@ -163,7 +162,7 @@ def test_a_wrong_value_of_one_tool_of_several_is_a_matter_of_what_the_model_was_
     assert finding.level == level
 
 
-# --- answers that a text of the request ends ----------------------------------------------------------------------
+# --- answers that a text of the request ends -----------------------------------------------------------
 
 
 def _list(bench: Bench, items: list[str], said: str, stop: list[str]) -> None:
