@@ -92,7 +92,7 @@ def _always_there(failure: Failure, path: str) -> list[str]:
 
 
 def _sides(reading: CaseRun) -> tuple[Any, Any]:
-    """What a case expects, and what it got: of a text, the JSON that it is."""
+    """Return what a case expects, and what it got: of a text, the JSON that it is."""
     output = reading.view.trace.output
     found = read_json(output) if isinstance(output, str) else None
     return reading.case.expected, found.value if found is not None and found.clean else output
