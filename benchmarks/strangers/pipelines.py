@@ -7,9 +7,11 @@ import pkgutil
 
 from benchmarks.strangers.spec import Stranger
 
+SETS = ("open", "sealed", "sealed_second", "sealed_third", "sealed_fourth", "sealed_fifth")
+
 
 def strangers(kind: str) -> list[Stranger]:
-    """Return the pipelines of a kind (open, sealed, sealed_second, sealed_third, sealed_fourth), or none."""
+    """Return the pipelines of one of the sets, or none."""
     try:
         package = importlib.import_module(f"benchmarks.strangers.{kind}")
     except ModuleNotFoundError:

@@ -10,14 +10,13 @@ from benchmarks.planted.lab import laboratory
 from benchmarks.planted.spec import SEEN
 from benchmarks.planted.talk import Ask, Turn
 from benchmarks.strangers import run
-from benchmarks.strangers.pipelines import strangers
+from benchmarks.strangers.pipelines import SETS, strangers
 from benchmarks.strangers.rows_diagnosis import Diagnosed, calibration, diagnosis, labels
 from benchmarks.strangers.spec import Stranger, asks
 from benchmarks.strangers.truth import fixed, truth
 from pytest_fapo.core.diagnosis import Cluster, Diagnosis, Finding
 
-KINDS = ("open", "sealed", "sealed_second", "sealed_third", "sealed_fourth")
-EVERY = [stranger for kind in KINDS for stranger in strangers(kind)]
+EVERY = [stranger for kind in SETS for stranger in strangers(kind)]
 
 
 def named(name: str) -> Stranger:
@@ -25,7 +24,7 @@ def named(name: str) -> Stranger:
 
 
 def test_twelve_pipelines_of_each_kind_under_names_of_their_own() -> None:
-    assert [len(strangers(kind)) for kind in KINDS] == [12] * len(KINDS)
+    assert [len(strangers(kind)) for kind in SETS] == [12] * len(SETS)
     assert len({stranger.name for stranger in EVERY}) == len(EVERY)
 
 
