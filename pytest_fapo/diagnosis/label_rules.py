@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import nan
-from statistics import median
 from typing import Any
 
 from pytest_fapo.core.similar_cases import InputTexts, input_text
-from pytest_fapo.core.text import count
+from pytest_fapo.core.text import count, listing
 from pytest_fapo.diagnosis.failure import shown
 from pytest_fapo.diagnosis.label_signs import (
     CASES,
@@ -27,7 +26,7 @@ from pytest_fapo.diagnosis.label_signs import (
     plain_words,
     succession,
 )
-from pytest_fapo.diagnosis.loose_values import is_number, normal
+from pytest_fapo.diagnosis.loose_values import is_number, normal, shape_of
 from pytest_fapo.diagnosis.word_signs import Found, LabelWords
 
 _RULED = 8
@@ -53,6 +52,9 @@ _CLOSE = 0.02
 
 _FIRST = 4
 """Of so many numbers of an input any two may be what the label is computed of."""
+
+_SHAPE = 3
+"""Characters of a shape that is more than a word or a number: `w-9`."""
 
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?(?![\w]|[.,]\d)")
 
@@ -85,7 +87,16 @@ def same_text(rows: Sequence[LabeledAnswer]) -> Found:
 
 
 def by_number(rows: Sequence[LabeledAnswer]) -> Found:
-    """A number of the input parts the labels, and the cases on both sides have another one."""
+    """A number of the input parts the labels, and the cases on both sides have another one: in all cases, or
+    in those in which no word settles the label.
+    """
+    settled = LabelWords(rows, [row.case for row in rows]).settled()
+    rest = [row for number, row in enumerate(rows) if number not in settled]
+    found = list(_by_number(rows))
+    yield from found or (_by_number(rest) if len(rest) < len(rows) else ())
+
+
+def _by_number(rows: Sequence[LabeledAnswer]) -> Found:
     if 4 * len({row.label_text for row in rows}) > len(rows):
         return
     words = LabelWords(rows, [row.case for row in rows])
@@ -117,48 +128,55 @@ def by_number(rows: Sequence[LabeledAnswer]) -> Found:
 
 
 def proportional(rows: Sequence[LabeledAnswer]) -> Found:
-    """The label is a number of the input times what it is in all other cases with a word, such as a unit."""
+    """The label follows from a number of the input in all other cases with a word, such as a unit: it is so
+    many times the number, and so much more; here it is not.
+    """
     words = plain_words([row.case for row in rows])
     for numbers in _slots(rows):
-        ratios = {
-            number: float(rows[number].label) / value
+        points = {
+            number: (value, float(rows[number].label))
             for number, value in numbers.items()
-            if value and isinstance(rows[number].label, (int, float)) and rows[number].label is not True
+            if is_number(rows[number].label)
         }
-        factors: dict[int, dict[str, float]] = defaultdict(dict)
-        for number in ratios:
+        lines: dict[int, dict[str, float]] = defaultdict(dict)
+        for number in points:
             for word in words[number]:
-                others = [other for other in ratios if other != number and word in words[other]]
-                factor = _factor(rows, [(other, ratios[other]) for other in others])
-                if factor is not None:
-                    factors[number][word] = factor
+                others = [points[other] for other in points if other != number and word in words[other]]
+                line = _line(others)
+                if line is not None:
+                    lines[number][word] = line[0] * points[number][0] + line[1]
         said = {
-            number: min(found.items(), key=lambda pair: (abs(pair[1] - ratios[number]), pair[0]))
-            for number, found in factors.items()
+            number: min(found.items(), key=lambda pair: (abs(pair[1] - points[number][1]), pair[0]))
+            for number, found in lines.items()
         }
-        if not _is_kept(rows, said, lambda row, told: True):
+        odd = [number for number in said if not _close(said[number][1], points[number][1])]
+        if not _is_kept(rows, said, lambda row, told: _close(told[1], float(row.label))):
             continue
-        odd = [number for number in said if not _close(said[number][1], ratios[number])]
         if any(rows[number].passed for number in odd):
             continue
         for number in odd:
-            word, factor = said[number]
-            right = round(factor * numbers[number], 6)
+            word, right = said[number]
             reason = (
-                f"{ratios[number]:g} times the {numbers[number]:g} of its input, and in nearly all other "
-                f"cases with {shown(word)} it is {factor:g} times the number ({right:g} here)"
+                f"and as in nearly all other cases with {shown(word)} it follows from the "
+                f"{numbers[number]:g} of its input, it is {right:g}"
             )
-            yield rows[number], Doubt(reason, 0.75, right)
+            yield rows[number], Doubt(reason, 0.75, round(right, 6))
         return
 
 
-def _factor(rows: Sequence[LabeledAnswer], ratios: Sequence[tuple[int, float]]) -> float | None:
-    """The factor that nearly all of several cases with different labels have in common."""
-    if len(ratios) < CASES or len({rows[number].label_text for number, _ in ratios}) < 3:
+def _line(points: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
+    """Return the factor and the addend by which most of several labels follow from their numbers."""
+    if len(points) < CASES or len({label for _, label in points}) < 3:
         return None
-    factor = median(ratio for _, ratio in ratios)
-    hits = sum(_close(factor, ratio) for _, ratio in ratios)
-    return factor if factor and hits >= min(NEARLY * len(ratios), len(ratios) - 1) else None
+    best: tuple[int, tuple[float, float]] = (0, (0.0, 0.0))
+    pairs = [((0.0, 0.0), point) for point in points] + list(pairwise(sorted(points)))
+    for (one, label), (other, its) in pairs:
+        if one != other:
+            factor = (its - label) / (other - one)
+            line = (factor, label - factor * one)
+            hits = sum(_close(factor * value + line[1], found) for value, found in points)
+            best = max(best, (hits, line), key=lambda each: each[0])
+    return best[1] if best[1][0] and best[0] >= max(_AGREED * len(points), 3) else None
 
 
 _OF_TWO: dict[str, Callable[[float, float], float]] = {
@@ -203,6 +221,34 @@ def _computations(numbers: Mapping[int, Sequence[float]]) -> Iterator[dict[int, 
             yield {number: (words.format(*pair), of_two(*pair)) for number, pair in pairs.items()}
     for words, of_all in _OF_ALL.items():
         yield {number: (words, of_all(found)) for number, found in numbers.items()}
+
+
+def of_one_shape(rows: Sequence[LabeledAnswer]) -> Found:
+    """The label is not all that the input has of the shape of labels, as nearly all others are."""
+    counts = Counter(shape for row in rows for shape in set(map(shape_of, _entries(row.label))))
+    shapes = {shape for shape, times in counts.items() if times >= CASES}
+    said = {
+        number: sorted({token for token in _tokens(row) if shape_of(token) in shapes})
+        for number, row in enumerate(rows)
+        if _entries(row.label)
+    }
+    if not _is_kept(rows, said, lambda row, told: sorted(set(_entries(row.label))) == told):
+        return
+    for number, told in said.items():
+        row = rows[number]
+        if not row.passed and told and sorted(set(_entries(row.label))) != told:
+            reason = f"and the input has {listing(told, most=4)}, all of which nearly all other labels name"
+            yield row, Doubt(reason, 0.75, told if isinstance(row.label, list) else told[0])
+
+
+def _entries(label: Any) -> list[str]:
+    """Return the texts of a label with a digit or a mark in them; words alone have no shape."""
+    texts = [str(each).strip() for each in (label if isinstance(label, list) else [label])]
+    return texts if all(len(shape_of(text)) >= _SHAPE for text in texts) else []
+
+
+def _tokens(row: LabeledAnswer) -> list[str]:
+    return [token.strip(".,;:!?()\"'") for token in input_text(row.case.inputs).split()]
 
 
 def counted(rows: Sequence[LabeledAnswer]) -> Found:

@@ -38,6 +38,9 @@ _GIVEN = 0.95
 PASSING = 5
 """Passing cases that must be there to learn from."""
 
+_USUAL_FORM = 0.75
+"""The share of all labels that must be made up alike."""
+
 _SLIP = 0.9
 """The likeness of a label with a misspelled letter."""
 
@@ -263,12 +266,38 @@ def other_form(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, D
             yield row, Doubt(reason, 0.75, row.answer, beside.case)
 
 
+def odd_form(rows: Sequence[LabeledAnswer]) -> Iterator[tuple[LabeledAnswer, Doubt]]:
+    """The label has another number of digits, or other marks, than all labels that pass and most others."""
+    named = [row for row in rows if not is_blank(row.label) and _is_plain(row.label)]
+    forms = Counter(_made_up(row.label) for row in named)
+    passing = Counter(_made_up(row.label) for row in named if row.passed)
+    labels = Counter(row.label_text for row in named)
+    if len(passing) != 1 or passing.total() < 2 * CASES or 3 * len(labels) < 2 * len(named):
+        return
+    usual = next(iter(passing))
+    if len(re.sub(r"[^9]", "", usual)) < CASES or forms[usual] < _USUAL_FORM * len(named):
+        return
+    for row in named:
+        odd = _made_up(row.label) != usual and labels[row.label_text] == 1
+        if odd and not row.passed:
+            beside = next(other for other in named if other.passed)
+            reason = (
+                f"made up otherwise than {count(passing.total(), 'label')} that pass, such as "
+                f"{shown(beside.label, 40)}"
+            )
+            yield row, Doubt(reason, 0.6, row.answer, beside.case)
+
+
+def _made_up(value: Any) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d", "9", plain(value)))
+
+
 def _form(value: Any, rows: Sequence[LabeledAnswer]) -> str:
     """The type of a value and its make-up; where labels repeat, the label itself."""
     if not isinstance(value, str):
         return type(value).__name__
     classes = 3 * len({row.label_text for row in rows}) <= len(rows)
-    return value if classes else re.sub(r"[^\W\d_]+", "a", re.sub(r"\d", "9", value))
+    return value if classes else _made_up(value)
 
 
 def _misspelled(row: LabeledAnswer) -> bool:

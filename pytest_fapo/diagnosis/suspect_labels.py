@@ -13,7 +13,14 @@ from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.label_votes import BY_ANSWERS, BY_LABELS, LabelConflict, LabelVotes
 from pytest_fapo.core.similar_cases import InputTexts, label_text
 from pytest_fapo.diagnosis.failure import Failure, FailureAttribution, shown
-from pytest_fapo.diagnosis.label_rules import by_number, computed, counted, proportional, same_text
+from pytest_fapo.diagnosis.label_rules import (
+    by_number,
+    computed,
+    counted,
+    of_one_shape,
+    proportional,
+    same_text,
+)
 from pytest_fapo.diagnosis.label_signs import (
     MOST,
     Doubt,
@@ -24,6 +31,7 @@ from pytest_fapo.diagnosis.label_signs import (
     labeled_answers,
     like_doubted,
     not_given,
+    odd_form,
     other_form,
     succession,
 )
@@ -38,7 +46,9 @@ VOUCHED = 0.8
 
 _SIGNS: tuple[Sign, ...] = (
     exchanged,
+    odd_form,
     other_form,
+    of_one_shape,
     by_number,
     proportional,
     computed,
@@ -57,7 +67,7 @@ def doubted_labels(failing: Sequence[Failure], passing: Sequence[Failure]) -> di
     once_right = {each.item.first_nodeid for each in passing}
     failing = [each for each in failing if each.item.first_nodeid not in once_right]
     found: dict[str, Doubt] = {}
-    for name in dict.fromkeys(name for failure in failing for name in failure.failing_fields):
+    for name in dict.fromkeys(name for failure in failing for name in _fields_of(failure)):
         rows = labeled_answers(name, failing, passing)
         of_field: dict[str, Doubt] = {}
         for sign in _SIGNS:
@@ -68,6 +78,12 @@ def doubted_labels(failing: Sequence[Failure], passing: Sequence[Failure]) -> di
         of_field |= {row.nodeid: doubt for row, doubt in like_doubted(rows, of_field)}
         found |= of_field
     return {**dict(_same_inputs(failing, passing)), **found}
+
+
+def _fields_of(failure: Failure) -> list[str]:
+    """Return the fields that a failure is about; where its assertion tells none, the only labeled one."""
+    labeled = [name for name, labels in failure.fields.expected.items() if failure.case.key in labels]
+    return failure.failing_fields or (labeled if len(labeled) == 1 else [])
 
 
 def doubt(attribution: FailureAttribution, doubt: Doubt) -> None:

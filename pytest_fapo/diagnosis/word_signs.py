@@ -14,6 +14,7 @@ from math import comb
 
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.label_votes import BY_ANSWERS
+from pytest_fapo.core.similar_cases import InputTexts
 from pytest_fapo.diagnosis.failure import shown
 from pytest_fapo.diagnosis.label_signs import (
     CASES,
@@ -22,7 +23,7 @@ from pytest_fapo.diagnosis.label_signs import (
     Doubt,
     LabeledAnswer,
     given_lines,
-    plain_words,
+    has_digit,
     special_lines,
     succession,
     units_of,
@@ -34,6 +35,12 @@ _CHANCE = 0.05
 _MOST_OF_THEM = 0.75
 """The share of the other cases with a word that must have one label: some of their labels are wrong, too."""
 
+_COMMON = 0.75
+"""A word in a larger share of the cases tells them from each other no more."""
+
+_LONG = 4
+"""Characters of a number that may be a name."""
+
 _ALIKE = 0.5
 """The share of their words that texts have in common which are one text with other names in it."""
 
@@ -44,7 +51,7 @@ def telling_words(rows: Sequence[LabeledAnswer]) -> Found:
     """A word of the input goes with another label in nearly all other cases, and the pipeline's answer or the
     lack of any word for the case's own label says the same.
     """
-    yield from _told_by(LabelWords(rows, [row.case for row in rows]), "their input")
+    yield from _told_by(LabelWords(rows, [row.case for row in rows]), "their input", independent=True)
 
 
 def words_given(rows: Sequence[LabeledAnswer]) -> Found:
@@ -55,7 +62,7 @@ def words_given(rows: Sequence[LabeledAnswer]) -> Found:
     cases = [
         row.case.model_copy(update={"inputs": "\n".join(each)}) for row, each in zip(rows, lines, strict=True)
     ]
-    yield from _told_by(LabelWords(rows, cases), "what their model was given")
+    yield from _told_by(LabelWords(rows, cases), "what their model was given", independent=False)
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,16 @@ class LabelWords:
 
     def __init__(self, rows: Sequence[LabeledAnswer], cases: Sequence[Case]) -> None:
         self.rows = rows
-        self.words = plain_words(cases)
+        texts = InputTexts(cases)
+        # A long number that several cases have, such as a year, is a word of theirs; short ones are amounts.
+        self.words = [
+            frozenset(
+                word
+                for word in words
+                if not has_digit(word) or (len(word) >= _LONG and len(texts.holders[word]) > CASES)
+            )
+            for words in texts.words
+        ]
         self._holders: dict[str, list[int]] = defaultdict(list)
         for number, words in enumerate(self.words):
             for word in words:
@@ -96,8 +112,8 @@ class LabelWords:
                 continue
             counts = Counter(unit for other in holders for unit in self.rows[other].units)
             for unit in counts.keys() - self.rows[number].units:
-                hits, tries = counts[unit], len(self.words[number])
-                chance = _by_chance(hits, len(holders), self.usual(number, unit), tries)
+                hits, tries = counts[unit], self._tries(number)
+                chance = self._by_chance(number, unit, hits, len(holders)) * tries
                 if hits >= _MOST_OF_THEM * len(holders) and chance <= _CHANCE:
                     differing = self._chance(number, unit, holders, hits, tries)
                     alone = not self._told_by_another(number, unit, holders)
@@ -114,8 +130,8 @@ class LabelWords:
             for word in sorted(
                 counts.keys() - self.words[number], key=lambda word: (-counts[word], -len(word), word)
             ):
-                usual = len(self._others_with(word, number)) / (len(self.rows) - 1)
-                chance = _by_chance(counts[word], len(alike), usual, len(counts))
+                having, total = len(self._others_with(word, number)), len(self.rows) - 1
+                chance = _chance_of(counts[word], len(alike), having, total) * len(counts)
                 stands = self._share(unit, self._holders[word]) >= BY_ANSWERS.goes_with
                 if counts[word] >= NEARLY * len(alike) and chance <= _CHANCE and stands:
                     return unit, word, chance
@@ -143,9 +159,24 @@ class LabelWords:
             for unit in self.rows[number].units
         )
 
-    def usual(self, number: int, unit: str) -> float:
-        """Return the share of the other cases that have a label."""
-        return self._share(unit, self._others(number))
+    def settled(self) -> frozenset[int]:
+        """Return the cases with a word that stands for one label, in no more than half of the cases."""
+        found: set[int] = set()
+        for holders in self._holders.values():
+            if not CASES <= len(holders) <= len(self.rows) / 2:
+                continue
+            counts = Counter(unit for other in holders for unit in self.rows[other].units)
+            unit, hits = counts.most_common(1)[0]
+            having = sum(unit in row.units for row in self.rows)
+            chance = _chance_of(hits, len(holders), having, len(self.rows)) * len(self._holders)
+            if hits >= _MOST_OF_THEM * len(holders) and chance <= _CHANCE:
+                found.update(holders)
+        return frozenset(found)
+
+    def _tries(self, number: int) -> int:
+        """Return how many things the words of a case may tell: words that come together tell one."""
+        sets = {tuple(self._others_with(word, number)) for word in self.words[number]}
+        return sum(CASES <= len(holders) <= _COMMON * len(self.rows) for holders in sets) or 1
 
     def _others(self, number: int) -> list[int]:
         return [other for other in range(len(self.rows)) if other != number]
@@ -168,7 +199,11 @@ class LabelWords:
             elif not any(self._are_alike(other, each) for each in counted):
                 counted.append(other)
         of = near + len(counted)
-        return _by_chance(max(of - (len(holders) - hits), 0), of, self.usual(number, unit), tries)
+        return self._by_chance(number, unit, max(of - (len(holders) - hits), 0), of) * tries
+
+    def _by_chance(self, number: int, unit: str, hits: int, of: int) -> float:
+        having = sum(unit in self.rows[other].units for other in self._others(number))
+        return _chance_of(hits, of, having, len(self.rows) - 1)
 
     def _told_by_another(self, number: int, unit: str, holders: Sequence[int]) -> bool:
         """True if the cases have another word in common that goes with the label as well, and not in here."""
@@ -185,11 +220,20 @@ class LabelWords:
         return len(mine & its) >= _ALIKE * len(mine | its)
 
 
-def _by_chance(hits: int, of: int, usual: float, tries: int) -> float:
-    return comb(of, hits) * usual**hits * tries
+def _chance_of(hits: int, of: int, having: int, total: int) -> float:
+    """Return how often so many of some cases, or more, have what so many of all have: Fisher's exact test."""
+    ways = sum(comb(having, each) * comb(total - having, of - each) for each in range(hits, of + 1))
+    return ways / comb(total, of)
 
 
-def _told_by(words: LabelWords, where: str) -> Found:
+def _told_by(words: LabelWords, where: str, *, independent: bool) -> Found:
+    """Yield the doubts of words that tell another label.
+
+    Args:
+        words: of all cases.
+        where: they were found.
+        independent: True if the answer is a witness of its own; it is none of what it was made of.
+    """
     rows = words.rows
     failing = sum(not row.passed for row in rows)
     for number, row in enumerate(rows):
@@ -198,7 +242,7 @@ def _told_by(words: LabelWords, where: str) -> Found:
             continue
         meant = _meant(row, rows)
         sound = [each for each in told if each.alone and each.chance <= _CHANCE]
-        hints = told if not words.explained(number, elsewhere=2) else sound
+        hints = told if independent and not words.explained(number, elsewhere=2) else sound
         agrees = next((each for each in hints if each.unit in meant), None)
         best = agrees or next(iter(sound), None)
         if best is None:

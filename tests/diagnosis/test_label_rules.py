@@ -113,6 +113,60 @@ def test_a_label_that_stands_elsewhere_in_the_input_than_nearly_all_others(
     assert [each.nodeid for each in _suspects(bench)] == [nodeid] * doubted
 
 
+def test_a_number_that_does_not_follow_as_in_all_cases_of_its_unit() -> None:
+    """A unit may have a factor and an addend of its own; the pipeline knows one of two units."""
+    bench = Bench()
+    for number in range(7):
+        warm, hot = 15.5 + 2 * number, 50 + 9 * number
+        _case(bench, f"Bay {number * 17 % 41} shows {warm} °C", warm, warm)
+        _case(bench, f"Bay {number * 23 % 47} shows {hot} °F", (hot - 32) / 1.8, hot)
+    nodeids = [_case(bench, "Bay 7 shows 68 °F", 22.0, 68), _case(bench, "Bay 8 shows 21.5 °C", 51.2, 21.5)]
+    found = _suspects(bench)
+    assert [each.nodeid for each in found] == nodeids
+    assert [each.actual for each in found] == [20, 21.5]
+
+
+def test_a_number_parts_the_labels_of_the_cases_that_no_word_settles() -> None:
+    bench = Bench()
+    for number in range(8):
+        _case(bench, f"Member {300 + number * 37 % 90} sang {12 + number} times, paid 2031", "active", "active")
+        _case(bench, f"Member {300 + number * 53 % 91} sang {number} times, paid 2031", "resting", "active")
+        _case(bench, f"Member {300 + number * 71 % 97} sang {3 * number} times, paid 2028", "lapsed", "lapsed")
+    nodeids = [
+        _case(bench, "Member 340 sang 15 times, paid 2031", "resting", "active"),
+        _case(bench, "Member 341 sang 16 times, paid 2028", "resting", "lapsed"),
+    ]
+    assert [each.nodeid for each in _suspects(bench)] == nodeids
+
+
+@pytest.mark.parametrize("label", [["Kx-45", "Qz-63"], ["Kx-45", "Qz-63", "Tx-27", "Bv-11"]])
+def test_a_list_that_does_not_name_all_of_its_shape_in_the_input(label: list[str]) -> None:
+    bench = Bench()
+    for number in range(9):
+        units = [f"Kx-{number + 10}", f"Qz-{number + 30}", f"Tv-{number + 50}"][: number % 3 + 1]
+        said = units if number % 4 else [unit.lower() for unit in units]
+        _case(bench, f"Pass {number}: low power at {', '.join(units)}; all else well.", units, said)
+    text = "Pass 71: low power at Kx-45, Qz-63, Tx-27; all else well."
+    nodeid = _case(bench, text, label, ["kx-45", "qz-63", "tx-27"])
+    (suspect,) = _suspects(bench)
+    assert (suspect.nodeid, suspect.actual) == (nodeid, ["Kx-45", "Qz-63", "Tx-27"])
+
+
+def test_a_code_with_another_number_of_digits_in_a_test_that_looks_for_it_in_a_text() -> None:
+    bench = Bench()
+    towns = ["Oslo", "Lima", "Accra", "Hanoi", "Quito", "Kyiv", "Bern", "Cairo", "Paris", "Rome"]
+    for number, town in enumerate(towns):
+        code = f"{24601 + 977 * number}"
+        bench.run(
+            {"town": town}, code, [span("find", prompt=town, answer=f"It is {code}.")], f"It is {code}."
+        )
+    said = "This town is unknown."
+    words = f"AssertionError: assert '819640' in {said!r}"
+    spans = [span("find", prompt="Split", answer=said)]
+    nodeid = bench.run({"town": "Split"}, "819640", spans, said, explanation=words)
+    assert [each.nodeid for each in _suspects(bench)] == [nodeid]
+
+
 def _guests(bench: Bench, names: list[str], label: int, said: int) -> str:
     text = ", ".join(names)
     listed = span("names", names, prompt=f"Names? {text}", answer="\n".join(names), inputs={"text": text})
