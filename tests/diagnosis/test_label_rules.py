@@ -129,9 +129,13 @@ def test_a_number_that_does_not_follow_as_in_all_cases_of_its_unit() -> None:
 def test_a_number_parts_the_labels_of_the_cases_that_no_word_settles() -> None:
     bench = Bench()
     for number in range(8):
-        _case(bench, f"Member {300 + number * 37 % 90} sang {12 + number} times, paid 2031", "active", "active")
+        _case(
+            bench, f"Member {300 + number * 37 % 90} sang {12 + number} times, paid 2031", "active", "active"
+        )
         _case(bench, f"Member {300 + number * 53 % 91} sang {number} times, paid 2031", "resting", "active")
-        _case(bench, f"Member {300 + number * 71 % 97} sang {3 * number} times, paid 2028", "lapsed", "lapsed")
+        _case(
+            bench, f"Member {300 + number * 71 % 97} sang {3 * number} times, paid 2028", "lapsed", "lapsed"
+        )
     nodeids = [
         _case(bench, "Member 340 sang 15 times, paid 2031", "resting", "active"),
         _case(bench, "Member 341 sang 16 times, paid 2028", "resting", "lapsed"),
