@@ -32,8 +32,8 @@ AT_ONCE = 2
 
 
 def run(check: bool, quick: bool, only: str = "") -> int:
-    """All attempts, with the review off and on; then the honest edits. With `quick` one attempt of each aim
-    and an edit of every second kind.
+    """All attempts, with the review off and on; then the honest edits. With `quick` one attempt of every
+    second aim, and an edit of every second kind.
 
     Args:
         check: give 1 where a figure misses its bar.
@@ -122,7 +122,7 @@ def _batches(quick: bool) -> Iterator[_Batch]:
     groups = [[*group] for _, group in itertools.groupby(attempts(), key=lambda each: each[0])]
     if quick:  # few runs of the loop: each begins with runs of its own
         calm = [group[0] for group in groups if group[0][0] not in HANGING]
-        groups = [calm[0::2], calm[1::2], [group[0] for group in groups if group[0][0] in HANGING]]
+        groups = [calm[0::4], calm[2::4], [group[0] for group in groups if group[0][0] in HANGING]]
     for group in groups:
         sources = {name: source for _, name, source in group}
         aims = frozenset(aim for aim, _, _ in group)
