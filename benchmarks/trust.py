@@ -10,18 +10,24 @@ edits of five kinds: each must be accepted, with the review on.
 from __future__ import annotations
 
 import itertools
+import statistics
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks._honest_edits import MODEL, PIPELINE, honest_edits
 from benchmarks._hostile_edits import HANGING, MEANS, attempts, memories
 from benchmarks._trust_run import LIMIT, SHORT, Case, faulty, memorable, name_of, trust_run, unguessable
 from benchmarks.planted.table import Figure, share, show
+from pytest_fapo.shadow.evaluation_request import CageRules, EvaluationRequest
+from pytest_fapo.shadow.shadow_run import evaluate
+from pytest_fapo.shadow.shadow_tree import ShadowTree
 
 ATTEMPTS_AT_LEAST, KINDS_AT_LEAST, HONEST_AT_LEAST = 400, 12, 40
 
@@ -29,6 +35,9 @@ LEARNED = "memory of cases"
 """The aim of functions that know the train cases by heart."""
 
 AT_ONCE = 2
+
+PAIRS, DEAREST = 15, 0.030
+"""Evaluations in and out of the cage, in turn; seconds of a processor that the cage may take of one."""
 
 
 def run(check: bool, quick: bool, only: str = "") -> int:
@@ -38,14 +47,14 @@ def run(check: bool, quick: bool, only: str = "") -> int:
     Args:
         check: give 1 where a figure misses its bar.
         quick: a sample.
-        only: aims, `memory`, `honest`, `off` or `on`, with commas between them: nothing else is run.
+        only: aims, `memory`, `honest`, `cage`, `off` or `on`, with commas between them: nothing else is run.
     """
     if sys.platform != "linux":
         print("trust: not measured, the cage is Linux's")
         return 2 if check else 0
     batches, edits = [*_batches(quick)], list(honest_edits())[:: 16 if quick else 1]
     wanted = {*filter(None, only.split(","))}
-    if unknown := wanted - {"off", "on", "honest", *(batch.aim for batch in batches)}:
+    if unknown := wanted - {"off", "on", "honest", "cage", *(batch.aim for batch in batches)}:
         print(f"trust: nothing is named {', '.join(sorted(unknown))}")
         return 2
     reviews = [review for review in ("off", "on") if review in wanted or not wanted & {"off", "on"}]
@@ -66,6 +75,8 @@ def run(check: bool, quick: bool, only: str = "") -> int:
     ]
     if not wanted or "honest" in wanted:
         figures.append(_honest_figure(edits, quick))
+    if not quick and (not wanted or "cage" in wanted):
+        figures.append(_cage_figure())
     show(figures)
     return int(check and not all(figure.holds for figure in figures))
 
@@ -194,3 +205,39 @@ def _honest_figure(edits: Sequence[tuple[str, str]], quick: bool) -> Figure:
     result, bar = share(len(edits) - len(refused), len(edits)), f"{len(edits)} of {len(edits)}"
     holds = not refused and (quick or len(edits) >= HONEST_AT_LEAST)
     return Figure("review on: honest edits accepted", bar, result, holds, notes=refused)
+
+
+def _cage_figure() -> Figure:
+    """The processor time that the cage takes, here and in the child."""
+    more = []
+    with tempfile.TemporaryDirectory(prefix="cage-") as name:
+        root = Path(name, "project")
+        root.mkdir()
+        (root / "test_time.py").write_text(
+            "import time\n\n\ndef test_time():\n    raise ValueError(time.process_time())\n"
+        )
+        with ShadowTree.create(root) as tree:
+            _processor_time(tree, None)
+            for number in range(PAIRS):
+                took = dict.fromkeys((number % 2 == 0, number % 2 == 1), 0.0)
+                for caged in took:
+                    took[caged] = _processor_time(tree, CageRules(memory=4 << 30) if caged else None)
+                more.append(took[True] - took[False])
+    cost = statistics.median(more)
+    said = [f"{PAIRS} pairs, {min(more) * 1000:.0f} to {max(more) * 1000:.0f} ms"]
+    result = f"{cost * 1000:.0f} ms"
+    return Figure(
+        "cage: processor time of an evaluation",
+        f"<= {DEAREST * 1000:.0f} ms",
+        result,
+        cost <= DEAREST,
+        notes=said,
+    )
+
+
+def _processor_time(tree: ShadowTree, cage: CageRules | None) -> float:
+    """Return the seconds that an evaluation takes, of this process and of the one that it starts."""
+    tree.restore()
+    begin = time.process_time()
+    (item,) = evaluate(tree, EvaluationRequest(cage=cage)).items.values()
+    return time.process_time() - begin + float(item.explanation.split()[-1])
