@@ -198,7 +198,7 @@ def _at_work(param: Artifact, used: Sequence[StepView]) -> bool:
     if role == "turns":
         return bool(max((len(step.calls) for step in used), default=0) == value)
     lists = [step.output for step in used if isinstance(step.output, list) and not step.calls]
-    return role == "depth" and len(lists) >= 3 and {len(output) for output in lists} == {value}
+    return role in ("depth", "length") and len(lists) >= 3 and {len(output) for output in lists} == {value}
 
 
 def _has(given: Any, role: str, value: Any) -> bool:

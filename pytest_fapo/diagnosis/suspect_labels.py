@@ -41,6 +41,9 @@ from pytest_fapo.diagnosis.word_signs import telling_words, words_given
 SAME = 0.9
 """Inputs this similar are one input, whatever their labels are made of."""
 
+_NEIGHBORS = 0.75
+"""The most sureness of neighbors, however many: of unseen pipelines they have accused right labels, too."""
+
 VOUCHED = 0.8
 """Where so many of the other cases with an answer have one label, the answer speaks for it."""
 
@@ -185,4 +188,5 @@ def _of_conflict(conflict: LabelConflict) -> Doubt:
     more = f" and {conflict.against - 1} more near it" if conflict.against > 1 else ""
     other = conflict.other
     reason = f"and {shown(other.expected, 80)} in case {other.id}{more}, {how}"
-    return Doubt(reason, succession(conflict.against) if conflict.against > 1 else 0.5, other.expected, other)
+    sure = min(succession(conflict.against), _NEIGHBORS) if conflict.against > 1 else 0.5
+    return Doubt(reason, sure, other.expected, other)

@@ -91,6 +91,16 @@ def test_values_at_work_link_a_param_whose_name_stands_nowhere() -> None:
     assert linked == ["config.yaml::llm.token_limit", "config.yaml::llm.model"]
 
 
+@pytest.mark.parametrize(
+    ("name", "linked"), [("Memory.SIZE", True), ("Memory.TOP_K", True), ("Memory.AGE", False)]
+)
+def test_as_many_entries_as_a_size_says_link_it(name: str, linked: bool) -> None:
+    """The code that reads it may be that of a class outside of the scope."""
+    bench = rag([["one", "two"]], [["is VALUE", "two"]] * 3)
+    size = param(name, 2)
+    assert artifacts_of("search", "pipeline", bench.evaluation, [size]) == [size.address] * linked
+
+
 def test_names_of_steps_and_methods() -> None:
     named = function("run", '@fapo.step(name="search")\ndef run(q): ...\n')
     method = function("Base.search", "def search(self, q): ...\n")
