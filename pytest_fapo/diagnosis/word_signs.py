@@ -32,6 +32,9 @@ from pytest_fapo.diagnosis.label_signs import (
 _CHANCE = 0.05
 """The most that words may be expected to go with a label by chance."""
 
+_IN_ONE_CASE = 0.02
+"""The same of the words of one case."""
+
 _MOST_OF_THEM = 0.75
 """The share of the other cases with a word that must have one label: some of their labels are wrong, too."""
 
@@ -114,7 +117,7 @@ class LabelWords:
             for unit in counts.keys() - self.rows[number].units:
                 hits, tries = counts[unit], self._tries(number)
                 chance = self._by_chance(number, unit, hits, len(holders)) * tries
-                if hits >= _MOST_OF_THEM * len(holders) and chance <= _CHANCE:
+                if hits >= _MOST_OF_THEM * len(holders) and chance <= _IN_ONE_CASE:
                     differing = self._chance(number, unit, holders, hits, tries)
                     alone = not self._told_by_another(number, unit, holders)
                     found.append(_Told(word, unit, holders, differing, alone))
