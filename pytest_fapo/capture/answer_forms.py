@@ -30,7 +30,7 @@ def has_form(api: str, value: Any, asked: Any = None) -> bool:
     """
     if api not in _FORMS:
         return value is not None
-    return isinstance(value, Mapping) and _FORMS[api](value, asked if isinstance(asked, Mapping) else {})
+    return isinstance(value, dict) and _FORMS[api](value, asked if isinstance(asked, dict) else {})
 
 
 def is_markup(body: bytes) -> bool:
@@ -44,7 +44,7 @@ def _is_chat(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
 
 def _is_chat_choice(choice: Mapping[str, Any]) -> bool:
     message = choice.get("message")
-    if not isinstance(message, Mapping) or failed(choice):
+    if not isinstance(message, dict) or failed(choice):
         return False
     return says_something(message) or choice.get("finish_reason") in EMPTY_FINISH_REASONS
 
@@ -82,7 +82,7 @@ def _is_embeddings(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
 
 def _is_response(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     output, status = value.get("output"), value.get("status", "completed")
-    if not isinstance(output, list) or not all(isinstance(item, Mapping) for item in output):
+    if not isinstance(output, list) or not all(isinstance(item, dict) for item in output):
         return False
     return status == "incomplete" or (status == "completed" and bool(output))
 
@@ -90,7 +90,7 @@ def _is_response(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
 def _is_message(value: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
     """A turn may well be empty: the documentation says so, of turns after a tool's result."""
     content = value.get("content")
-    known = isinstance(content, list) and all(isinstance(block, Mapping) for block in content)
+    known = isinstance(content, list) and all(isinstance(block, dict) for block in content)
     return known and isinstance(value.get("stop_reason"), str)
 
 
@@ -98,7 +98,7 @@ def _all_good(entries: Any, is_good: Callable[[Mapping[str, Any]], bool]) -> boo
     """True if `entries` is a list of objects, not empty, and each is good."""
     if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
         return False
-    return all(isinstance(entry, Mapping) and is_good(entry) for entry in entries)
+    return all(isinstance(entry, dict) and is_good(entry) for entry in entries)
 
 
 _FORMS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any]], bool]] = {
@@ -128,7 +128,7 @@ def ended_well(api: str, events: Sequence[ServerSentEvent], *, exhausted: bool) 
         return done or (exhausted and any(choice.get("finish_reason") for choice in choices))
     if api == "messages":
         kinds = {_type_of(value) for value in values}
-        message = assembled_message([value for value in values if isinstance(value, Mapping)])
+        message = assembled_message([value for value in values if isinstance(value, dict)])
         return {"message_start", "message_stop"} <= kinds and has_form(api, message)
     if api == "responses":
         ends = [value for value in values if _type_of(value) in _RESPONSES_END[:2]]
@@ -146,19 +146,19 @@ def reports_error(events: Sequence[ServerSentEvent]) -> bool:
 
 
 def _choices(value: Any) -> list[Mapping[str, Any]]:
-    choices = value.get("choices") if isinstance(value, Mapping) else None
-    return [choice for choice in choices or [] if isinstance(choice, Mapping)]
+    choices = value.get("choices") if isinstance(value, dict) else None
+    return [choice for choice in choices or [] if isinstance(choice, dict)]
 
 
 def _choice_says_something(choice: Mapping[str, Any]) -> bool:
     delta = choice.get("delta")
-    said = isinstance(delta, Mapping) and says_something(delta)
+    said = isinstance(delta, dict) and says_something(delta)
     return said or isinstance(choice.get("text"), str) or choice.get("finish_reason") in EMPTY_FINISH_REASONS
 
 
 def assemble(api: str, events: Sequence[ServerSentEvent]) -> Any:
     """Return the body as one JSON value, as far as the events go."""
-    values = [value for event in events if isinstance(value := event.value, Mapping)]
+    values = [value for event in events if isinstance(value := event.value, dict)]
     failed = next((value for value in values if _is_error(value)), None)
     if failed is not None:
         inner = failed.get("error") or (failed.get("response") or {}).get("error")
@@ -173,11 +173,11 @@ def assemble(api: str, events: Sequence[ServerSentEvent]) -> Any:
 
 
 def _type_of(value: Any) -> Any:
-    return value.get("type") if isinstance(value, Mapping) else None
+    return value.get("type") if isinstance(value, dict) else None
 
 
 def _is_error(value: Any) -> bool:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return False
     return bool(value.get("error")) or value.get("type") in ("error", "response.failed")
 

@@ -110,15 +110,15 @@ READERS: dict[str, Callable[[Mapping[str, Any]], AnswerReading]] = {
 
 def _text_of(content: Any) -> str | None:
     if isinstance(content, list):  # some compatible servers answer in parts
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else None
 
 
 def _openai_usage(usage: Any) -> Usage:
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Usage()
     details = usage.get("prompt_tokens_details") or {}
-    return Usage(
+    return Usage.of_valid(
         input_tokens=_token_count(usage, "prompt_tokens"),
         output_tokens=_token_count(usage, "completion_tokens"),
         cached_input_tokens=_token_count(details, "cached_tokens"),
@@ -126,9 +126,9 @@ def _openai_usage(usage: Any) -> Usage:
 
 
 def _responses_usage(usage: Any) -> Usage:
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Usage()
-    return Usage(
+    return Usage.of_valid(
         input_tokens=_token_count(usage, "input_tokens"),
         output_tokens=_token_count(usage, "output_tokens"),
         cached_input_tokens=_token_count(usage.get("input_tokens_details") or {}, "cached_tokens"),
@@ -137,11 +137,11 @@ def _responses_usage(usage: Any) -> Usage:
 
 def _anthropic_usage(usage: Any) -> Usage:
     """Anthropic counts the tokens read from and written to its prompt cache apart from the rest."""
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):
         return Usage()
     read = _token_count(usage, "cache_read_input_tokens")
     written = _token_count(usage, "cache_creation_input_tokens")
-    return Usage(
+    return Usage.of_valid(
         input_tokens=_token_count(usage, "input_tokens") + read + written,
         output_tokens=_token_count(usage, "output_tokens"),
         cached_input_tokens=read,

@@ -101,7 +101,7 @@ def read_http_answer(api: str, recorded: RecordedAnswer) -> AnswerReading:
         if recorded.status >= 400 or _error_of(value):
             return AnswerReading(error=_error_of(value) or "")
         reader = READERS.get(api, _read_other)
-        return reader(value) if isinstance(value, Mapping) else AnswerReading()
+        return reader(value) if isinstance(value, dict) else AnswerReading()
     except Exception:  # a server may answer anything; the caller sees it as it is, the record has less of it
         return AnswerReading()
 
@@ -112,7 +112,7 @@ def _read_wire(wire: WireFormat, recorded: RecordedAnswer) -> AnswerReading:
     if recorded.status >= 400 or error:
         said = mapping(whole.value)  # AWS and Cohere say nothing else
         return AnswerReading(error=error or str(said.get("message") or said.get("Message") or ""))
-    return wire.read(whole.value) if isinstance(whole.value, Mapping) else AnswerReading()
+    return wire.read(whole.value) if isinstance(whole.value, dict) else AnswerReading()
 
 
 def _read_other(value: Mapping[str, Any]) -> AnswerReading:
@@ -132,13 +132,13 @@ def _is_done(event: ServerSentEvent) -> bool:
 
 
 def _error_of(value: Any) -> str:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return ""
     error = value.get("error")
     choices = value.get("choices")
-    if not error and isinstance(choices, list) and choices and isinstance(choices[0], Mapping):
+    if not error and isinstance(choices, list) and choices and isinstance(choices[0], dict):
         error = choices[0].get("error")  # OpenRouter says so that the model behind it failed
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return str(error.get("message") or error.get("type") or error)
     return str(error) if error else ""
 
@@ -170,7 +170,7 @@ def _answer_values(answer: RecordedAnswer) -> list[Mapping[str, Any]]:
         values = [event.value for event in events]
     else:
         values = [answer.json]
-    return [value for value in values if isinstance(value, Mapping)]
+    return [value for value in values if isinstance(value, dict)]
 
 
 def _api_of_value(value: Mapping[str, Any]) -> str:
@@ -190,7 +190,7 @@ def _api_of_value(value: Mapping[str, Any]) -> str:
 
 def _model_of_value(value: Mapping[str, Any]) -> str:
     for holder in (value, value.get("message"), value.get("response")):
-        name = holder.get("model", holder.get("modelVersion")) if isinstance(holder, Mapping) else None
+        name = holder.get("model", holder.get("modelVersion")) if isinstance(holder, dict) else None
         if isinstance(name, str) and name:
             return name
     return ""

@@ -24,6 +24,9 @@ _CREDENTIAL_HEADERS = (
     "x-amz-security-token",
 )
 
+READ_HEADERS = frozenset([*_VERSION_HEADERS, *_CREDENTIAL_HEADERS])
+"""The headers that `read_question` looks at."""
+
 _CREDENTIAL_PARAMETERS = frozenset({"key", "token", "sig", "signature", "code", "subscription-key"})
 
 
@@ -42,6 +45,8 @@ class Question:
     digest: str
     secrets: tuple[str, ...] = field(repr=False)
     """Credentials that the request carries, to be kept out of the record."""
+    content: bytes = field(default=b"", repr=False, compare=False)
+    """The body as it is sent."""
 
     @property
     def model(self) -> str:
@@ -77,9 +82,9 @@ def read_question(api: str, method: str, url: str, headers: Mapping[str, str], c
         value = headers.get(name)
         if value:
             secrets.append(value.split(" ", 1)[-1])
-    body, plain = _parsed_body(content)
-    versions = [(name, headers.get(name)) for name in _VERSION_HEADERS if headers.get(name)]
-    text = json.dumps([KEY_FORMAT, method.upper(), clean_url, versions, _body_identity(content, body, plain)])
+    body, identity = _read_body(content)
+    versions = [(name, value) for name in _VERSION_HEADERS if (value := headers.get(name))]
+    text = json.dumps([KEY_FORMAT, method.upper(), clean_url, versions, identity])
     return Question(
         api=api,
         method=method.upper(),
@@ -87,32 +92,45 @@ def read_question(api: str, method: str, url: str, headers: Mapping[str, str], c
         body=body,
         digest=hashlib.sha256(text.encode()).hexdigest(),
         secrets=tuple(secrets),
+        content=content,
     )
 
 
-def _parsed_body(content: bytes) -> tuple[Any, bool]:
-    """Return the body, and whether it is JSON that no two readers take differently."""
-    repeated: list[str] = []
+def _read_body(content: bytes) -> tuple[Any, str]:
+    """Return the body, None where it is not JSON, and what tells it from others.
 
-    def keep(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):  # which of two equal keys a server reads is its own affair
-            repeated.append("")
-        return found
-
+    That is equal for bodies that differ in white space and escapes only. The order of keys tells them apart:
+    models answer in the order of the schema that they are given. Where a key is twice, which of the two a
+    server reads is its own affair, and bytes count.
+    """
     try:
-        return json.loads(content, object_pairs_hook=keep), not repeated
+        body = json.loads(content)
     except (ValueError, RecursionError):
-        return None, False
-
-
-def _body_identity(content: bytes, body: Any, plain: bool) -> str:
-    """Equal for bodies that differ in white space and escapes only. The order of keys tells them apart:
-    models answer in the order of the schema that they are given. Where a key is twice, bytes count."""
-    if body is not None and plain:
+        body = None
+    if body is not None:
         with suppress(ValueError, RecursionError):
-            return json.dumps(body, separators=(",", ":"))
-    return hashlib.sha256(content).hexdigest()
+            identity = _COMPACT.encode(body)
+            # Clients write so, and no key is lost then; to look at each pair takes several times as long.
+            as_sent = identity if content.isascii() else _UNESCAPED.encode(body)
+            if as_sent.encode() == content or not _has_repeated_key(content):
+                return body, identity
+    return body, hashlib.sha256(content).hexdigest()
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+
+_UNESCAPED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
+
+def _has_repeated_key(content: bytes) -> bool:
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(content, object_pairs_hook=look)
+    return repeated
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 _DEEPEST = 24
@@ -18,7 +18,7 @@ def descriptions_of(body: Any) -> list[str]:
     Args:
         body: of the request, in any provider's form.
     """
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return []
     parts = (value for name, value in body.items() if name not in _MESSAGES)
     return list(dict.fromkeys(text for part in parts for text in _described(part, 0)))
@@ -27,7 +27,7 @@ def descriptions_of(body: Any) -> list[str]:
 def _described(value: Any, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, part in value.items():
             if name == "description" and isinstance(part, str):
                 yield part

@@ -61,7 +61,7 @@ def plausible(api: str, body: Any) -> bool:
         return FORMATS[api].asks(body)
     if api not in _EVERYDAY_WORDS:
         return True
-    return isinstance(body, Mapping) and any(
+    return isinstance(body, dict) and any(
         name in body for name in ("model", "prompt", "anthropic_version")
     )
 
@@ -78,7 +78,7 @@ def is_streamed(api: str, url: str, body: Any) -> bool:
     """True if the answer is asked for as a stream."""
     if api in FORMATS:
         return FORMATS[api].streams(url, body)
-    return isinstance(body, Mapping) and body.get("stream") is True
+    return isinstance(body, dict) and body.get("stream") is True
 
 
 _MESSAGE_FIELDS = frozenset(
@@ -99,7 +99,7 @@ _MESSAGE_FIELDS = frozenset(
 
 def messages_of(api: str, body: Any) -> list[Any]:
     """Return the messages that a request sends, in the provider's own shape, the system prompt first."""
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return []
     if api in FORMATS:
         return FORMATS[api].messages(body)
@@ -131,7 +131,7 @@ def parameters_of(body: Any) -> dict[str, Any]:
     """Return the single-valued settings of a request (temperature, limits and the like, not what it says) and
     the texts that end an answer.
     """
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         return {}
     nested = [item for group in _SETTINGS_GROUPS for item in mapping(body.get(group)).items()]
     return {

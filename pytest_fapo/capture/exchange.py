@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from pytest_fapo.capture.answer_reading import CUT, answer_flaw, read_http_answer
@@ -26,7 +26,7 @@ from pytest_fapo.capture.recorder import Recorder, recording
 from pytest_fapo.capture.single_flight import Flight, Flights, RemoteFlight
 from pytest_fapo.core.errors import CacheMiss, CallStopped, FapoError
 from pytest_fapo.core.settings import CacheMode
-from pytest_fapo.core.trace import LLMCall
+from pytest_fapo.core.trace import LLMCall, Usage
 
 
 class Answers(Protocol):
@@ -105,6 +105,13 @@ _COME_AGAIN = (429, 503, 529)
 """Statuses of a provider that has too much to do."""
 
 _MESSAGE_CHARACTERS = 80
+
+_NO_TOKENS = Usage()
+
+
+def _is_flat(message: Any) -> bool:
+    """True for a message of texts alone."""
+    return type(message) is dict and all(type(part) is str for part in message.values())
 
 
 @dataclass
@@ -345,7 +352,7 @@ class Exchange:
         if answer is not None and keep:
             # The live time stays with the answer: a replay is no faster than the model was.
             self._took = self.recorder.elapsed(self._index)
-            answer = replace(answer, duration=self._took)
+            answer = answer.with_duration(self._took)
             self.source.keep(self.key, answer)
         if answer is None:
             self.recorder.release(self.question.digest, self.occurrence)
@@ -360,16 +367,21 @@ class Exchange:
     def _describe_request(self) -> LLMCall:
         question = self.question
         json = self.recorder.json
+        as_it_is = self.recorder.keeps(question.content)
         return LLMCall.of_valid(
             key=self.key,
             api=question.api,
             url=self.recorder.redactor(question.url),
             model=question.model,
-            messages=[json(message) for message in messages_of(question.api, question.body)],
+            messages=[
+                message.copy() if as_it_is and _is_flat(message) else json(message)
+                for message in messages_of(question.api, question.body)
+            ],
             parameters={name: json(value) for name, value in parameters_of(question.body).items()},
             offered=offered_tools(question.body),
             descriptions=[str(json(text)) for text in descriptions_of(question.body)],
             streamed=question.streams,
+            usage=_NO_TOKENS,
         )
 
     def _read(self, answer: RecordedAnswer, *, cache_hit: bool) -> LLMCall:

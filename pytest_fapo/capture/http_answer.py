@@ -19,6 +19,8 @@ _DROPPED = frozenset({b"set-cookie", b"set-cookie2", b"authorization", b"x-api-k
 
 LONGEST_WAIT = 60.0
 
+_UNREAD = object()
+
 OFFLINE_HEADER = b"x-fapo-offline"
 
 
@@ -35,6 +37,20 @@ class RecordedAnswer:
     """True if it came in a file or from another machine, and so may be anything."""
     duration: float | None = None
     """Seconds that the live call took; None where that is not on record."""
+
+    def with_chunks(self, chunks: Iterable[bytes]) -> RecordedAnswer:
+        """Return the same with another body."""
+        return self._updated(chunks=tuple(chunks), _json=_UNREAD)
+
+    def with_duration(self, seconds: float) -> RecordedAnswer:
+        """Return the same as one that took so long."""
+        return self._updated(duration=seconds)
+
+    def _updated(self, **fields: Any) -> RecordedAnswer:
+        """As `dataclasses.replace`, in a tenth of its time."""
+        made = object.__new__(RecordedAnswer)
+        made.__dict__.update(self.__dict__, **fields)
+        return made
 
     @property
     def body(self) -> bytes:
@@ -66,7 +82,7 @@ class RecordedAnswer:
     def json(self) -> Any:
         """The JSON in the body, to be read only; None where it is none."""
         known: dict[str, Any] = self.__dict__
-        if "_json" not in known:
+        if known.get("_json", _UNREAD) is _UNREAD:
             body = decoded_body(self)
             try:
                 known["_json"] = None if body is None else parsed_json(body)

@@ -25,7 +25,7 @@ _DEPTH = 24
 
 _SLACK = 4096
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
@@ -54,7 +54,15 @@ def to_json_with_type(
         the JSON data; `module:Class` of the value, empty where it is made of JSON's own types alone; and
         whether anything of it was left out.
     """
-    if value is None or type(value) is bool:
+    kind = type(value)
+    if value is None or kind is bool or (kind is int and -(2**63) < value < 2**63 and limit > 20):
+        return value, "", False
+    if (
+        kind is str
+        and len(value) + 2 < limit
+        and value.isascii()
+        and (redactor is None or value in redactor.clean or redactor(value) == value)
+    ):
         return value, "", False
     try:
         plain = _PlainCopy(redactor)
@@ -68,7 +76,6 @@ def to_json_with_type(
         recorded = converter.convert(value, 0)
     except Exception as error:
         return f"<{type(value).__name__}: not recordable: {type(error).__name__}>", "", True
-    kind = type(value)
     name = f"{kind.__module__}:{kind.__qualname__}" if converter.foreign else ""
     return recorded, name, converter.cut
 
@@ -132,7 +139,7 @@ class _PlainCopy:
         redactor = self.redactor
         if redactor is not None and text not in redactor.clean and redactor(text) != text:
             raise _NotPlain
-        if not text.isascii() and _SURROGATE.search(text):
+        if not text.isascii() and SURROGATE.search(text):
             raise _NotPlain
         self.size += len(text) + 2
 

@@ -89,7 +89,7 @@ class CallPlace:
     messages: Sequence[Any] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class _OpenStep:
     name: str
     parent: int | None
@@ -108,7 +108,7 @@ class _OpenStep:
     dropped: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class _OpenCall:
     call: LLMCall
     start: float
@@ -432,6 +432,10 @@ class Recorder:
     def json(self, value: Any) -> JsonValue:
         """`value` as it is recorded."""
         return to_json(value, limit=self.limit, redactor=self.redactor)
+
+    def keeps(self, content: bytes) -> bool:
+        """True if what this JSON holds is recorded as it is; False where `json` has to look at its parts."""
+        return len(content) < self.limit and self.redactor.surely_spares(content.decode("utf-8", "replace"))
 
     def describe(self, error: BaseException) -> str:
         """Return an exception as it is recorded."""

@@ -60,6 +60,8 @@ _MARKS = (
 )
 """A text without any of these has nothing that `_BUILTIN` finds; looking for them costs a tenth of it."""
 
+_WRITTEN_ALIKE = re.compile(r"[ !#-&(-\[\]-~]+")
+
 _NAMING = ("authorization", "apikey", "api-key", "api_key", "passw", "secret", "token")
 
 
@@ -87,9 +89,16 @@ _REMEMBERED_TEXTS = 512
 
 def _without_known_forms(text: str) -> str:
     """Return the text without what can be told for a credential by its form or its name."""
-    if any(mark in text for mark in _MARKS):
+    if _has_mark(text):
         text = _builtin.sub(REDACTED, text)
     return _named.sub(_keep_name, text) if _may_name(text) else text
+
+
+def _has_mark(text: str) -> bool:
+    for mark in _MARKS:  # noqa: SIM110 - `any` takes twice as long, and this is asked of every text
+        if mark in text:
+            return True
+    return False
 
 
 class Redactor:
@@ -111,6 +120,8 @@ class Redactor:
         self._further = tuple(further)
         self._patterns = [re.compile(pattern) for pattern in patterns]
         self._secrets: tuple[str, ...] = ()
+        self._kernels: tuple[str, ...] = ()
+        """Of each secret what JSON and `repr` write as it is."""
         self.clean: set[str] = set()
         """Texts that came lately and that nothing was found in."""
         self._next_look = 0.0
@@ -145,6 +156,20 @@ class Redactor:
             known.add(text)
         return clean
 
+    def surely_spares(self, text: str) -> bool:
+        """True if nothing is redacted of a value, nor of any part of it; False where only a look at all of
+        its texts can tell.
+
+        Args:
+            text: the value as JSON, or its `repr`.
+        """
+        if self._patterns or self._further or "\\u" in text or "\\/" in text or _has_mark(text):
+            return False
+        lower = text.lower().replace("tokens", "")
+        if "cookie" in lower or "private" in lower or _may_name(lower):
+            return False
+        return not any(kernel in text for kernel in self._kernels)
+
     def add_secret(self, value: str) -> None:
         """Learn a secret value. Short plain words (`ollama`, `password`) are no secrets but placeholders,
         and taking them out would garble what is recorded."""
@@ -152,6 +177,7 @@ class Redactor:
         if is_secret(value) and value not in self._secrets:
             # longest first, so that a secret inside a longer one does not leave the rest of it behind
             self._secrets = tuple(sorted({*self._secrets, value}, key=len, reverse=True))
+            self._kernels = (*self._kernels, max(_WRITTEN_ALIKE.findall(value), key=len, default=""))
             self.clean = set()
 
     def refresh(self) -> None:
@@ -202,7 +228,7 @@ def has_secrets(value: Any) -> bool:
     """True if `redacted_value` may change something in a JSON value; costs less."""
     redacted("")  # the redactor knows the environment of now
     assert _project_redactor is not None
-    return _finds(_project_redactor, value)
+    return not _project_redactor.surely_spares(repr(value)) and _finds(_project_redactor, value)
 
 
 def _finds(redactor: Redactor, value: Any) -> bool:

@@ -6,7 +6,7 @@ Application code imports this file: it loads the standard library only, and litt
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar, Token
 from functools import partial, wraps
@@ -187,8 +187,14 @@ class _StepOpener:
             self.signature: inspect.Signature | None = inspect.signature(function)
         except (TypeError, ValueError):
             self.signature = None
-        first = next(iter(self.signature.parameters), "") if self.signature else ""
+        parameters = list(self.signature.parameters.values()) if self.signature else []
+        first = parameters[0].name if parameters else ""
         self.owner = first if first in ("self", "cls") else ""
+        plain = self.signature is not None and all(
+            each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters
+        )
+        self._plain = [(each.name, each.default) for each in parameters] if plain else None
+        """The parameters, with their defaults, where all can be given either way."""
 
     def open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Span | None:
         place = CURRENT_STEP.get()
@@ -232,12 +238,34 @@ class _StepOpener:
     def _inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         if self.signature is None:
             return {"args": args, **kwargs}
-        try:
-            bound = self.signature.bind(*args, **kwargs)
-        except TypeError:  # the call itself is about to say what is wrong with it
-            return {"args": args, **kwargs}
-        bound.apply_defaults()
-        return {name: value for name, value in bound.arguments.items() if name != self.owner}
+        found = _plain_arguments(self._plain, args, kwargs) if self._plain is not None else None
+        if found is None:
+            try:
+                bound = self.signature.bind(*args, **kwargs)
+            except TypeError:  # the call itself is about to say what is wrong with it
+                return {"args": args, **kwargs}
+            bound.apply_defaults()
+            found = dict(bound.arguments)
+        found.pop(self.owner, None)
+        return found
+
+
+def _plain_arguments(
+    parameters: Sequence[tuple[str, Any]], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Return what `inspect` would bind, in a tenth of its time; None where the call does not fit."""
+    found, named = {}, 0
+    for number, (name, default) in enumerate(parameters):
+        if number < len(args):
+            found[name] = args[number]
+        elif name in kwargs:
+            found[name] = kwargs[name]
+            named += 1
+        elif default is not inspect.Parameter.empty:
+            found[name] = default
+        else:
+            return None
+    return found if named == len(kwargs) and len(args) <= len(parameters) else None
 
 
 class _Span:

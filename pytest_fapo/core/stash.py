@@ -15,6 +15,9 @@ SESSION_KEY = pytest.StashKey[Any]()
 TRACER_KEY = pytest.StashKey[Any]()
 """On the config: what traces the functions named by `steps`, from before the first conftest.py."""
 
+CLOSURE_KEY = pytest.StashKey[Any]()
+"""On an item that is not over yet: the fixtures around its run."""
+
 RESULT_KEY = pytest.StashKey[Any]()
 """On an item: its record in the making."""
 

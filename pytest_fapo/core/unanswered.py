@@ -74,6 +74,8 @@ def unanswered_of(
         timed_out: True if what made them ended because its time was up.
         duration: how long that took, in seconds.
     """
+    if all(call.answered for call in calls):
+        return []
     answered = [call for call in calls if not _lacks_answer(call) and not _open(call) and not _moved(call)]
     keys = {call.key for call in answered}
     found: dict[str, Unanswered] = {}

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pytest_fapo.capture.json_values import SURROGATE
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.errors import CaseError
 from pytest_fapo.core.record import SPLITS, canonical_json
@@ -386,10 +387,10 @@ def as_json(value: Any) -> Any:
 def objections(value: Any, name: str) -> Iterator[str]:
     """Yield what keeps a value from being a case's, with the place in it."""
     if isinstance(value, str):
-        broken = next((character for character in value if "\ud800" <= character <= "\udfff"), "")
-        if broken:
+        broken = None if value.isascii() else SURROGATE.search(value)
+        if broken is not None:
             yield (
-                f"field {name!r}: half a character (\\u{ord(broken):04x}, a lone surrogate): the text was "
+                f"field {name!r}: half a character (\\u{ord(broken[0]):04x}, a lone surrogate): the text was "
                 f"cut inside an emoji or the like; cut it elsewhere or remove the half"
             )
     elif isinstance(value, float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
@@ -41,17 +42,25 @@ class CaseProgress:
         if len(executions) < 2:
             return
         started = time.monotonic()
-        waiting, spent = list(executions), Spending()
+        next_look = started + _TICK
+        # All of them are looked at once in a tick, however many end meanwhile.
+        waiting, spent = deque(executions), Spending()
+        ended: list[Execution] = []
         line: _ProgressLine | None = None
         while waiting:
-            waiting[0].done.wait(_TICK)
-            for each in waiting:
-                if each.done.is_set() and each.trace is not None:
-                    spent += spending_of(each.trace.llm_calls)
-            waiting = [each for each in waiting if not each.done.is_set()]
+            if waiting[0].done.wait(max(0.0, next_look - time.monotonic())):
+                ended.append(waiting.popleft())
+            if time.monotonic() < next_look:
+                continue
+            next_look = time.monotonic() + _TICK
+            ended += [each for each in waiting if each.done.is_set()]
+            waiting = deque(each for each in waiting if not each.done.is_set())
             seconds = time.monotonic() - started
             if waiting and seconds >= 1 and getattr(self._config.option, "verbose", 0) >= -1:
                 line = line or _ProgressLine(self._config)
+                calls = (call for each in ended if each.trace is not None for call in each.trace.llm_calls)
+                spent += spending_of(calls)
+                ended.clear()
                 done = len(executions) - len(waiting)
                 line.show(progress_text(done, len(executions), spent, seconds, self._limit))
         if line is not None:

@@ -30,6 +30,34 @@ if TYPE_CHECKING:
 _OWN_FOLDER = str(Path(__file__).parents[1])
 
 
+class Latch:
+    """What `threading.Event` is for one that is set once, by one lock: there is one for every run."""
+
+    __slots__ = ("_lock", "_open")
+
+    def __init__(self) -> None:
+        self._open = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def is_set(self) -> bool:
+        return self._open
+
+    def set(self) -> None:
+        """Let all go on that wait; called once."""
+        self._open = True
+        self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Return when it is set, or False after so many seconds."""
+        if self._open:
+            return True
+        if not self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            return False
+        self._lock.release()
+        return True
+
+
 @dataclass(eq=False)
 class Execution:
     """A pipeline's run on one case: first pending, then `done` with an output or an error."""
@@ -57,7 +85,7 @@ class Execution:
     """The context variables that fixtures have set; no run sees the values that another one sets."""
     printed: RunOutput | None = None
     """The output and logs kept for the test's own turn; None if they go their usual way."""
-    done: threading.Event = field(default_factory=threading.Event)
+    done: Latch = field(default_factory=Latch)
     breaker: OutageBreaker | None = None
     """Keeps the run from beginning where its model answers nobody."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -123,24 +151,34 @@ class Execution:
         return ((), dict(inputs)) if isinstance(inputs, dict) else ((inputs,), {})
 
     def _check(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        try:
-            known = isinstance(self.function, types.FunctionType)
-            signature = _signature(self.function) if known else inspect.signature(self.function)
-        except (TypeError, ValueError):
-            return  # a builtin without a signature: the call itself will tell
-        try:
-            signature.bind(*arguments, **keywords)
-        except TypeError as error:
-            name = getattr(self.function, "__qualname__", type(self.function).__name__)
+        function, positional, names = self.function, len(arguments), tuple(keywords)
+        if isinstance(function, types.FunctionType):
+            problem = _misfit(function, positional, names)
+        elif isinstance(function, types.MethodType) and not _misfit(function.__func__, positional + 1, names):
+            return  # remembered by its function: the object that it belongs to is the user's
+        else:
+            problem = _misfit.__wrapped__(function, positional, names)
+        if problem:
             raise PipelineError(
-                f"the pipeline {name}{signature} does not take the inputs of case {self.case.id!r} "
-                f"({self.case.origin}): {error}; {_passed(arguments, keywords)}"
-            ) from None
+                f"the pipeline {problem[0]} does not take the inputs of case {self.case.id!r} "
+                f"({self.case.origin}): {problem[1]}; {_passed(arguments, keywords)}"
+            )
 
 
 @lru_cache(maxsize=64)
-def _signature(function: types.FunctionType) -> inspect.Signature:
-    return inspect.signature(function)
+def _misfit(function: Callable[..., Any], positional: int, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a function with its parameters and why it does not take such arguments, in words; empty where
+    it does, or cannot say."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return ()  # a builtin: the call itself will tell
+    try:
+        signature.bind(*[None] * positional, **dict.fromkeys(names))
+    except TypeError as error:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        return f"{name}{signature}", str(error)
+    return ()
 
 
 def _passed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+
+from pytest_fapo.core.stash import CLOSURE_KEY
 
 _OWN = "pytest_fapo.plugin"
 
@@ -61,6 +63,20 @@ class Blocker:
     remedy: str = ""
 
 
+class _WideFixture(NamedTuple):
+    """A fixture that outlives single tests."""
+
+    name: str
+    definitions: tuple[int, ...]
+    """Their identities."""
+    nearest: Any
+    """The nearest definition."""
+    node: Any
+    """See `scope_node`; the same for all items of one test function."""
+    place: str
+    """What tells the runs around which it stands from others; empty where nothing does."""
+
+
 @dataclass(frozen=True)
 class _Resolved:
     """The facts shared by all items of one test function."""
@@ -73,8 +89,8 @@ class _Resolved:
     place: str
     """Node id of the folder, module or class whose definition makes this pipeline another one than elsewhere;
     empty for the only one, and for the one that others override."""
-    always: frozenset[str]
-    """Names of fixtures that surround every test of this place, asked for or not."""
+    wide: tuple[_WideFixture, ...]
+    """By name."""
     feeds_fixtures: bool
     blocker: Blocker | None
     info: Any
@@ -91,10 +107,18 @@ class Closures:
 
     def of(self, item: Any, pipeline: str) -> Closure:
         """Return the closure of an item whose pipeline comes from the fixture of this name."""
-        key = (id(item._fixtureinfo), pipeline)
-        if key not in self._known:
-            self._known[key] = _resolved(item, pipeline)
-        return Closure(item, pipeline, self._known[key])
+        made: Closure | None = item.stash.get(CLOSURE_KEY, None)
+        if made is None or made.pipeline != pipeline:
+            key = (id(item._fixtureinfo), pipeline)
+            if key not in self._known:
+                self._known[key] = _resolved(item, pipeline)
+            made = item.stash[CLOSURE_KEY] = Closure(item, pipeline, self._known[key])
+        return made
+
+    def forget(self, item: Any) -> None:
+        """Keep nothing on an item that is over."""
+        if CLOSURE_KEY in item.stash:
+            del item.stash[CLOSURE_KEY]
 
 
 class Closure:
@@ -116,6 +140,8 @@ class Closure:
         """True if a fixture of the item depends on its run."""
         self.blocker = resolved.blocker
         """A difference between this item's turn and that of another one; None if nothing can differ."""
+        self.recorded_name: str | None = None
+        """See `pipeline_name`, which keeps it here."""
 
     @property
     def pipeline_definition(self) -> Any:
@@ -126,43 +152,33 @@ class Closure:
     def identity(self) -> Identity:
         """Equal for items whose runs happen in the same surroundings, as far as fixtures and marks tell."""
         wide = [
-            (name, *(id(each) for each in definitions), self._parameter(name), self._place(definitions[0]))
-            for name, definitions in self.definitions.items()
-            if definitions[0].scope != "function"
+            (each.name, *each.definitions, self._parameter(each.name), id(each.node))
+            for each in self._resolved.wide
         ]
-        return (*sorted(wide), *self._marks())
+        return (*wide, *self._marks())
 
     def surroundings(self) -> list[str]:
         """In words that are the same in every session, what tells this run from others of its pipeline on
         its case; empty where only the pipeline and fixtures of the whole session surround it."""
-        own, always = self._resolved.own, self._resolved.always
-        found = []
-        for name, definitions in self.definitions.items():
-            if definitions[0].scope == "function":
-                continue
-            node = scope_node(self.item, definitions[0].scope)
-            whole = definitions[0].baseid in ("", ".")
-            if node is not None or not (name in own or (whole and name in always)):
-                found.append(f"{name} {definitions[0].baseid} {getattr(node, 'nodeid', '')}")
-            elif name not in own and name in self._callspec():
-                found.append(f"{name} {self.item.callspec.indices.get(name, 0)}")
+        given, found = self._callspec(), []
+        for each in self._resolved.wide:
+            if each.place:
+                found.append(each.place)
+            elif each.name in given and each.name not in self._resolved.own:
+                found.append(f"{each.name} {self.item.callspec.indices.get(each.name, 0)}")
         return sorted([*found, *map(" ".join, self._marks())])
 
     def _marks(self) -> list[tuple[str, str, str]]:
         marks = {
             (mark.name, repr(mark.args), repr(mark.kwargs))
-            for mark in self.item.iter_markers()
+            for mark in marks_of(self.item)
             if mark.name not in _HARMLESS_MARKS
         }
-        return sorted(marks)
+        return sorted(marks) if marks else []
 
     def is_set_up(self) -> bool:
         """True if each fixture that is wider than a function has its value for this item already."""
-        return all(
-            self._has_value(name, definitions[0])
-            for name, definitions in self.definitions.items()
-            if definitions[0].scope != "function"
-        )
+        return all(self._has_value(each.name, each.nearest) for each in self._resolved.wide)
 
     def value(self) -> Any:
         """Return the value of the pipeline's fixture, which is set up."""
@@ -213,8 +229,13 @@ class Closure:
         plain = value is None or isinstance(value, str | int | float | bool)
         return repr(value) if plain else f"object {id(value)}"
 
-    def _place(self, definition: Any) -> int:
-        return id(scope_node(self.item, definition.scope))
+
+def marks_of(item: pytest.Item) -> Iterator[pytest.Mark]:
+    """Yield what `iter_markers` does, in any order: it takes several times as long."""
+    node: Any = item
+    while node is not None:
+        yield from node.own_markers
+        node = node.parent
 
 
 def scope_node(item: pytest.Item, scope: str) -> Any:
@@ -293,6 +314,7 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
     if all(_module(each) == _OWN for each in definitions.get("case", ())):
         definitions.pop("case", None)
     own = reached(item, [pipeline])
+    always = frozenset(item.session._fixturemanager._getautousenames(item))
     registered = registered_fixtures(item.session) or {}
     locations = [
         found[0].baseid
@@ -303,11 +325,32 @@ def _resolved(item: Any, pipeline: str) -> _Resolved:
         definitions,
         own=frozenset(own),
         place=max(locations, key=len, default=""),
-        always=frozenset(item.session._fixturemanager._getautousenames(item)),
+        wide=tuple(
+            _wide(item, name, found, own=name in own, always=name in always)
+            for name, found in sorted(definitions.items())
+            if found[0].scope != "function"
+        ),
         feeds_fixtures=bool(waiting - {"run"}),
         blocker=_blocker(item, definitions),
         info=item._fixtureinfo,
     )
+
+
+def _wide(item: Any, name: str, definitions: list[Any], *, own: bool, always: bool) -> _WideFixture:
+    """Return a fixture that outlives single tests.
+
+    Args:
+        item: one of the tests around which it stands.
+        name: of the fixture.
+        definitions: those that are used, the nearest first.
+        own: True if the pipeline's fixture is made of it.
+        always: True if it surrounds every test of this place, asked for or not.
+    """
+    nearest = definitions[0]
+    node = scope_node(item, nearest.scope)
+    everywhere = node is None and (own or (always and nearest.baseid in ("", ".")))
+    place = "" if everywhere else f"{name} {nearest.baseid} {getattr(node, 'nodeid', '')}"
+    return _WideFixture(name, tuple(map(id, definitions)), nearest, node, place)
 
 
 def _is_common(base: str, definitions: Iterable[Any]) -> bool:

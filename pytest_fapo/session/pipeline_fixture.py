@@ -31,14 +31,17 @@ def pipeline_of(request: pytest.FixtureRequest, name: str) -> Callable[..., Any]
     Raises:
         PipelineError: there is no such fixture, or what it gives cannot be called.
     """
-    if not definitions_of(request.node, name):
+    try:
+        value = request.getfixturevalue(name)
+    except pytest.FixtureLookupError:
+        if definitions_of(request.node, name):
+            raise  # one that the pipeline's fixture asks for is missing
         fixtures = registered_fixtures(request.session) or ()
         raise PipelineError(
             f"no fixture named {name!r}{did_you_mean(name, fixtures)}: define it in conftest.py (it returns "
             "the pipeline, any callable), "
             f"or name another one with [tool.fapo] pipeline or cases(..., pipeline=...)"
-        )
-    value = request.getfixturevalue(name)
+        ) from None
     if not callable(value):
         raise PipelineError(
             f"the fixture {name!r} gives {type(value).__name__}, which cannot be called; expected a "
@@ -55,9 +58,14 @@ def pipeline_name(closure: Closure) -> str:
     `pipeline (shop)` or `pipeline (test_a.py::TestBad)` for one of several definitions, unless it is the one
     that the others override.
     """
+    if closure.recorded_name is None:
+        closure.recorded_name = _pipeline_name(closure)
+    return closure.recorded_name
+
+
+def _pipeline_name(closure: Closure) -> str:
     name = closure.pipeline
-    definition = closure.pipeline_definition
-    if definition is None:
+    if closure.pipeline_definition is None:
         return name
     labels = [_parameter_label(closure, parameter) for parameter in closure.parameters()]
     if labels:

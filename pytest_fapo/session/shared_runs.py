@@ -20,7 +20,7 @@ from pytest_fapo.session.capturing import child_request
 from pytest_fapo.session.case_items import BoundCase, bound_case
 from pytest_fapo.session.execution import Execution, bound_to_thread, copied
 from pytest_fapo.session.executor import Executor, is_async
-from pytest_fapo.session.fixture_closure import Blocker, Closure, Closures, narrow_nodes
+from pytest_fapo.session.fixture_closure import Blocker, Closure, Closures, marks_of, narrow_nodes
 from pytest_fapo.session.pipeline_fixture import FixtureLoop, fixture_loop, pipeline_name
 from pytest_fapo.session.produced_runs import ProducedExecution, ProducedRuns, producible_in
 from pytest_fapo.session.run_output import RunOutput, diverted
@@ -39,8 +39,9 @@ RunKey = tuple[Any, ...]
 CaseUnit = tuple[str, str, int]
 """A pipeline's fixture, the identity of a case, and the repeat."""
 
-_WAVE = 2_000
-"""Runs that start together at most: until their own tests' turn all that they gave is held in memory."""
+_ROUNDS = 64
+"""Runs that start together at most, in each place: until their own tests' turn all that they gave is held in
+memory, which Python's garbage collector then looks through."""
 
 _HEAD_START = 5.0
 """Seconds that the first of the runs that start together has at most for itself: what a pipeline imports,
@@ -149,6 +150,7 @@ class Runs:
         if bound is None or item.nodeid in self._done:
             return execution
         self._done.add(item.nodeid)
+        self._closures.forget(item)
         if self._users is None:
             bounds = map(bound_case, item.session.items)
             self._users = Counter(_case_unit(each) for each in bounds if each is not None)
@@ -302,16 +304,15 @@ class Runs:
             key = self._key(other, bound, theirs)
             if key is None or key in self._executions or not theirs.is_set_up():
                 continue
-            chain = other.listchain()
-            if not all(node in chain for node in around) or not _will_run(other):
+            if not all(node in other.listchain() for node in around) or not _will_run(other):
                 continue
             function = theirs.value()
             if callable(function) and is_async(function) == is_async(closure.value()):
                 execution = self._new(other, bound, function, theirs, shared=True)
-                execution.timeout = time_limit(other, bound)
+                execution.timeout = key[3]
                 self._share(key, bound, execution)
                 found.append(execution)
-                if len(found) >= _WAVE:
+                if len(found) >= _ROUNDS * self._concurrency:
                     break
         return found
 
@@ -358,8 +359,13 @@ def _pending(item: Any) -> Iterator[tuple[Any, BoundCase]]:
             yield other, bound
 
 
+_NOT_RUN = frozenset({"skip", "skipif", "xfail"})
+
+
 def _will_run(item: pytest.Item) -> bool:
     """False where a mark of the item says that its body is not run; pytest's own reading of these marks."""
+    if not any(mark.name in _NOT_RUN for mark in marks_of(item)):
+        return True
     from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
 
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from support.llm_lab import Lab
 from support.llm_server import LLMServer, Received
 
 from pytest_fapo.answers.cache import AnswerCache
+from pytest_fapo.capture.json_values import to_json
+from pytest_fapo.capture.redaction import Redactor
 
 SECRET = "sk-live-7d1f0c2b9a8e4455"
 BODY = {"model": "m", "messages": [{"role": "user", "content": f"my key is {SECRET}, is that bad?"}]}
@@ -114,3 +118,43 @@ def test_a_body_that_comes_in_pieces_is_sent_whole(server: LLMServer, lab: Lab) 
     )
     assert seen[0].body == {"model": "m", "messages": []}
     assert len(AnswerCache(lab.folder)) == 1
+
+
+ODD_SECRET = 'p4ss"word\\with é-12345678'
+
+
+@pytest.mark.parametrize(
+    ("value", "is_spared"),
+    [
+        ({"role": "user", "content": "How many tokens this is: about 5 = five.\nThe end / “really”"}, True),
+        ({"role": "user", "max_tokens": 5, "n": ["a \\ b", 1.5, None]}, True),
+        ({"content": f"it is {ODD_SECRET}"}, False),
+        ({"content": f"my key is {SECRET}"}, False),
+        ({"content": "https://me:hunter2@example.com/"}, False),
+        ({"content": "get /x?access_token=abcdef0123456789"}, False),
+        ({"content": 'password = "hunter2hunter2"'}, False),
+        ({"cookie": "a=b"}, False),
+        ({"private_key": "abc"}, False),
+        ({"password": "abc"}, False),
+        ({"x": {"apiKey": "abc"}}, False),
+    ],
+)
+@pytest.mark.parametrize("write", [json.dumps, lambda value: json.dumps(value, ensure_ascii=False), repr])
+def test_what_is_said_to_hold_no_secret_is_recorded_as_it_is(
+    value: Any, is_spared: bool, write: Callable[[Any], str]
+) -> None:
+    redactor = Redactor(secrets=[ODD_SECRET])
+    assert redactor.surely_spares(write(value)) <= (to_json(value, limit=10_000, redactor=redactor) == value)
+    assert redactor.surely_spares(write(value)) == (is_spared and "\\u" not in write(value))
+
+
+def test_a_secret_that_json_writes_with_escapes_is_taken_out_of_a_message(
+    server: LLMServer, lab: Lab
+) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": f"keep {ODD_SECRET} for me"}]}
+    lab.run(
+        lambda: httpx.post(f"{server.base_url}/chat/completions", json=body),
+        redactor=Redactor(secrets=[ODD_SECRET]),
+    )
+    [call] = lab.calls
+    assert call.messages == [{"role": "user", "content": "keep [redacted] for me"}]

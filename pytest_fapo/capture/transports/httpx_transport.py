@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
+from pytest_fapo.capture.cache_key import READ_HEADERS
 from pytest_fapo.capture.exchange import Exchange
 from pytest_fapo.capture.http_answer import RecordedAnswer, keepable_headers
 from pytest_fapo.capture.transports.loop_pools import sent_by_loop
@@ -108,7 +109,7 @@ class _HttpxLibrary:
         return handle_async_request
 
     def _exchange(self, api: str, request: Any) -> Exchange | None:
-        headers = _by_lower_name(request.headers.raw)
+        headers = _read_headers(request.headers.raw)
         return self._gate.exchange(api, request.method, str(request.url), headers, request.content)
 
     def _replay(self, answer: RecordedAnswer, stream: type) -> Any:
@@ -121,11 +122,16 @@ class _HttpxLibrary:
         )
 
 
-def _by_lower_name(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return what the library's own mapping gives for a name, without its search through all for each."""
+_READ = {name.encode(): name for name in READ_HEADERS}
+
+
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return what the library's own mapping gives for each name that is looked at."""
     found: dict[str, str] = {}
     for key, value in raw:
-        name = key.decode("latin-1").lower()
+        name = _READ.get(key.lower())
+        if name is None:
+            continue
         try:
             text = value.decode()
         except UnicodeDecodeError:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from pytest_fapo.capture.exchange import Exchange
@@ -164,7 +163,7 @@ class AnswerWatch:
     def end(self, *, exhausted: bool, error: BaseException | None = None) -> None:
         """No more will be read; only the first call counts."""
         if not self._exchange.finished:
-            answer = replace(self._head, chunks=tuple(self._chunks))
+            answer = self._head.with_chunks(self._chunks)
             self._exchange.finish(answer, exhausted=exhausted, error=error)
 
     def watched(self, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -99,7 +99,7 @@ def part_of_path(url: str, before: str) -> str:
 
 def named_model(body: Any) -> str:
     """Return the model that a body names; empty where it names none."""
-    model = body.get("model") if isinstance(body, Mapping) else None
+    model = body.get("model") if isinstance(body, dict) else None
     return model if isinstance(model, str) else ""
 
 
@@ -113,12 +113,12 @@ def json_body(answer: RecordedAnswer) -> Any:
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """Return the objects in a list; none for anything else."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """Return `value` where it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def texts_of(parts: Any) -> str | None:
@@ -142,6 +142,6 @@ def tokens(usage: Any, *names: str) -> int:
 
 def error_text(error: Any) -> str:
     """Return an error in the provider's words."""
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         return str(error.get("message") or error.get("type") or dict(error))
     return str(error) if error else ""
