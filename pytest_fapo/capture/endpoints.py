@@ -61,9 +61,7 @@ def plausible(api: str, body: Any) -> bool:
         return FORMATS[api].asks(body)
     if api not in _EVERYDAY_WORDS:
         return True
-    return isinstance(body, dict) and any(
-        name in body for name in ("model", "prompt", "anthropic_version")
-    )
+    return isinstance(body, dict) and any(name in body for name in ("model", "prompt", "anthropic_version"))
 
 
 def model_of(api: str, url: str, body: Any) -> str:
