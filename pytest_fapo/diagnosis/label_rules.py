@@ -232,11 +232,11 @@ def of_one_shape(rows: Sequence[LabeledAnswer]) -> Found:
         for number, row in enumerate(rows)
         if _entries(row.label)
     }
-    if not _is_kept(rows, said, lambda row, told: sorted(set(_entries(row.label))) == told):
+    if not _is_kept(rows, said, lambda row, told: _folded(_entries(row.label)) == _folded(told)):
         return
     for number, told in said.items():
         row = rows[number]
-        if not row.passed and told and sorted(set(_entries(row.label))) != told:
+        if not row.passed and told and _folded(_entries(row.label)) != _folded(told):
             reason = f"and the input has {listing(told, most=4)}, all of which nearly all other labels name"
             yield row, Doubt(reason, 0.75, told if isinstance(row.label, list) else told[0])
 
@@ -245,6 +245,10 @@ def _entries(label: Any) -> list[str]:
     """Return the texts of a label with a digit or a mark in them; words alone have no shape."""
     texts = [str(each).strip() for each in (label if isinstance(label, list) else [label])]
     return texts if all(len(shape_of(text)) >= _SHAPE for text in texts) else []
+
+
+def _folded(texts: Sequence[str]) -> set[str]:
+    return {text.casefold() for text in texts}
 
 
 def _tokens(row: LabeledAnswer) -> list[str]:

@@ -245,7 +245,8 @@ def _told_by(words: LabelWords, where: str, *, independent: bool) -> Found:
             continue
         meant = _meant(row, rows)
         sound = [each for each in told if each.alone and each.chance <= _CHANCE]
-        hints = told if independent and not words.explained(number, elsewhere=2) else sound
+        hinted = words.explained(number, elsewhere=2)
+        hints = told if independent and not hinted else sound
         agrees = next((each for each in hints if each.unit in meant), None)
         best = agrees or next(iter(sound), None)
         if best is None:
@@ -258,7 +259,7 @@ def _told_by(words: LabelWords, where: str, *, independent: bool) -> Found:
             continue
         elif lacks is not None:
             also = f"and the other cases labeled {lacks[0]} have {shown(lacks[1])}, which is not in this one"
-        elif PASSING <= len(best.holders) == hits:
+        elif not hinted and PASSING <= len(best.holders) == hits:
             also = "which no chance explains"
         else:
             continue

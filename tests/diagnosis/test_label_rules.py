@@ -156,6 +156,14 @@ def test_a_list_that_does_not_name_all_of_its_shape_in_the_input(label: list[str
     assert (suspect.nodeid, suspect.actual) == (nodeid, ["Kx-45", "Qz-63", "Tx-27"])
 
 
+def test_a_code_that_is_written_in_small_letters_in_the_input_is_named() -> None:
+    bench = Bench()
+    for number in range(9):
+        _case(bench, f"The invoice for KC-{number + 520} is wrong", f"KC-{number + 520}", f"KC-{number + 520}")
+    _case(bench, "invoice for kc-531 has the wrong name on it", "KC-531", "none")
+    assert _suspects(bench) == []
+
+
 def test_a_code_with_another_number_of_digits_in_a_test_that_looks_for_it_in_a_text() -> None:
     bench = Bench()
     towns = ["Oslo", "Lima", "Accra", "Hanoi", "Quito", "Kyiv", "Bern", "Cairo", "Paris", "Rome"]
