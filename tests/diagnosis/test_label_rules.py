@@ -159,7 +159,9 @@ def test_a_list_that_does_not_name_all_of_its_shape_in_the_input(label: list[str
 def test_a_code_that_is_written_in_small_letters_in_the_input_is_named() -> None:
     bench = Bench()
     for number in range(9):
-        _case(bench, f"The invoice for KC-{number + 520} is wrong", f"KC-{number + 520}", f"KC-{number + 520}")
+        _case(
+            bench, f"The invoice for KC-{number + 520} is wrong", f"KC-{number + 520}", f"KC-{number + 520}"
+        )
     _case(bench, "invoice for kc-531 has the wrong name on it", "KC-531", "none")
     assert _suspects(bench) == []
 
