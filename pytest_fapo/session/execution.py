@@ -31,7 +31,7 @@ _OWN_FOLDER = str(Path(__file__).parents[1])
 
 
 class Latch:
-    """What `threading.Event` is for one that is set once, by one lock: there is one for every run."""
+    """An event like `threading.Event` that is set once, with one lock: there is one for every run."""
 
     __slots__ = ("_lock", "_open")
 
