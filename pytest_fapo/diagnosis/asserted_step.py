@@ -81,6 +81,8 @@ def _gives(step: StepView, value: Any) -> bool:
 
 
 def _contains(step: StepView, value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(_contains(step, entry) for entry in value)
     return isinstance(value, (str, int, float)) and mentions(whole_text(readable_output(step)), value)
 
 

@@ -14,6 +14,7 @@ from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import OUTPUT, Carrier, CaseRun
 from pytest_fapo.diagnosis.label_values import AnyOf, unit_slip
 from pytest_fapo.diagnosis.loose_values import (
+    MONTHS,
     alike,
     is_blank,
     is_swapped_date,
@@ -23,6 +24,7 @@ from pytest_fapo.diagnosis.loose_values import (
     same,
     shape_of,
     texts_in,
+    to_dates,
     to_number,
     truth_of,
     whole_text,
@@ -33,6 +35,11 @@ from pytest_fapo.diagnosis.trace_view import StepView
 def is_alike(expected: Any, actual: Any) -> bool:
     """Right but for the form."""
     return alike(expected, actual) and not same(expected, actual)
+
+
+def is_wrapped(expected: Any, actual: Any) -> bool:
+    """Right, and among other words."""
+    return isinstance(actual, str) and not alike(expected, actual) and mentions(actual, expected)
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,8 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
         except KeyError:
             continue
         if failure.fields.right(reading, carrier, expected) or (
-            is_alike(expected, actual) and _form_is_taken(failure, name, carrier)
+            (is_alike(expected, actual) or is_wrapped(expected, actual))
+            and _form_is_taken(failure, name, carrier)
         ):
             wrong = None
         elif (wrong is None and _is_kept(failure, name, carrier)) or (
@@ -86,15 +94,28 @@ def blame_field(failure: Failure, name: str) -> Blame | None:
 
 
 def _is_material(failure: Failure, earlier: Blame, later: Any) -> bool:
-    """True if code made another number of one that a model took from the case: it is the only one of its
-    form there, so that no other could have been meant."""
-    number = to_number(earlier.actual)
-    if not earlier.step.calls or number is None or to_number(later) is None or alike(later, earlier.actual):
-        return False
-    given = re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])", whole_text(failure.case.inputs))
-    taken = {text for text in given if to_number(text) == number}
-    forms = {shape_of(text) for text in taken}
-    return bool(taken) and not any(shape_of(text) in forms for text in given if text not in taken)
+    """True if code made another value of what a model took from the case."""
+    dates = bool(to_dates(earlier.actual) and to_dates(later))
+    numbers = to_number(earlier.actual) is not None and to_number(later) is not None
+    other = not same(later, earlier.actual) if dates else numbers and not alike(later, earlier.actual)
+    return bool(earlier.step.calls) and other and is_taken(failure, earlier.actual)
+
+
+def is_taken(failure: Failure, value: Any) -> bool:
+    """True of a number that is the only one of its form in the case, so that no other could have been meant,
+    and of a date all of whose numbers are there.
+    """
+    text = whole_text(failure.case.inputs).casefold()
+    if to_dates(value):
+        given = [str(number) for number, month in enumerate(MONTHS, start=1) if month in text]
+        given += re.findall(r"\d+", text)
+        mine = re.findall(r"\d+", plain(value))
+        return {part.lstrip("0") for part in mine} <= {part.lstrip("0") for part in given}
+    number = to_number(value)
+    listed = re.findall(r"(?<![\w.,])\d+(?:[.,]\d+)*(?![\w])", text)
+    taken = {each for each in listed if number is not None and to_number(each) == number}
+    forms = {shape_of(each) for each in taken}
+    return bool(taken) and not any(shape_of(each) in forms for each in listed if each not in taken)
 
 
 def _is_kept(failure: Failure, name: str, carrier: Carrier) -> bool:
@@ -129,10 +150,11 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
     read the form, and it is not what went wrong."""
     memo, key = failure.fields.memo, ("form taken", name, carrier.step, carrier.path)
     if key not in memo:
-        other = [
-            is_alike(expected, failure.fields.value_at(reading, carrier))
+        values = [
+            (expected, failure.fields.value_at(reading, carrier))
             for reading, expected in _passing_at(failure, name, carrier)
         ]
+        other = [is_alike(*pair) or is_wrapped(*pair) for pair in values]
         memo[key] = sum(other) / len(other) if len(other) >= 2 else 0.0
     return memo[key] >= 0.5
 
@@ -193,6 +215,13 @@ def chooser_of(failure: Failure, step: StepView) -> StepView | None:
     others = failure.fields.passing_by_question.get((step.key, step.question), [])
     if step.calls or not any(same(step.output, other.output) for other in others):
         return None
+    labels = [
+        reading.case.expected
+        for reading in failure.fields.readings
+        if reading.passed and (other := reading.view.by_key(step.key)) and other.question == step.question
+    ]
+    if any(not same(labels[0], label) for label in labels):
+        return None  # one output serves cases of several labels, and may lack what this one needs
     asked = {text for text in map(normal, texts_in(step.step.inputs)) if text}
     before = [other for other in failure.view.model_steps if other.order < step.order]
     for other in reversed(before):

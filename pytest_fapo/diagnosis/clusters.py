@@ -42,11 +42,27 @@ class Scene:
 
     @property
     def has_own_param(self) -> bool:
-        """True if a parameter is linked whose name tells nothing of its role: no rule about depths, limits
-        and the like can then say that it is not what is wrong."""
+        """True if a parameter is linked of whose role nothing is told: no rule about depths, limits and the
+        like can then say that it is not what is wrong."""
+        sizes = {str(size) for size in self._sizes}
         return any(
-            artifact.level == "param" and role_of(artifact.address) is None for artifact in self.linked
+            artifact.level == "param" and role_of(artifact.address) is None and artifact.text not in sizes
+            for artifact in self.linked
         )
+
+    @property
+    def has_depth(self) -> bool:
+        """True if a parameter is linked that bounds how many entries the step gives: by name or by value."""
+        sizes = {str(size) for size in self._sizes}
+        unnamed = (each for each in self.linked if each.level == "param" and role_of(each.address) is None)
+        return "depth" in self.roles or any(artifact.text in sizes for artifact in unnamed)
+
+    @property
+    def _sizes(self) -> set[int]:
+        """The number of entries that the step gives at most, where it gives lists."""
+        both = (*self.outputs(passed=True), *self.outputs(passed=False))
+        lengths = [len(step.output) for step, _ in both if isinstance(step.output, list)]
+        return {max(lengths)} if lengths else set()
 
     @property
     def scope_has_params(self) -> bool:
@@ -104,7 +120,7 @@ def _of_retrieval(finding: Finding, scene: Scene) -> Level:
         return finding.level
     if ("threshold" in scene.roles and _found_fewer(scene)) or scene.roles & {"length", "turns"}:
         return "param"
-    if scene.has_own_param or ("depth" in scene.roles and not _deep_enough(scene)):
+    if scene.has_own_param or (scene.has_depth and not _deep_enough(scene)):
         return "param"
     return "structure" if scene.roles or scene.scope_has_functions else finding.level
 
@@ -136,7 +152,7 @@ def _deep_enough(scene: Scene) -> bool:
             longest = max(longest, len(step.output))
             ranks += [rank for rank in [_passage_rank(step.output, expected)] if rank is not None]
     late = sum(rank * 2 >= longest for rank in ranks)
-    return len(ranks) >= 4 and longest >= 3 and late * 4 < max(1, len(lists))
+    return len(ranks) >= 4 and longest >= 2 and late * 4 < max(1, len(lists))
 
 
 def _passage_rank(passages: list[Any], expected: Any) -> int | None:

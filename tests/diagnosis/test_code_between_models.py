@@ -48,6 +48,28 @@ def test_of_two_such_numbers_the_model_may_have_read_the_wrong_one() -> None:
     assert finding.step == "read"
 
 
+def _day(bench: Bench, text: str, read: str, day: str, right: str) -> None:
+    steps = [
+        span("read", read, prompt=f"When? {text}", answer=read),
+        span("local", day, inputs={"time": read}),
+    ]
+    words = "" if day == right else unequal(day, right)
+    bench.run({"text": text}, {"day": right}, steps, {"day": day}, explanation=words)
+
+
+@pytest.mark.parametrize(
+    ("read", "step"), [("2025-04-09T23:40", "local"), ("2025-04-06T23:40", "read")], ids=["read", "misread"]
+)
+def test_a_day_that_code_makes_of_a_time_whose_numbers_are_in_the_case(read: str, step: str) -> None:
+    bench = Bench()
+    for day in (11, 12, 13, 14):
+        time = f"2025-04-{day}T12:10"
+        _day(bench, f"{day} April 2025, 12:10", time, time[:10], time[:10])
+    _day(bench, "9 April 2025, 23:40", read, read[:10], "2025-04-10")
+    (finding,) = _findings(bench)
+    assert finding.step == step
+
+
 # --- a list that code spells in another way ------------------------------------------------------------
 
 
@@ -133,6 +155,23 @@ def test_code_that_is_asked_the_same_where_cases_pass_is_not_to_blame_but_who_ch
     assert {(each.step, each.level) for each in _findings(bench)} == {("sort", "prompt")}
 
 
+def test_code_whose_one_output_serves_cases_of_several_labels_may_lack_what_this_one_needs() -> None:
+    bench = Bench()
+    berths = {"A": ["A1", "A2", "A3"], "B": ["B1", "B2", "B3"]}
+    for wish in ("A1", "A2", "A3", "B1", "B2", "B3", "B9"):
+        quay, free = wish[0], berths[wish[0]]
+        said = wish if wish in free else "none"
+        steps = [
+            span("quay", quay, prompt=f"Quay of the boat {wish.lower()}x?", answer=quay),
+            span("collect", free, inputs={"quay": quay}),
+            span("berth", said, prompt=f"Free: {free}. Boat {wish.lower()}x?", answer=said),
+        ]
+        words = "" if said == wish else unequal(said, wish)
+        bench.run({"boat": f"{wish.lower()}x"}, wish, steps, said, explanation=words)
+    (finding,) = _findings(bench)
+    assert finding.step != "quay"
+
+
 # --- tools that a model chooses ------------------------------------------------------------------------
 
 
@@ -184,3 +223,50 @@ def test_the_beginning_of_the_right_answer_was_cut_off_where_the_request_names_a
     (finding,) = _findings(bench)
     assert (finding.category == "truncated") is cut
     assert (finding.level == "param") is cut
+
+
+# --- words that a model's text leaves out, and a number among others --------------------------------------
+
+
+def _show(bench: Bench, words: str, kept: str, used: str, right: str) -> None:
+    steps = [
+        span("shorten", kept, prompt=f"Keywords of: {words}", answer=kept, inputs={"text": words}),
+        span("effect", used, prompt=f"Effect for: {kept}", answer=used, inputs={"keywords": kept}),
+    ]
+    bench.run(
+        {"scene": words},
+        {"effect": right},
+        steps,
+        {"effect": used},
+        explanation="" if used == right else unequal(used, right),
+    )
+
+
+def test_a_negation_that_a_text_left_out_is_to_blame_for_what_is_decided_by_it() -> None:
+    bench = Bench()
+    for number in range(8):
+        effect = "rain" if number % 2 else "fog"
+        _show(bench, f"scene {number} has a lot of {effect} tonight", f"{number} {effect}", effect, effect)
+    for number in (31, 33):
+        _show(bench, f"scene {number} has no rain but fog tonight", f"{number} rain fog", "rain", "fog")
+    found = _findings(bench)
+    assert {each.step for each in found} == {"shorten"}
+    assert "left out no" in found[0].evidence
+
+
+def _tiles(bench: Bench, said: str, taken: int, right: int) -> None:
+    steps = [
+        span("count", said, prompt=f"How many? {right}", answer=said),
+        span("number", taken, inputs={"text": said}),
+    ]
+    words = "" if taken == right else unequal(taken, right)
+    bench.run({"room": f"room for {right}"}, {"tiles": right}, steps, {"tiles": taken}, explanation=words)
+
+
+def test_code_that_takes_the_wrong_one_of_several_numbers_where_it_else_finds_it_among_words() -> None:
+    bench = Bench()
+    for number in (84, 40, 102, 91, 114, 130):
+        _tiles(bench, f"{number} tiles.", number, number)
+    _tiles(bench, "8 rows of 7 tiles make 56.", 8, 56)
+    (finding,) = _findings(bench)
+    assert (finding.step, finding.level) == ("number", "structure")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.asserted_step import answering_step, asserted_values
-from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, slip_of, value_category
+from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, is_taken, slip_of, value_category
 from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
 from pytest_fapo.diagnosis.field_map import output_leaves, readable_output
 from pytest_fapo.diagnosis.loose_values import (
@@ -161,6 +161,7 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     assert failure.view is not None
     asked = failure.view.last_model_step(blame.step)
     misled = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
+    misled = misled and asked is not None and not _takes_another(failure, blame, asked)
     if asked is not None and asked.answer and misled and not _misread(blame, asked.answer):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
         if category == "format" and not _is_converted(failure, blame, asked):
@@ -177,7 +178,8 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
             )
         if not is_blank(blame.actual) and mentions(asked.answer, blame.actual):
             return wrong_value(failure, blame, asked)
-        if _only_handed_on(failure, blame, asked) and not follows_from_answer(failure, blame, asked):
+        settled = follows_from_answer(failure, blame, asked) or is_taken(failure, asked.answer)
+        if _only_handed_on(failure, blame, asked) and not settled:
             return _content_finding(failure, blame, asked)
     if _was_chosen(failure, blame):
         return failure.finding(
@@ -229,6 +231,22 @@ def _misread(blame: Blame, answer: str) -> bool:
     right, made = list(texts_in(blame.expected)), list(texts_in(blame.actual))
     respelled = sorted(map(normal, right)) == sorted(map(normal, made)) and not same_entries(right, made)
     return respelled and all(text in answer for text in right) and not all(text in answer for text in made)
+
+
+def _takes_another(failure: Failure, blame: Blame, asked: StepView) -> bool:
+    """True if the code finds the right value among other words where cases pass, and took another one here
+    that the answer has, too: then its way of looking is what is wrong."""
+    answer = asked.answer or ""
+    if not (mentions(answer, blame.actual) and mentions(answer, blame.expected)):
+        return False
+    wrapped = [
+        mentions(step.answer or "", value) and normal(step.answer) != normal(value)
+        for reading in failure.fields.readings
+        if reading.passed and (step := reading.view.by_key(asked.key)) is not None
+        for value in [failure.fields.expected.get(blame.field, {}).get(reading.case.key)]
+        if value is not None
+    ]
+    return len(wrapped) >= AGREEING and sum(wrapped) > 0.5 * len(wrapped)
 
 
 def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
