@@ -38,8 +38,10 @@ def is_alike(expected: Any, actual: Any) -> bool:
 
 
 def is_wrapped(expected: Any, actual: Any) -> bool:
-    """Right, and among other words."""
-    return isinstance(actual, str) and not alike(expected, actual) and mentions(actual, expected)
+    """Right to the letter, and among other words."""
+    if not isinstance(actual, str) or isinstance(expected, (list, dict)) or alike(expected, actual):
+        return False
+    return re.search(rf"(?<!\w){re.escape(plain(expected).strip())}(?!\w)", actual) is not None
 
 
 @dataclass(frozen=True)

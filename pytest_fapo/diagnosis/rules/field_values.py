@@ -237,7 +237,8 @@ def _takes_another(failure: Failure, blame: Blame, asked: StepView) -> bool:
     """True if the code finds the right value among other words where cases pass, and took another one here
     that the answer has, too: then its way of looking is what is wrong."""
     answer = asked.answer or ""
-    if not (mentions(answer, blame.actual) and mentions(answer, blame.expected)):
+    both = mentions(answer, blame.actual) and mentions(answer, blame.expected)
+    if not both or alike(blame.expected, blame.actual):
         return False
     wrapped = [
         mentions(step.answer or "", value) and normal(step.answer) != normal(value)
