@@ -72,6 +72,7 @@ def test_a_name_that_no_part_has_is_refused() -> None:
         part("technique:nothing")
 
 
+@pytest.mark.slow
 def test_a_fault_is_repaired_and_its_hidden_cases_with_it(tuned: tuple[Reference, dict[str, str]]) -> None:
     reference, _ = tuned
     assert reference.repaired
@@ -80,6 +81,7 @@ def test_a_fault_is_repaired_and_its_hidden_cases_with_it(tuned: tuple[Reference
     assert len(hidden) == len(reference.subject.unseen) > 0
 
 
+@pytest.mark.slow
 def test_only_what_had_a_part_in_the_repair_concerns_it(tuned: tuple[Reference, dict[str, str]]) -> None:
     reference, _ = tuned
     assert reference.concerns(Part("technique", "definitions"))
@@ -87,6 +89,7 @@ def test_only_what_had_a_part_in_the_repair_concerns_it(tuned: tuple[Reference, 
     assert not reference.concerns(Part("parameter", "depth"))
 
 
+@pytest.mark.slow
 def test_what_is_needed_is_missed_and_what_is_not_is_not(tuned: tuple[Reference, dict[str, str]]) -> None:
     _, losses = tuned
     assert "passing items are lost" in losses["technique:definitions"]
@@ -98,6 +101,7 @@ def test_a_kind_of_parameter_is_known_by_what_its_moves_are_called() -> None:
     assert not took_part(Part("parameter", "depth"), ["token limit"], {})
 
 
+@pytest.mark.slow
 def test_labels_pass_the_review_only_where_what_finds_them_is_left_out(tmp_path: Path) -> None:
     memorized = Memorized(tmp_path)
     assert set(memorized.before.values()) == {0}
