@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import comb
 
 from pytest_fapo.core.case import Case
@@ -115,9 +116,11 @@ class LabelWords:
                 continue
             counts = Counter(unit for other in holders for unit in self.rows[other].units)
             for unit in counts.keys() - self.rows[number].units:
-                hits, tries = counts[unit], self._tries(number)
-                chance = self._by_chance(number, unit, hits, len(holders)) * tries
-                if hits >= _MOST_OF_THEM * len(holders) and chance <= _IN_ONE_CASE:
+                hits = counts[unit]
+                if hits < _MOST_OF_THEM * len(holders):
+                    continue  # before what costs: there are as many of these as words times labels
+                tries = self._tries(number)
+                if self._by_chance(number, unit, hits, len(holders)) * tries <= _IN_ONE_CASE:
                     differing = self._chance(number, unit, holders, hits, tries)
                     alone = not self._told_by_another(number, unit, holders)
                     found.append(_Told(word, unit, holders, differing, alone))
@@ -223,6 +226,7 @@ class LabelWords:
         return len(mine & its) >= _ALIKE * len(mine | its)
 
 
+@lru_cache(maxsize=4096)
 def _chance_of(hits: int, of: int, having: int, total: int) -> float:
     """Return how often so many of some cases, or more, have what so many of all have: Fisher's exact test."""
     ways = sum(comb(having, each) * comb(total - having, of - each) for each in range(hits, of + 1))

@@ -225,33 +225,7 @@ def test_the_beginning_of_the_right_answer_was_cut_off_where_the_request_names_a
     assert (finding.level == "param") is cut
 
 
-# --- words that a model's text leaves out, and a number among others --------------------------------------
-
-
-def _show(bench: Bench, words: str, kept: str, used: str, right: str) -> None:
-    steps = [
-        span("shorten", kept, prompt=f"Keywords of: {words}", answer=kept, inputs={"text": words}),
-        span("effect", used, prompt=f"Effect for: {kept}", answer=used, inputs={"keywords": kept}),
-    ]
-    bench.run(
-        {"scene": words},
-        {"effect": right},
-        steps,
-        {"effect": used},
-        explanation="" if used == right else unequal(used, right),
-    )
-
-
-def test_a_negation_that_a_text_left_out_is_to_blame_for_what_is_decided_by_it() -> None:
-    bench = Bench()
-    for number in range(8):
-        effect = "rain" if number % 2 else "fog"
-        _show(bench, f"scene {number} has a lot of {effect} tonight", f"{number} {effect}", effect, effect)
-    for number in (31, 33):
-        _show(bench, f"scene {number} has no rain but fog tonight", f"{number} rain fog", "rain", "fog")
-    found = _findings(bench)
-    assert {each.step for each in found} == {"shorten"}
-    assert "left out no" in found[0].evidence
+# --- a number among others -------------------------------------------------------------------------------
 
 
 def _tiles(bench: Bench, said: str, taken: int, right: int) -> None:
