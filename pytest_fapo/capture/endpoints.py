@@ -120,8 +120,12 @@ _SETTINGS_GROUPS = ("generationConfig", "inferenceConfig", "options")
 """Keys under which Gemini, Bedrock and Ollama keep a request's settings."""
 
 
+STOP_PARAMETERS = ("stop", "stop_sequences", "stopSequences")
+"""Names under which requests give the texts that end an answer."""
+
+
 def _is_stop(name: Any, value: Any) -> bool:
-    stops = name in ("stop", "stop_sequences", "stopSequences") and isinstance(value, list)
+    stops = name in STOP_PARAMETERS and isinstance(value, list)
     return stops and all(isinstance(each, str) for each in value)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.record import Category
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import OUTPUT, Carrier, CaseRun
@@ -128,13 +129,13 @@ def _is_kept(failure: Failure, name: str, carrier: Carrier) -> bool:
         held = [
             failure.fields.right(reading, carrier, expected)
             or is_alike(expected, failure.fields.value_at(reading, carrier))
-            for reading, expected in _passing_at(failure, name, carrier)
+            for reading, expected in passing_at(failure, name, carrier)
         ]
         memo[key] = sum(held) / len(held) if len(held) >= 2 else 1.0
     return memo[key] > 0.5
 
 
-def _passing_at(failure: Failure, name: str, carrier: Carrier) -> Iterator[tuple[CaseRun, Any]]:
+def passing_at(failure: Failure, name: str, carrier: Carrier) -> Iterator[tuple[CaseRun, Any]]:
     """Yield the passing runs that got to a place, with the value that is right for them."""
     for reading in failure.fields.readings:
         expected = failure.fields.expected.get(name, {}).get(reading.case.key)
@@ -154,7 +155,7 @@ def _form_is_taken(failure: Failure, name: str, carrier: Carrier) -> bool:
     if key not in memo:
         values = [
             (expected, failure.fields.value_at(reading, carrier))
-            for reading, expected in _passing_at(failure, name, carrier)
+            for reading, expected in passing_at(failure, name, carrier)
         ]
         other = [is_alike(*pair) or is_wrapped(*pair) for pair in values]
         memo[key] = sum(other) / len(other) if len(other) >= 2 else 0.0
@@ -210,9 +211,34 @@ def _field_right(failure: Failure, reading: CaseRun, name: str) -> bool | None:
     return None
 
 
-def chooser_of(failure: Failure, step: StepView) -> StepView | None:
-    """Return the model whose answer is what code was asked for, if the code was asked just that in a passing
-    case, too, and gave the same there: then it does what it should, and what it was asked is wrong."""
+def blame_chooser(failure: Failure, step: StepView, name: str, expected: Any) -> Finding | None:
+    """Return the finding that a model chose the wrong thing to ask code for; None where code may be wrong.
+
+    The code was asked just that in a passing case, too, and gave the same there: so it does what it should.
+
+    Args:
+        failure: the failing item.
+        step: the code.
+        name: the field that is wrong.
+        expected: its right value.
+    """
+    chooser = _chooser(failure, step)
+    if chooser is None:
+        return None
+    return failure.finding(
+        "content",
+        chooser,
+        f"{step.key} gave what it gives in passing cases that ask it the same; it went by {chooser.key}, "
+        f"which said {shown(chooser.answer, 80)}, and so did not come to {shown(expected)}",
+        confidence=0.65,
+        level="prompt",
+        field=name,
+        expected=expected,
+        actual=chooser.output,
+    )
+
+
+def _chooser(failure: Failure, step: StepView) -> StepView | None:
     assert failure.view is not None
     others = failure.fields.passing_by_question.get((step.key, step.question), [])
     if step.calls or not any(same(step.output, other.output) for other in others):
@@ -230,14 +256,6 @@ def chooser_of(failure: Failure, step: StepView) -> StepView | None:
         if any(normal(text) in asked for text in texts_in([other.output, other.answer])):
             return other
     return None
-
-
-def went_by(step: StepView, chooser: StepView, expected: Any) -> str:
-    """The evidence against the model that chose what code was asked for."""
-    return (
-        f"{step.key} gave what it gives in passing cases that ask it the same; it went by {chooser.key}, "
-        f"which said {shown(chooser.answer, 80)}, and so did not come to {shown(expected)}"
-    )
 
 
 def value_category(failure: Failure, step: StepView, name: str, expected: Any, actual: Any) -> Category:

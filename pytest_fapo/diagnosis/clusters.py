@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pytest_fapo.core.candidate import Artifact
@@ -44,25 +45,26 @@ class Scene:
     def has_own_param(self) -> bool:
         """True if a parameter is linked of whose role nothing is told: no rule about depths, limits and the
         like can then say that it is not what is wrong."""
-        sizes = {str(size) for size in self._sizes}
-        return any(
-            artifact.level == "param" and role_of(artifact.address) is None and artifact.text not in sizes
-            for artifact in self.linked
-        )
+        return any(param.text != self._most_entries for param in self._unnamed_params)
 
     @property
     def has_depth(self) -> bool:
         """True if a parameter is linked that bounds how many entries the step gives: by name or by value."""
-        sizes = {str(size) for size in self._sizes}
-        unnamed = (each for each in self.linked if each.level == "param" and role_of(each.address) is None)
-        return "depth" in self.roles or any(artifact.text in sizes for artifact in unnamed)
+        return "depth" in self.roles or any(
+            param.text == self._most_entries for param in self._unnamed_params
+        )
 
     @property
-    def _sizes(self) -> set[int]:
-        """The number of entries that the step gives at most, where it gives lists."""
+    def _unnamed_params(self) -> list[Artifact]:
+        """The linked parameters whose names tell nothing of their role."""
+        return [each for each in self.linked if each.level == "param" and role_of(each.address) is None]
+
+    @cached_property
+    def _most_entries(self) -> str:
+        """The most entries that the step gives, as it is written; empty where it gives no lists."""
         both = (*self.outputs(passed=True), *self.outputs(passed=False))
         lengths = [len(step.output) for step, _ in both if isinstance(step.output, list)]
-        return {max(lengths)} if lengths else set()
+        return str(max(lengths)) if lengths else ""
 
     @property
     def scope_has_params(self) -> bool:

@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
 
 from pytest_fapo.core.case import Case
 from pytest_fapo.core.label_votes import BY_ANSWERS
@@ -29,6 +28,7 @@ from pytest_fapo.diagnosis.label_signs import (
     succession,
     units_of,
 )
+from pytest_fapo.verdict.statistics import fewer_than_chance
 
 _CHANCE = 0.05
 """The most that words may be expected to go with a label by chance."""
@@ -228,9 +228,8 @@ class LabelWords:
 
 @lru_cache(maxsize=4096)
 def _chance_of(hits: int, of: int, having: int, total: int) -> float:
-    """Return how often so many of some cases, or more, have what so many of all have: Fisher's exact test."""
-    ways = sum(comb(having, each) * comb(total - having, of - each) for each in range(hits, of + 1))
-    return ways / comb(total, of)
+    """Return how often so many of some cases, or more, have what so many of all have."""
+    return fewer_than_chance((hits, having - hits), (of, total - of))
 
 
 def _told_by(words: LabelWords, where: str, *, independent: bool) -> Found:

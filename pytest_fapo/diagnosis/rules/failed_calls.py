@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
+from pytest_fapo.capture.endpoints import STOP_PARAMETERS
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.core.record import Level
 from pytest_fapo.core.text import one_line
@@ -126,7 +127,7 @@ def _stopped(failure: Failure) -> Finding | None:
     if blame is None or not blame.step.calls or not _is_beginning(blame.actual, blame.expected):
         return None
     for call in blame.step.calls:
-        for name in ("stop", "stop_sequences", "stopSequences"):
+        for name in STOP_PARAMETERS:
             stops = call.parameters.get(name)
             texts = stops if isinstance(stops, list) else [stops]
             if stops and not any(isinstance(text, str) and text in (call.answer or "") for text in texts):

@@ -8,7 +8,15 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.asserted_step import answering_step, asserted_values
-from pytest_fapo.diagnosis.blame import Blame, blame_fields, is_code, is_taken, slip_of, value_category
+from pytest_fapo.diagnosis.blame import (
+    Blame,
+    blame_fields,
+    is_code,
+    is_taken,
+    passing_at,
+    slip_of,
+    value_category,
+)
 from pytest_fapo.diagnosis.failure import Failure, excerpt, shown
 from pytest_fapo.diagnosis.field_map import output_leaves, readable_output
 from pytest_fapo.diagnosis.loose_values import (
@@ -160,8 +168,9 @@ def _through_code(failure: Failure, blame: Blame) -> Finding:
     """A step without a model: either it spoiled a right answer before it, or that answer was no better."""
     assert failure.view is not None
     asked = failure.view.last_model_step(blame.step)
-    misled = asked is not None and bool(asked.answer) and not _right_before(failure, blame, asked)
-    misled = misled and asked is not None and not _takes_another(failure, blame, asked)
+    misled = asked is not None and not (
+        _right_before(failure, blame, asked) or _takes_another(failure, blame, asked)
+    )
     if asked is not None and asked.answer and misled and not _misread(blame, asked.answer):
         category = value_category(failure, asked, blame.field, blame.expected, asked.answer)
         if category == "format" and not _is_converted(failure, blame, asked):
@@ -214,11 +223,9 @@ def _was_chosen(failure: Failure, blame: Blame) -> bool:
     calls = [call for call in failure.view.trace.llm_calls if any(t.name == name for t in call.tool_calls)]
     if not any(len(call.offered) > 1 for call in calls):
         return False
-    values = failure.fields.expected.get(blame.field, {})
     right = [
-        failure.fields.right(reading, blame.carrier, values[reading.case.key])
-        for reading in failure.fields.readings
-        if reading.passed and reading.case.key in values and reading.view.by_key(blame.carrier.step)
+        failure.fields.right(reading, blame.carrier, expected)
+        for reading, expected in passing_at(failure, blame.field, blame.carrier)
     ]
     return sum(right) >= 2
 
@@ -229,7 +236,7 @@ def _misread(blame: Blame, answer: str) -> bool:
     if alike(blame.expected, answer) and not is_blank(blame.actual):
         return True
     right, made = list(texts_in(blame.expected)), list(texts_in(blame.actual))
-    respelled = sorted(map(normal, right)) == sorted(map(normal, made)) and not same_entries(right, made)
+    respelled = alike(right, made) and not same_entries(right, made)
     return respelled and all(text in answer for text in right) and not all(text in answer for text in made)
 
 
@@ -241,13 +248,21 @@ def _takes_another(failure: Failure, blame: Blame, asked: StepView) -> bool:
     if not both or alike(blame.expected, blame.actual):
         return False
     wrapped = [
-        mentions(step.answer or "", value) and normal(step.answer) != normal(value)
-        for reading in failure.fields.readings
-        if reading.passed and (step := reading.view.by_key(asked.key)) is not None
-        for value in [failure.fields.expected.get(blame.field, {}).get(reading.case.key)]
+        mentions(said, value) and normal(said) != normal(value)
+        for said, value in _passing_answers(failure, blame, asked)
         if value is not None
     ]
     return len(wrapped) >= AGREEING and sum(wrapped) > 0.5 * len(wrapped)
+
+
+def _passing_answers(failure: Failure, blame: Blame, asked: StepView) -> list[tuple[str, Any]]:
+    """Return what a step answered where cases pass, each time with the value that was right for the field."""
+    values = failure.fields.expected.get(blame.field, {})
+    return [
+        (step.answer or "", values.get(reading.case.key))
+        for reading in failure.fields.readings
+        if reading.passed and (step := reading.view.by_key(asked.key)) is not None
+    ]
 
 
 def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
@@ -255,11 +270,7 @@ def _is_converted(failure: Failure, blame: Blame, asked: StepView) -> bool:
     numbers either: then it is for the code to make these of them."""
     if not slip_of(blame.expected, asked.answer):
         return False
-    told = [
-        mentions(step.answer or "", failure.fields.expected.get(blame.field, {}).get(reading.case.key))
-        for reading in failure.fields.readings
-        if reading.passed and (step := reading.view.by_key(asked.key)) is not None
-    ]
+    told = [mentions(said, value) for said, value in _passing_answers(failure, blame, asked)]
     return len(told) >= AGREEING and 2 * sum(told) < len(told)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
-from pytest_fapo.diagnosis.blame import Blame, blame_fields, chooser_of, went_by
+from pytest_fapo.diagnosis.blame import Blame, blame_chooser, blame_fields
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.field_map import CaseRun, FieldMap
 from pytest_fapo.diagnosis.label_values import AnyOf
@@ -57,18 +57,9 @@ def not_given(failure: Failure) -> Finding | None:
         step, word = dropped
         explanation = f"{shown(word)} was in the input of {step.key} and in nothing that it gave"
         return _grounding_finding(failure, step, name, expected, asked, explanation, confidence=0.75)
-    chooser = chooser_of(failure, finder)
-    if chooser is not None:
-        return failure.finding(
-            "content",
-            chooser,
-            went_by(finder, chooser, expected),
-            confidence=0.65,
-            level="prompt",
-            field=name,
-            expected=expected,
-            actual=chooser.output,
-        )
+    chosen = blame_chooser(failure, finder, name, expected)
+    if chosen is not None:
+        return chosen
     explanation = f"what {finder.key} found does not contain {shown(expected)}"
     return _grounding_finding(failure, finder, name, expected, asked, explanation, confidence=0.75)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pytest_fapo.core.diagnosis import Finding
 from pytest_fapo.diagnosis.assertions import Requirement, stated_requirement
-from pytest_fapo.diagnosis.blame import chooser_of, upstream, went_by
+from pytest_fapo.diagnosis.blame import blame_chooser, upstream
 from pytest_fapo.diagnosis.failure import Failure, shown
 from pytest_fapo.diagnosis.loose_values import mentions, normal, texts_in, whole_text
 from pytest_fapo.diagnosis.trace_view import StepView
@@ -82,18 +82,7 @@ def _not_retrieved(failure: Failure, demand: Requirement, writer: StepView) -> F
         if any(mentions(whole_text(step.output), item) for item in items):
             continue
         if _given_elsewhere(failure, step.key, demand.field) >= 0.7:
-            chooser = chooser_of(failure, step)
-            if chooser is not None:
-                return failure.finding(
-                    "content",
-                    chooser,
-                    went_by(step, chooser, demand.value),
-                    confidence=0.65,
-                    field=demand.field,
-                    expected=demand.value,
-                    actual=chooser.output,
-                )
-            return failure.finding(
+            return blame_chooser(failure, step, demand.field, demand.value) or failure.finding(
                 "retrieval",
                 step,
                 f"no passage that {step.key} returned tells {shown(demand.value)}",
